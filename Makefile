@@ -1,0 +1,101 @@
+# All commands of the project. `make` or `make help` lists them.
+#
+# Needed beforehand: Python 3.11 or newer with its `venv` module, make and a C compiler. Everything else is installed
+# below this directory, from the exact versions and digests in requirements/.
+
+PYTHON ?= python3
+DATA_DIR ?= ./data
+# More arguments for the command that a target ends with: make serve ARGS='--port 19531', make test ARGS='-k login'
+ARGS ?=
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+venv := .venv
+older := .venv-pymilvus25
+bin := $(venv)/bin
+install := -m pip install --quiet --disable-pip-version-check --no-input
+locked := $(install) --require-hashes --no-deps
+
+# An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
+# came along in a copy, or was interrupted while being made, is made anew. Each later step leaves a stamp of its own.
+ifneq ($(shell cat $(venv)/.made-in 2>/dev/null),$(CURDIR))
+$(venv)/.made-in: remake
+endif
+ifneq ($(shell cat $(older)/.made-in 2>/dev/null),$(CURDIR))
+$(older)/.made-in: remake
+endif
+
+.PHONY: help serve test check format bench bench-quick lock clean remake
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+serve: $(venv)/.run-ready ## run the server on its default port, with its files in ./data
+	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
+
+test: $(venv)/.dev-ready $(older)/.ready ## run all tests, those with an older client included
+	$(bin)/python -m pytest $(ARGS)
+
+check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py
+
+format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the linter
+	$(bin)/ruff check --fix-only .
+	$(bin)/ruff format .
+
+bench: $(venv)/.bench-ready $(older)/.ready ## measure every budget against its yardstick; takes a while
+	$(bin)/python -m benchmarks $(ARGS)
+
+bench-quick: $(venv)/.bench-ready ## measure what can be measured in a minute or two
+	$(bin)/python -m benchmarks.quick $(ARGS)
+
+# Versions that a lock already holds stay unless they no longer fit; `make lock ARGS=--upgrade` moves all of them. Nothing
+# younger than a week is taken: most releases that have to be withdrawn are withdrawn by then.
+compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--exclude-newer "7 days" --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
+
+lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.toml
+	$(compile) pyproject.toml --group build --group dev --output-file requirements/dev.lock
+	$(compile) pyproject.toml --constraints requirements/dev.lock --output-file requirements/run.lock
+	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
+	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
+	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
+
+clean: ## remove the environments and caches; data/ stays
+	rm -rf $(venv) $(older) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+remake:
+
+%/.made-in:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo 'Kiteward needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' \
+		|| { echo 'this Python cannot make environments: on Debian, install python3-venv' >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear "$*"
+	@printf '%s\n' "$(CURDIR)" >"$@"
+
+$(venv)/.run-ready: $(venv)/.made-in requirements/build.lock requirements/run.lock pyproject.toml
+	$(bin)/python $(locked) -r requirements/build.lock -r requirements/run.lock
+	$(bin)/python $(install) --no-build-isolation --no-deps --editable .
+	@touch "$@"
+
+$(venv)/.dev-ready: $(venv)/.run-ready requirements/dev.lock
+	$(bin)/python $(locked) -r requirements/dev.lock
+	@touch "$@"
+
+$(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock
+	$(bin)/python $(locked) -r requirements/bench.lock
+	@touch "$@"
+
+$(older)/.ready: $(older)/.made-in requirements/pymilvus25.lock
+	$(older)/bin/python $(locked) -r requirements/pymilvus25.lock
+	@touch "$@"

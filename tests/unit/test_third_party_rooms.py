@@ -1,0 +1,168 @@
+"""Third-party libraries stay in their rooms: the table says where each may be imported, and why there."""
+
+import ast
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PROJECT = Path(__file__).parents[2]
+SOURCE = PROJECT / "src"
+
+STANDARD = sys.stdlib_module_names | {"kiteward"}
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where one third-party package may be imported.
+
+    Attributes:
+        distribution: the name under which `pyproject.toml` declares it.
+        modules: patterns of our modules; each holds for what lies below it too.
+        reason: why there and nowhere else.
+    """
+
+    distribution: str
+    modules: tuple[str, ...]
+    reason: str
+
+    def admits(self, module: str) -> bool:
+        """Return whether `module` lies in this room."""
+        return any(fnmatchcase(module, pattern) or fnmatchcase(module, f"{pattern}.*") for pattern in self.modules)
+
+
+# The longest name that fits an import decides.
+ROOMS = {
+    "aiosqlite": Room("aiosqlite", ("kiteward.store",), "SQL ends where the store ends"),
+    "alembic": Room("alembic", ("kiteward.store",), "migrations belong to the schema"),
+    "argon2": Room("argon2-cffi", ("kiteward.authn.hashing",), "one place chooses hashes and their parameters"),
+    "bcrypt": Room(
+        "bcrypt", ("kiteward.authn.hashing",), "hashes brought over from Milvus, verified once and replaced"
+    ),
+    "google.protobuf": Room(
+        "protobuf",
+        ("kiteward.wire", "kiteward.engine.embedded"),
+        "payloads stay bytes everywhere else; the engine's process parses what it executes",
+    ),
+    "grpc": Room("grpcio", ("kiteward.transports.grpc", "kiteward.engine"), "the core knows no protocol"),
+    "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
+    "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
+    "pymilvus.grpc_gen": Room(
+        "pymilvus",
+        ("kiteward.wire.messages", "kiteward.engine.embedded"),
+        "a second copy of a generated file clashes in the descriptor pool; the child process has a pool of its own",
+    ),
+    "sqlalchemy": Room("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
+    "uvloop": Room(
+        "uvloop",
+        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child"),
+        "the loop is chosen once, where a process starts",
+    ),
+    "yaml": Room("pyyaml", ("kiteward.config",), "settings are read once, into types"),
+}
+
+
+def imported_names(tree: ast.Module, module: str) -> Iterator[str]:
+    """Yield every absolute name that `module` imports at any depth, by statement or by `import_module("…")`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=source, names=names, level=0) if source:
+                yield from (f"{source}.{alias.name}" for alias in names)
+            case ast.ImportFrom(level=level) if level:
+                yield module.partition(".")[0]
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield name
+
+
+def room_of(name: str) -> Room | None:
+    """Return the room of the imported `name`, or None if it has none."""
+    parts = name.split(".")
+    candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((ROOMS[candidate] for candidate in candidates if candidate in ROOMS), None)
+
+
+def complaints(source: str, module: str) -> list[str]:
+    """Return one sentence per import in `source` that stands outside its room."""
+    found = []
+    for name in imported_names(ast.parse(source), module):
+        if name.split(".")[0] in STANDARD:
+            continue
+        room = room_of(name)
+        if room is None:
+            found.append(f"{module} imports {name}, which has no room: add one to ROOMS, with its reason")
+        elif not room.admits(module):
+            found.append(f"{module} imports {name}, allowed in {', '.join(room.modules)} only: {room.reason}")
+    return found
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_every_third_party_import_stands_in_its_room() -> None:
+    files = sorted(SOURCE.rglob("*.py"))
+    assert files
+    found = [complaint for path in files for complaint in complaints(path.read_text("utf-8"), module_of(path))]
+    assert not found, "\n".join(found)
+
+
+def test_every_room_belongs_to_a_declared_dependency_and_the_other_way_round() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    assert {room.distribution for room in ROOMS.values()} == declared
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import grpc",
+        "import grpc.aio as aio",
+        "from grpc import aio",
+        "def late():\n    import grpc",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import grpc",
+        "import importlib\nimportlib.import_module('grpc.aio')",
+        "from importlib import import_module\nimport_module('grpc')",
+        "__import__('grpc')",
+    ],
+)
+def test_an_import_outside_its_room_is_found_however_it_is_written(source: str) -> None:
+    (complaint,) = complaints(source, "kiteward.gateway.pipeline")
+    assert "the core knows no protocol" in complaint
+    assert complaints(source, "kiteward.engine.channel") == []
+
+
+def test_a_library_without_a_room_is_found_everywhere() -> None:
+    assert complaints("import requests", "kiteward.transports.grpc.server")
+
+
+def test_a_room_for_a_part_of_a_library_does_not_admit_the_rest() -> None:
+    assert complaints("from pymilvus import MilvusClient", "kiteward.wire.messages")
+    assert complaints("import google.cloud", "kiteward.wire.messages")
+    assert complaints("from pymilvus.grpc_gen import milvus_pb2", "kiteward.wire.messages") == []
+    assert complaints("from google.protobuf import message", "kiteward.wire.messages") == []
+
+
+def test_a_room_admits_no_neighbour_whose_name_begins_alike() -> None:
+    assert complaints("import argon2", "kiteward.authn.hashing_again")
+
+
+def test_the_domain_is_in_no_room() -> None:
+    found = {name for name, room in ROOMS.items() if room.admits("kiteward.domain.policy")}
+    assert found == set()
+
+
+def test_the_standard_library_and_our_own_modules_are_free() -> None:
+    source = "import json, os.path\nfrom kiteward.domain import policy\nfrom . import access"
+    assert complaints(source, "kiteward.domain.naming") == []
