@@ -1,0 +1,168 @@
+"""The whole exception tree. Classes name facts; each transport maps them to its codes in one table.
+
+KitewardError
+├── AuthenticationError              who calls is not established
+│   ├── CredentialMissing            no credential was presented
+│   ├── CredentialMalformed          what was presented cannot be read
+│   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
+│   └── KeyRejected                  a credential without a colon that no verifier accepts
+├── AccessDenied                     the principal is known, the privilege is missing
+├── OperationRefused                 an operation that Kiteward closes on purpose
+├── OperationUnknown                 no such operation
+├── PayloadMalformed                 the request is not a message of its type
+├── RequestRefused                   the request is readable and wrong
+│   ├── InvalidArgument              a value breaks a rule
+│   ├── InvalidGroupName             a privilege group name breaks a rule
+│   ├── InvalidGrant                 a grant, binding or group change that cannot be
+│   ├── NotFound                     a named thing does not exist
+│   ├── AlreadyExists                a named thing exists already
+│   ├── InUse                        a thing that others hold cannot go
+│   ├── LimitReached                 a configured limit would be passed
+│   ├── OldPasswordWrong             a password change without the right old password
+│   ├── ProtectedObject              the root user and built-in roles stay as they are
+│   ├── DatabaseNotFound             the database does not exist or is not visible
+│   ├── DatabaseNameInvalid          a database name breaks a rule
+│   └── CollectionNotFound           the collection does not exist or is not visible
+├── EngineError                      the engine did not answer as asked
+│   ├── EngineUnavailable            it cannot be reached now
+│   ├── EngineDeadlineExceeded       it did not answer in time
+│   ├── EngineLacksOperation         it does not implement the operation
+│   └── EngineRejected               it refused at the protocol level
+├── StoreError                       the store cannot do what was asked
+│   ├── StoreUnavailable             it cannot be read or written
+│   └── DataDirectoryHeld            another server holds the data directory
+├── ConfigurationError               the settings contradict each other or are unsafe
+└── NotReady                         no policy snapshot yet
+"""
+
+
+class KitewardError(Exception):
+    """Base of every error this package raises on purpose. The message is safe to show: no secrets, no driver text."""
+
+
+class AuthenticationError(KitewardError):
+    """Who calls is not established."""
+
+
+class CredentialMissing(AuthenticationError):
+    """No credential was presented."""
+
+
+class CredentialMalformed(AuthenticationError):
+    """What was presented as a credential cannot be read."""
+
+
+class PasswordRejected(AuthenticationError):
+    """Unknown user or wrong password: deliberately one fact, so that neither text nor type tells which."""
+
+
+class KeyRejected(AuthenticationError):
+    """A presented credential without a colon, which no verifier accepts."""
+
+
+class AccessDenied(KitewardError):
+    """The principal is known, the privilege is missing. The message names the privilege, the user and the database."""
+
+
+class OperationRefused(KitewardError):
+    """An operation that Kiteward closes on purpose, whoever calls."""
+
+
+class OperationUnknown(KitewardError):
+    """No such operation."""
+
+
+class PayloadMalformed(KitewardError):
+    """The request bytes are not a message of the operation's type."""
+
+
+class RequestRefused(KitewardError):
+    """The request is readable and wrong; the message says what would be right."""
+
+
+class InvalidArgument(RequestRefused):
+    """A value breaks a rule."""
+
+
+class InvalidGroupName(RequestRefused):
+    """A privilege group name breaks a rule."""
+
+
+class InvalidGrant(RequestRefused):
+    """A grant, role binding or privilege group change whose parts do not fit together."""
+
+
+class NotFound(RequestRefused):
+    """A named user, role, privilege or privilege group does not exist."""
+
+
+class AlreadyExists(RequestRefused):
+    """A named user, role or privilege group exists already."""
+
+
+class InUse(RequestRefused):
+    """A role or privilege group that others hold cannot go."""
+
+
+class LimitReached(RequestRefused):
+    """A configured limit would be passed."""
+
+
+class OldPasswordWrong(RequestRefused):
+    """A password change without the right old password, or for an unknown user: deliberately one fact."""
+
+
+class ProtectedObject(RequestRefused):
+    """The root user and the built-in roles stay as they are."""
+
+
+class DatabaseNotFound(RequestRefused):
+    """The database does not exist, or the principal may not learn of it."""
+
+
+class DatabaseNameInvalid(RequestRefused):
+    """A database name breaks a rule."""
+
+
+class CollectionNotFound(RequestRefused):
+    """The collection does not exist, or the principal may not learn of it."""
+
+
+class EngineError(KitewardError):
+    """The engine did not answer as asked."""
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot be reached now; the same call may succeed later."""
+
+
+class EngineDeadlineExceeded(EngineError):
+    """The engine did not answer before the deadline; whether it acted is unknown."""
+
+
+class EngineLacksOperation(EngineError):
+    """The engine does not implement the operation."""
+
+
+class EngineRejected(EngineError):
+    """The engine refused at the protocol level, for example because it could not parse the request."""
+
+
+class StoreError(KitewardError):
+    """The store cannot do what was asked."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be read or written now."""
+
+
+class DataDirectoryHeld(StoreError):
+    """Another server holds the data directory."""
+
+
+class ConfigurationError(KitewardError):
+    """The settings contradict each other or are unsafe; the message says how to fix them."""
+
+
+class NotReady(KitewardError):
+    """There is no policy snapshot yet, so nothing can be decided."""

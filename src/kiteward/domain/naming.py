@@ -1,0 +1,162 @@
+"""Which names are legal (contract, section 3). Lengths are bytes, letters are ASCII, names are settled once and never trimmed.
+
+Milvus trims some names for the check and stores others untrimmed (contract Q9 to Q11); here a name with surrounding spaces is refused.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.domain.errors import DatabaseNameInvalid, InvalidArgument, InvalidGroupName
+
+ANY: Final = "*"
+"""The wildcard: any object, any database or any privilege."""
+
+DEFAULT_DATABASE: Final = "default"
+
+_USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class NamingRules:
+    """The configurable part of the rules.
+
+    Attributes:
+        max_user_name: bytes, `proxy.maxUsernameLength`.
+        max_name: bytes, `proxy.maxNameLength`; roles, objects, privileges, databases, groups.
+        max_user_description: bytes, `proxy.maxUserDescriptionLength`.
+        max_role_description: bytes, `proxy.maxRoleDescriptionLength`.
+        role_characters: further characters allowed in role names, `proxy.roleNameValidation.allowedChars`.
+        object_characters: further characters allowed in object names, `proxy.nameValidation.allowedChars`.
+    """
+
+    max_user_name: int = 32
+    max_name: int = 255
+    max_user_description: int = 1024
+    max_role_description: int = 1024
+    role_characters: str = "$"
+    object_characters: str = "$"
+
+    def check_user_name(self, name: str) -> None:
+        """Refuse an illegal user name.
+
+        Raises:
+            InvalidArgument: empty, too long, or with a character out of place (contract 2.2, CreateCredential).
+        """
+        if not name.strip():
+            raise InvalidArgument("username must be not empty")
+        if _size(name) > self.max_user_name:
+            raise InvalidArgument(
+                f"invalid username {name} with length {_size(name)}, "
+                f"the length of username must be at most {self.max_user_name} bytes"
+            )
+        if not name[0].isascii() or not name[0].isalpha():
+            raise InvalidArgument(f"invalid user name {name}, the first character must be a letter, but got {name[0]!r}")
+        if not _USER_NAME.match(name):
+            raise InvalidArgument(
+                f"invalid user name {name}, username must contain only numbers, letters, underscores, dots, and hyphens, "
+                f"but got {_offender(name, '_.-')!r}"
+            )
+
+    def check_role_name(self, name: str) -> None:
+        """Refuse an illegal role name.
+
+        Raises:
+            InvalidArgument: as contract 2.3, CreateRole.
+        """
+        self._check_name(name, "role name", self.role_characters)
+
+    def check_object_name(self, name: str, what: str = "object name") -> None:
+        """Refuse an illegal object, collection, privilege or object type name; `*` alone is legal for all but the type.
+
+        Raises:
+            InvalidArgument: as contract 2.4, OperatePrivilege.
+        """
+        if name == ANY and what != "ObjectType":
+            return
+        self._check_name(name, what, self.object_characters)
+
+    def check_database_name(self, name: str) -> None:
+        """Refuse an illegal database name in a grant; empty and `*` are settled before.
+
+        Raises:
+            DatabaseNameInvalid: as contract 2.4, OperatePrivilegeV2.
+        """
+        if _size(name) > self.max_name:
+            raise DatabaseNameInvalid(
+                f"the length of a database name must be at most {self.max_name} bytes: invalid database name[database={name}]"
+            )
+        if not _PLAIN_NAME.match(name):
+            raise DatabaseNameInvalid(
+                "a database name starts with a letter or an underscore and contains only letters, numbers and underscores: "
+                f"invalid database name[database={name}]"
+            )
+
+    def check_group_name(self, name: str) -> None:
+        """Refuse an illegal privilege group name.
+
+        Raises:
+            InvalidGroupName: empty, too long or with a wrong first character (contract 2.5).
+            InvalidArgument: another character out of place.
+        """
+        if not name.strip():
+            raise InvalidGroupName("invalid privilege group name[privilegeGroup=privilege group name should not be empty]")
+        if _size(name) > self.max_name:
+            raise InvalidGroupName(
+                f"invalid privilege group name[privilegeGroup=the length of a privilege group name must be at most {self.max_name} bytes]"
+            )
+        if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
+            raise InvalidGroupName(
+                f"invalid privilege group name[privilegeGroup=the first character of {name} must be an underscore or letter]"
+            )
+        if not _PLAIN_NAME.match(name):
+            raise InvalidArgument(f"privilege group name {name} can only contain numbers, letters and underscores")
+
+    def check_user_description(self, text: str) -> None:
+        """Refuse a user description over the limit, in bytes.
+
+        Raises:
+            InvalidArgument: too long.
+        """
+        _check_description(text, "user", self.max_user_description)
+
+    def check_role_description(self, text: str) -> None:
+        """Refuse a role description over the limit, in bytes.
+
+        Raises:
+            InvalidArgument: too long.
+        """
+        _check_description(text, "role", self.max_role_description)
+
+    def _check_name(self, name: str, what: str, further: str) -> None:
+        if not name.strip():
+            raise InvalidArgument(f"{what} should be not empty[expected=not empty][actual=]")
+        if _size(name) > self.max_name:
+            raise InvalidArgument(
+                f"the length of {what} must be not greater than limit[{_size(name)} out of range 0 <= value <= {self.max_name}]"
+            )
+        if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
+            raise InvalidArgument(f"the first character of {what} must be an underscore or letter, but got {name[0]!r}")
+        for position, character in enumerate(name):
+            if not (character.isascii() and (character.isalnum() or character == "_" or character in further)):
+                allowed = f", and allowed characters ({further})" if further else ""
+                raise InvalidArgument(
+                    f"{what} can only contain numbers, letters, underscores{allowed}, found {character!r} at {position}"
+                )
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _offender(name: str, allowed: str) -> str:
+    return next(c for c in name if not (c.isascii() and (c.isalnum() or c in allowed)))
+
+
+def _check_description(text: str, what: str, limit: int) -> None:
+    if _size(text) > limit:
+        raise InvalidArgument(
+            f"invalid {what} description with length {_size(text)}, "
+            f"the length of {what} description must be less than or equal to {limit}"
+        )
