@@ -1,0 +1,62 @@
+"""Which passwords may be chosen. A policy is a named profile; every character counts, whatever its size in bytes."""
+
+import unicodedata
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.identity import Secret
+
+_CLASSES_WANTED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """The rules for new passwords.
+
+    Attributes:
+        name: the profile.
+        shortest: least number of characters.
+        longest: greatest number of characters.
+        classes: whether three of upper case, lower case, digits and special characters are needed.
+    """
+
+    name: str
+    shortest: int
+    longest: int
+    classes: bool
+
+    def check(self, password: Secret) -> None:
+        """Refuse a password that breaks a rule, naming each broken rule and never the password.
+
+        Raises:
+            InvalidArgument: with the rules it breaks.
+        """
+        text = password.reveal()
+        broken = []
+        if not self.shortest <= len(text) <= self.longest:
+            broken.append(f"invalid password length[{len(text)} out of range {self.shortest} <= value <= {self.longest}]")
+        if self.classes and _classes(text) < _CLASSES_WANTED:
+            broken.append(
+                "invalid password: it must include three of upper case letters, lower case letters, numbers and special characters"
+            )
+        if broken:
+            raise InvalidArgument("; ".join(broken))
+
+
+def _classes(text: str) -> int:
+    kinds = set()
+    for character in text:
+        category = unicodedata.category(character)
+        kinds.add(category if category in ("Lu", "Ll", "Nd") else "special")
+    return len(kinds)
+
+
+POLICIES: Final = MappingProxyType(
+    {
+        "standard": PasswordPolicy("standard", 8, 64, classes=True),
+        "legacy": PasswordPolicy("legacy", 6, 256, classes=False),
+    }
+)
+"""`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document."""

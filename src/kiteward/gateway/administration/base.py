@@ -1,0 +1,121 @@
+"""What every administrative handler works with."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.password_policy import PasswordPolicy
+from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.identity import Principal, Secret
+from kiteward.domain.naming import NamingRules
+from kiteward.domain.policy import PolicySnapshot
+from kiteward.engine.base import Engine
+from kiteward.gateway.call import Call
+from kiteward.gateway.catalog import Catalog
+from kiteward.store.base import Store, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many there may be; configuration alone limits them.
+
+    Attributes:
+        users: `proxy.maxUserNum`, `root` included.
+        roles: `proxy.maxRoleNum`, `admin` and `public` included.
+    """
+
+    users: int = 100_000
+    roles: int = 10_000
+
+
+class Memo:
+    """Remembers one answer for each operation, for as long as the policy's revision stands."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[int, bytes]] = {}
+
+    def get(self, operation: str, revision: int) -> bytes | None:
+        """Return the answer of this revision, or None."""
+        found = self._answers.get(operation)
+        return found[1] if found is not None and found[0] == revision else None
+
+    def put(self, operation: str, revision: int, answer: bytes) -> bytes:
+        """Remember an answer and return it."""
+        self._answers[operation] = (revision, answer)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The collaborators of the handlers.
+
+    Attributes:
+        store: users and everything else that is stored.
+        engine: asked for its health only.
+        catalog: databases and aliases.
+        hasher: hashes and verifies passwords.
+        passwords: which passwords may be chosen.
+        naming: which names are legal.
+        limits: how many users and roles there may be.
+        super_users: callers who change a password without the old one (`common.security.superUsers`).
+        memo: answers of the current revision.
+    """
+
+    store: Store
+    engine: Engine
+    catalog: Catalog
+    hasher: PasswordHasher
+    passwords: PasswordPolicy
+    naming: NamingRules = NamingRules()
+    limits: Limits = Limits()
+    super_users: frozenset[str] = frozenset()
+    memo: Memo = field(default_factory=Memo)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One administrative request, already allowed.
+
+    Attributes:
+        call: the request as it came.
+        principal: who calls.
+        snapshot: the policy it was allowed by.
+        change: opens the transaction for a change; it checks again that the caller may, in case that changed while waiting.
+    """
+
+    call: Call
+    principal: Principal
+    snapshot: PolicySnapshot
+    change: Callable[[], AbstractAsyncContextManager[Transaction]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """How one RPC is answered.
+
+    Attributes:
+        run: does it and returns the serialised response.
+        changes: whether it changes anything; such work goes on to its end when its caller is gone.
+    """
+
+    run: Callable[[Tools, Request], Awaitable[bytes]]
+    changes: bool = True
+
+
+def decode_password(encoded: str, what: str) -> Secret:
+    """Return the password behind its base64 form (contract 1.2, 2.2).
+
+    Args:
+        encoded: standard base64 of the UTF-8 password.
+        what: how to call it in the message, for example `old password`.
+
+    Raises:
+        InvalidArgument: not base64, or not UTF-8 behind it. The message holds nothing of the value.
+    """
+    try:
+        return Secret(base64.b64decode(encoded, validate=True).decode())
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise InvalidArgument(f"decode {what} failed: it must be the standard base64 form of UTF-8 text, with padding") from None

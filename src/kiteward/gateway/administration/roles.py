@@ -1,0 +1,119 @@
+"""Roles and role bindings (contract 2.3)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kiteward.domain.access import BUILT_IN_ROLES, Role
+from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
+from kiteward.domain.policy import Condition, decide
+from kiteward.domain.privileges import PRIVILEGES
+from kiteward.gateway.administration.base import Handler, Request, Tools
+from kiteward.store.base import Transaction
+from kiteward.wire import messages
+
+_ADD, _REMOVE = 0, 1
+
+
+async def create(tools: Tools, request: Request) -> bytes:
+    """Create a role."""
+    message = messages.CreateRoleRequest.FromString(request.call.payload)
+    name = message.entity.name
+    tools.naming.check_role_name(name)
+    tools.naming.check_role_description(message.entity.description)
+    async with request.change() as transaction:
+        if await transaction.roles.get(name) is not None:
+            raise AlreadyExists(f"role [{name}] already exists")
+        if await transaction.roles.count() >= tools.limits.roles:
+            raise LimitReached("unable to create role because the number of roles has reached the limit")
+        await transaction.roles.put(Role(name, message.entity.description))
+    return messages.success("CreateRole")
+
+
+async def alter(tools: Tools, request: Request) -> bytes:
+    """Replace a role's description; an empty one clears it."""
+    message = messages.AlterRoleRequest.FromString(request.call.payload)
+    tools.naming.check_role_name(message.role_name)
+    tools.naming.check_role_description(message.description)
+    if message.role_name in BUILT_IN_ROLES:
+        raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be altered")
+    async with request.change() as transaction:
+        await _require_role(transaction, message.role_name)
+        await transaction.roles.put(Role(message.role_name, message.description))
+    return messages.success("AlterRole")
+
+
+async def drop(tools: Tools, request: Request) -> bytes:
+    """Drop a role and its bindings; one that holds grants only when forced."""
+    message = messages.DropRoleRequest.FromString(request.call.payload)
+    tools.naming.check_role_name(message.role_name)
+    if message.role_name in BUILT_IN_ROLES:
+        raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be dropped")
+    async with request.change() as transaction:
+        await _require_role(transaction, message.role_name)
+        if not message.force_drop and await transaction.grants.of_role(message.role_name):
+            raise InUse("fail to drop the role that it has privileges. Use REVOKE API to revoke privileges")
+        await transaction.roles.remove(message.role_name)
+    return messages.success("DropRole")
+
+
+async def operate_binding(tools: Tools, request: Request) -> bytes:
+    """Bind a role to a user, or unbind it; doing it again changes nothing."""
+    message = messages.OperateUserRoleRequest.FromString(request.call.payload)
+    tools.naming.check_user_name(message.username)
+    tools.naming.check_role_name(message.role_name)
+    if message.type not in (_ADD, _REMOVE):
+        raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
+    async with request.change() as transaction:
+        await _require_role(transaction, message.role_name)
+        known = await transaction.users.get(message.username) is not None
+        if message.type == _REMOVE:
+            if known:
+                await transaction.roles.unbind(message.username, message.role_name)
+        elif known:
+            await transaction.roles.bind(message.username, message.role_name)
+        else:
+            raise NotFound(f'user "{message.username}" not found')
+    return messages.success("OperateUserRole")
+
+
+async def select(tools: Tools, request: Request) -> bytes:
+    """Describe one role or all; an unknown one gives no result."""
+    message = messages.SelectRoleRequest.FromString(request.call.payload)
+    snapshot = request.snapshot
+    only: str | None = None
+    if message.HasField("role"):
+        only = message.role.name
+        tools.naming.check_role_name(only)
+    names = sorted(snapshot.roles) if only is None else [only] if only in snapshot.roles else []
+    bound = await tools.store.bindings(only) if message.include_user_info else {}
+    if bound and not _may_see_users(request):
+        # The role is the caller's own; who else holds it is not the caller's business.
+        own = request.principal.user_name
+        bound = {name: tuple(user for user in users if user == own) for name, users in bound.items()}
+    results = [
+        messages.RoleResult(
+            role=messages.RoleEntity(name=name, description=snapshot.roles[name].role.description),
+            users=[messages.UserEntity(name=user) for user in bound.get(name, ())],
+        )
+        for name in names
+    ]
+    return bytes(messages.SelectRoleResponse(status=messages.Status(), results=results).SerializeToString())
+
+
+def _may_see_users(request: Request) -> bool:
+    condition = Condition(PRIVILEGES["SelectOwnership"])
+    return decide(request.principal, (condition,), request.snapshot).allowed
+
+
+async def _require_role(transaction: Transaction, name: str) -> None:
+    if await transaction.roles.get(name) is None:
+        raise NotFound(f'role "{name}" not found')
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "CreateRole": Handler(create),
+    "AlterRole": Handler(alter),
+    "DropRole": Handler(drop),
+    "OperateUserRole": Handler(operate_binding),
+    "SelectRole": Handler(select, changes=False),
+}

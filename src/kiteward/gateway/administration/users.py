@@ -1,0 +1,129 @@
+"""Users: create, change, delete, list, describe (contract 2.2)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, OldPasswordWrong, ProtectedObject
+from kiteward.domain.identity import ROOT, Secret
+from kiteward.gateway.administration.base import Handler, Request, Tools, decode_password
+from kiteward.store.base import UserRecord
+from kiteward.wire import messages
+
+
+async def create(tools: Tools, request: Request) -> bytes:
+    """Create a user without roles. The password is hashed before the store is touched."""
+    message = messages.CreateCredentialRequest.FromString(request.call.payload)
+    tools.naming.check_user_name(message.username)
+    tools.naming.check_user_description(message.description)
+    password = decode_password(message.password, "password")
+    tools.passwords.check(password)
+    hashed = await tools.hasher.hash(password)
+    async with request.change() as transaction:
+        if await transaction.users.get(message.username) is not None:
+            raise AlreadyExists(f"user already exists: {message.username}")
+        if await transaction.users.count() >= tools.limits.users:
+            raise LimitReached("unable to add user because the number of users has reached the limit")
+        await transaction.users.add(message.username, hashed, description=message.description)
+    return messages.success("CreateCredential")
+
+
+async def update(tools: Tools, request: Request) -> bytes:
+    """Change a password, a description, or both. The username is not held to the naming rule, as in Milvus."""
+    message = messages.UpdateCredentialRequest.FromString(request.call.payload)
+    description = message.description if message.HasField("description") else None
+    if not message.newPassword:
+        await _describe(tools, request, message.username, description)
+    else:
+        old = decode_password(message.oldPassword, "old password")
+        new = decode_password(message.newPassword, "password")
+        await _change_password(tools, request, message.username, old, new, description)
+    return messages.success("UpdateCredential")
+
+
+async def _describe(tools: Tools, request: Request, name: str, description: str | None) -> None:
+    if description is None:
+        raise InvalidArgument("must update either password or description")
+    tools.naming.check_user_description(description)
+    async with request.change() as transaction:
+        if await transaction.users.get(name) is None:
+            raise NotFound(f"user not found: {name}")
+        await transaction.users.describe(name, description)
+
+
+async def _change_password(
+    tools: Tools, request: Request, name: str, old: Secret, new: Secret, description: str | None
+) -> None:
+    tools.passwords.check(new)
+    tools.naming.check_user_description(description or "")
+    wrong = OldPasswordWrong(f"old password not correct for {name}")
+    current = await tools.store.user(name)
+    if request.principal.user_name not in tools.super_users:
+        # Verified outside the transaction, so that a slow hash holds up nobody; the credential id proves that it still holds.
+        if not await tools.hasher.verify(current.password_hash if current else None, old):
+            raise wrong
+    elif current is None:
+        raise NotFound(f"user not found: {name}")
+    hashed = await tools.hasher.hash(new)
+    async with request.change() as transaction:
+        found = await transaction.users.get(name)
+        if found is None or current is None or found.credential_id != current.credential_id:
+            raise wrong
+        await transaction.users.set_password(name, hashed)
+        if description is not None:
+            await transaction.users.describe(name, description)
+
+
+async def delete(_tools: Tools, request: Request) -> bytes:
+    """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
+    message = messages.DeleteCredentialRequest.FromString(request.call.payload)
+    if not message.username.strip():
+        raise InvalidArgument("username is empty")
+    # Names are compared as they are stored, so that no spelling of `root` slips past this (contract Q9).
+    if message.username == ROOT:
+        raise ProtectedObject("root user cannot be deleted")
+    async with request.change() as transaction:
+        await transaction.users.remove(message.username)
+    return messages.success("DeleteCredential")
+
+
+async def list_names(tools: Tools, request: Request) -> bytes:
+    """List every user name, sorted."""
+    revision = request.snapshot.revision
+    remembered = tools.memo.get("ListCredUsers", revision)
+    if remembered is not None:
+        return remembered
+    names = await tools.store.user_names()
+    answer = messages.ListCredUsersResponse(status=messages.Status(), usernames=names).SerializeToString()
+    return tools.memo.put("ListCredUsers", revision, bytes(answer))
+
+
+async def select(tools: Tools, request: Request) -> bytes:
+    """Describe one user or all; an unknown one gives no result."""
+    message = messages.SelectUserRequest.FromString(request.call.payload)
+    found: Iterable[UserRecord]
+    if message.HasField("user"):
+        tools.naming.check_user_name(message.user.name)
+        record = await tools.store.user(message.user.name)
+        found = [record] if record else []
+    else:
+        found = await tools.store.users()
+    results = [_result(record, include_roles=message.include_role_info) for record in found]
+    return bytes(messages.SelectUserResponse(status=messages.Status(), results=results).SerializeToString())
+
+
+def _result(record: UserRecord, *, include_roles: bool) -> messages.UserResult:
+    roles = record.roles if include_roles else ()
+    return messages.UserResult(
+        user=messages.UserEntity(name=record.name),
+        roles=[messages.RoleEntity(name=role) for role in roles],
+        description=record.description,
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "CreateCredential": Handler(create),
+    "UpdateCredential": Handler(update),
+    "DeleteCredential": Handler(delete),
+    "ListCredUsers": Handler(list_names, changes=False),
+    "SelectUser": Handler(select, changes=False),
+}

@@ -1,0 +1,38 @@
+"""One request as a transport hands it over: bytes, a presented credential and the facts about the caller."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kiteward.domain.errors import AuthenticationError
+from kiteward.domain.identity import PresentedCredential
+
+
+def new_request_id() -> str:
+    """Return a random id that finds one request again in logs and answers."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, whichever transport it came by.
+
+    Attributes:
+        operation: RPC name.
+        payload: the serialised request message, never decoded on the way to the engine.
+        credential: what the caller presented, or why that could not be read.
+        database: the database of the connection (`dbname` metadata), or empty.
+        timeout: seconds until the caller gives up, or None.
+        forward: metadata of the caller that may go along to the engine.
+        address: the caller's network address, for the record.
+        request_id: finds this request again.
+    """
+
+    operation: str
+    payload: bytes
+    credential: PresentedCredential | AuthenticationError
+    database: str = ""
+    timeout: float | None = None
+    forward: Mapping[str, str] = field(default_factory=dict)
+    address: str = ""
+    request_id: str = field(default_factory=new_request_id)

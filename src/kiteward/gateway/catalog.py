@@ -1,0 +1,77 @@
+"""What the engine has: its databases and the aliases in them, as far as decisions need to know.
+
+INVARIANT: every change of databases and aliases passes `gateway.lifecycle`, which reloads this catalog before it
+acknowledges; after the engine came back from a restart the catalog is reloaded before it is used. So it is never stale.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.engine.base import Engine
+from kiteward.wire import messages
+
+_TIMEOUT = 30.0
+
+
+class Catalog:
+    """The engine's databases and aliases, in memory."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._aliases: dict[str, dict[str, str]] = {DEFAULT_DATABASE: {}}
+        self._generation = -1
+        self._loading = asyncio.Lock()
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether nothing can have changed since the last load."""
+        return self._generation == self._engine.generation
+
+    async def refresh(self) -> None:
+        """Load databases and aliases anew if the engine has restarted since, or `forget` was called.
+
+        Raises:
+            EngineUnavailable: the engine cannot tell now.
+        """
+        async with self._loading:
+            while not self.fresh:
+                generation = self._engine.generation
+                names = messages.ListDatabasesResponse.FromString(await self._ask("ListDatabases", DEFAULT_DATABASE, b""))
+                aliases = {name: await self._load(name) for name in names.db_names}
+                if generation == self._engine.generation:
+                    self._aliases, self._generation = aliases, generation
+
+    async def reload(self) -> None:
+        """Load databases and aliases anew because a change passed through."""
+        self.forget()
+        await self.refresh()
+
+    def forget(self) -> None:
+        """Trust nothing until the next `refresh`: a change may or may not have happened."""
+        self._generation = -1
+
+    def has_database(self, name: str) -> bool:
+        """Tell whether the database exists."""
+        return name in self._aliases
+
+    def resolve(self, database: str, name: str) -> str:
+        """Return the collection an alias stands for; any other name as it is."""
+        aliases = self._aliases.get(database)
+        return aliases.get(name, name) if aliases else name
+
+    async def _load(self, database: str) -> Mapping[str, str]:
+        listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))
+        found: dict[str, str] = {}
+        for alias in listed.aliases:
+            request = messages.DescribeAliasRequest(db_name=database, alias=alias).SerializeToString()
+            described = messages.DescribeAliasResponse.FromString(await self._ask("DescribeAlias", database, request))
+            found[alias] = described.collection
+        return found
+
+    async def _ask(self, operation: str, database: str, payload: bytes) -> bytes:
+        answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=_TIMEOUT)
+        if messages.status_code(operation, answer):
+            raise EngineUnavailable(f"the engine cannot list its databases and aliases: it refused {operation}")
+        return answer

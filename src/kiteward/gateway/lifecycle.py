@@ -1,0 +1,173 @@
+"""Changes of databases, collections and aliases: the engine does them, and grants and catalog follow.
+
+Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits nothing. The
+change is written down as an intent before the engine is asked, so that a crash between the two cannot part grants and objects: what
+is open at the next start is compared with the engine and finished or forgotten.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+from kiteward.domain.errors import EngineError, EngineUnavailable
+from kiteward.engine.base import Engine
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.settling import Settled
+from kiteward.gateway.snapshots import Snapshots
+from kiteward.store.base import Intent, IntentKind, Transaction
+from kiteward.wire import messages
+
+_log = logging.getLogger("kiteward.gateway")
+_TIMEOUT: Final = 300.0
+"""How long the engine may take over such a change. The caller's own deadline does not count: half a change helps nobody."""
+
+CHANGES: Final = frozenset(
+    {
+        "CreateCollection",
+        "DropCollection",
+        "RenameCollection",
+        "CreateAlias",
+        "AlterAlias",
+        "DropAlias",
+        "CreateDatabase",
+        "DropDatabase",
+        "RestoreSnapshot",
+        "RestoreExternalSnapshot",
+    }
+)
+"""Operations that change which databases, collections or aliases there are."""
+
+
+class Lifecycle:
+    """Runs the operations of `CHANGES` one at a time."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, snapshots: Snapshots) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._snapshots = snapshots
+        self._turn = asyncio.Lock()
+        self._open: list[Intent] = []
+
+    async def recover(self) -> None:
+        """Finish or forget what was open when the server last stopped.
+
+        Raises:
+            EngineUnavailable: the engine cannot tell now; nothing may be changed before it has.
+        """
+        async with self._snapshots.change() as transaction:
+            self._open = list(await transaction.intents.all())
+        async with self._turn:
+            await self._reconcile()
+
+    async def run(self, operation: str, settle: Callable[[], Settled]) -> bytes:
+        """Let the engine make a change, and follow it.
+
+        Args:
+            operation: one of `CHANGES`.
+            settle: settles and decides the request; called when its turn has come, because an alias may have moved since.
+
+        Returns:
+            The engine's answer.
+
+        Raises:
+            AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
+        """
+        async with self._turn:
+            await self._reconcile()
+            await self._catalog.refresh()
+            settled = settle()
+            intent = _intent(operation, settled)
+            if intent is None or not await self._is_possible(intent):
+                return await self._ask(operation, settled)
+            return await self._with_intent(operation, settled, intent)
+
+    async def _is_possible(self, intent: Intent) -> bool:
+        """Tell whether there is anything to follow: what is not there cannot go, and a taken name is refused by the engine."""
+        if intent.kind is IntentKind.DROP_DATABASE:
+            return self._catalog.has_database(intent.db_name)
+        if not await self._has_collection(intent.db_name, intent.object_name):
+            return False
+        renamed = intent.kind is IntentKind.RENAME_COLLECTION
+        return not (renamed and await self._has_collection(intent.new_db_name, intent.new_object_name))
+
+    async def _with_intent(self, operation: str, settled: Settled, intent: Intent) -> bytes:
+        async with self._snapshots.change() as transaction:
+            number = await transaction.intents.add(intent)
+        self._open.append(replace(intent, intent_id=number))
+        answer = await self._ask(operation, settled)
+        await self._reconcile()
+        return answer
+
+    async def _ask(self, operation: str, settled: Settled) -> bytes:
+        try:
+            return await self._engine.call(operation, settled.payload, metadata={"dbname": settled.database}, timeout=_TIMEOUT)
+        finally:
+            self._catalog.forget()
+            await self._refresh_quietly()
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self._catalog.refresh()
+        except EngineError as error:
+            # The catalog stays forgotten; whoever needs it next tries again.
+            _log.warning("databases and aliases could not be read after a change: %s", error)
+
+    async def _reconcile(self) -> None:
+        """Compare every open intent with what the engine has, and let the grants follow."""
+        while self._open:
+            intent = self._open[0]
+            happened = await self._happened(intent)
+            async with self._snapshots.change() as transaction:
+                if happened:
+                    await _FOLLOW[intent.kind](transaction, intent)
+                await transaction.intents.remove(intent.intent_id)
+            self._open.pop(0)
+
+    async def _happened(self, intent: Intent) -> bool:
+        """Tell whether the engine did it; an intent is only written down for what is there, so that its absence is the proof."""
+        if intent.kind is IntentKind.DROP_DATABASE:
+            await self._catalog.refresh()
+            return not self._catalog.has_database(intent.db_name)
+        return not await self._has_collection(intent.db_name, intent.object_name)
+
+    async def _has_collection(self, database: str, name: str) -> bool:
+        await self._catalog.refresh()
+        if not self._catalog.has_database(database):
+            return False
+        request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
+        answer = await self._engine.call("HasCollection", request, metadata={"dbname": database}, timeout=_TIMEOUT)
+        if messages.status_code("HasCollection", answer):
+            raise EngineUnavailable("the engine cannot tell whether a collection exists")
+        return bool(messages.BoolResponse.FromString(answer).value)
+
+
+def _intent(operation: str, settled: Settled) -> Intent | None:
+    if operation == "DropCollection":
+        return Intent(IntentKind.DROP_COLLECTION, settled.database, settled.collections[0])
+    if operation == "RenameCollection":
+        target = str(settled.fields["newDBName"]) or settled.database
+        return Intent(IntentKind.RENAME_COLLECTION, settled.database, settled.collections[0], target, str(settled.fields["newName"]))
+    if operation == "DropDatabase":
+        return Intent(IntentKind.DROP_DATABASE, settled.database)
+    return None
+
+
+async def _after_drop_collection(transaction: Transaction, intent: Intent) -> None:
+    await transaction.grants.drop_object(intent.db_name, intent.object_name)
+
+
+async def _after_drop_database(transaction: Transaction, intent: Intent) -> None:
+    await transaction.grants.drop_object(intent.db_name, None)
+
+
+async def _after_rename(transaction: Transaction, intent: Intent) -> None:
+    await transaction.grants.move_object((intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name))
+
+
+_FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[None]]]] = {
+    IntentKind.DROP_COLLECTION: _after_drop_collection,
+    IntentKind.DROP_DATABASE: _after_drop_database,
+    IntentKind.RENAME_COLLECTION: _after_rename,
+}

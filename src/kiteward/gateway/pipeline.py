@@ -1,0 +1,173 @@
+"""`Gateway.handle`: the one door. Every request, whichever transport it came by, passes it in six steps."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable
+from typing import Final
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown
+from kiteward.domain.identity import Principal
+from kiteward.domain.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.engine.base import Engine
+from kiteward.gateway import visibility
+from kiteward.gateway.administration import HANDLERS
+from kiteward.gateway.administration.base import Request, Tools
+from kiteward.gateway.call import Call
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.lifecycle import CHANGES, Lifecycle
+from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.gateway.settling import Settled, settle
+from kiteward.gateway.snapshots import Snapshots
+from kiteward.wire import messages
+
+_log = logging.getLogger("kiteward.gateway")
+_DRAIN: Final = 30.0
+
+
+class Gateway:
+    """Authenticates, decides and executes every request."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        snapshots: Snapshots,
+        *,
+        engine: Engine,
+        catalog: Catalog,
+        lifecycle: Lifecycle,
+        tools: Tools,
+    ) -> None:
+        self._authenticator = authenticator
+        self._snapshots = snapshots
+        self._engine = engine
+        self._catalog = catalog
+        self._lifecycle = lifecycle
+        self._tools = tools
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    async def handle(self, call: Call) -> bytes:
+        """Answer one request.
+
+        Args:
+            call: the request with the credential its caller presented.
+
+        Returns:
+            The serialised response message.
+
+        Raises:
+            OperationUnknown: before anything else, as Milvus does (contract 1.3).
+            AuthenticationError: who calls is not established.
+            AccessDenied, OperationRefused: the principal may not.
+            RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
+            EngineError, StoreError, NotReady: it could not be executed.
+        """
+        operation = OPERATIONS.get(call.operation)
+        if operation is None:
+            raise OperationUnknown(f"unknown method {call.operation}")
+        principal = await self._authenticator.authenticate(call.credential)
+        if operation.executor is Executor.NOBODY:
+            raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
+        if not self._catalog.fresh and _needs_catalog(operation):
+            await self._catalog.refresh()
+        if operation.executor is Executor.HERE:
+            return await self._administer(operation, call, principal)
+        if operation.name in CHANGES:
+            return await self._change(operation, call, principal)
+        return await self._pass_through(operation, call, principal)
+
+    async def drain(self) -> None:
+        """Wait for changes under way, which go on when their caller is gone."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_DRAIN)
+
+    async def _pass_through(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+        snapshot = await self._policy()
+        settled = settle(operation, call, self._catalog)
+        decision = decide(principal, settled.conditions, snapshot)
+        if not decision.allowed:
+            return _refuse(operation, settled, decision)
+        settled.require_consistent()
+        if operation.exists and operation.database and not self._catalog.has_database(settled.database):
+            return self._without_database(operation, settled, principal, snapshot)
+        metadata = {**call.forward, "dbname": settled.database}
+        answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
+        if operation.name in visibility.TRIMMED:
+            # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
+            return visibility.trim(operation.name, answer, principal, await self._policy(), settled, self._catalog)
+        return answer
+
+    async def _change(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+        """Let databases, collections or aliases change; once begun, it goes on when the caller is gone."""
+
+        def settled_and_decided() -> Settled:
+            settled = settle(operation, call, self._catalog)
+            decide(principal, settled.conditions, self._snapshots.current()).require_allowed()
+            if operation.exists and not self._catalog.has_database(settled.database):
+                raise _no_database(settled.database)
+            return settled
+
+        await self._policy()
+        settled_and_decided()
+        return await self._to_the_end(self._lifecycle.run(operation.name, settled_and_decided))
+
+    async def _administer(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+        snapshot = await self._policy()
+        decide(principal, settle(operation, call, self._catalog).conditions, snapshot).require_allowed()
+        messages.decode(operation.name, call.payload)
+
+        async def still_allowed() -> None:
+            caller = await self._authenticator.authenticate(call.credential)
+            decide(caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()).require_allowed()
+
+        request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
+        handler = HANDLERS[operation.name]
+        work = handler.run(self._tools, request)
+        return await (self._to_the_end(work) if handler.changes else work)
+
+    async def _policy(self) -> PolicySnapshot:
+        """Return the policy in force; where it could not follow a change, load it anew."""
+        try:
+            return self._snapshots.current()
+        except NotReady:
+            await self._snapshots.load()
+            return self._snapshots.current()
+
+    async def _to_the_end(self, work: Awaitable[bytes]) -> bytes:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    def _finished(self, task: "asyncio.Task[bytes]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    @staticmethod
+    def _without_database(operation: Operation, settled: Settled, principal: Principal, snapshot: PolicySnapshot) -> bytes:
+        """Answer for a database that does not exist, without telling so to those who could not see it either."""
+        if operation.name in visibility.TRIMMED and not listed_databases(principal, [settled.database], snapshot)[0]:
+            return visibility.empty(operation.name)
+        raise _no_database(settled.database)
+
+
+def _needs_catalog(operation: Operation) -> bool:
+    return bool(operation.database or operation.collections or operation.aliases) or operation.name in _RESOLVING
+
+
+_RESOLVING: Final = frozenset({"Connect", "OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"})
+"""Administrative operations that look at databases or aliases although their table row names none."""
+
+
+def _refuse(operation: Operation, settled: Settled, decision: Decision) -> bytes:
+    hidden = visibility.absent(operation.name, settled)
+    if hidden is None:
+        decision.require_allowed()
+        raise AssertionError("unreachable: a denied decision raises")
+    return hidden
+
+
+def _no_database(name: str) -> DatabaseNotFound:
+    return DatabaseNotFound(f"database not found[database={name}]")

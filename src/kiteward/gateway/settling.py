@@ -1,0 +1,139 @@
+"""Settles what a request is about, once: its database, its collections behind aliases, what it needs and what is forwarded.
+
+Exactly what is settled here is decided on and forwarded (contract 4.8, the 3.0 column; design section 5).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.domain.policy import Condition
+from kiteward.domain.privileges import Level, ObjectType
+from kiteward.gateway.call import Call
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.operations import Operation
+from kiteward.wire.peek import replace
+
+Value = str | int | list[str] | list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a request is about.
+
+    Attributes:
+        database: body first, then the connection's, then `default`.
+        conditions: what must hold for it to be allowed.
+        payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
+        collections: the collections it names, aliases resolved.
+        fields: what was read from the request.
+        contradiction: what sub-requests name that the request does not, or empty.
+    """
+
+    database: str
+    conditions: tuple[Condition, ...]
+    payload: bytes
+    collections: tuple[str, ...]
+    fields: Mapping[str, Value]
+    contradiction: str = ""
+
+    def require_consistent(self) -> None:
+        """Refuse a request whose sub-requests look elsewhere. To be called after the decision: it tells what an alias stands for.
+
+        Raises:
+            InvalidArgument: with the contradiction.
+        """
+        if self.contradiction:
+            raise InvalidArgument(self.contradiction)
+
+
+def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
+    """Read what selects objects from a request and settle it.
+
+    Raises:
+        PayloadMalformed: the bytes are not a message of this operation.
+    """
+    fields: Mapping[str, Value] = operation.plan.read(call.payload) if operation.plan else {}
+    database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
+    replacements: dict[str, str | list[str]] = {}
+    collections = _resolve(operation, fields, database, catalog, replacements)
+    other_database = _target_database(operation, fields, database, replacements)
+    conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
+    payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
+    contradiction = _contradiction(operation, fields, database, collections, catalog)
+    return Settled(database, conditions, payload, collections, fields, contradiction)
+
+
+def _texts(value: Value) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _resolve(
+    operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog, replacements: dict[str, str | list[str]]
+) -> tuple[str, ...]:
+    """Return the named collections behind their aliases, and note which fields have to be forwarded differently."""
+    found: list[str] = []
+    for path in operation.collections:
+        given = _texts(fields[path])
+        resolved = [catalog.resolve(database, name) for name in given]
+        if resolved != given:
+            replacements[path] = resolved if isinstance(fields[path], list) else resolved[0]
+        found += resolved
+    return tuple(found)
+
+
+def _contradiction(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> str:
+    """Return what sub-requests name that the request does not: engines ignore it, so honouring it is impossible."""
+    for path in operation.same:
+        for name in _texts(fields[path]):
+            if name and catalog.resolve(database, name) not in collections:
+                return f"a sub-request names the collection {name}; it must name the collection of the request or none"
+    for path in operation.same_database:
+        for name in _texts(fields[path]):
+            if name and name != database:
+                return f"a sub-request names the database {name}; it must name the database of the request or none"
+    return ""
+
+
+def _target_database(
+    operation: Operation, fields: Mapping[str, Value], database: str, replacements: dict[str, str | list[str]]
+) -> bool:
+    """Tell whether the request reaches into another database; an unnamed target is the settled one (contract Q36)."""
+    if not operation.target_database:
+        return False
+    target = str(fields[operation.target_database])
+    if not target:
+        replacements[operation.target_database] = database
+    return target not in ("", database)
+
+
+def _conditions(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> tuple[Condition, ...]:
+    privilege = operation.privilege
+    if privilege is None:
+        return ()
+    if privilege.object_type is ObjectType.USER:
+        return (Condition(privilege, names=(str(fields[operation.user]) or ANY,)),)
+    if privilege.level is Level.CLUSTER:
+        own_role = str(fields[operation.own_role]) if operation.own_role else ""
+        return (Condition(privilege, own_role=own_role),)
+    names = (*collections, *_others(operation, fields, database, catalog))
+    if operation.if_named and not any(names):
+        return ()
+    return (Condition(privilege, database, names or (ANY,), operation.visible_suffices),)
+
+
+def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> Iterable[str]:
+    for path in operation.targets:
+        yield from _texts(fields[path])
+    for path in operation.aliases:
+        yield from (catalog.resolve(database, name) for name in _texts(fields[path]))
+    for path in operation.ids:
+        value = fields[path]
+        # An id selects without a name, so nothing less than every object will do.
+        if any(value) if isinstance(value, list) else value:
+            yield ANY

@@ -1,0 +1,77 @@
+"""The policy in force: changes to the store, and the snapshot that follows each of them before it is acknowledged."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.domain.errors import NotReady
+from kiteward.domain.policy import PolicySnapshot
+from kiteward.store.base import Change, Committed, Store, Subject, Transaction
+
+
+class Snapshots:
+    """Holds the current snapshot, and makes every change of the store visible to decisions before it is acknowledged.
+
+    INVARIANT: between the commit of a change and the end of `change()` nobody has been told of it; after that, every decision and
+    every authentication sees it. The snapshot follows inside the writer's place, so that changes are followed in their order.
+    """
+
+    def __init__(self, store: Store, authenticator: Authenticator) -> None:
+        self._store = store
+        self._authenticator = authenticator
+        self._current: PolicySnapshot | None = None
+
+    def current(self) -> PolicySnapshot:
+        """Return the policy in force.
+
+        Raises:
+            NotReady: it could not be loaded, or could not follow a change; nothing can be decided.
+        """
+        if self._current is None:
+            raise NotReady("the policy is not loaded")
+        return self._current
+
+    async def load(self) -> None:
+        """Load the whole policy from the store.
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        async with self._store.transaction():
+            # Inside the writer's place: no change can slip in between reading and installing.
+            self._current = PolicySnapshot.compile(await self._store.policy())
+
+    @contextlib.asynccontextmanager
+    async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
+        """Open a transaction that is committed, and followed, at the end of the block; an exception in the block undoes it.
+
+        Args:
+            still_allowed: called when the writer's turn has come; raises if the caller may no longer do this.
+
+        Raises:
+            StoreUnavailable: it could not be committed; nothing has changed.
+            NotReady: it was committed but could not be followed; nothing is decided until the policy loads again.
+        """
+        async with self._store.transaction() as transaction:
+            if still_allowed is not None:
+                await still_allowed()
+            yield transaction
+            committed = await transaction.commit()
+            await self._follow(committed)
+
+    async def _follow(self, committed: Committed) -> None:
+        if not committed.changes:
+            return
+        before, self._current = self._current, None
+        # From here until the new snapshot stands, nothing is decided: a change that cannot be followed closes the door.
+        self._authenticator.forget(_names(committed.changes, Subject.USER))
+        if before is None:
+            raise NotReady("the policy is not loaded")
+        groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}
+        roles = {name: await self._store.role(name) for name in _names(committed.changes, Subject.ROLE)}
+        snapshot = before.with_groups(groups) if groups else before
+        self._current = snapshot.with_roles(roles, revision=committed.revision)
+
+
+def _names(changes: Iterable[Change], subject: Subject) -> list[str]:
+    return [change.name for change in changes if change.subject is subject]
