@@ -1,0 +1,18 @@
+"""The command line: parse, call, print. No logic lives here."""
+
+import argparse
+from collections.abc import Sequence
+
+from kiteward import __version__
+from kiteward.cli import serve
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="kiteward", description="A secure Milvus endpoint.")
+    parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    status: int = arguments.run(arguments)
+    return status

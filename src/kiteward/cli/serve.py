@@ -1,0 +1,62 @@
+"""`kiteward serve`: run the server until it is told to stop."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from kiteward.config import Settings, load
+from kiteward.domain.errors import KitewardError
+from kiteward.runtime import serve
+
+_LAST_PORT: Final = 65535
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("serve", help="run the server", description="Run the server until SIGTERM or SIGINT.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: data)")
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=_port, help="port to listen on; 0 lets the system choose (default: 19530)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return the exit status: 0 after a clean stop, 1 when it could not start."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_until_told(_settings(arguments)))
+    except (KitewardError, OSError) as error:
+        print(f"kiteward: {error}", file=sys.stderr)  # noqa: T201  the command line's answer
+        return 1
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    given = {"host": arguments.host, "port": arguments.port, "data_dir": arguments.data_dir}
+    return replace(load(arguments.config), **{name: value for name, value in given.items() if value is not None})
+
+
+async def _until_told(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, also when it comes during the start."""
+    serving = asyncio.ensure_future(serve(settings))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}, not {text!r}")
+    return int(text)

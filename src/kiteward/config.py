@@ -1,0 +1,198 @@
+"""Configuration: Milvus' own keys, ours under `kiteward:`, read once into one frozen `Settings`.
+
+Milvus' sections hold many keys that do not concern us; those are ignored. Under `kiteward:` an unknown key is an error.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+import yaml
+
+from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.domain.naming import NamingRules
+from kiteward.gateway.administration.base import Limits
+
+SyncMode = Literal["batch", "close", "none"]
+
+_SYNC_MODES: Final = ("batch", "close", "none")
+_OWN_KEYS: Final = frozenset({"host", "dataDir", "passwordPolicy", "engine.syncMode"})
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, settled.
+
+    Attributes:
+        host: address to listen on; `kiteward.host`.
+        port: `proxy.port`; 0 lets the system choose.
+        data_dir: where everything is kept; `kiteward.dataDir`.
+        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`; never read again.
+        root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
+        seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
+        super_users: callers who change a password without the old one, `common.security.superUsers`.
+        naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
+            `nameValidation.allowedChars`, `roleNameValidation.allowedChars`.
+        limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
+        passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
+        sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 19530
+    data_dir: Path = Path("data")
+    default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
+    root_bypass: bool = True
+    seed_public: bool = False
+    super_users: frozenset[str] = frozenset()
+    naming: NamingRules = NamingRules()
+    limits: Limits = Limits()
+    passwords: PasswordPolicy = POLICIES["standard"]
+    sync_mode: SyncMode = "batch"
+
+
+DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
+
+
+def load(path: Path | None) -> Settings:
+    """Read the configuration file, or take the defaults without one.
+
+    Raises:
+        ConfigurationError: it cannot be read, or a value is not what its key takes; the message names the key.
+    """
+    if path is None:
+        return Settings()
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the configuration file {path} is not YAML") from error
+    if document is None:
+        return Settings()
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"the configuration file {path} must hold sections such as `common:` and `proxy:`")
+    return settings_from(document)
+
+
+def settings_from(document: Mapping[str, Any]) -> Settings:
+    """Return the settings of a configuration document.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    reader = _Reader(document)
+    if not reader.flag("common.security.authorizationEnabled", default=True):
+        raise ConfigurationError(
+            "common.security.authorizationEnabled is false; Kiteward serves with authentication only: set it to true or leave it out"
+        )
+    reader.require_known("kiteward", _OWN_KEYS)
+    base = Settings()
+    naming, limits = base.naming, base.limits
+    return Settings(
+        host=reader.text("kiteward.host", default=base.host),
+        port=reader.number("proxy.port", default=base.port, least=0, most=65535),
+        data_dir=Path(reader.text("kiteward.dataDir", default=str(base.data_dir))),
+        default_root_password=Secret(reader.text("common.security.defaultRootPassword", default=DEFAULT_ROOT_PASSWORD)),
+        root_bypass=not reader.flag("common.security.rootShouldBindRole", default=False),
+        seed_public=reader.flag("common.security.enablePublicPrivilege", default=False),
+        super_users=reader.names("common.security.superUsers"),
+        naming=NamingRules(
+            max_user_name=reader.number("proxy.maxUsernameLength", default=naming.max_user_name, least=1),
+            max_name=reader.number("proxy.maxNameLength", default=naming.max_name, least=1),
+            max_user_description=reader.number("proxy.maxUserDescriptionLength", default=naming.max_user_description, least=0),
+            max_role_description=reader.number("proxy.maxRoleDescriptionLength", default=naming.max_role_description, least=0),
+            role_characters=reader.text("proxy.roleNameValidation.allowedChars", default=naming.role_characters),
+            object_characters=reader.text("proxy.nameValidation.allowedChars", default=naming.object_characters),
+        ),
+        limits=Limits(
+            users=reader.number("proxy.maxUserNum", default=limits.users, least=1),
+            roles=reader.number("proxy.maxRoleNum", default=limits.roles, least=2),
+        ),
+        passwords=_password_policy(reader),
+        sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
+    )
+
+
+def _password_policy(reader: "_Reader") -> PasswordPolicy:
+    policy = POLICIES[reader.choice("kiteward.passwordPolicy", tuple(POLICIES), default="standard")]
+    shortest = reader.number("proxy.minPasswordLength", default=policy.shortest, least=1)
+    longest = reader.number("proxy.maxPasswordLength", default=policy.longest, least=1)
+    if shortest > longest:
+        raise ConfigurationError(
+            f"proxy.minPasswordLength ({shortest}) is greater than the longest password allowed ({longest}): set proxy.maxPasswordLength too"
+        )
+    return replace(policy, shortest=shortest, longest=longest)
+
+
+class _Reader:
+    """Reads typed values at dotted keys, and says which key a wrong value stands at. Values are never shown: some are secrets."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+
+    def require_known(self, section: str, known: frozenset[str]) -> None:
+        """Refuse keys of our own section that mean nothing."""
+        for key in _dotted(self._value(section)):
+            if key not in known:
+                raise ConfigurationError(f"unknown key {section}.{key}; known are: {', '.join(sorted(known))}")
+
+    def text(self, key: str, *, default: str) -> str:
+        value = self._value(key)
+        if value is None:
+            return default
+        if isinstance(value, dict | list):
+            raise ConfigurationError(f"{key} must be one value")
+        return str(value)
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        value = self._value(key)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        word = str(value).strip().lower()
+        if word in _TRUE or word in _FALSE:
+            return word in _TRUE
+        raise ConfigurationError(f"{key} must be true or false")
+
+    def number(self, key: str, *, default: int, least: int, most: int | None = None) -> int:
+        value = self._value(key)
+        if value is None:
+            return default
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise ConfigurationError(f"{key} must be a whole number") from None
+        if number < least or (most is not None and number > most):
+            raise ConfigurationError(f"{key} must be at least {least}" + (f" and at most {most}" if most is not None else ""))
+        return number
+
+    def choice(self, key: str, choices: tuple[str, ...], *, default: str) -> str:
+        value = self.text(key, default=default)
+        if value not in choices:
+            raise ConfigurationError(f"{key} must be one of {', '.join(choices)}")
+        return value
+
+    def names(self, key: str) -> frozenset[str]:
+        value = self._value(key)
+        parts = [str(each) for each in value] if isinstance(value, list) else self.text(key, default="").split(",")
+        return frozenset(part.strip() for part in parts if part.strip())
+
+    def _value(self, key: str) -> Any:  # noqa: ANN401  whatever stands in the file
+        here: Any = self._document
+        for part in key.split("."):
+            if here is None:
+                return None
+            if not isinstance(here, dict):
+                raise ConfigurationError(f"{key} cannot be read: a section of that name is expected, not a value")
+            here = here.get(part)
+        return here
+
+
+def _dotted(section: object, prefix: str = "") -> list[str]:
+    if not isinstance(section, dict):
+        return [prefix.rstrip(".")] if prefix else []
+    return [key for name, value in section.items() for key in _dotted(value, f"{prefix}{name}.")]

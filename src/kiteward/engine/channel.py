@@ -1,0 +1,99 @@
+"""A pass-through gRPC channel to an engine: bytes in, bytes out, domain errors instead of status codes."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import grpc
+import grpc.aio
+
+from kiteward.domain.errors import (
+    EngineDeadlineExceeded,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+    EngineUnavailable,
+)
+
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+SERVICE = "milvus.proto.milvus.MilvusService"
+
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    # Only the caller knows whether an operation may run twice.
+    ("grpc.enable_retries", 0),
+    # An http_proxy in the environment must never see engine traffic.
+    ("grpc.enable_http_proxy", 0),
+    # Channels to one address would otherwise share a connection, and with it the back-off of a connection that died.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+_Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
+
+
+class EngineChannel:
+    """One connection to one engine address, used by the embedded and by the remote engine."""
+
+    def __init__(self, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Prepare a channel; the connection is made by the first call.
+
+        Args:
+            target: gRPC address, for example `unix:/run/kiteward/engine.sock` or `milvus:19530`.
+            credentials: TLS towards the engine; None speaks plain text.
+        """
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
+        self._calls: dict[str, _Call] = {}
+        self._closed = False
+
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+        """Send one unary request of the Milvus service and return the response bytes.
+
+        Raises:
+            EngineUnavailable, EngineDeadlineExceeded, EngineLacksOperation, EngineRejected.
+        """
+        if self._closed:
+            raise EngineUnavailable("the connection to the engine is closed")
+        call = self._calls.get(method) or self._prepare(method)
+        try:
+            return await call(payload, timeout=timeout, metadata=tuple(metadata.items()))
+        except grpc.aio.AioRpcError as error:
+            raise _domain_error(method, error) from None
+        except asyncio.CancelledError:
+            if self._closed and not _caller_gave_up():
+                raise EngineUnavailable("the connection to the engine was closed during the call") from None
+            raise
+
+    async def close(self) -> None:
+        """Let go of the connection; calls still under way end with EngineUnavailable."""
+        self._closed = True
+        await self._channel.close()
+
+    def _prepare(self, method: str) -> _Call:
+        call: _Call = self._channel.unary_unary(f"/{SERVICE}/{method}")
+        self._calls[method] = call
+        return call
+
+
+def _caller_gave_up() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
+    match error.code():
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+            return EngineUnavailable("the engine cannot be reached")
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return EngineLacksOperation(f"the engine does not implement `{method}`")
+        case grpc.StatusCode.INVALID_ARGUMENT:
+            return EngineRejected(f"the engine cannot read this `{method}` request")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return EngineRejected(f"`{method}`: a message is larger than the engine takes or has resources for")
+        case _:
+            return EngineRejected(f"the engine failed to execute `{method}`")

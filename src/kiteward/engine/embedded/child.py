@@ -1,0 +1,191 @@
+"""The embedded engine's process: Milvus Lite behind a Unix socket. Started by `supervisor`, never by hand."""
+
+import argparse
+import asyncio
+import ctypes
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import grpc.aio
+from milvus_lite.exceptions import DataDirLockedError
+
+from kiteward.engine.channel import MAX_MESSAGE_BYTES
+from kiteward.engine.embedded.adoption import open_database
+from kiteward.engine.embedded.database import ServedDatabase
+from kiteward.engine.embedded.dispatch import Dispatcher
+from kiteward.engine.embedded.durability import SyncMode
+from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
+
+READY = "ready"
+
+_PR_SET_PDEATHSIG = 1
+_LOCK_POLL_SECONDS = 0.05
+# After the parent is gone nobody waits for a tidy end; the write-ahead log holds what was acknowledged.
+_ORPHAN_SECONDS = 5.0
+
+logger = logging.getLogger("kiteward.engine.child")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What the supervisor tells the child on its command line."""
+
+    data: str
+    socket: str
+    sync_mode: SyncMode
+    read_threads: int
+    write_threads: int
+    lock_seconds: float
+    drain_seconds: float
+    parent: int
+
+
+class LogLine(logging.Formatter):
+    """One JSON object a line, without anything a caller sent.
+
+    Milvus Lite puts exception texts, and with them field values, into the messages of its servicer. Of a record that carries an exception,
+    or comes from the servicer, only the message template, the types and the places in the code are kept.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        speaks_of_calls = record.exc_info is not None or record.name.startswith("milvus_lite.adapter")
+        message = str(record.msg) if speaks_of_calls else record.getMessage()
+        if record.exc_info and record.exc_info[0] is not None:
+            message = f"{message} [{_where(record.exc_info[1])}]"
+        return json.dumps({"level": record.levelno, "logger": record.name, "message": message})
+
+
+def _where(error: BaseException | None) -> str:
+    steps = []
+    while error is not None:
+        trace, place = error.__traceback__, "?"
+        while trace is not None:
+            place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+            trace = trace.tb_next
+        steps.append(f"{type(error).__name__} at {place}")
+        error = error.__cause__
+    return " from ".join(steps)
+
+
+def main() -> None:
+    """Serve until told to stop or until the parent is gone."""
+    os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    arguments = _parse(sys.argv[1:])
+    _die_with_parent(arguments.parent)
+    _log_to_stderr()
+    database = _open(arguments)
+    _clear_old_sockets(arguments)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(arguments, database))
+    finally:
+        database.close()
+
+
+def _parse(argv: list[str]) -> Arguments:
+    parser = argparse.ArgumentParser(prog="kiteward.engine.embedded.child")
+    for name in ("data", "socket", "sync-mode"):
+        parser.add_argument(f"--{name}", required=True)
+    for name in ("read-threads", "write-threads", "parent"):
+        parser.add_argument(f"--{name}", required=True, type=int)
+    for name in ("lock-seconds", "drain-seconds"):
+        parser.add_argument(f"--{name}", required=True, type=float)
+    return Arguments(**vars(parser.parse_args(argv)))
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux for a kill when the parent dies, so that a stuck child cannot keep the data locked."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        sys.exit("the server that started this engine is gone")
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _open(arguments: Arguments) -> ServedDatabase:
+    """Open the data, waiting a while for a predecessor that is still on its way out."""
+    deadline = time.monotonic() + arguments.lock_seconds
+    while True:
+        try:
+            return open_database(arguments.data, arguments.sync_mode)
+        except DataDirLockedError:
+            if time.monotonic() >= deadline:
+                sys.exit("the engine's data directory is held by another process")
+            time.sleep(_LOCK_POLL_SECONDS)
+
+
+def _clear_old_sockets(arguments: Arguments) -> None:
+    """Remove what killed servers left behind. Whoever made it is gone, because the data is ours now."""
+    own = Path(arguments.socket).parent
+    for directory in Path(arguments.data).glob(f"{SOCKET_DIRECTORY_PREFIX}*"):
+        if directory != own:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return cast("type[asyncio.AbstractEventLoop]", uvloop.new_event_loop)
+
+
+async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
+    dispatcher = Dispatcher(database, read_threads=arguments.read_threads, write_threads=arguments.write_threads)
+    server = grpc.aio.server(
+        options=(
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),
+        )
+    )
+    server.add_generic_rpc_handlers((dispatcher,))
+    server.add_insecure_port(f"unix:{arguments.socket}")
+    await server.start()
+    stop = _stop_requested()
+    dispatcher.warm_up()
+    print(READY, flush=True)
+    # Nobody reads standard output from here on; what a library prints goes where the log goes.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    await stop.wait()
+    await server.stop(arguments.drain_seconds)
+    await asyncio.to_thread(dispatcher.drain)
+
+
+def _stop_requested() -> asyncio.Event:
+    """Return an event set by SIGTERM or by the end of standard input, which the parent holds open as long as it lives."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+
+    def parent_gone() -> None:
+        if os.read(sys.stdin.fileno(), 1):
+            return
+        loop.remove_reader(sys.stdin.fileno())
+        timer = threading.Timer(_ORPHAN_SECONDS, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), parent_gone)
+    return stop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,201 @@
+"""A Milvus Lite collection that remembers being loaded, reads consistently and survives failed writes."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from milvus_lite.engine.collection import Collection
+from milvus_lite.exceptions import PartitionNotFoundError, SchemaValidationError
+from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
+from milvus_lite.index.spec import IndexSpec
+from milvus_lite.schema.types import CollectionSchema, DataType
+from milvus_lite.storage.memtable import MemTable
+from milvus_lite.storage.segment import Segment
+
+from kiteward.engine.embedded.durability import SyncMode, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.reading import VIEW
+
+LOADED_MARK = "LOADED"
+
+logger = logging.getLogger(__name__)
+
+
+class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries no types
+    """The collection the child serves.
+
+    A file `LOADED` in the collection's directory says that an indexed collection is loaded. Lying there it moves with a rename, goes with
+    a drop and is not inherited by a new collection of the old name.
+
+    Attributes:
+        sync_mode: how durable the mark and index files must be; set once, before the first collection is opened.
+        damaged: true after a failed write. What is in memory may then differ from what is on disk, so the collection must be abandoned and
+            opened again, which replays the write-ahead log.
+    """
+
+    sync_mode: ClassVar[SyncMode] = "batch"
+
+    def __init__(
+        self, name: str, data_dir: str, schema: CollectionSchema, database_properties: dict[str, Any] | None = None
+    ) -> None:
+        self.damaged = False
+        self._index_files = threading.RLock()
+        super().__init__(name, data_dir, schema, database_properties=database_properties)
+        if self._index_specs and self._mark.exists():
+            self._load_again()
+
+    # What a read sees. Milvus Lite's methods use these two attributes everywhere.
+
+    @property
+    def _memtable(self) -> MemTable:
+        pinned: MemTable | None = VIEW.memtables.get(id(self)) if VIEW.active else None
+        return self._current_memtable if pinned is None else pinned
+
+    @_memtable.setter
+    def _memtable(self, memtable: MemTable) -> None:
+        self._current_memtable = memtable
+
+    @property
+    def _load_state(self) -> str:
+        return "loaded" if VIEW.load_state_ignored else self._own_load_state
+
+    @_load_state.setter
+    def _load_state(self, state: str) -> None:
+        self._own_load_state = state
+
+    def _read_snapshot(self) -> Any:
+        with self._maintenance_lock:
+            if VIEW.active:
+                VIEW.memtables[id(self)] = self._current_memtable
+            return super()._read_snapshot()
+
+    # Writing
+
+    def _apply(self, op: Any) -> None:
+        with self._damaged_by_failure():
+            super()._apply(op)
+
+    def _trigger_flush(self) -> None:
+        # Under the lock from the first step, so that no read finds the rows neither in the memtable nor in a segment.
+        with self._damaged_by_failure(), self._maintenance_lock:
+            super()._trigger_flush()
+
+    @contextmanager
+    def _damaged_by_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.damaged = True
+            raise
+
+    def abandon(self) -> None:
+        """Stop working without writing anything more. What was acknowledged stays in the write-ahead log."""
+        self._bg_closed = True
+        self._bg_executor.shutdown(wait=True, cancel_futures=True)
+
+    # Partitions: Milvus Lite takes any text and uses it as a path, also to delete.
+
+    def create_partition(self, partition_name: str) -> None:
+        if not is_plain_file_name(partition_name):
+            raise SchemaValidationError(f"Invalid partition name: {partition_name}")
+        super().create_partition(partition_name)
+        if self.sync_mode == "batch":
+            sync_directory(Path(self._data_dir, "partitions"))
+
+    def drop_partition(self, partition_name: str) -> None:
+        if not is_plain_file_name(partition_name):
+            raise PartitionNotFoundError(partition_name)
+        super().drop_partition(partition_name)
+
+    # Load state
+
+    def load(self) -> None:
+        super().load()
+        self._settle_mark()
+
+    def release(self) -> None:
+        super().release()
+        self._settle_mark()
+
+    def create_index(self, field_name: str, index_params: dict[str, Any]) -> None:
+        super().create_index(field_name, index_params)
+        self._settle_mark()
+
+    def drop_index(self, field_name: str | None = None) -> None:
+        super().drop_index(field_name)
+        self._settle_mark()
+
+    @property
+    def _mark(self) -> Path:
+        return Path(self._data_dir, LOADED_MARK)
+
+    def _settle_mark(self) -> None:
+        """Make the mark say what is so. INVARIANT: durable before the RPC that changed the load state is acknowledged."""
+        wanted = bool(self._index_specs) and self._own_load_state == "loaded"
+        if wanted == self._mark.exists():
+            return
+        synced = self.sync_mode != "none"
+        if wanted:
+            write_whole(self._mark, b"", synced=synced)
+            return
+        self._mark.unlink()
+        if synced:
+            sync_directory(self._data_dir)
+
+    def _load_again(self) -> None:
+        try:
+            self.load()
+        except Exception:
+            # Readable and describable all the same; a search then says that it is not loaded.
+            logger.exception("a loaded collection cannot be loaded again")
+
+    # Index files
+
+    def _build_or_load_segment_index(self, seg: Segment, spec: IndexSpec) -> None:
+        """Build or read one segment's index.
+
+        One at a time: the background worker and a load would otherwise write the same file. A file appears under its name only when it is
+        complete, and one that cannot be read is built again, because its vectors are still there.
+        """
+        field = next(field for field in self._schema.fields if field.name == spec.field_name)
+        if field.dtype == DataType.SPARSE_FLOAT_VECTOR:
+            super()._build_or_load_segment_index(seg, spec)
+            return
+        scalar = spec.index_type in IMPLEMENTED_SCALAR_INDEX_TYPES
+        path = Path(seg.index_file_path(self._index_dir(seg.partition), spec.index_type, spec.field_name, scalar=scalar))
+        with self._index_files:
+            if path.exists() and self._read_index(seg, spec, path):
+                return
+            draft = Path(self._data_dir, "partitions", seg.partition, ".drafts", path.name)
+            draft.unlink(missing_ok=True)
+            if scalar:
+                seg.build_or_load_scalar_index(spec, str(draft.parent), field.dtype)
+            else:
+                seg.build_or_load_index(spec, str(draft.parent))
+            if draft.exists():
+                self._publish(draft, path)
+
+    def _read_index(self, seg: Segment, spec: IndexSpec, path: Path) -> bool:
+        try:
+            super()._build_or_load_segment_index(seg, spec)
+        except Exception as error:
+            logger.warning("index file %s is unreadable (%s) and is built again", path.name, type(error).__name__)
+            path.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _publish(self, draft: Path, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.sync_mode == "batch":
+            sync_file(draft)
+        os.replace(draft, path)
+        if self.sync_mode == "batch":
+            sync_directory(path.parent)
+
+
+def is_plain_file_name(name: str) -> bool:
+    """Tell whether a name used as a directory stays where it is put."""
+    return bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"} and len(name.encode()) <= 255

@@ -1,0 +1,178 @@
+"""Carries bytes from gRPC to the servicer and back: reads beside everything, mutations of one collection one after another."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.protobuf.message_factory import GetMessageClass
+from pymilvus.grpc_gen import milvus_pb2
+
+from kiteward.engine.channel import SERVICE
+from kiteward.engine.embedded.database import ServedDatabase
+from kiteward.engine.embedded.locks import NamedLocks
+from kiteward.engine.embedded.operations import MUTATIONS, READS, LockKey, LockKeys
+from kiteward.engine.embedded.reading import reading
+from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+
+# Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
+_PARSED_ON_LOOP_BYTES = 64 * 1024
+
+logger = logging.getLogger(__name__)
+
+_Handler = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
+
+
+class Refused(Exception):
+    """A request that is answered with a gRPC status instead of a message."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One RPC.
+
+    Attributes:
+        name: its name in the Milvus service.
+        request_type: the generated message class.
+        execute: the servicer's method.
+    """
+
+    name: str
+    request_type: Any
+    execute: Callable[[Any, CallContext], Any]
+
+    def parse(self, payload: bytes) -> Any:
+        """Return the request message.
+
+        Raises:
+            Refused: the bytes are not such a message.
+        """
+        request = self.request_type()
+        try:
+            request.ParseFromString(payload)
+        except DecodeError:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"not a readable {self.request_type.DESCRIPTOR.name}") from None
+        return request
+
+    def answer(self, request: Any, metadata: tuple[tuple[str, str], ...]) -> bytes:
+        """Execute a request and return the serialised response.
+
+        Raises:
+            Refused: the servicer does not support what is asked.
+        """
+        context = CallContext(metadata)
+        response = self.execute(request, context)
+        if context.code is not None:
+            raise Refused(context.code, context.details)
+        return bytes(response.SerializeToString())
+
+
+class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
+    """Routes the RPCs of the Milvus service that the embedded engine has; the others are UNIMPLEMENTED."""
+
+    def __init__(self, database: ServedDatabase, *, read_threads: int, write_threads: int) -> None:
+        """Prepare the threads; nothing runs before the first call.
+
+        Args:
+            database: what is served.
+            read_threads: how many reads run at once.
+            write_threads: how many mutations, of different collections, run at once.
+        """
+        self._database = database
+        self._servicer = EngineServicer(database)
+        self._locks: NamedLocks[LockKey] = NamedLocks()
+        self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="engine-read")
+        self._writers = ThreadPoolExecutor(write_threads, thread_name_prefix="engine-write")
+        self._handlers = {f"/{SERVICE}/{name}": self._handler(name) for name in READS | MUTATIONS.keys()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Return the handler of an RPC, None if the engine lacks it."""
+        return self._handlers.get(handler_call_details.method)
+
+    def warm_up(self) -> None:
+        """Begin to load what was loaded before the last stop, one collection after another beside the first calls."""
+        self._readers.submit(self._load_marked)
+
+    def drain(self) -> None:
+        """Wait for work that outlived its call, such as a mutation whose caller gave up. Blocks."""
+        self._writers.shutdown(wait=True)
+        self._readers.shutdown(wait=True, cancel_futures=True)
+
+    def _load_marked(self) -> None:
+        for database, name in self._database.marked_loaded():
+            try:
+                self._database.get_collection(name, database_name=database)
+            except Exception:
+                logger.exception("a collection cannot be opened")
+
+    def _handler(self, name: str) -> grpc.RpcMethodHandler:
+        method = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name[name]
+        operation = Operation(name, GetMessageClass(method.input_type), getattr(self._servicer, name))
+        lock_keys = MUTATIONS.get(name)
+        answer = self._reading(operation) if lock_keys is None else self._mutating(operation, lock_keys)
+
+        async def handle(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            try:
+                return await answer(payload, context)
+            except Refused as refusal:
+                await context.abort(refusal.code, refusal.details)
+            except Exception:
+                logger.exception("an RPC failed: %s", operation.name)
+                await context.abort(grpc.StatusCode.INTERNAL, "the engine failed")
+            raise AssertionError("unreachable: abort raises")
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    def _reading(self, operation: Operation) -> _Handler:
+        def read(payload: bytes, metadata: tuple[tuple[str, str], ...]) -> bytes:
+            with reading():
+                return operation.answer(operation.parse(payload), metadata)
+
+        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._readers, read, payload, context.invocation_metadata())
+
+        return answer
+
+    def _mutating(self, operation: Operation, lock_keys: LockKeys) -> _Handler:
+        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            loop = asyncio.get_running_loop()
+            metadata = context.invocation_metadata()
+            if len(payload) > _PARSED_ON_LOOP_BYTES:
+                request = await loop.run_in_executor(self._readers, operation.parse, payload)
+            else:
+                request = operation.parse(payload)
+            held = await self._hold(request, metadata, lock_keys)
+            work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
+            # INVARIANT: the locks go when the work is done, not when its caller gives up: a thread cannot be stopped midway.
+            work.add_done_callback(lambda _: self._locks.release(held))
+            work.add_done_callback(_retrieve)
+            return await asyncio.shield(work)
+
+        return answer
+
+    async def _hold(self, request: Any, metadata: tuple[tuple[str, str], ...], lock_keys: LockKeys) -> list[LockKey]:
+        """Take a mutation's locks. An alias may have moved while it waited; then it waits for the right ones."""
+        name = self._servicer.database_name(request, CallContext(metadata))
+        while True:
+            wanted = lock_keys(self._database, name, request)
+            held = await self._locks.acquire(wanted)
+            if lock_keys(self._database, name, request) == wanted:
+                return held
+            self._locks.release(held)
+
+
+def _retrieve(work: "asyncio.Future[bytes]") -> None:
+    """Look at the outcome, lest asyncio complain of an error nobody waits for any more."""
+    if not work.cancelled():
+        work.exception()

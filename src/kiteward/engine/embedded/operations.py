@@ -1,0 +1,100 @@
+"""Which RPCs change a collection or the catalogue, and what each of them must hold while it does."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kiteward.engine.embedded.database import ServedDatabase
+
+# (database, collection). The catalogue of a database is locked by the empty collection name, which sorts first.
+LockKey = tuple[str, str]
+LockKeys = Callable[[ServedDatabase, str, Any], set[LockKey]]
+
+
+def _collection(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    return {_resolved(database, name, request.collection_name)}
+
+
+def _named_collections(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    return {_resolved(database, name, collection) for collection in request.collection_names}
+
+
+def _catalogue(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    return {(name, "")}
+
+
+def _collection_and_catalogue(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    return {(name, ""), (name, request.collection_name), _resolved(database, name, request.collection_name)}
+
+
+def _both_names(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    return {(name, ""), _resolved(database, name, request.oldName), (name, request.newName)}
+
+
+def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+    """An alias, where it points and, if it is to point elsewhere, that too: a write through an alias must not change its target midway."""
+    keys = {(name, ""), (name, request.alias), _resolved(database, name, request.alias)}
+    if "collection_name" in request.DESCRIPTOR.fields_by_name:
+        keys.add(_resolved(database, name, request.collection_name))
+    return keys
+
+
+def _resolved(database: ServedDatabase, name: str, collection: str) -> LockKey:
+    if not database.is_known(name):
+        return (name, collection)
+    return (name, database.resolve_collection_name(collection, database_name=name))
+
+
+# INVARIANT: every RPC of the servicer that writes is here. What is not here runs beside writers, as a read.
+MUTATIONS: dict[str, LockKeys] = {
+    "Insert": _collection,
+    "Upsert": _collection,
+    "Delete": _collection,
+    "Flush": _named_collections,
+    "CreateIndex": _collection,
+    "DropIndex": _collection,
+    "LoadCollection": _collection,
+    "ReleaseCollection": _collection,
+    "CreatePartition": _collection,
+    "DropPartition": _collection,
+    "AlterCollection": _collection,
+    "TruncateCollection": _collection_and_catalogue,
+    "CreateCollection": _collection_and_catalogue,
+    "DropCollection": _collection_and_catalogue,
+    "RenameCollection": _both_names,
+    "CreateAlias": _alias,
+    "AlterAlias": _alias,
+    "DropAlias": _alias,
+    "CreateDatabase": _catalogue,
+    "DropDatabase": _catalogue,
+    "AlterDatabase": _catalogue,
+}
+
+READS: frozenset[str] = frozenset(
+    {
+        "CheckHealth",
+        "Connect",
+        "DescribeAlias",
+        "DescribeCollection",
+        "DescribeDatabase",
+        "DescribeIndex",
+        "GetCollectionStatistics",
+        "GetCompactionState",
+        "GetFlushState",
+        "GetLoadState",
+        "GetLoadingProgress",
+        "GetPartitionStatistics",
+        "GetVersion",
+        "HasCollection",
+        "HasPartition",
+        "HybridSearch",
+        "ListAliases",
+        "ListDatabases",
+        "LoadPartitions",
+        "ManualCompaction",
+        "Query",
+        "ReleasePartitions",
+        "Search",
+        "ShowCollections",
+        "ShowPartitions",
+    }
+)

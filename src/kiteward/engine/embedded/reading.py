@@ -1,0 +1,81 @@
+"""One consistent view for each read that runs beside a writer.
+
+A Milvus Lite read takes its segments first and the memtable later. A flush between the two moves rows from the memtable to a segment the
+read has not seen, and the rows vanish from its answer; a re-insert between its look at rows and its look at tombstones shows a deleted
+version. Inside `reading()` a thread keeps the memtable and tombstones it met first.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from milvus_lite.storage.memtable import MemTable
+
+
+class ReadView(threading.local):
+    """What the read on this thread has pinned; nothing outside a read."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.load_state_ignored = False
+        self.memtables: dict[int, MemTable] = {}
+        self.tombstones: dict[int, dict[Any, Any]] = {}
+        self.looked_up: tuple[int, Any, bool] | None = None
+
+    def forget(self) -> None:
+        """Drop everything pinned."""
+        self.memtables.clear()
+        self.tombstones.clear()
+        self.looked_up = None
+
+
+VIEW = ReadView()
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Pin what the read inside sees. INVARIANT: no mutation ever runs inside, or it would write into a memtable already flushed."""
+    VIEW.active = True
+    try:
+        yield
+    finally:
+        VIEW.active = False
+        VIEW.forget()
+
+
+@contextmanager
+def ignoring_load_state() -> Iterator[None]:
+    """Let the deletion by filter inside read a released collection, as Milvus Lite does, without showing others a loaded one."""
+    VIEW.load_state_ignored = True
+    try:
+        yield
+    finally:
+        VIEW.load_state_ignored = False
+
+
+class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no types
+    """A memtable that answers rows and tombstones of one read from one moment."""
+
+    def to_search_snapshot(self, vector_field: str | None, partition_names: list[str] | None = None, include_table: bool = False) -> Any:
+        if not VIEW.active:
+            return super().to_search_snapshot(vector_field, partition_names, include_table)
+        with self._lock:
+            VIEW.tombstones[id(self)] = super().delete_index_snapshot()
+            return super().to_search_snapshot(vector_field, partition_names, include_table)
+
+    def delete_index_snapshot(self) -> dict[Any, Any]:
+        pinned = VIEW.tombstones.get(id(self)) if VIEW.active else None
+        return super().delete_index_snapshot() if pinned is None else pinned
+
+    def get(self, pk_value: Any, partition_filter: set[str] | None = None) -> dict[str, Any] | None:
+        if not VIEW.active:
+            return super().get(pk_value, partition_filter)
+        with self._lock:
+            VIEW.looked_up = (id(self), pk_value, super().is_locally_deleted(pk_value))
+            return super().get(pk_value, partition_filter)
+
+    def is_locally_deleted(self, pk_value: Any) -> bool:
+        if VIEW.active and VIEW.looked_up is not None and VIEW.looked_up[:2] == (id(self), pk_value):
+            return VIEW.looked_up[2]
+        return bool(super().is_locally_deleted(pk_value))

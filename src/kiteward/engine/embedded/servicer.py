@@ -1,0 +1,110 @@
+"""Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
+
+from typing import Any
+
+import grpc
+from milvus_lite.adapter.grpc import errors
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from milvus_lite.db import DEFAULT_DATABASE_NAME
+from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError, MilvusLiteError
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
+
+from kiteward.engine.embedded.reading import ignoring_load_state
+
+CODE_DATABASE_NOT_FOUND = 800
+CODE_PARAMETER_INVALID = 1100
+
+
+class CallContext:
+    """What a servicer method may learn of its call and say about it, without gRPC."""
+
+    __slots__ = ("_metadata", "code", "details")
+
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
+        self.code: grpc.StatusCode | None = None
+        self.details = ""
+
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return the metadata that came with the call."""
+        return self._metadata
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """Refuse the call at the protocol level."""
+        self.code = code
+
+    def set_details(self, details: str) -> None:
+        """Say why the call is refused."""
+        self.details = details
+
+
+class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries no types
+    """The RPCs of the embedded engine."""
+
+    def database_name(self, request: Any, context: CallContext) -> str:
+        """Return the database a request means: its own field, else the metadata, else the default."""
+        return str(self._database_name(request, context))
+
+    def HasCollection(self, request: Any, context: CallContext) -> Any:
+        """Answer as Milvus Lite does, but name a missing database by its code."""
+        try:
+            exists = self._db.has_collection(request.collection_name, database_name=self.database_name(request, context))
+        except MilvusLiteError as error:
+            return milvus_pb2.BoolResponse(status=_status(error))
+        return milvus_pb2.BoolResponse(status=_success(), value=exists)
+
+    def ShowCollections(self, request: Any, context: CallContext) -> Any:
+        """List collections with their load state; one dropped meanwhile is left out instead of failing the whole list."""
+        database = self.database_name(request, context)
+        wanted = set(request.collection_names)
+        response = milvus_pb2.ShowCollectionsResponse(status=_success())
+        try:
+            for name in self._db.list_collections(database_name=database):
+                if not wanted or name in wanted:
+                    self._append_collection(response, database, name)
+        except MilvusLiteError as error:
+            return milvus_pb2.ShowCollectionsResponse(status=_status(error))
+        return response
+
+    def _append_collection(self, response: Any, database: str, name: str) -> None:
+        try:
+            loaded = self._db.get_collection(name, database_name=database).load_state == "loaded"
+        except CollectionNotFoundError:
+            return
+        response.collection_names.append(name)
+        response.inMemory_percentages.append(100 if loaded else 0)
+        response.query_service_available.append(loaded)
+        response.shards_num.append(1)
+
+    def Delete(self, request: Any, context: CallContext) -> Any:
+        """Delete as Milvus Lite does, without marking the collection loaded for everyone while a filter is evaluated."""
+        with ignoring_load_state():
+            return super().Delete(request, context)
+
+    def RenameCollection(self, request: Any, context: CallContext) -> Any:
+        """Rename within one database. Milvus Lite would ignore another target database and rename in place."""
+        if request.newDBName and request.newDBName != self.database_name(request, context):
+            return common_pb2.Status(
+                error_code=common_pb2.ErrorCode.IllegalArgument,
+                code=CODE_PARAMETER_INVALID,
+                reason="the embedded engine cannot move a collection to another database",
+            )
+        return super().RenameCollection(request, context)
+
+
+def use_milvus_codes() -> None:
+    """Make Milvus Lite answer with Milvus's code for a missing database; its own is no Milvus code."""
+    errors._EXCEPTION_TO_CODE[DatabaseNotFoundError] = (errors.LEGACY_UNEXPECTED_ERROR, CODE_DATABASE_NOT_FOUND, "DatabaseNotFound")
+
+
+def default_database() -> str:
+    """Return the name of the database meant when none is named."""
+    return str(DEFAULT_DATABASE_NAME)
+
+
+def _success() -> Any:
+    return common_pb2.Status(**errors.success_status_kwargs())
+
+
+def _status(error: MilvusLiteError) -> Any:
+    return common_pb2.Status(**errors.to_status_kwargs(error))

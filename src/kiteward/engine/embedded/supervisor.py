@@ -1,0 +1,274 @@
+"""The embedded engine: Milvus Lite as a child process that is started, watched, restarted and stopped here."""
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import kiteward
+from kiteward.domain.errors import EngineUnavailable
+from kiteward.engine.base import EngineHealth
+from kiteward.engine.channel import EngineChannel
+
+# A Unix socket address holds 107 bytes and a closing zero.
+_SOCKET_PATH_BYTES = 107
+_SOCKET_NAME = "engine.sock"
+SOCKET_DIRECTORY_PREFIX = "socket-"
+_READY_LINE = b"ready\n"
+_LAST_WORDS_LINES = 5
+_LINE_LIMIT = 1024 * 1024
+_INHERITED_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+
+logger = logging.getLogger("kiteward.engine")
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedEngineSettings:
+    """How the embedded engine runs.
+
+    Attributes:
+        directory: Milvus Lite's data directory; created if missing.
+        sync_mode: `batch` syncs each write to disk before it is acknowledged; `close` leaves that to the operating system and survives the
+            death of processes but not of the machine; `none` is for tests.
+        read_threads: how many reads the engine works on at once.
+        write_threads: how many mutations, of different collections, it works on at once.
+        start_timeout: seconds until a starting engine must be ready.
+        stop_timeout: seconds a stopping engine may take to write everything down before it is killed.
+        lock_timeout: seconds to wait for a predecessor to let go of the data.
+        longest_pause: seconds between restarts of an engine that keeps dying.
+        environment: further variables for the child, such as keys of embedding providers.
+    """
+
+    directory: Path
+    sync_mode: Literal["batch", "close", "none"] = "batch"
+    read_threads: int = 4
+    write_threads: int = 4
+    start_timeout: float = 60.0
+    stop_timeout: float = 30.0
+    lock_timeout: float = 10.0
+    longest_pause: float = 4.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class EmbeddedEngine:
+    """Milvus Lite behind a Unix socket. Implements `kiteward.engine.base.Engine`; made by `start`."""
+
+    def __init__(self, settings: EmbeddedEngineSettings) -> None:
+        self._settings = settings
+        self._generation = 0
+        self._channel: EngineChannel | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._reason = "the engine has not been started"
+        self._watch: asyncio.Task[None] | None = None
+        self._socket_directory = Path()
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
+
+    @classmethod
+    async def start(cls, settings: EmbeddedEngineSettings) -> "EmbeddedEngine":
+        """Start the engine and wait until it answers.
+
+        Raises:
+            EngineUnavailable: it did not come up; the message carries its last words.
+        """
+        engine = cls(settings)
+        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        engine._socket_directory = _private_socket_directory(settings.directory)
+        try:
+            await engine._spawn()
+        except BaseException:
+            await engine.close()
+            raise
+        engine._watch = asyncio.create_task(engine._supervise(), name="engine-supervisor")
+        return engine
+
+    @property
+    def generation(self) -> int:
+        """The number of times this engine came (back) to life."""
+        return self._generation
+
+    @property
+    def address(self) -> str:
+        """The gRPC address of the child's socket, which only this user can reach."""
+        return f"unix:{self._socket_directory / _SOCKET_NAME}"
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, None while there is no child."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+        """Send one unary request to the child and return the response bytes. See `kiteward.engine.base.Engine.call`."""
+        channel = self._channel
+        if channel is None:
+            raise EngineUnavailable(self._reason)
+        return await channel.call(method, payload, metadata=metadata, timeout=timeout)
+
+    def health(self) -> EngineHealth:
+        """Return whether a call sent now would reach the child."""
+        if self._channel is None:
+            return EngineHealth(ready=False, reason=self._reason)
+        return EngineHealth(ready=True)
+
+    async def close(self) -> None:
+        """Let the child finish what is in flight and write everything down; kill it if that takes too long."""
+        self._reason = "the engine is closed"
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        channel, self._channel = self._channel, None
+        await self._stop_process()
+        if channel is not None:
+            await channel.close()
+        if self._socket_directory != Path():
+            shutil.rmtree(self._socket_directory, ignore_errors=True)
+
+    async def _supervise(self) -> None:
+        """Restart the child whenever it dies: at once if it had been up for a while, else after a growing pause."""
+        pause = 0.0
+        while True:
+            started = time.monotonic()
+            if self._process is not None:
+                await self._process.wait()
+            await self._drop_channel()
+            if time.monotonic() - started > self._settings.longest_pause:
+                pause = 0.0
+            self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
+            logger.error("the engine process ended and is restarted: %s", self._explain_end())
+            await asyncio.sleep(pause)
+            pause = min(max(2 * pause, 0.25), self._settings.longest_pause)
+            try:
+                await self._spawn()
+            except EngineUnavailable as error:
+                logger.error("the engine did not come back: %s", error)
+
+    async def _spawn(self) -> None:
+        """Start a child and wait until it is ready.
+
+        Raises:
+            EngineUnavailable: it ended or did not get ready in time; no child is left behind.
+        """
+        socket = self._socket_directory / _SOCKET_NAME
+        socket.unlink(missing_ok=True)
+        self._last_words.clear()
+        process = await asyncio.create_subprocess_exec(
+            *self._command(socket),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._child_environment(),
+            cwd=self._settings.directory,
+            # Out of the terminal's reach: Ctrl-C must not end the engine before the server has drained.
+            start_new_session=True,
+            limit=_LINE_LIMIT,
+        )
+        self._process = process
+        listener = asyncio.create_task(self._forward_log(process), name="engine-log")
+        try:
+            async with asyncio.timeout(self._settings.start_timeout):
+                assert process.stdout is not None
+                line = await process.stdout.readline()
+        except TimeoutError:
+            await self._stop_process()
+            raise EngineUnavailable(f"the engine was not ready within {self._settings.start_timeout:g} s") from None
+        if line != _READY_LINE:
+            await process.wait()
+            await listener
+            raise EngineUnavailable(f"the engine did not start: {self._explain_end()}")
+        self._channel = EngineChannel(self.address)
+        self._generation += 1
+
+    def _command(self, socket: Path) -> list[str]:
+        settings = self._settings
+        options = {
+            "data": settings.directory.absolute(),
+            "socket": socket,
+            "sync-mode": settings.sync_mode,
+            "read-threads": settings.read_threads,
+            "write-threads": settings.write_threads,
+            "lock-seconds": settings.lock_timeout,
+            "drain-seconds": settings.stop_timeout / 2,
+            "parent": os.getpid(),
+        }
+        # -P: no module may be picked up from the data directory, where the child runs.
+        return [sys.executable, "-P", "-m", "kiteward.engine.embedded.child"] + [f"--{key}={value}" for key, value in options.items()]
+
+    def _child_environment(self) -> dict[str, str]:
+        environment = {name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ}
+        package_root = str(Path(kiteward.__path__[0]).absolute().parent)
+        return environment | {"PYTHONPATH": package_root} | dict(self._settings.environment)
+
+    async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
+        """Hand the child's log lines to our logging and remember the last ones."""
+        assert process.stderr is not None
+        while True:
+            try:
+                line = await process.stderr.readline()
+            except ValueError:
+                # Longer than any line of ours; asyncio has dropped it.
+                continue
+            if not line:
+                return
+            self._log(line.decode(errors="replace").rstrip())
+
+    def _log(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            level, text = int(record["level"]), f"{record['logger']}: {record['message']}"
+        except (ValueError, KeyError, TypeError):
+            level, text = logging.WARNING, line
+        self._last_words.append(text)
+        logger.log(level, "%s", text)
+
+    def _explain_end(self) -> str:
+        code = self._process.returncode if self._process is not None else None
+        if code is not None and code < 0:
+            end = f"killed by {signal.Signals(-code).name}"
+        else:
+            end = f"exit status {code}"
+        return "; ".join([end, *self._last_words])
+
+    async def _drop_channel(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    async def _stop_process(self) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self._settings.stop_timeout):
+                await process.wait()
+        except TimeoutError:
+            logger.warning("the engine did not stop within %g s and is killed", self._settings.stop_timeout)
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _private_socket_directory(data: Path) -> Path:
+    """Return a new directory that only this user may enter, short enough for a socket address.
+
+    A new one each time: the socket of a server that holds the same data must not be disturbed. What a killed server left
+    behind, the child clears away once it holds the data.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=SOCKET_DIRECTORY_PREFIX, dir=data.absolute()))
+    if len(os.fsencode(directory / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:
+        return directory
+    directory.rmdir()
+    return Path(tempfile.mkdtemp(prefix="kiteward-"))

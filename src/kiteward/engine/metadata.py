@@ -1,0 +1,39 @@
+"""Which metadata of a call may travel on to the engine. Everything not named here stays with us."""
+
+from collections.abc import Iterable, Mapping
+
+ALLOWED_KEYS = frozenset(
+    {
+        "dbname",
+        "client-request-id",
+        "client_request_id",
+        "client-request-unixmsec",
+        "traceparent",
+        "tracestate",
+    }
+)
+
+
+def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
+    """Return the part of a caller's metadata that an engine may see.
+
+    The engine trusts us, not the caller: the caller's `authorization`, `sourceid` or anything unknown would make us a confused
+    deputy. Of a repeated key the first value counts, as in Milvus. Binary values and values that gRPC could not carry are left out.
+
+    Args:
+        metadata: pairs in the order they came, or a mapping; keys in any case.
+
+    Returns:
+        Lower-case keys from `ALLOWED_KEYS` with printable ASCII values.
+    """
+    pairs = metadata.items() if isinstance(metadata, Mapping) else metadata
+    kept: dict[str, str] = {}
+    for key, value in pairs:
+        name = key.lower()
+        if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and _is_carriable(value):
+            kept[name] = value
+    return kept
+
+
+def _is_carriable(value: str) -> bool:
+    return value.isascii() and value.isprintable()

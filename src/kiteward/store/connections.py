@@ -1,0 +1,240 @@
+"""How the store talks to its database: one writer, several readers, translated errors, orderly cancellation."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable, Row
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kiteward.domain.errors import StoreError, StoreUnavailable
+
+T = TypeVar("T")
+Rows = Sequence[Row[*tuple[Any, ...]]]
+Parameters = dict[str, Any] | list[dict[str, Any]]
+
+
+@contextmanager
+def translated(done: str) -> Iterator[None]:
+    """Turn every driver error into StoreUnavailable; `done` completes the sentence "the store could not be ...".
+
+    Raises:
+        StoreUnavailable: instead of what the driver or the operating system raised, which stays chained for the log.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
+        raise StoreUnavailable(f"the store could not be {done}") from error
+
+
+async def settled(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work`; a cancellation lets it finish first, so that no connection is left in the middle of a statement.
+
+    Raises:
+        asyncio.CancelledError: the caller was cancelled meanwhile; what `work` returned or raised is dropped.
+    """
+    task, cancellation = await _to_the_end(work)
+    if cancellation is None:
+        return task.result()
+    if not task.cancelled():
+        task.exception()
+    raise cancellation
+
+
+async def completed(work: Coroutine[Any, Any, T]) -> T:
+    """Await `work` and return its result even if the caller was cancelled meanwhile.
+
+    The cancellation is not lost: it takes effect where the caller awaits next.
+    """
+    task, cancellation = await _to_the_end(work)
+    caller = asyncio.current_task()
+    if cancellation is not None and caller is not None:
+        # One request was received and one is left pending: the balance that `asyncio.timeout` counts on.
+        caller.uncancel()
+        caller.cancel()
+    return task.result()
+
+
+async def _to_the_end(work: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T], asyncio.CancelledError | None]:
+    task = asyncio.ensure_future(work)
+    cancellation = None
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError as error:
+            cancellation = error
+    return task, cancellation
+
+
+class Reader:
+    """Reads committed state, on a few connections of its own."""
+
+    def __init__(self, engine: AsyncEngine, connections: int) -> None:
+        self._engine = engine
+        self._connections = connections
+        self._free = asyncio.Semaphore(connections)
+        self._closed = False
+
+    async def rows(self, *statements: Executable) -> list[Rows]:
+        """Return the rows of each statement, all of one state of the database.
+
+        Raises:
+            StoreUnavailable: the database could not be read.
+        """
+        async with self._free:
+            if self._closed:
+                raise StoreUnavailable("the store is closed")
+            with translated("read"):
+                return await settled(self._read(statements))
+
+    async def close(self) -> None:
+        """Wait for the running reads and close the connections; nothing is read afterwards."""
+        self._closed = True
+        await settled(self._close())
+
+    async def _close(self) -> None:
+        for _ in range(self._connections):
+            await self._free.acquire()
+        await self._engine.dispose()
+        for _ in range(self._connections):
+            self._free.release()
+
+    async def _read(self, statements: tuple[Executable, ...]) -> list[Rows]:
+        async with self._engine.connect() as connection:
+            return [(await connection.execute(statement)).all() for statement in statements]
+
+
+class WriteTurn:
+    """An open write transaction.
+
+    INVARIANT: one task uses it, and it refuses to run once it has ended: the connection is somebody else's then.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self._open = True
+        self._commit_failed = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it can still read and write."""
+        return self._open
+
+    @property
+    def commit_failed(self) -> bool:
+        """Whether the connection is unfit for another turn: SQLAlchemy rolls nothing back after a failed commit."""
+        return self._commit_failed
+
+    def end(self) -> None:
+        """Refuse everything from now on."""
+        self._open = False
+
+    async def rows(self, statement: Executable) -> Rows:
+        """Return the rows of a statement, what this transaction wrote included.
+
+        Raises:
+            StoreUnavailable: the database could not be read.
+            StoreError: the transaction has ended.
+        """
+        self._require_open()
+        with translated("read"):
+            return (await settled(self._connection.execute(statement))).all()
+
+    async def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
+        """Run a statement and return how many rows it touched; with a list of parameters, once for each.
+
+        Raises:
+            StoreUnavailable: the database could not be written.
+            StoreError: the transaction has ended.
+        """
+        self._require_open()
+        with translated("written"):
+            result = await settled(self._connection.execute(statement, parameters))
+        return result.rowcount
+
+    async def commit(self) -> None:
+        """Make everything durable and end. A cancellation that comes while this is being done takes effect afterwards.
+
+        Raises:
+            StoreUnavailable: it could not be written; nothing has changed.
+            StoreError: the transaction has ended.
+        """
+        self._require_open()
+        self._commit_failed = True
+        with translated("written"):
+            await completed(self._connection.commit())
+        self._commit_failed = False
+        self.end()
+
+    def _require_open(self) -> None:
+        if not self._open:
+            raise StoreError("the transaction has ended")
+
+
+class Writer:
+    """The one connection that writes, given to one transaction after another in the order they asked."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._connection: AsyncConnection | None = None
+        self._lock = asyncio.Lock()
+        self._closed = False
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[WriteTurn]:
+        """Wait for the connection and begin a transaction; what is not committed at the end is rolled back.
+
+        Raises:
+            StoreUnavailable: no transaction could be begun.
+        """
+        async with self._lock:
+            turn = None
+            try:
+                with translated("written"):
+                    turn = WriteTurn(await settled(self._begin()))
+                yield turn
+            finally:
+                if turn is None or turn.open:
+                    await settled(self._undo(turn))
+
+    async def close(self) -> None:
+        """Wait for the running transaction and close the connection; no transaction begins afterwards."""
+        async with self._lock:
+            self._closed = True
+            await settled(self._discard())
+
+    async def _begin(self) -> AsyncConnection:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        _ = await self._connection.begin()
+        return self._connection
+
+    async def _undo(self, turn: WriteTurn | None) -> None:
+        if turn is not None:
+            turn.end()
+        if self._connection is None:
+            return
+        if turn is not None and turn.commit_failed:
+            await self._discard()
+            return
+        try:
+            await self._connection.rollback()
+        except BaseException as error:
+            await self._discard()
+            if not isinstance(error, Exception):
+                raise
+
+    async def _discard(self) -> None:
+        """Close the connection, which undoes its transaction; the next turn opens another."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.invalidate()
+        finally:
+            await connection.close()

@@ -1,0 +1,126 @@
+"""The directory that holds everything of one server, and the lock that keeps a second server out of it."""
+
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
+
+_LOCK: Final = "LOCK"
+_DIRECTORY_MODE: Final = 0o700
+_FILE_MODE: Final = 0o600
+_PID_BYTES: Final = 32
+
+
+class DataDirectory:
+    """A data directory that this process holds, until it is closed or the process ends, however it ends.
+
+    INVARIANT: the directory and its folders belong to this process's user, and nobody else may look inside.
+    """
+
+    def __init__(self, path: Path, lock: int) -> None:
+        self._path = path
+        self._lock: int | None = lock
+
+    @classmethod
+    def hold(cls, path: str | os.PathLike[str]) -> Self:
+        """Create the directory if it is absent, close it to others, and take its lock without waiting.
+
+        Raises:
+            ConfigurationError: it is no directory, belongs to another user, or cannot be created.
+            DataDirectoryHeld: another server holds it; the message names the directory and that server's process id.
+        """
+        directory = Path(path).absolute()
+        try:
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            _own_directory(directory)
+            lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the data directory `{directory}` cannot be used ({error.strerror}): choose another or make it yours"
+            ) from error
+        try:
+            _take(lock, directory)
+            held = cls(directory, lock)
+            for folder in (held.engine_path, held.run_path):
+                _own_directory(folder)
+        except BaseException:
+            os.close(lock)
+            raise
+        return held
+
+    @property
+    def path(self) -> Path:
+        """The directory itself, absolute."""
+        return self._path
+
+    @property
+    def store_path(self) -> Path:
+        """The database file of the store."""
+        return self._path / "store.db"
+
+    @property
+    def engine_path(self) -> Path:
+        """The folder where the embedded engine keeps collections."""
+        return self._path / "engine"
+
+    @property
+    def run_path(self) -> Path:
+        """The folder for sockets; nothing in it needs to outlive the process."""
+        return self._path / "run"
+
+    def close(self) -> None:
+        """Let go of the directory; closing again does nothing."""
+        if self._lock is None:
+            return
+        lock, self._lock = self._lock, None
+        os.ftruncate(lock, 0)  # the file stays: were it removed, two servers could each lock a LOCK of their own
+        os.close(lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _own_directory(path: Path) -> None:
+    """Create a directory for this user alone, or take the rights of others from one that is there.
+
+    Raises:
+        ConfigurationError: it belongs to another user.
+        OSError: it is no directory, or cannot be created.
+    """
+    with suppress(FileExistsError):
+        path.mkdir(_DIRECTORY_MODE)
+    # From here on by descriptor, so that what is checked is what is changed.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid():
+            raise ConfigurationError(
+                f"the data directory `{path}` belongs to user id {status.st_uid}: run as that user or choose another"
+            )
+        if stat.S_IMODE(status.st_mode) != _DIRECTORY_MODE:
+            os.fchmod(descriptor, _DIRECTORY_MODE)
+    finally:
+        os.close(descriptor)
+
+
+def _take(lock: int, directory: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(lock, _PID_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
+        raise DataDirectoryHeld(
+            f"the data directory `{directory}` is held by another server (process {holder})"
+        ) from error
+    os.fchmod(lock, _FILE_MODE)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -1,0 +1,117 @@
+"""Statements that read users and policy, and what their rows mean; shared by reads and transactions."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import Select, select
+
+from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.domain.privileges import ObjectType
+from kiteward.store import schema
+from kiteward.store.base import UserRecord
+from kiteward.store.connections import Rows
+
+_OBJECT_TYPES: Final = {str(kind): kind for kind in ObjectType}
+
+_users = schema.users.c
+_bindings = schema.role_bindings.c
+_roles = schema.roles.c
+_grants = schema.grants.c
+_members = schema.privilege_group_members.c
+_groups = schema.privilege_groups.c
+
+USERS: Final[Select[*tuple[Any, ...]]] = (
+    select(
+        _users.name,
+        _users.password_hash,
+        _users.credential_id,
+        _users.description,
+        _users.created_at,
+        _users.changed_at,
+        _bindings.role_name,
+    )
+    .select_from(schema.users.outerjoin(schema.role_bindings, _bindings.user_name == _users.name))
+    .order_by(_users.name, _bindings.role_name)
+)
+"""One row for each user and role; a user without roles has one row."""
+
+BINDINGS: Final[Select[*tuple[Any, ...]]] = (
+    select(_roles.name, _bindings.user_name)
+    .select_from(schema.roles.outerjoin(schema.role_bindings, _bindings.role_name == _roles.name))
+    .order_by(_roles.name, _bindings.user_name)
+)
+"""One row for each role and user; a role without users has one row."""
+
+USER_NAMES: Final[Select[*tuple[Any, ...]]] = select(_users.name).order_by(_users.name)
+REVISION: Final[Select[*tuple[Any, ...]]] = select(schema.revision.c.value).where(
+    schema.revision.c.id == schema.REVISION_ROW
+)
+ROLES: Final[Select[*tuple[Any, ...]]] = select(_roles.name, _roles.description).order_by(_roles.name)
+GRANTS: Final[Select[*tuple[Any, ...]]] = select(
+    _grants.role_name, _grants.object_type, _grants.db_name, _grants.object_name, _grants.privilege, _grants.grantor
+).order_by(_grants.role_name, _grants.object_type, _grants.db_name, _grants.object_name, _grants.privilege)
+GROUPS: Final[Select[*tuple[Any, ...]]] = (
+    select(_groups.name, _members.privilege)
+    .select_from(schema.privilege_groups.outerjoin(schema.privilege_group_members, _members.group_name == _groups.name))
+    .order_by(_groups.name, _members.privilege)
+)
+"""One row for each group and member; an empty group has one row."""
+
+
+def users_named(name: str) -> Select[*tuple[Any, ...]]:
+    """Return `USERS` for one user."""
+    return USERS.where(_users.name == name)
+
+
+def bindings_of(role: str) -> Select[*tuple[Any, ...]]:
+    """Return `BINDINGS` for one role."""
+    return BINDINGS.where(_roles.name == role)
+
+
+def roles_named(name: str) -> Select[*tuple[Any, ...]]:
+    """Return `ROLES` for one role."""
+    return ROLES.where(_roles.name == name)
+
+
+def grants_of(role: str) -> Select[*tuple[Any, ...]]:
+    """Return `GRANTS` for one role."""
+    return GRANTS.where(_grants.role_name == role)
+
+
+def groups_named(name: str) -> Select[*tuple[Any, ...]]:
+    """Return `GROUPS` for one group."""
+    return GROUPS.where(_groups.name == name)
+
+
+def user_records(rows: Rows) -> Iterator[UserRecord]:
+    """Yield what the rows of `USERS` mean."""
+    for columns, group in groupby(rows, key=lambda row: row[:6]):
+        name, password_hash, credential_id, description, created_at, changed_at = columns
+        roles_held = tuple(row[6] for row in group if row[6] is not None)
+        yield UserRecord(name, password_hash, credential_id, description, created_at, changed_at, roles_held)
+
+
+def collected(rows: Rows) -> dict[str, tuple[str, ...]]:
+    """Return key -> its values, from rows of two columns sorted by the first; a missing value adds none."""
+    return {
+        key: tuple(row[1] for row in group if row[1] is not None)
+        for key, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def grants(rows: Rows) -> Iterator[Grant]:
+    """Yield what the rows of `GRANTS` mean."""
+    kinds = _OBJECT_TYPES
+    for role, kind, db_name, object_name, privilege, grantor in rows:
+        yield Grant(role, GrantKey(kinds[kind], db_name, object_name, privilege), grantor)
+
+
+def groups(rows: Rows) -> tuple[PrivilegeGroup, ...]:
+    """Return what the rows of `GROUPS` mean."""
+    return tuple(PrivilegeGroup(name, members) for name, members in collected(rows).items())
+
+
+def roles(rows: Rows) -> tuple[Role, ...]:
+    """Return what the rows of `ROLES` mean."""
+    return tuple(Role(name, description) for name, description in rows)

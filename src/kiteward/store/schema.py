@@ -1,0 +1,109 @@
+"""The tables of the store. Names are compared exactly: byte by byte, case-sensitive, and sorted the same way.
+
+Alembic revisions in `migrations/versions` build these tables; a test proves that both say the same.
+"""
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy.types import TypeEngine
+
+REVISION_ROW: Final = 1
+"""Key of the only row of `revision`."""
+
+metadata: Final = MetaData()
+
+
+def _name() -> TypeEngine[str]:
+    # SQLite compares text byte by byte by itself; PostgreSQL, which follows the database's collation, is told "C".
+    return Text().with_variant(Text(collation="C"), "postgresql")
+
+
+users: Final = Table(
+    "users",
+    metadata,
+    Column("name", _name(), primary_key=True),
+    Column("password_hash", Text(), nullable=False),
+    Column("credential_id", Text(), nullable=False),
+    Column("description", Text(), nullable=False),
+    Column("created_at", Float(), nullable=False),
+    Column("changed_at", Float(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+roles: Final = Table(
+    "roles",
+    metadata,
+    Column("name", _name(), primary_key=True),
+    Column("description", Text(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+role_bindings: Final = Table(
+    "role_bindings",
+    metadata,
+    Column("user_name", _name(), ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("role_name", _name(), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+    Index("role_bindings_by_role", "role_name", "user_name"),
+    sqlite_with_rowid=False,
+)
+
+grants: Final = Table(
+    # The key is also the order in which grants are listed.
+    "grants",
+    metadata,
+    Column("role_name", _name(), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+    Column("object_type", _name(), primary_key=True),
+    Column("db_name", _name(), primary_key=True),
+    Column("object_name", _name(), primary_key=True),
+    Column("privilege", _name(), primary_key=True),
+    Column("grantor", Text(), nullable=False),
+    Index("grants_by_privilege", "privilege", "role_name"),
+    Index("grants_by_object", "db_name", "object_name"),
+    sqlite_with_rowid=False,
+)
+
+privilege_groups: Final = Table(
+    "privilege_groups",
+    metadata,
+    Column("name", _name(), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+privilege_group_members: Final = Table(
+    "privilege_group_members",
+    metadata,
+    Column("group_name", _name(), ForeignKey("privilege_groups.name", ondelete="CASCADE"), primary_key=True),
+    Column("privilege", _name(), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+revision: Final = Table(
+    "revision",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=False),
+    Column("value", Integer(), nullable=False),
+    CheckConstraint("id = 1", name="revision_has_one_row"),
+)
+
+change_feed: Final = Table(
+    "change_feed",
+    metadata,
+    Column("revision", Integer(), primary_key=True, autoincrement=False),
+    Column("subject", Text(), primary_key=True),
+    Column("name", _name(), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+intents: Final = Table(
+    # An id is never used again, so that a late removal cannot hit a younger intent.
+    "intents",
+    metadata,
+    Column("id", Integer(), primary_key=True),
+    Column("kind", Text(), nullable=False),
+    Column("db_name", _name(), nullable=False),
+    Column("object_name", _name(), nullable=False),
+    Column("new_db_name", _name(), nullable=False),
+    Column("new_object_name", _name(), nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,114 @@
+"""The store in an SQL database, today SQLite: durable, one writer at a time, readers that never wait for it."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from kiteward.domain.access import Grant, Policy, PrivilegeGroup, Role
+from kiteward.store import migrations, reads, sqlite
+from kiteward.store.base import Transaction, UserRecord
+from kiteward.store.connections import Reader, Writer, settled, translated
+from kiteward.store.transaction import SqlTransaction
+
+T = TypeVar("T")
+
+_CHUNK: Final = 2000
+"""Records built between two chances for other work: a few milliseconds."""
+
+
+class SqlStore:
+    """Implements `Store`, where the contract of each method stands."""
+
+    def __init__(self, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+
+    @classmethod
+    async def open(cls, location: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> "SqlStore":
+        """Open the store, creating it or bringing it to the current version.
+
+        Args:
+            location: path of the database file, or its `sqlite:///` address.
+            clock: seconds since the epoch.
+
+        Raises:
+            ConfigurationError: the address names something else.
+            StoreUnavailable: it cannot be opened, is damaged, or was written by a newer version.
+        """
+        path = sqlite.database_path(location)
+        with translated(f"opened at `{path}`"):
+            sqlite.secure_file(path)
+            await settled(_migrate(sqlite.migrating_engine(path)))
+            sqlite.sync_directory(path)
+        return cls(Reader(sqlite.reading_engine(path), sqlite.READERS), Writer(sqlite.writing_engine(path)), clock)
+
+    async def policy(self) -> Policy:
+        revision, roles, grants, groups = await self._reader.rows(
+            reads.REVISION, reads.ROLES, reads.GRANTS, reads.GROUPS
+        )
+        held = await _gathered(reads.grants(grants))
+        return Policy(revision[0][0], reads.roles(roles), tuple(held), reads.groups(groups))
+
+    async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
+        roles, grants = await self._reader.rows(reads.roles_named(name), reads.grants_of(name))
+        if not roles:
+            return None
+        return reads.roles(roles)[0], await _gathered(reads.grants(grants))
+
+    async def group(self, name: str) -> PrivilegeGroup | None:
+        (rows,) = await self._reader.rows(reads.groups_named(name))
+        return next(iter(reads.groups(rows)), None)
+
+    async def user(self, name: str) -> UserRecord | None:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            return None  # presented by a stranger, and impossible to store
+        (rows,) = await self._reader.rows(reads.users_named(name))
+        return next(reads.user_records(rows), None)
+
+    async def users(self) -> Sequence[UserRecord]:
+        (rows,) = await self._reader.rows(reads.USERS)
+        return await _gathered(reads.user_records(rows))
+
+    async def user_names(self) -> Sequence[str]:
+        (rows,) = await self._reader.rows(reads.USER_NAMES)
+        return [name for (name,) in rows]
+
+    async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
+        (rows,) = await self._reader.rows(reads.BINDINGS if role is None else reads.bindings_of(role))
+        return reads.collected(rows)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._writer.turn() as turn:
+            yield SqlTransaction(turn, self._clock)
+
+    async def close(self) -> None:
+        with translated("closed"):
+            await self._writer.close()
+            await self._reader.close()
+
+
+async def _migrate(engine: AsyncEngine) -> None:
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(migrations.upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def _gathered(items: Iterator[T]) -> list[T]:
+    """Build a long list without holding up the event loop for all of it at once."""
+    gathered: list[T] = []
+    while chunk := list(islice(items, _CHUNK)):
+        gathered += chunk
+        await asyncio.sleep(0)
+    return gathered

@@ -1,0 +1,135 @@
+"""Everything that is particular to SQLite: addresses, engines, pragmas, file modes and the dialect's own statements."""
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, event
+from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from kiteward.domain.errors import ConfigurationError
+
+READERS: Final = 4
+"""Connections that read. Each is a thread of its own, so that no read waits for the writer."""
+
+_BUSY_MILLISECONDS: Final = 5000
+_FILE_MODE: Final = 0o600
+_SCHEMES: Final = ("sqlite", "sqlite+aiosqlite")
+
+_DURABLE: Final = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
+)
+
+
+def database_path(location: str | os.PathLike[str]) -> Path:
+    """Return the database file that a path or an address such as `sqlite:////var/lib/kiteward/store.db` names.
+
+    Raises:
+        ConfigurationError: another database than SQLite, or SQLite without a file.
+    """
+    text = os.fspath(location)
+    if "://" not in text:
+        return Path(text)
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationError("the address of the store cannot be read: give the path of a file") from error
+    if url.drivername not in _SCHEMES:
+        raise ConfigurationError(f"the store cannot be kept in `{url.drivername}`: give the path of a file")
+    if url.host or url.query or url.database in (None, "", ":memory:"):
+        raise ConfigurationError("the address of the store names no file: write three slashes and its path, no more")
+    return Path(str(url.database))
+
+
+def secure_file(path: Path) -> None:
+    """Create the database file if it is absent, and close it to all but its owner; its companion files follow it.
+
+    Raises:
+        OSError: it cannot be created, or belongs to somebody else.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _FILE_MODE)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != _FILE_MODE:
+            os.fchmod(descriptor, _FILE_MODE)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names of the files beside `path` durable; syncing a file does not do that for its name.
+
+    Raises:
+        OSError: the directory cannot be synced.
+    """
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def writing_engine(path: Path) -> AsyncEngine:
+    """Return the engine of the one connection that writes; its transactions lock the database when they begin."""
+    return _engine(path, "BEGIN IMMEDIATE", (*_DURABLE, "PRAGMA foreign_keys=ON"), poolclass=NullPool)
+
+
+def migrating_engine(path: Path) -> AsyncEngine:
+    """Return the engine that changes tables, without foreign keys: rebuilding a table would cascade into others."""
+    return _engine(path, "BEGIN IMMEDIATE", (*_DURABLE, "PRAGMA foreign_keys=OFF"), poolclass=NullPool)
+
+
+def reading_engine(path: Path) -> AsyncEngine:
+    """Return the engine whose transactions each see one state of the database and cannot change it."""
+    pragmas = (f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}", "PRAGMA query_only=ON")
+    return _engine(path, "BEGIN", pragmas, pool_size=READERS, max_overflow=0)
+
+
+def insert_missing(table: Table) -> Insert:
+    """Return an insert that leaves rows alone whose key is there already; its row count tells how many were new."""
+    return insert(table).on_conflict_do_nothing()
+
+
+def broken_references(connection: Connection) -> int:
+    """Return how many rows refer to a row that is not there."""
+    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
+
+
+def _engine(path: Path, begin: str, pragmas: tuple[str, ...], **pool: Any) -> AsyncEngine:
+    _silence_driver_logs()
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(path)),
+        connect_args={"isolation_level": None},  # the driver then begins no transaction by itself
+        hide_parameters=True,  # parameters hold password hashes, and errors are logged
+        **pool,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        try:
+            for pragma in pragmas:
+                cursor.execute(pragma)
+        except BaseException:
+            connection.close()
+            raise
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _silence_driver_logs() -> None:
+    # At DEBUG the driver logs the parameters of every statement, and SQLAlchemy every row: password hashes among them.
+    for name in ("aiosqlite", "sqlalchemy.engine"):
+        logging.getLogger(name).setLevel(logging.WARNING)

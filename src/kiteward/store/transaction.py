@@ -1,0 +1,290 @@
+"""A transaction of the store: what it reads and writes, and which changes it will announce."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, literal, select, update
+
+from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.domain.privileges import ObjectType
+from kiteward.store import reads, schema
+from kiteward.store.base import Change, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.connections import WriteTurn
+from kiteward.store.sqlite import insert_missing
+
+FEED_LENGTH: Final = 10_000
+"""How many revisions the change feed goes back."""
+
+_MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
+
+_users = schema.users.c
+_roles = schema.roles.c
+_bindings = schema.role_bindings.c
+_grants = schema.grants.c
+
+
+class Changes:
+    """What is not as it was, in the order it first changed."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Change, None] = {}
+
+    def add(self, subject: Subject, *names: str) -> None:
+        """Note that these changed."""
+        self._seen.update(dict.fromkeys(Change(subject, name) for name in names))
+
+    def all(self) -> tuple[Change, ...]:
+        """Return every change once."""
+        return tuple(self._seen)
+
+
+class SqlUsers:
+    """Implements `Users`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, changes: Changes, clock: Callable[[], float]) -> None:
+        self._turn = turn
+        self._changes = changes
+        self._clock = clock
+
+    async def get(self, name: str) -> UserRecord | None:
+        return next(reads.user_records(await self._turn.rows(reads.users_named(name))), None)
+
+    async def count(self) -> int:
+        return await _count(self._turn, schema.users)
+
+    async def add(self, name: str, password_hash: str, *, description: str = "") -> None:
+        now = self._clock()
+        user = {
+            "name": name,
+            "password_hash": password_hash,
+            "credential_id": _new_credential_id(),
+            "description": description,
+        }
+        await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
+        self._changes.add(Subject.USER, name)
+
+    async def set_password(self, name: str, password_hash: str) -> None:
+        await self._update(name, _users.name == name, password_hash=password_hash, credential_id=_new_credential_id())
+
+    async def describe(self, name: str, description: str) -> None:
+        differs = and_(_users.name == name, _users.description != description)
+        await self._update(name, differs, description=description)
+
+    async def remove(self, name: str) -> None:
+        if await self._turn.run(delete(schema.users).where(_users.name == name)):
+            self._changes.add(Subject.USER, name)
+
+    async def _update(self, name: str, where: ColumnElement[bool], **values: Any) -> None:
+        if await self._turn.run(update(schema.users).where(where).values(changed_at=self._clock(), **values)):
+            self._changes.add(Subject.USER, name)
+
+
+class SqlRoles:
+    """Implements `Roles`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
+        self._turn = turn
+        self._changes = changes
+
+    async def get(self, name: str) -> Role | None:
+        roles = reads.roles(await self._turn.rows(reads.roles_named(name)))
+        return roles[0] if roles else None
+
+    async def count(self) -> int:
+        return await _count(self._turn, schema.roles)
+
+    async def put(self, role: Role) -> None:
+        values = {"name": role.name, "description": role.description}
+        if not await self._turn.run(insert_missing(schema.roles), values):
+            differs = and_(_roles.name == role.name, _roles.description != role.description)
+            if not await self._turn.run(update(schema.roles).where(differs).values(description=role.description)):
+                return
+        self._changes.add(Subject.ROLE, role.name)
+
+    async def remove(self, name: str) -> None:
+        holders = await self._turn.rows(
+            select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
+        )
+        if await self._turn.run(delete(schema.roles).where(_roles.name == name)):
+            self._changes.add(Subject.ROLE, name)
+            self._changes.add(Subject.USER, *(user for (user,) in holders))
+
+    async def bind(self, user: str, role: str) -> None:
+        if await self._turn.run(insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}):
+            self._changes.add(Subject.USER, user)
+
+    async def unbind(self, user: str, role: str) -> None:
+        binding = and_(_bindings.user_name == user, _bindings.role_name == role)
+        if await self._turn.run(delete(schema.role_bindings).where(binding)):
+            self._changes.add(Subject.USER, user)
+
+
+class SqlGrants:
+    """Implements `Grants`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
+        self._turn = turn
+        self._changes = changes
+
+    async def of_role(self, role: str) -> Sequence[Grant]:
+        return list(reads.grants(await self._turn.rows(reads.grants_of(role))))
+
+    async def roles_with(self, privilege: str) -> Sequence[str]:
+        return await self._roles_where(_grants.privilege == privilege)
+
+    async def add(self, grants: Sequence[Grant]) -> None:
+        for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
+            rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
+            if await self._turn.run(insert_missing(schema.grants), rows):
+                self._changes.add(Subject.ROLE, role)
+
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> None:
+        for key in keys:
+            exactly = and_(*(_grants[column] == value for column, value in _columns(role, key).items()))
+            if await self._turn.run(delete(schema.grants).where(exactly)):
+                self._changes.add(Subject.ROLE, role)
+
+    async def drop_object(self, db_name: str, object_name: str | None) -> None:
+        gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
+        await self._remove_where(gone)
+
+    async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        if source == target:
+            return
+        moved = _on_object(*source)
+        copies = select(
+            _grants.role_name,
+            _grants.object_type,
+            literal(target[0]),
+            literal(target[1]),
+            _grants.privilege,
+            _grants.grantor,
+        ).where(moved)
+        await self._turn.run(
+            insert_missing(schema.grants).from_select([column.name for column in schema.grants.c], copies)
+        )
+        await self._remove_where(moved)
+
+    async def _remove_where(self, where: ColumnElement[bool]) -> None:
+        roles = await self._roles_where(where)
+        if roles:
+            await self._turn.run(delete(schema.grants).where(where))
+            self._changes.add(Subject.ROLE, *roles)
+
+    async def _roles_where(self, where: ColumnElement[bool]) -> list[str]:
+        rows = await self._turn.rows(select(_grants.role_name).where(where).distinct().order_by(_grants.role_name))
+        return [role for (role,) in rows]
+
+
+class SqlGroups:
+    """Implements `Groups`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
+        self._turn = turn
+        self._changes = changes
+
+    async def get(self, name: str) -> PrivilegeGroup | None:
+        groups = reads.groups(await self._turn.rows(reads.groups_named(name)))
+        return groups[0] if groups else None
+
+    async def put(self, group: PrivilegeGroup) -> None:
+        present = await self.get(group.name)
+        members = sorted(set(group.privileges))
+        if present is not None and list(present.privileges) == members:
+            return
+        await self._turn.run(insert_missing(schema.privilege_groups), {"name": group.name})
+        await self._turn.run(
+            delete(schema.privilege_group_members).where(schema.privilege_group_members.c.group_name == group.name)
+        )
+        if members:
+            rows = [{"group_name": group.name, "privilege": privilege} for privilege in members]
+            await self._turn.run(insert(schema.privilege_group_members), rows)
+        self._changes.add(Subject.GROUP, group.name)
+
+    async def remove(self, name: str) -> None:
+        if await self._turn.run(delete(schema.privilege_groups).where(schema.privilege_groups.c.name == name)):
+            self._changes.add(Subject.GROUP, name)
+
+
+class SqlIntents:
+    """Implements `Intents`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn) -> None:
+        self._turn = turn
+
+    async def all(self) -> Sequence[Intent]:
+        columns = schema.intents.c
+        rows = await self._turn.rows(select(schema.intents).order_by(columns.id))
+        return [
+            Intent(IntentKind(kind), db_name, object_name, new_db_name, new_object_name, intent_id)
+            for intent_id, kind, db_name, object_name, new_db_name, new_object_name in rows
+        ]
+
+    async def add(self, intent: Intent) -> int:
+        values = {
+            "kind": intent.kind.value,
+            "db_name": intent.db_name,
+            "object_name": intent.object_name,
+            "new_db_name": intent.new_db_name,
+            "new_object_name": intent.new_object_name,
+        }
+        rows = await self._turn.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
+        return int(rows[0][0])
+
+    async def remove(self, intent_id: int) -> None:
+        await self._turn.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
+
+
+class SqlTransaction:
+    """Implements `Transaction`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, clock: Callable[[], float]) -> None:
+        self._turn = turn
+        self._changes = Changes()
+        self.users = SqlUsers(turn, self._changes, clock)
+        self.roles = SqlRoles(turn, self._changes)
+        self.grants = SqlGrants(turn, self._changes)
+        self.groups = SqlGroups(turn, self._changes)
+        self.intents = SqlIntents(turn)
+
+    async def commit(self) -> Committed:
+        changes = self._changes.all()
+        revision = int((await self._turn.rows(reads.REVISION))[0][0])
+        if changes:
+            revision += 1
+            await self._announce(revision, changes)
+        await self._turn.commit()
+        return Committed(revision, changes)
+
+    async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
+        feed = schema.change_feed
+        await self._turn.run(
+            update(schema.revision).where(schema.revision.c.id == schema.REVISION_ROW).values(value=revision)
+        )
+        rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
+        await self._turn.run(insert(feed), rows)
+        await self._turn.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
+
+
+def _columns(role: str, key: GrantKey) -> dict[str, str]:
+    return {
+        "role_name": role,
+        "object_type": key.object_type.value,
+        "db_name": key.db_name,
+        "object_name": key.object_name,
+        "privilege": key.privilege,
+    }
+
+
+def _on_object(db_name: str, object_name: str) -> ColumnElement[bool]:
+    return and_(_grants.db_name == db_name, _grants.object_name == object_name, _grants.object_type.in_(_MOVABLE))
+
+
+def _new_credential_id() -> str:
+    return secrets.token_hex(16)
+
+
+async def _count(turn: WriteTurn, table: Table) -> int:
+    return int((await turn.rows(select(func.count()).select_from(table)))[0][0])

@@ -1,0 +1,158 @@
+"""The gRPC door: bytes in, bytes out. It reads who calls from the metadata, and everything else is the gateway's."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import grpc
+import grpc.aio
+
+from kiteward.authn.authenticator import WRONG_KEY
+from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing, KeyRejected, KitewardError
+from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+from kiteward.engine import metadata as engine_metadata
+from kiteward.gateway.call import Call, new_request_id
+from kiteward.gateway.pipeline import Gateway
+from kiteward.transports.grpc.status import GrpcStatus, failure_response, status_of
+from kiteward.wire import messages
+
+_log = logging.getLogger("kiteward.grpc")
+
+MESSAGE_LIMIT: Final = 256 * 1024 * 1024
+"""Largest message in either direction, in bytes, as Milvus has it."""
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.so_reuseport", 0),
+    # SDKs ping idle connections; without these the server would hang up on them.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+Context = grpc.aio.ServicerContext
+
+
+def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
+    """Return what the `authorization` metadata presents, or why it cannot be read (contract 1.2, 1.3).
+
+    Args:
+        header: the value, base64 of `user:password` or of an API key; None when it is missing.
+    """
+    if header is None:
+        return CredentialMissing("missing authorization in header")
+    try:
+        text = base64.b64decode(header, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return CredentialMalformed("invalid token format")
+    user, colon, password = text.partition(":")
+    if colon:
+        return PasswordCredential(user, Secret(password))
+    return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
+
+
+class _Door(grpc.GenericRpcHandler):
+    """Sends every method of the services we know through the gateway; methods nobody knows answer so (contract 1.3)."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._handlers = {method.path: self._handler(method) for method in messages.METHODS.values()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        """Return the handler of a method."""
+        path = handler_call_details.method
+        return self._handlers.get(path) or _unknown(path)
+
+    def _handler(self, method: messages.Method) -> grpc.RpcMethodHandler:
+        handle = self._handle_unary(method.name)
+        if not method.streaming:
+            return grpc.unary_unary_rpc_method_handler(handle)
+
+        async def closed(_requests: object, context: Context) -> None:
+            # Every streaming method is closed in the operation table, so that no stream is ever read.
+            await handle(b"", context)
+
+        return grpc.stream_stream_rpc_method_handler(closed)
+
+    def _handle_unary(self, operation: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
+        gateway = self._gateway
+
+        async def handle(payload: bytes, context: Context) -> bytes:
+            call = _call(operation, payload, context)
+            try:
+                return await gateway.handle(call)
+            except KitewardError as error:
+                status = status_of(error)
+                if isinstance(status, GrpcStatus):
+                    await context.abort(status.code, str(error) if status.shown else status.text)
+                return failure_response(operation, error, status)
+            except Exception:
+                _log.exception("request %s: %s failed unexpectedly", call.request_id, operation)
+                await context.abort(grpc.StatusCode.UNKNOWN, f"the request failed unexpectedly; its id is {call.request_id}")
+                raise
+
+        return handle
+
+
+def _call(operation: str, payload: bytes, context: Context) -> Call:
+    header: str | bytes | None = None
+    database = ""
+    forward: dict[str, str] = {}
+    for key, value in context.invocation_metadata() or ():
+        if key == "authorization":
+            # Only the first value counts (contract 1.2).
+            header = value if header is None else header
+        elif key == "dbname":
+            database = database or _text(value)
+        elif key in engine_metadata.ALLOWED_KEYS and isinstance(value, str):
+            forward[key] = value
+    return Call(
+        operation=operation,
+        payload=payload,
+        credential=presented_credential(header),
+        database=database,
+        timeout=context.time_remaining(),
+        forward=forward,
+        address=context.peer(),
+        request_id=new_request_id(),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _unknown(path: str) -> grpc.RpcMethodHandler:
+    service, _, method = path.removeprefix("/").partition("/")
+
+    async def refuse(_requests: object, context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {method} for service {service}")
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+class GrpcFront:
+    """The gRPC server."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers((_Door(gateway),))
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port in use.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            bound = self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: is another server running there?") from error
+        await self._server.start()
+        return bound
+
+    async def stop(self, grace: float) -> None:
+        """Take no more calls, let those in flight finish for at most `grace` seconds."""
+        await self._server.stop(grace)

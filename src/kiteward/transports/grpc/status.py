@@ -1,0 +1,125 @@
+"""The one table from domain errors to what a Milvus client sees over gRPC (contract 1.4, 2.1, appendix A).
+
+Authentication and authorization failures are gRPC statuses that no SDK retries. Everything a handler decides is gRPC OK with a
+`Status` in the response. A test walks the exception tree and demands a row for each class.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from kiteward.domain import errors
+from kiteward.wire import messages
+
+_UNEXPECTED: Final = 1
+_ILLEGAL_ARGUMENT: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcStatus:
+    """The call fails at the protocol level.
+
+    Attributes:
+        code: the gRPC status code.
+        shown: whether the error's own sentence goes along, else `text` does.
+        text: what is told instead.
+    """
+
+    code: grpc.StatusCode
+    shown: bool = True
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MilvusStatus:
+    """The call succeeds at the protocol level and its response carries a status.
+
+    Attributes:
+        code: `Status.code`.
+        legacy_code: `Status.error_code`; None takes the operation's own.
+        suffix: Milvus' name for the code, appended to the sentence unless it is there already.
+        input_error: whether the request is at fault, as `extra_info` tells SDKs.
+    """
+
+    code: int
+    legacy_code: int | None = None
+    suffix: str = ""
+    input_error: bool = True
+
+
+_INVALID: Final = "invalid parameter"
+
+STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] = {
+    errors.KitewardError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the request failed"),
+    errors.AuthenticationError: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.CredentialMissing: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.CredentialMalformed: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.PasswordRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.KeyRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.AccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
+    errors.OperationRefused: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.OperationUnknown: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.PayloadMalformed: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.RequestRefused: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
+    errors.InvalidArgument: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
+    errors.InvalidGroupName: MilvusStatus(1402, _UNEXPECTED),
+    errors.InvalidGrant: MilvusStatus(1100, None, _INVALID),
+    errors.NotFound: MilvusStatus(1100, None, _INVALID),
+    errors.AlreadyExists: MilvusStatus(1100, None, _INVALID),
+    errors.InUse: MilvusStatus(1100, None, _INVALID),
+    errors.LimitReached: MilvusStatus(9, None, "quota exceeded", input_error=False),
+    errors.OldPasswordWrong: MilvusStatus(1400, _UNEXPECTED, "not authenticated"),
+    errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),
+    errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
+    errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
+    errors.CollectionNotFound: MilvusStatus(100, 4),
+    errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
+    errors.EngineLacksOperation: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.ConfigurationError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"),
+    errors.NotReady: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+}
+"""Every error class; the nearest ancestor in the table serves a class that is not in it."""
+
+LEGACY_FAILURES: Final[Mapping[str, int]] = {
+    "CreateCredential": 29,
+    "UpdateCredential": 30,
+    "DeleteCredential": 31,
+    "ListCredUsers": 33,
+    "CreateRole": 35,
+    "AlterRole": _UNEXPECTED,
+    "DropRole": 36,
+    "OperateUserRole": 37,
+    "SelectRole": 38,
+    "SelectUser": 39,
+    "OperatePrivilege": 41,
+    "OperatePrivilegeV2": 41,
+    "RestoreRBAC": 41,
+    "SelectGrant": 42,
+    "CreatePrivilegeGroup": 58,
+    "DropPrivilegeGroup": 59,
+    "ListPrivilegeGroups": 60,
+    "OperatePrivilegeGroup": 61,
+}
+"""The legacy code with which an operation reports that it could not be carried out (contract, appendix A)."""
+
+
+def status_of(error: errors.KitewardError) -> GrpcStatus | MilvusStatus:
+    """Return how an error is told."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def failure_response(operation: str, error: errors.KitewardError, status: MilvusStatus) -> bytes:
+    """Return the response message of an operation that carries an error's status."""
+    legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
+    text = str(error)
+    reason = text if not status.suffix or status.suffix in text else f"{text}: {status.suffix}"
+    extra = {"is_input_error": "true"} if status.input_error else {}
+    return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
