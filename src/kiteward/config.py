@@ -31,7 +31,8 @@ class Settings:
         host: address to listen on; `kiteward.host`.
         port: `proxy.port`; 0 lets the system choose.
         data_dir: where everything is kept; `kiteward.dataDir`.
-        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`; never read again.
+        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`; never read
+            again.
         root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
         super_users: callers who change a password without the old one, `common.security.superUsers`.
@@ -49,8 +50,8 @@ class Settings:
     root_bypass: bool = True
     seed_public: bool = False
     super_users: frozenset[str] = frozenset()
-    naming: NamingRules = NamingRules()
-    limits: Limits = Limits()
+    naming: NamingRules = field(default_factory=NamingRules)
+    limits: Limits = field(default_factory=Limits)
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
 
@@ -88,7 +89,8 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
     reader = _Reader(document)
     if not reader.flag("common.security.authorizationEnabled", default=True):
         raise ConfigurationError(
-            "common.security.authorizationEnabled is false; Kiteward serves with authentication only: set it to true or leave it out"
+            "common.security.authorizationEnabled is false; Kiteward serves with authentication only: "
+            "set it to true or leave it out"
         )
     reader.require_known("kiteward", _OWN_KEYS)
     base = Settings()
@@ -104,8 +106,12 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
         naming=NamingRules(
             max_user_name=reader.number("proxy.maxUsernameLength", default=naming.max_user_name, least=1),
             max_name=reader.number("proxy.maxNameLength", default=naming.max_name, least=1),
-            max_user_description=reader.number("proxy.maxUserDescriptionLength", default=naming.max_user_description, least=0),
-            max_role_description=reader.number("proxy.maxRoleDescriptionLength", default=naming.max_role_description, least=0),
+            max_user_description=reader.number(
+                "proxy.maxUserDescriptionLength", default=naming.max_user_description, least=0
+            ),
+            max_role_description=reader.number(
+                "proxy.maxRoleDescriptionLength", default=naming.max_role_description, least=0
+            ),
             role_characters=reader.text("proxy.roleNameValidation.allowedChars", default=naming.role_characters),
             object_characters=reader.text("proxy.nameValidation.allowedChars", default=naming.object_characters),
         ),
@@ -124,13 +130,17 @@ def _password_policy(reader: "_Reader") -> PasswordPolicy:
     longest = reader.number("proxy.maxPasswordLength", default=policy.longest, least=1)
     if shortest > longest:
         raise ConfigurationError(
-            f"proxy.minPasswordLength ({shortest}) is greater than the longest password allowed ({longest}): set proxy.maxPasswordLength too"
+            f"proxy.minPasswordLength ({shortest}) is greater than the longest password allowed ({longest}): "
+            "set proxy.maxPasswordLength too"
         )
     return replace(policy, shortest=shortest, longest=longest)
 
 
 class _Reader:
-    """Reads typed values at dotted keys, and says which key a wrong value stands at. Values are never shown: some are secrets."""
+    """Reads typed values at dotted keys, and says which key a wrong value stands at.
+
+    Values are never shown: some are secrets.
+    """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -167,7 +177,9 @@ class _Reader:
         except ValueError:
             raise ConfigurationError(f"{key} must be a whole number") from None
         if number < least or (most is not None and number > most):
-            raise ConfigurationError(f"{key} must be at least {least}" + (f" and at most {most}" if most is not None else ""))
+            raise ConfigurationError(
+                f"{key} must be at least {least}" + (f" and at most {most}" if most is not None else "")
+            )
         return number
 
     def choice(self, key: str, choices: tuple[str, ...], *, default: str) -> str:
@@ -181,7 +193,7 @@ class _Reader:
         parts = [str(each) for each in value] if isinstance(value, list) else self.text(key, default="").split(",")
         return frozenset(part.strip() for part in parts if part.strip())
 
-    def _value(self, key: str) -> Any:  # noqa: ANN401  whatever stands in the file
+    def _value(self, key: str) -> Any:
         here: Any = self._document
         for part in key.split("."):
             if here is None:

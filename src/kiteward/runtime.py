@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
@@ -15,6 +16,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
+from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.catalog import Catalog
@@ -26,6 +28,9 @@ from kiteward.store.sql import SqlStore
 from kiteward.transports.grpc.front import GrpcFront
 
 _log = logging.getLogger("kiteward")
+
+StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
+"""How an engine comes to life; it is stopped with `close`."""
 
 _GRACE: Final = 30.0
 """Seconds that requests in flight may take when the server stops."""
@@ -48,8 +53,15 @@ class Server:
         self.port = port
 
     @classmethod
-    async def start(cls, settings: Settings, *, hashing: HashingProfile = PRODUCTION) -> Self:
+    async def start(
+        cls, settings: Settings, *, hashing: HashingProfile = PRODUCTION, start_engine: StartEngine = EmbeddedEngine.start
+    ) -> Self:
         """Start everything in order; what was started is stopped again if a later part fails.
+
+        Args:
+            settings: what is configured.
+            hashing: what a password hash costs.
+            start_engine: starts what executes vector operations.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
@@ -69,10 +81,13 @@ class Server:
             await _bootstrap(settings, snapshots, hasher)
             if not is_loopback(settings.host) and await _has_default_password(store, hasher):
                 raise ConfigurationError(
-                    f"refusing to listen on {settings.host}: root still has the default password. Start on 127.0.0.1 and change it "
-                    "(MilvusClient.update_password), or start a new data directory with common.security.defaultRootPassword set"
+                    f"refusing to listen on {settings.host}: root still has the default password. Start on 127.0.0.1 "
+                    "and change it (MilvusClient.update_password), or start a new data directory with "
+                    "common.security.defaultRootPassword set"
                 )
-            engine = await EmbeddedEngine.start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+            engine = await start_engine(
+                EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode)
+            )
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
             await catalog.refresh()
@@ -88,7 +103,9 @@ class Server:
                 limits=settings.limits,
                 super_users=settings.super_users,
             )
-            gateway = Gateway(authenticator, snapshots, engine=engine, catalog=catalog, lifecycle=lifecycle, tools=tools)
+            gateway = Gateway(
+                authenticator, snapshots, engine=engine, catalog=catalog, lifecycle=lifecycle, tools=tools
+            )
             stack.push_async_callback(gateway.drain)
             front = GrpcFront(gateway)
             stack.push_async_callback(front.stop, _GRACE)
@@ -101,7 +118,10 @@ class Server:
 
 
 async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHasher) -> None:
-    """Create what every server has, where it is missing: built-in roles, `root`, and the seeds of `public` if wanted."""
+    """Create what every server has, where it is missing.
+
+    Built-in roles, `root`, and the seeds of `public` if wanted.
+    """
     async with snapshots.change() as transaction:
         for name in BUILT_IN_ROLES:
             if await transaction.roles.get(name) is None:

@@ -31,14 +31,17 @@ class _Known:
 class Authenticator:
     """Turns presented credentials into principals.
 
-    A verified credential is remembered under a keyed digest, never as itself, together with the id of the stored credential it
-    matched; the key is random for each process. A change to a user forgets that user, so that the next request reads it again
-    and a credential with another id no longer matches.
+    A verified credential is remembered under a keyed digest, never as itself, together with the id of the stored
+    credential it matched; the key is random for each process. A change to a user forgets that user, so that the next
+    request reads it again and a credential with another id no longer matches.
 
-    INVARIANT: a principal is only returned when, after the last wait, the user's current credential is the verified one.
+    INVARIANT: a principal is only returned when, after the last wait, the user's current credential is the verified
+        one.
     """
 
-    def __init__(self, store: Store, hasher: PasswordHasher, *, root_bypass: bool = True, capacity: int = 100_000) -> None:
+    def __init__(
+        self, store: Store, hasher: PasswordHasher, *, root_bypass: bool = True, capacity: int = 100_000
+    ) -> None:
         """Set up an authenticator.
 
         Args:
@@ -124,7 +127,10 @@ class Authenticator:
         return record.name, record.credential_id
 
     async def _look_up(self, name: str) -> _Known | None:
-        """Read a user and remember it; read again if anybody was forgotten meanwhile, because it may have been this user."""
+        """Read a user and remember it.
+
+        Read again if anybody was forgotten meanwhile, because it may have been this user.
+        """
         before = -1
         while before != self._forgets:
             before = self._forgets

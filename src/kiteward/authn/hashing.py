@@ -42,7 +42,9 @@ TESTING: Final = HashingProfile(memory_kib=8, passes=1, lanes=1)
 
 
 class PasswordHasher:
-    """Hashes and verifies passwords in a bounded pool of threads, so that a flood of logins cannot occupy the event loop.
+    """Hashes and verifies passwords in a bounded pool of threads.
+
+    The pool is bounded, so that a flood of logins cannot occupy the event loop.
 
     An unknown user costs the same verification as a known one (contract Q5): `verify` takes None for the stored hash.
     """

@@ -36,10 +36,13 @@ class PasswordPolicy:
         text = password.reveal()
         broken = []
         if not self.shortest <= len(text) <= self.longest:
-            broken.append(f"invalid password length[{len(text)} out of range {self.shortest} <= value <= {self.longest}]")
+            broken.append(
+                f"invalid password length[{len(text)} out of range {self.shortest} <= value <= {self.longest}]"
+            )
         if self.classes and _classes(text) < _CLASSES_WANTED:
             broken.append(
-                "invalid password: it must include three of upper case letters, lower case letters, numbers and special characters"
+                "invalid password: it must include three of "
+                "upper case letters, lower case letters, numbers and special characters"
             )
         if broken:
             raise InvalidArgument("; ".join(broken))

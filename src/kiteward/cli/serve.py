@@ -22,7 +22,9 @@ _LAST_PORT: Final = 65535
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("serve", help="run the server", description="Run the server until SIGTERM or SIGINT.")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`"
+    )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: data)")
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="port to listen on; 0 lets the system choose (default: 19530)")
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_told(_settings(arguments)))
     except (KitewardError, OSError) as error:
-        print(f"kiteward: {error}", file=sys.stderr)  # noqa: T201  the command line's answer
+        print(f"kiteward: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -9,7 +9,10 @@ ROOT: Final = "root"
 
 
 class Secret:
-    """A value that grants power if read. It hides itself in repr, str, format and pickles; `reveal` is the only way out."""
+    """A value that grants power if read.
+
+    It hides itself in repr, str, format and pickles; `reveal` is the only way out.
+    """
 
     __slots__ = ("_value",)
 
@@ -67,7 +70,8 @@ class Principal:
     Attributes:
         user_name: the user.
         roles: names of the roles bound to the user, without the implicit `public`.
-        unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not authorised, only recorded.
+        unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
+            authorised, only recorded.
     """
 
     user_name: str

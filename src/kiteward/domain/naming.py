@@ -1,6 +1,8 @@
-"""Which names are legal (contract, section 3). Lengths are bytes, letters are ASCII, names are settled once and never trimmed.
+"""Which names are legal (contract, section 3).
 
-Milvus trims some names for the check and stores others untrimmed (contract Q9 to Q11); here a name with surrounding spaces is refused.
+Lengths are bytes, letters are ASCII, names are settled once and never trimmed.
+ Milvus trims some names for the check and stores others untrimmed (contract Q9 to Q11); here a name with surrounding
+spaces is refused.
 """
 
 import re
@@ -52,10 +54,13 @@ class NamingRules:
                 f"the length of username must be at most {self.max_user_name} bytes"
             )
         if not name[0].isascii() or not name[0].isalpha():
-            raise InvalidArgument(f"invalid user name {name}, the first character must be a letter, but got {name[0]!r}")
+            raise InvalidArgument(
+                f"invalid user name {name}, the first character must be a letter, but got {name[0]!r}"
+            )
         if not _USER_NAME.match(name):
             raise InvalidArgument(
-                f"invalid user name {name}, username must contain only numbers, letters, underscores, dots, and hyphens, "
+                f"invalid user name {name}, "
+                "username must contain only numbers, letters, underscores, dots, and hyphens, "
                 f"but got {_offender(name, '_.-')!r}"
             )
 
@@ -85,11 +90,13 @@ class NamingRules:
         """
         if _size(name) > self.max_name:
             raise DatabaseNameInvalid(
-                f"the length of a database name must be at most {self.max_name} bytes: invalid database name[database={name}]"
+                f"the length of a database name must be at most {self.max_name} bytes: "
+                f"invalid database name[database={name}]"
             )
         if not _PLAIN_NAME.match(name):
             raise DatabaseNameInvalid(
-                "a database name starts with a letter or an underscore and contains only letters, numbers and underscores: "
+                "a database name starts with a letter or an underscore "
+                "and contains only letters, numbers and underscores: "
                 f"invalid database name[database={name}]"
             )
 
@@ -101,14 +108,18 @@ class NamingRules:
             InvalidArgument: another character out of place.
         """
         if not name.strip():
-            raise InvalidGroupName("invalid privilege group name[privilegeGroup=privilege group name should not be empty]")
+            raise InvalidGroupName(
+                "invalid privilege group name[privilegeGroup=privilege group name should not be empty]"
+            )
         if _size(name) > self.max_name:
             raise InvalidGroupName(
-                f"invalid privilege group name[privilegeGroup=the length of a privilege group name must be at most {self.max_name} bytes]"
+                "invalid privilege group name[privilegeGroup="
+                f"the length of a privilege group name must be at most {self.max_name} bytes]"
             )
         if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
             raise InvalidGroupName(
-                f"invalid privilege group name[privilegeGroup=the first character of {name} must be an underscore or letter]"
+                "invalid privilege group name[privilegeGroup="
+                f"the first character of {name} must be an underscore or letter]"
             )
         if not _PLAIN_NAME.match(name):
             raise InvalidArgument(f"privilege group name {name} can only contain numbers, letters and underscores")
@@ -134,7 +145,8 @@ class NamingRules:
             raise InvalidArgument(f"{what} should be not empty[expected=not empty][actual=]")
         if _size(name) > self.max_name:
             raise InvalidArgument(
-                f"the length of {what} must be not greater than limit[{_size(name)} out of range 0 <= value <= {self.max_name}]"
+                f"the length of {what} must be not greater than limit"
+                f"[{_size(name)} out of range 0 <= value <= {self.max_name}]"
             )
         if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
             raise InvalidArgument(f"the first character of {what} must be an underscore or letter, but got {name[0]!r}")

@@ -2,8 +2,8 @@
 
 A role's grants compile to masks indexed by (database, object), with `*` rows, so that a decision costs a handful of
 dictionary look-ups however many grants there are. The rules are those of contract 4.6 and 4.7, with these of our own
-(docs/decisions): roles add up; a grant on a named collection stays on that collection; any privilege on a collection makes
-it visible; cluster-level privileges are checked without a database.
+(docs/decisions): roles add up; a grant on a named collection stays on that collection; any privilege on a collection
+makes it visible; cluster-level privileges are checked without a database.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -120,7 +120,10 @@ class CompiledRole:
         return cls(role, ordered, rows, cluster, users, frozenset(databases))
 
     def on(self, database: str, collection: str) -> int:
-        """Return the mask of what the role may do with a collection (or, for `*`, with every collection of the database)."""
+        """Return the mask of what the role may do with a collection.
+
+        For `*`: with every collection of the database.
+        """
         get = self.rows.get
         return get((database, collection), 0) | get((database, ANY), 0) | get((ANY, collection), 0) | get((ANY, ANY), 0)
 
@@ -129,7 +132,10 @@ class CompiledRole:
         return self.users.get(name, 0) | self.users.get(ANY, 0)
 
     def shows(self, database: str, collection: str) -> bool:
-        """Tell whether the role makes a collection visible: any collection-level privilege, or any grant that names it."""
+        """Tell whether the role makes a collection visible.
+
+        Any collection-level privilege, or any grant that names it.
+        """
         get = self.rows.get
         named = get((database, collection), 0) | get((ANY, collection), 0)
         return bool(named or (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL)
@@ -145,14 +151,18 @@ class _Reach:
 
 
 def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
-    """Return what a grant allows (contract 4.6, 4.7, 4.8 and our decisions on cluster-level privileges and named collections)."""
+    """Return what a grant allows.
+
+    Contract 4.6, 4.7 and 4.8, and our decisions on cluster-level privileges and named collections.
+    """
     key = grant.key
     everywhere = key.db_name == ANY
     row = (key.db_name, key.object_name)
     if key.privilege in _LEGACY_MASKS:
         return _legacy_reach(key.privilege, row)
     if key.privilege == ALL:
-        # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content (contract 4.7).
+        # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content
+        # (contract 4.7).
         if everywhere:
             return _Reach(cluster=CLUSTER_LEVEL & GLOBAL_TYPED, users=USER_TYPED)
         return _Reach(rows=((row, (GLOBAL_TYPED | COLLECTION_TYPED) & ~CLUSTER_LEVEL),))
@@ -174,7 +184,9 @@ def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
 def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
     name = grant.key.privilege
     if name == ANY:
-        return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[grant.key.object_type]
+        return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[
+            grant.key.object_type
+        ]
     if name in _BUILT_IN_MASKS:
         return _BUILT_IN_MASKS[name]
     group = groups.get(name)
@@ -182,7 +194,10 @@ def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
 
 
 def _legacy_reach(name: str, row: tuple[str, str]) -> _Reach:
-    """A legacy group compares the database by equality: on `*` it holds only what is checked without a database (contract 4.5)."""
+    """A legacy group compares the database by equality.
+
+    On `*` it holds only what is checked without a database (contract 4.5).
+    """
     mask = _LEGACY_MASKS[name]
     if row[0] == ANY:
         return _Reach(cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED, users=mask & USER_TYPED)
@@ -215,7 +230,10 @@ class PolicySnapshot:
         return cls(policy.revision, roles, groups)
 
     def with_groups(self, changed: Mapping[str, PrivilegeGroup | None]) -> Self:
-        """Return a snapshot in which these groups are as given (None: gone) and every role holding one is compiled anew."""
+        """Return a snapshot in which these groups are as given, None for those that are gone.
+
+        Every role that holds one of them is compiled anew.
+        """
         groups = {**self.groups}
         for name, group in changed.items():
             if group is None:
@@ -282,14 +300,19 @@ def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: Po
 
 
 def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
-    """Return the first object on which the condition does not hold (`*` for none in particular), or None when it holds."""
+    """Return the first object on which the condition does not hold, or None when it holds.
+
+    The object is `*` where none in particular is missing.
+    """
     privilege = condition.privilege
     bit = privilege.bit
     if condition.own_role and (condition.own_role == PUBLIC_ROLE or condition.own_role in principal.roles):
         return None
     if privilege.object_type is ObjectType.USER:
         names = condition.names or (ANY,)
-        return _first_without(names, lambda name: name == principal.user_name or any(role.on_user(name) & bit for role in held))
+        return _first_without(
+            names, lambda name: name == principal.user_name or any(role.on_user(name) & bit for role in held)
+        )
     if privilege.level is Level.CLUSTER:
         return None if any(role.cluster & bit for role in held) else ANY
     database = condition.database
@@ -315,10 +338,14 @@ def _denied(principal: Principal, condition: Condition, name: str) -> Decision:
     )
 
 
-def listed_collections(principal: Principal, database: str, names: Iterable[str], snapshot: PolicySnapshot) -> list[bool]:
-    """Tell for each collection of a database whether a list shows it to the principal (contract 4.9, our decision on visibility).
+def listed_collections(
+    principal: Principal, database: str, names: Iterable[str], snapshot: PolicySnapshot
+) -> list[bool]:
+    """Tell for each collection of a database whether a list shows it to the principal.
 
-    What `public` holds on every database (`*`) does not count here: Milvus' seeds are such grants and do not fill lists.
+    Contract 4.9 and our decision on visibility.
+    What `public` holds on every database (`*`) does not count here: Milvus' seeds are such grants and do not fill
+    lists.
     """
     if principal.unrestricted or ADMIN_ROLE in principal.roles:
         return [True for _ in names]
@@ -328,7 +355,10 @@ def listed_collections(principal: Principal, database: str, names: Iterable[str]
 
 
 def listed_databases(principal: Principal, names: Iterable[str], snapshot: PolicySnapshot) -> list[bool]:
-    """Tell for each database whether a list shows it: some grant of the principal is for it or for `*` (contract 4.9)."""
+    """Tell for each database whether a list shows it.
+
+    Some grant of the principal is for it or for `*` (contract 4.9).
+    """
     if principal.unrestricted or ADMIN_ROLE in principal.roles:
         return [True for _ in names]
     databases = frozenset().union(*(role.databases for role in _explicit(principal, snapshot)))

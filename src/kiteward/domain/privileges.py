@@ -48,18 +48,30 @@ class Privilege:
 
 _ROWS: Final = (
     # smallest built-in group, object type, grantable by v1, names
-    ("ClusterReadOnly", "Global", True, "SelectOwnership DescribeResourceGroup ListResourceGroups ListDatabases ListPrivilegeGroups"),
+    (
+        "ClusterReadOnly",
+        "Global",
+        True,
+        ("SelectOwnership DescribeResourceGroup ListResourceGroups ListDatabases ListPrivilegeGroups"),
+    ),
     ("ClusterReadOnly", "User", True, "SelectUser"),
     ("ClusterReadOnly", "Global", False, "ListFileResources GetReplicateConfiguration"),
-    ("ClusterReadWrite", "Global", True, "TransferNode TransferReplica FlushAll UpdateResourceGroups PinSnapshotData UnpinSnapshotData"),
+    (
+        "ClusterReadWrite",
+        "Global",
+        True,
+        ("TransferNode TransferReplica FlushAll UpdateResourceGroups PinSnapshotData UnpinSnapshotData"),
+    ),
     ("ClusterReadWrite", "Global", False, "AddFileResource RemoveFileResource"),
     (
         "ClusterAdmin",
         "Global",
         True,
-        "CreateOwnership DropOwnership ManageOwnership CreateResourceGroup DropResourceGroup CreateDatabase DropDatabase BackupRBAC "
-        "RestoreRBAC CreatePrivilegeGroup DropPrivilegeGroup OperatePrivilegeGroup UpdateReplicateConfiguration "
-        "RestoreExternalSnapshot ExportSnapshot Expr",
+        (
+            "CreateOwnership DropOwnership ManageOwnership CreateResourceGroup DropResourceGroup CreateDatabase "
+            "DropDatabase BackupRBAC RestoreRBAC CreatePrivilegeGroup DropPrivilegeGroup OperatePrivilegeGroup "
+            "UpdateReplicateConfiguration RestoreExternalSnapshot ExportSnapshot Expr"
+        ),
     ),
     ("ClusterAdmin", "User", True, "UpdateUser"),
     ("DatabaseReadOnly", "Global", True, "ShowCollections DescribeDatabase"),
@@ -70,15 +82,20 @@ _ROWS: Final = (
         "CollectionReadOnly",
         "Collection",
         True,
-        "GetStatistics IndexDetail Search Query GetLoadingProgress GetLoadState ShowPartitions HasPartition GetFlushState "
-        "GetImportProgress ListImport DescribeSnapshot ListSnapshots",
+        (
+            "GetStatistics IndexDetail Search Query GetLoadingProgress GetLoadState ShowPartitions HasPartition "
+            "GetFlushState GetImportProgress ListImport DescribeSnapshot ListSnapshots"
+        ),
     ),
     (
         "CollectionReadWrite",
         "Collection",
         True,
-        "Load Release Compaction Insert Delete CreateIndex DropIndex Flush LoadBalance Import Upsert CreatePartition DropPartition "
-        "AddCollectionField CreateSnapshot DropSnapshot AlterCollectionSchema RefreshExternalCollection",
+        (
+            "Load Release Compaction Insert Delete CreateIndex DropIndex Flush LoadBalance Import Upsert "
+            "CreatePartition DropPartition AddCollectionField CreateSnapshot DropSnapshot AlterCollectionSchema "
+            "RefreshExternalCollection"
+        ),
     ),
     ("CollectionAdmin", "Global", True, "CreateAlias DropAlias"),
     ("CollectionAdmin", "Collection", True, "RestoreSnapshot"),
@@ -101,7 +118,10 @@ PRIVILEGES: Final[Mapping[str, Privilege]] = MappingProxyType(_catalogue())
 
 
 def mask_of(names: Iterable[str]) -> int:
-    """Return the mask of the named privileges; names that are no single privilege add nothing (nested groups, contract 2.5)."""
+    """Return the mask of the named privileges.
+
+    Names that are no single privilege add nothing (nested groups, contract 2.5).
+    """
     mask = 0
     for name in names:
         privilege = PRIVILEGES.get(name)
@@ -143,28 +163,43 @@ BUILT_IN_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(_built_
 """The nine groups that ListPrivilegeGroups shows, in its order, with their members (contract 4.5, 3.0)."""
 
 
+_LEGACY_ROWS: Final = (
+    # name, what it adds to the one before it
+    (
+        "ReadOnly",
+        (
+            "Query Search IndexDetail GetFlushState GetLoadState GetLoadingProgress HasPartition ShowPartitions "
+            "ShowCollections ListAliases ListDatabases DescribeCollection DescribeDatabase DescribeAlias GetStatistics "
+            "DescribeSnapshot ListSnapshots"
+        ),
+    ),
+    (
+        "ReadWrite",
+        (
+            "CreateIndex DropIndex CreatePartition DropPartition Load Release Insert Delete Upsert Import Flush "
+            "Compaction LoadBalance CreateAlias DropAlias CreateSnapshot DropSnapshot RefreshExternalCollection"
+        ),
+    ),
+    (
+        "Admin",
+        (
+            "CreateCollection DropCollection RenameCollection CreateOwnership DropOwnership SelectOwnership "
+            "ManageOwnership SelectUser UpdateUser BackupRBAC RestoreRBAC CreateResourceGroup DropResourceGroup "
+            "DescribeResourceGroup ListResourceGroups UpdateResourceGroups TransferReplica TransferNode CreateDatabase "
+            "DropDatabase AlterDatabase UpdateReplicateConfiguration RestoreSnapshot PinSnapshotData UnpinSnapshotData "
+            "RestoreExternalSnapshot ExportSnapshot"
+        ),
+    ),
+)
+
+
 def _legacy_groups() -> dict[str, tuple[str, ...]]:
-    read_only = (
-        "Query Search IndexDetail GetFlushState GetLoadState GetLoadingProgress HasPartition ShowPartitions ShowCollections ListAliases "
-        "ListDatabases DescribeCollection DescribeDatabase DescribeAlias GetStatistics DescribeSnapshot ListSnapshots"
-    ).split()
-    read_write = [
-        *read_only,
-        *(
-            "CreateIndex DropIndex CreatePartition DropPartition Load Release Insert Delete Upsert Import Flush Compaction LoadBalance "
-            "CreateAlias DropAlias CreateSnapshot DropSnapshot RefreshExternalCollection"
-        ).split(),
-    ]
-    admin = [
-        *read_write,
-        *(
-            "CreateCollection DropCollection RenameCollection CreateOwnership DropOwnership SelectOwnership ManageOwnership SelectUser "
-            "UpdateUser BackupRBAC RestoreRBAC CreateResourceGroup DropResourceGroup DescribeResourceGroup ListResourceGroups "
-            "UpdateResourceGroups TransferReplica TransferNode CreateDatabase DropDatabase AlterDatabase UpdateReplicateConfiguration "
-            "RestoreSnapshot PinSnapshotData UnpinSnapshotData RestoreExternalSnapshot ExportSnapshot"
-        ).split(),
-    ]
-    return {"ReadOnly": tuple(read_only), "ReadWrite": tuple(read_write), "Admin": tuple(admin)}
+    groups: dict[str, tuple[str, ...]] = {}
+    members: tuple[str, ...] = ()
+    for name, added in _LEGACY_ROWS:
+        members += tuple(added.split())
+        groups[name] = members
+    return groups
 
 
 LEGACY_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(_legacy_groups())

@@ -38,7 +38,9 @@ class Catalog:
         async with self._loading:
             while not self.fresh:
                 generation = self._engine.generation
-                names = messages.ListDatabasesResponse.FromString(await self._ask("ListDatabases", DEFAULT_DATABASE, b""))
+                names = messages.ListDatabasesResponse.FromString(
+                    await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
+                )
                 aliases = {name: await self._load(name) for name in names.db_names}
                 if generation == self._engine.generation:
                     self._aliases, self._generation = aliases, generation

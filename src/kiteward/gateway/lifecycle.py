@@ -1,8 +1,8 @@
 """Changes of databases, collections and aliases: the engine does them, and grants and catalog follow.
 
-Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits nothing. The
-change is written down as an intent before the engine is asked, so that a crash between the two cannot part grants and objects: what
-is open at the next start is compared with the engine and finished or forgotten.
+Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits
+nothing. The change is written down as an intent before the engine is asked, so that a crash between the two cannot part
+grants and objects: what is open at the next start is compared with the engine and finished or forgotten.
 """
 
 import asyncio
@@ -21,7 +21,10 @@ from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0
-"""How long the engine may take over such a change. The caller's own deadline does not count: half a change helps nobody."""
+"""Seconds that the engine may take over such a change.
+
+The caller's own deadline does not count: half a change helps nobody.
+"""
 
 CHANGES: Final = frozenset(
     {
@@ -66,7 +69,8 @@ class Lifecycle:
 
         Args:
             operation: one of `CHANGES`.
-            settle: settles and decides the request; called when its turn has come, because an alias may have moved since.
+            settle: settles and decides the request; called when its turn has come, because an alias may have moved
+                since.
 
         Returns:
             The engine's answer.
@@ -84,7 +88,10 @@ class Lifecycle:
             return await self._with_intent(operation, settled, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
-        """Tell whether there is anything to follow: what is not there cannot go, and a taken name is refused by the engine."""
+        """Tell whether there is anything to follow.
+
+        What is not there cannot go, and a taken name is refused by the engine.
+        """
         if intent.kind is IntentKind.DROP_DATABASE:
             return self._catalog.has_database(intent.db_name)
         if not await self._has_collection(intent.db_name, intent.object_name):
@@ -102,7 +109,9 @@ class Lifecycle:
 
     async def _ask(self, operation: str, settled: Settled) -> bytes:
         try:
-            return await self._engine.call(operation, settled.payload, metadata={"dbname": settled.database}, timeout=_TIMEOUT)
+            return await self._engine.call(
+                operation, settled.payload, metadata={"dbname": settled.database}, timeout=_TIMEOUT
+            )
         finally:
             self._catalog.forget()
             await self._refresh_quietly()
@@ -126,7 +135,10 @@ class Lifecycle:
             self._open.pop(0)
 
     async def _happened(self, intent: Intent) -> bool:
-        """Tell whether the engine did it; an intent is only written down for what is there, so that its absence is the proof."""
+        """Tell whether the engine did it.
+
+        An intent is only written down for what is there, so that its absence is the proof.
+        """
         if intent.kind is IntentKind.DROP_DATABASE:
             await self._catalog.refresh()
             return not self._catalog.has_database(intent.db_name)
@@ -148,7 +160,13 @@ def _intent(operation: str, settled: Settled) -> Intent | None:
         return Intent(IntentKind.DROP_COLLECTION, settled.database, settled.collections[0])
     if operation == "RenameCollection":
         target = str(settled.fields["newDBName"]) or settled.database
-        return Intent(IntentKind.RENAME_COLLECTION, settled.database, settled.collections[0], target, str(settled.fields["newName"]))
+        return Intent(
+            IntentKind.RENAME_COLLECTION,
+            settled.database,
+            settled.collections[0],
+            target,
+            str(settled.fields["newName"]),
+        )
     if operation == "DropDatabase":
         return Intent(IntentKind.DROP_DATABASE, settled.database)
     return None
@@ -163,7 +181,9 @@ async def _after_drop_database(transaction: Transaction, intent: Intent) -> None
 
 
 async def _after_rename(transaction: Transaction, intent: Intent) -> None:
-    await transaction.grants.move_object((intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name))
+    await transaction.grants.move_object(
+        (intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name)
+    )
 
 
 _FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[None]]]] = {

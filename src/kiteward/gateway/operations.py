@@ -1,6 +1,7 @@
 """The operation table: every RPC, what it needs, which of its fields select objects, and who executes it.
 
-Sources: contract 4.2 for annotated requests, 4.3 and our own decision for the others (docs/decisions). A request that is not
+Sources: contract 4.2 for annotated requests, 4.3 and our own decision for the others (docs/decisions). A request that
+    is not
 in the table is unknown and refused; a test holds the table complete against the descriptors.
 
 A row names *every* field that selects an object of access control. Names of collections are judged after aliases are
@@ -33,7 +34,8 @@ class Operation:
     Attributes:
         name: RPC name, unique over the services on the port.
         executor: who executes it; NOBODY means closed on purpose, with the sentence in `closed`.
-        privilege: the privilege needed; None lets any authenticated principal call, and the answer is trimmed where it tells.
+        privilege: the privilege needed; None lets any authenticated principal call, and the answer is trimmed where it
+            tells.
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
         targets: fields that name a collection to be; judged as they stand, without resolving aliases.
@@ -125,8 +127,12 @@ def _collection_rows(rows: _Rows) -> None:
     rows.engine("CreateCollection", "CreateCollection", targets=_ONE)
     rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
-    rows.engine("DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True)
-    rows.engine("BatchDescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True)
+    rows.engine(
+        "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
+    )
+    rows.engine(
+        "BatchDescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
+    )
     # Every answer is trimmed to what the caller may see, so that the list itself needs nothing.
     rows.engine("ShowCollections", None)
     rows.engine("AlterCollectionField", "CreateCollection", collections=_ONE)
@@ -136,9 +142,17 @@ def _collection_rows(rows: _Rows) -> None:
         collections=_ONE,
         ids=("collectionID",),
     )
-    rows.engine("AddCollectionField AddCollectionStructField", "AddCollectionField", collections=_ONE, ids=("collectionID",))
+    rows.engine(
+        "AddCollectionField AddCollectionStructField", "AddCollectionField", collections=_ONE, ids=("collectionID",)
+    )
     rows.engine("AlterCollectionSchema", "AlterCollectionSchema", collections=_ONE, ids=("collectionID",))
-    rows.engine("RenameCollection", "RenameCollection", collections=("oldName",), targets=("newName",), target_database="newDBName")
+    rows.engine(
+        "RenameCollection",
+        "RenameCollection",
+        collections=("oldName",),
+        targets=("newName",),
+        target_database="newDBName",
+    )
     rows.engine("LoadCollection LoadPartitions Prewarm", "Load", collections=_ONE)
     rows.engine("ReleaseCollection ReleasePartitions", "Release", collections=_ONE)
     rows.engine("GetLoadState GetLoadingProgress", "GetLoadState", collections=_ONE)
@@ -151,7 +165,10 @@ def _collection_rows(rows: _Rows) -> None:
     rows.engine("CreateIndex AlterIndex", "CreateIndex", collections=_ONE)
     rows.engine("DropIndex", "DropIndex", collections=_ONE)
     rows.engine(
-        "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress", "IndexDetail", collections=_ONE, visible_suffices=True
+        "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
+        "IndexDetail",
+        collections=_ONE,
+        visible_suffices=True,
     )
     rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE)
     rows.engine("DropSnapshot", "DropSnapshot", collections=_ONE)
@@ -165,7 +182,9 @@ def _collection_rows(rows: _Rows) -> None:
         target_database="target_db_name",
     )
     rows.engine("ListRestoreSnapshotJobs", "RestoreSnapshot", collections=_ONE)
-    rows.engine("RefreshExternalCollection ListRefreshExternalCollectionJobs", "RefreshExternalCollection", collections=_ONE)
+    rows.engine(
+        "RefreshExternalCollection ListRefreshExternalCollectionJobs", "RefreshExternalCollection", collections=_ONE
+    )
 
 
 def _data_rows(rows: _Rows) -> None:
@@ -175,7 +194,11 @@ def _data_rows(rows: _Rows) -> None:
     rows.engine("Query", "Query", collections=_ONE)
     rows.engine("Search", "Search", collections=_ONE)
     rows.engine(
-        "HybridSearch", "Search", collections=_ONE, same=("requests.collection_name",), same_database=("requests.db_name",)
+        "HybridSearch",
+        "Search",
+        collections=_ONE,
+        same=("requests.collection_name",),
+        same_database=("requests.db_name",),
     )
     rows.engine("Flush", "Flush", collections=("collection_names",))
     rows.engine("GetFlushState", "GetFlushState", collections=_ONE)
@@ -185,13 +208,19 @@ def _data_rows(rows: _Rows) -> None:
     rows.engine("GetCompactionStateWithPlans", "Compaction", collections=_ONE, ids=("compactionID", "collection_id"))
     rows.engine("Import ListImportTasks", "Import", collections=_ONE)
     rows.engine("GetImportState", "Import", database="", ids=("task",))
-    rows.engine("GetPersistentSegmentInfo GetQuerySegmentInfo", "GetStatistics", database="dbName", collections=("collectionName",))
+    rows.engine(
+        "GetPersistentSegmentInfo GetQuerySegmentInfo",
+        "GetStatistics",
+        database="dbName",
+        collections=("collectionName",),
+    )
     rows.engine("GetReplicas", "GetLoadState", collections=_ONE, ids=("collectionID",))
     rows.engine("ListIndexedSegment DescribeSegmentIndexData", "IndexDetail", database="", collections=_ONE)
     rows.engine("DescribePrewarmTask", "Load", database="", ids=("taskID",))
     rows.engine("GetRestoreSnapshotState", "RestoreSnapshot", database="", ids=("job_id",))
     rows.engine("GetRefreshExternalCollectionProgress", "RefreshExternalCollection", database="", ids=("job_id",))
-    # An analyzer run on given text shows nothing that is stored; with a collection named it uses that collection's analyzer.
+    # An analyzer run on given text shows nothing that is stored; with a collection named it uses that collection's
+    # analyzer.
     rows.engine("RunAnalyzer", "DescribeCollection", collections=_ONE, visible_suffices=True, if_named=True)
     rows.engine("ComputePhraseMatchSlop", None, database="")
     rows.engine("AllocTimestamp", None, database="")

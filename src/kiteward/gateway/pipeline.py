@@ -119,7 +119,9 @@ class Gateway:
 
         async def still_allowed() -> None:
             caller = await self._authenticator.authenticate(call.credential)
-            decide(caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()).require_allowed()
+            decide(
+                caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()
+            ).require_allowed()
 
         request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
         handler = HANDLERS[operation.name]
@@ -146,7 +148,9 @@ class Gateway:
             task.exception()
 
     @staticmethod
-    def _without_database(operation: Operation, settled: Settled, principal: Principal, snapshot: PolicySnapshot) -> bytes:
+    def _without_database(
+        operation: Operation, settled: Settled, principal: Principal, snapshot: PolicySnapshot
+    ) -> bytes:
         """Answer for a database that does not exist, without telling so to those who could not see it either."""
         if operation.name in visibility.TRIMMED and not listed_databases(principal, [settled.database], snapshot)[0]:
             return visibility.empty(operation.name)

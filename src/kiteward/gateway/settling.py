@@ -1,4 +1,4 @@
-"""Settles what a request is about, once: its database, its collections behind aliases, what it needs and what is forwarded.
+"""Settles what a request is about, once: database, collections behind aliases, what it needs, what is forwarded.
 
 Exactly what is settled here is decided on and forwarded (contract 4.8, the 3.0 column; design section 5).
 """
@@ -39,7 +39,9 @@ class Settled:
     contradiction: str = ""
 
     def require_consistent(self) -> None:
-        """Refuse a request whose sub-requests look elsewhere. To be called after the decision: it tells what an alias stands for.
+        """Refuse a request whose sub-requests look elsewhere.
+
+        To be called after the decision: it tells what an alias stands for.
 
         Raises:
             InvalidArgument: with the contradiction.
@@ -70,7 +72,11 @@ def _texts(value: Value) -> list[str]:
 
 
 def _resolve(
-    operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog, replacements: dict[str, str | list[str]]
+    operation: Operation,
+    fields: Mapping[str, Value],
+    database: str,
+    catalog: Catalog,
+    replacements: dict[str, str | list[str]],
 ) -> tuple[str, ...]:
     """Return the named collections behind their aliases, and note which fields have to be forwarded differently."""
     found: list[str] = []

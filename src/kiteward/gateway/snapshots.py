@@ -12,8 +12,10 @@ from kiteward.store.base import Change, Committed, Store, Subject, Transaction
 class Snapshots:
     """Holds the current snapshot, and makes every change of the store visible to decisions before it is acknowledged.
 
-    INVARIANT: between the commit of a change and the end of `change()` nobody has been told of it; after that, every decision and
-    every authentication sees it. The snapshot follows inside the writer's place, so that changes are followed in their order.
+    INVARIANT: between the commit of a change and the end of `change()` nobody has been told of it; after that, every
+        decision and
+    every authentication sees it. The snapshot follows inside the writer's place, so that changes are followed in their
+    order.
     """
 
     def __init__(self, store: Store, authenticator: Authenticator) -> None:
@@ -43,7 +45,9 @@ class Snapshots:
 
     @contextlib.asynccontextmanager
     async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
-        """Open a transaction that is committed, and followed, at the end of the block; an exception in the block undoes it.
+        """Open a transaction that is committed, and followed, at the end of the block.
+
+        An exception in the block undoes it.
 
         Args:
             still_allowed: called when the writer's turn has come; raises if the caller may no longer do this.

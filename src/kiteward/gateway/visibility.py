@@ -22,15 +22,20 @@ _COLLECTION_COLUMNS: Final = (
 _DATABASE_COLUMNS: Final = ("db_names", "created_timestamp", "db_ids")
 
 
-def trim(operation: str, answer: bytes, principal: Principal, snapshot: PolicySnapshot, settled: Settled, catalog: Catalog) -> bytes:
-    """Return the engine's answer without what the principal may not see; answers that list nothing stay byte for byte."""
+def trim(
+    operation: str, answer: bytes, principal: Principal, snapshot: PolicySnapshot, settled: Settled, catalog: Catalog
+) -> bytes:
+    """Return the engine's answer without what the principal may not see.
+
+    Answers that list nothing stay byte for byte.
+    """
     trimmer = TRIMMED.get(operation)
     if trimmer is None or principal.unrestricted:
         return answer
     return trimmer(answer, principal, snapshot, settled, catalog)
 
 
-def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:  # noqa: ANN401  any generated message
+def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
     """Reduce parallel columns in step; a column the engine left empty stays empty."""
     for name in columns:
         column = getattr(message, name)
@@ -52,7 +57,9 @@ def _databases(answer: bytes, principal: Principal, snapshot: PolicySnapshot, _:
     return answer if all(kept) else _keep(message, _DATABASE_COLUMNS, kept)
 
 
-def _aliases(answer: bytes, principal: Principal, snapshot: PolicySnapshot, settled: Settled, catalog: Catalog) -> bytes:
+def _aliases(
+    answer: bytes, principal: Principal, snapshot: PolicySnapshot, settled: Settled, catalog: Catalog
+) -> bytes:
     message = messages.ListAliasesResponse.FromString(answer)
     targets = [catalog.resolve(settled.database, alias) for alias in message.aliases]
     kept = listed_collections(principal, settled.database, targets, snapshot)

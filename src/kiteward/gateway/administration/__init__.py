@@ -8,6 +8,13 @@ from kiteward.gateway.administration import backup, grants, privilege_groups, ro
 from kiteward.gateway.administration.base import Handler
 
 HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
-    {**server.HANDLERS, **users.HANDLERS, **roles.HANDLERS, **grants.HANDLERS, **privilege_groups.HANDLERS, **backup.HANDLERS}
+    {
+        **server.HANDLERS,
+        **users.HANDLERS,
+        **roles.HANDLERS,
+        **grants.HANDLERS,
+        **privilege_groups.HANDLERS,
+        **backup.HANDLERS,
+    }
 )
 """Every handler by RPC name; a test demands one for each row of the operation table that is executed here."""

@@ -15,13 +15,18 @@ from kiteward.wire import messages
 
 
 async def backup(tools: Tools, request: Request) -> bytes:
-    """Return users with password hashes and roles, roles, grants and custom groups; `root`, `admin` and `public` are left out."""
+    """Return users with password hashes and roles, roles, grants and custom groups.
+
+    `root`, `admin` and `public` are left out.
+    """
     snapshot = request.snapshot
     roles = [snapshot.roles[name] for name in sorted(snapshot.roles) if name not in BUILT_IN_ROLES]
     meta = messages.RBACMeta(
         users=[
             messages.UserInfo(
-                user=record.name, password=record.password_hash, roles=[messages.RoleEntity(name=role) for role in record.roles]
+                user=record.name,
+                password=record.password_hash,
+                roles=[messages.RoleEntity(name=role) for role in record.roles],
             )
             for record in await tools.store.users()
             if record.name != ROOT
@@ -30,7 +35,8 @@ async def backup(tools: Tools, request: Request) -> bytes:
         grants=[grant_entity(grant) for held in roles for grant in held.grants],
         privilege_groups=[
             messages.PrivilegeGroupInfo(
-                group_name=name, privileges=[messages.PrivilegeEntity(name=member) for member in snapshot.groups[name].privileges]
+                group_name=name,
+                privileges=[messages.PrivilegeEntity(name=member) for member in snapshot.groups[name].privileges],
             )
             for name in sorted(snapshot.groups)
         ],
@@ -100,7 +106,9 @@ async def _restore_grants(transaction: Transaction, request: Request, meta: mess
         if await transaction.roles.get(grant.role.name) is None:
             raise InvalidGrant(f"role [{grant.role.name}] does not exist")
         key = GrantKey(ObjectType(grant.object.name), grant.db_name or DEFAULT_DATABASE, grant.object_name, name)
-        await transaction.grants.add([Grant(grant.role.name, key, grant.grantor.user.name or request.principal.user_name)])
+        await transaction.grants.add(
+            [Grant(grant.role.name, key, grant.grantor.user.name or request.principal.user_name)]
+        )
 
 
 async def _restore_users(transaction: Transaction, tools: Tools, meta: messages.RBACMeta) -> None:

@@ -69,8 +69,8 @@ class Tools:
     catalog: Catalog
     hasher: PasswordHasher
     passwords: PasswordPolicy
-    naming: NamingRules = NamingRules()
-    limits: Limits = Limits()
+    naming: NamingRules = field(default_factory=NamingRules)
+    limits: Limits = field(default_factory=Limits)
     super_users: frozenset[str] = frozenset()
     memo: Memo = field(default_factory=Memo)
 
@@ -83,7 +83,8 @@ class Request:
         call: the request as it came.
         principal: who calls.
         snapshot: the policy it was allowed by.
-        change: opens the transaction for a change; it checks again that the caller may, in case that changed while waiting.
+        change: opens the transaction for a change; it checks again that the caller may, in case that changed while
+            waiting.
     """
 
     call: Call
@@ -118,4 +119,6 @@ def decode_password(encoded: str, what: str) -> Secret:
     try:
         return Secret(base64.b64decode(encoded, validate=True).decode())
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise InvalidArgument(f"decode {what} failed: it must be the standard base64 form of UTF-8 text, with padding") from None
+        raise InvalidArgument(
+            f"decode {what} failed: it must be the standard base64 form of UTF-8 text, with padding"
+        ) from None

@@ -35,9 +35,13 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
     tools.naming.check_role_name(entity.role.name)
     database = _database(tools, request, entity.db_name)
     if message.type not in (_GRANT, _REVOKE):
-        raise InvalidGrant(f"invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]")
+        raise InvalidGrant(
+            f"invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]"
+        )
     if object_type not in _OBJECT_TYPES:
-        raise InvalidGrant(f"not found the object type[name: {object_type}], supported the object types: [Collection Global User]")
+        raise InvalidGrant(
+            f"not found the object type[name: {object_type}], supported the object types: [Collection Global User]"
+        )
     kind = ObjectType(object_type)
     if kind is ObjectType.GLOBAL:
         object_name = ANY
@@ -118,7 +122,10 @@ def _v2_type(name: str) -> ObjectType:
 
 
 async def _check_v2_privilege(transaction: Transaction, name: str, database: str, collection: str) -> None:
-    """Refuse unknown names and groups on a scope that does not fit their level; single privileges fit anywhere (contract 2.4)."""
+    """Refuse unknown names and groups on a scope that does not fit their level.
+
+    Single privileges fit anywhere (contract 2.4).
+    """
     if name in (ANY, ALL) or name in PRIVILEGES or name in LEGACY_GROUP_TYPES:
         return
     level: Level | None
@@ -162,7 +169,8 @@ def _database(tools: Tools, request: Request, given: str) -> str:
 def _collection(tools: Tools, database: str, name: str) -> str:
     """Return the collection behind a name in a grant (contract 4.10).
 
-    A name that is neither collection nor alias is kept, so that grants may come before their object; its database must exist.
+    A name that is neither collection nor alias is kept, so that grants may come before their object; its database must
+    exist.
     """
     if ANY in (name, database):
         return name
@@ -201,13 +209,16 @@ def _wanted_object(tools: Tools, entity: messages.GrantEntity, database: str) ->
     tools.naming.check_object_name(entity.object_name)
     kind = entity.object.name
     if kind not in _OBJECT_TYPES:
-        raise InvalidGrant(f"not found the object type[name: {kind}], supported the object types: [Collection Global User]")
+        raise InvalidGrant(
+            f"not found the object type[name: {kind}], supported the object types: [Collection Global User]"
+        )
     if kind == ObjectType.COLLECTION:
         return kind, _collection(tools, database, entity.object_name)
     return kind, entity.object_name
 
 
 def grant_entity(grant: Grant) -> messages.GrantEntity:
+    """Return a grant as SelectGrant and BackupRBAC show it (contract 4.12)."""
     return messages.GrantEntity(
         role=messages.RoleEntity(name=grant.role),
         object=messages.ObjectEntity(name=grant.key.object_type),

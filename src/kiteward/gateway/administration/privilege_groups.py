@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kiteward.domain.access import PrivilegeGroup
-from kiteward.domain.errors import InvalidGrant, InUse
+from kiteward.domain.errors import InUse, InvalidGrant
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.gateway.administration.base import Handler, Request, Tools
 from kiteward.store.base import Transaction
@@ -19,7 +19,9 @@ async def create(tools: Tools, request: Request) -> bytes:
     name = message.group_name
     tools.naming.check_group_name(name)
     if name == ALL or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS:
-        raise InvalidGrant(f"privilege group name [{name}] is defined by built in privileges or privilege groups in system")
+        raise InvalidGrant(
+            f"privilege group name [{name}] is defined by built in privileges or privilege groups in system"
+        )
     async with request.change() as transaction:
         if await transaction.groups.get(name) is not None:
             raise InvalidGrant(f"privilege group name [{name}] is defined by users")
@@ -36,13 +38,18 @@ async def drop(tools: Tools, request: Request) -> bytes:
         if await transaction.groups.get(name) is not None:
             holders = await transaction.grants.roles_with(name)
             if holders:
-                raise InUse(f"privilege group [{name}] is used by role [{holders[0]}], Use REVOKE API to revoke it first")
+                raise InUse(
+                    f"privilege group [{name}] is used by role [{holders[0]}], Use REVOKE API to revoke it first"
+                )
             await transaction.groups.remove(name)
     return messages.success("DropPrivilegeGroup")
 
 
 async def operate(tools: Tools, request: Request) -> bytes:
-    """Add privileges to a group or remove them. Members share one level; group names are accepted and have no effect."""
+    """Add privileges to a group or remove them.
+
+    Members share one level; group names are accepted and have no effect.
+    """
     message = messages.OperatePrivilegeGroupRequest.FromString(request.call.payload)
     tools.naming.check_group_name(message.group_name)
     names = [entity.name for entity in message.privileges]
@@ -90,10 +97,14 @@ async def list_all(_tools: Tools, request: Request) -> bytes:
     listed = [(name, groups[name].privileges) for name in sorted(groups)]
     listed += BUILT_IN_GROUPS.items()
     infos = [
-        messages.PrivilegeGroupInfo(group_name=name, privileges=[messages.PrivilegeEntity(name=member) for member in members])
+        messages.PrivilegeGroupInfo(
+            group_name=name, privileges=[messages.PrivilegeEntity(name=member) for member in members]
+        )
         for name, members in listed
     ]
-    return bytes(messages.ListPrivilegeGroupsResponse(status=messages.Status(), privilege_groups=infos).SerializeToString())
+    return bytes(
+        messages.ListPrivilegeGroupsResponse(status=messages.Status(), privilege_groups=infos).SerializeToString()
+    )
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

@@ -42,7 +42,9 @@ async def check_health(tools: Tools, _request: Request) -> bytes:
     health = tools.engine.health()
     reasons = [] if health.ready else [health.reason]
     return bytes(
-        messages.CheckHealthResponse(status=messages.Status(), isHealthy=health.ready, reasons=reasons).SerializeToString()
+        messages.CheckHealthResponse(
+            status=messages.Status(), isHealthy=health.ready, reasons=reasons
+        ).SerializeToString()
     )
 
 

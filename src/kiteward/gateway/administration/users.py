@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, OldPasswordWrong, ProtectedObject
+from kiteward.domain.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    LimitReached,
+    NotFound,
+    OldPasswordWrong,
+    ProtectedObject,
+)
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.gateway.administration.base import Handler, Request, Tools, decode_password
 from kiteward.store.base import UserRecord
@@ -58,7 +65,8 @@ async def _change_password(
     wrong = OldPasswordWrong(f"old password not correct for {name}")
     current = await tools.store.user(name)
     if request.principal.user_name not in tools.super_users:
-        # Verified outside the transaction, so that a slow hash holds up nobody; the credential id proves that it still holds.
+        # Verified outside the transaction, so that a slow hash holds up nobody; the credential id proves that it still
+        # holds.
         if not await tools.hasher.verify(current.password_hash if current else None, old):
             raise wrong
     elif current is None:

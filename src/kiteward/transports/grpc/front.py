@@ -3,19 +3,25 @@
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, NoReturn, Protocol
 
 import grpc
 import grpc.aio
 
 from kiteward.authn.authenticator import WRONG_KEY
-from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing, KeyRejected, KitewardError
+from kiteward.domain.errors import (
+    AuthenticationError,
+    CredentialMalformed,
+    CredentialMissing,
+    KeyRejected,
+    KitewardError,
+)
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
 from kiteward.engine import metadata as engine_metadata
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.grpc.status import GrpcStatus, failure_response, status_of
+from kiteward.transports.grpc.status import failure_of
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.grpc")
@@ -31,7 +37,26 @@ _OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
-Context = grpc.aio.ServicerContext
+
+
+class Context(Protocol):
+    """What we use of grpc's context of one call; grpc itself carries no types."""
+
+    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
+        """Return the caller's metadata in the order it came."""
+        ...
+
+    def time_remaining(self) -> float | None:
+        """Return the seconds until the caller gives up, or None."""
+        ...
+
+    def peer(self) -> str:
+        """Return the caller's address."""
+        ...
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        """End the call with a status."""
+        ...
 
 
 def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
@@ -52,7 +77,7 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
 
 
-class _Door(grpc.GenericRpcHandler):
+class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
     """Sends every method of the services we know through the gateway; methods nobody knows answer so (contract 1.3)."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -83,14 +108,15 @@ class _Door(grpc.GenericRpcHandler):
             try:
                 return await gateway.handle(call)
             except KitewardError as error:
-                status = status_of(error)
-                if isinstance(status, GrpcStatus):
-                    await context.abort(status.code, str(error) if status.shown else status.text)
-                return failure_response(operation, error, status)
+                failure = failure_of(operation, error)
+                if isinstance(failure, bytes):
+                    return failure
+                return await context.abort(failure.code, failure.text)
             except Exception:
                 _log.exception("request %s: %s failed unexpectedly", call.request_id, operation)
-                await context.abort(grpc.StatusCode.UNKNOWN, f"the request failed unexpectedly; its id is {call.request_id}")
-                raise
+                return await context.abort(
+                    grpc.StatusCode.UNKNOWN, f"the request failed unexpectedly; its id is {call.request_id}"
+                )
 
         return handle
 
@@ -151,7 +177,7 @@ class GrpcFront:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {address}: is another server running there?") from error
         await self._server.start()
-        return bound
+        return int(bound)
 
     async def stop(self, grace: float) -> None:
         """Take no more calls, let those in flight finish for at most `grace` seconds."""

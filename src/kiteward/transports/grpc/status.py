@@ -1,7 +1,7 @@
 """The one table from domain errors to what a Milvus client sees over gRPC (contract 1.4, 2.1, appendix A).
 
-Authentication and authorization failures are gRPC statuses that no SDK retries. Everything a handler decides is gRPC OK with a
-`Status` in the response. A test walks the exception tree and demands a row for each class.
+Authentication and authorization failures are gRPC statuses that no SDK retries. Everything a handler decides is gRPC
+OK with a `Status` in the response. A test walks the exception tree and demands a row for each class.
 """
 
 from collections.abc import Mapping
@@ -83,7 +83,9 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.ConfigurationError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"),
+    errors.ConfigurationError: GrpcStatus(
+        grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
+    ),
     errors.NotReady: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
 }
 """Every error class; the nearest ancestor in the table serves a class that is not in it."""
@@ -111,15 +113,20 @@ LEGACY_FAILURES: Final[Mapping[str, int]] = {
 """The legacy code with which an operation reports that it could not be carried out (contract, appendix A)."""
 
 
-def status_of(error: errors.KitewardError) -> GrpcStatus | MilvusStatus:
-    """Return how an error is told."""
-    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:
+    """Return what a client sees of an error.
 
-
-def failure_response(operation: str, error: errors.KitewardError, status: MilvusStatus) -> bytes:
-    """Return the response message of an operation that carries an error's status."""
-    legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
+    Returns:
+        The response message with the error's status; or a gRPC status, in whose `text` stands what is told. The few
+        responses that have no room for a status (contract 2.1) fail at the protocol level, in a way no SDK retries.
+    """
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    if isinstance(status, GrpcStatus):
+        return GrpcStatus(status.code, text=str(error)) if status.shown else status
     text = str(error)
     reason = text if not status.suffix or status.suffix in text else f"{text}: {status.suffix}"
+    if messages.METHODS[operation].status_field is None:
+        return GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT, text=reason)
+    legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
     extra = {"is_input_error": "true"} if status.input_error else {}
     return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
