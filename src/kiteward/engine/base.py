@@ -22,10 +22,12 @@ class Engine(Protocol):
     """What executes vector operations, spoken to in bytes.
 
     Obligations of every implementation:
-    - `call` carries the payload unchanged in both directions and never retries: only the caller knows whether an operation may run twice.
+    - `call` carries the payload unchanged in both directions and never retries: only the caller knows whether an
+      operation may run twice.
     - `call` ends by the deadline, and a cancelled `call` cancels the work upstream where that is possible.
     - Nothing of the caller's metadata reaches the engine but what `metadata` holds.
-    - `generation` grows whenever the engine may have lost or changed state since the last call, for example by a restart.
+    - `generation` grows whenever the engine may have lost or changed state since the last call, for example by a
+      restart.
     """
 
     @property

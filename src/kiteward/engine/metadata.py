@@ -17,8 +17,9 @@ ALLOWED_KEYS = frozenset(
 def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
     """Return the part of a caller's metadata that an engine may see.
 
-    The engine trusts us, not the caller: the caller's `authorization`, `sourceid` or anything unknown would make us a confused
-    deputy. Of a repeated key the first value counts, as in Milvus. Binary values and values that gRPC could not carry are left out.
+    The engine trusts us, not the caller: the caller's `authorization`, `sourceid` or anything unknown would make us a
+    confused deputy. Of a repeated key the first value counts, as in Milvus. Binary values and values that gRPC could
+    not carry are left out.
 
     Args:
         metadata: pairs in the order they came, or a mapping; keys in any case.

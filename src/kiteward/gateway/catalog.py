@@ -5,7 +5,6 @@ acknowledges; after the engine came back from a restart the catalog is reloaded 
 """
 
 import asyncio
-from collections.abc import Mapping
 
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
@@ -63,7 +62,7 @@ class Catalog:
         aliases = self._aliases.get(database)
         return aliases.get(name, name) if aliases else name
 
-    async def _load(self, database: str) -> Mapping[str, str]:
+    async def _load(self, database: str) -> dict[str, str]:
         listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))
         found: dict[str, str] = {}
         for alias in listed.aliases:

@@ -73,7 +73,9 @@ class IntentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change of the engine that was about to be asked for, written down first so that a crash cannot part grants and objects.
+    """A change of the engine that was about to be asked for.
+
+    It is written down first so that a crash cannot part grants and objects.
 
     Attributes:
         intent_id: set by the store.
@@ -165,11 +167,17 @@ class Grants(Protocol):
         ...
 
     async def drop_object(self, db_name: str, object_name: str | None) -> None:
-        """Remove the Collection and Global grants on exactly this object of this database; None: all grants of the database."""
+        """Remove the Collection and Global grants on exactly this object of this database.
+
+        Without an object: all grants of the database.
+        """
         ...
 
     async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Move the Collection and Global grants on exactly the object `source` (database, name) to `target`, merging equal ones."""
+        """Move the Collection and Global grants on exactly one object to another.
+
+        Both are pairs of database and name; grants that become equal merge.
+        """
         ...
 
 
@@ -223,7 +231,9 @@ class Transaction(Protocol):
     def intents(self) -> Intents: ...
 
     async def commit(self) -> Committed:
-        """Make the changes durable (synced to disk), advance the revision if anything changed, and return what was done.
+        """Make the changes durable.
+
+        Sync them to disk, advance the revision if anything changed, and return what was done.
 
         Raises:
             StoreUnavailable: it could not be written; nothing has changed.
@@ -232,7 +242,10 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where users, roles, role bindings, grants, groups and intents are kept. Any driver error surfaces as StoreUnavailable."""
+    """Where users, roles, role bindings, grants, groups and intents are kept.
+
+    Any driver error surfaces as StoreUnavailable.
+    """
 
     async def policy(self) -> Policy:
         """Return all roles, grants and groups at one revision."""
@@ -263,7 +276,10 @@ class Store(Protocol):
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Open a transaction; leaving it without `commit` undoes everything. It takes the one writer's place until it ends."""
+        """Open a transaction; leaving it without `commit` undoes everything.
+
+        It takes the one writer's place until it ends.
+        """
         ...
 
     async def close(self) -> None:

@@ -22,9 +22,9 @@ class DataDirectory:
     INVARIANT: the directory and its folders belong to this process's user, and nobody else may look inside.
     """
 
-    def __init__(self, path: Path, lock: int) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock: int | None = lock
+        self._lock: int | None = None
 
     @classmethod
     def hold(cls, path: str | os.PathLike[str]) -> Self:
@@ -34,23 +34,16 @@ class DataDirectory:
             ConfigurationError: it is no directory, belongs to another user, or cannot be created.
             DataDirectoryHeld: another server holds it; the message names the directory and that server's process id.
         """
-        directory = Path(path).absolute()
+        held = cls(Path(path).absolute())
         try:
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            _own_directory(directory)
-            lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+            held.path.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (held.path, held.engine_path, held.run_path):
+                _own_directory(folder)
+            held._lock = _take_lock(held.path)
         except OSError as error:
             raise ConfigurationError(
-                f"the data directory `{directory}` cannot be used ({error.strerror}): choose another or make it yours"
+                f"the data directory `{held.path}` cannot be used ({error.strerror}): choose another or make it yours"
             ) from error
-        try:
-            _take(lock, directory)
-            held = cls(directory, lock)
-            for folder in (held.engine_path, held.run_path):
-                _own_directory(folder)
-        except BaseException:
-            os.close(lock)
-            raise
         return held
 
     @property
@@ -99,6 +92,7 @@ def _own_directory(path: Path) -> None:
     """
     with suppress(FileExistsError):
         path.mkdir(_DIRECTORY_MODE)
+        path.chmod(_DIRECTORY_MODE)  # whatever the umask took away
     # From here on by descriptor, so that what is checked is what is changed.
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -113,14 +107,26 @@ def _own_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _take(lock: int, directory: Path) -> None:
+def _take_lock(directory: Path) -> int:
+    """Return the descriptor that holds the lock; closing it lets go.
+
+    Raises:
+        DataDirectoryHeld: another server holds it.
+        OSError: the lock file cannot be written.
+    """
+    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(lock, _FILE_MODE)
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except BlockingIOError as error:
         holder = os.pread(lock, _PID_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
         raise DataDirectoryHeld(
             f"the data directory `{directory}` is held by another server (process {holder})"
         ) from error
-    os.fchmod(lock, _FILE_MODE)
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(lock)
+        raise
+    return lock

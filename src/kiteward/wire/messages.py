@@ -292,6 +292,7 @@ def status_code(method: str, response: bytes) -> int:
 
     A failure is a `code` or, failing that, a legacy `error_code` other than 0 (contract 1.7). A response that carries
     no status (`Method.status_field` is None) has code 0: such an RPC fails by its gRPC status alone.
+    A status that shares a oneof with other content (DumpMessages) counts even if such content follows it.
 
     Raises:
         OperationUnknown: there is no such RPC.
@@ -308,7 +309,7 @@ def status_code(method: str, response: bytes) -> int:
 def _status_reader(method: str) -> FieldReader:
     rpc = method_of(method)
     prefix = f"{rpc.status_field}." if rpc.status_field else ""
-    return FieldReader([field_path(rpc.response, f"{prefix}{name}") for name in ("code", "error_code")])
+    return FieldReader([_steps(rpc.response, f"{prefix}{name}") for name in ("code", "error_code")])
 
 
 def annotation(method: str) -> Annotation | None:
@@ -342,6 +343,17 @@ def field_path(source: str | MessageType, path: str) -> tuple[Step, ...]:
             which one on the wire would erase another.
     """
     message_type = method_of(source).request if isinstance(source, str) else source
+    steps = _steps(message_type, path)
+    descriptor = message_type.DESCRIPTOR
+    for step in steps:
+        field = descriptor.fields_by_name[step.name]
+        if field.containing_oneof and len(field.containing_oneof.fields) > 1:
+            raise ValueError(f"`{field.full_name}` belongs to a oneof")
+        descriptor = field.message_type
+    return steps
+
+
+def _steps(message_type: MessageType, path: str) -> tuple[Step, ...]:
     descriptor = message_type.DESCRIPTOR
     steps = []
     for name in path.split("."):
@@ -360,8 +372,6 @@ def _step(field: FieldDescriptor) -> Step:
         raise ValueError(f"`{field.full_name}` is not a string, integer, bool, enum or message")
     if field.enum_type and field.enum_type.is_closed:
         raise ValueError(f"`{field.full_name}` is a closed enum")
-    if field.containing_oneof and len(field.containing_oneof.fields) > 1:
-        raise ValueError(f"`{field.full_name}` belongs to a oneof")
     return Step(field.name, field.number, _KINDS[field.type], field.is_repeated, _entry_tags(field.message_type))
 
 

@@ -1,4 +1,5 @@
-"""Makes Milvus Lite build our classes where it would build its own. Done once, in the child, before the first collection is opened."""
+"""Makes Milvus Lite build our classes where it would build its own. Done once, in the child, before the first
+collection is opened."""
 
 import milvus_lite.db
 import milvus_lite.engine.collection

@@ -52,8 +52,9 @@ class Arguments:
 class LogLine(logging.Formatter):
     """One JSON object a line, without anything a caller sent.
 
-    Milvus Lite puts exception texts, and with them field values, into the messages of its servicer. Of a record that carries an exception,
-    or comes from the servicer, only the message template, the types and the places in the code are kept.
+    Milvus Lite puts exception texts, and with them field values, into the messages of its servicer. Of a record that
+    carries an exception, or comes from the servicer, only the message template, the types and the places in the code
+    are kept.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -169,10 +170,8 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
 
 
 def _stop_requested() -> asyncio.Event:
-    """Return an event set by SIGTERM or by the end of standard input, which the parent holds open as long as it lives."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    """Return an event set by SIGTERM or by the end of standard input, which the parent holds open as long as it
+    lives.""" stop = asyncio.Event() loop = asyncio.get_running_loop() loop.add_signal_handler(signal.SIGTERM, stop.set)
 
     def parent_gone() -> None:
         if os.read(sys.stdin.fileno(), 1):

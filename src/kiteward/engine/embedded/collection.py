@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries no types
     """The collection the child serves.
 
-    A file `LOADED` in the collection's directory says that an indexed collection is loaded. Lying there it moves with a rename, goes with
-    a drop and is not inherited by a new collection of the old name.
+    A file `LOADED` in the collection's directory says that an indexed collection is loaded. Lying there it moves with a
+    rename, goes with a drop and is not inherited by a new collection of the old name.
 
     Attributes:
         sync_mode: how durable the mark and index files must be; set once, before the first collection is opened.
-        damaged: true after a failed write. What is in memory may then differ from what is on disk, so the collection must be abandoned and
-            opened again, which replays the write-ahead log.
+        damaged: true after a failed write. What is in memory may then differ from what is on disk, so the
+            collection must be abandoned and opened again, which replays the write-ahead log.
     """
 
     sync_mode: ClassVar[SyncMode] = "batch"
@@ -85,16 +85,19 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
     @contextmanager
     def _damaged_by_failure(self) -> Iterator[None]:
+        log = self._wal
         try:
             yield
         except BaseException:
             self.damaged = True
+            log.abandon()
             raise
 
     def abandon(self) -> None:
         """Stop working without writing anything more. What was acknowledged stays in the write-ahead log."""
         self._bg_closed = True
         self._bg_executor.shutdown(wait=True, cancel_futures=True)
+        self._wal.abandon()
 
     # Partitions: Milvus Lite takes any text and uses it as a path, also to delete.
 
@@ -133,9 +136,9 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         return Path(self._data_dir, LOADED_MARK)
 
     def _settle_mark(self) -> None:
-        """Make the mark say what is so. INVARIANT: durable before the RPC that changed the load state is acknowledged."""
-        wanted = bool(self._index_specs) and self._own_load_state == "loaded"
-        if wanted == self._mark.exists():
+        """Make the mark say what is so. INVARIANT: durable before the RPC that changed the load state is
+        acknowledged.""" wanted = bool(self._index_specs) and self._own_load_state == "loaded" if wanted ==
+        self._mark.exists():
             return
         synced = self.sync_mode != "none"
         if wanted:
@@ -157,8 +160,8 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def _build_or_load_segment_index(self, seg: Segment, spec: IndexSpec) -> None:
         """Build or read one segment's index.
 
-        One at a time: the background worker and a load would otherwise write the same file. A file appears under its name only when it is
-        complete, and one that cannot be read is built again, because its vectors are still there.
+        One at a time: the background worker and a load would otherwise write the same file. A file appears under its
+        name only when it is complete, and one that cannot be read is built again, because its vectors are still there.
         """
         field = next(field for field in self._schema.fields if field.name == spec.field_name)
         if field.dtype == DataType.SPARSE_FLOAT_VECTOR:

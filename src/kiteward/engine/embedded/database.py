@@ -1,4 +1,5 @@
-"""Milvus Lite's catalogue of databases, collections and aliases, made safe for many threads and for a death at any moment."""
+"""Milvus Lite's catalogue of databases, collections and aliases, made safe for many threads and for a death at any
+moment."""
 
 import json
 import logging
@@ -32,9 +33,10 @@ logger = logging.getLogger(__name__)
 class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries no types
     """The databases under one directory.
 
-    Milvus Lite opens a collection twice when two threads ask at once, and both copies then write the same files. Here opening, creating,
-    dropping, renaming and truncating one collection exclude each other. Names never lead out of their database's directory: Milvus Lite
-    joins them to paths unchecked, so that `../../databases/b/collections/c` would reach into another database.
+    Milvus Lite opens a collection twice when two threads ask at once, and both copies then write the same files. Here
+    opening, creating, dropping, renaming and truncating one collection exclude each other. Names never lead out of
+    their database's directory: Milvus Lite joins them to paths unchecked, so that `../../databases/b/collections/c`
+    would reach into another database.
     """
 
     def __init__(self, data_dir: str, *, synced: bool) -> None:
@@ -231,10 +233,10 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             return dict_of(super()._aliases(database_name))
 
     def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
-        """Read the aliases, without those that a death in the middle of a drop left behind: a new collection must not inherit them."""
-        root = self._collections_root(database_name)
-        aliases = super()._load_aliases(database_name)
-        return {alias: target for alias, target in aliases.items() if os.path.exists(os.path.join(root, target, SCHEMA_FILENAME))}
+        """Read the aliases, without those that a death in the middle of a drop left behind: a new collection must not
+        inherit them.""" root = self._collections_root(database_name) aliases = super()._load_aliases(database_name)
+        return {alias: target for alias, target in aliases.items() if os.path.exists(os.path.join(root, target,
+        SCHEMA_FILENAME))}
 
     def _save_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> None:
         content = json.dumps(self._aliases(database_name), ensure_ascii=False, indent=2, sort_keys=True)
@@ -268,9 +270,9 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
                 self._save_aliases(database)
 
     def _clear_remains(self, database: str, name: str) -> None:
-        """Move away a directory that a death before its schema was written left behind; the name could never be used again."""
-        directory = self._collection_dir(name, database)
-        if os.path.isdir(directory) and not os.path.exists(os.path.join(directory, SCHEMA_FILENAME)):
+        """Move away a directory that a death before its schema was written left behind; the name could never be used
+        again.""" directory = self._collection_dir(name, database) if os.path.isdir(directory) and not
+        os.path.exists(os.path.join(directory, SCHEMA_FILENAME)):
             shutil.rmtree(self._take_away(directory), ignore_errors=True)
 
     def _take_away(self, directory: str) -> str:

@@ -1,4 +1,5 @@
-"""Carries bytes from gRPC to the servicer and back: reads beside everything, mutations of one collection one after another."""
+"""Carries bytes from gRPC to the servicer and back: reads beside everything, mutations of one collection one after
+another."""
 
 import asyncio
 import logging
@@ -61,7 +62,9 @@ class Operation:
         try:
             request.ParseFromString(payload)
         except DecodeError:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"not a readable {self.request_type.DESCRIPTOR.name}") from None
+            raise Refused(
+                grpc.StatusCode.INVALID_ARGUMENT, f"not a readable {self.request_type.DESCRIPTOR.name}"
+            ) from None
         return request
 
     def answer(self, request: Any, metadata: tuple[tuple[str, str], ...]) -> bytes:
@@ -154,7 +157,8 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 request = operation.parse(payload)
             held = await self._hold(request, metadata, lock_keys)
             work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
-            # INVARIANT: the locks go when the work is done, not when its caller gives up: a thread cannot be stopped midway.
+            # INVARIANT: the locks go when the work is done, not when its caller gives up: a thread cannot be stopped
+            # midway.
             work.add_done_callback(lambda _: self._locks.release(held))
             work.add_done_callback(_retrieve)
             return await asyncio.shield(work)

@@ -1,13 +1,13 @@
 """What Milvus Lite leaves unsynced on its way to disk, done again properly.
 
-Milvus Lite is safe against the death of its process but not against the death of the machine: its write-ahead log is synced only when it
-is deleted, new files are not entered durably into their directories, and data files are written in place. With `sync_mode` `batch` all of
-this is synced before a change is acknowledged.
+Milvus Lite is safe against the death of its process but not against the death of the machine: its write-ahead log is
+synced only when it is deleted, new files are not entered durably into their directories, and data files are written in
+place. With `sync_mode` `batch` all of this is synced before a change is acknowledged.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -63,7 +63,9 @@ def wal_class(sync_mode: SyncMode) -> type[WAL]:
     class SyncedWAL(WAL):  # type: ignore[misc]  # milvus_lite carries no types
         """A log pair whose files are also entered durably into their directory."""
 
-        def __init__(self, wal_dir: str, wal_data_schema: pa.Schema, wal_delta_schema: pa.Schema, wal_number: int) -> None:
+        def __init__(
+            self, wal_dir: str, wal_data_schema: pa.Schema, wal_delta_schema: pa.Schema, wal_number: int
+        ) -> None:
             existed = os.path.isdir(wal_dir)
             super().__init__(wal_dir, wal_data_schema, wal_delta_schema, wal_number, sync_mode=sync_mode)
             if sync_mode == "batch" and not existed:
@@ -76,6 +78,15 @@ def wal_class(sync_mode: SyncMode) -> type[WAL]:
         def write_delete(self, record_batch: pa.RecordBatch) -> None:
             with self._entered(self._delta_sink):
                 super().write_delete(record_batch)
+
+        def abandon(self) -> None:
+            """Close the files and leave them for the next recovery."""
+            for sink in (self._data_sink, self._delta_sink):
+                if sink is not None:
+                    with suppress(OSError):
+                        sink.close()
+            # A writer writes once more when it is closed or collected; its file is gone by then.
+            self._closed = True
 
         @contextmanager
         def _entered(self, sink: Any) -> Iterator[None]:
@@ -90,8 +101,9 @@ def wal_class(sync_mode: SyncMode) -> type[WAL]:
 def whole_file_writer(write: TableWriter, sync_mode: SyncMode) -> TableWriter:
     """Return a data or delta file writer whose file appears under its name only when it is complete.
 
-    A flush repeated after a crash writes a name that the manifest may list already; written in place, a second crash would leave a torn
-    file there, which Milvus Lite refuses to open. The write-ahead log is deleted after the flush, so the file must be durable before.
+    A flush repeated after a crash writes a name that the manifest may list already; written in place, a second crash
+    would leave a torn file there, which Milvus Lite refuses to open. The write-ahead log is deleted after the flush, so
+    the file must be durable before.
 
     Args:
         write: Milvus Lite's own writer.

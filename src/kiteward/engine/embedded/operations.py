@@ -31,9 +31,9 @@ def _both_names(database: ServedDatabase, name: str, request: Any) -> set[LockKe
 
 
 def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
-    """An alias, where it points and, if it is to point elsewhere, that too: a write through an alias must not change its target midway."""
-    keys = {(name, ""), (name, request.alias), _resolved(database, name, request.alias)}
-    if "collection_name" in request.DESCRIPTOR.fields_by_name:
+    """An alias, where it points and, if it is to point elsewhere, that too: a write through an alias must not change
+    its target midway.""" keys = {(name, ""), (name, request.alias), _resolved(database, name, request.alias)} if
+    "collection_name" in request.DESCRIPTOR.fields_by_name:
         keys.add(_resolved(database, name, request.collection_name))
     return keys
 

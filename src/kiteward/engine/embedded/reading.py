@@ -1,8 +1,8 @@
 """One consistent view for each read that runs beside a writer.
 
-A Milvus Lite read takes its segments first and the memtable later. A flush between the two moves rows from the memtable to a segment the
-read has not seen, and the rows vanish from its answer; a re-insert between its look at rows and its look at tombstones shows a deleted
-version. Inside `reading()` a thread keeps the memtable and tombstones it met first.
+A Milvus Lite read takes its segments first and the memtable later. A flush between the two moves rows from the memtable
+to a segment the read has not seen, and the rows vanish from its answer; a re-insert between its look at rows and its
+look at tombstones shows a deleted version. Inside `reading()` a thread keeps the memtable and tombstones it met first.
 """
 
 import threading
@@ -35,8 +35,8 @@ VIEW = ReadView()
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Pin what the read inside sees. INVARIANT: no mutation ever runs inside, or it would write into a memtable already flushed."""
-    VIEW.active = True
+    """Pin what the read inside sees. INVARIANT: no mutation ever runs inside, or it would write into a memtable already
+    flushed.""" VIEW.active = True
     try:
         yield
     finally:
@@ -46,8 +46,8 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def ignoring_load_state() -> Iterator[None]:
-    """Let the deletion by filter inside read a released collection, as Milvus Lite does, without showing others a loaded one."""
-    VIEW.load_state_ignored = True
+    """Let the deletion by filter inside read a released collection, as Milvus Lite does, without showing others a
+    loaded one.""" VIEW.load_state_ignored = True
     try:
         yield
     finally:

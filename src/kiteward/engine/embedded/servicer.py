@@ -54,10 +54,9 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         return milvus_pb2.BoolResponse(status=_success(), value=exists)
 
     def ShowCollections(self, request: Any, context: CallContext) -> Any:
-        """List collections with their load state; one dropped meanwhile is left out instead of failing the whole list."""
-        database = self.database_name(request, context)
-        wanted = set(request.collection_names)
-        response = milvus_pb2.ShowCollectionsResponse(status=_success())
+        """List collections with their load state; one dropped meanwhile is left out instead of failing the whole
+        list.""" database = self.database_name(request, context) wanted = set(request.collection_names) response =
+        milvus_pb2.ShowCollectionsResponse(status=_success())
         try:
             for name in self._db.list_collections(database_name=database):
                 if not wanted or name in wanted:
@@ -77,8 +76,8 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         response.shards_num.append(1)
 
     def Delete(self, request: Any, context: CallContext) -> Any:
-        """Delete as Milvus Lite does, without marking the collection loaded for everyone while a filter is evaluated."""
-        with ignoring_load_state():
+        """Delete as Milvus Lite does, without marking the collection loaded for everyone while a filter is
+        evaluated.""" with ignoring_load_state():
             return super().Delete(request, context)
 
     def RenameCollection(self, request: Any, context: CallContext) -> Any:

@@ -28,7 +28,17 @@ SOCKET_DIRECTORY_PREFIX = "socket-"
 _READY_LINE = b"ready\n"
 _LAST_WORDS_LINES = 5
 _LINE_LIMIT = 1024 * 1024
-_INHERITED_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+_INHERITED_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+)
 
 logger = logging.getLogger("kiteward.engine")
 
@@ -39,8 +49,8 @@ class EmbeddedEngineSettings:
 
     Attributes:
         directory: Milvus Lite's data directory; created if missing.
-        sync_mode: `batch` syncs each write to disk before it is acknowledged; `close` leaves that to the operating system and survives the
-            death of processes but not of the machine; `none` is for tests.
+        sync_mode: `batch` syncs each write to disk before it is acknowledged; `close` leaves that to the operating
+            system and survives the death of processes but not of the machine; `none` is for tests.
         read_threads: how many reads the engine works on at once.
         write_threads: how many mutations, of different collections, it works on at once.
         start_timeout: seconds until a starting engine must be ready.
@@ -203,7 +213,9 @@ class EmbeddedEngine:
             "parent": os.getpid(),
         }
         # -P: no module may be picked up from the data directory, where the child runs.
-        return [sys.executable, "-P", "-m", "kiteward.engine.embedded.child"] + [f"--{key}={value}" for key, value in options.items()]
+        return [sys.executable, "-P", "-m", "kiteward.engine.embedded.child"] + [
+            f"--{key}={value}" for key, value in options.items()
+        ]
 
     def _child_environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ}
@@ -264,8 +276,8 @@ class EmbeddedEngine:
 def _private_socket_directory(data: Path) -> Path:
     """Return a new directory that only this user may enter, short enough for a socket address.
 
-    A new one each time: the socket of a server that holds the same data must not be disturbed. What a killed server left
-    behind, the child clears away once it holds the data.
+    A new one each time: the socket of a server that holds the same data must not be disturbed. What a killed server
+    left behind, the child clears away once it holds the data.
     """
     directory = Path(tempfile.mkdtemp(prefix=SOCKET_DIRECTORY_PREFIX, dir=data.absolute()))
     if len(os.fsencode(directory / _SOCKET_NAME)) <= _SOCKET_PATH_BYTES:

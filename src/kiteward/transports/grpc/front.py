@@ -112,7 +112,7 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
                 if isinstance(failure, bytes):
                     return failure
                 return await context.abort(failure.code, failure.text)
-            except Exception:
+            except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
                 _log.exception("request %s: %s failed unexpectedly", call.request_id, operation)
                 return await context.abort(
                     grpc.StatusCode.UNKNOWN, f"the request failed unexpectedly; its id is {call.request_id}"
