@@ -12,6 +12,7 @@ the name the engine reads. What is not read is skipped: neither copied nor exami
 5. Messages and groups nest 100 deep.
 6. Of a singular field the last occurrence counts; occurrences of a singular message merge.
 7. Parsers disagree about a map entry that holds an unknown field (upb drops the entry, Go keeps it), so it is refused.
+8. A reader may have a budget of fields: reading in Python is slow enough for millions of them to hold up everybody else.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -23,6 +24,7 @@ from kiteward.domain.errors import PayloadMalformed
 
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 _DEPTH_LIMIT = 100
+_NO_LIMIT = 1 << 62
 _MASK_32 = (1 << 32) - 1
 _MASK_64 = (1 << 64) - 1
 
@@ -87,6 +89,7 @@ class _Leaf:
         self.put(values, _in_kind(self.kind, number))
 
     def take_packed(self, payload: bytes, start: int, end: int, values: list[Any]) -> None:
+        _charge(values, end - start)
         while start < end:
             number, start = _varint(payload, start)
             self.take_number(values, number)
@@ -134,6 +137,7 @@ class _Node:
             values[slot].append(default)
         pos = start
         while pos < end:
+            _charge(values, 1)
             tag = payload[pos]
             pos += 1
             if tag > 127:
@@ -150,7 +154,10 @@ class _Node:
             elif self.entry_tags and tag not in self.entry_tags:
                 raise _malformed("a map entry holds an unknown field")
             else:
-                pos = _skip(payload, pos, tag, end=end, depth=self.depth)
+                begin, pos = pos, _skip(payload, pos, tag, end=end, depth=self.depth)
+                if tag & 7 == GROUP:
+                    # What is inside was walked through, and takes at least a byte each.
+                    _charge(values, pos - begin)
         if pos > end:
             raise _malformed("a field crosses the end of its message")
 
@@ -158,9 +165,16 @@ class _Node:
 class FieldReader:
     """Reads the values of some paths out of a message, all in one pass."""
 
-    __slots__ = ("_defaults", "_root")
+    __slots__ = ("_budget", "_defaults", "_root")
 
-    def __init__(self, paths: Sequence[Sequence[Step]]) -> None:
+    def __init__(self, paths: Sequence[Sequence[Step]], *, budget: int = _NO_LIMIT) -> None:
+        """Prepare a reader.
+
+        Args:
+            paths: where each value stands.
+            budget: most fields, nested ones included, that a message may hold (rule 8).
+        """
+        self._budget = budget
         self._root = _Node(0, frozenset())
         self._defaults: list[str | int | None] = [self._add(slot, path) for slot, path in enumerate(paths)]
 
@@ -186,13 +200,22 @@ class FieldReader:
             PayloadMalformed: the payload is not a message, as far as it was read.
         """
         values: list[Any] = [[] if default is None else default for default in self._defaults]
+        values.append(self._budget)
         try:
             self._root.take(payload, 0, len(payload), values)
         except IndexError:
             raise _malformed("it is cut short") from None
         except UnicodeDecodeError:
             raise _malformed("a string is not UTF-8") from None
+        values.pop()
         return values
+
+
+def _charge(values: list[Any], cost: int) -> None:
+    """Take from the budget, which stands behind the values (rule 8)."""
+    values[-1] -= cost
+    if values[-1] < 0:
+        raise _malformed("it holds too many fields")
 
 
 def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
@@ -289,10 +312,7 @@ def _skip(payload: bytes, pos: int, tag: int, *, end: int, depth: int) -> int:
     """Return the position after an unread field, whose value begins at `pos`."""
     if tag < 8:
         raise _malformed("a field has the number 0")
-    if tag & 7 == GROUP:
-        pos = _skip_group(payload, pos, tag, end=end, depth=depth)
-    else:
-        pos = _skip_value(payload, pos, tag & 7)
+    pos = _skip_group(payload, pos, tag, depth) if tag & 7 == GROUP else _skip_value(payload, pos, tag & 7)
     if pos > end:
         raise _malformed("a field crosses the end of its message")
     return pos
@@ -311,12 +331,10 @@ def _skip_value(payload: bytes, pos: int, wire_type: int) -> int:
     raise _malformed(f"wire type {wire_type} has no place here")
 
 
-def _skip_group(payload: bytes, pos: int, tag: int, *, end: int, depth: int) -> int:
+def _skip_group(payload: bytes, pos: int, tag: int, depth: int) -> int:
     """Return the position after a group, whose content begins at `pos` (rules 4 and 5)."""
     open_groups = [tag >> 3]
     while open_groups:
-        if pos > end:
-            raise _malformed("a group crosses the end of its message")
         if depth + len(open_groups) > _DEPTH_LIMIT:
             raise _malformed("groups are nested too deep")
         tag, pos = _tag(payload, pos)

@@ -120,6 +120,11 @@ UserResult: TypeAlias = milvus_pb2.UserResult
 SERVICE = "milvus.proto.milvus.MilvusService"
 TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
 
+COLLECTION_NOT_FOUND = 100
+"""`Status.code` of a collection that does not exist (contract, appendix A)."""
+LEGACY_COLLECTION_NOT_EXISTS = 4
+"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
+
 MessageType = type[Message]
 
 _KINDS = {
@@ -242,12 +247,6 @@ def success(method: str) -> bytes:
     rpc = method_of(method)
     response = rpc.response(**{rpc.status_field: Status()}) if rpc.status_field else rpc.response()
     return bytes(response.SerializeToString())
-
-
-COLLECTION_NOT_FOUND = 100
-"""`Status.code` of a collection that does not exist (contract, appendix A)."""
-LEGACY_COLLECTION_NOT_EXISTS = 4
-"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
 
 
 def failure(

@@ -12,6 +12,9 @@ from kiteward.domain.errors import PayloadMalformed
 from kiteward.wire.fields import LENGTH, FieldReader, Kind, Step, encode_varint, without_fields
 from kiteward.wire.messages import MessageType, field_path
 
+REQUEST_BUDGET = 100_000
+"""Most fields that a request may hold. Bulk data is a few large fields; what holds more is made to hold us up."""
+
 
 class Plan:
     """The fields that an operation needs to know of its requests, resolved once and read from every payload.
@@ -44,7 +47,7 @@ class Plan:
         """
         if len(set(fields)) != len(fields):
             raise ValueError(f"a path is given twice: {', '.join(fields)}")
-        return cls(tuple(fields), FieldReader([field_path(source, path) for path in fields]))
+        return cls(tuple(fields), FieldReader([field_path(source, path) for path in fields], budget=REQUEST_BUDGET))
 
     def read(self, payload: bytes) -> dict[str, Any]:
         """Return the value of each path.
@@ -81,10 +84,10 @@ def replace(payload: bytes, method: str, values: Mapping[str, str | Sequence[str
 
 @lru_cache(maxsize=256)
 def _string_field(method: str, name: str) -> Step:
-    steps = field_path(method, name)
-    if len(steps) > 1 or steps[0].kind is not Kind.STRING:
+    step = field_path(method, name)[0]
+    if step.kind is not Kind.STRING:
         raise ValueError(f"`{name}` is not a top-level string field of {method}")
-    return steps[0]
+    return step
 
 
 def _encode(step: Step, text: str) -> bytes:
