@@ -59,13 +59,15 @@ class EngineChannel:
             raise EngineUnavailable("the connection to the engine is closed")
         call = self._calls.get(method) or self._prepare(method)
         try:
-            return await call(payload, timeout=timeout, metadata=tuple(metadata.items()))
+            answer: bytes = await call(payload, timeout=timeout, metadata=tuple(metadata.items()))
         except grpc.aio.AioRpcError as error:
             raise _domain_error(method, error) from None
         except asyncio.CancelledError:
-            if self._closed and not _caller_gave_up():
-                raise EngineUnavailable("the connection to the engine was closed during the call") from None
-            raise
+            if _caller_gave_up():
+                raise
+            # Nobody cancelled the caller, so closing the channel did.
+            raise EngineUnavailable("the connection to the engine was closed during the call") from None
+        return answer
 
     async def close(self) -> None:
         """Let go of the connection; calls still under way end with EngineUnavailable."""

@@ -12,7 +12,7 @@ the name the engine reads. What is not read is skipped: neither copied nor exami
 5. Messages and groups nest 100 deep.
 6. Of a singular field the last occurrence counts; occurrences of a singular message merge.
 7. Parsers disagree about a map entry that holds an unknown field (upb drops the entry, Go keeps it), so it is refused.
-8. A reader may have a budget of fields: reading in Python is slow enough for millions of them to hold up everybody else.
+8. A reader may have a budget of fields: Python is slow enough for millions of them to hold up everybody else.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -1,5 +1,4 @@
-"""Makes Milvus Lite build our classes where it would build its own. Done once, in the child, before the first
-collection is opened."""
+"""Makes Milvus Lite build our classes where it would build its own: once, in the child, before anything is opened."""
 
 import milvus_lite.db
 import milvus_lite.engine.collection

@@ -11,9 +11,10 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from types import ModuleType
 
 import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
@@ -25,7 +26,13 @@ from kiteward.engine.embedded.dispatch import Dispatcher
 from kiteward.engine.embedded.durability import SyncMode
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 
-READY = "ready"
+uvloop: ModuleType | None
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+READY = b"ready\n"
 
 _PR_SET_PDEATHSIG = 1
 _LOCK_POLL_SECONDS = 0.05
@@ -71,7 +78,7 @@ def _where(error: BaseException | None) -> str:
     while error is not None:
         trace, place = error.__traceback__, "?"
         while trace is not None:
-            place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+            place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
             trace = trace.tb_next
         steps.append(f"{type(error).__name__} at {place}")
         error = error.__cause__
@@ -139,12 +146,8 @@ def _clear_old_sockets(arguments: Arguments) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return cast("type[asyncio.AbstractEventLoop]", uvloop.new_event_loop)
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    return None if uvloop is None else uvloop.new_event_loop
 
 
 async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
@@ -161,7 +164,7 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
     await server.start()
     stop = _stop_requested()
     dispatcher.warm_up()
-    print(READY, flush=True)
+    os.write(sys.stdout.fileno(), READY)
     # Nobody reads standard output from here on; what a library prints goes where the log goes.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     await stop.wait()
@@ -170,8 +173,10 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
 
 
 def _stop_requested() -> asyncio.Event:
-    """Return an event set by SIGTERM or by the end of standard input, which the parent holds open as long as it
-    lives.""" stop = asyncio.Event() loop = asyncio.get_running_loop() loop.add_signal_handler(signal.SIGTERM, stop.set)
+    """Return an event set by SIGTERM or by the end of standard input, which the parent holds open while it lives."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
 
     def parent_gone() -> None:
         if os.read(sys.stdin.fileno(), 1):

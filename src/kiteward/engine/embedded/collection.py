@@ -1,7 +1,6 @@
 """A Milvus Lite collection that remembers being loaded, reads consistently and survives failed writes."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +15,12 @@ from milvus_lite.schema.types import CollectionSchema, DataType
 from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
-from kiteward.engine.embedded.durability import SyncMode, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.durability import DRAFTS, SyncMode, sync_directory, sync_file, write_whole
 from kiteward.engine.embedded.reading import VIEW
 
 LOADED_MARK = "LOADED"
+
+_LONGEST_NAME_BYTES = 255
 
 logger = logging.getLogger(__name__)
 
@@ -136,9 +137,12 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         return Path(self._data_dir, LOADED_MARK)
 
     def _settle_mark(self) -> None:
-        """Make the mark say what is so. INVARIANT: durable before the RPC that changed the load state is
-        acknowledged.""" wanted = bool(self._index_specs) and self._own_load_state == "loaded" if wanted ==
-        self._mark.exists():
+        """Make the mark say what is so.
+
+        INVARIANT: durable before the RPC that changed the load state is acknowledged.
+        """
+        wanted = bool(self._index_specs) and self._own_load_state == "loaded"
+        if wanted == self._mark.exists():
             return
         synced = self.sync_mode != "none"
         if wanted:
@@ -168,11 +172,13 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             super()._build_or_load_segment_index(seg, spec)
             return
         scalar = spec.index_type in IMPLEMENTED_SCALAR_INDEX_TYPES
-        path = Path(seg.index_file_path(self._index_dir(seg.partition), spec.index_type, spec.field_name, scalar=scalar))
+        path = Path(
+            seg.index_file_path(self._index_dir(seg.partition), spec.index_type, spec.field_name, scalar=scalar)
+        )
         with self._index_files:
             if path.exists() and self._read_index(seg, spec, path):
                 return
-            draft = Path(self._data_dir, "partitions", seg.partition, ".drafts", path.name)
+            draft = Path(self._data_dir, "partitions", seg.partition, DRAFTS, path.name)
             draft.unlink(missing_ok=True)
             if scalar:
                 seg.build_or_load_scalar_index(spec, str(draft.parent), field.dtype)
@@ -184,7 +190,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def _read_index(self, seg: Segment, spec: IndexSpec, path: Path) -> bool:
         try:
             super()._build_or_load_segment_index(seg, spec)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # each index library has its own way to call a file unreadable
             logger.warning("index file %s is unreadable (%s) and is built again", path.name, type(error).__name__)
             path.unlink(missing_ok=True)
             return False
@@ -194,11 +200,16 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.sync_mode == "batch":
             sync_file(draft)
-        os.replace(draft, path)
+        draft.replace(path)
         if self.sync_mode == "batch":
             sync_directory(path.parent)
 
 
 def is_plain_file_name(name: str) -> bool:
     """Tell whether a name used as a directory stays where it is put."""
-    return bool(name) and name not in (".", "..") and not set(name) & {"/", "\\", "\0"} and len(name.encode()) <= 255
+    return (
+        bool(name)
+        and name not in (".", "..")
+        and not set(name) & {"/", "\\", "\0"}
+        and len(name.encode()) <= _LONGEST_NAME_BYTES
+    )

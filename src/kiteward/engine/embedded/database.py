@@ -1,9 +1,7 @@
-"""Milvus Lite's catalogue of databases, collections and aliases, made safe for many threads and for a death at any
-moment."""
+"""Milvus Lite's catalogue of databases, collections and aliases, safe for many threads and a death at any moment."""
 
 import json
 import logging
-import os
 import shutil
 import threading
 import uuid
@@ -62,7 +60,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
         if database not in self._aliases_by_db:
             self._require_database(database)
         resolved = self.resolve_collection_name(name, database_name=database)
-        collection = self._collections.get((database, resolved))
+        collection: ServedCollection | None = self._collections.get((database, resolved))
         if collection is not None and not collection.damaged:
             return collection
         with self._exclusively((database, resolved)):
@@ -74,7 +72,8 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             logger.warning("a collection is opened again after a failed write")
             collection.abandon()
             self._forget(database, name)
-        return super().get_collection(name, database_name=database)
+        opened: ServedCollection = super().get_collection(name, database_name=database)
+        return opened
 
     def create_collection(
         self,
@@ -90,7 +89,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
                 raise SchemaValidationError(f"Invalid field name: {field.name}")
         with self._exclusively((database, name)):
             self._clear_remains(database, name)
-            collection = super().create_collection(name, schema, properties, database_name=database)
+            collection: ServedCollection = super().create_collection(name, schema, properties, database_name=database)
             self._sync(self._collection_dir(name, database), self._collections_root(database))
             return collection
 
@@ -183,7 +182,9 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             if database == DEFAULT_DATABASE_NAME:
                 raise SchemaValidationError("can not drop default database")
             if self._database_has_collections(database):
-                raise DatabaseNotEmptyError(f"database:{database} not empty, must drop all collections before drop database")
+                raise DatabaseNotEmptyError(
+                    f"database:{database} not empty, must drop all collections before drop database"
+                )
             remains = self._take_away(self._database_dir(database))
             self._aliases_by_db.pop(database, None)
             self._database_properties_by_db.pop(database, None)
@@ -201,7 +202,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
 
     def close(self) -> None:
         """Write every open collection down and let go of the directory."""
-        if self._closed:
+        if self.closed:
             return
         for collection in list(self._collections.values()):
             try:
@@ -209,8 +210,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             except Exception:
                 logger.exception("a collection could not be closed; its write-ahead log keeps what was acknowledged")
         self._collections.clear()
-        self._release_lock()
-        self._closed = True
+        super().close()
 
     # What Milvus Lite's own methods call
 
@@ -226,17 +226,21 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
         return str(super()._collection_dir(name, database_name))
 
     def _aliases(self, database_name: str) -> dict[str, str]:
-        aliases: dict[str, str] | None = self._aliases_by_db.get(database_name)
-        if aliases is not None:
-            return aliases
+        known: dict[str, str] | None = self._aliases_by_db.get(database_name)
+        if known is not None:
+            return known
         with self._catalogue:
-            return dict_of(super()._aliases(database_name))
+            aliases: dict[str, str] = super()._aliases(database_name)
+            return aliases
 
     def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
-        """Read the aliases, without those that a death in the middle of a drop left behind: a new collection must not
-        inherit them.""" root = self._collections_root(database_name) aliases = super()._load_aliases(database_name)
-        return {alias: target for alias, target in aliases.items() if os.path.exists(os.path.join(root, target,
-        SCHEMA_FILENAME))}
+        """Read the aliases, without those that a death in the middle of a drop left behind.
+
+        A new collection of the old name must not inherit them.
+        """
+        root = Path(self._collections_root(database_name))
+        aliases = super()._load_aliases(database_name)
+        return {alias: target for alias, target in aliases.items() if (root / target / SCHEMA_FILENAME).exists()}
 
     def _save_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> None:
         content = json.dumps(self._aliases(database_name), ensure_ascii=False, indent=2, sort_keys=True)
@@ -244,7 +248,8 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
 
     def _database_properties(self, database_name: str) -> dict[str, Any]:
         with self._catalogue:
-            return dict_of(super()._database_properties(database_name))
+            properties: dict[str, Any] = super()._database_properties(database_name)
+            return properties
 
     # Ours
 
@@ -270,25 +275,22 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
                 self._save_aliases(database)
 
     def _clear_remains(self, database: str, name: str) -> None:
-        """Move away a directory that a death before its schema was written left behind; the name could never be used
-        again.""" directory = self._collection_dir(name, database) if os.path.isdir(directory) and not
-        os.path.exists(os.path.join(directory, SCHEMA_FILENAME)):
-            shutil.rmtree(self._take_away(directory), ignore_errors=True)
+        """Move away a directory that a death before its schema was written left behind.
 
-    def _take_away(self, directory: str) -> str:
+        Milvus Lite sees no collection there and could yet never create one of this name.
+        """
+        directory = Path(self._collection_dir(name, database))
+        if directory.is_dir() and not (directory / SCHEMA_FILENAME).exists():
+            shutil.rmtree(self._take_away(str(directory)), ignore_errors=True)
+
+    def _take_away(self, directory: str) -> Path:
         """Move a directory, in one step, to where Milvus Lite cleans up at its next start."""
-        remains = os.path.join(self._database_staging_root(), f"dropped-{uuid.uuid4().hex}")
-        os.rename(directory, remains)
-        self._sync(os.path.dirname(directory), os.path.dirname(remains))
+        remains = Path(self._database_staging_root(), f"dropped-{uuid.uuid4().hex}")
+        Path(directory).rename(remains)
+        self._sync(Path(directory).parent, remains.parent)
         return remains
 
-    def _sync(self, *directories: str) -> None:
+    def _sync(self, *directories: str | Path) -> None:
         if self._synced:
             for directory in directories:
                 sync_directory(directory)
-
-
-def dict_of(value: Any) -> dict[str, Any]:
-    """Return a value of the untyped library that is known to be a dict; the very object, not a copy."""
-    assert isinstance(value, dict)
-    return value

@@ -1,5 +1,4 @@
-"""Carries bytes from gRPC to the servicer and back: reads beside everything, mutations of one collection one after
-another."""
+"""Carries bytes from gRPC to the servicer and back: reads run free, mutations of one collection one by one."""
 
 import asyncio
 import logging

@@ -14,6 +14,9 @@ from typing import Any, Literal, TypeAlias
 import pyarrow as pa
 from milvus_lite.storage.wal import WAL
 
+# Where files of a partition are written before they appear under their names; Milvus Lite looks elsewhere.
+DRAFTS = ".drafts"
+
 SyncMode = Literal["batch", "close", "none"]
 
 TableWriter: TypeAlias = Callable[[pa.Table, str, int, int], str]
@@ -49,7 +52,7 @@ def write_whole(path: Path, content: bytes, *, synced: bool) -> None:
     draft.write_bytes(content)
     if synced:
         sync_file(draft)
-    os.replace(draft, path)
+    draft.replace(path)
     if synced:
         sync_directory(path.parent)
 
@@ -66,10 +69,10 @@ def wal_class(sync_mode: SyncMode) -> type[WAL]:
         def __init__(
             self, wal_dir: str, wal_data_schema: pa.Schema, wal_delta_schema: pa.Schema, wal_number: int
         ) -> None:
-            existed = os.path.isdir(wal_dir)
+            existed = Path(wal_dir).is_dir()
             super().__init__(wal_dir, wal_data_schema, wal_delta_schema, wal_number, sync_mode=sync_mode)
             if sync_mode == "batch" and not existed:
-                sync_directory(os.path.dirname(wal_dir))
+                sync_directory(Path(wal_dir).parent)
 
         def write_insert(self, record_batch: pa.RecordBatch) -> None:
             with self._entered(self._data_sink):
@@ -111,25 +114,24 @@ def whole_file_writer(write: TableWriter, sync_mode: SyncMode) -> TableWriter:
     """
 
     def write_file(table: pa.Table, partition_dir: str, seq_min: int, seq_max: int) -> str:
-        drafts = os.path.join(partition_dir, ".drafts")
-        relative = write(table, drafts, seq_min, seq_max)
-        draft, final = os.path.join(drafts, relative), os.path.join(partition_dir, relative)
-        new_directory = not os.path.isdir(os.path.dirname(final))
-        os.makedirs(os.path.dirname(final), exist_ok=True)
+        partition = Path(partition_dir)
+        relative = write(table, str(partition / DRAFTS), seq_min, seq_max)
+        draft, final = partition / DRAFTS / relative, partition / relative
+        new_directory = not final.parent.is_dir()
+        final.parent.mkdir(parents=True, exist_ok=True)
         if sync_mode == "batch":
             sync_file(draft)
-        os.replace(draft, final)
+        draft.replace(final)
         if sync_mode == "batch":
-            sync_directory(os.path.dirname(final))
+            sync_directory(final.parent)
             if new_directory:
-                _sync_upwards(partition_dir)
+                _sync_upwards(partition)
         return relative
 
     return write_file
 
 
-def _sync_upwards(partition_dir: str) -> None:
+def _sync_upwards(partition: Path) -> None:
     """Enter a partition's new directories durably, up to the collection's directory."""
-    partitions = os.path.dirname(partition_dir)
-    for directory in (partition_dir, partitions, os.path.dirname(partitions)):
+    for directory in (partition, partition.parent, partition.parent.parent):
         sync_directory(directory)

@@ -18,7 +18,7 @@ def _named_collections(database: ServedDatabase, name: str, request: Any) -> set
     return {_resolved(database, name, collection) for collection in request.collection_names}
 
 
-def _catalogue(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
+def _catalogue(_database: ServedDatabase, name: str, _request: Any) -> set[LockKey]:
     return {(name, "")}
 
 
@@ -31,9 +31,12 @@ def _both_names(database: ServedDatabase, name: str, request: Any) -> set[LockKe
 
 
 def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
-    """An alias, where it points and, if it is to point elsewhere, that too: a write through an alias must not change
-    its target midway.""" keys = {(name, ""), (name, request.alias), _resolved(database, name, request.alias)} if
-    "collection_name" in request.DESCRIPTOR.fields_by_name:
+    """Name an alias, where it points and where it shall point.
+
+    A write through an alias holds its target, so the target cannot change midway.
+    """
+    keys = {(name, ""), (name, request.alias), _resolved(database, name, request.alias)}
+    if "collection_name" in request.DESCRIPTOR.fields_by_name:
         keys.add(_resolved(database, name, request.collection_name))
     return keys
 

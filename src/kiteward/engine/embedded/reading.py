@@ -35,8 +35,11 @@ VIEW = ReadView()
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Pin what the read inside sees. INVARIANT: no mutation ever runs inside, or it would write into a memtable already
-    flushed.""" VIEW.active = True
+    """Pin what the read inside sees.
+
+    INVARIANT: no mutation ever runs inside, or it would write into a memtable already flushed.
+    """
+    VIEW.active = True
     try:
         yield
     finally:
@@ -46,8 +49,8 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def ignoring_load_state() -> Iterator[None]:
-    """Let the deletion by filter inside read a released collection, as Milvus Lite does, without showing others a
-    loaded one.""" VIEW.load_state_ignored = True
+    """Let the deletion by filter inside read a released collection without showing others a loaded one."""
+    VIEW.load_state_ignored = True
     try:
         yield
     finally:
@@ -57,7 +60,9 @@ def ignoring_load_state() -> Iterator[None]:
 class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no types
     """A memtable that answers rows and tombstones of one read from one moment."""
 
-    def to_search_snapshot(self, vector_field: str | None, partition_names: list[str] | None = None, include_table: bool = False) -> Any:
+    def to_search_snapshot(
+        self, vector_field: str | None, partition_names: list[str] | None = None, include_table: bool = False
+    ) -> Any:
         if not VIEW.active:
             return super().to_search_snapshot(vector_field, partition_names, include_table)
         with self._lock:
@@ -69,11 +74,11 @@ class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no 
         return super().delete_index_snapshot() if pinned is None else pinned
 
     def get(self, pk_value: Any, partition_filter: set[str] | None = None) -> dict[str, Any] | None:
-        if not VIEW.active:
-            return super().get(pk_value, partition_filter)
         with self._lock:
-            VIEW.looked_up = (id(self), pk_value, super().is_locally_deleted(pk_value))
-            return super().get(pk_value, partition_filter)
+            if VIEW.active:
+                VIEW.looked_up = (id(self), pk_value, super().is_locally_deleted(pk_value))
+            row: dict[str, Any] | None = super().get(pk_value, partition_filter)
+            return row
 
     def is_locally_deleted(self, pk_value: Any) -> bool:
         if VIEW.active and VIEW.looked_up is not None and VIEW.looked_up[:2] == (id(self), pk_value):

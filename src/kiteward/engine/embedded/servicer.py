@@ -5,7 +5,6 @@ from typing import Any
 import grpc
 from milvus_lite.adapter.grpc import errors
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
-from milvus_lite.db import DEFAULT_DATABASE_NAME
 from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError, MilvusLiteError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
@@ -48,15 +47,18 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
     def HasCollection(self, request: Any, context: CallContext) -> Any:
         """Answer as Milvus Lite does, but name a missing database by its code."""
         try:
-            exists = self._db.has_collection(request.collection_name, database_name=self.database_name(request, context))
+            exists = self._db.has_collection(
+                request.collection_name, database_name=self.database_name(request, context)
+            )
         except MilvusLiteError as error:
             return milvus_pb2.BoolResponse(status=_status(error))
         return milvus_pb2.BoolResponse(status=_success(), value=exists)
 
     def ShowCollections(self, request: Any, context: CallContext) -> Any:
-        """List collections with their load state; one dropped meanwhile is left out instead of failing the whole
-        list.""" database = self.database_name(request, context) wanted = set(request.collection_names) response =
-        milvus_pb2.ShowCollectionsResponse(status=_success())
+        """List collections with their load state; one dropped meanwhile is left out and fails nothing."""
+        database = self.database_name(request, context)
+        wanted = set(request.collection_names)
+        response = milvus_pb2.ShowCollectionsResponse(status=_success())
         try:
             for name in self._db.list_collections(database_name=database):
                 if not wanted or name in wanted:
@@ -76,9 +78,19 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         response.shards_num.append(1)
 
     def Delete(self, request: Any, context: CallContext) -> Any:
-        """Delete as Milvus Lite does, without marking the collection loaded for everyone while a filter is
-        evaluated.""" with ignoring_load_state():
+        """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile."""
+        with ignoring_load_state():
             return super().Delete(request, context)
+
+    def DropIndex(self, request: Any, context: CallContext) -> Any:
+        """Drop the index that is named. Milvus Lite drops every index of the collection when it does not know the name."""
+        if request.index_name and not request.field_name:
+            try:
+                indexed = list(self._get_collection(request, context)._index_specs)
+            except MilvusLiteError as error:
+                return _status(error)
+            request = _with_field_of_index(request, indexed)
+        return super().DropIndex(request, context)
 
     def RenameCollection(self, request: Any, context: CallContext) -> Any:
         """Rename within one database. Milvus Lite would ignore another target database and rename in place."""
@@ -91,14 +103,28 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         return super().RenameCollection(request, context)
 
 
+def _with_field_of_index(request: Any, indexed: list[str]) -> Any:
+    """Return the request with the field in it. An index is listed under its field's name; any other name was not kept.
+
+    The only index is meant by whatever name; among several an unknown name is left to be refused.
+    """
+    name = request.index_name
+    known = [field for field in indexed if name in (field, f"{field}_idx")] or (indexed if len(indexed) == 1 else [name])
+    settled = milvus_pb2.DropIndexRequest()
+    settled.CopyFrom(request)
+    settled.field_name = known[0]
+    return settled
+
+
 def use_milvus_codes() -> None:
     """Make Milvus Lite answer with Milvus's code for a missing database; its own is no Milvus code."""
-    errors._EXCEPTION_TO_CODE[DatabaseNotFoundError] = (errors.LEGACY_UNEXPECTED_ERROR, CODE_DATABASE_NOT_FOUND, "DatabaseNotFound")
-
-
-def default_database() -> str:
-    """Return the name of the database meant when none is named."""
-    return str(DEFAULT_DATABASE_NAME)
+    # Milvus Lite offers no other way to choose a code.
+    codes = errors._EXCEPTION_TO_CODE  # noqa: SLF001
+    codes[DatabaseNotFoundError] = (
+        errors.LEGACY_UNEXPECTED_ERROR,
+        CODE_DATABASE_NOT_FOUND,
+        "DatabaseNotFound",
+    )
 
 
 def _success() -> Any:

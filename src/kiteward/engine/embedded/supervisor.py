@@ -162,7 +162,8 @@ class EmbeddedEngine:
             try:
                 await self._spawn()
             except EngineUnavailable as error:
-                logger.error("the engine did not come back: %s", error)
+                # The message says it all; where in our code it was noticed says nothing.
+                logger.error("the engine did not come back: %s", error)  # noqa: TRY400
 
     async def _spawn(self) -> None:
         """Start a child and wait until it is ready.
@@ -188,8 +189,7 @@ class EmbeddedEngine:
         listener = asyncio.create_task(self._forward_log(process), name="engine-log")
         try:
             async with asyncio.timeout(self._settings.start_timeout):
-                assert process.stdout is not None
-                line = await process.stdout.readline()
+                line = await _pipe(process.stdout).readline()
         except TimeoutError:
             await self._stop_process()
             raise EngineUnavailable(f"the engine was not ready within {self._settings.start_timeout:g} s") from None
@@ -224,10 +224,10 @@ class EmbeddedEngine:
 
     async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
         """Hand the child's log lines to our logging and remember the last ones."""
-        assert process.stderr is not None
+        log = _pipe(process.stderr)
         while True:
             try:
-                line = await process.stderr.readline()
+                line = await log.readline()
             except ValueError:
                 # Longer than any line of ours; asyncio has dropped it.
                 continue
@@ -245,11 +245,8 @@ class EmbeddedEngine:
         logger.log(level, "%s", text)
 
     def _explain_end(self) -> str:
-        code = self._process.returncode if self._process is not None else None
-        if code is not None and code < 0:
-            end = f"killed by {signal.Signals(-code).name}"
-        else:
-            end = f"exit status {code}"
+        code = (self._process.returncode if self._process is not None else None) or 0
+        end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return "; ".join([end, *self._last_words])
 
     async def _drop_channel(self) -> None:
@@ -271,6 +268,13 @@ class EmbeddedEngine:
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _pipe(stream: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    """Return a stream that `subprocess.PIPE` has made."""
+    if stream is None:
+        raise TypeError("the child was started without pipes")
+    return stream
 
 
 def _private_socket_directory(data: Path) -> Path:

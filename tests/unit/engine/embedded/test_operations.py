@@ -1,0 +1,48 @@
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from pymilvus.grpc_gen import milvus_pb2
+from tests.unit.engine.embedded import lite
+
+from kiteward.engine.embedded.database import ServedDatabase
+from kiteward.engine.embedded.operations import MUTATIONS, READS
+
+
+def test_every_rpc_milvus_lite_implements_is_declared_read_or_mutation() -> None:
+    service = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"]
+    implemented = {method.name for method in service.methods if method.name in vars(MilvusServicer)}
+    assert READS | MUTATIONS.keys() == implemented
+    assert not READS & MUTATIONS.keys()
+
+
+def test_rpcs_that_sound_like_changes_are_mutations() -> None:
+    verbs = ("Create", "Drop", "Alter", "Insert", "Upsert", "Delete", "Rename", "Truncate", "Flush")
+    changing = {name for name in READS | MUTATIONS.keys() if name.startswith(verbs)}
+    assert changing | {"LoadCollection", "ReleaseCollection"} == MUTATIONS.keys()
+
+
+def test_alias_and_name_take_the_same_lock(database: ServedDatabase) -> None:
+    database.create_collection("docs", lite.schema())
+    database.create_alias("docs", "papers")
+    taken = [
+        MUTATIONS["Insert"](database, "default", milvus_pb2.InsertRequest(collection_name=name))
+        for name in ("docs", "papers")
+    ]
+    assert taken == [{("default", "docs")}] * 2
+
+
+def test_moving_an_alias_locks_its_old_and_its_new_target(database: ServedDatabase) -> None:
+    for name in ("docs", "more"):
+        database.create_collection(name, lite.schema())
+    database.create_alias("docs", "papers")
+    request = milvus_pb2.AlterAliasRequest(collection_name="more", alias="papers")
+    expected = {("default", name) for name in ("", "docs", "more", "papers")}
+    assert MUTATIONS["AlterAlias"](database, "default", request) == expected
+
+
+def test_flush_locks_every_collection_it_names(database: ServedDatabase) -> None:
+    request = milvus_pb2.FlushRequest(collection_names=["b", "a"])
+    assert MUTATIONS["Flush"](database, "default", request) == {("default", "a"), ("default", "b")}
+
+
+def test_unknown_database_is_locked_by_the_names_given(database: ServedDatabase) -> None:
+    request = milvus_pb2.InsertRequest(collection_name="docs")
+    assert MUTATIONS["Insert"](database, "../x", request) == {("../x", "docs")}

@@ -1,0 +1,75 @@
+import asyncio
+import logging
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from tests.unit.engine import samples
+
+from kiteward.engine.embedded.supervisor import EmbeddedEngine
+
+
+def socket_of(engine: EmbeddedEngine) -> Path:
+    return Path(engine.address.removeprefix("unix:"))
+
+
+async def test_socket_lies_in_a_directory_only_this_user_may_enter(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data")
+    socket = socket_of(engine)
+    assert stat.S_ISSOCK(socket.stat().st_mode)
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    assert socket.parent.parent == tmp_path / "data"
+    await engine.close()
+    assert not socket.parent.exists()
+
+
+async def test_long_data_path_gets_a_private_socket_directory_elsewhere(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / ("x" * 100))
+    socket = socket_of(engine)
+    assert len(os.fsencode(socket)) <= 107
+    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
+    await samples.succeed(engine, "GetVersion")
+    await engine.close()
+    assert not socket.parent.exists()
+
+
+async def test_files_are_for_this_user_only(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data")
+    await samples.create_collection(engine, "docs")
+    await samples.insert(engine, "docs", [1])
+    paths = list((tmp_path / "data/collections").rglob("*"))
+    await engine.close()
+    assert paths
+    assert not [path for path in paths if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+
+async def test_child_sees_only_the_environment_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KITEWARD_SECRET", "hidden")
+    engine = await samples.start(tmp_path / "data", environment={"OPENAI_API_KEY": "given"})
+    environment = await asyncio.to_thread(Path(f"/proc/{engine.pid}/environ").read_bytes)
+    await engine.close()
+    assert b"hidden" not in environment
+    assert b"OPENAI_API_KEY=given" in environment
+
+
+async def test_log_of_the_child_is_ours_and_carries_nothing_a_caller_sent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="kiteward.engine")
+    engine = await samples.start(tmp_path / "data")
+    response = await samples.call(
+        engine, "CreateCollection", collection_name="docs/private", schema=samples.schema("d")
+    )
+    assert response.code != samples.SUCCESS
+    await samples.until(lambda: "CreateCollection failed" in caplog.text)
+    await engine.close()
+    assert "ValueError" in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_sync_mode_reaches_the_child(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data", sync_mode="none")
+    arguments = (await asyncio.to_thread(Path(f"/proc/{engine.pid}/cmdline").read_bytes)).split(b"\0")
+    await engine.close()
+    assert b"--sync-mode=none" in arguments
