@@ -34,14 +34,15 @@ class Snapshots:
         return self._current
 
     async def load(self) -> None:
-        """Load the whole policy from the store.
+        """Load the whole policy from the store, unless that has happened by the time the writer's turn comes.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
         async with self._store.transaction():
             # Inside the writer's place: no change can slip in between reading and installing.
-            self._current = PolicySnapshot.compile(await self._store.policy())
+            if self._current is None:
+                self._current = PolicySnapshot.compile(await self._store.policy())
 
     @contextlib.asynccontextmanager
     async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
@@ -64,17 +65,23 @@ class Snapshots:
             await self._follow(committed)
 
     async def _follow(self, committed: Committed) -> None:
+        """Let decisions and authentication see a committed change. Nobody has been told of it yet, so the old one holds."""
         if not committed.changes:
             return
-        before, self._current = self._current, None
-        # From here until the new snapshot stands, nothing is decided: a change that cannot be followed closes the door.
-        self._authenticator.forget(_names(committed.changes, Subject.USER))
-        if before is None:
-            raise NotReady("the policy is not loaded")
+        following: PolicySnapshot | None = None
+        try:
+            following = await self._next(committed)
+        finally:
+            # A change that could not be followed leaves no snapshot: nothing is decided until the policy loads again.
+            self._authenticator.forget(_names(committed.changes, Subject.USER))
+            self._current = following
+
+    async def _next(self, committed: Committed) -> PolicySnapshot:
         groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}
         roles = {name: await self._store.role(name) for name in _names(committed.changes, Subject.ROLE)}
+        before = self.current()
         snapshot = before.with_groups(groups) if groups else before
-        self._current = snapshot.with_roles(roles, revision=committed.revision)
+        return snapshot.with_roles(roles, revision=committed.revision)
 
 
 def _names(changes: Iterable[Change], subject: Subject) -> list[str]:

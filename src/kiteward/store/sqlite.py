@@ -114,12 +114,8 @@ def _engine(path: Path, begin: str, pragmas: tuple[str, ...], **pool: Any) -> As
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
-        try:
-            for pragma in pragmas:
-                cursor.execute(pragma)
-        except BaseException:
-            connection.close()
-            raise
+        for pragma in pragmas:
+            cursor.execute(pragma)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")

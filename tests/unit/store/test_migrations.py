@@ -1,0 +1,78 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from kiteward.domain.errors import StoreUnavailable
+from kiteward.store import schema
+from kiteward.store.sql import SqlStore
+
+
+async def migrated(path: Path) -> None:
+    await (await SqlStore.open(path)).close()
+
+
+def statements(path: Path) -> set[str]:
+    """Return what made each table and index, without differences of layout and of order within a table."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '%alembic%'")
+    words = [sorted(sql.replace("(", " ( ").replace(",", " ").split()) for (sql,) in rows]
+    connection.close()
+    return {" ".join(each) for each in words}
+
+
+async def test_migrating_an_empty_database_gives_exactly_the_metadata(tmp_path: Path) -> None:
+    await migrated(tmp_path / "store.db")
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+
+
+async def test_migrated_tables_are_made_by_the_same_statements_as_the_metadata(tmp_path: Path) -> None:
+    """Check constraints, keys without row ids and cascades are invisible to Alembic's comparison."""
+    await migrated(tmp_path / "migrated.db")
+    engine = create_engine(f"sqlite:///{tmp_path / 'created.db'}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    assert statements(tmp_path / "migrated.db") == statements(tmp_path / "created.db")
+    assert len(statements(tmp_path / "migrated.db")) > len(schema.metadata.tables)
+
+
+async def test_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await migrated(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreUnavailable, match="newer version of Kiteward"):
+        await SqlStore.open(path)
+    assert path.read_bytes() == before
+
+
+async def test_migration_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE intents (id INTEGER)")  # the last table to be created is in the way
+    connection.close()
+    with pytest.raises(StoreUnavailable):
+        await SqlStore.open(path)
+    with sqlite3.connect(path) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    connection.close()
+    assert tables == ["intents"]
+
+
+def test_revisions_form_one_line() -> None:
+    config = Config()
+    config.set_main_option("script_location", "kiteward.store:migrations")
+    scripts = ScriptDirectory.from_config(config)
+    assert len(scripts.get_heads()) == 1
+    assert all(not script.is_branch_point and not script.is_merge_point for script in scripts.walk_revisions())
