@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from kiteward.domain.identity import Secret
 _T = TypeVar("_T")
 
 _BCRYPT_PREFIXES: Final = ("$2a$", "$2b$", "$2y$")
+_BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}\Z")
+"""A hash whose verification takes seconds at most: one of cost 31 would hold a thread for days."""
+_HIGHEST_COST: Final = (256 * 1024, 16, 16)
+"""KiB, passes and lanes of Argon2id beyond which a hash from elsewhere is refused, for the same reason."""
 _BCRYPT_BYTES: Final = 72
 """bcrypt reads no more of a password than this."""
 
@@ -76,13 +81,16 @@ class PasswordHasher:
 
     @staticmethod
     def recognises(stored: str) -> bool:
-        """Tell whether a hash is of a format that `verify` can judge."""
+        """Tell whether a hash is of a format that `verify` can judge, at a cost that a login may have."""
         if stored.startswith(_BCRYPT_PREFIXES):
-            return len(stored) == 60  # noqa: PLR2004  the fixed length of a bcrypt hash
+            return _BCRYPT.match(stored) is not None
         try:
-            return argon2.extract_parameters(stored).type is argon2.Type.ID
+            parameters = argon2.extract_parameters(stored)
         except argon2.exceptions.InvalidHashError:
             return False
+        cost = (parameters.memory_cost, parameters.time_cost, parameters.parallelism)
+        bearable = all(value <= most for value, most in zip(cost, _HIGHEST_COST, strict=True))
+        return parameters.type is argon2.Type.ID and bearable
 
     def close(self) -> None:
         """Let the pool go; hashes under way finish."""
@@ -90,10 +98,17 @@ class PasswordHasher:
 
     def _matches(self, stored: str, password: str) -> bool:
         if stored.startswith(_BCRYPT_PREFIXES):
-            return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], stored.encode())
+            return self._matches_bcrypt(stored, password)
         try:
             return self._argon2.verify(stored, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False
+
+    @staticmethod
+    def _matches_bcrypt(stored: str, password: str) -> bool:
+        try:
+            return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], stored.encode())
+        except ValueError:
             return False
 
     async def _run(self, work: "functools.partial[_T]") -> _T:

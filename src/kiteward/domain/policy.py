@@ -137,8 +137,10 @@ class CompiledRole:
         Any collection-level privilege, or any grant that names it.
         """
         get = self.rows.get
-        named = get((database, collection), 0) | get((ANY, collection), 0)
-        return bool(named or (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL)
+        if (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL:
+            return True
+        # `*` names no collection: a grant on it shows what it allows, and a privilege on the database shows nothing.
+        return collection != ANY and bool(get((database, collection), 0) | get((ANY, collection), 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
         # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content
         # (contract 4.7).
         if everywhere:
-            return _Reach(cluster=CLUSTER_LEVEL & GLOBAL_TYPED, users=USER_TYPED)
+            return _without_database(CLUSTER_LEVEL, row)
         return _Reach(rows=((row, (GLOBAL_TYPED | COLLECTION_TYPED) & ~CLUSTER_LEVEL),))
     single = PRIVILEGES.get(key.privilege)
     mask = single.bit if single else _mask(grant, groups)
@@ -200,9 +202,19 @@ def _legacy_reach(name: str, row: tuple[str, str]) -> _Reach:
     """
     mask = _LEGACY_MASKS[name]
     if row[0] == ANY:
-        return _Reach(cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED, users=mask & USER_TYPED)
+        return _without_database(mask, row)
     below = mask & ~CLUSTER_LEVEL
     return _Reach(rows=((row, below), ((row[0], ANY), mask & DATABASE_READS)))
+
+
+def _without_database(mask: int, row: tuple[str, str]) -> _Reach:
+    """Return what is left on database `*` of a grant that compares the database by equality: the cluster.
+
+    On a named collection nothing is left, because such a grant reaches no further than the collection.
+    """
+    if row[1] != ANY:
+        return _Reach()
+    return _Reach(cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED, users=mask & USER_TYPED)
 
 
 @dataclass(frozen=True, slots=True)

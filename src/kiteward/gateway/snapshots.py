@@ -65,7 +65,7 @@ class Snapshots:
             await self._follow(committed)
 
     async def _follow(self, committed: Committed) -> None:
-        """Let decisions and authentication see a committed change. Nobody has been told of it yet, so the old one holds."""
+        """Let decisions and authentication see a committed change. Until then the old policy holds: nobody was told."""
         if not committed.changes:
             return
         following: PolicySnapshot | None = None

@@ -74,6 +74,7 @@ MUTATIONS: dict[str, LockKeys] = {
 
 READS: frozenset[str] = frozenset(
     {
+        "AllocTimestamp",
         "CheckHealth",
         "Connect",
         "DescribeAlias",

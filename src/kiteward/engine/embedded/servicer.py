@@ -1,5 +1,6 @@
 """Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
 
+import time
 from typing import Any
 
 import grpc
@@ -12,6 +13,8 @@ from kiteward.engine.embedded.reading import ignoring_load_state
 
 CODE_DATABASE_NOT_FOUND = 800
 CODE_PARAMETER_INVALID = 1100
+LOGICAL_BITS = 18
+"""A timestamp of Milvus is milliseconds since 1970, followed by a counter of this many bits."""
 
 
 class CallContext:
@@ -81,6 +84,11 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile."""
         with ignoring_load_state():
             return super().Delete(request, context)
+
+    def AllocTimestamp(self, _request: Any, _context: CallContext) -> Any:
+        """Return the time as Milvus counts it, which the asynchronous client asks for before it waits for an index."""
+        milliseconds = time.time_ns() // 1_000_000
+        return milvus_pb2.AllocTimestampResponse(status=_success(), timestamp=milliseconds << LOGICAL_BITS)
 
     def DropIndex(self, request: Any, context: CallContext) -> Any:
         """Drop the index that is named. Milvus Lite drops every index of the collection when it does not know the name."""
