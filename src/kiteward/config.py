@@ -15,11 +15,26 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import Limits
+from kiteward.transports.health import HealthSettings
+from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 
 SyncMode = Literal["batch", "close", "none"]
 
 _SYNC_MODES: Final = ("batch", "close", "none")
-_OWN_KEYS: Final = frozenset({"host", "dataDir", "passwordPolicy", "engine.syncMode"})
+_OWN_KEYS: Final = frozenset(
+    {
+        "host",
+        "dataDir",
+        "passwordPolicy",
+        "engine.syncMode",
+        "metrics.enabled",
+        "metrics.host",
+        "metrics.port",
+        "rest.maxBodyBytes",
+        "rest.corsOrigins",
+    }
+)
+_LAST_PORT: Final = 65535
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -41,6 +56,9 @@ class Settings:
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
+        metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
+        rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
+            `corsOrigins`.
     """
 
     host: str = "127.0.0.1"
@@ -54,6 +72,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
+    metrics: HealthSettings = field(default_factory=HealthSettings)
+    rest: RestSettings = field(default_factory=RestSettings)
 
 
 DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
@@ -97,7 +117,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
     naming, limits = base.naming, base.limits
     return Settings(
         host=reader.text("kiteward.host", default=base.host),
-        port=reader.number("proxy.port", default=base.port, least=0, most=65535),
+        port=reader.number("proxy.port", default=base.port, least=0, most=_LAST_PORT),
         data_dir=Path(reader.text("kiteward.dataDir", default=str(base.data_dir))),
         default_root_password=Secret(reader.text("common.security.defaultRootPassword", default=DEFAULT_ROOT_PASSWORD)),
         root_bypass=not reader.flag("common.security.rootShouldBindRole", default=False),
@@ -121,6 +141,30 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
         ),
         passwords=_password_policy(reader),
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
+        metrics=_metrics(reader),
+        rest=_rest(reader),
+    )
+
+
+def _metrics(reader: "_Reader") -> HealthSettings:
+    base = HealthSettings()
+    port = reader.number("kiteward.metrics.port", default=-1, least=0, most=_LAST_PORT)
+    return HealthSettings(
+        enabled=reader.flag("kiteward.metrics.enabled", default=base.enabled),
+        host=reader.text("kiteward.metrics.host", default=base.host),
+        port=None if port < 0 else port,
+    )
+
+
+def _rest(reader: "_Reader") -> RestSettings:
+    base = RestSettings()
+    milliseconds = reader.number("proxy.http.requestTimeoutMs", default=int(base.request_timeout * 1000), least=1)
+    return RestSettings(
+        enabled=reader.flag("proxy.http.enabled", default=base.enabled),
+        request_timeout=milliseconds / 1000,
+        allow_int64=reader.flag("proxy.http.acceptTypeAllowInt64", default=base.allow_int64),
+        max_body=reader.number("kiteward.rest.maxBodyBytes", default=base.max_body, least=1024, most=LARGEST_BODY),
+        cors_origins=reader.names("kiteward.rest.corsOrigins"),
     )
 
 

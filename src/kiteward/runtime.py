@@ -1,11 +1,14 @@
 """The composition root: turns settings into a running server. The only file that knows the whole graph."""
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
+import resource
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final, Self
 
 from kiteward.authn.authenticator import Authenticator
@@ -23,9 +26,15 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.counts import RequestCounts
+from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
+from kiteward.transports import health
 from kiteward.transports.grpc.front import GrpcFront
+from kiteward.transports.listener import LOOPBACK, Listener, ListenerLimits, affordable_connections
+from kiteward.transports.rest.app import build_app
+from kiteward.transports.rest.server import HttpServer
 
 _log = logging.getLogger("kiteward")
 
@@ -34,6 +43,14 @@ StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
 
 _GRACE: Final = 30.0
 """Seconds that requests in flight may take when the server stops."""
+
+_FLUSH: Final = 5.0
+"""Seconds that clients may then take to read their answers."""
+
+_FILES: Final = 32_768
+"""Files that the process asks to be allowed to open."""
+
+_METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
 
 PUBLIC_SEEDS: Final = (
     GrantKey(ObjectType.COLLECTION, ANY, ANY, "IndexDetail"),
@@ -44,17 +61,31 @@ PUBLIC_SEEDS: Final = (
 
 
 class Server:
-    """A running server; made by `start`, ended by `stop`."""
+    """A running server; made by `start`, ended by `stop`.
 
-    def __init__(self, stack: AsyncExitStack, gateway: Gateway, *, host: str, port: int) -> None:
+    Attributes:
+        gateway: answers every request.
+        host: the address listened on.
+        port: the port in use.
+        metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
+    """
+
+    def __init__(
+        self, stack: AsyncExitStack, gateway: Gateway, *, host: str, port: int, metrics_port: int | None
+    ) -> None:
         self._stack = stack
         self.gateway = gateway
         self.host = host
         self.port = port
+        self.metrics_port = metrics_port
 
     @classmethod
     async def start(
-        cls, settings: Settings, *, hashing: HashingProfile = PRODUCTION, start_engine: StartEngine = EmbeddedEngine.start
+        cls,
+        settings: Settings,
+        *,
+        hashing: HashingProfile = PRODUCTION,
+        start_engine: StartEngine = EmbeddedEngine.start,
     ) -> Self:
         """Start everything in order; what was started is stopped again if a later part fails.
 
@@ -85,9 +116,7 @@ class Server:
                     "and change it (MilvusClient.update_password), or start a new data directory with "
                     "common.security.defaultRootPassword set"
                 )
-            engine = await start_engine(
-                EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode)
-            )
+            engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
             await catalog.refresh()
@@ -103,18 +132,95 @@ class Server:
                 limits=settings.limits,
                 super_users=settings.super_users,
             )
+            requests = RequestCounts()
             gateway = Gateway(
-                authenticator, snapshots, engine=engine, catalog=catalog, lifecycle=lifecycle, tools=tools
+                authenticator,
+                snapshots,
+                engine=engine,
+                catalog=catalog,
+                lifecycle=lifecycle,
+                tools=tools,
+                requests=requests,
             )
             stack.push_async_callback(gateway.drain)
-            front = GrpcFront(gateway)
-            stack.push_async_callback(front.stop, _GRACE)
-            port = await front.start(settings.host, settings.port)
-            return cls(stack.pop_all(), gateway, host=settings.host, port=port)
+            doors = _Doors(gateway, settings)
+            sources = Sources(
+                requests,
+                connections=doors.listener.open_connections,
+                refused=lambda: doors.listener.refused,
+                generation=lambda: engine.generation,
+            )
+            metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
+            port = await doors.open(stack)
+            return cls(stack.pop_all(), gateway, host=settings.host, port=port, metrics_port=metrics_port)
 
     async def stop(self) -> None:
         """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
         await self._stack.aclose()
+
+
+class _Doors:
+    """The one port and the doors behind it: gRPC and REST."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self._gateway = gateway
+        self._settings = settings
+        self._open = False
+        self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
+        self._http = HttpServer(self._app) if self._app is not None else None
+        limits = ListenerLimits()
+        self.listener = Listener(self._http, replace(limits, connections=affordable_connections(limits.connections)))
+        self._front = GrpcFront(gateway, self.listener.address_of)
+
+    async def open(self, stack: AsyncExitStack) -> int:
+        """Take requests, and return the port in use; `stack` closes the doors.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        stack.push_async_callback(self._close)
+        front = await self._front.start(LOOPBACK, 0)
+        port = await self.listener.start(self._settings.host, self._settings.port, front=front)
+        self._open = True
+        return port
+
+    async def missing_parts(self) -> tuple[str, ...]:
+        """Return what keeps requests from being answered, `stopping` included."""
+        return await self._gateway.missing_parts() if self._open else ("stopping",)
+
+    async def _close(self) -> None:
+        """Take no more connections and no more requests, let those in flight finish."""
+        self._open = False
+        self.listener.stop_accepting()
+        stops = [self._front.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
+        await asyncio.gather(*stops)
+        await self.listener.close(_FLUSH)
+        if self._app is not None:
+            self._app.close()
+
+
+async def _open_metrics(
+    stack: AsyncExitStack, settings: Settings, sources: Sources, missing: health.MissingParts
+) -> int | None:
+    """Open the port for those who watch the server, if there is to be one, and return it.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    wanted = settings.metrics
+    if not wanted.enabled:
+        return None
+    http = HttpServer(health.build_app(missing, Metrics(sources).text, metrics_type=CONTENT_TYPE))
+    listener = Listener(http, _METRICS_LIMITS)
+    stack.push_async_callback(listener.close, 0.0)
+    stack.push_async_callback(http.stop, _FLUSH)
+    stack.callback(listener.stop_accepting)
+    try:
+        port = await listener.start(wanted.host, wanted.port_beside(settings.port))
+    except OSError as error:
+        raise OSError(f"{error} (kiteward.metrics.port sets another port for health and metrics)") from error
+    _log.info("health and metrics are on http://%s:%d", wanted.host, port)
+    return port
 
 
 async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHasher) -> None:
@@ -146,8 +252,18 @@ def is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses)
 
 
+def _allow_many_files() -> None:
+    """Let the process open as many files as it may: each connection takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(settings: Settings) -> None:
     """Serve until cancelled, then stop cleanly."""
+    _allow_many_files()
     server = await Server.start(settings)
     try:
         print(f"Kiteward is ready on http://{server.host}:{server.port} (data in {settings.data_dir})", flush=True)  # noqa: T201  the one line

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from typing import Final
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown
-from kiteward.domain.identity import Principal
+from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
+from kiteward.domain.identity import ROOT, Principal
 from kiteward.domain.policy import Decision, PolicySnapshot, decide, listed_databases
 from kiteward.engine.base import Engine
 from kiteward.gateway import visibility
@@ -20,6 +20,7 @@ from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled, settle
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.counts import UNKNOWN, Outcome, RequestCounts, outcome_of
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
@@ -38,6 +39,7 @@ class Gateway:
         catalog: Catalog,
         lifecycle: Lifecycle,
         tools: Tools,
+        requests: RequestCounts | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._snapshots = snapshots
@@ -45,6 +47,7 @@ class Gateway:
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._tools = tools
+        self._requests = requests or RequestCounts()
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def handle(self, call: Call) -> bytes:
@@ -65,7 +68,32 @@ class Gateway:
         """
         operation = OPERATIONS.get(call.operation)
         if operation is None:
+            self._requests.count(UNKNOWN, Outcome.REFUSED)
             raise OperationUnknown(f"unknown method {call.operation}")
+        try:
+            answer = await self._answer(operation, call)
+        except BaseException as error:
+            self._requests.count(operation.name, outcome_of(error))
+            raise
+        self._requests.count(operation.name, Outcome.OK)
+        return answer
+
+    async def missing_parts(self) -> tuple[str, ...]:
+        """Return what keeps requests from being answered: any of `store`, `policy`, `engine`; all well is empty."""
+        missing = []
+        try:
+            await self._tools.store.user(ROOT)
+        except StoreError:
+            missing.append("store")
+        try:
+            await self._policy()
+        except (NotReady, StoreError):
+            missing.append("policy")
+        if not self._engine.health().ready:
+            missing.append("engine")
+        return tuple(missing)
+
+    async def _answer(self, operation: Operation, call: Call) -> bytes:
         principal = await self._authenticator.authenticate(call.credential)
         if operation.executor is Executor.NOBODY:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")

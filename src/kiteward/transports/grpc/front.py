@@ -36,7 +36,15 @@ _OPTIONS: Final = (
     # SDKs ping idle connections; without these the server would hang up on them.
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # Whoever begins a connection and says no more, or no longer answers a ping, is hung up on.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.keepalive_time_ms", 120_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_concurrent_streams", 1_024),
 )
+
+AddressOf = Callable[[str], str | None]
+"""Tells a client's address from the peer of its connection; None refuses the peer."""
 
 
 class Context(Protocol):
@@ -80,8 +88,9 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
 class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
     """Sends every method of the services we know through the gateway; methods nobody knows answer so (contract 1.3)."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, address_of: AddressOf) -> None:
         self._gateway = gateway
+        self._address_of = address_of
         self._handlers = {method.path: self._handler(method) for method in messages.METHODS.values()}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
@@ -101,10 +110,13 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
         return grpc.stream_stream_rpc_method_handler(closed)
 
     def _handle_unary(self, operation: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        gateway = self._gateway
+        gateway, address_of = self._gateway, self._address_of
 
         async def handle(payload: bytes, context: Context) -> bytes:
-            call = _call(operation, payload, context)
+            address = address_of(context.peer())
+            if address is None:
+                return await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no calls are taken here")
+            call = _call(operation, payload, context, address=address)
             try:
                 return await gateway.handle(call)
             except KitewardError as error:
@@ -121,7 +133,7 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
         return handle
 
 
-def _call(operation: str, payload: bytes, context: Context) -> Call:
+def _call(operation: str, payload: bytes, context: Context, *, address: str) -> Call:
     header: str | bytes | None = None
     database = ""
     forward: dict[str, str] = {}
@@ -140,7 +152,7 @@ def _call(operation: str, payload: bytes, context: Context) -> Call:
         database=database,
         timeout=context.time_remaining(),
         forward=forward,
-        address=context.peer(),
+        address=address,
         request_id=new_request_id(),
     )
 
@@ -161,9 +173,16 @@ def _unknown(path: str) -> grpc.RpcMethodHandler:
 class GrpcFront:
     """The gRPC server."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, address_of: AddressOf = str) -> None:
+        """Prepare a server.
+
+        Args:
+            gateway: answers the calls.
+            address_of: tells whose connection a call came by, and which connections take no calls; without it, a
+                client's address is that of its connection.
+        """
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._server.add_generic_rpc_handlers((_Door(gateway),))
+        self._server.add_generic_rpc_handlers((_Door(gateway, address_of),))
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port in use.

@@ -1,0 +1,152 @@
+"""`python -m benchmarks.listener`: gRPC throughput through the listener beside that of the front alone, taking turns.
+
+Both doors open on the same gateway in the same process, so that only the way there differs. Beside the rates stands the
+processor time that the server spent on a call: it tells the same on a machine that has other things to do.
+"""
+
+import argparse
+import asyncio
+import base64
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+import uvloop
+
+from kiteward.authn.hashing import TESTING
+from kiteward.config import Settings
+from kiteward.runtime import Server
+from kiteward.transports.grpc.front import GrpcFront
+from kiteward.transports.listener import LOOPBACK
+
+BUDGET: Final = 0.9
+"""The least share of the front's own throughput that must come through the listener."""
+
+METHODS: Final = ("GetVersion", "ListCredUsers")
+_SERVICE: Final = "/milvus.proto.milvus.MilvusService"
+_TOKEN: Final = base64.b64encode(b"root:Milvus").decode()
+_EMPTY_FRAME: Final = bytes(5)
+_RATE: Final = re.compile(r"finished in .*?, ([\d.]+) req/s")
+_ALL: Final = re.compile(r"(\d+) succeeded, 0 failed, 0 errored, 0 timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One door under load once.
+
+    Attributes:
+        rate: calls a second.
+        spent: microseconds of processor time that the server spent on a call.
+    """
+
+    rate: float
+    spent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one method did.
+
+    Attributes:
+        method: RPC name.
+        listener: through the listener, one turn a round.
+        front: of the front alone, in the same rounds.
+    """
+
+    method: str
+    listener: tuple[Turn, ...]
+    front: tuple[Turn, ...]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios of calls a second."""
+        return statistics.median(ours.rate / alone.rate for ours, alone in zip(self.listener, self.front, strict=True))
+
+    @property
+    def spent_ratio(self) -> float:
+        """The median of the rounds' ratios of processor time, the front's over the listener's."""
+        return statistics.median(
+            alone.spent / ours.spent for ours, alone in zip(self.listener, self.front, strict=True)
+        )
+
+
+async def measure(*, rounds: int = 5, calls: int = 20_000, connections: int = 4, streams: int = 8) -> list[Rates]:
+    """Return the rates of every method; each round loads both doors, in turns of who is first."""
+    with tempfile.TemporaryDirectory() as directory:
+        frame = Path(directory, "frame.bin")
+        frame.write_bytes(_EMPTY_FRAME)  # noqa: ASYNC240  nothing else runs yet
+        server = await Server.start(Settings(data_dir=Path(directory, "data"), port=0), hashing=TESTING)
+        alone = GrpcFront(server.gateway)
+        try:
+            ports = {"listener": server.port, "front": await alone.start(LOOPBACK, 0)}
+            found = []
+            for method in METHODS:
+                for port in ports.values():
+                    await _prove(port, method)
+                rates: dict[str, list[Turn]] = {"listener": [], "front": []}
+                for number in range(rounds + 1):
+                    for door in sorted(ports, reverse=bool(number % 2)):
+                        before = time.process_time()
+                        rate = await _load(ports[door], method, frame, (calls, connections, streams))
+                        spent = (time.process_time() - before) / calls * 1_000_000
+                        if number:  # the first round warms up
+                            rates[door].append(Turn(rate, spent))
+                found.append(Rates(method, tuple(rates["listener"]), tuple(rates["front"])))
+            return found
+        finally:
+            await alone.stop(1)
+            await server.stop()
+
+
+async def _prove(port: int, method: str) -> None:
+    """Make one call the usual way: h2load takes a refusal for a success."""
+    async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+        answer = await channel.unary_unary(f"{_SERVICE}/{method}")(b"", metadata=(("authorization", _TOKEN),))
+    assert answer
+
+
+async def _load(port: int, method: str, frame: Path, size: tuple[int, int, int]) -> float:
+    calls, connections, streams = (str(number) for number in size)
+    process = await asyncio.create_subprocess_exec(
+        *("h2load", "-n", calls, "-c", connections, "-m", streams, "-d", str(frame)),
+        *("-H", "content-type: application/grpc", "-H", "te: trailers", "-H", f"authorization: {_TOKEN}"),
+        f"http://{LOOPBACK}:{port}{_SERVICE}/{method}",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output = (await process.communicate())[0].decode()
+    finished, rate = _ALL.search(output), _RATE.search(output)
+    if finished is None or rate is None or finished[1] != calls:
+        raise RuntimeError(f"h2load did not get every answer:\n{output}")
+    return float(rate[1])
+
+
+def main() -> int:
+    """Measure, print, and return 0 if the budget is kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--calls", type=int, default=20_000)
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--streams", type=int, default=8)
+    if shutil.which("h2load") is None:
+        print("h2load is missing; Debian has it in nghttp2-client", file=sys.stderr)
+        return 2
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(measure(**vars(parser.parse_args())))
+    for rates in found:
+        for door, turns in (("listener", rates.listener), ("front alone", rates.front)):
+            rate, spent = (statistics.median(each) for each in zip(*((t.rate, t.spent) for t in turns), strict=True))
+            print(f"{rates.method:<14} {door:<12} {rate:8.0f} calls/s {spent:8.1f} us a call")
+        print(f"{'':<14} ratio {rates.ratio:.3f} (budget {BUDGET}), by processor time {rates.spent_ratio:.3f}")
+    return 0 if all(rates.ratio >= BUDGET for rates in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

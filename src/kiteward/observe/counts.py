@@ -1,0 +1,58 @@
+"""How many requests came, and how they ended: plain counters that the pipeline can afford on every call."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Final
+
+from kiteward.domain import errors
+
+UNKNOWN: Final = "unknown"
+"""Stands for every operation that does not exist: callers choose those names, and must not fill the list."""
+
+
+class Outcome(StrEnum):
+    """How a request ended."""
+
+    OK = "ok"
+    UNAUTHENTICATED = "unauthenticated"
+    DENIED = "denied"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+    # An enumeration's own hash runs in Python, which every request would pay for.
+    __hash__ = str.__hash__
+
+
+_OUTCOMES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Outcome], ...]] = (
+    (errors.AuthenticationError, Outcome.UNAUTHENTICATED),
+    (errors.AccessDenied, Outcome.DENIED),
+    ((errors.OperationRefused, errors.OperationUnknown), Outcome.REFUSED),
+    ((errors.RequestRefused, errors.PayloadMalformed, errors.EngineRejected), Outcome.INVALID),
+    ((errors.EngineError, errors.StoreError, errors.NotReady), Outcome.UNAVAILABLE),
+    (asyncio.CancelledError, Outcome.CANCELLED),
+)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Return how a request ended that ended with `error`."""
+    return next((outcome for kinds, outcome in _OUTCOMES if isinstance(error, kinds)), Outcome.FAILED)
+
+
+class RequestCounts:
+    """Counts requests by operation and outcome."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[str, Outcome]] = Counter()
+
+    def count(self, operation: str, outcome: Outcome) -> None:
+        """Count one request."""
+        self._counts[operation, outcome] += 1
+
+    def __iter__(self) -> Iterator[tuple[str, Outcome, int]]:
+        """Yield every operation, outcome and their number."""
+        return iter([(operation, outcome, number) for (operation, outcome), number in self._counts.items()])

@@ -1,0 +1,76 @@
+"""Sockets for the addresses to listen on: what they share, and why an address cannot be had."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from typing import Any, Final
+
+from kiteward.transports.addresses import address_text
+
+_KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+"""A peer that has vanished without a word is noticed after two minutes."""
+
+_TRIES: Final = 16
+
+
+async def bind(host: str, port: int) -> list[socket.socket]:
+    """Return sockets bound to one port on every address of a host."""
+    try:
+        addresses = await _resolve(host, port)
+    except OSError as error:
+        raise cannot_listen(host, port, error) from error
+    for attempt in range(_TRIES):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as error:
+            # A port that the system chose for one address may be taken on another.
+            if port or len(addresses) == 1 or attempt == _TRIES - 1:
+                raise cannot_listen(host, port, error) from error
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
+    """Return the addresses that a host name stands for, each once; all of this machine's for an empty one."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+
+
+def _bind_all(addresses: list[tuple[socket.AddressFamily, Any]], port: int) -> list[socket.socket]:
+    with contextlib.ExitStack() as stack:
+        bound: list[socket.socket] = []
+        for family, address in addresses:
+            listening = stack.enter_context(socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            _configure(listening, alone=len(addresses) == 1)
+            listening.bind((address[0], port, *address[2:]))
+            port = int(listening.getsockname()[1])
+            bound.append(listening)
+        stack.pop_all()
+    return bound
+
+
+def _configure(listening: socket.socket, *, alone: bool) -> None:
+    """Set what the connections accepted here inherit. SO_REUSEPORT stays off: it would let a second server in."""
+    listening.setblocking(False)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE:
+        option = getattr(socket, name, None)  # not every system has them
+        if option is not None:
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
+    if listening.family == socket.AF_INET6:
+        # `::` alone takes IPv4 too, as gRPC has it; beside a socket for IPv4 it must not.
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if alone else 1)
+
+
+def cannot_listen(host: str, port: int, error: OSError) -> OSError:
+    """Return the error that says which address cannot be listened on, and why."""
+    address = address_text(host, port)
+    if error.errno == errno.EADDRINUSE:
+        return OSError(f"cannot listen on {address}: is another server running there?")
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return OSError(f"cannot listen on {address}: {reason}")

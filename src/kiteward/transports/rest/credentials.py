@@ -1,0 +1,47 @@
+"""Reads the `Authorization` header (contract 1.6). What it presents is verified behind the gateway."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Final
+
+from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing
+from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+
+_BASIC: Final = "Basic "
+_BEARER: Final = "Bearer "
+
+
+def presented_credential(headers: Sequence[str]) -> PresentedCredential | AuthenticationError:
+    """Return what the header presents, or why that cannot be read.
+
+    Args:
+        headers: every value it was sent with. Two leave open which one counts, so that neither does.
+    """
+    if not headers:
+        return CredentialMissing("missing authorization in header")
+    if len(headers) > 1:
+        return CredentialMalformed("the authorization header is sent more than once")
+    try:
+        # Header bytes are UTF-8 to Milvus; the server library hands them over as Latin-1.
+        text = headers[0].encode("latin-1").decode()
+        if text.startswith(_BASIC):
+            return _password(base64.b64decode(text.removeprefix(_BASIC), validate=True).decode())
+    except (binascii.Error, UnicodeError, ValueError):
+        return CredentialMalformed("invalid token format")
+    stripped = text.removeprefix(_BEARER)
+    if stripped != text and stripped and ":" not in stripped:
+        return KeyCredential(Secret(stripped))
+    return _password(stripped)
+
+
+def is_basic(headers: Sequence[str]) -> bool:
+    """Tell whether the caller speaks HTTP Basic, and so expects its challenge."""
+    return len(headers) == 1 and headers[0].startswith(_BASIC)
+
+
+def _password(text: str) -> PresentedCredential | AuthenticationError:
+    user, _, password = text.partition(":")
+    if not user or not password:
+        return CredentialMalformed("invalid token format")
+    return PasswordCredential(user, Secret(password))

@@ -1,0 +1,122 @@
+"""What the endpoints for entities need to know of a collection: its fields, read out of DescribeCollection."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+DYNAMIC: Final = "$meta"
+"""The field in which the protocol carries dynamic values."""
+
+
+class DataType(IntEnum):
+    """The protocol's types, spelled as REST bodies spell them (`VarChar`, not `VARCHAR`)."""
+
+    Bool = 1
+    Int8 = 2
+    Int16 = 3
+    Int32 = 4
+    Int64 = 5
+    Float = 10
+    Double = 11
+    String = 20
+    VarChar = 21
+    Array = 22
+    JSON = 23
+    Geometry = 24
+    Text = 25
+    Timestamptz = 26
+    BinaryVector = 100
+    FloatVector = 101
+    Float16Vector = 102
+    BFloat16Vector = 103
+    SparseFloatVector = 104
+    Int8Vector = 105
+    ArrayOfVector = 106
+
+
+VECTORS: Final = frozenset(range(DataType.BinaryVector, DataType.Int8Vector + 1))
+"""Types that can be searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field.
+
+    Attributes:
+        name: its name.
+        kind: its type's number; `DataType` names those that rows can hold.
+        element: the type of an array's elements, else 0.
+        dimension: of a vector, else 0.
+        primary: whether it is the primary key.
+        generated: whether the engine makes its value, as it does for an automatic key or the output of a function.
+        optional: whether a row may hold null for it or leave it out.
+        text: whether it is searched by text, because a function makes its vectors from texts.
+    """
+
+    name: str
+    kind: int
+    element: int = 0
+    dimension: int = 0
+    primary: bool = False
+    generated: bool = False
+    optional: bool = False
+    text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionShape:
+    """The fields of a collection.
+
+    Attributes:
+        fields: by name; the dynamic one is not among them.
+        structs: names of fields that hold lists of structs.
+        dynamic: whether rows may hold values under names that no field has.
+    """
+
+    fields: dict[str, Field]
+    structs: frozenset[str] = frozenset()
+    dynamic: bool = False
+
+    @property
+    def primary(self) -> Field | None:
+        """The primary key."""
+        return next((field for field in self.fields.values() if field.primary), None)
+
+    @property
+    def vectors(self) -> list[Field]:
+        """The fields that can be searched."""
+        return [field for field in self.fields.values() if field.kind in VECTORS]
+
+
+_BM25: Final = 1
+
+
+def shape_of(described: Any) -> CollectionShape:
+    """Return the shape of a collection.
+
+    Args:
+        described: a DescribeCollectionResponse.
+    """
+    schema = described.schema
+    outputs = {name for function in schema.functions for name in function.output_field_names}
+    texts = {name for function in schema.functions if function.type == _BM25 for name in function.output_field_names}
+    fields = {
+        field.name: Field(
+            name=field.name,
+            kind=field.data_type,
+            element=field.element_type,
+            dimension=_dimension(field),
+            primary=field.is_primary_key,
+            generated=field.is_function_output or field.name in outputs or (field.is_primary_key and field.autoID),
+            optional=field.nullable or field.default_value.WhichOneof("data") is not None,
+            text=field.name in texts,
+        )
+        for field in schema.fields
+        if not field.is_dynamic and field.name != DYNAMIC
+    }
+    structs = frozenset(struct.name for struct in schema.struct_array_fields)
+    return CollectionShape(fields, structs, schema.enable_dynamic_field)
+
+
+def _dimension(field: Any) -> int:
+    return next((int(each.value) for each in field.type_params if each.key == "dim" and each.value.isdecimal()), 0)

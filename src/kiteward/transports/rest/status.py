@@ -1,0 +1,133 @@
+"""The one table from domain errors to what a REST client sees, and the one place that reads the `Status` of a response.
+
+Rules (contract 1.6, 5.1): 401 says that who calls is not established, 403 that the privilege is missing, 408 that time
+is up, 413 that the body is too large. Whatever else was refused or failed is HTTP 200 with a code other than 0, an
+engine or store out of reach included: Milvus answers so, its clients look at the code, and a 503 would make proxies on
+the way repeat a change that may have been carried out. 500 means a defect of ours; the log has the rest.
+
+A test walks the exception tree and demands a row for each class, and that gRPC tells the same codes and sentences.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from kiteward.domain import errors
+
+SUCCESS: Final = 0
+UNAVAILABLE: Final = 2
+UNIMPLEMENTED: Final = 10
+INVALID_PARAMETER: Final = 1100
+TOO_LARGE: Final = 1102
+NOT_AUTHENTICATED: Final = 1800
+BODY_MALFORMED: Final = 1801
+FIELD_MISSING: Final = 1802
+TIMEOUT: Final = 10001
+UNEXPECTED: Final = 65535
+DEFECT: Final = 500
+"""Codes of contract 5.1 and appendix A; 10 is Milvus' "service unimplemented"."""
+
+
+class RestFailure(Exception):
+    """A request ends with this code and message."""
+
+    def __init__(self, code: int, message: str, *, http: int = HTTPStatus.OK) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http = int(http)
+
+
+class Status(Protocol):
+    """What we read of the protocol's message of that name."""
+
+    code: int
+    error_code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What becomes of one error class.
+
+    Attributes:
+        code: the code in the answer.
+        http: the HTTP status.
+        suffix: Milvus' name for the code, appended to the sentence unless it is there already.
+        prefix: what stands before the sentence.
+        instead: told instead of the sentence.
+    """
+
+    code: int
+    http: int = HTTPStatus.OK
+    suffix: str = ""
+    prefix: str = ""
+    instead: str = ""
+
+    def failure(self, error: errors.KitewardError) -> RestFailure:
+        """Return what a client sees of an error of this class."""
+        text = self.instead or f"{self.prefix}{error}"
+        if self.suffix and self.suffix not in text:
+            text = f"{text}: {self.suffix}"
+        return RestFailure(self.code, text, http=self.http)
+
+
+_NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")
+_INVALID: Final = Row(INVALID_PARAMETER, suffix="invalid parameter")
+_UNAVAILABLE: Final = Row(UNAVAILABLE, prefix="service unavailable: ")
+_UNIMPLEMENTED: Final = Row(UNIMPLEMENTED, prefix="service unimplemented: ")
+_DEFECT: Final = Row(DEFECT, HTTPStatus.INTERNAL_SERVER_ERROR, instead="the request failed")
+
+ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
+    errors.KitewardError: _DEFECT,
+    errors.AuthenticationError: _NOT_AUTHENTICATED,
+    errors.CredentialMissing: _NOT_AUTHENTICATED,
+    errors.CredentialMalformed: _NOT_AUTHENTICATED,
+    errors.PasswordRejected: _NOT_AUTHENTICATED,
+    errors.KeyRejected: _NOT_AUTHENTICATED,
+    errors.AccessDenied: Row(UNEXPECTED, HTTPStatus.FORBIDDEN, prefix="rpc error: code = PermissionDenied desc = "),
+    errors.OperationRefused: _UNIMPLEMENTED,
+    errors.OperationUnknown: _UNIMPLEMENTED,
+    errors.PayloadMalformed: _INVALID,
+    errors.RequestRefused: _INVALID,
+    errors.InvalidArgument: _INVALID,
+    errors.InvalidGroupName: Row(1402),
+    errors.InvalidGrant: _INVALID,
+    errors.NotFound: _INVALID,
+    errors.AlreadyExists: _INVALID,
+    errors.InUse: _INVALID,
+    errors.LimitReached: Row(9, suffix="quota exceeded"),
+    errors.OldPasswordWrong: Row(1400, suffix="not authenticated"),
+    errors.ProtectedObject: Row(1401, suffix="privilege not permitted"),
+    errors.DatabaseNotFound: Row(800),
+    errors.DatabaseNameInvalid: Row(802),
+    errors.CollectionNotFound: Row(100),
+    errors.EngineError: _UNAVAILABLE,
+    errors.EngineUnavailable: _UNAVAILABLE,
+    errors.EngineDeadlineExceeded: Row(TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, instead="request timeout"),
+    errors.EngineLacksOperation: _UNIMPLEMENTED,
+    errors.EngineRejected: _INVALID,
+    errors.StoreError: _UNAVAILABLE,
+    errors.StoreUnavailable: _UNAVAILABLE,
+    errors.DataDirectoryHeld: _UNAVAILABLE,
+    errors.ConfigurationError: _DEFECT,
+    errors.NotReady: _UNAVAILABLE,
+}
+"""Every error class; the nearest ancestor in the table serves a class that is not in it."""
+
+
+def failure_of(error: errors.KitewardError) -> RestFailure:
+    """Return what a client sees of an error."""
+    row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
+    return row.failure(error)
+
+
+def require_success(status: Status) -> None:
+    """Refuse a response that reports a failure, as a `code` or in the older `error_code` alone (contract 1.7).
+
+    Raises:
+        RestFailure: with the code and reason of the status.
+    """
+    if status.code or status.error_code:
+        raise RestFailure(status.code or UNEXPECTED, status.reason)

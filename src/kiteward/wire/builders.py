@@ -1,0 +1,288 @@
+"""The requests that take the SDK's own hands: rows, queries and searches, built by pymilvus.
+
+A transport that takes JSON sends the engine the same messages as the SDKs do, because the same code makes them. Values
+come in as pymilvus wants them; what it refuses is reported as `InvalidArgument` with its sentence. This module is the
+only one that knows those builders, which carry no promise of stability.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from pymilvus.client.abstract import BaseRanker, CollectionSchema
+from pymilvus.client.prepare import Prepare
+from pymilvus.exceptions import MilvusException
+from pymilvus.orm.schema import Function, FunctionScore
+
+from kiteward.domain.errors import InvalidArgument
+
+Row = Mapping[str, Any]
+Vectors = Sequence[Any]
+
+
+def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: str = "") -> Any:
+    """Return the InsertRequest for rows.
+
+    Args:
+        described: the DescribeCollectionResponse of the collection.
+        rows: values by field name; names the schema lacks are dynamic.
+        collection: name or alias.
+        partition: name, or empty for the default.
+
+    Raises:
+        InvalidArgument: a row does not fit the schema.
+    """
+    schema = CollectionSchema(described)
+    info = schema.dict()
+    with _refusals():
+        return Prepare.row_insert_param(
+            collection,
+            list(rows),
+            partition,
+            info["fields"],
+            info["struct_array_fields"],
+            schema_timestamp=schema.update_timestamp,
+            enable_dynamic=schema.enable_dynamic_field,
+        )
+
+
+def upsert(
+    described: Any,
+    rows: Sequence[Row],
+    *,
+    collection: str,
+    partition: str = "",
+    partial: bool = False,
+    field_operations: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the UpsertRequest for rows.
+
+    Args:
+        described: the DescribeCollectionResponse of the collection.
+        rows: values by field name; names the schema lacks are dynamic.
+        collection: name or alias.
+        partition: name, or empty for the default.
+        partial: whether fields that the rows leave out keep their values.
+        field_operations: what is done with a field's value, by field name, where it is not replaced.
+
+    Raises:
+        InvalidArgument: a row does not fit the schema, or an operation is unknown.
+    """
+    schema = CollectionSchema(described)
+    info = schema.dict()
+    with _refusals():
+        return Prepare.row_upsert_param(
+            collection,
+            list(rows),
+            partition,
+            info["fields"],
+            info["struct_array_fields"],
+            enable_dynamic=schema.enable_dynamic_field,
+            schema_timestamp=schema.update_timestamp,
+            partial_update=partial,
+            field_ops=dict(field_operations) if field_operations else None,
+        )
+
+
+def delete(*, collection: str, expression: str, partition: str = "", values: Row | None = None) -> Any:
+    """Return the DeleteRequest for what an expression matches.
+
+    Raises:
+        InvalidArgument: a template value has no type.
+    """
+    with _refusals():
+        return Prepare.delete_request(
+            collection,
+            expression,
+            partition_name=partition or None,
+            consistency_level=0,
+            expr_params=dict(values or {}),
+        )
+
+
+def query(
+    *,
+    collection: str,
+    expression: str,
+    output_fields: Sequence[str],
+    partitions: Sequence[str] = (),
+    limit: int | None = None,
+    offset: int | None = None,
+    order_by: Sequence[Any] = (),
+    consistency: int | None = None,
+    values: Row | None = None,
+) -> Any:
+    """Return the QueryRequest for what an expression matches.
+
+    Raises:
+        InvalidArgument: a template value has no type, or an order cannot be read.
+    """
+    with _refusals():
+        return Prepare.query_request(
+            collection,
+            expression,
+            list(output_fields),
+            list(partitions),
+            limit=limit,
+            offset=offset,
+            order_by_fields=list(order_by) or None,
+            expr_params=dict(values or {}),
+            **_consistency(consistency),
+        )
+
+
+def search(
+    *,
+    collection: str,
+    field: str,
+    field_type: int,
+    limit: int,
+    vectors: Vectors | None = None,
+    ids: Sequence[Any] | None = None,
+    expression: str = "",
+    output_fields: Sequence[str] = (),
+    partitions: Sequence[str] = (),
+    parameters: Row | None = None,
+    offset: int = 0,
+    grouping: Row | None = None,
+    scoring: Row | None = None,
+    consistency: int | None = None,
+    values: Row | None = None,
+) -> Any:
+    """Return the SearchRequest for vectors, texts, or the vectors of stored entities.
+
+    Args:
+        collection: name or alias.
+        field: the vector field.
+        field_type: its type, which tells byte vectors apart.
+        limit: hits per vector.
+        vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
+        ids: primary keys, where `vectors` is None.
+        expression: filter.
+        output_fields: names of fields to return.
+        partitions: names, none for all.
+        parameters: `metric_type`, `params` and the like.
+        offset: hits to skip.
+        grouping: `group_by_field`, `group_size`, `strict_group_size`.
+        scoring: `functions` and `params` of a function score.
+        consistency: the level, None for the collection's own.
+        values: template values of the expression.
+
+    Raises:
+        InvalidArgument: something of it cannot be expressed.
+    """
+    with _refusals():
+        return Prepare.search_requests_with_expr(
+            collection,
+            field,
+            dict(parameters or {}),
+            limit,
+            data=None if vectors is None else list(vectors),
+            ids=None if ids is None else list(ids),
+            expr=expression,
+            partition_names=list(partitions),
+            output_fields=list(output_fields),
+            ranker=_score(scoring),
+            offset=offset,
+            schema={"fields": [{"name": field, "type": field_type}]},
+            expr_params=dict(values or {}),
+            **dict(grouping or {}),
+            **_consistency(consistency),
+        )
+
+
+def hybrid_search(
+    requests: Sequence[Any],
+    *,
+    collection: str,
+    limit: int,
+    strategy: str,
+    strategy_parameters: Row,
+    output_fields: Sequence[str] = (),
+    partitions: Sequence[str] = (),
+    offset: int = 0,
+    grouping: Row | None = None,
+    scoring: Row | None = None,
+    consistency: int | None = None,
+) -> Any:
+    """Return the HybridSearchRequest that ranks the hits of several searches together.
+
+    Args:
+        requests: the SearchRequests.
+        collection: name or alias.
+        limit: hits of the whole.
+        strategy: how they are ranked, such as `rrf`.
+        strategy_parameters: what the strategy takes.
+        output_fields: names of fields to return.
+        partitions: names, none for all.
+        offset: hits to skip.
+        grouping: as for `search`.
+        scoring: as for `search`.
+        consistency: the level, None for the collection's own.
+
+    Raises:
+        InvalidArgument: something of it cannot be expressed.
+    """
+    with _refusals():
+        request = Prepare.hybrid_search_request_with_ranker(
+            collection,
+            list(requests),
+            None if scoring else _Ranking(strategy, strategy_parameters),
+            limit,
+            partition_names=list(partitions),
+            output_fields=list(output_fields),
+            offset=offset,
+            **dict(grouping or {}),
+            **_consistency(consistency),
+        )
+        score = _score(scoring)
+        if score is not None:
+            request.function_score.CopyFrom(Prepare.function_score_schema(score))
+        return request
+
+
+class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types
+    """A ranking as the caller names it; whether it exists is for the engine to say."""
+
+    def __init__(self, strategy: str, parameters: Row) -> None:
+        self._ranking = {"strategy": strategy, "params": dict(parameters)}
+
+    def dict(self) -> dict[str, Any]:
+        return dict(self._ranking)
+
+
+_BOUNDED: Final = 2
+
+
+def _consistency(level: int | None) -> dict[str, Any]:
+    if level is None:
+        return {"use_default_consistency": True, "consistency_level": _BOUNDED}
+    return {"use_default_consistency": False, "consistency_level": level}
+
+
+def _score(scoring: Row | None) -> Any:
+    if not scoring:
+        return None
+    functions = [
+        Function(
+            each["name"],
+            each["type"],
+            list(each["input_field_names"]),
+            list(each["output_field_names"]),
+            description=each["description"],
+            params=dict(each["params"]),
+        )
+        for each in scoring["functions"]
+    ]
+    return FunctionScore(functions, dict(scoring["params"]))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Report what pymilvus refuses. Its builders raise whatever Python raises where they do not check."""
+    try:
+        yield
+    except MilvusException as error:
+        raise InvalidArgument(error.message) from None
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise InvalidArgument(f"the request cannot be built: {error}") from None
