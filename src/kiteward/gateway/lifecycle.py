@@ -64,7 +64,7 @@ class Lifecycle:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: str, settle: Callable[[], Settled]) -> bytes:
+    async def run(self, operation: str, settle: Callable[[], Awaitable[Settled]]) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
@@ -76,12 +76,12 @@ class Lifecycle:
             The engine's answer.
 
         Raises:
-            AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
+            AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
         """
         async with self._turn:
             await self._reconcile()
             await self._catalog.refresh()
-            settled = settle()
+            settled = await settle()
             intent = _intent(operation, settled)
             if intent is None or not await self._is_possible(intent):
                 return await self._ask(operation, settled)
