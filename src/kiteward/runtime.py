@@ -54,7 +54,11 @@ class Server:
 
     @classmethod
     async def start(
-        cls, settings: Settings, *, hashing: HashingProfile = PRODUCTION, start_engine: StartEngine = EmbeddedEngine.start
+        cls,
+        settings: Settings,
+        *,
+        hashing: HashingProfile = PRODUCTION,
+        start_engine: StartEngine = EmbeddedEngine.start,
     ) -> Self:
         """Start everything in order; what was started is stopped again if a later part fails.
 
@@ -85,9 +89,7 @@ class Server:
                     "and change it (MilvusClient.update_password), or start a new data directory with "
                     "common.security.defaultRootPassword set"
                 )
-            engine = await start_engine(
-                EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode)
-            )
+            engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
             await catalog.refresh()

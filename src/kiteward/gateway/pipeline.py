@@ -71,7 +71,7 @@ class Gateway:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
         if not self._catalog.fresh and _needs_catalog(operation):
             await self._catalog.refresh()
-            # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was true before.
+            # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
             principal = await self._authenticator.authenticate(call.credential)
         if operation.executor is Executor.HERE:
             return await self._administer(operation, call, principal)

@@ -1,0 +1,227 @@
+"""A gateway put together as `runtime` does it: real store, real hashing at test cost, fake engine."""
+
+import base64
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.engine import FakeEngine
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.config import Settings
+from kiteward.domain.access import Policy
+from kiteward.domain.errors import RequestRefused
+from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.call import Call
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.lifecycle import Lifecycle
+from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.snapshots import Snapshots
+from kiteward.runtime import _bootstrap
+from kiteward.store.base import UserRecord
+from kiteward.store.sql import SqlStore
+from kiteward.transports.grpc.status import failure_of
+from kiteward.wire import messages
+
+ROOT_PASSWORD: Final = "Milvus"
+PASSWORD: Final = "Password-1"
+"""Of every other user, unless a test says otherwise."""
+
+
+def encoded(password: str) -> str:
+    """Return a password as SDKs send it in requests."""
+    return base64.b64encode(password.encode()).decode()
+
+
+class House:
+    """A gateway with everything behind it.
+
+    Attributes:
+        tools: what the handlers work with; tests replace parts of it before they call.
+    """
+
+    def __init__(self, store: SqlStore, hasher: PasswordHasher, engine: FakeEngine, settings: Settings) -> None:
+        self.store = store
+        self.hasher = hasher
+        self.engine = engine
+        self.authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass)
+        self.snapshots = Snapshots(store, self.authenticator)
+        self.catalog = Catalog(engine)
+        self.lifecycle = Lifecycle(engine, self.catalog, self.snapshots)
+        self.tools = Tools(
+            store,
+            engine,
+            self.catalog,
+            hasher,
+            settings.passwords,
+            naming=settings.naming,
+            limits=settings.limits,
+            super_users=settings.super_users,
+        )
+        self.gateway = self._gateway()
+
+    def _gateway(self) -> Gateway:
+        return Gateway(
+            self.authenticator,
+            self.snapshots,
+            engine=self.engine,
+            catalog=self.catalog,
+            lifecycle=self.lifecycle,
+            tools=self.tools,
+        )
+
+    def configure(self, **parts: Any) -> None:
+        """Replace parts of the tools, such as the limits."""
+        self.tools = dataclasses.replace(self.tools, **parts)
+        self.gateway = self._gateway()
+
+    async def call(
+        self,
+        method: str,
+        *,
+        by: Any = "root",
+        database: Any = "",
+        payload: Any = None,
+        **fields: Any,
+    ) -> Any:
+        """Send a request through the gateway and return the response message.
+
+        Args:
+            method: RPC name.
+            by: who calls: a user name, with the usual password, or what a transport made of the header.
+            database: the database of the connection.
+            payload: the request's bytes; without it they are made of the fields.
+            fields: fields of the request.
+
+        Raises:
+            KitewardError: as the gateway does.
+        """
+        rpc = messages.METHODS.get(method)
+        if payload is None:
+            payload = rpc.request(**fields).SerializeToString() if rpc else b""
+        credential = presented(by) if isinstance(by, str) else by
+        answer = await self.gateway.handle(Call(method, payload, credential, database=database))
+        assert rpc is not None
+        return rpc.response.FromString(answer)
+
+    async def status(self, method: str, **arguments: Any) -> Any:
+        """Send a request and return the `Status` that a gRPC client sees, of success as of a refusal."""
+        try:
+            response = await self.call(method, **arguments)
+        except RequestRefused as error:
+            told = failure_of(method, error)
+            assert isinstance(told, bytes)
+            response = messages.method_of(method).response.FromString(told)
+        field = messages.method_of(method).status_field
+        return getattr(response, field) if field else response
+
+    async def succeed(self, method: str, **arguments: Any) -> Any:
+        """Send a request that must succeed and return the response message."""
+        response = await self.call(method, **arguments)
+        field = messages.method_of(method).status_field
+        status = getattr(response, field) if field else response
+        assert (status.code, status.error_code) == (0, 0), f"{method}: {status}"
+        return response
+
+    async def state(self) -> tuple[Policy, Sequence[UserRecord]]:
+        """Return everything that is stored, so that a test can tell whether anything changed."""
+        return await self.store.policy(), await self.store.users()
+
+    # What tests are about to happen on
+
+    async def user(self, name: str, *roles: str, password: str = PASSWORD) -> None:
+        """Create a user and bind roles to it."""
+        await self.succeed("CreateCredential", username=name, password=encoded(password))
+        for role in roles:
+            await self.succeed("OperateUserRole", username=name, role_name=role)
+
+    async def role(self, name: str, *grants: tuple[str, str, str]) -> None:
+        """Create a role with grants, each a privilege, a database and a collection."""
+        await self.succeed("CreateRole", entity={"name": name})
+        for grant in grants:
+            await self.grant(name, *grant)
+
+    async def grant(self, role: str, privilege: str, database: str = "default", collection: str = "*") -> None:
+        """Grant a privilege or group by V2."""
+        await self.succeed("OperatePrivilegeV2", **v2(role, privilege, database, collection))
+
+    async def revoke(self, role: str, privilege: str, database: str = "default", collection: str = "*") -> None:
+        """Revoke a privilege or group by V2."""
+        await self.succeed("OperatePrivilegeV2", **v2(role, privilege, database, collection), type=1)
+
+    async def group(self, name: str, *privileges: str) -> None:
+        """Create a custom privilege group."""
+        await self.succeed("CreatePrivilegeGroup", group_name=name)
+        if privileges:
+            members = [{"name": privilege} for privilege in privileges]
+            await self.succeed("OperatePrivilegeGroup", group_name=name, privileges=members)
+
+    async def grants(self, role: str, database: str = "*") -> list[tuple[str, str, str, str]]:
+        """Return the grants of a role as SelectGrant lists them: object type, database, object name, privilege."""
+        listed = await self.succeed("SelectGrant", entity={"role": {"name": role}, "db_name": database})
+        return [
+            (each.object.name, each.db_name, each.object_name, each.grantor.privilege.name) for each in listed.entities
+        ]
+
+
+def presented(user: str, password: str | None = None) -> PasswordCredential:
+    """Return the credential of a user, with the usual password unless given."""
+    usual = ROOT_PASSWORD if user == "root" else PASSWORD
+    return PasswordCredential(user, Secret(usual if password is None else password))
+
+
+def v1(role: str, privilege: str, object_type: str, object_name: str, database: str = "") -> dict[str, Any]:
+    """Return the fields of OperatePrivilege."""
+    return {
+        "entity": {
+            "role": {"name": role},
+            "object": {"name": object_type},
+            "object_name": object_name,
+            "db_name": database,
+            "grantor": {"privilege": {"name": privilege}},
+        }
+    }
+
+
+def v2(role: str, privilege: str, database: str = "default", collection: str = "*") -> dict[str, Any]:
+    """Return the fields of OperatePrivilegeV2."""
+    return {
+        "role": {"name": role},
+        "grantor": {"privilege": {"name": privilege}},
+        "db_name": database,
+        "collection_name": collection,
+    }
+
+
+@contextlib.contextmanager
+def quick_directory() -> Iterator[Path]:
+    """Make a directory in memory where the system has such a place: stores of unit tests need not outlive anything."""
+    memory = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        yield Path(directory)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    store_path: Path, engine: FakeEngine | None = None, settings: Settings | None = None
+) -> AsyncIterator[House]:
+    """Open a store with a gateway before it, as a start of the server does."""
+    settings = settings or Settings()
+    hasher = PasswordHasher(TESTING)
+    store = await SqlStore.open(store_path)
+    try:
+        house = House(store, hasher, engine or FakeEngine(), settings)
+        await house.snapshots.load()
+        await _bootstrap(settings, house.snapshots, hasher)
+        await house.catalog.refresh()
+        await house.lifecycle.recover()
+        yield house
+        await house.gateway.drain()
+    finally:
+        await store.close()
+        hasher.close()
