@@ -51,7 +51,7 @@ class Caller:
         try:
             await self.call("GetVersion", token=token)
         except grpc.aio.AioRpcError as error:
-            assert error.code() is grpc.StatusCode.UNAUTHENTICATED, error  # noqa: PT017
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED, error
             return False
         return True
 
@@ -68,7 +68,7 @@ class Client:
         self.in_flight: Change | None = None
         self.outcomes: Counter[str] = Counter()
         self._letter = letter
-        self._changes = Changes(letter, random.Random(f"{seed}{letter}"), lifecycle=lifecycle)  # noqa: S311
+        self._changes = Changes(letter, random.Random(f"{seed}{letter}"), lifecycle=lifecycle)
         self._passwords: dict[str, list[str]] = {}
 
     async def stream(self, caller: Caller, killed: asyncio.Event) -> None:
@@ -82,7 +82,7 @@ class Client:
             try:
                 answer = await caller.call(change.method, change.request)
             except grpc.aio.AioRpcError as error:
-                assert killed.is_set(), f"{change.method}: {error}"  # noqa: PT017
+                assert killed.is_set(), f"{change.method}: {error}"
                 return
             assert (answer.code, answer.error_code) == (0, 0), f"{change.method} {change.request}: {answer}"
             self.world, self.in_flight = change.after, None
@@ -209,7 +209,7 @@ class Killing:
     """When to kill: after a few more acknowledged changes, and at any moment from then on."""
 
     def __init__(self, seed: str) -> None:
-        self._random = random.Random(seed)  # noqa: S311  moments are random, not secret
+        self._random = random.Random(seed)
 
     def chance(self, probability: float) -> bool:
         """Tell whether it happens."""
@@ -219,7 +219,7 @@ class Killing:
         """Wait for the moment."""
         acknowledged = _acknowledged(clients) + self._random.randint(0, 10)
         async with asyncio.timeout(30):
-            while _acknowledged(clients) < acknowledged:  # noqa: ASYNC110
+            while _acknowledged(clients) < acknowledged:
                 await asyncio.sleep(0.001)
         await self.while_starting(0.03)
 
@@ -234,7 +234,7 @@ def _acknowledged(clients: list[Client]) -> int:
 
 def _a_seed() -> str:
     seed = os.environ.get("KITEWARD_CRASH_SEED", str(time.time_ns()))
-    print(f"KITEWARD_CRASH_SEED={seed}")  # noqa: T201
+    print(f"KITEWARD_CRASH_SEED={seed}")
     return seed
 
 
@@ -272,7 +272,7 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
     outcomes = sum((client.outcomes for client in clients), Counter())
     done = sum(count for outcome, count in outcomes.items() if outcome.endswith(" done"))
     undone = sum(count for outcome, count in outcomes.items() if outcome.endswith(" undone"))
-    print(sorted(outcomes.items()))  # noqa: T201
+    print(sorted(outcomes.items()))
     # Kills fell before, between and after commits, else the rounds have shown nothing.
     assert outcomes["acknowledged"] > 3 * ROUNDS
     assert undone > ROUNDS

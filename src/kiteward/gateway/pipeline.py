@@ -83,6 +83,7 @@ class Gateway:
         """Wait for changes under way, which go on when their caller is gone."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
+        await self._lifecycle.close()
 
     async def _pass_through(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         snapshot = await self._policy()

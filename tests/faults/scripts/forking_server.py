@@ -49,7 +49,7 @@ class FiledEngine(FakeEngine):
             fresh = self._file.with_suffix(".new")
             fresh.write_text(json.dumps(self.databases[DEFAULT_DATABASE].collections), encoding="utf-8")
             fresh.replace(self._file)
-            await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))  # noqa: S311  any moment will do
+            await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE))
         return answer
 
 

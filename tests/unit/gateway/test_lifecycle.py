@@ -15,6 +15,7 @@ from kiteward.domain.errors import (
     EngineUnavailable,
     PasswordRejected,
 )
+from kiteward.gateway import lifecycle
 from kiteward.gateway.call import Call
 from kiteward.gateway.lifecycle import CHANGES
 from kiteward.wire import messages
@@ -196,6 +197,23 @@ async def test_lost_answer_is_settled_before_the_next_change(
     assert [name for _, _, name, _ in await all_grants(granted)] == left
 
 
+async def test_lost_answer_is_settled_without_waiting_for_another_change(
+    granted: House, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "_PAUSE", 0.01)
+    engine.failures_after["RenameCollection"] = EngineDeadlineExceeded("no answer")
+    engine.failures["HasCollection"] = EngineUnavailable("the engine cannot be reached")
+    with pytest.raises(EngineUnavailable):
+        await granted.call("RenameCollection", oldName="docs", newName="papers")
+    del engine.failures["HasCollection"]
+    with pytest.raises(EngineDeadlineExceeded):
+        await granted.call("RenameCollection", oldName="docs", newName="papers")
+    async with asyncio.timeout(10):
+        while await open_intents(granted):
+            await asyncio.sleep(0.01)
+    assert [name for _, _, name, _ in await all_grants(granted)] == ["papers"] * 4
+
+
 async def test_nothing_changes_while_the_engine_cannot_tell_what_became_of_the_last_change(
     granted: House, engine: FakeEngine
 ) -> None:
@@ -291,7 +309,7 @@ async def queued_behind_a_change(
     first = asyncio.create_task(house.call("CreateCollection", collection_name="slow"))
     await engine.reached("CreateCollection")
     second = asyncio.ensure_future(waiting)
-    while not house.lifecycle._turn._waiters:  # noqa: ASYNC110
+    while not house.lifecycle._turn._waiters:
         await asyncio.sleep(0)
     await meanwhile
     gate.set()
@@ -323,7 +341,7 @@ async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_poin
     moving = asyncio.create_task(granted.call("AlterAlias", collection_name="docs2", alias="current"))
     await engine.reached("AlterAlias")
     dropping = asyncio.create_task(granted.call("DropCollection", by="alice", collection_name="current"))
-    while not granted.lifecycle._turn._waiters:  # noqa: ASYNC110
+    while not granted.lifecycle._turn._waiters:
         await asyncio.sleep(0)
     gate.set()
     await moving

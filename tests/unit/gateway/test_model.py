@@ -36,7 +36,7 @@ def hasty_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(600)
 async def test_gateway_decides_lists_and_changes_as_the_reference_says(hasty_store: None, tmp_path: Path) -> None:
     runner, tally = Runner(tmp_path), Tally()
-    seeds = random.Random(_seed())  # noqa: S311  a workload, nothing secret
+    seeds = random.Random(_seed())
     while (left := _operations() - tally.operations) > 0:
         seed = seeds.randrange(2**32)
         mismatch = await runner.episode(seed, min(left, _EPISODE), tally)

@@ -29,7 +29,7 @@ class Draw:
     """Draws steps from a seed and the state so far; equal seeds give equal steps."""
 
     def __init__(self, seed: int, reference: Reference) -> None:
-        self._random = random.Random(seed)  # noqa: S311  a workload, nothing secret
+        self._random = random.Random(seed)
         self._reference = reference
         self._operations, self._weights = zip(*WEIGHTS.items(), strict=True)
 

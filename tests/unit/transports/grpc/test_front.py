@@ -251,7 +251,7 @@ async def test_empty_request_is_answered_by_every_method(client: Client) -> None
         try:
             await client.send(rpc.path, b"", ("authorization", header(ROOT)))
         except grpc.aio.AioRpcError as error:
-            assert error.code() in {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}, f"{rpc.name}: {error}"  # noqa: PT017
+            assert error.code() in {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}, f"{rpc.name}: {error}"
 
 
 # What nobody expected
