@@ -1,4 +1,4 @@
-"""A fake engine: databases, collections and aliases in memory, a log of calls, and switches to fail or hold a method."""
+"""A fake engine: databases, collections and aliases in memory, a log of calls, and ways to fail or hold a method."""
 
 import asyncio
 from collections.abc import Callable, Mapping

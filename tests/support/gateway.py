@@ -3,7 +3,8 @@
 import base64
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,8 +14,8 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.access import Policy
-from kiteward.domain.errors import AuthenticationError, RequestRefused
-from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
+from kiteward.domain.errors import RequestRefused
+from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -83,16 +84,16 @@ class House:
         self,
         method: str,
         *,
-        by: str | PresentedCredential | AuthenticationError = "root",
-        database: str = "",
-        payload: bytes | None = None,
+        by: Any = "root",
+        database: Any = "",
+        payload: Any = None,
         **fields: Any,
     ) -> Any:
         """Send a request through the gateway and return the response message.
 
         Args:
             method: RPC name.
-            by: who calls: a user name, with the usual password, or a presented credential.
+            by: who calls: a user name, with the usual password, or what a transport made of the header.
             database: the database of the connection.
             payload: the request's bytes; without it they are made of the fields.
             fields: fields of the request.
@@ -195,6 +196,14 @@ def v2(role: str, privilege: str, database: str = "default", collection: str = "
         "db_name": database,
         "collection_name": collection,
     }
+
+
+@contextlib.contextmanager
+def quick_directory() -> Iterator[Path]:
+    """Make a directory in memory where the system has such a place: stores of unit tests need not outlive anything."""
+    memory = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+        yield Path(directory)
 
 
 @contextlib.asynccontextmanager

@@ -3,8 +3,8 @@
     with server.running(tmp_path / "data", config="kiteward: {passwordPolicy: legacy}") as running:
         MilvusClient(uri=running.uri, token=server.ROOT_TOKEN)
 
-Leaving the block stops the server with SIGTERM and demands exit status 0. A `conftest.py` that imports
-`pytest_runtest_makereport` from here shows the logs of all servers that run when a test fails.
+Leaving the block stops the server and demands exit status 0. A `conftest.py` that imports `pytest_runtest_makereport`
+from here shows the logs of all running servers when a test fails.
 """
 
 import re
@@ -31,15 +31,7 @@ _running: Final[list["RunningServer"]] = []
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that has said it is ready.
-
-    Attributes:
-        process: its process.
-        data_dir: where it keeps everything.
-        log_path: what it has written to standard output and standard error.
-        host: the address it listens on.
-        port: the port it listens on.
-    """
+    """A server that has said it is ready: its process, its files, and the address it listens on."""
 
     process: subprocess.Popen[bytes]
     data_dir: Path
@@ -91,9 +83,11 @@ def start(data_dir: Path, *arguments: str, config: str | None = None) -> Running
         if ready is not None:
             return RunningServer(process, data_dir, log_path, ready["host"], int(ready["port"]))
         time.sleep(0.02)
+    ended = process.poll()
     process.kill()
     process.wait()
-    pytest.fail(f"the server did not become ready within {START_WITHIN} s:\n{log_path.read_text(encoding='utf-8')}")
+    why = f"did not become ready within {START_WITHIN} s" if ended is None else f"ended with status {ended}"
+    pytest.fail(f"the server {why}:\n{log_path.read_text(encoding='utf-8', errors='replace')}")
 
 
 @contextmanager

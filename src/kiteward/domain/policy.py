@@ -6,7 +6,7 @@ dictionary look-ups however many grants there are. The rules are those of contra
 makes it visible; cluster-level privileges are checked without a database.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
@@ -321,23 +321,30 @@ def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole
     if condition.own_role and (condition.own_role == PUBLIC_ROLE or condition.own_role in principal.roles):
         return None
     if privilege.object_type is ObjectType.USER:
-        names = condition.names or (ANY,)
-        return _first_without(
-            names, lambda name: name == principal.user_name or any(role.on_user(name) & bit for role in held)
-        )
+        return _user_without(principal, condition, held)
     if privilege.level is Level.CLUSTER:
         return None if any(role.cluster & bit for role in held) else ANY
-    database = condition.database
-    if condition.visible_suffices:
-        return _first_without(
-            condition.names or (ANY,),
-            lambda name: any(role.on(database, name) & bit or role.shows(database, name) for role in held),
-        )
-    return _first_without(condition.names or (ANY,), lambda name: any(role.on(database, name) & bit for role in held))
+    return _collection_without(condition, held)
 
 
-def _first_without(names: tuple[str, ...], holds: Callable[[str], bool]) -> str | None:
-    return next((name for name in names if not holds(name)), None)
+def _user_without(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
+    bit = condition.privilege.bit
+    for name in condition.names or (ANY,):
+        if name != principal.user_name and not any(role.on_user(name) & bit for role in held):
+            return name
+    return None
+
+
+def _collection_without(condition: Condition, held: list[CompiledRole]) -> str | None:
+    # Plain loops: this is the one part of a decision that every search passes.
+    bit, database, visible_suffices = condition.privilege.bit, condition.database, condition.visible_suffices
+    for name in condition.names or (ANY,):
+        for role in held:
+            if role.on(database, name) & bit or (visible_suffices and role.shows(database, name)):
+                break
+        else:
+            return name
+    return None
 
 
 def _denied(principal: Principal, condition: Condition, name: str) -> Decision:

@@ -59,7 +59,9 @@ class EngineChannel:
             raise EngineUnavailable("the connection to the engine is closed")
         call = self._calls.get(method) or self._prepare(method)
         try:
-            answer: bytes = await call(payload, timeout=timeout, metadata=tuple(metadata.items()))
+            # Given pairs, grpc would find out at some length that they are a sequence.
+            carried = grpc.aio.Metadata(*metadata.items())
+            answer: bytes = await call(payload, timeout=timeout, metadata=carried)
         except grpc.aio.AioRpcError as error:
             raise _domain_error(method, error) from None
         except asyncio.CancelledError:

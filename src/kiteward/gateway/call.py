@@ -1,6 +1,6 @@
 """One request as a transport hands it over: bytes, a presented credential and the facts about the caller."""
 
-import secrets
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from kiteward.domain.identity import PresentedCredential
 
 def new_request_id() -> str:
     """Return a random id that finds one request again in logs and answers."""
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"
 
 
 @dataclass(frozen=True, slots=True)

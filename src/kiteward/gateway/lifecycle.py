@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
-from kiteward.domain.errors import EngineError, EngineUnavailable
+from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.settling import Settled
@@ -25,6 +25,9 @@ _TIMEOUT: Final = 300.0
 
 The caller's own deadline does not count: half a change helps nobody.
 """
+
+_PAUSE: Final = 0.5
+"""Seconds between two questions to an engine that did not answer."""
 
 CHANGES: Final = frozenset(
     {
@@ -52,6 +55,13 @@ class Lifecycle:
         self._snapshots = snapshots
         self._turn = asyncio.Lock()
         self._open: list[Intent] = []
+        self._settling: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Stop asking what became of changes whose answer was lost; the next start asks again."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
 
     async def recover(self) -> None:
         """Finish or forget what was open when the server last stopped.
@@ -64,7 +74,7 @@ class Lifecycle:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: str, settle: Callable[[], Settled]) -> bytes:
+    async def run(self, operation: str, settle: Callable[[], Awaitable[Settled]]) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
@@ -76,12 +86,12 @@ class Lifecycle:
             The engine's answer.
 
         Raises:
-            AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
+            AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
         """
         async with self._turn:
             await self._reconcile()
             await self._catalog.refresh()
-            settled = settle()
+            settled = await settle()
             intent = _intent(operation, settled)
             if intent is None or not await self._is_possible(intent):
                 return await self._ask(operation, settled)
@@ -103,9 +113,27 @@ class Lifecycle:
         async with self._snapshots.change() as transaction:
             number = await transaction.intents.add(intent)
         self._open.append(replace(intent, intent_id=number))
-        answer = await self._ask(operation, settled)
-        await self._reconcile()
+        try:
+            answer = await self._ask(operation, settled)
+            await self._reconcile()
+        except (EngineError, StoreError):
+            self._settle_later()
+            raise
         return answer
+
+    def _settle_later(self) -> None:
+        """Find out what became of a change whose answer was lost: until then its grants may stand at the wrong name."""
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle_open(), name="lifecycle-settling")
+
+    async def _settle_open(self) -> None:
+        while self._open:
+            await asyncio.sleep(_PAUSE)
+            try:
+                async with self._turn:
+                    await self._reconcile()
+            except (EngineError, StoreError) as error:
+                _log.warning("it is not known yet what became of a change: %s", error)
 
     async def _ask(self, operation: str, settled: Settled) -> bytes:
         try:

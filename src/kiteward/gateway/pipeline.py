@@ -99,6 +99,8 @@ class Gateway:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
         if not self._catalog.fresh and _needs_catalog(operation):
             await self._catalog.refresh()
+            # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
+            principal = await self._authenticator.authenticate(call.credential)
         if operation.executor is Executor.HERE:
             return await self._administer(operation, call, principal)
         if operation.name in CHANGES:
@@ -109,6 +111,7 @@ class Gateway:
         """Wait for changes under way, which go on when their caller is gone."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
+        await self._lifecycle.close()
 
     async def _pass_through(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         snapshot = await self._policy()
@@ -129,16 +132,20 @@ class Gateway:
     async def _change(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         """Let databases, collections or aliases change; once begun, it goes on when the caller is gone."""
 
-        def settled_and_decided() -> Settled:
+        def settled_and_decided(caller: Principal) -> Settled:
             settled = settle(operation, call, self._catalog)
-            decide(principal, settled.conditions, self._snapshots.current()).require_allowed()
+            decide(caller, settled.conditions, self._snapshots.current()).require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
             return settled
 
+        async def in_turn() -> Settled:
+            # The caller may have been deleted, or lost a role, while it waited for its turn.
+            return settled_and_decided(await self._authenticator.authenticate(call.credential))
+
         await self._policy()
-        settled_and_decided()
-        return await self._to_the_end(self._lifecycle.run(operation.name, settled_and_decided))
+        settled_and_decided(principal)
+        return await self._to_the_end(self._lifecycle.run(operation.name, in_turn))
 
     async def _administer(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         snapshot = await self._policy()

@@ -312,7 +312,14 @@ def _skip(payload: bytes, pos: int, tag: int, *, end: int, depth: int) -> int:
     """Return the position after an unread field, whose value begins at `pos`."""
     if tag < 8:
         raise _malformed("a field has the number 0")
-    pos = _skip_group(payload, pos, tag, depth) if tag & 7 == GROUP else _skip_value(payload, pos, tag & 7)
+    wire_type = tag & 7
+    if wire_type == LENGTH and payload[pos] < 128:
+        # What nearly all unread fields are, and most of what reading a search costs.
+        pos += payload[pos] + 1
+    elif wire_type == GROUP:
+        pos = _skip_group(payload, pos, tag, depth)
+    else:
+        pos = _skip_value(payload, pos, wire_type)
     if pos > end:
         raise _malformed("a field crosses the end of its message")
     return pos

@@ -129,7 +129,7 @@ def test_reader_agrees_with_the_real_parser_on_arbitrary_bytes(payload: bytes) -
 
 
 def test_generated_payloads_are_neither_all_valid_nor_all_broken() -> None:
-    random = Random(1)  # noqa: S311
+    random = Random(1)
     writer = PayloadWriter(random)
     valid = 0
     for _ in range(500):

@@ -13,6 +13,8 @@ from kiteward.engine.embedded.reading import ignoring_load_state
 
 CODE_DATABASE_NOT_FOUND = 800
 CODE_PARAMETER_INVALID = 1100
+LARGEST_WINDOW = 16_384
+LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
 LOGICAL_BITS = 18
 """A timestamp of Milvus is milliseconds since 1970, followed by a counter of this many bits."""
 
@@ -85,20 +87,40 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         with ignoring_load_state():
             return super().Delete(request, context)
 
+    def Search(self, request: Any, context: CallContext) -> Any:
+        """Search as Milvus Lite does, within the window that Milvus allows."""
+        refusal = _window_refusal(request.search_params, "topk")
+        if refusal is not None:
+            return milvus_pb2.SearchResults(status=refusal)
+        return super().Search(request, context)
+
+    def HybridSearch(self, request: Any, context: CallContext) -> Any:
+        """Search as Milvus Lite does, within the window that Milvus allows, in each part and as a whole."""
+        refusals = [_window_refusal(request.rank_params, "limit")]
+        refusals += [_window_refusal(part.search_params, "topk") for part in request.requests]
+        for refusal in refusals:
+            if refusal is not None:
+                return milvus_pb2.SearchResults(status=refusal)
+        return super().HybridSearch(request, context)
+
     def AllocTimestamp(self, _request: Any, _context: CallContext) -> Any:
         """Return the time as Milvus counts it, which the asynchronous client asks for before it waits for an index."""
         milliseconds = time.time_ns() // 1_000_000
         return milvus_pb2.AllocTimestampResponse(status=_success(), timestamp=milliseconds << LOGICAL_BITS)
 
     def DropIndex(self, request: Any, context: CallContext) -> Any:
-        """Drop the index that is named. Milvus Lite drops every index of the collection when it does not know the name."""
+        """Drop the index that is named. Milvus Lite drops all of a collection's when it does not know the name."""
         if request.index_name and not request.field_name:
             try:
-                indexed = list(self._get_collection(request, context)._index_specs)
+                indexed = self._indexed_fields(request, context)
             except MilvusLiteError as error:
                 return _status(error)
             request = _with_field_of_index(request, indexed)
         return super().DropIndex(request, context)
+
+    def _indexed_fields(self, request: Any, context: CallContext) -> list[str]:
+        # They are listed nowhere else.
+        return list(self._get_collection(request, context)._index_specs)  # noqa: SLF001
 
     def RenameCollection(self, request: Any, context: CallContext) -> Any:
         """Rename within one database. Milvus Lite would ignore another target database and rename in place."""
@@ -111,13 +133,41 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         return super().RenameCollection(request, context)
 
 
+def _window_refusal(parameters: Any, limit_key: str) -> Any:
+    """Return why a search asks for too much, or None. Milvus Lite makes room for whatever number is asked for.
+
+    Source: Milvus' `quotaAndLimits.limits.topK` and its check of `offset + limit`.
+    """
+    given = {pair.key: pair.value for pair in parameters}
+    limit, offset, size = (_number(given.get(key)) for key in (limit_key, "offset", "group_size"))
+    if limit + offset <= LARGEST_WINDOW and max(size, 1) * limit <= LARGEST_GROUPED_WINDOW:
+        return None
+    return common_pb2.Status(
+        error_code=common_pb2.ErrorCode.IllegalArgument,
+        code=CODE_PARAMETER_INVALID,
+        reason=f"{limit_key} [{limit}] with offset [{offset}] and group size [{max(size, 1)}] is invalid, "
+        f"limit and offset together should be in range [1, {LARGEST_WINDOW}], "
+        f"limit times group size at most {LARGEST_GROUPED_WINDOW}: invalid parameter",
+    )
+
+
+def _number(text: str | None) -> int:
+    """Return a parameter's number; what is none is left to Milvus Lite to refuse."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
+
+
 def _with_field_of_index(request: Any, indexed: list[str]) -> Any:
     """Return the request with the field in it. An index is listed under its field's name; any other name was not kept.
 
     The only index is meant by whatever name; among several an unknown name is left to be refused.
     """
     name = request.index_name
-    known = [field for field in indexed if name in (field, f"{field}_idx")] or (indexed if len(indexed) == 1 else [name])
+    known = [field for field in indexed if name in (field, f"{field}_idx")] or (
+        indexed if len(indexed) == 1 else [name]
+    )
     settled = milvus_pb2.DropIndexRequest()
     settled.CopyFrom(request)
     settled.field_name = known[0]

@@ -10,6 +10,7 @@ from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.gateway.administration.base import Handler, Request, Tools
 from kiteward.gateway.administration.grants import grant_entity
+from kiteward.gateway.administration.privilege_groups import is_reserved_group_name
 from kiteward.store.base import Transaction
 from kiteward.wire import messages
 
@@ -86,7 +87,7 @@ async def _restore_roles(transaction: Transaction, tools: Tools, meta: messages.
 async def _restore_groups(transaction: Transaction, meta: messages.RBACMeta) -> None:
     brought = {group.group_name for group in meta.privilege_groups}
     for group in meta.privilege_groups:
-        taken = group.group_name in BUILT_IN_GROUPS or group.group_name in PRIVILEGES
+        taken = is_reserved_group_name(group.group_name)
         if taken or await transaction.groups.get(group.group_name) is not None:
             raise InvalidGrant(f"privilege group [{group.group_name}] already exists")
         members = sorted({member.name for member in group.privileges})

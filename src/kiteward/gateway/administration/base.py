@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Final
 
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
@@ -32,19 +33,29 @@ class Limits:
 
 
 class Memo:
-    """Remembers one answer for each operation, for as long as the policy's revision stands."""
+    """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
+
+    CAPACITY: Final = 16 * 1024 * 1024
+    """Most bytes of requests and answers kept; beyond, nothing more is remembered until the revision moves."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, tuple[int, bytes]] = {}
+        self._revision = -1
+        self._bytes = 0
+        self._answers: dict[tuple[str, bytes], bytes] = {}
 
-    def get(self, operation: str, revision: int) -> bytes | None:
-        """Return the answer of this revision, or None."""
-        found = self._answers.get(operation)
-        return found[1] if found is not None and found[0] == revision else None
+    def get(self, call: Call, revision: int) -> bytes | None:
+        """Return what the same request was answered at this revision, or None."""
+        return self._answers.get((call.operation, call.payload)) if revision == self._revision else None
 
-    def put(self, operation: str, revision: int, answer: bytes) -> bytes:
-        """Remember an answer and return it."""
-        self._answers[operation] = (revision, answer)
+    def put(self, call: Call, revision: int, answer: bytes) -> bytes:
+        """Remember an answer and return it; one that belongs to an earlier revision is only returned."""
+        if revision > self._revision:
+            self._revision, self._bytes = revision, 0
+            self._answers.clear()
+        size = self._bytes + len(call.payload) + len(answer)
+        if revision == self._revision and size <= self.CAPACITY:
+            self._bytes = size
+            self._answers[call.operation, call.payload] = answer
         return answer
 
 

@@ -13,12 +13,17 @@ from kiteward.wire import messages
 _ADD, _REMOVE = 0, 1
 
 
+def is_reserved_group_name(name: str) -> bool:
+    """Tell whether a name is Milvus' own, so that no custom group may bear it."""
+    return name == ALL or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
+
+
 async def create(tools: Tools, request: Request) -> bytes:
     """Create an empty group."""
     message = messages.CreatePrivilegeGroupRequest.FromString(request.call.payload)
     name = message.group_name
     tools.naming.check_group_name(name)
-    if name == ALL or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS:
+    if is_reserved_group_name(name):
         raise InvalidGrant(
             f"privilege group name [{name}] is defined by built in privileges or privilege groups in system"
         )

@@ -78,6 +78,16 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
 
 async def select(tools: Tools, request: Request) -> bytes:
     """Describe one role or all; an unknown one gives no result."""
+    if not _may_see_users(request):
+        return await _describe(tools, request, sees_users=False)
+    revision = request.snapshot.revision
+    remembered = tools.memo.get(request.call, revision)
+    if remembered is not None:
+        return remembered
+    return tools.memo.put(request.call, revision, await _describe(tools, request, sees_users=True))
+
+
+async def _describe(tools: Tools, request: Request, *, sees_users: bool) -> bytes:
     message = messages.SelectRoleRequest.FromString(request.call.payload)
     snapshot = request.snapshot
     only: str | None = None
@@ -86,7 +96,7 @@ async def select(tools: Tools, request: Request) -> bytes:
         tools.naming.check_role_name(only)
     names = sorted(snapshot.roles) if only is None else [only] if only in snapshot.roles else []
     bound = await tools.store.bindings(only) if message.include_user_info else {}
-    if bound and not _may_see_users(request):
+    if not sees_users:
         # The role is the caller's own; who else holds it is not the caller's business.
         own = request.principal.user_name
         bound = {name: tuple(user for user in users if user == own) for name, users in bound.items()}

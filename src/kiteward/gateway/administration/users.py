@@ -85,7 +85,7 @@ async def delete(_tools: Tools, request: Request) -> bytes:
     """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
-        raise InvalidArgument("username is empty")
+        raise NotFound("username is empty")
     # Names are compared as they are stored, so that no spelling of `root` slips past this (contract Q9).
     if message.username == ROOT:
         raise ProtectedObject("root user cannot be deleted")
@@ -97,12 +97,12 @@ async def delete(_tools: Tools, request: Request) -> bytes:
 async def list_names(tools: Tools, request: Request) -> bytes:
     """List every user name, sorted."""
     revision = request.snapshot.revision
-    remembered = tools.memo.get("ListCredUsers", revision)
+    remembered = tools.memo.get(request.call, revision)
     if remembered is not None:
         return remembered
     names = await tools.store.user_names()
     answer = messages.ListCredUsersResponse(status=messages.Status(), usernames=names).SerializeToString()
-    return tools.memo.put("ListCredUsers", revision, bytes(answer))
+    return tools.memo.put(request.call, revision, bytes(answer))
 
 
 async def select(tools: Tools, request: Request) -> bytes:

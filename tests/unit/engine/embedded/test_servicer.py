@@ -1,6 +1,10 @@
+import time
+
 import pytest
-from pymilvus.grpc_gen import milvus_pb2
+from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from tests.unit.engine.embedded import lite
+from tests.unit.engine.samples import DIMENSION
 
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.servicer import CallContext, EngineServicer
@@ -58,3 +62,67 @@ def test_collection_dropped_while_collections_are_listed_is_left_out(
     assert response.status.code == 0
     assert list(response.collection_names) == ["docs"]
     assert list(response.inMemory_percentages) == [100]
+
+
+def two_indexes(database: ServedDatabase) -> None:
+    fields = [*lite.schema().fields, FieldSchema("other", DataType.FLOAT_VECTOR, dim=DIMENSION)]
+    collection = database.create_collection("docs", CollectionSchema(fields=fields))
+    for field in ("vector", "other"):
+        collection.create_index(field, lite.INDEX)
+    collection.release()
+
+
+def indexed_fields(database: ServedDatabase) -> list[str]:
+    response = EngineServicer(database).DescribeIndex(milvus_pb2.DescribeIndexRequest(collection_name="docs"), HERE)
+    return [each.field_name for each in response.index_descriptions]
+
+
+@pytest.mark.parametrize("name", ["vector", "vector_idx"])
+def test_drop_of_a_named_index_leaves_the_others(database: ServedDatabase, name: str) -> None:
+    two_indexes(database)
+    status = EngineServicer(database).DropIndex(
+        milvus_pb2.DropIndexRequest(collection_name="docs", index_name=name), HERE
+    )
+    assert status.code == 0
+    assert indexed_fields(database) == ["other"]
+
+
+def test_drop_of_an_unknown_index_among_several_drops_none(database: ServedDatabase) -> None:
+    two_indexes(database)
+    request = milvus_pb2.DropIndexRequest(collection_name="docs", index_name="unknown")
+    assert EngineServicer(database).DropIndex(request, HERE).code != 0
+    assert indexed_fields(database) == ["vector", "other"]
+
+
+def test_drop_of_an_index_in_a_missing_collection_is_refused(database: ServedDatabase) -> None:
+    request = milvus_pb2.DropIndexRequest(collection_name="missing", index_name="vector")
+    assert EngineServicer(database).DropIndex(request, HERE).code == 100
+
+
+def test_timestamps_are_the_time_in_the_form_of_milvus(database: ServedDatabase) -> None:
+    response = EngineServicer(database).AllocTimestamp(milvus_pb2.AllocTimestampRequest(), HERE)
+    assert response.status.code == 0
+    assert abs((response.timestamp >> 18) / 1000 - time.time()) < 60
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({"topk": "2147483647"}, id="limit"),
+        pytest.param({"topk": "16384", "offset": "1"}, id="limit and offset"),
+        pytest.param({"topk": "16384", "group_size": "11"}, id="limit and group size"),
+    ],
+)
+def test_a_search_for_more_than_milvus_allows_is_refused_before_room_is_made_for_it(
+    database: ServedDatabase, parameters: dict[str, str]
+) -> None:
+    two_indexes(database)
+    pairs = [common_pb2.KeyValuePair(key=key, value=value) for key, value in parameters.items()]
+    search = milvus_pb2.SearchRequest(collection_name="docs", search_params=pairs)
+    hybrid = milvus_pb2.HybridSearchRequest(collection_name="docs", requests=[search])
+    for response in (
+        EngineServicer(database).Search(search, HERE),
+        EngineServicer(database).HybridSearch(hybrid, HERE),
+    ):
+        assert response.status.code == 1100
+        assert "range [1, 16384]" in response.status.reason

@@ -1,0 +1,88 @@
+"""The command line: what it takes, what it prints, and how it ends."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from kiteward import __version__
+from kiteward.cli import serve
+from kiteward.cli.main import main
+from kiteward.config import Settings
+from kiteward.domain.errors import ConfigurationError
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Settings that the command would serve with; nothing is started."""
+    found: list[Settings] = []
+
+    async def remember(settings: Settings) -> None:
+        found.append(settings)
+
+    monkeypatch.setattr(serve, "serve", remember)
+    return found
+
+
+def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"kiteward {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--bogus"]])
+def test_wrong_command_line_ends_with_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: kiteward" in capsys.readouterr().err
+
+
+def test_serve_without_arguments_takes_the_defaults(served: list[Settings]) -> None:
+    assert main(["serve"]) == 0
+    assert served == [Settings()]
+
+
+def test_arguments_win_over_the_file(served: list[Settings], tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_text("proxy: {port: 1}\nkiteward: {host: '::1', dataDir: there}\n", "utf-8")
+    assert main(["serve", "--config", str(file)]) == 0
+    assert main(["serve", "--config", str(file), "--port", "0", "--host", "127.0.0.1", "--data-dir", "here"]) == 0
+    assert [(each.host, each.port, each.data_dir) for each in served] == [
+        ("::1", 1, Path("there")),
+        ("127.0.0.1", 0, Path("here")),
+    ]
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "x", "", "1.5", "\uff11"])
+def test_port_that_is_none_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", f"--port={port}"])
+    assert "a port is a number from 0 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("do this instead"), OSError("cannot listen on 127.0.0.1:19530")])
+def test_server_that_cannot_start_says_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    async def fail(_: Settings) -> None:
+        raise error
+
+    monkeypatch.setattr(serve, "serve", fail)
+    assert main(["serve"]) == 1
+    assert capsys.readouterr().err == f"kiteward: {error}\n"
+
+
+def test_configuration_that_cannot_be_read_ends_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--config", str(tmp_path / "missing.yaml")]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    serve.add_parser(parser.add_subparsers())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["serve", "--help"])
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--config", "--data-dir", "--host", "--port"))

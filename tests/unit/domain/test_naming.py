@@ -1,0 +1,122 @@
+"""Which names are legal (contract, section 3)."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiteward.domain.errors import DatabaseNameInvalid, InvalidArgument, InvalidGroupName, RequestRefused
+from kiteward.domain.naming import NamingRules
+
+RULES = NamingRules()
+Check = Callable[[str], None]
+CHECKS: dict[str, tuple[Check, int, str]] = {
+    "user": (RULES.check_user_name, 32, "_.-"),
+    "role": (RULES.check_role_name, 255, "_$"),
+    "object": (RULES.check_object_name, 255, "_$"),
+    "database": (RULES.check_database_name, 255, "_"),
+    "group": (RULES.check_group_name, 255, "_"),
+}
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS = "0123456789"
+
+
+def is_legal(check: Check, name: str) -> bool:
+    try:
+        check(name)
+    except RequestRefused:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+@given(name=st.text(max_size=8) | st.text(f"{LETTERS}{DIGITS}_$.- ", max_size=8))
+def test_name_is_legal_exactly_when_the_rule_says_so(kind: str, name: str) -> None:
+    check, _, further = CHECKS[kind]
+    first = LETTERS if kind == "user" else LETTERS + "_"
+    expected = bool(name) and name[0] in first and set(name) <= set(LETTERS + DIGITS + further)
+    if kind == "object" and name == "*":
+        expected = True
+    assert is_legal(check, name) is expected
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_longest_name_fits_and_one_more_byte_does_not(kind: str) -> None:
+    check, longest, _ = CHECKS[kind]
+    assert is_legal(check, "n" * longest)
+    assert not is_legal(check, "n" * (longest + 1))
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "\t",
+        "a ",
+        " a",
+        "a\n",
+        "\na",
+        "a\0",
+        "\uff41",
+        "a\u00e9",
+        "\u212a",
+        "a\u200b",
+        "\u0661a",
+        "a\u0661",
+        "a/b",
+        "*a",
+        "**",
+    ],
+)
+def test_no_name_passes_that_looks_like_another(kind: str, name: str) -> None:
+    assert not is_legal(CHECKS[kind][0], name)
+
+
+def test_each_kind_of_name_is_refused_in_its_own_class() -> None:
+    for check, name, error in (
+        (RULES.check_user_name, "1", InvalidArgument),
+        (RULES.check_role_name, "1", InvalidArgument),
+        (RULES.check_object_name, "1", InvalidArgument),
+        (RULES.check_database_name, "1", DatabaseNameInvalid),
+        (RULES.check_database_name, "d" * 256, DatabaseNameInvalid),
+        (RULES.check_database_name, "", DatabaseNameInvalid),
+        (RULES.check_group_name, "1", InvalidGroupName),
+        (RULES.check_group_name, "", InvalidGroupName),
+        (RULES.check_group_name, "g" * 256, InvalidGroupName),
+        (RULES.check_group_name, "a-b", InvalidArgument),
+    ):
+        with pytest.raises(error):
+            check(name)
+
+
+def test_wildcard_is_an_object_a_privilege_and_a_collection_but_no_type() -> None:
+    for what in ("object name", "Privilege", "collection name"):
+        RULES.check_object_name("*", what)
+    with pytest.raises(InvalidArgument, match="ObjectType"):
+        RULES.check_object_name("*", "ObjectType")
+
+
+def test_lengths_and_characters_are_configured() -> None:
+    rules = NamingRules(max_user_name=3, max_name=4, role_characters="-", object_characters="")
+    assert is_legal(rules.check_user_name, "abc")
+    assert not is_legal(rules.check_user_name, "abcd")
+    assert is_legal(rules.check_role_name, "a-b")
+    assert not is_legal(rules.check_role_name, "a$b")
+    assert not is_legal(rules.check_role_name, "abcde")
+    assert not is_legal(rules.check_object_name, "a$b")
+
+
+@pytest.mark.parametrize("check", [RULES.check_user_description, RULES.check_role_description])
+def test_description_is_limited_in_bytes_and_free_in_content(check: Check) -> None:
+    check("")
+    check("é\n\0" * 256)
+    with pytest.raises(InvalidArgument, match=r"length 1026, .* less than or equal to 1024"):
+        check("é" * 513)
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_lone_surrogate_is_refused_like_any_other_character(kind: str) -> None:
+    assert not is_legal(CHECKS[kind][0], "a\ud800")

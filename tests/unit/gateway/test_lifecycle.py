@@ -1,0 +1,386 @@
+"""Grants follow their object: dropped with it, moved with it, inherited by nobody, whenever the server dies."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, opened, presented, v1
+
+from kiteward.domain.errors import (
+    AccessDenied,
+    DatabaseNotFound,
+    EngineDeadlineExceeded,
+    EngineUnavailable,
+    PasswordRejected,
+)
+from kiteward.gateway import lifecycle
+from kiteward.gateway.call import Call
+from kiteward.gateway.lifecycle import CHANGES
+from kiteward.wire import messages
+
+QUERY = ("Collection", "default", "docs", "Query")
+READ_ONLY = ("Global", "default", "docs", "CollectionReadOnly")
+DESCRIBE = ("Global", "default", "docs", "DescribeCollection")
+MINE = ("Global", "default", "docs", "mine")
+
+
+@pytest.fixture
+async def granted(house: House, engine: FakeEngine) -> House:
+    """Two roles hold grants of every kind on `docs`, and others near it."""
+    engine.create("docs", "docs2")
+    engine.create("docs", database="other")
+    house.catalog.forget()
+    await house.group("mine", "Query")
+    await house.role("reader", ("Query", "default", "docs"), ("CollectionReadOnly", "default", "docs"))
+    await house.role("writer", ("DescribeCollection", "default", "docs"), ("mine", "default", "docs"))
+    return house
+
+
+async def all_grants(house: House) -> list[tuple[str, str, str, str]]:
+    return sorted(await house.grants("reader") + await house.grants("writer"))
+
+
+async def open_intents(house: House) -> int:
+    async with house.store.transaction() as transaction:
+        return len(await transaction.intents.all())
+
+
+ALL = sorted([QUERY, READ_ONLY, DESCRIBE, MINE])
+
+
+async def test_dropped_collection_takes_every_grant_that_names_it(granted: House) -> None:
+    assert await all_grants(granted) == ALL
+    await granted.succeed("DropCollection", collection_name="docs")
+    assert await all_grants(granted) == []
+    assert await open_intents(granted) == 0
+
+
+async def test_dropped_collection_leaves_grants_near_it(granted: House) -> None:
+    near = [
+        ("Query", "default", "*"),
+        ("Query", "default", "docs2"),
+        ("Query", "other", "docs"),
+        ("Query", "*", "docs"),
+    ]
+    for grant in near:
+        await granted.grant("writer", *grant)
+    # A user may have the name of a collection.
+    await granted.succeed("OperatePrivilege", **v1("writer", "UpdateUser", "User", "docs"))
+    await granted.succeed("DropCollection", collection_name="docs")
+    kept = [("Collection", database, name, privilege) for privilege, database, name in near]
+    assert await all_grants(granted) == sorted([*kept, ("User", "default", "docs", "UpdateUser")])
+
+
+async def test_collection_recreated_under_the_name_inherits_nothing(granted: House) -> None:
+    await granted.user("alice", "reader")
+    await granted.succeed("Query", by="alice", collection_name="docs")
+    await granted.succeed("DropCollection", collection_name="docs")
+    await granted.succeed("CreateCollection", collection_name="docs")
+    with pytest.raises(AccessDenied):
+        await granted.call("Query", by="alice", collection_name="docs")
+
+
+async def test_renamed_collection_has_its_grants_under_the_new_name_only(granted: House) -> None:
+    await granted.user("alice", "reader")
+    await granted.succeed("RenameCollection", oldName="docs", newName="papers")
+    assert await all_grants(granted) == sorted((kind, db, "papers", name) for kind, db, _, name in ALL)
+    await granted.succeed("Query", by="alice", collection_name="papers")
+    await granted.succeed("CreateCollection", collection_name="docs")
+    with pytest.raises(AccessDenied):
+        await granted.call("Query", by="alice", collection_name="docs")
+
+
+async def test_collection_renamed_into_another_database_takes_its_grants_there(granted: House) -> None:
+    await granted.succeed("RenameCollection", oldName="docs", newName="papers", newDBName="other")
+    assert await all_grants(granted) == sorted((kind, "other", "papers", name) for kind, _, _, name in ALL)
+
+
+async def test_rename_without_a_target_database_stays_in_its_own(granted: House, engine: FakeEngine) -> None:
+    await granted.succeed("RenameCollection", db_name="other", oldName="docs", newName="papers", database="default")
+    (call,) = engine.called("RenameCollection")
+    assert (call.request.newDBName, call.metadata["dbname"]) == ("other", "other")
+    assert engine.databases["other"].collections == ["papers"]
+
+
+async def test_grants_already_on_the_new_name_merge_with_those_that_come(granted: House) -> None:
+    await granted.grant("reader", "Query", "default", "papers")
+    await granted.grant("reader", "Insert", "default", "papers")
+    await granted.succeed("RenameCollection", oldName="docs", newName="papers")
+    assert sorted(await granted.grants("reader")) == [
+        ("Collection", "default", "papers", "Insert"),
+        ("Collection", "default", "papers", "Query"),
+        ("Global", "default", "papers", "CollectionReadOnly"),
+    ]
+
+
+async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: House, engine: FakeEngine) -> None:
+    await granted.grant("reader", "Query", "other", "docs")
+    await granted.grant("reader", "DatabaseAdmin", "other", "*")
+    await granted.grant("reader", "Query", "*", "docs")
+    engine.databases["other"].collections.clear()
+    await granted.succeed("DropDatabase", db_name="other")
+    assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
+    await granted.succeed("CreateDatabase", db_name="other")
+    assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
+
+
+async def test_alias_dropped_or_moved_changes_no_grant(granted: House) -> None:
+    await granted.succeed("CreateAlias", collection_name="docs", alias="current")
+    await granted.succeed("AlterAlias", collection_name="docs2", alias="current")
+    await granted.succeed("DropAlias", alias="current")
+    assert await all_grants(granted) == ALL
+
+
+async def test_truncated_collection_keeps_its_grants(granted: House) -> None:
+    await granted.succeed("TruncateCollection", collection_name="docs")
+    assert await all_grants(granted) == ALL
+
+
+# What the engine refuses, or does not answer
+
+
+@pytest.mark.parametrize(
+    ("method", "fields"),
+    [
+        ("DropCollection", {"collection_name": "missing"}),
+        ("RenameCollection", {"oldName": "missing", "newName": "papers"}),
+        ("RenameCollection", {"oldName": "docs", "newName": "docs2"}),
+        ("RenameCollection", {"oldName": "docs", "newName": "docs"}),
+        ("RenameCollection", {"oldName": "docs", "newName": "papers", "newDBName": "missing"}),
+        ("DropDatabase", {"db_name": "other"}),
+        ("CreateCollection", {"collection_name": "docs"}),
+    ],
+)
+async def test_change_that_the_engine_refuses_changes_no_grant(
+    granted: House, method: str, fields: dict[str, str]
+) -> None:
+    await granted.grant("reader", "Query", "other", "docs")
+    before = await granted.state()
+    status = await granted.status(method, **fields)
+    assert status.code != 0
+    assert await granted.state() == before
+    assert await open_intents(granted) == 0
+
+
+async def test_drop_of_what_does_not_exist_leaves_grants_that_came_before_their_object(granted: House) -> None:
+    await granted.grant("reader", "Query", "default", "planned")
+    assert (await granted.status("DropCollection", collection_name="planned")).code == 100
+    assert ("Collection", "default", "planned", "Query") in await granted.grants("reader")
+
+
+async def test_engine_that_fails_before_it_acts_leaves_the_grants(granted: House, engine: FakeEngine) -> None:
+    engine.failures["DropCollection"] = EngineUnavailable("the engine cannot be reached")
+    with pytest.raises(EngineUnavailable):
+        await granted.call("DropCollection", collection_name="docs")
+    del engine.failures["DropCollection"]
+    await granted.succeed("CreateCollection", collection_name="unrelated")
+    assert await all_grants(granted) == ALL
+    assert await open_intents(granted) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "left"),
+    [
+        ("DropCollection", {"collection_name": "docs"}, []),
+        ("RenameCollection", {"oldName": "docs", "newName": "papers"}, ["papers"] * 4),
+    ],
+)
+async def test_lost_answer_is_settled_before_the_next_change(
+    granted: House, engine: FakeEngine, method: str, fields: dict[str, str], left: list[str]
+) -> None:
+    engine.failures_after[method] = EngineDeadlineExceeded("no answer")
+    with pytest.raises(EngineDeadlineExceeded):
+        await granted.call(method, **fields)
+    await granted.succeed("CreateCollection", collection_name="docs")
+    assert [name for _, _, name, _ in await all_grants(granted)] == left
+
+
+async def test_lost_answer_is_settled_without_waiting_for_another_change(
+    granted: House, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "_PAUSE", 0.01)
+    engine.failures_after["RenameCollection"] = EngineDeadlineExceeded("no answer")
+    engine.failures["HasCollection"] = EngineUnavailable("the engine cannot be reached")
+    with pytest.raises(EngineUnavailable):
+        await granted.call("RenameCollection", oldName="docs", newName="papers")
+    del engine.failures["HasCollection"]
+    with pytest.raises(EngineDeadlineExceeded):
+        await granted.call("RenameCollection", oldName="docs", newName="papers")
+    async with asyncio.timeout(10):
+        while await open_intents(granted):
+            await asyncio.sleep(0.01)
+    assert [name for _, _, name, _ in await all_grants(granted)] == ["papers"] * 4
+
+
+async def test_nothing_changes_while_the_engine_cannot_tell_what_became_of_the_last_change(
+    granted: House, engine: FakeEngine
+) -> None:
+    engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
+    with pytest.raises(EngineDeadlineExceeded):
+        await granted.call("DropCollection", collection_name="docs")
+    engine.failures["HasCollection"] = EngineUnavailable("the engine cannot be reached")
+    with pytest.raises(EngineUnavailable):
+        await granted.call("CreateCollection", collection_name="docs")
+    assert engine.called("CreateCollection") == []
+    del engine.failures["HasCollection"]
+    await granted.succeed("CreateCollection", collection_name="docs")
+    assert await all_grants(granted) == []
+
+
+async def test_catalog_that_cannot_be_read_after_a_change_is_read_before_the_next_request(
+    granted: House, engine: FakeEngine
+) -> None:
+    engine.failures["ListDatabases"] = EngineUnavailable("the engine cannot be reached")
+    await granted.succeed("CreateAlias", collection_name="docs", alias="current")
+    assert not granted.catalog.fresh
+    with pytest.raises(EngineUnavailable):
+        await granted.call("Query", collection_name="current")
+    del engine.failures["ListDatabases"]
+    await granted.succeed("Query", collection_name="current")
+    assert engine.called("Query")[-1].request.collection_name == "docs"
+
+
+# The server dies, or the caller leaves
+
+
+def acted(engine: FakeEngine) -> Callable[[], None]:
+    return lambda: engine.databases["default"].collections.remove("docs")
+
+
+@pytest.mark.parametrize("engine_acted", [True, False])
+async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_start(
+    granted: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
+) -> None:
+    gate = engine.hold("DropCollection")
+    dropping = asyncio.create_task(granted.call("DropCollection", collection_name="docs"))
+    await engine.reached("DropCollection")
+    assert await open_intents(granted) == 1
+    async with granted.store.transaction():
+        # As kill -9 leaves it: the intent is written down, and nobody knows what the engine did.
+        (tmp_path / "after.db").write_bytes(store_path.read_bytes())  # noqa: ASYNC240
+        for suffix in ("-wal", "-shm"):
+            side = store_path.with_name(store_path.name + suffix)
+            if side.exists():
+                (tmp_path / f"after.db{suffix}").write_bytes(side.read_bytes())
+    restarted = FakeEngine()
+    restarted.create("docs2", *([] if engine_acted else ["docs"]))
+    async with opened(tmp_path / "after.db", restarted) as house:
+        assert await all_grants(house) == ([] if engine_acted else ALL)
+        assert await open_intents(house) == 0
+    gate.set()
+    await dropping
+
+
+async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_tell(
+    granted: House, engine: FakeEngine
+) -> None:
+    engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
+    with pytest.raises(EngineDeadlineExceeded):
+        await granted.call("DropCollection", collection_name="docs")
+    engine.answers["HasCollection"] = messages.failure("HasCollection", code=5, legacy_code=1, reason="not now")
+    with pytest.raises(EngineUnavailable):
+        await granted.lifecycle.recover()
+    assert await open_intents(granted) == 1
+
+
+async def test_change_goes_on_when_its_caller_is_gone(granted: House, engine: FakeEngine) -> None:
+    gate = engine.hold("DropCollection")
+    dropping = asyncio.create_task(granted.call("DropCollection", collection_name="docs"))
+    await engine.reached("DropCollection")
+    dropping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dropping
+    assert await all_grants(granted) == ALL
+    gate.set()
+    await granted.gateway.drain()
+    assert await all_grants(granted) == []
+
+
+# Who may, at the moment it happens
+
+
+async def queued_behind_a_change(
+    house: House, engine: FakeEngine, waiting: Awaitable[object], meanwhile: Awaitable[object]
+) -> object:
+    """Let a request wait for the turn of a change under way, do something meanwhile, and return what became of it."""
+    gate = engine.hold("CreateCollection")
+    first = asyncio.create_task(house.call("CreateCollection", collection_name="slow"))
+    await engine.reached("CreateCollection")
+    second = asyncio.ensure_future(waiting)
+    while not house.lifecycle._turn._waiters:
+        await asyncio.sleep(0)
+    await meanwhile
+    gate.set()
+    await first
+    return (await asyncio.gather(second, return_exceptions=True))[0]
+
+
+async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:
+    await granted.role("dropper", ("DropCollection", "default", "*"))
+    await granted.user("alice", "dropper")
+    outcome = await queued_behind_a_change(
+        granted,
+        engine,
+        granted.call("DropCollection", by="alice", collection_name="docs"),
+        granted.revoke("dropper", "DropCollection"),
+    )
+    assert isinstance(outcome, AccessDenied)
+    assert engine.called("DropCollection") == []
+
+
+async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
+    granted: House, engine: FakeEngine
+) -> None:
+    """A caller who may drop `docs` must not drop `docs2` through an alias that moves meanwhile."""
+    await granted.succeed("CreateAlias", collection_name="docs", alias="current")
+    await granted.role("dropper", ("DropCollection", "default", "docs"))
+    await granted.user("alice", "dropper")
+    gate = engine.hold("AlterAlias")
+    moving = asyncio.create_task(granted.call("AlterAlias", collection_name="docs2", alias="current"))
+    await engine.reached("AlterAlias")
+    dropping = asyncio.create_task(granted.call("DropCollection", by="alice", collection_name="current"))
+    while not granted.lifecycle._turn._waiters:
+        await asyncio.sleep(0)
+    gate.set()
+    await moving
+    with pytest.raises(AccessDenied):
+        await dropping
+    assert engine.called("DropCollection") == []
+
+
+async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:
+    await granted.role("dropper", ("DropCollection", "default", "*"))
+    await granted.user("alice", "dropper")
+    await granted.user("bob", "admin")
+    outcome = await queued_behind_a_change(
+        granted,
+        engine,
+        granted.call("DropCollection", by="alice", collection_name="docs"),
+        granted.succeed("DeleteCredential", username="alice"),
+    )
+    assert isinstance(outcome, PasswordRejected)
+    assert engine.called("DropCollection") == []
+
+
+async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(granted: House, engine: FakeEngine) -> None:
+    async def vanish() -> None:
+        del engine.databases["other"]
+
+    outcome = await queued_behind_a_change(
+        granted, engine, granted.call("DropCollection", db_name="other", collection_name="docs"), vanish()
+    )
+    assert isinstance(outcome, DatabaseNotFound)
+
+
+async def test_callers_deadline_does_not_cut_a_change_short(granted: House, engine: FakeEngine) -> None:
+    request = messages.DropCollectionRequest(collection_name="docs").SerializeToString()
+    await granted.gateway.handle(Call("DropCollection", request, presented("root"), timeout=0.001))
+    (call,) = engine.called("DropCollection")
+    assert call.timeout is not None
+    assert call.timeout > 60
+
+
+def test_every_change_is_an_rpc() -> None:
+    assert set(messages.METHODS) >= CHANGES

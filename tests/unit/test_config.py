@@ -1,0 +1,218 @@
+"""Every key of the configuration: what it sets, what it refuses, and that no value is ever shown."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kiteward.config import DEFAULT_ROOT_PASSWORD, Settings, load, settings_from
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+
+SECRET_LOOKING = "Hunter2-Hunter2"
+
+
+def document(key: str, value: Any) -> Any:
+    """Return a document with one dotted key."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+# key -> (value, where it lands in the settings, what stands there)
+KEYS: dict[str, tuple[Any, str, Any]] = {
+    "common.security.authorizationEnabled": (True, "port", 19530),
+    "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),
+    "common.security.rootShouldBindRole": (True, "root_bypass", False),
+    "common.security.enablePublicPrivilege": (True, "seed_public", True),
+    "common.security.superUsers": ("root, boss,,", "super_users", frozenset({"root", "boss"})),
+    "proxy.port": (0, "port", 0),
+    "proxy.maxUsernameLength": (10, "naming.max_user_name", 10),
+    "proxy.maxNameLength": (11, "naming.max_name", 11),
+    "proxy.maxUserDescriptionLength": (0, "naming.max_user_description", 0),
+    "proxy.maxRoleDescriptionLength": (13, "naming.max_role_description", 13),
+    "proxy.roleNameValidation.allowedChars": ("$-", "naming.role_characters", "$-"),
+    "proxy.nameValidation.allowedChars": ("", "naming.object_characters", ""),
+    "proxy.maxUserNum": (5, "limits.users", 5),
+    "proxy.maxRoleNum": (6, "limits.roles", 6),
+    "proxy.minPasswordLength": (10, "passwords.shortest", 10),
+    "proxy.maxPasswordLength": (100, "passwords.longest", 100),
+    "kiteward.host": ("localhost", "host", "localhost"),
+    "kiteward.dataDir": ("/srv/kiteward", "data_dir", Path("/srv/kiteward")),
+    "kiteward.passwordPolicy": ("legacy", "passwords.classes", False),
+    "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+}
+NUMBERS = [key for key, (value, _, _) in KEYS.items() if type(value) is int]
+FLAGS = [key for key, (value, _, _) in KEYS.items() if type(value) is bool]
+
+
+def at(settings: Settings, path: str) -> Any:
+    found: Any = settings
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_sets_what_it_says(key: str) -> None:
+    value, path, expected = KEYS[key]
+    assert at(settings_from(document(key, value)), path) == expected
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_key_left_empty_is_the_default(key: str) -> None:
+    assert settings_from(document(key, None)) == Settings()
+
+
+def test_every_setting_can_be_set() -> None:
+    reached = {path.split(".")[0] for _, path, _ in KEYS.values()}
+    assert reached == {field.name for field in dataclasses.fields(Settings)}
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", [SECRET_LOOKING, 1.5, [1], -1, True, ""])
+def test_number_that_is_none_is_refused_by_its_key_and_not_shown(key: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document(key, value))
+    assert key in str(refused.value)
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", FLAGS)
+@pytest.mark.parametrize("value", [SECRET_LOOKING, 2, [True], {"a": 1}, ""])
+def test_flag_that_is_none_is_refused_by_its_key_and_not_shown(key: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document(key, value))
+    assert f"{key} must be true or false" in str(refused.value)
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["true", "True", "yes", "on", "1", 1])
+def test_flag_takes_milvus_spellings(value: Any) -> None:
+    assert not settings_from(document("common.security.rootShouldBindRole", value)).root_bypass
+
+
+@pytest.mark.parametrize("value", ["false", "No", "off", "0", 0, False])
+def test_flag_takes_milvus_spellings_of_false(value: Any) -> None:
+    assert settings_from(document("common.security.rootShouldBindRole", value)).root_bypass
+
+
+@pytest.mark.parametrize("key", ["common.security.defaultRootPassword", "kiteward.host", "kiteward.dataDir"])
+@pytest.mark.parametrize("value", [[SECRET_LOOKING], {"a": SECRET_LOOKING}])
+def test_text_that_is_several_values_is_refused_and_not_shown(key: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document(key, value))
+    assert key in str(refused.value)
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+def test_super_users_may_be_a_list() -> None:
+    assert settings_from(document("common.security.superUsers", ["root", " boss "])).super_users == {"root", "boss"}
+
+
+@pytest.mark.parametrize(("key", "value"), [("kiteward.passwordPolicy", "lax"), ("kiteward.engine.syncMode", "never")])
+def test_choice_names_what_may_be_chosen(key: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{key} must be one of "):
+        settings_from(document(key, value))
+
+
+@pytest.mark.parametrize("value", [False, "false", "off", 0])
+def test_serving_without_authentication_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false"):
+        settings_from(document("common.security.authorizationEnabled", value))
+
+
+@pytest.mark.parametrize("key", ["kiteward.hots", "kiteward.engine.sync", "kiteward.engine.syncMode.x", "kiteward.a.b"])
+def test_unknown_key_of_ours_is_refused_with_the_known_ones(key: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document(key, SECRET_LOOKING))
+    assert key in str(refused.value)
+    assert "dataDir, engine.syncMode, host, passwordPolicy" in str(refused.value)
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["etcd.endpoints", "proxy.ginLogging", "common.security.tlsCipher", "kitewards.host"])
+def test_keys_of_milvus_that_do_not_concern_us_are_ignored(key: str) -> None:
+    assert settings_from(document(key, {"anything": [1, 2]})) == Settings()
+
+
+@pytest.mark.parametrize("value", [5, "x", [1]])
+@pytest.mark.parametrize("section", ["common", "common.security", "proxy", "kiteward", "proxy.nameValidation"])
+def test_value_where_a_section_should_be_is_refused(section: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"section|unknown key"):
+        settings_from(document(section, value))
+
+
+def test_shortest_password_beyond_the_longest_is_refused_with_both_keys() -> None:
+    with pytest.raises(ConfigurationError, match=r"minPasswordLength \(70\).*set proxy\.maxPasswordLength too"):
+        settings_from(document("proxy.minPasswordLength", 70))
+
+
+@pytest.mark.parametrize(
+    ("key", "least"), [("proxy.maxUserNum", 1), ("proxy.maxRoleNum", 2), ("proxy.maxNameLength", 1)]
+)
+def test_limits_leave_room_for_what_is_built_in(key: str, least: int) -> None:
+    settings_from(document(key, least))
+    with pytest.raises(ConfigurationError, match=f"{key} must be at least {least}"):
+        settings_from(document(key, least - 1))
+
+
+def test_port_ends_where_ports_end() -> None:
+    settings_from(document("proxy.port", 65535))
+    with pytest.raises(ConfigurationError, match=r"proxy\.port must be at least 0 and at most 65535"):
+        settings_from(document("proxy.port", 65536))
+
+
+def test_settings_hide_the_root_password() -> None:
+    settings = settings_from(document("common.security.defaultRootPassword", SECRET_LOOKING))
+    assert SECRET_LOOKING not in repr(settings)
+
+
+def test_defaults_are_safe() -> None:
+    settings = Settings()
+    assert settings.host == "127.0.0.1"
+    assert settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD
+    assert not settings.seed_public
+    assert settings.super_users == frozenset()
+    assert settings.sync_mode == "batch"
+
+
+# The file
+
+
+def test_no_file_is_the_defaults_and_so_is_an_empty_one(tmp_path: Path) -> None:
+    assert load(None) == Settings()
+    file = tmp_path / "milvus.yaml"
+    for text in ("", "# nothing yet\n", "---\n"):
+        file.write_text(text, "utf-8")
+        assert load(file) == Settings()
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_text("proxy:\n  port: 19531\nkiteward:\n  dataDir: x\n  engine: {syncMode: none}\n", "utf-8")
+    settings = load(file)
+    assert (settings.port, settings.data_dir, settings.sync_mode) == (19531, Path("x"), "none")
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"a: [", "is not YAML"),
+        (b"\xff\xfe\x00", "is not YAML"),
+        (b"- a\n- b\n", "must hold sections"),
+        (b"just text", "must hold sections"),
+        (b"a: !!python/object/apply:os.system ['true']", "is not YAML"),
+    ],
+)
+def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=text):
+        load(file)
+
+
+def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"missing\.yaml cannot be read: No such file"):
+        load(tmp_path / "missing.yaml")
