@@ -1,4 +1,4 @@
-"""What REST stores, gRPC reads, and the other way round: one real server, pymilvus on one side and JSON on the other."""
+"""What REST stores, gRPC reads, and the other way round: one real server, pymilvus at one door, JSON at the other."""
 
 import json
 import math
@@ -46,7 +46,7 @@ class Doors:
         return answer["code"], answer["message"]
 
 
-FIELDS: Final = [
+FIELDS: Final[list[dict[str, Any]]] = [
     {"fieldName": "id", "dataType": "Int64", "isPrimary": True},
     {"fieldName": "vector", "dataType": "FloatVector", "elementTypeParams": {"dim": DIMENSION}},
     {"fieldName": "sparse", "dataType": "SparseFloatVector"},
@@ -164,7 +164,11 @@ def expected(row: dict[str, Any], key: int) -> dict[str, Any]:
     return rounded(made)
 
 
-@settings(max_examples=25, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(rows=st.lists(st.tuples(ROWS, DYNAMIC), min_size=1, max_size=4), by_rest=st.booleans())
 def test_rows_stored_by_one_door_read_alike_by_both(
     doors: Doors, rows: list[tuple[dict[str, Any], dict[str, Any]]], by_rest: bool
@@ -241,9 +245,7 @@ def test_searches_find_the_same_by_both_doors(doors: Doors) -> None:
     assert answer["topks"] == [3, 3]
     assert [hit["id"] for hit in answer["data"]] == [0, 2, 4, 8, 6, 4]
     assert answer["data"][0] == {"id": 0, "color": "red", "distance": 0.0}
-    found = doors.sdk.search(
-        "near", [[0, 0], [9, 0]], limit=3, filter='color == "red"', output_fields=["color"]
-    )
+    found = doors.sdk.search("near", [[0, 0], [9, 0]], limit=3, filter='color == "red"', output_fields=["color"])
     assert [(hit["id"], hit["distance"]) for hits in found for hit in hits] == [
         (hit["id"], hit["distance"]) for hit in answer["data"]
     ]
@@ -321,20 +323,21 @@ def test_rows_that_do_not_fit_are_refused_with_what_would(doors: Doors, data: An
 
 
 def test_a_missing_collection_is_told_as_such(doors: Doors) -> None:
-    for path, body in {
+    bodies: dict[str, dict[str, Any]] = {
         "entities/insert": {"data": [{"id": 1}]},
         "entities/query": {"filter": "id > 0"},
         "entities/get": {"id": 0},
         "entities/search": {"data": [[1, 2]]},
         "collections/describe": {},
         "collections/get_load_state": {},
-    }.items():
+    }
+    for path, body in bodies.items():
         code, message = doors.refused(path, collectionName="absent", **body)
         assert (code, "absent" in message) == (100, True), path
 
 
 def test_a_collection_whose_index_fails_does_not_stay(doors: Doors) -> None:
-    body = {
+    body: dict[str, Any] = {
         "collectionName": "half",
         "schema": {"fields": FIELDS[:2]},
         "indexParams": [{"fieldName": "vector", "indexType": "HNSW", "metricType": "NO_SUCH_METRIC"}],

@@ -1,8 +1,11 @@
-"""Reads the code blocks of a document, Markdown or HTML inside it, and runs those in Python as they stand."""
+"""Reads the code blocks of a document, Markdown or HTML inside it, and runs them as they stand: Python, or bash."""
 
 import ast
 import html
+import json
+import os
 import re
+import subprocess
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,3 +69,47 @@ def run(code: str, names: dict[str, Any], *, only: slice = slice(None)) -> Any:
     if not isinstance(last, ast.Expr):
         return None
     return eval(compile(ast.Expression(last.value), "<document>", "eval"), names)  # noqa: S307  as above
+
+
+class Shell:
+    """A bash in which block after block runs; what one exports, the next one has."""
+
+    def __init__(self, home: Path) -> None:
+        """Begin without anything of the surroundings but the path to programs.
+
+        Args:
+            home: a directory to be made; curl finds its settings there.
+        """
+        home.mkdir()
+        # The status stands behind the answer; no block of a document has to change for it.
+        (home / ".curlrc").write_text('silent\nshow-error\nmax-time = 30\nwrite-out = "\\n%{http_code}"\n')
+        self._home = home
+        self._environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
+
+    def export(self, **variables: str) -> None:
+        """Set variables, as a reader does who fills in what a document leaves open."""
+        self._environment |= variables
+
+    def run(self, text: str) -> str:
+        """Run a block, which must succeed, and return what it prints."""
+        block, left = self._home / "block", self._home / "environment"
+        block.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", 'source "$1"; env --null >"$2"', "bash", str(block), str(left)],  # noqa: S607  the reader's own bash
+            env=self._environment,
+            cwd=self._home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), text
+        pairs = left.read_text(encoding="utf-8").split("\0")
+        self._environment = dict(pair.split("=", 1) for pair in pairs if pair)
+        return done.stdout
+
+    def curl(self, text: str) -> tuple[int, Any]:
+        """Run a block that calls curl once, and return the HTTP status and the JSON it was answered with."""
+        answer, _, status = self.run(text).rpartition("\n")
+        return int(status), json.loads(answer)

@@ -31,10 +31,11 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
     kept: dict[str, str] = {}
     for key, value in pairs:
         name = key.lower()
-        if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and _is_carriable(value):
+        if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and is_carriable(value):
             kept[name] = value
     return kept
 
 
-def _is_carriable(value: str) -> bool:
+def is_carriable(value: str) -> bool:
+    """Tell whether gRPC could carry a text as a value of metadata."""
     return value.isascii() and value.isprintable()

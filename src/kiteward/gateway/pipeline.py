@@ -10,6 +10,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
 from kiteward.domain.identity import ROOT, Principal
 from kiteward.domain.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
 from kiteward.gateway import visibility
 from kiteward.gateway.administration import HANDLERS
@@ -122,6 +123,9 @@ class Gateway:
         settled.require_consistent()
         if operation.exists and operation.database and not self._catalog.has_database(settled.database):
             return self._without_database(operation, settled, principal, snapshot)
+        if not operation.database and not engine_metadata.is_carriable(settled.database):
+            # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
+            raise _no_database(settled.database)
         metadata = {**call.forward, "dbname": settled.database}
         answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
         if operation.name in visibility.TRIMMED:

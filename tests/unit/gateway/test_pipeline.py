@@ -144,6 +144,17 @@ async def test_database_name_that_metadata_cannot_carry_is_refused(peopled: Hous
         await peopled.call("Query", db_name="größe", collection_name="docs")
 
 
+async def test_connections_database_that_metadata_cannot_carry_is_refused_where_none_is_looked_for(
+    peopled: House, engine: FakeEngine
+) -> None:
+    for name in ("größe", "a\nb"):
+        with pytest.raises(DatabaseNotFound):
+            await peopled.call("AllocTimestamp", database=name)
+    assert engine.calls == []
+    await peopled.call("AllocTimestamp", database="nowhere")
+    assert engine.called("AllocTimestamp")[-1].metadata["dbname"] == "nowhere"
+
+
 async def test_sub_request_that_looks_elsewhere_is_refused_after_the_decision(
     peopled: House, engine: FakeEngine
 ) -> None:

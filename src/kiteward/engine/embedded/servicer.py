@@ -4,10 +4,11 @@ import time
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from milvus_lite.adapter.grpc import errors
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError, MilvusLiteError
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from kiteward.engine.embedded.reading import ignoring_load_state
 
@@ -15,6 +16,7 @@ CODE_DATABASE_NOT_FOUND = 800
 CODE_PARAMETER_INVALID = 1100
 LARGEST_WINDOW = 16_384
 LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
+LARGEST_DIMENSION = 32_768
 LOGICAL_BITS = 18
 """A timestamp of Milvus is milliseconds since 1970, followed by a counter of this many bits."""
 
@@ -87,6 +89,11 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         with ignoring_load_state():
             return super().Delete(request, context)
 
+    def CreateCollection(self, request: Any, context: CallContext) -> Any:
+        """Create as Milvus Lite does, with vectors no longer than Milvus allows."""
+        refusal = _dimension_refusal(_fields(request.schema))
+        return super().CreateCollection(request, context) if refusal is None else refusal
+
     def Search(self, request: Any, context: CallContext) -> Any:
         """Search as Milvus Lite does, within the window that Milvus allows."""
         refusal = _window_refusal(request.search_params, "topk")
@@ -131,6 +138,32 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
                 reason="the embedded engine cannot move a collection to another database",
             )
         return super().RenameCollection(request, context)
+
+
+def _fields(serialised: bytes) -> list[Any]:
+    """Return every field of a collection's schema; what cannot be read is left to Milvus Lite to refuse."""
+    try:
+        schema = schema_pb2.CollectionSchema.FromString(serialised)
+    except DecodeError:
+        return []
+    return [*schema.fields, *(field for struct in schema.struct_array_fields for field in struct.fields)]
+
+
+def _dimension_refusal(fields: list[Any]) -> Any:
+    """Return why a vector is too long, or None. Milvus Lite makes room for whatever length a field is given.
+
+    Source: Milvus' `proxy.maxDimension`.
+    """
+    for field in fields:
+        dimension = max((_number(pair.value) for pair in field.type_params if pair.key == "dim"), default=0)
+        if dimension > LARGEST_DIMENSION:
+            return common_pb2.Status(
+                error_code=common_pb2.ErrorCode.IllegalArgument,
+                code=CODE_PARAMETER_INVALID,
+                reason=f"invalid dimension: {dimension} of field {field.name}. "
+                f"float vector dimension should be in range 2 ~ {LARGEST_DIMENSION}: invalid parameter",
+            )
+    return None
 
 
 def _window_refusal(parameters: Any, limit_key: str) -> Any:

@@ -50,6 +50,8 @@ _CONVERSION_THREADS: Final = 2
 _JSON: Final = "application/json; charset=utf-8"
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _NOT_FOUND: Final = "404 page not found"
+_V1: Final = "/v1/"
+_NO_V1: Final = "the first version of the REST API is not offered here: use /v2/vectordb"
 
 
 class RestApp:
@@ -156,7 +158,8 @@ class RestApp:
             raise wrong
         endpoint = self._table.get(request.scope["path"])
         if endpoint is None or request.method != "POST":
-            raise RestFailure(UNEXPECTED, _NOT_FOUND, http=HTTPStatus.NOT_FOUND)
+            told = _NO_V1 if request.scope["path"].startswith(_V1) else _NOT_FOUND
+            raise RestFailure(UNEXPECTED, told, http=HTTPStatus.NOT_FOUND)
         if patient:
             await talk.establish()
         raw = await self._read(request, talk)
@@ -235,7 +238,7 @@ def _succeeded(outcome: object) -> Response:
 
 def failed(failure: RestFailure) -> Response:
     """Return the answer that reports a failure."""
-    if failure.http == HTTPStatus.NOT_FOUND:
+    if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
     response = _json({"code": failure.code, "message": failure.message}, failure.http)
     if failure.http == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kiteward.domain.errors import KitewardError
+from kiteward.domain.errors import AccessDenied, EngineLacksOperation
 from kiteward.transports.rest.asking import (
     CollectionNameReq,
     Has,
@@ -163,10 +163,10 @@ async def describe(talk: Conversation, body: CollectionNameReq) -> Description:
 
 
 async def _unless_refused(question: Awaitable[Any]) -> Any:
-    """Return the answer, or None where it was refused or there is nothing to tell."""
+    """Return the answer, or None where it was refused, the engine lacks it, or there is nothing to tell."""
     try:
         return await question
-    except (KitewardError, RestFailure):
+    except (AccessDenied, EngineLacksOperation, RestFailure):
         return None
 
 

@@ -7,6 +7,7 @@ A number that JSON lacks (NaN, infinity) becomes null when the answer is written
 
 import base64
 import json
+import math
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -68,7 +69,7 @@ def shortest(values: Sequence[float]) -> list[float]:
     for digits in (7, 8, 9):
         candidates = _reread(exact, digits)
         if candidates is None:
-            return [*values]
+            return _shortest_but_for_gaps(made)
         if exact is made:
             made = candidates
         else:
@@ -84,6 +85,14 @@ def shortest(values: Sequence[float]) -> list[float]:
 
 
 _FLOATS: Final = msgspec.json.Decoder(list[float])
+
+
+def _shortest_but_for_gaps(values: list[float]) -> list[float]:
+    """Return the values, those that are numbers in the fewest digits."""
+    places = [place for place, value in enumerate(values) if math.isfinite(value)]
+    for place, value in zip(places, shortest([values[place] for place in places]), strict=True):
+        values[place] = value
+    return values
 
 
 def _reread(values: Sequence[float], digits: int) -> list[float] | None:

@@ -137,6 +137,7 @@ def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any
         fill_field(made, field)
         made.autoID = field.is_primary and (field.auto_id or given.auto_id)
         made.is_function_output = field.field_name in outputs
+        schema.autoID = schema.autoID or made.autoID
     for struct_field in given.struct_fields:
         fill_struct_field(schema.struct_array_fields.add(), struct_field)
     for function in given.functions:

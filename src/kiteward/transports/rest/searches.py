@@ -231,7 +231,8 @@ def _parameters(outer: dict[str, Any], legacy: dict[str, Any]) -> dict[str, Any]
         nested = given.get("params", {})
         if not isinstance(nested, dict):
             raise RestFailure(INVALID_PARAMETER, "params of searchParams must be an object: invalid parameter")
-        for name, value in ({key: each for key, each in given.items() if key != "params"} | nested).items():
+        beside = ((name, value) for name, value in given.items() if name != "params")
+        for name, value in (*beside, *nested.items()):
             target, key = (made, _SPELLINGS[name]) if name in _SPELLINGS else (inner, name)
             if target.setdefault(key, value) != value:
                 raise RestFailure(INVALID_PARAMETER, f"ambiguous parameter: {name}: invalid parameter")

@@ -2,7 +2,7 @@ import time
 
 import pytest
 from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from tests.unit.engine.embedded import lite
 from tests.unit.engine.samples import DIMENSION
 
@@ -126,3 +126,30 @@ def test_a_search_for_more_than_milvus_allows_is_refused_before_room_is_made_for
     ):
         assert response.status.code == 1100
         assert "range [1, 16384]" in response.status.reason
+
+
+def vector_field(dimension: int) -> schema_pb2.FieldSchema:
+    given = common_pb2.KeyValuePair(key="dim", value=str(dimension))
+    return schema_pb2.FieldSchema(name="long", data_type="FloatVector", type_params=[given])
+
+
+def collection_request(vector: schema_pb2.FieldSchema) -> milvus_pb2.CreateCollectionRequest:
+    key = schema_pb2.FieldSchema(name="id", data_type="Int64", is_primary_key=True)
+    schema = schema_pb2.CollectionSchema(name="docs", fields=[key, vector])
+    return milvus_pb2.CreateCollectionRequest(collection_name="docs", schema=schema.SerializeToString())
+
+
+def test_vectors_longer_than_milvus_allows_are_refused_before_room_is_made_for_them(database: ServedDatabase) -> None:
+    servicer = EngineServicer(database)
+    for dimension in (32_769, 2**31 - 2):
+        status = servicer.CreateCollection(collection_request(vector_field(dimension)), HERE)
+        assert status.code == 1100
+        assert status.reason.startswith(f"invalid dimension: {dimension} of field long.")
+    assert database.list_collections() == []
+    assert servicer.CreateCollection(collection_request(vector_field(32_768)), HERE).code == 0
+
+
+def test_schemas_that_cannot_be_read_are_left_to_milvus_lite(database: ServedDatabase) -> None:
+    request = milvus_pb2.CreateCollectionRequest(collection_name="docs", schema=b"\xff\xff")
+    assert EngineServicer(database).CreateCollection(request, HERE).code != 0
+    assert database.list_collections() == []

@@ -122,7 +122,6 @@ async def test_no_endpoint_tells_a_stranger_anything(rest: Rest) -> None:
         ("OPTIONS", "/v2/vectordb/users/list"),
         ("POST", "/v2/vectordb"),
         ("POST", "/v2"),
-        ("GET", "/v1/vector/collections"),
         ("GET", "/api/v1/health"),
     ],
 )

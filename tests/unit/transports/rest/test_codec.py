@@ -53,7 +53,7 @@ def test_any_json_is_read_or_refused_with_a_sentence(data: Any) -> None:
         assert all(isinstance(row, dict) for row in made)
 
 
-@given(JSON, st.sampled_from([field for field in ALL.vectors]))
+@given(JSON, st.sampled_from(ALL.vectors))
 def test_any_search_data_is_read_or_refused_with_a_sentence(data: Any, field: Field) -> None:
     try:
         assert codec.vectors(data, field)
@@ -85,6 +85,8 @@ def test_values_are_read_in_every_spelling(kind: DataType, value: Any, expected:
         made = read(kind, value)
         assert made == expected
         assert type(made) is type(expected)
+        if isinstance(expected, dict):
+            assert [*made] == [*expected]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def scalar(name: str, slot: str, *data: Any, **more: Any) -> dict[str, Any]:
 def test_floats_keep_their_value_in_the_fewest_digits(values: list[float]) -> None:
     made = shortest(array("f", values))
     assert array("f", made) == array("f", values)
-    assert all(len(f"{each:.17g}".strip("0")) >= 0 and len(repr(each).replace("-", "")) <= 16 for each in made)
+    assert all(float(f"{each:.9g}") == each for each in made)
 
 
 @pytest.mark.parametrize("value", [0.1, 0.84, 16777216.0, 1e-30, -3.4028234663852886e38])

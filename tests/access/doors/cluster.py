@@ -1,0 +1,162 @@
+"""Requests about jobs, resource groups, analyzers and files (contract 5.3), and what REST serves to nobody."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tests.access.doors.drawing import Draw
+from tests.access.doors.pairs import Counterpart, Pair, not_served, once
+
+_NO_RPC: Final = "no RPC of the service tells it"
+_NO_IMPORT: Final = "Kiteward does not import files: the RPC goes to the engine, which refuses it; REST says so itself"
+
+NOT_SERVED: Final[Mapping[str, str]] = {
+    "segments/describe": _NO_RPC,
+    "quotacenter/describe": _NO_RPC,
+    "jobs/import/create": _NO_IMPORT,
+    "jobs/import/list": _NO_IMPORT,
+    "jobs/import/get_progress": _NO_IMPORT,
+    "jobs/import/describe": _NO_IMPORT,
+    "jobs/import/commit": _NO_IMPORT,
+    "jobs/import/abort": _NO_IMPORT,
+}
+"""Endpoints that are only refused, and why; they too tell so to nobody but those who may come in."""
+
+
+def _restore_external(draw: Draw) -> Pair:
+    target = draw.new_collection()
+    body = {"targetCollectionName": target, "snapshotMetadataURI": "s3://there"}
+    conversation = once(
+        "RestoreExternalSnapshot",
+        lambda response: {"jobId": response.job_id},
+        target_collection_name=target,
+        snapshot_metadata_uri="s3://there",
+    )
+    return Pair(body, conversation, tuple(body))
+
+
+def _export(draw: Draw) -> Pair:
+    given = draw.of(({}, {"collectionName": draw.collection()}))
+    conversation = once(
+        "ExportSnapshot",
+        lambda response: {"jobId": response.job_id, "snapshotMetadataURI": response.snapshot_metadata_uri},
+        name="s",
+        target_s3_path="s3://there",
+        collection_name=given.get("collectionName", ""),
+    )
+    body = {"snapshotName": "s", "targetS3Path": "s3://there", **given}
+    return Pair(body, conversation, ("snapshotName", "targetS3Path"))
+
+
+def _job(operation: str, field: str) -> Counterpart:
+    def counterpart(draw: Draw) -> Pair:
+        number = draw.number()
+        conversation = once(operation, lambda response: {"jobId": getattr(response, field).job_id}, job_id=number)
+        return Pair({"jobId": draw.of((number, str(number)))}, conversation, ("jobId",))
+
+    return counterpart
+
+
+def _jobs(operation: str) -> Counterpart:
+    def counterpart(draw: Draw) -> Pair:
+        given = draw.of(({}, {"collectionName": draw.collection()}))
+        conversation = once(
+            operation,
+            lambda response: {"records": [{"jobId": each.job_id} for each in response.jobs]},
+            collection_name=given.get("collectionName", ""),
+        )
+        return Pair(given, conversation, ())
+
+    return counterpart
+
+
+def _refresh(draw: Draw) -> Pair:
+    name = draw.collection()
+    conversation = once(
+        "RefreshExternalCollection",
+        lambda response: {"jobId": response.job_id},
+        collection_name=name,
+        external_source="s3://there",
+    )
+    return Pair({"collectionName": name, "externalSource": "s3://there"}, conversation)
+
+
+def _group(operation: str, tell: Any = lambda _: {}) -> Counterpart:
+    def counterpart(draw: Draw) -> Pair:
+        name = draw.of(("rg", "rg2"))
+        return Pair({"name": name}, once(operation, tell, resource_group=name), ("name",))
+
+    return counterpart
+
+
+def _groups_alter(draw: Draw) -> Pair:
+    number = draw.number()
+    body = {"resource_groups": {"rg": {"limits": {"node_num": number}}}}
+    # Both parts of the configuration are always there: REST sends the one that was not given as zero.
+    config = {"requests": {"node_num": 0}, "limits": {"node_num": number}, "node_filter": {}}
+    return Pair(body, once("UpdateResourceGroups", resource_groups={"rg": config}), ("resource_groups",))
+
+
+def _transfer(draw: Draw) -> Pair:
+    name, number = draw.collection(), draw.number()
+    body = {"sourceRgName": "rg", "targetRgName": "rg2", "collectionName": name, "replicaNum": number}
+    conversation = once(
+        "TransferReplica",
+        source_resource_group="rg",
+        target_resource_group="rg2",
+        collection_name=name,
+        num_replica=number,
+    )
+    return Pair(body, conversation, tuple(body))
+
+
+def _analyzer(draw: Draw) -> Pair:
+    given = draw.of(({}, {"collectionName": draw.collection(), "fieldName": "text"}))
+    conversation = once(
+        "RunAnalyzer",
+        lambda response: [{"tokens": [{"token": each.token} for each in one.tokens]} for one in response.results],
+        placeholder=[b"some text"],
+        collection_name=given.get("collectionName", ""),
+        field_name=given.get("fieldName", ""),
+    )
+    return Pair({"text": ["some text"], **given}, conversation, ("text",))
+
+
+def _file_added(draw: Draw) -> Pair:
+    body = {"name": draw.of(("f1", "f2")), "path": "s3://there"}
+    return Pair(body, once("AddFileResource", **body), tuple(body))
+
+
+def _file_removed(draw: Draw) -> Pair:
+    body = {"name": draw.of(("f1", "f2"))}
+    return Pair(body, once("RemoveFileResource", **body), tuple(body))
+
+
+def _files(_: Draw) -> Pair:
+    return Pair({}, once("ListFileResources", lambda response: [{"name": each.name} for each in response.resources]))
+
+
+COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
+    "jobs/snapshot/restore_external": _restore_external,
+    "jobs/snapshot/export": _export,
+    "jobs/snapshot/describe": _job("GetRestoreSnapshotState", "info"),
+    "jobs/snapshot/list": _jobs("ListRestoreSnapshotJobs"),
+    "jobs/external_collection/refresh": _refresh,
+    "jobs/external_collection/describe": _job("GetRefreshExternalCollectionProgress", "job_info"),
+    "jobs/external_collection/list": _jobs("ListRefreshExternalCollectionJobs"),
+    "resource_groups/list": lambda _: Pair(
+        {}, once("ListResourceGroups", lambda response: list(response.resource_groups))
+    ),
+    "resource_groups/describe": _group(
+        "DescribeResourceGroup",
+        lambda response: {"name": response.resource_group.name, "capacity": response.resource_group.capacity},
+    ),
+    "resource_groups/create": _group("CreateResourceGroup"),
+    "resource_groups/drop": _group("DropResourceGroup"),
+    "resource_groups/alter": _groups_alter,
+    "resource_groups/transfer_replica": _transfer,
+    "common/run_analyzer": _analyzer,
+    "file_resources/add": _file_added,
+    "file_resources/remove": _file_removed,
+    "file_resources/list": _files,
+    **dict.fromkeys(NOT_SERVED, lambda _: Pair({"jobId": "7"}, not_served())),
+}

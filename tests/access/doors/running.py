@@ -1,0 +1,259 @@
+"""Runs episodes against both doors, and cuts one that parts them down to what is needed."""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tests.access.doors import administration, cluster, collections, parts
+from tests.access.doors.drawing import BARE_ROLE, GROUPS, ROLES, USERS, Draw, usual_password
+from tests.access.doors.pairs import OK, Counterpart, Exchange, Making, Outcome, Restocking, Step, exchange
+from tests.access.doors.sides import Said, Twins, twins
+from tests.access.doors.stock import StockedEngine
+from tests.support.gateway import PASSWORD, encoded, v1, v2
+
+from kiteward.domain.errors import KitewardError
+from kiteward.gateway.pipeline import Gateway
+
+COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
+    **administration.COUNTERPARTS,
+    **collections.COUNTERPARTS,
+    **parts.COUNTERPARTS,
+    **cluster.COUNTERPARTS,
+}
+"""By path of the endpoint, what draws a request to it."""
+
+_MENDED_EVERY: Final = 25
+_NEW_PASSWORDS: Final = ("users/create", "users/update_password")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run consisted of."""
+
+    exchanges: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    by_path: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def add(self, path: str, outcome: Outcome) -> None:
+        """Count an exchange."""
+        self.exchanges += 1
+        self.outcomes[outcome.verdict] += 1
+        self.by_path.setdefault(path, Counter())[outcome.verdict] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A run on whose last step the doors differ.
+
+    Attributes:
+        steps: the run.
+        changed: those before the last that may have changed something.
+        what: in what the doors differ.
+        by_rest: what REST said and did.
+        by_grpc: what gRPC said and did.
+    """
+
+    steps: tuple[Step, ...]
+    changed: tuple[Step, ...]
+    what: str
+    by_rest: object
+    by_grpc: object
+
+    def __str__(self) -> str:
+        lines = [f"  {number:3} {step}" for number, step in enumerate(self.steps, start=1)]
+        return "\n".join([*lines, f"the doors differ in {self.what}", *_words(self.by_rest), *_words(self.by_grpc)])
+
+
+def _words(side: object) -> Iterator[str]:
+    if isinstance(side, Said):
+        yield from (f"    {word}" for word in side.words)
+        yield f"    = {side.outcome}"
+        yield from (f"    reached {each}" for each in side.reached)
+    else:
+        yield f"    {side}"
+
+
+class Comparison:
+    """Lets both sides take the same steps."""
+
+    def __init__(self, pair: Twins) -> None:
+        self._twins = pair
+        self._taken: list[Step] = []
+        self._changed: list[Step] = []
+        self._revisions = pair.revisions()
+
+    async def take(self, step: Step) -> Mismatch | Outcome | None:
+        """Take a step; return how the sides differ, or what became of an exchange."""
+        self._taken.append(step)
+        if isinstance(step, Exchange):
+            return await self._exchange(step)
+        self._changed.append(step)
+        for house in self._twins.houses:
+            if isinstance(step, Making):
+                with suppress(KitewardError):
+                    await house.call(step.operation, **step.fields)
+            elif isinstance(house.engine, StockedEngine):
+                house.engine.restock()
+        self._revisions = self._twins.revisions()
+        return None
+
+    async def _exchange(self, step: Exchange) -> Mismatch | Outcome:
+        by_rest = await self._twins.send_rest(step)
+        by_grpc = await self._twins.send_grpc(step)
+        what = _difference(by_rest, by_grpc)
+        if what:
+            return self._mismatch(what, by_rest, by_grpc)
+        stored = await self._stored_differently(step, by_rest.outcome)
+        if stored is not None:
+            return stored
+        if by_rest.outcome.verdict == OK:
+            self._changed.append(step)
+        return by_rest.outcome
+
+    async def _stored_differently(self, step: Exchange, outcome: Outcome) -> Mismatch | None:
+        contents = [house.engine.contents() for house in self._twins.houses if isinstance(house.engine, StockedEngine)]
+        if contents[0] != contents[1]:
+            return self._mismatch("what the engine has", *contents)
+        revisions = self._twins.revisions()
+        administered = outcome.verdict == OK and step.path.startswith(("users/", "roles/", "privilege_groups/"))
+        if administered or revisions != self._revisions:
+            self._revisions = revisions
+            states = await self._twins.states()
+            if states[0] != states[1]:
+                return self._mismatch("what is stored", *states)
+        if outcome.verdict == OK and step.path in _NEW_PASSWORDS:
+            let_in = await self._twins.passwords(step.content["userName"])
+            if let_in[0] != let_in[1]:
+                return self._mismatch("the password that lets in", *let_in)
+        return None
+
+    def _mismatch(self, what: str, by_rest: object, by_grpc: object) -> Mismatch:
+        return Mismatch(tuple(self._taken), tuple(self._changed), what, by_rest, by_grpc)
+
+
+def _difference(by_rest: Said, by_grpc: Said) -> str:
+    one, other = by_rest.outcome, by_grpc.outcome
+    if (one.verdict, one.code) != (other.verdict, other.code):
+        return "what became of it"
+    if by_rest.reached != by_grpc.reached:
+        return "what reached the engine"
+    if not _tells(one.told, other.told):
+        return "what is told"
+    return ""
+
+
+def _tells(answer: Any, expected: Any) -> bool:
+    """Tell whether an answer says what is expected: members that nothing is expected of do not count."""
+    if isinstance(expected, dict) and expected:
+        return isinstance(answer, dict) and all(
+            name in answer and _tells(answer[name], value) for name, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return (
+            isinstance(answer, list)
+            and len(answer) == len(expected)
+            and all(_tells(*each) for each in zip(answer, expected, strict=True))
+        )
+    return bool(answer == expected)
+
+
+class Runner:
+    """Runs episodes, each on stores of their own below a directory.
+
+    Args:
+        bootstrapped: a store as it is after the first start.
+        directory: where copies of it go.
+        behind_rest: see `twins`.
+    """
+
+    def __init__(
+        self, bootstrapped: Path, directory: Path, behind_rest: Callable[[Gateway], Gateway] = lambda gateway: gateway
+    ) -> None:
+        self._bootstrapped = bootstrapped
+        self._directory = directory
+        self._behind_rest = behind_rest
+
+    async def episode(self, seed: int, paths: Sequence[str], tally: Tally) -> Mismatch | None:
+        """Send one request to each of the endpoints, in this order; return the first mismatch."""
+        return await self._run(_drawn(Draw(seed), paths), tally)
+
+    async def minimised(self, mismatch: Mismatch, *, seconds: float) -> Mismatch:
+        """Return the shortest run found in the time that still ends in a mismatch."""
+        deadline = time.monotonic() + seconds
+        best = await self._run([*mismatch.changed, mismatch.steps[-1]], Tally()) or mismatch
+        size = len(best.steps) // 2
+        while size and time.monotonic() < deadline:
+            start = 0
+            while start < len(best.steps) - 1 and time.monotonic() < deadline:
+                found = await self._run((*best.steps[:start], *best.steps[start + size :]), Tally())
+                if found is None:
+                    start += size
+                else:
+                    best = found
+            size = size // 2 if size > 1 else 0
+        return best
+
+    async def _run(self, steps: Sequence[Step] | Iterator[Step], tally: Tally) -> Mismatch | None:
+        with tempfile.TemporaryDirectory(dir=self._directory) as directory:
+            async with twins(self._bootstrapped, Path(directory), self._behind_rest) as pair:
+                comparison = Comparison(pair)
+                for step in steps:
+                    outcome = await comparison.take(step)
+                    if isinstance(outcome, Mismatch):
+                        return outcome
+                    if isinstance(step, Exchange) and outcome is not None:
+                        tally.add(step.path, outcome)
+        return None
+
+
+def _drawn(draw: Draw, paths: Sequence[str]) -> Iterator[Step]:
+    yield from _beginning(draw)
+    for number, path in enumerate(paths, start=1):
+        yield exchange(path, draw, COUNTERPARTS[path])
+        if number % _MENDED_EVERY == 0:
+            yield Restocking()
+            yield Making("CreateRole", {"entity": {"name": BARE_ROLE}})
+            yield from _person(draw.of(USERS), draw.of(ROLES))
+            yield from _grants(draw, draw.of(ROLES), 2)
+            yield _members(draw, draw.of(GROUPS))
+
+
+def _beginning(draw: Draw) -> Iterator[Step]:
+    """Make people of all kinds: an administrator, somebody without any role, and holders of grants."""
+    yield Making("CreateCredential", {"username": "nobody", "password": encoded(PASSWORD)})
+    yield Making("CreateRole", {"entity": {"name": BARE_ROLE}})
+    yield from _person("adm", "admin")
+    for name in GROUPS:
+        yield Making("CreatePrivilegeGroup", {"group_name": name})
+        yield _members(draw, name)
+    for user, role in zip(USERS, ROLES, strict=True):
+        yield from _person(user, role)
+        yield from _grants(draw, role, draw.number(7))
+    yield Making("OperateUserRole", {"username": draw.of(USERS), "role_name": draw.of(ROLES)})
+    if draw.chance(0.3):
+        yield from _grants(draw, "public", 1)
+
+
+def _person(user: str, role: str) -> Iterator[Step]:
+    yield Making("DeleteCredential", {"username": user})
+    yield Making("CreateCredential", {"username": user, "password": encoded(usual_password(user))})
+    yield Making("CreateRole", {"entity": {"name": role}})
+    yield Making("OperateUserRole", {"username": user, "role_name": role})
+
+
+def _grants(draw: Draw, role: str, number: int) -> Iterator[Step]:
+    for _ in range(number):
+        if draw.chance(0.5):
+            yield Making("OperatePrivilegeV2", v2(role, *draw.grant_v2()))
+        else:
+            yield Making("OperatePrivilege", v1(role, *draw.grant_v1()))
+
+
+def _members(draw: Draw, group: str) -> Step:
+    members = [{"name": draw.privilege()} for _ in range(draw.number(3))]
+    return Making("OperatePrivilegeGroup", {"group_name": group, "privileges": members})

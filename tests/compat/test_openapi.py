@@ -1,0 +1,229 @@
+"""schemathesis against the OpenAPI document: what the server answers is what the document announces.
+
+Every operation is tried with the border cases of its schema and with random requests, valid and not, the same ones at
+each run. `KITEWARD_OPENAPI_EXAMPLES=200` tries more random requests of each operation, and the border cases without
+a credential too.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import jsonschema_rs
+import pytest
+import schemathesis
+from schemathesis.config import PositiveDataAcceptanceConfig, SchemathesisConfig
+from schemathesis.engine import Status, events, from_schema
+from schemathesis.engine.recorder import Interaction, ScenarioRecorder
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+from tests.support import raw
+from tests.support import server as servers
+from tests.support.server import ROOT_TOKEN, RunningServer
+
+_ASKED: Final = os.environ.get("KITEWARD_OPENAPI_EXAMPLES", "")
+EXAMPLES: Final = int(_ASKED or 10)
+SEED: Final = 20_261_121
+
+EXCLUDED: Final[Mapping[str, str]] = {
+    "negative_data_rejection": "Milvus answers HTTP 200 and a code where this asks for 4xx; `forbidden_and_done` "
+    "stands in its place",
+    "unsupported_method": "Milvus answers another method with 404, not 405",
+}
+"""Checks of schemathesis that are not made, each with the reason."""
+
+SLOW: Final = ["2xx", "3xx", "401", "403", "404", "408", "409", "429", "5xx"]
+"""How a valid request may be answered; schemathesis' own list, and 408: it sends `Request-Timeout: 1`."""
+
+KNOWN: Final[Mapping[str, Any]] = {
+    "aliasName": "movies",
+    "annsField": "vector",
+    "collectionName": "films",
+    "dbName": "default",
+    "dimension": 4,
+    "filter": "id > 0",
+    "indexName": "vector",
+    "limit": 3,
+    "newCollectionName": "films_2",
+    "partitionName": "early",
+    "privilege": "Search",
+    "privilegeGroupName": "readers",
+    "roleName": "viewer",
+    "userName": "alice",
+}
+"""Values that requests shall have among others, so that some of them meet what earlier ones have made."""
+
+DONE_AT_LEAST_ONCE: Final = frozenset(
+    {
+        "users/create",
+        "users/list",
+        "roles/create",
+        "roles/list",
+        "privilege_groups/create",
+        "privilege_groups/list",
+        "databases/describe",
+        "databases/list",
+        "collections/create",
+        "collections/describe",
+        "collections/list",
+        "partitions/list",
+        "indexes/list",
+        "aliases/list",
+        "entities/query",
+        "entities/delete",
+    }
+)
+"""Operations that must have succeeded, so that a server which refuses everything does not pass."""
+
+pytestmark = pytest.mark.timeout(600 if not _ASKED else 7200)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[RunningServer]:
+    """A server of its own for each test: what is sent here changes and drops what it meets."""
+    with servers.running(tmp_path / "data") as running:
+        yield running
+
+
+class Run:
+    """What schemathesis found out.
+
+    Attributes:
+        failures: failed checks and errors, in words.
+        interactions: every request with its answer, by operation.
+    """
+
+    def __init__(self) -> None:
+        self.failures: list[str] = []
+        self.interactions: dict[str, list[Interaction]] = {}
+
+    def take(self, event: events.EngineEvent) -> None:
+        """Take what the engine tells."""
+        match event:
+            case events.ScenarioFinished():
+                self.interactions.setdefault(event.recorder.label, []).extend(event.recorder.interactions.values())
+                self.failures += _failures(event.recorder)
+            case events.NonFatalError():
+                self.failures.append(f"{event.label}: {event.value}")
+            case events.FatalError():
+                raise event.exception
+            case events.PhaseFinished() if event.status is Status.ERROR:
+                self.failures.append(f"the phase {event.phase.name} did not run")
+
+    def answers(self) -> Iterator[tuple[str, Interaction, int]]:
+        """Yield operation, interaction and HTTP status of everything that was sent; each was answered."""
+        for label, interactions in self.interactions.items():
+            for interaction in interactions:
+                assert interaction.response is not None, label
+                yield label, interaction, interaction.response.status_code
+
+
+def _failures(recorder: ScenarioRecorder) -> Iterator[str]:
+    for checks in recorder.checks.values():
+        for check in checks:
+            if check.failure_info is not None:
+                yield f"{recorder.label}: {check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample}"
+
+
+def described(server: RunningServer) -> OpenApiSchema:
+    """Return the document of a running server, which is shown to everybody, with values that we know in it."""
+    document = httpx.get(f"{server.uri}/openapi.json").json()
+    for component in document["components"]["schemas"].values():
+        for name, member in component.get("properties", {}).items():
+            if name in KNOWN:
+                member["examples"] = [KNOWN[name]]
+    schema = schemathesis.openapi.from_dict(document, config=SchemathesisConfig(seed=SEED))
+    schema.config.update(base_url=server.uri)
+    return schema
+
+
+def tried(schema: OpenApiSchema, *, token: str | None, border_cases: bool) -> Run:
+    """Try every operation of a document."""
+    config = schema.config
+    config.update(headers=None if token is None else {"Authorization": f"Bearer {token}"}, continue_on_failure=True)
+    config.generation.max_examples = EXAMPLES
+    config.generation.no_shrink = True
+    config.generation.database = "none"
+    config.phases.coverage.enabled = border_cases
+    # The document links no operation to another.
+    config.phases.stateful.enabled = False
+    config.checks.update(excluded_check_names=list(EXCLUDED))
+    config.checks.positive_data_acceptance = PositiveDataAcceptanceConfig(expected_statuses=SLOW)
+    run = Run()
+    for event in from_schema(schema).execute():
+        run.take(event)
+    return run
+
+
+def paths(schema: OpenApiSchema) -> dict[str, dict[str, Any]]:
+    """Return the declared operations by schemathesis' label."""
+    return {f"POST {path}": item["post"] for path, item in schema.raw_schema["paths"].items()}
+
+
+def forbidden_and_done(schema: OpenApiSchema, run: Run) -> list[str]:
+    """Return requests whose body the document forbids, and which were carried out all the same.
+
+    A `null` at the top level counts as not given (contract 5.1), which the document does not tell.
+    """
+    components = {"components": schema.raw_schema["components"]}
+    bodies = {
+        label: item["requestBody"]["content"]["application/json"]["schema"] for label, item in paths(schema).items()
+    }
+    validators = {label: jsonschema_rs.validator_for({**body, **components}) for label, body in bodies.items()}
+    return [
+        f"{label} {interaction.request.body!r}"
+        for label, interaction, status in run.answers()
+        if status == 200 and code(interaction) == 0 and not _allows(validators[label], interaction.request.body)
+    ]
+
+
+def _allows(validator: Any, sent: bytes | None) -> bool:
+    try:
+        body = json.loads(sent or b"")
+    except ValueError:
+        return False
+    given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
+    return bool(validator.is_valid(given))
+
+
+def code(interaction: Interaction) -> int:
+    """Return the code in an answer."""
+    assert interaction.response is not None
+    return int(json.loads(interaction.response.content)["code"])
+
+
+def test_excluded_checks_exist() -> None:
+    config = SchemathesisConfig().projects.default.checks
+    assert [name for name in EXCLUDED if not hasattr(config, name)] == []
+
+
+def test_root_is_answered_as_the_document_says(fresh: RunningServer) -> None:
+    schema = described(fresh)
+    run = tried(schema, token=ROOT_TOKEN, border_cases=True)
+    assert run.failures == []
+    assert set(run.interactions) == set(paths(schema))
+    assert min(len(each) for each in run.interactions.values()) >= EXAMPLES
+    statuses = Counter(status for _, _, status in run.answers())
+    # 401 is what schemathesis gets when it leaves the credential out, 404 for other methods.
+    assert set(statuses) <= {200, 401, 404, 408}
+    assert min(statuses[200], statuses[401], statuses[404]) > 0
+    done = {
+        label.partition("/v2/vectordb/")[2] for label, each, status in run.answers() if status == 200 and not code(each)
+    }
+    assert done >= DONE_AT_LEAST_ONCE
+    assert forbidden_and_done(schema, run) == []
+    assert raw.accepts(fresh.uri, ROOT_TOKEN)
+    assert "unexpectedly" not in fresh.log()
+
+
+def test_nobody_gets_in_without_a_credential(fresh: RunningServer) -> None:
+    schema = described(fresh)
+    run = tried(schema, token=None, border_cases=bool(_ASKED))
+    assert run.failures == []
+    assert set(run.interactions) == set(paths(schema))
+    assert Counter(status for _, _, status in run.answers()).keys() == {401}
+    assert {code(each) for _, each, _ in run.answers()} == {1800}
+    assert "unexpectedly" not in fresh.log()
