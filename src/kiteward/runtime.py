@@ -110,12 +110,9 @@ class Server:
             snapshots = Snapshots(store, authenticator)
             await snapshots.load()
             await _bootstrap(settings, snapshots, hasher)
-            if not is_loopback(settings.host) and await _has_default_password(store, hasher):
-                raise ConfigurationError(
-                    f"refusing to listen on {settings.host}: root still has the default password. Start on 127.0.0.1 "
-                    "and change it (MilvusClient.update_password), or start a new data directory with "
-                    "common.security.defaultRootPassword set"
-                )
+            if await _has_default_password(store, hasher):
+                _require_loopback(settings.host)
+                _log.warning("root still has the default password; change it before anybody else can reach this server")
             engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
@@ -241,6 +238,15 @@ async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordH
 async def _has_default_password(store: SqlStore, hasher: PasswordHasher) -> bool:
     root = await store.user(ROOT)
     return root is not None and await hasher.verify(root.password_hash, Secret(DEFAULT_ROOT_PASSWORD))
+
+
+def _require_loopback(host: str) -> None:
+    if not is_loopback(host):
+        raise ConfigurationError(
+            f"refusing to listen on {host}: root still has the default password. Start on 127.0.0.1 "
+            "and change it (MilvusClient.update_password), or start a new data directory with "
+            "common.security.defaultRootPassword set"
+        )
 
 
 def is_loopback(host: str) -> bool:

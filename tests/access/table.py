@@ -116,7 +116,6 @@ _FIELDS_BY_REASON: Final = {
     "it tells of segments that whoever flushed the collection was told; the answer is one bit, flushed or not": """
         GetFlushState.segmentIDs
     """,
-    "the alias is new; it is judged by the collection it is to stand for": "CreateAlias.alias",
     "the answer is trimmed to what the caller may see": "ShowCollections.collection_names",
     _NOBODY: "Connect.client_info.user",
     _CLOSED: """

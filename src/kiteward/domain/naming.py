@@ -82,8 +82,16 @@ class NamingRules:
             return
         self._check_name(name, what, self.object_characters)
 
+    def check_new_name(self, name: str, what: str) -> None:
+        """Refuse an illegal name of a collection or alias to be.
+
+        Raises:
+            InvalidArgument: as Milvus' rule for collection names, which is that of object names without the wildcard.
+        """
+        self._check_name(name, what, self.object_characters)
+
     def check_database_name(self, name: str) -> None:
-        """Refuse an illegal database name in a grant; empty and `*` are settled before.
+        """Refuse an illegal database name; empty and `*` are settled before.
 
         Raises:
             DatabaseNameInvalid: as contract 2.4, OperatePrivilegeV2.

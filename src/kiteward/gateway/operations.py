@@ -40,6 +40,8 @@ class Operation:
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
         targets: fields that name a collection to be; judged as they stand, without resolving aliases.
         aliases: fields that name an alias; judged by the collection it stands for.
+        creates: fields that give a name to a new collection or alias; held to the naming rule.
+        creates_database: field that gives a name to a new database; held to the naming rule.
         same: fields inside sub-requests that must name the same collection, or none.
         same_database: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
@@ -59,6 +61,8 @@ class Operation:
     collections: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    creates: tuple[str, ...] = ()
+    creates_database: str = ""
     same: tuple[str, ...] = ()
     same_database: tuple[str, ...] = ()
     target_database: str = ""
@@ -73,9 +77,9 @@ class Operation:
 
     def fields(self) -> tuple[str, ...]:
         """Return every field the rules read."""
-        single = (self.database, self.target_database, self.user, self.own_role)
-        several = (*self.collections, *self.targets, *self.aliases, *self.same, *self.same_database, *self.ids)
-        return tuple(path for path in (*single, *several) if path)
+        single = (self.database, self.creates_database, self.target_database, self.user, self.own_role)
+        judged = (*self.collections, *self.targets, *self.aliases, *self.same, *self.same_database, *self.ids)
+        return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
 
 
 class _Rows:
@@ -124,7 +128,7 @@ _ONE: Final = ("collection_name",)
 
 
 def _collection_rows(rows: _Rows) -> None:
-    rows.engine("CreateCollection", "CreateCollection", targets=_ONE)
+    rows.engine("CreateCollection", "CreateCollection", targets=_ONE, creates=_ONE)
     rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
     rows.engine(
@@ -151,6 +155,7 @@ def _collection_rows(rows: _Rows) -> None:
         "RenameCollection",
         collections=("oldName",),
         targets=("newName",),
+        creates=("newName",),
         target_database="newDBName",
     )
     rows.engine("LoadCollection LoadPartitions Prewarm", "Load", collections=_ONE)
@@ -179,6 +184,7 @@ def _collection_rows(rows: _Rows) -> None:
         "RestoreSnapshot",
         collections=_ONE,
         targets=("target_collection_name",),
+        creates=("target_collection_name",),
         target_database="target_db_name",
     )
     rows.engine("ListRestoreSnapshotJobs", "RestoreSnapshot", collections=_ONE)
@@ -227,13 +233,13 @@ def _data_rows(rows: _Rows) -> None:
 
 
 def _alias_and_database_rows(rows: _Rows) -> None:
-    rows.engine("CreateAlias", "CreateAlias", collections=_ONE)
+    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, creates=("alias",))
     rows.engine("AlterAlias", "CreateAlias", collections=_ONE, aliases=("alias",))
     rows.engine("DropAlias", "DropAlias", aliases=("alias",))
     rows.engine("DescribeAlias", "DescribeAlias", aliases=("alias",))
     # Without a collection the answer is trimmed to aliases of collections the caller may see.
     rows.engine("ListAliases", "ListAliases", collections=_ONE, if_named=True)
-    rows.engine("CreateDatabase", "CreateDatabase", exists=False)
+    rows.engine("CreateDatabase", "CreateDatabase", creates_database="db_name", exists=False)
     rows.engine("DropDatabase", "DropDatabase")
     rows.engine("ListDatabases", None, database="")
     rows.engine("AlterDatabase", "AlterDatabase", ids=("db_id",))
@@ -263,7 +269,7 @@ def _cluster_rows(rows: _Rows) -> None:
     rows.engine("TransferReplica", "TransferReplica", collections=_ONE)
     rows.engine("FlushAll", "FlushAll")
     rows.engine("GetFlushAllState", "FlushAll")
-    rows.engine("RestoreExternalSnapshot", "RestoreExternalSnapshot", targets=("target_collection_name",))
+    rows.engine("RestoreExternalSnapshot", "RestoreExternalSnapshot", creates=("target_collection_name",))
     rows.engine("ExportSnapshot", "ExportSnapshot", collections=_ONE)
     rows.engine("PinSnapshotData", "PinSnapshotData", collections=_ONE)
 

@@ -19,7 +19,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.settling import Settled, settle
+from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.observe.counts import UNKNOWN, Outcome, RequestCounts, outcome_of
 from kiteward.wire import messages
@@ -141,6 +141,7 @@ class Gateway:
             decide(caller, settled.conditions, self._snapshots.current()).require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
+            check_new_names(operation, settled, self._tools.naming)
             return settled
 
         async def in_turn() -> Settled:

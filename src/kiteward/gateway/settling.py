@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.domain.policy import Condition
 from kiteward.domain.privileges import Level, ObjectType
 from kiteward.gateway.call import Call
@@ -65,6 +65,22 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
     payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
     contradiction = _contradiction(operation, fields, database, collections, catalog)
     return Settled(database, conditions, payload, collections, fields, contradiction)
+
+
+def check_new_names(operation: Operation, settled: Settled, naming: NamingRules) -> None:
+    """Refuse illegal names of what is to be created; to be called after the decision.
+
+    Engines accept more than Milvus does, names that differ only by spaces included.
+
+    Raises:
+        InvalidArgument: a collection or alias.
+        DatabaseNameInvalid: a database.
+    """
+    for path in operation.creates:
+        for name in _texts(settled.fields[path]):
+            naming.check_new_name(name, "alias" if path == "alias" else "collection name")
+    if operation.creates_database:
+        naming.check_database_name(str(settled.fields[operation.creates_database]))
 
 
 def _texts(value: Value) -> list[str]:

@@ -37,7 +37,7 @@ class DataDirectory:
         held = cls(Path(path).absolute())
         try:
             held.path.parent.mkdir(parents=True, exist_ok=True)
-            for folder in (held.path, held.engine_path, held.run_path):
+            for folder in (held.path, held.engine_path):
                 _own_directory(folder)
             held._lock = _take_lock(held.path)
         except OSError as error:
@@ -60,11 +60,6 @@ class DataDirectory:
     def engine_path(self) -> Path:
         """The folder where the embedded engine keeps collections."""
         return self._path / "engine"
-
-    @property
-    def run_path(self) -> Path:
-        """The folder for sockets; nothing in it needs to outlive the process."""
-        return self._path / "run"
 
     def close(self) -> None:
         """Let go of the directory; closing again does nothing."""

@@ -358,3 +358,25 @@ async def test_drain_waits_for_changes_under_way(peopled: House, engine: FakeEng
     gate.set()
     await draining
     assert (await changing).code == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "code"),
+    [
+        ("CreateCollection", {"collection_name": " docs "}, 1100),
+        ("CreateCollection", {"collection_name": "*"}, 1100),
+        ("CreateCollection", {"collection_name": "\u96c6"}, 1100),
+        ("CreateCollection", {"collection_name": ""}, 1100),
+        ("RenameCollection", {"oldName": "docs", "newName": "../docs"}, 1100),
+        ("CreateAlias", {"collection_name": "docs", "alias": "1st"}, 1100),
+        ("CreateDatabase", {"db_name": "\u9500"}, 802),
+        ("CreateDatabase", {"db_name": " other "}, 802),
+        ("CreateDatabase", {"db_name": ""}, 802),
+    ],
+)
+async def test_an_illegal_name_of_something_new_does_not_reach_the_engine(
+    house: House, engine: FakeEngine, method: str, fields: dict[str, str], code: int
+) -> None:
+    engine.create("docs")
+    assert (await house.status(method, **fields)).code == code
+    assert engine.called(method) == []

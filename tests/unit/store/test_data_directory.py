@@ -32,7 +32,7 @@ def test_directory_is_created_for_its_owner_alone_whatever_the_umask(tmp_path: P
             pass
     finally:
         os.umask(before)
-    assert [mode_of(path) for path in (held.path, held.engine_path, held.run_path)] == [0o700] * 3
+    assert [mode_of(path) for path in (held.path, held.engine_path)] == [0o700] * 2
     assert mode_of(held.path / "LOCK") == 0o600
 
 
@@ -45,8 +45,8 @@ def test_paths_lie_inside_and_are_absolute(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     with DataDirectory.hold("data") as held:
         assert held.path == tmp_path / "data"
-        assert {held.store_path.parent, held.engine_path.parent, held.run_path.parent} == {held.path}
-        assert len({held.store_path, held.engine_path, held.run_path, held.path / "LOCK"}) == 4
+        assert {held.store_path.parent, held.engine_path.parent} == {held.path}
+        assert len({held.store_path, held.engine_path, held.path / "LOCK"}) == 3
 
 
 def test_rights_of_others_are_taken_away_and_contents_kept(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_rights_of_others_are_taken_away_and_contents_kept(tmp_path: Path) -> No
         folder.chmod(0o777)
     (tmp_path / "data" / "store.db").write_text("kept")
     with DataDirectory.hold(tmp_path / "data") as held:
-        assert mode_of(held.path) == mode_of(held.run_path) == 0o700
+        assert mode_of(held.path) == mode_of(held.engine_path) == 0o700
         assert held.store_path.read_text() == "kept"
 
 

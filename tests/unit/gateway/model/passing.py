@@ -1,5 +1,6 @@
 """The rules of operations that the engine executes: contract 4.2 and 4.9, our decisions on visibility and aliases."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -102,6 +103,12 @@ def _answered(code: int, database: str, names: Sequence[str]) -> Outcome:
     return _forwarded(database, names)
 
 
+# [3, own] what is created has a legal name; that is seen before the engine is asked, after the database
+_NEW_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
+_ILLEGAL_NAME: Final = Outcome("status", 1100, 5)
+_ILLEGAL_DATABASE: Final = Outcome("status", 802, 1)
+
+
 def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
     def rule(reference: Reference, step: Step, judge: Judge) -> Outcome:
         database = database_of(step)
@@ -173,6 +180,8 @@ def _on_database(privilege: str) -> Rule:
 def _create_database(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if not judge.may("CreateDatabase"):
         return DENIED
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,254}", step.message.db_name):
+        return _ILLEGAL_DATABASE
     return _answered(reference.world.create_database(step.message.db_name), database_of(step), ())
 
 
@@ -200,6 +209,8 @@ def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
+    if not _NEW_NAME.fullmatch(name):
+        return _ILLEGAL_NAME
     return _answered(reference.world.create_collection(database, name), database, [name])
 
 
@@ -225,6 +236,8 @@ def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
+    if not _NEW_NAME.fullmatch(new):
+        return _ILLEGAL_NAME
     code = reference.world.rename_collection((database, old), (target, new))
     if not code:
         _move(reference, (database, old), (target, new))
@@ -245,6 +258,8 @@ def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
+    if step.operation == "CreateAlias" and not _NEW_NAME.fullmatch(alias):
+        return _ILLEGAL_NAME
     world = reference.world
     change = world.alter_alias if step.operation == "AlterAlias" else world.create_alias
     return _answered(change(database, alias, name), database, [alias, name])
