@@ -134,7 +134,7 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
 async def until(condition: Callable[[], Any]) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  what is waited for tells nobody
+        while not condition():
             await asyncio.sleep(0.01)
 
 

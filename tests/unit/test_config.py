@@ -11,6 +11,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 
 SECRET_LOOKING = "Hunter2-Hunter2"
+TWO_ORIGINS = frozenset({"https://a.example", "https://b.example"})
 
 
 def document(key: str, value: Any) -> Any:
@@ -42,6 +43,14 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.dataDir": ("/srv/kiteward", "data_dir", Path("/srv/kiteward")),
     "kiteward.passwordPolicy": ("legacy", "passwords.classes", False),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+    "kiteward.metrics.enabled": (False, "metrics.enabled", False),
+    "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
+    "kiteward.metrics.port": (9191, "metrics.port", 9191),
+    "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
+    "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
+    "proxy.http.enabled": (False, "rest.enabled", False),
+    "proxy.http.requestTimeoutMs": (1500, "rest.request_timeout", 1.5),
+    "proxy.http.acceptTypeAllowInt64": (False, "rest.allow_int64", False),
 }
 NUMBERS = [key for key, (value, _, _) in KEYS.items() if type(value) is int]
 FLAGS = [key for key, (value, _, _) in KEYS.items() if type(value) is bool]
@@ -128,7 +137,8 @@ def test_unknown_key_of_ours_is_refused_with_the_known_ones(key: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         settings_from(document(key, SECRET_LOOKING))
     assert key in str(refused.value)
-    assert "dataDir, engine.syncMode, host, passwordPolicy" in str(refused.value)
+    own = sorted(each.removeprefix("kiteward.") for each in KEYS if each.startswith("kiteward."))
+    assert f"known are: {', '.join(own)}" in str(refused.value)
     assert SECRET_LOOKING not in str(refused.value)
 
 

@@ -54,7 +54,7 @@ ROOMS = {
     "httptools": Room("httptools", ("kiteward.transports.rest",), "what uvicorn parses HTTP/1.1 with"),
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
     "msgspec": Room("msgspec", ("kiteward.transports.rest",), "JSON ends where REST ends"),
-    "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows the format of metrics"),
+    "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows their format"),
     "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
     "pymilvus": Room("pymilvus", ("kiteward.wire.builders",), "one place builds requests as the SDK does"),
     "pymilvus.grpc_gen": Room(
