@@ -320,7 +320,8 @@ async def test_callers_deadline_goes_along(client: Client, engine: FakeEngine) -
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     path, own = messages.method_of("Query").path, ("authorization", header(ROOT))
     await client.send(path, payload, own, timeout=7)
-    assert 0 < (engine.called("Query")[-1].timeout or 0) <= 7
+    # gRPC rounds a deadline up a little on its way.
+    assert 0 < (engine.called("Query")[-1].timeout or 0) < 8
     await client.send(path, payload, own, timeout=None)
     assert engine.called("Query")[-1].timeout is None
 
