@@ -44,11 +44,6 @@ class Catalog:
                 if generation == self._engine.generation:
                     self._aliases, self._generation = aliases, generation
 
-    async def reload(self) -> None:
-        """Load databases and aliases anew because a change passed through."""
-        self.forget()
-        await self.refresh()
-
     def forget(self) -> None:
         """Trust nothing until the next `refresh`: a change may or may not have happened."""
         self._generation = -1

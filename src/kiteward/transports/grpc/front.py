@@ -134,17 +134,11 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
 
 
 def _call(operation: str, payload: bytes, context: Context, *, address: str) -> Call:
-    header: str | bytes | None = None
-    database = ""
-    forward: dict[str, str] = {}
-    for key, value in context.invocation_metadata() or ():
-        if key == "authorization":
-            # Only the first value counts (contract 1.2).
-            header = value if header is None else header
-        elif key == "dbname":
-            database = database or _text(value)
-        elif key in engine_metadata.ALLOWED_KEYS and isinstance(value, str):
-            forward[key] = value
+    metadata = context.invocation_metadata() or ()
+    # Of a repeated key only the first value counts (contract 1.2).
+    header = next((value for key, value in metadata if key == "authorization"), None)
+    forward = engine_metadata.allowed(metadata)
+    database = forward.pop("dbname", "")
     return Call(
         operation=operation,
         payload=payload,
@@ -155,10 +149,6 @@ def _call(operation: str, payload: bytes, context: Context, *, address: str) -> 
         address=address,
         request_id=new_request_id(),
     )
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 def _unknown(path: str) -> grpc.RpcMethodHandler:
