@@ -25,7 +25,8 @@ from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
 from kiteward.runtime import Server
 from kiteward.transports.grpc.front import GrpcFront
-from kiteward.transports.listener import LOOPBACK
+
+_LOOPBACK: Final = "127.0.0.1"
 
 BUDGET: Final = 0.9
 """The least share of the front's own throughput that must come through the listener."""
@@ -86,7 +87,7 @@ async def measure(*, rounds: int = 5, calls: int = 20_000, connections: int = 4,
         server = await Server.start(Settings(data_dir=Path(directory, "data"), port=0), hashing=TESTING)
         alone = GrpcFront(server.gateway)
         try:
-            ports = {"listener": server.port, "front": await alone.start(LOOPBACK, 0)}
+            ports = {"listener": server.port, "front": await alone.start(_LOOPBACK, 0)}
             found = []
             for method in METHODS:
                 for port in ports.values():
@@ -108,7 +109,7 @@ async def measure(*, rounds: int = 5, calls: int = 20_000, connections: int = 4,
 
 async def _prove(port: int, method: str) -> None:
     """Make one call the usual way: h2load takes a refusal for a success."""
-    async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+    async with grpc.aio.insecure_channel(f"{_LOOPBACK}:{port}") as channel:
         answer = await channel.unary_unary(f"{_SERVICE}/{method}")(b"", metadata=(("authorization", _TOKEN),))
     assert answer
 
@@ -118,7 +119,7 @@ async def _load(port: int, method: str, frame: Path, size: tuple[int, int, int])
     process = await asyncio.create_subprocess_exec(
         *("h2load", "-n", calls, "-c", connections, "-m", streams, "-d", str(frame)),
         *("-H", "content-type: application/grpc", "-H", "te: trailers", "-H", f"authorization: {_TOKEN}"),
-        f"http://{LOOPBACK}:{port}{_SERVICE}/{method}",
+        f"http://{_LOOPBACK}:{port}{_SERVICE}/{method}",
         stdout=asyncio.subprocess.PIPE,
     )
     output = (await process.communicate())[0].decode()

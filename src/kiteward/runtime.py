@@ -31,8 +31,9 @@ from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
+from kiteward.transports.binding import socket_directory
 from kiteward.transports.grpc.front import GrpcFront
-from kiteward.transports.listener import LOOPBACK, Listener, ListenerLimits, affordable_connections
+from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
 from kiteward.transports.rest.app import build_app
 from kiteward.transports.rest.server import HttpServer
 
@@ -175,8 +176,9 @@ class _Doors:
         Raises:
             OSError: the address cannot be bound.
         """
+        front = stack.enter_context(socket_directory(self._settings.data_dir.absolute() / "sockets")) / "front"
         stack.push_async_callback(self._close)
-        front = await self._front.start(LOOPBACK, 0)
+        await self._front.start_behind(front)
         port = await self.listener.start(self._settings.host, self._settings.port, front=front)
         self._open = True
         return port

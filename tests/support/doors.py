@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc.aio
@@ -12,9 +14,10 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.grpc.front import GrpcFront
-from kiteward.transports.listener import LOOPBACK, Listener, ListenerLimits
+from kiteward.transports.listener import Listener, ListenerLimits
 from kiteward.transports.rest.server import HttpLimits, HttpServer
 
+LOOPBACK: Final = "127.0.0.1"
 PATIENCE: Final = 10.0
 GET_VERSION: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
 
@@ -72,17 +75,20 @@ class Doors:
         self.http = HttpServer(application or self.echo, http)
         self.listener = Listener(self.http, limits)
         self.front = GrpcFront(cast("Gateway", self.gateway), self.listener.address_of)
-        self.front_port = 0
+        self.stack = contextlib.ExitStack()
+        self.front_path = Path()
         self.port = 0
 
     async def open(self, host: str, port: int = 0) -> None:
-        self.front_port = await self.front.start(LOOPBACK, 0)
-        self.port = await self.listener.start(host, port, front=self.front_port)
+        self.front_path = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "front"
+        await self.front.start_behind(self.front_path)
+        self.port = await self.listener.start(host, port, front=self.front_path)
 
     async def close(self, grace: float = 0.0) -> None:
         self.listener.stop_accepting()
         await asyncio.gather(self.front.stop(grace), self.http.stop(grace))
         await self.listener.close(1.0)
+        self.stack.close()
 
     def open_connections(self) -> int:
         return sum(self.listener.open_connections().values())
@@ -140,7 +146,12 @@ async def until(condition: Callable[[], Any]) -> None:
 
 async def call(port: int, payload: bytes = b"", *, host: str = LOOPBACK, timeout: float = PATIENCE) -> bytes:
     """Make one gRPC call over a connection of its own."""
-    async with grpc.aio.insecure_channel(f"{host}:{port}", options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+    return await call_at(f"{host}:{port}", payload, timeout=timeout)
+
+
+async def call_at(target: str, payload: bytes = b"", *, timeout: float = PATIENCE) -> bytes:
+    """Make one gRPC call to an address in gRPC's own spelling."""
+    async with grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         answer: bytes = await channel.unary_unary(GET_VERSION)(payload, timeout=timeout)
         return answer
 

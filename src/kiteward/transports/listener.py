@@ -1,20 +1,24 @@
 """The one port: tells gRPC from HTTP/1.1 by how a connection begins, and remembers whose connection it is.
 
-A connection that begins with the preface of HTTP/2 is joined to the gRPC front, which listens on a loopback port of its
-own and takes calls only from connections made here (`Listener.address_of`). One that begins with a request line of
-HTTP/1.x is handed to the HTTP door as it is. Everything else is closed: at once where the bytes cannot become either,
-after a while where they do not come.
+A connection that begins with the preface of HTTP/2 is joined to the gRPC front, which listens on a Unix socket in a
+private directory and takes calls only from connections made here (`Listener.address_of`). One that begins with a
+request line of HTTP/1.x is handed to the HTTP door as it is. Everything else is closed: at once where the bytes cannot
+become either, after a while where they do not come.
 """
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import os
 import re
 import resource
+import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Final, Protocol, cast
 
 from kiteward.transports.addresses import address_text, host_of
@@ -25,9 +29,6 @@ _log = logging.getLogger("kiteward.listener")
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What every HTTP/2 connection begins with (RFC 9113, 3.4)."""
-
-LOOPBACK: Final = "127.0.0.1"
-"""Where the gRPC front listens for us."""
 
 _REQUEST_LINE: Final = re.compile(rb"[A-Z]{1,24} [!-\xff]+ HTTP/1\.[01]\r?\n")
 _BEGINNING_OF_A_LINE: Final = re.compile(rb"[A-Z]{1,24}(?: [!-\xff]*(?: [HTP/1.0]{0,8}\r?)?)?")
@@ -95,7 +96,7 @@ def affordable_connections(wanted: int) -> int:
 
 
 class Listener:
-    """One listening address. Made with its HTTP door, started with the port of its gRPC front.
+    """One listening address. Made with its HTTP door, started with the socket of its gRPC front.
 
     A kind of connection without a door is closed like garbage.
     """
@@ -103,7 +104,8 @@ class Listener:
     def __init__(self, http: HttpDoor | None, limits: ListenerLimits | None = None) -> None:
         self.limits = limits or ListenerLimits()
         self._http = http
-        self._front: int | None = None
+        self._front: Path | None = None
+        self._joined = itertools.count(1)
         self._servers: list[asyncio.Server] = []
         self._accepting = False
         self._open: dict[_Connection, Kind] = {}
@@ -115,13 +117,13 @@ class Listener:
         self._empty.set()
         self.refused: Counter[str] = Counter()
 
-    async def start(self, host: str, port: int, *, front: int | None = None) -> int:
+    async def start(self, host: str, port: int, *, front: Path | None = None) -> int:
         """Listen, and return the port in use.
 
         Args:
             host: a name or an address; every address it stands for is listened on.
             port: 0 lets the system choose.
-            front: the loopback port of the gRPC front.
+            front: the socket of the gRPC front; our ends of its connections are named beside it.
 
         Raises:
             OSError: an address cannot be bound; the message names it.
@@ -233,14 +235,15 @@ class Listener:
         self.refused[reason] += 1
         return False
 
-    async def _join(self, connection: "_Connection", head: bytes, port: int) -> None:
+    async def _join(self, connection: "_Connection", head: bytes, front: Path) -> None:
         """Connect a client to the gRPC front, and let bytes flow both ways."""
         client = connection.transport
-        loop = asyncio.get_running_loop()
         front_end = FrontEnd(client, self.limits.linger)
+        # The name of our end is how the front tells one client from another.
+        name = front.parent / str(next(self._joined))
         try:
             async with asyncio.timeout(self.limits.greeting):
-                transport, _ = await loop.create_connection(lambda: front_end, LOOPBACK, port)
+                transport = await _connect(front, name, front_end)
         except (OSError, TimeoutError):
             _log.exception("a gRPC connection could not be joined to its front")
             connection.abort()
@@ -248,9 +251,8 @@ class Listener:
         if connection not in self._open:
             transport.abort()
             return
-        # INVARIANT: the front learns of no byte before its peer is registered, and the port stays ours until
-        # `connection_lost`, where the registration ends.
-        peer = f"ipv4:{LOOPBACK}:{transport.get_extra_info('sockname')[1]}"
+        # INVARIANT: the front learns of no byte before its peer is registered, and no name is used twice.
+        peer = f"unix:{name}"
         self._peers[peer] = connection.address
         front_end.registered(lambda: self._peers.pop(peer, None))
         client_end = ClientEnd(transport, lambda: self.forget(connection))
@@ -259,6 +261,28 @@ class Listener:
         transport.write(head)
         client.set_protocol(cast("asyncio.Protocol", client_end))
         client.resume_reading()
+
+
+async def _connect(front: Path, name: Path, end: FrontEnd) -> asyncio.Transport:
+    """Connect to the gRPC front from a socket of a name, which leaves the directory again at once.
+
+    Raises:
+        OSError: the front cannot be reached.
+    """
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        ours.setblocking(False)
+        ours.bind(str(name))
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(ours, str(front))
+        transport, _ = await loop.create_unix_connection(lambda: end, sock=ours)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)  # noqa: PTH108  a directory entry in memory: nothing to wait for
+    return cast("asyncio.Transport", transport)
 
 
 class _Connection(asyncio.Protocol):

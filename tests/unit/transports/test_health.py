@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.doors import call, connected, ended, refused
+from tests.support.doors import LOOPBACK, call, connected, ended, refused
 from tests.support.engine import FakeEngine
 
 from kiteward.authn.hashing import TESTING
@@ -19,7 +19,6 @@ from kiteward.gateway.call import Call
 from kiteward.observe.counts import Outcome, RequestCounts, outcome_of
 from kiteward.runtime import Server
 from kiteward.transports.health import DEFAULT_PORT, HealthSettings
-from kiteward.transports.listener import LOOPBACK
 
 
 @contextlib.asynccontextmanager

@@ -7,11 +7,22 @@ import socket
 import grpc
 import grpc.aio
 import pytest
-from tests.support.doors import GET_VERSION, Doors, call, connected, ended, local_port, opened, refused, until
+from tests.support.doors import (
+    GET_VERSION,
+    LOOPBACK,
+    Doors,
+    call,
+    call_at,
+    connected,
+    ended,
+    local_port,
+    opened,
+    refused,
+    until,
+)
 
 from kiteward.transports.addresses import address_text
 from kiteward.transports.listener import (
-    LOOPBACK,
     PREFACE,
     Listener,
     affordable_connections,
@@ -51,8 +62,14 @@ async def test_http_requests_carry_the_address_of_their_client() -> None:
 
 async def test_connections_that_the_listener_did_not_make_get_no_call_through_the_front() -> None:
     async with opened() as doors:
-        assert await refused(call(doors.front_port)) is grpc.StatusCode.UNAUTHENTICATED
+        assert await refused(call_at(f"unix:{doors.front_path}")) is grpc.StatusCode.UNAUTHENTICATED
         assert doors.gateway.calls == []
+
+
+async def test_connections_leave_nothing_behind_in_the_directory_of_the_front() -> None:
+    async with opened() as doors:
+        await call(doors.port)
+        assert [path.name for path in doors.front_path.parent.iterdir()] == ["front"]
 
 
 async def test_a_peer_is_forgotten_with_its_connection() -> None:
@@ -141,8 +158,8 @@ async def pumped(doors: Doors) -> socket.socket:
         writer.transport.abort()
 
     flooded: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    server = await asyncio.start_server(flood, LOOPBACK, 0)
-    doors.listener._front = server.sockets[0].getsockname()[1]
+    doors.listener._front = doors.front_path.with_name("flood")
+    server = await asyncio.start_unix_server(flood, doors.listener._front)
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect((LOOPBACK, doors.port))

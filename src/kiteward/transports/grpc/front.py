@@ -4,6 +4,7 @@ import base64
 import binascii
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
 import grpc
@@ -180,7 +181,17 @@ class GrpcFront:
         Raises:
             OSError: the address cannot be bound.
         """
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return await self._listen(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+    async def start_behind(self, path: Path) -> None:
+        """Listen on a Unix socket; whoever may enter its directory may connect.
+
+        Raises:
+            OSError: it cannot be bound.
+        """
+        await self._listen(f"unix:{path}")
+
+    async def _listen(self, address: str) -> int:
         try:
             bound = self._server.add_insecure_port(address)
         except RuntimeError as error:
