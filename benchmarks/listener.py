@@ -1,7 +1,7 @@
 """`python -m benchmarks.listener`: gRPC throughput through the listener beside that of the front alone, taking turns.
 
 Both doors open on the same gateway in the same process, so that only the way there differs. Beside the rates stands the
-processor time that the server spent on a call: it tells the same on a machine that has other things to do.
+processor time that this process spent on a call; the one that pumps the listener's bytes has its own, which is not in it.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Turn:
 
     Attributes:
         rate: calls a second.
-        spent: microseconds of processor time that the server spent on a call.
+        spent: microseconds of processor time that the server's own process spent on a call.
     """
 
     rate: float

@@ -34,6 +34,7 @@ from kiteward.transports import health
 from kiteward.transports.binding import socket_directory
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
+from kiteward.transports.pump_process import PumpProcess
 from kiteward.transports.rest.app import build_app
 from kiteward.transports.rest.server import HttpServer
 
@@ -167,7 +168,9 @@ class _Doors:
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
         self._http = HttpServer(self._app) if self._app is not None else None
         limits = ListenerLimits()
-        self.listener = Listener(self._http, replace(limits, connections=affordable_connections(limits.connections)))
+        self.listener = Listener(
+            self._http, replace(limits, connections=affordable_connections(limits.connections)), pump=PumpProcess()
+        )
         self._front = GrpcFront(gateway, self.listener.address_of)
 
     async def open(self, stack: AsyncExitStack) -> int:

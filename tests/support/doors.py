@@ -15,6 +15,7 @@ from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits
+from kiteward.transports.pump_process import PumpProcess
 from kiteward.transports.rest.server import HttpLimits, HttpServer
 
 LOOPBACK: Final = "127.0.0.1"
@@ -69,11 +70,13 @@ class Echo:
 class Doors:
     """The listener and what is behind it."""
 
-    def __init__(self, limits: ListenerLimits, http: HttpLimits, application: Application | None) -> None:
+    def __init__(
+        self, limits: ListenerLimits, http: HttpLimits, application: Application | None, pump: PumpProcess | None
+    ) -> None:
         self.gateway = RecordingGateway()
         self.echo = Echo()
         self.http = HttpServer(application or self.echo, http)
-        self.listener = Listener(self.http, limits)
+        self.listener = Listener(self.http, limits, pump=pump)
         self.front = GrpcFront(cast("Gateway", self.gateway), self.listener.address_of)
         self.stack = contextlib.ExitStack()
         self.front_path = Path()
@@ -101,9 +104,10 @@ async def opened(
     limits: ListenerLimits | None = None,
     http: HttpLimits | None = None,
     application: Application | None = None,
+    pump: PumpProcess | None = None,
 ) -> AsyncIterator[Doors]:
     """Open a listener on a port that the system chooses, and close it at the end."""
-    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application)
+    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application, pump)
     await doors.open(host)
     try:
         yield doors

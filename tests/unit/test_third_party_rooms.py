@@ -67,7 +67,7 @@ ROOMS = {
     "uvicorn": Room("uvicorn", ("kiteward.transports.rest",), "the core knows no protocol"),
     "uvloop": Room(
         "uvloop",
-        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child"),
+        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child", "kiteward.transports.pump_child"),
         "the loop is chosen once, where a process starts",
     ),
     "yaml": Room("pyyaml", ("kiteward.config",), "settings are read once, into types"),

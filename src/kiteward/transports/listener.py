@@ -23,7 +23,8 @@ from typing import Final, Protocol, cast
 
 from kiteward.transports.addresses import address_text, host_of
 from kiteward.transports.binding import bind, cannot_listen
-from kiteward.transports.pump import ClientEnd, FrontEnd
+from kiteward.transports.pump import BUFFER, LINGER, ClientEnd, FrontEnd
+from kiteward.transports.pump_process import PumpProcess
 
 _log = logging.getLogger("kiteward.listener")
 
@@ -36,9 +37,6 @@ _LONGEST_LINE: Final = 8192
 _LINE_TOO_LONG: Final = b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 _BACKLOG: Final = 1024
-_BUFFER: Final = 256 * 1024
-"""Bytes that may wait for a slow reader before its writer is held up."""
-
 _FILES_PER_CONNECTION: Final = 3
 _FILES_OF_OUR_OWN: Final = 256
 
@@ -67,7 +65,7 @@ class ListenerLimits:
     undecided: int = 512
     per_address: int = 2_000
     greeting: float = 10.0
-    linger: float = 30.0
+    linger: float = LINGER
 
 
 class HttpDoor(Protocol):
@@ -101,8 +99,19 @@ class Listener:
     A kind of connection without a door is closed like garbage.
     """
 
-    def __init__(self, http: HttpDoor | None, limits: ListenerLimits | None = None) -> None:
+    def __init__(
+        self, http: HttpDoor | None, limits: ListenerLimits | None = None, *, pump: PumpProcess | None = None
+    ) -> None:
+        """Prepare a listener.
+
+        Args:
+            http: serves HTTP/1.x.
+            limits: how much is held, and for how long.
+            pump: pumps the bytes of gRPC connections in a process of its own; started and stopped with the listener.
+                Without it, and while it has no process, the bytes pass through this one.
+        """
         self.limits = limits or ListenerLimits()
+        self._pump = pump
         self._http = http
         self._front: Path | None = None
         self._joined = itertools.count(1)
@@ -131,6 +140,8 @@ class Listener:
         self._front = front
         loop = asyncio.get_running_loop()
         sockets = await bind(host, port)
+        if self._pump is not None:
+            await self._pump.start()
         chosen = int(sockets[0].getsockname()[1])
         self._accepting = True
         try:
@@ -168,6 +179,8 @@ class Listener:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._empty.wait()
+        if self._pump is not None:
+            await self._pump.stop()
         for connection in list(self._open):
             connection.abort()
         for task in list(self._joining):
@@ -237,33 +250,66 @@ class Listener:
 
     async def _join(self, connection: "_Connection", head: bytes, front: Path) -> None:
         """Connect a client to the gRPC front, and let bytes flow both ways."""
-        client = connection.transport
-        front_end = FrontEnd(client, self.limits.linger)
         # The name of our end is how the front tells one client from another.
         name = front.parent / str(next(self._joined))
         try:
             async with asyncio.timeout(self.limits.greeting):
-                transport = await _connect(front, name, front_end)
+                ours = await _connect(front, name)
         except (OSError, TimeoutError):
             _log.exception("a gRPC connection could not be joined to its front")
             connection.abort()
             return
         if connection not in self._open:
-            transport.abort()
+            ours.close()
             return
         # INVARIANT: the front learns of no byte before its peer is registered, and no name is used twice.
         peer = f"unix:{name}"
         self._peers[peer] = connection.address
+        try:
+            # The front reads while we write: it ends what it does not like, and a long head ends with the greeting.
+            async with asyncio.timeout(self.limits.greeting):
+                await asyncio.get_running_loop().sock_sendall(ours, head)
+            if not self._hand_over(connection, ours, peer):
+                await self._pump_here(connection, ours, peer)
+        except (OSError, TimeoutError):
+            self._peers.pop(peer, None)
+            ours.close()
+            connection.abort()
+
+    def _hand_over(self, connection: "_Connection", ours: socket.socket, peer: str) -> bool:
+        """Let the pump's process have a connection and its end at the front; False where it cannot."""
+
+        def lost() -> None:
+            self._peers.pop(peer, None)
+            self.forget(connection)
+
+        client = connection.transport
+        plain = client.get_extra_info("socket") if client.get_extra_info("ssl_object") is None else None
+        if self._pump is None or plain is None or connection not in self._open:
+            return False
+        if not self._pump.take(plain.fileno(), ours.fileno(), lost):
+            return False
+        ours.close()
+        client.set_protocol(asyncio.Protocol())  # what ends here is our copy, not the connection
+        client.abort()
+        return True
+
+    async def _pump_here(self, connection: "_Connection", ours: socket.socket, peer: str) -> None:
+        client = connection.transport
+        front_end = FrontEnd(client, self.limits.linger)
         front_end.registered(lambda: self._peers.pop(peer, None))
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(lambda: front_end, sock=ours)
+        if connection not in self._open:
+            transport.abort()
+            return
         client_end = ClientEnd(transport, lambda: self.forget(connection))
         for end in (client, transport):
-            end.set_write_buffer_limits(high=_BUFFER)
-        transport.write(head)
+            end.set_write_buffer_limits(high=BUFFER)
         client.set_protocol(cast("asyncio.Protocol", client_end))
         client.resume_reading()
 
 
-async def _connect(front: Path, name: Path, end: FrontEnd) -> asyncio.Transport:
+async def _connect(front: Path, name: Path) -> socket.socket:
     """Connect to the gRPC front from a socket of a name, which leaves the directory again at once.
 
     Raises:
@@ -273,16 +319,14 @@ async def _connect(front: Path, name: Path, end: FrontEnd) -> asyncio.Transport:
     try:
         ours.setblocking(False)
         ours.bind(str(name))
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(ours, str(front))
-        transport, _ = await loop.create_unix_connection(lambda: end, sock=ours)
+        await asyncio.get_running_loop().sock_connect(ours, str(front))
     except BaseException:
         ours.close()
         raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)  # noqa: PTH108  a directory entry in memory: nothing to wait for
-    return cast("asyncio.Transport", transport)
+    return ours
 
 
 class _Connection(asyncio.Protocol):

@@ -2,6 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
+
+BUFFER: Final = 256 * 1024
+"""Bytes that may wait for a slow reader before its writer is held up."""
+
+LINGER: Final = 30.0
+"""Seconds in which a client must take what was still to be sent when its connection closes."""
 
 
 class Pump(asyncio.BaseProtocol):
