@@ -60,7 +60,32 @@ class KeyCredential:
     key: Secret
 
 
-PresentedCredential = PasswordCredential | KeyCredential
+@dataclass(frozen=True, slots=True)
+class LocalCredential:
+    """The operator at this machine's command line, who can read the store's files anyway.
+
+    No transport makes one: it is presented in process only, and accepted only by an authenticator that was made for it.
+    """
+
+
+PresentedCredential = PasswordCredential | KeyCredential | LocalCredential
+
+
+@dataclass(frozen=True, slots=True)
+class KeyScope:
+    """How far an API key reaches; what is made with it reaches no further.
+
+    Attributes:
+        key_id: the public id of the key.
+        narrowed: whether it holds fewer roles than its owner.
+        expires_at: when it ends, in seconds since the epoch, or None.
+        networks: the networks it may be used from, in CIDR form; empty for any.
+    """
+
+    key_id: str
+    narrowed: bool = False
+    expires_at: float | None = None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +94,17 @@ class Principal:
 
     Attributes:
         user_name: the user.
-        roles: names of the roles bound to the user, without the implicit `public`.
+        roles: names of the roles the principal holds, without the implicit `public`: those bound to the user, or those
+            that its API key is narrowed to.
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
             authorised, only recorded.
+        credential: what it was verified by, in a form that may be recorded: `password`, `key:<key id>`, `local` or
+            `none`.
+        key: how far its API key reaches; None when it did not come by one.
     """
 
     user_name: str
     roles: frozenset[str] = field(default_factory=frozenset)
     unrestricted: bool = False
+    credential: str = field(default="password", compare=False)
+    key: KeyScope | None = field(default=None, compare=False)

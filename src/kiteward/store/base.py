@@ -1,8 +1,8 @@
 """What every store promises: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,11 +15,12 @@ class Subject(StrEnum):
     USER = "user"
     ROLE = "role"
     GROUP = "group"
+    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the change feed: the named user, role (with its grants) or privilege group is not what it was."""
+    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was."""
 
     subject: Subject
     name: str
@@ -39,6 +40,21 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerSecret:
+    """What was replaced and still opens until its time is up.
+
+    Attributes:
+        stored: the password hash or key digest.
+        credential_id: the credential id it had; empty for keys.
+        valid_until: seconds since the epoch.
+    """
+
+    stored: str = field(repr=False)
+    credential_id: str
+    valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
 class UserRecord:
     """A user as stored.
 
@@ -47,8 +63,13 @@ class UserRecord:
         password_hash: self-describing hash of the password; never the password.
         credential_id: random, new with every password; tells whether a verified credential is still the current one.
         description: free text.
-        created_at, changed_at: seconds since the epoch; the latter moves with the password and the description.
+        created_at, changed_at: seconds since the epoch; the latter moves with the password, the description and
+            whether the user is enabled.
         roles: names of the roles bound to the user, sorted; never `public` unless bound explicitly.
+        enabled: whether the user may come in.
+        signed_in_at: when the user was last seen, in seconds since the epoch, or None.
+        locked_at: when too many wrong passwords locked the user, or None.
+        former: the password before the last reset, while it is still accepted.
     """
 
     name: str
@@ -58,9 +79,49 @@ class UserRecord:
     created_at: float
     changed_at: float
     roles: tuple[str, ...]
+    enabled: bool = True
+    signed_in_at: float | None = None
+    locked_at: float | None = None
+    former: FormerSecret | None = None
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key as stored.
+
+    Attributes:
+        key_id: the public id.
+        owner: the user it belongs to.
+        digest: SHA-256 of the whole key, in hexadecimal; never the key.
+        description: free text.
+        created_at: seconds since the epoch.
+        created_by: the user who made it.
+        expires_at: when it ends, or None.
+        roles: what it is narrowed to, sorted; None for all roles of its owner, empty for none.
+        networks: where it may be used from, in CIDR form; empty for anywhere.
+        enabled: whether it opens.
+        used_at: when it was last used, or None.
+        former: the key before the last rotation, while it is still accepted.
+    """
+
+    key_id: str
+    owner: str
+    digest: str
+    description: str
+    created_at: float
+    created_by: str
+    expires_at: float | None = None
+    roles: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ()
+    enabled: bool = True
+    used_at: float | None = None
+    former: FormerSecret | None = None
+
+    def __repr__(self) -> str:
+        return f"KeyRecord(key_id={self.key_id!r})"
 
 
 class IntentKind(StrEnum):
@@ -106,8 +167,34 @@ class Users(Protocol):
         """Create a user without roles. The caller has checked that the name is free."""
         ...
 
-    async def set_password(self, name: str, password_hash: str) -> None:
-        """Replace the password hash and the credential id of an existing user."""
+    async def set_password(self, name: str, password_hash: str, *, former_until: float | None = None) -> None:
+        """Replace the password hash and the credential id of an existing user.
+
+        Args:
+            name: the user.
+            password_hash: of the new password.
+            former_until: until when the present password is accepted too; None: no longer, nor any before it.
+        """
+        ...
+
+    async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
+        """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
+        ...
+
+    async def end_former(self, name: str) -> None:
+        """Accept a user's former password no longer; without one nothing happens."""
+        ...
+
+    async def enable(self, name: str, enabled: bool) -> None:
+        """Let an existing user come in, or no longer."""
+        ...
+
+    async def lock(self, name: str) -> None:
+        """Lock an existing user from now on; one that is locked stays so."""
+        ...
+
+    async def unlock(self, name: str) -> None:
+        """Unlock a user; one that is not locked stays so."""
         ...
 
     async def describe(self, name: str, description: str) -> None:
@@ -197,6 +284,34 @@ class Groups(Protocol):
         ...
 
 
+class Keys(Protocol):
+    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys."""
+
+    async def get(self, key_id: str) -> KeyRecord | None:
+        """Return the key, or None."""
+        ...
+
+    async def count(self, owner: str) -> int:
+        """Return how many keys a user has."""
+        ...
+
+    async def add(self, key: KeyRecord) -> None:
+        """Store a new key. The caller has checked that its owner exists; its time of creation is set here."""
+        ...
+
+    async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
+        """Replace the digest of an existing key; the present one stays accepted until then, or no longer."""
+        ...
+
+    async def enable(self, key_id: str, enabled: bool) -> None:
+        """Let an existing key open, or no longer."""
+        ...
+
+    async def remove(self, key_id: str) -> None:
+        """Remove a key; an unknown id does nothing."""
+        ...
+
+
 class Intents(Protocol):
     """Intents inside a transaction. They advance no revision."""
 
@@ -228,6 +343,8 @@ class Transaction(Protocol):
     @property
     def groups(self) -> Groups: ...
     @property
+    def keys(self) -> Keys: ...
+    @property
     def intents(self) -> Intents: ...
 
     async def commit(self) -> Committed:
@@ -242,7 +359,7 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
-    """Where users, roles, role bindings, grants, groups and intents are kept.
+    """Where users, roles, role bindings, grants, groups, API keys and intents are kept.
 
     Any driver error surfaces as StoreUnavailable.
     """
@@ -263,8 +380,34 @@ class Store(Protocol):
         """Return one user with its role bindings, or None."""
         ...
 
-    async def users(self) -> Sequence[UserRecord]:
-        """Return every user with its role bindings, sorted by name."""
+    async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
+        """Return users with their role bindings, sorted by name.
+
+        Args:
+            after: only names that sort after this one.
+            prefix: only names that begin so.
+            limit: at most so many.
+        """
+        ...
+
+    async def key(self, key_id: str) -> KeyRecord | None:
+        """Return one API key, or None."""
+        ...
+
+    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
+        """Return API keys sorted by id: of one user or of all, only ids that sort after `after`, at most `limit`."""
+        ...
+
+    async def revision(self) -> int:
+        """Return the revision of the last change, whoever made it."""
+        ...
+
+    async def changes_since(self, revision: int) -> Sequence[Change] | None:
+        """Return what has changed after a revision, without repetition; None where the feed does not reach back."""
+        ...
+
+    async def note_use(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+        """Note when users and keys were last seen, in seconds since the epoch. It advances no revision."""
         ...
 
     async def user_names(self) -> Sequence[str]:

@@ -9,7 +9,7 @@ from sqlalchemy import Select, select
 from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.domain.privileges import ObjectType
 from kiteward.store import schema
-from kiteward.store.base import UserRecord
+from kiteward.store.base import FormerSecret, UserRecord
 from kiteward.store.connections import Rows
 
 _OBJECT_TYPES: Final = {str(kind): kind for kind in ObjectType}
@@ -21,16 +21,10 @@ _grants = schema.grants.c
 _members = schema.privilege_group_members.c
 _groups = schema.privilege_groups.c
 
+_USER: Final = tuple(_users)
+
 USERS: Final[Select[*tuple[Any, ...]]] = (
-    select(
-        _users.name,
-        _users.password_hash,
-        _users.credential_id,
-        _users.description,
-        _users.created_at,
-        _users.changed_at,
-        _bindings.role_name,
-    )
+    select(*_USER, _bindings.role_name)
     .select_from(schema.users.outerjoin(schema.role_bindings, _bindings.user_name == _users.name))
     .order_by(_users.name, _bindings.role_name)
 )
@@ -64,6 +58,25 @@ def users_named(name: str) -> Select[*tuple[Any, ...]]:
     return USERS.where(_users.name == name)
 
 
+def users_listed(*, after: str = "", prefix: str = "", limit: int | None = None) -> Select[*tuple[Any, ...]]:
+    """Return `USERS` for a page of users."""
+    if not (after or prefix or limit is not None):
+        return USERS
+    chosen = select(_users.name).order_by(_users.name).where(_users.name > after)
+    if prefix:
+        # A range, which the primary key serves: no character sorts after the last one there is.
+        chosen = chosen.where(_users.name >= prefix, _users.name < f"{prefix}\U0010ffff")
+    if limit is not None:
+        chosen = chosen.limit(limit)
+    return USERS.where(_users.name.in_(chosen))
+
+
+def feed_after(revision: int) -> Select[*tuple[Any, ...]]:
+    """Return what the change feed holds of later revisions, oldest first."""
+    feed = schema.change_feed.c
+    return select(feed.subject, feed.name).where(feed.revision > revision).order_by(feed.revision)
+
+
 def bindings_of(role: str) -> Select[*tuple[Any, ...]]:
     """Return `BINDINGS` for one role."""
     return BINDINGS.where(_roles.name == role)
@@ -86,10 +99,23 @@ def groups_named(name: str) -> Select[*tuple[Any, ...]]:
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:
     """Yield what the rows of `USERS` mean."""
-    for columns, group in groupby(rows, key=lambda row: row[:6]):
-        name, password_hash, credential_id, description, created_at, changed_at = columns
-        roles_held = tuple(row[6] for row in group if row[6] is not None)
-        yield UserRecord(name, password_hash, credential_id, description, created_at, changed_at, roles_held)
+    width = len(_USER)
+    for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
+        name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
+        enabled, signed_in_at, locked_at, former_hash, former_id, former_until = columns[6:]
+        yield UserRecord(
+            name,
+            password_hash,
+            credential_id,
+            description,
+            created_at,
+            changed_at,
+            tuple(row[width] for row in group if row[width] is not None),
+            enabled=enabled,
+            signed_in_at=signed_in_at,
+            locked_at=locked_at,
+            former=None if former_until is None else FormerSecret(former_hash, former_id, former_until),
+        )
 
 
 def collected(rows: Rows) -> dict[str, tuple[str, ...]]:

@@ -3,9 +3,9 @@
 Alembic revisions in `migrations/versions` build these tables; a test proves that both say the same.
 """
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, true
 from sqlalchemy.types import TypeEngine
 
 REVISION_ROW: Final = 1
@@ -19,6 +19,11 @@ def _name() -> TypeEngine[str]:
     return Text().with_variant(Text(collation="C"), "postgresql")
 
 
+def _former(*names: str) -> list[Column[Any]]:
+    """Return the columns of what was replaced: set together, or not at all."""
+    return [*(Column(name, Text()) for name in names), Column("former_until", Float())]
+
+
 users: Final = Table(
     "users",
     metadata,
@@ -28,6 +33,10 @@ users: Final = Table(
     Column("description", Text(), nullable=False),
     Column("created_at", Float(), nullable=False),
     Column("changed_at", Float(), nullable=False),
+    Column("enabled", Boolean(), nullable=False, server_default=true()),
+    Column("signed_in_at", Float()),
+    Column("locked_at", Float()),
+    *_former("former_hash", "former_credential_id"),
     sqlite_with_rowid=False,
 )
 
@@ -75,6 +84,35 @@ privilege_group_members: Final = Table(
     metadata,
     Column("group_name", _name(), ForeignKey("privilege_groups.name", ondelete="CASCADE"), primary_key=True),
     Column("privilege", _name(), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", _name(), primary_key=True),
+    Column("owner", _name(), ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("digest", Text(), nullable=False),
+    Column("description", Text(), nullable=False),
+    Column("created_at", Float(), nullable=False),
+    Column("created_by", Text(), nullable=False),
+    Column("expires_at", Float()),
+    Column("narrowed", Boolean(), nullable=False),
+    Column("networks", Text(), nullable=False),
+    Column("enabled", Boolean(), nullable=False),
+    Column("used_at", Float()),
+    *_former("former_digest"),
+    Index("api_keys_by_owner", "owner", "key_id"),
+    sqlite_with_rowid=False,
+)
+
+api_key_roles: Final = Table(
+    # What a narrowed key holds; a key that is not narrowed has no row here.
+    "api_key_roles",
+    metadata,
+    Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    Column("role_name", _name(), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
+    Index("api_key_roles_by_role", "role_name", "key_id"),
     sqlite_with_rowid=False,
 )
 

@@ -3,18 +3,19 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from typing import Final, TypeVar
 
+from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.domain.access import Grant, Policy, PrivilegeGroup, Role
-from kiteward.store import migrations, reads, sqlite
-from kiteward.store.base import Transaction, UserRecord
+from kiteward.store import keys, migrations, reads, schema, sqlite
+from kiteward.store.base import Change, KeyRecord, Subject, Transaction, UserRecord
 from kiteward.store.connections import Reader, Writer, settled, translated
-from kiteward.store.transaction import SqlTransaction
+from kiteward.store.transaction import FEED_LENGTH, SqlTransaction
 
 T = TypeVar("T")
 
@@ -74,9 +75,39 @@ class SqlStore:
         (rows,) = await self._reader.rows(reads.users_named(name))
         return next(reads.user_records(rows), None)
 
-    async def users(self) -> Sequence[UserRecord]:
-        (rows,) = await self._reader.rows(reads.USERS)
+    async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
+        (rows,) = await self._reader.rows(reads.users_listed(after=after, prefix=prefix, limit=limit))
         return await _gathered(reads.user_records(rows))
+
+    async def key(self, key_id: str) -> KeyRecord | None:
+        (rows,) = await self._reader.rows(keys.selected(key_id=key_id))
+        return next(keys.records(rows), None)
+
+    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
+        (rows,) = await self._reader.rows(keys.selected(owner=owner, after=after, limit=limit))
+        return await _gathered(keys.records(rows))
+
+    async def revision(self) -> int:
+        (rows,) = await self._reader.rows(reads.REVISION)
+        return int(rows[0][0])
+
+    async def changes_since(self, revision: int) -> Sequence[Change] | None:
+        current, rows = await self._reader.rows(reads.REVISION, reads.feed_after(revision))
+        if not revision <= current[0][0] <= revision + FEED_LENGTH:
+            return None
+        return list(dict.fromkeys(Change(Subject(subject), name) for subject, name in rows))
+
+    async def note_use(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+        async with self._writer.turn() as turn:
+            for table, column, name, seen in (
+                (schema.users, schema.users.c.signed_in_at, schema.users.c.name, users),
+                (schema.api_keys, schema.api_keys.c.used_at, schema.api_keys.c.key_id, keys),
+            ):
+                rows = [{"seen_name": each, "seen_at": at} for each, at in seen.items()]
+                if rows:
+                    noted = update(table).where(name == bindparam("seen_name")).values({column: bindparam("seen_at")})
+                    await turn.run(noted, rows)
+            await turn.commit()
 
     async def user_names(self) -> Sequence[str]:
         (rows,) = await self._reader.rows(reads.USER_NAMES)

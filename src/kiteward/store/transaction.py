@@ -11,7 +11,9 @@ from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.domain.privileges import ObjectType
 from kiteward.store import reads, schema
 from kiteward.store.base import Change, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.changes import Changes
 from kiteward.store.connections import WriteTurn
+from kiteward.store.keys import SqlKeys
 from kiteward.store.sqlite import insert_missing
 
 FEED_LENGTH: Final = 10_000
@@ -23,21 +25,7 @@ _users = schema.users.c
 _roles = schema.roles.c
 _bindings = schema.role_bindings.c
 _grants = schema.grants.c
-
-
-class Changes:
-    """What is not as it was, in the order it first changed."""
-
-    def __init__(self) -> None:
-        self._seen: dict[Change, None] = {}
-
-    def add(self, subject: Subject, *names: str) -> None:
-        """Note that these changed."""
-        self._seen.update(dict.fromkeys(Change(subject, name) for name in names))
-
-    def all(self) -> tuple[Change, ...]:
-        """Return every change once."""
-        return tuple(self._seen)
+_key_roles = schema.api_key_roles.c
 
 
 class SqlUsers:
@@ -65,8 +53,35 @@ class SqlUsers:
         await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
         self._changes.add(Subject.USER, name)
 
-    async def set_password(self, name: str, password_hash: str) -> None:
-        await self._update(name, _users.name == name, password_hash=password_hash, credential_id=_new_credential_id())
+    async def set_password(self, name: str, password_hash: str, *, former_until: float | None = None) -> None:
+        kept = former_until is not None
+        await self._update(
+            name,
+            _users.name == name,
+            password_hash=password_hash,
+            credential_id=_new_credential_id(),
+            former_hash=_users.password_hash if kept else None,
+            former_credential_id=_users.credential_id if kept else None,
+            former_until=former_until,
+        )
+
+    async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
+        # Nobody has to be told: the credential is the same, and who was verified stays verified.
+        same = and_(_users.name == name, _users.credential_id == credential_id)
+        await self._turn.run(update(schema.users).where(same).values(password_hash=password_hash))
+
+    async def end_former(self, name: str) -> None:
+        kept = and_(_users.name == name, _users.former_until.is_not(None))
+        await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
+
+    async def enable(self, name: str, enabled: bool) -> None:
+        await self._update(name, and_(_users.name == name, _users.enabled != enabled), enabled=enabled)
+
+    async def lock(self, name: str) -> None:
+        await self._mark(name, _users.locked_at.is_(None), self._clock())
+
+    async def unlock(self, name: str) -> None:
+        await self._mark(name, _users.locked_at.is_not(None), None)
 
     async def describe(self, name: str, description: str) -> None:
         differs = and_(_users.name == name, _users.description != description)
@@ -74,6 +89,11 @@ class SqlUsers:
 
     async def remove(self, name: str) -> None:
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
+            self._changes.add(Subject.USER, name)
+
+    async def _mark(self, name: str, where: ColumnElement[bool], locked_at: float | None) -> None:
+        named = and_(_users.name == name, where)
+        if await self._turn.run(update(schema.users).where(named).values(locked_at=locked_at)):
             self._changes.add(Subject.USER, name)
 
     async def _update(self, name: str, where: ColumnElement[bool], **values: Any) -> None:
@@ -107,9 +127,11 @@ class SqlRoles:
         holders = await self._turn.rows(
             select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
         )
+        keys = await self._turn.rows(select(_key_roles.key_id).where(_key_roles.role_name == name))
         if await self._turn.run(delete(schema.roles).where(_roles.name == name)):
             self._changes.add(Subject.ROLE, name)
             self._changes.add(Subject.USER, *(user for (user,) in holders))
+            self._changes.add(Subject.KEY, *(key for (key,) in keys))
 
     async def bind(self, user: str, role: str) -> None:
         if await self._turn.run(insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}):
@@ -247,6 +269,7 @@ class SqlTransaction:
         self.roles = SqlRoles(turn, self._changes)
         self.grants = SqlGrants(turn, self._changes)
         self.groups = SqlGroups(turn, self._changes)
+        self.keys = SqlKeys(turn, self._changes, clock)
         self.intents = SqlIntents(turn)
 
     async def commit(self) -> Committed:
