@@ -12,7 +12,7 @@ import yaml
 
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.errors import ConfigurationError
-from kiteward.domain.identity import Secret
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import Limits
 from kiteward.transports.health import HealthSettings
@@ -74,9 +74,6 @@ class Settings:
     sync_mode: SyncMode = "batch"
     metrics: HealthSettings = field(default_factory=HealthSettings)
     rest: RestSettings = field(default_factory=RestSettings)
-
-
-DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
 
 
 def load(path: Path | None) -> Settings:

@@ -13,10 +13,10 @@ from typing import Final, Self
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.config import DEFAULT_ROOT_PASSWORD, Settings
+from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.domain.errors import ConfigurationError
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
 from kiteward.engine.base import Engine
@@ -109,6 +109,7 @@ class Server:
             hasher = PasswordHasher(hashing)
             stack.callback(hasher.close)
             authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass)
+            stack.push_async_callback(authenticator.close)
             snapshots = Snapshots(store, authenticator)
             await snapshots.load()
             await _bootstrap(settings, snapshots, hasher)

@@ -3,8 +3,9 @@
 import base64
 import contextlib
 import dataclasses
+import itertools
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from tests.support.engine import FakeEngine
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authn.throttle import Throttle
 from kiteward.config import Settings
 from kiteward.domain.access import Policy
 from kiteward.domain.errors import RequestRefused
@@ -49,7 +51,9 @@ class House:
         self.store = store
         self.hasher = hasher
         self.engine = engine
-        self.authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass)
+        self.authenticator = Authenticator(
+            store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(_hours())
+        )
         self.snapshots = Snapshots(store, self.authenticator)
         self.catalog = Catalog(engine)
         self.lifecycle = Lifecycle(engine, self.catalog, self.snapshots)
@@ -169,6 +173,11 @@ class House:
         ]
 
 
+def _hours() -> Callable[[], float]:
+    """Return a clock that is an hour later each time, so that wrong passwords in a test make nobody wait."""
+    return itertools.count(step=3600.0).__next__
+
+
 def presented(user: str, password: str | None = None) -> PasswordCredential:
     """Return the credential of a user, with the usual password unless given."""
     usual = ROOT_PASSWORD if user == "root" else PASSWORD
@@ -222,6 +231,7 @@ async def opened(
         await house.lifecycle.recover()
         yield house
         await house.gateway.drain()
+        await house.authenticator.close()
     finally:
         await store.close()
         hasher.close()

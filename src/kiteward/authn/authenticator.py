@@ -1,17 +1,33 @@
-"""Who calls: verifies presented credentials once, and remembers what it verified for as long as it holds."""
+"""Who calls: verifies presented credentials, and remembers what it verified for as long as it holds."""
 
 import asyncio
 import hashlib
+import hmac
+import ipaddress
 import logging
 import secrets
-from collections.abc import Iterable
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.throttle import Throttle
+from kiteward.domain.access import ADMIN_ROLE
 from kiteward.domain.errors import AuthenticationError, KeyRejected, PasswordRejected
-from kiteward.domain.identity import ROOT, PasswordCredential, PresentedCredential, Principal
-from kiteward.store.base import Store, UserRecord
+from kiteward.domain.identity import (
+    DEFAULT_ROOT_PASSWORD,
+    ROOT,
+    KeyCredential,
+    KeyScope,
+    LocalCredential,
+    PasswordCredential,
+    PresentedCredential,
+    Principal,
+)
+from kiteward.store.base import FormerSecret, KeyRecord, Store, UserRecord
 
 _log = logging.getLogger("kiteward.authn")
 
@@ -19,93 +35,231 @@ WRONG_PASSWORD: Final = "auth check failure, please check username and password 
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Texts of contract 1.4, cases C and D."""
 
+ANYBODY: Final = Principal("anonymous", unrestricted=True, credential="none")
+"""Who calls where authentication is switched off."""
+
+_OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a user while it is active: which credential is current, and the principal it makes."""
+    """What is known of a user while it is active.
 
-    credential_id: str
+    Attributes:
+        credential_id: the current credential; None while the user is disabled or locked.
+        former: the credential before it, while it is accepted.
+        principal: what either makes.
+    """
+
+    credential_id: str | None
+    former: FormerSecret | None
     principal: Principal
+
+    def opens(self, credential_id: str, clock: Callable[[], float]) -> bool:
+        """Tell whether a verified credential is still one of the user's."""
+        if credential_id == self.credential_id:
+            return True
+        former = self.former
+        return (
+            self.credential_id is not None
+            and former is not None
+            and credential_id == former.credential_id
+            and clock() < former.valid_until
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _KnownKey:
+    """What is known of an API key while it is active; `record` is None while it or its owner is closed."""
+
+    record: KeyRecord | None
+    owner: str
+    networks: tuple[Network, ...]
+    principal: Principal
+
+    def opens(self, digest: str, now: float, address: str) -> bool:
+        """Tell whether a key with this digest opens now and from there."""
+        record = self.record
+        if record is None or (record.expires_at is not None and now >= record.expires_at):
+            return False
+        if not hmac.compare_digest(digest, record.digest):
+            former = record.former
+            if former is None or now >= former.valid_until or not hmac.compare_digest(digest, former.stored):
+                return False
+        return not self.networks or _within(address, self.networks)
 
 
 class Authenticator:
     """Turns presented credentials into principals.
 
-    A verified credential is remembered under a keyed digest, never as itself, together with the id of the stored
-    credential it matched; the key is random for each process. A change to a user forgets that user, so that the next
-    request reads it again and a credential with another id no longer matches.
+    A verified password is remembered under a keyed digest, never as itself, together with the id of the stored
+    credential it matched; the key is random for each process. A change to a user or key forgets it, so that the next
+    request reads it again and a credential with another id no longer matches. API keys are compared by their digest at
+    every request: that costs no more than remembering them.
 
-    INVARIANT: a principal is only returned when, after the last wait, the user's current credential is the verified
-        one.
+    INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
+
+    Attributes:
+        counts: (kind, result) -> how often; kinds are `password` and `api_key`, results `remembered`, `verified`,
+            `refused` and `throttled`.
     """
 
     def __init__(
-        self, store: Store, hasher: PasswordHasher, *, root_bypass: bool = True, capacity: int = 100_000
+        self,
+        store: Store,
+        hasher: PasswordHasher,
+        *,
+        root_bypass: bool = True,
+        local: bool = False,
+        open_to_anybody: bool = False,
+        throttle: Throttle | None = None,
+        clock: Callable[[], float] = time.time,
+        capacity: int = 100_000,
     ) -> None:
         """Set up an authenticator.
 
         Args:
-            store: where users are.
+            store: where users and keys are.
             hasher: verifies passwords.
             root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
-            capacity: most verified credentials remembered at a time; the oldest go first.
+            local: whether the operator of this machine's command line is let in; for the command line alone.
+            open_to_anybody: whether everybody is let in as a principal that may do everything
+                (`common.security.authorizationEnabled` false).
+            throttle: slows guessing down.
+            clock: seconds since the epoch.
+            capacity: most verified passwords remembered at a time; the oldest go first.
         """
         self._store = store
         self._hasher = hasher
         self._root_bypass = root_bypass
+        self._local = local
+        self._open_to_anybody = open_to_anybody
+        self._throttle = throttle or Throttle()
+        self._clock = clock
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, tuple[str, str]] = {}
         self._known: dict[str, _Known] = {}
+        self._known_keys: dict[str, _KnownKey] = {}
+        self._keys_of: dict[str, set[str]] = {}
         self._forgets = 0
         self._verifying: dict[bytes, asyncio.Future[tuple[str, str]]] = {}
+        self._users_seen: dict[str, float] = {}
+        self._keys_seen: dict[str, float] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+        self._lock: Callable[[str], Awaitable[None]] | None = None
+        self.counts: Counter[tuple[str, str]] = Counter()
 
-    async def authenticate(self, presented: PresentedCredential | AuthenticationError) -> Principal:
+    def lock_by(self, lock: Callable[[str], Awaitable[None]]) -> None:
+        """Take what locks a user after too many wrong passwords in a row."""
+        self._lock = lock
+
+    async def authenticate(
+        self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
+    ) -> Principal:
         """Return the principal behind a presented credential.
+
+        Args:
+            presented: what the caller sent.
+            address: where from, as `host:port`.
 
         Raises:
             CredentialMissing, CredentialMalformed: as found by the transport.
-            PasswordRejected: unknown user or wrong password.
-            KeyRejected: a credential without a colon.
+            PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
+            KeyRejected: no API key, or one that does not open now or from there.
             StoreUnavailable: users cannot be read.
         """
+        if self._open_to_anybody:
+            return ANYBODY
+        if isinstance(presented, PasswordCredential):
+            return await self._by_password(presented, address)
+        if isinstance(presented, KeyCredential):
+            return await self._by_key(presented, address)
+        if isinstance(presented, LocalCredential) and self._local:
+            return _OPERATOR
         if isinstance(presented, AuthenticationError):
             raise presented
-        if not isinstance(presented, PasswordCredential):
-            raise KeyRejected(WRONG_KEY)
-        digest = self._digest(presented)
-        found = self._verified.get(digest)
-        if found is not None:
-            known = self._known.get(found[0])
-            if known is None:
-                known = await self._look_up(found[0])
-            if known is not None and known.credential_id == found[1]:
-                return known.principal
-            self._verified.pop(digest, None)
-        return await self._verify(presented, digest)
+        raise KeyRejected(WRONG_KEY)
 
-    def forget(self, user_names: Iterable[str]) -> None:
-        """Forget what is known of these users; called before a change to them is acknowledged."""
+    def forget(self, user_names: Iterable[str], key_ids: Iterable[str] = ()) -> None:
+        """Forget what is known of these users, their keys, and these keys; called before a change is acknowledged."""
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
+            # Created, unlocked or given a new password: what failed before says nothing about it.
+            self._throttle.forgive(name)
+            for key_id in self._keys_of.pop(name, ()):
+                self._known_keys.pop(key_id, None)
+        for key_id in key_ids:
+            self._known_keys.pop(key_id, None)
+
+    def forget_all(self) -> None:
+        """Forget every user and key: what has changed is not known."""
+        self._forgets += 1
+        self._known.clear()
+        self._known_keys.clear()
+        self._keys_of.clear()
+
+    def taken_uses(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+        """Return when users and keys were seen since the last time this was asked, in seconds since the epoch."""
+        users, keys = self._users_seen, self._keys_seen
+        self._users_seen, self._keys_seen = {}, {}
+        return users, keys
+
+    async def close(self) -> None:
+        """Wait for what is still to be written down."""
+        while self._chores:
+            await asyncio.wait(self._chores)
+
+    # Passwords
+
+    async def _by_password(self, presented: PasswordCredential, address: str) -> Principal:
+        digest = self._digest(presented)
+        found = self._verified.get(digest)
+        if found is not None:
+            name, credential_id = found
+            known = self._known.get(name)
+            if known is None:
+                known = await self._look_up(name)
+            if known is not None and known.opens(credential_id, self._clock):
+                self._users_seen[name] = self._clock()
+                self.counts["password", "remembered"] += 1
+                return known.principal
+            self._verified.pop(digest, None)
+        return await self._verify(presented, digest, address.rpartition(":")[0])
 
     def _digest(self, presented: PasswordCredential) -> bytes:
         text = f"{len(presented.user_name)}:{presented.user_name}{presented.password.reveal()}"
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
 
-    async def _verify(self, presented: PasswordCredential, digest: bytes) -> Principal:
+    async def _verify(self, presented: PasswordCredential, digest: bytes, host: str) -> Principal:
         """Verify a credential that is not remembered; equal ones presented meanwhile wait for the same verification."""
         running = self._verifying.get(digest)
         if running is None:
-            running = asyncio.ensure_future(self._compare(presented))
+            if not self._throttle.begin(presented.user_name, host):
+                self.counts["password", "throttled"] += 1
+                raise PasswordRejected(WRONG_PASSWORD)
+            running = asyncio.ensure_future(self._compare_throttled(presented, host))
             self._verifying[digest] = running
             running.add_done_callback(lambda done: self._settle(digest, done))
-        user_name, credential_id = await asyncio.shield(running)
-        known = self._known.get(user_name) or await self._look_up(user_name)
-        if known is None or known.credential_id != credential_id:
+        known = await self._verified_user(running)
+        if known is None:
+            self.counts["password", "refused"] += 1
             raise PasswordRejected(WRONG_PASSWORD)
+        self._users_seen[known.principal.user_name] = self._clock()
+        self.counts["password", "verified"] += 1
         return known.principal
+
+    async def _verified_user(self, running: "asyncio.Future[tuple[str, str]]") -> _Known | None:
+        """Wait for a verification, and return the user if what was verified is one of its credentials by then."""
+        try:
+            user_name, credential_id = await asyncio.shield(running)
+        except PasswordRejected:
+            return None
+        known = self._known.get(user_name) or await self._look_up(user_name)
+        return known if known is not None and known.opens(credential_id, self._clock) else None
 
     def _settle(self, digest: bytes, done: "asyncio.Future[tuple[str, str]]") -> None:
         self._verifying.pop(digest, None)
@@ -115,16 +269,60 @@ class Authenticator:
             self._verified.pop(next(iter(self._verified)))
         self._verified[digest] = done.result()
 
+    async def _compare_throttled(self, presented: PasswordCredential, host: str) -> tuple[str, str]:
+        right: bool | None = None
+        try:
+            matched = await self._compare(presented)
+            right = True
+        except PasswordRejected:
+            right = False
+            raise
+        finally:
+            if self._throttle.end(presented.user_name, host, right=right) and self._lock is not None:
+                # Not waited for: whoever authenticates in the writer's place would wait for itself.
+                self._begin_chore(self._lock(presented.user_name))
+        return matched
+
     async def _compare(self, presented: PasswordCredential) -> tuple[str, str]:
         """Return the user name and the id of the stored credential that the presented one matches.
 
-        The user is read and the hash computed in the same way whether the user exists or not.
+        The user is read and the hash computed in the same way whether the user exists or not, and may come in or not.
         """
         record = await self._store.user(presented.user_name)
         matches = await self._hasher.verify(record.password_hash if record else None, presented.password)
-        if record is None or not matches:
+        if record is None:
             raise PasswordRejected(WRONG_PASSWORD)
+        if not matches:
+            former = record.former
+            if former is None or self._clock() >= former.valid_until:
+                raise PasswordRejected(WRONG_PASSWORD)
+            if not await self._hasher.verify(former.stored, presented.password):
+                raise PasswordRejected(WRONG_PASSWORD)
+            return record.name, former.credential_id
+        if self._hasher.is_outdated(record.password_hash):
+            self._begin_chore(self._rehash(record, presented))
+        if record.name == ROOT and hmac.compare_digest(
+            presented.password.reveal().encode("utf-8", "surrogatepass"), DEFAULT_ROOT_PASSWORD.encode()
+        ):
+            _log.warning("root has signed in with the default password; change it")
         return record.name, record.credential_id
+
+    async def _rehash(self, record: UserRecord, presented: PasswordCredential) -> None:
+        """Store a better hash of a password that has just been proved."""
+        better = await self._hasher.hash(presented.password)
+        async with self._store.transaction() as transaction:
+            await transaction.users.rehash(record.name, better, credential_id=record.credential_id)
+            await transaction.commit()
+
+    def _begin_chore(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: "asyncio.Task[None]") -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a better hash or a lock could not be stored", exc_info=task.exception())
 
     async def _look_up(self, name: str) -> _Known | None:
         """Read a user and remember it.
@@ -137,9 +335,74 @@ class Authenticator:
             record = await self._store.user(name)
         if record is None:
             return None
-        known = _Known(record.credential_id, self._principal(record))
+        known = _Known(record.credential_id if _may_come_in(record) else None, record.former, self._principal(record))
         self._known[name] = known
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
         return Principal(record.name, frozenset(record.roles), unrestricted=self._root_bypass and record.name == ROOT)
+
+    # API keys
+
+    async def _by_key(self, presented: KeyCredential, address: str) -> Principal:
+        text = presented.key.reveal()
+        key_id = api_keys.key_id_of(text)
+        known = None
+        if key_id is not None:
+            known = self._known_keys.get(key_id) or await self._look_up_key(key_id)
+        now = self._clock()
+        if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
+            self.counts["api_key", "refused"] += 1
+            raise KeyRejected(WRONG_KEY)
+        self._keys_seen[key_id] = self._users_seen[known.owner] = now
+        self.counts["api_key", "verified"] += 1
+        return known.principal
+
+    async def _look_up_key(self, key_id: str) -> _KnownKey | None:
+        """Read a key with its owner and remember it; read again if anybody was forgotten meanwhile."""
+        before = -1
+        record, owner = None, None
+        while before != self._forgets:
+            before = self._forgets
+            record = await self._store.key(key_id)
+            owner = await self._store.user(record.owner) if record is not None else None
+        if record is None or owner is None:
+            return None
+        known = _KnownKey(
+            record if record.enabled and _may_come_in(owner) else None,
+            owner.name,
+            tuple(ipaddress.ip_network(network) for network in record.networks),
+            _narrowed(self._principal(owner), record),
+        )
+        self._known_keys[key_id] = known
+        self._keys_of.setdefault(owner.name, set()).add(key_id)
+        return known
+
+
+def _may_come_in(record: UserRecord) -> bool:
+    return record.enabled and record.locked_at is None
+
+
+def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
+    """Return the principal of a key: its owner as of now, or less.
+
+    An owner who may do everything holds every role, so that a key may be narrowed to any; others give no more than
+    they hold.
+    """
+    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks)
+    credential = f"key:{record.key_id}"
+    if record.roles is None:
+        return Principal(owner.user_name, owner.roles, owner.unrestricted, credential, scope)
+    roles = frozenset(record.roles)
+    if not owner.unrestricted and ADMIN_ROLE not in owner.roles:
+        roles &= owner.roles
+    return Principal(owner.user_name, roles, credential=credential, key=scope)
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # where it comes from is not known
+    return any(found.version == network.version and found in network for network in networks)

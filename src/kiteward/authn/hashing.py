@@ -1,9 +1,13 @@
 """Password hashing: Argon2id for what we store, bcrypt only to verify what came from Milvus (contract Q1)."""
 
 import asyncio
+import contextlib
 import functools
+import os
 import re
 import secrets
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -20,6 +24,7 @@ _BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}\Z")
 """A hash whose verification takes seconds at most: one of cost 31 would hold a thread for days."""
 _HIGHEST_COST: Final = (256 * 1024, 16, 16)
 """KiB, passes and lanes of Argon2id beyond which a hash from elsewhere is refused, for the same reason."""
+_NICENESS: Final = 10
 _BCRYPT_BYTES: Final = 72
 """bcrypt reads no more of a password than this."""
 
@@ -46,6 +51,14 @@ TESTING: Final = HashingProfile(memory_kib=8, passes=1, lanes=1)
 """Only for tests: fast and worthless."""
 
 
+def _give_way() -> None:
+    """Let a hashing thread run behind everything else, so that a flood of logins does not slow searches down."""
+    if sys.platform != "linux":
+        return  # elsewhere a priority is the whole process's
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
 class PasswordHasher:
     """Hashes and verifies passwords in a bounded pool of threads.
 
@@ -58,7 +71,7 @@ class PasswordHasher:
         self._argon2 = argon2.PasswordHasher(
             time_cost=profile.passes, memory_cost=profile.memory_kib, parallelism=profile.lanes, type=argon2.Type.ID
         )
-        self._pool = ThreadPoolExecutor(profile.workers, thread_name_prefix="kiteward-hashing")
+        self._pool = ThreadPoolExecutor(profile.workers, thread_name_prefix="kiteward-hashing", initializer=_give_way)
         self._nobody = self._argon2.hash(secrets.token_urlsafe(32))
 
     async def hash(self, password: Secret) -> str:

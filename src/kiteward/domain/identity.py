@@ -7,6 +7,8 @@ from typing import Final
 ROOT: Final = "root"
 """The user created with every server; exempt from authorization unless configured otherwise (contract 4.6, rule 3)."""
 
+DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
+
 
 class Secret:
     """A value that grants power if read.

@@ -95,13 +95,13 @@ class Gateway:
         return tuple(missing)
 
     async def _answer(self, operation: Operation, call: Call) -> bytes:
-        principal = await self._authenticator.authenticate(call.credential)
+        principal = await self._authenticator.authenticate(call.credential, address=call.address)
         if operation.executor is Executor.NOBODY:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
         if not self._catalog.fresh and _needs_catalog(operation):
             await self._catalog.refresh()
             # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
-            principal = await self._authenticator.authenticate(call.credential)
+            principal = await self._authenticator.authenticate(call.credential, address=call.address)
         if operation.executor is Executor.HERE:
             return await self._administer(operation, call, principal)
         if operation.name in CHANGES:
@@ -146,7 +146,7 @@ class Gateway:
 
         async def in_turn() -> Settled:
             # The caller may have been deleted, or lost a role, while it waited for its turn.
-            return settled_and_decided(await self._authenticator.authenticate(call.credential))
+            return settled_and_decided(await self._authenticator.authenticate(call.credential, address=call.address))
 
         await self._policy()
         settled_and_decided(principal)
@@ -158,7 +158,7 @@ class Gateway:
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
-            caller = await self._authenticator.authenticate(call.credential)
+            caller = await self._authenticator.authenticate(call.credential, address=call.address)
             decide(
                 caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()
             ).require_allowed()

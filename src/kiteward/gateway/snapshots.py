@@ -22,6 +22,7 @@ class Snapshots:
         self._store = store
         self._authenticator = authenticator
         self._current: PolicySnapshot | None = None
+        authenticator.lock_by(self._lock)
 
     def current(self) -> PolicySnapshot:
         """Return the policy in force.
@@ -58,6 +59,7 @@ class Snapshots:
             NotReady: it was committed but could not be followed; nothing is decided until the policy loads again.
         """
         async with self._store.transaction() as transaction:
+            await self._catch_up()
             if still_allowed is not None:
                 await still_allowed()
             yield transaction
@@ -73,8 +75,38 @@ class Snapshots:
             following = await self._next(committed)
         finally:
             # A change that could not be followed leaves no snapshot: nothing is decided until the policy loads again.
-            self._authenticator.forget(_names(committed.changes, Subject.USER))
+            self._authenticator.forget(_names(committed.changes, Subject.USER), _names(committed.changes, Subject.KEY))
             self._current = following
+
+    async def follow_others(self) -> None:
+        """Follow what another process has changed in the store, such as the command line.
+
+        Raises:
+            StoreUnavailable: the store cannot be read.
+        """
+        if self._current is None or await self._store.revision() == self._current.revision:
+            return
+        async with self._store.transaction():
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Follow changes that are not ours; called in the writer's place, where no other can come in between."""
+        if self._current is None:
+            return
+        revision = await self._store.revision()
+        if revision == self._current.revision:
+            return
+        changes = await self._store.changes_since(self._current.revision)
+        if changes is not None:
+            await self._follow(Committed(revision, tuple(changes)))
+            return
+        self._current = None
+        self._authenticator.forget_all()
+        self._current = PolicySnapshot.compile(await self._store.policy())
+
+    async def _lock(self, user_name: str) -> None:
+        async with self.change() as transaction:
+            await transaction.users.lock(user_name)
 
     async def _next(self, committed: Committed) -> PolicySnapshot:
         groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy import bindparam, update
@@ -26,7 +27,8 @@ _CHUNK: Final = 2000
 class SqlStore:
     """Implements `Store`, where the contract of each method stands."""
 
-    def __init__(self, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+        self.path = path
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -48,7 +50,9 @@ class SqlStore:
             sqlite.secure_file(path)
             await settled(_migrate(sqlite.migrating_engine(path)))
             sqlite.sync_directory(path)
-        return cls(Reader(sqlite.reading_engine(path), sqlite.READERS), Writer(sqlite.writing_engine(path)), clock)
+        return cls(
+            path, Reader(sqlite.reading_engine(path), sqlite.READERS), Writer(sqlite.writing_engine(path)), clock
+        )
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups = await self._reader.rows(

@@ -103,8 +103,10 @@ async def test_a_key_is_read_back_whole_and_sorted(store: Store, change: Transac
 async def test_keys_are_listed_by_owner_and_in_pages(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     await change(adding("bob"))
-    for number, owner in ((2, "bob"), (3, "alice"), (4, "alice")):
-        await change(lambda t, n=number, o=owner: t.keys.add(KeyRecord(f"k{n}", o, "bb", "", 0.0, o)))
+    async with store.transaction() as transaction:
+        for number, owner in ((2, "bob"), (3, "alice"), (4, "alice")):
+            await transaction.keys.add(KeyRecord(f"k{number}", owner, "bb", "", 0.0, owner))
+        await transaction.commit()
     assert [key.key_id for key in await store.keys()] == ["k1", "k2", "k3", "k4"]
     assert [key.key_id for key in await store.keys(owner="alice")] == ["k1", "k3", "k4"]
     assert [key.key_id for key in await store.keys(owner="alice", after="k1", limit=1)] == ["k3"]

@@ -114,7 +114,7 @@ async def test_users_are_forgotten_before_their_change_is_acknowledged(
     await house.role("reader")
     await house.user("alice")
     forgotten: list[str] = []
-    monkeypatch.setattr(house.authenticator, "forget", forgotten.extend)
+    monkeypatch.setattr(house.authenticator, "forget", lambda users, _keys: forgotten.extend(users))
     async with house.snapshots.change() as transaction:
         await transaction.roles.bind("alice", "reader")
     assert forgotten == ["alice"]

@@ -1,0 +1,77 @@
+"""API keys: how they look, how they are made, and what is kept of them.
+
+    kw_<12 characters of id>_<43 characters of secret><6 characters of checksum>
+
+All characters are letters and digits of ASCII, so that a key is one word to every shell, header and double click. The
+secret holds 256 bits. The checksum tells a mistyped key, and lets scanners tell a key from noise, without asking
+anybody.
+"""
+
+import hashlib
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.domain.identity import Secret
+
+PREFIX: Final = "kw_"
+_ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 43
+"""43 letters of 62 are just over 256 bits."""
+
+_CHECKSUM_LENGTH: Final = 6
+_KEY: Final = re.compile(
+    rf"{PREFIX}([0-9A-Za-z]{{{_ID_LENGTH}}})_[0-9A-Za-z]{{{_SECRET_LENGTH}}}([0-9A-Za-z]{{{_CHECKSUM_LENGTH}}})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MintedKey:
+    """A new key, in the one moment in which it is known.
+
+    Attributes:
+        key_id: the public id.
+        key: the whole key.
+        digest: what is stored of it.
+    """
+
+    key_id: str
+    key: Secret
+    digest: str
+
+
+def mint(key_id: str | None = None) -> MintedKey:
+    """Make a new key, or a new secret for the id of an existing one."""
+    chosen = key_id or _random(_ID_LENGTH)
+    body = f"{PREFIX}{chosen}_{_random(_SECRET_LENGTH)}"
+    text = body + _checksum(body)
+    return MintedKey(chosen, Secret(text), digest_of(text))
+
+
+def key_id_of(text: str) -> str | None:
+    """Return the id in what may be a key; None when it is none, a mistyped one included."""
+    match = _KEY.fullmatch(text)
+    if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[2]:
+        return None
+    return match[1]
+
+
+def digest_of(text: str) -> str:
+    """Return what is stored of a key: behind it are 256 random bits, so that nobody guesses its way back."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _checksum(body: str) -> str:
+    value, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECKSUM_LENGTH):
+        value, digit = divmod(value, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits

@@ -1,0 +1,119 @@
+"""Guessing gets slower for each user and address, and ends with a lock; nobody else notices."""
+
+import pytest
+
+from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES, LONGEST_WAIT, Throttle
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def throttle(clock: Clock) -> Throttle:
+    return Throttle(clock)
+
+
+def fail(throttle: Throttle, times: int, user: str = "alice", host: str = "10.0.0.1") -> None:
+    for _ in range(times):
+        assert throttle.begin(user, host)
+        throttle.end(user, host, right=False)
+
+
+def test_five_wrong_passwords_are_free_and_then_waits_double_up_to_a_quarter_of_an_hour(
+    throttle: Throttle, clock: Clock
+) -> None:
+    fail(throttle, FREE_FAILURES)
+    for wait in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, LONGEST_WAIT, LONGEST_WAIT):
+        clock.now += wait - 0.01
+        assert not throttle.begin("alice", "10.0.0.1")
+        clock.now += 0.02
+        fail(throttle, 1)
+
+
+def test_attempts_during_a_wait_do_not_make_it_longer(throttle: Throttle, clock: Clock) -> None:
+    fail(throttle, FREE_FAILURES)
+    for _ in range(1000):
+        assert not throttle.begin("alice", "10.0.0.1")
+    clock.now += 1.0
+    assert throttle.begin("alice", "10.0.0.1")
+
+
+def test_others_and_other_addresses_do_not_wait(throttle: Throttle) -> None:
+    fail(throttle, FREE_FAILURES)
+    assert throttle.begin("bob", "10.0.0.1")
+    assert throttle.begin("alice", "10.0.0.2")
+
+
+def test_the_right_password_ends_the_waits(throttle: Throttle, clock: Clock) -> None:
+    fail(throttle, FREE_FAILURES)
+    clock.now += 1.0
+    assert throttle.begin("alice", "10.0.0.1")
+    throttle.end("alice", "10.0.0.1", right=True)
+    fail(throttle, FREE_FAILURES)
+
+
+def test_many_attempts_at_once_count_before_the_first_has_failed(throttle: Throttle) -> None:
+    begun = [throttle.begin("alice", "10.0.0.1") for _ in range(50)]
+    assert begun.count(True) == FREE_FAILURES
+    for _ in range(FREE_FAILURES):
+        throttle.end("alice", "10.0.0.1", right=False)
+    assert not throttle.begin("alice", "10.0.0.1")
+
+
+def test_after_a_hundred_wrong_passwords_in_a_row_the_user_is_to_be_locked(throttle: Throttle) -> None:
+    locks = []
+    for number in range(FAILURES_TO_LOCK):
+        host = f"10.0.0.{number}"
+        assert throttle.begin("alice", host)
+        locks.append(throttle.end("alice", host, right=False))
+    assert locks == [False] * (FAILURES_TO_LOCK - 1) + [True]
+
+
+def test_a_right_password_in_between_begins_the_row_anew(throttle: Throttle) -> None:
+    for number in range(FAILURES_TO_LOCK * 2):
+        host = f"10.0.{number % 250}.1"
+        assert throttle.begin("alice", host)
+        assert not throttle.end("alice", host, right=number % 50 == 0)
+
+
+def test_what_was_not_found_out_counts_for_nothing(throttle: Throttle) -> None:
+    for _ in range(FAILURES_TO_LOCK + 1):
+        assert throttle.begin("alice", "10.0.0.1")
+        assert not throttle.end("alice", "10.0.0.1", right=None)
+
+
+def test_a_user_that_has_changed_starts_anew_everywhere(throttle: Throttle) -> None:
+    for host in ("10.0.0.1", "10.0.0.2"):
+        fail(throttle, FREE_FAILURES, host=host)
+    throttle.forgive("alice")
+    for host in ("10.0.0.1", "10.0.0.2"):
+        fail(throttle, FREE_FAILURES, host=host)
+
+
+def test_memory_is_bounded_and_what_is_longest_unheard_of_goes_first(clock: Clock) -> None:
+    throttle = Throttle(clock, capacity=10)
+    for number in range(100):
+        fail(throttle, FREE_FAILURES, user=f"user{number}")
+    assert len(throttle._pairs) == len(throttle._in_a_row) == len(throttle._hosts) == 10
+    assert not throttle.begin("user99", "10.0.0.1")
+    assert throttle.begin("user0", "10.0.0.1")
+
+
+def test_verifications_at_once_are_bounded() -> None:
+    throttle = Throttle(lambda: 0.0)
+    begun = 0
+    while throttle.begin(f"user{begun}", "10.0.0.1"):
+        begun += 1
+        assert begun <= 1000
+    throttle.end("user0", "10.0.0.1", right=True)
+    assert throttle.begin("somebody", "10.0.0.1")
