@@ -1,7 +1,7 @@
 """`python -m benchmarks.listener`: gRPC throughput through the listener beside that of the front alone, taking turns.
 
 Both doors open on the same gateway in the same process, so that only the way there differs. Beside the rates stands the
-processor time that this process spent on a call; the one that pumps the listener's bytes has its own, which is not in it.
+processor time that this process spent on a call; what the one that pumps the listener's bytes spends is not in it.
 """
 
 import argparse

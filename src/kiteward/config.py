@@ -14,7 +14,8 @@ from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
-from kiteward.gateway.administration.base import Limits
+from kiteward.gateway.administration.base import KeyRules, Limits
+from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 
@@ -26,6 +27,8 @@ _OWN_KEYS: Final = frozenset(
         "host",
         "dataDir",
         "passwordPolicy",
+        "apiKeys.maxPerUser",
+        "apiKeys.defaultExpiry",
         "engine.syncMode",
         "metrics.enabled",
         "metrics.host",
@@ -54,6 +57,7 @@ class Settings:
         naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
             `nameValidation.allowedChars`, `roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
+        key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
@@ -70,6 +74,7 @@ class Settings:
     super_users: frozenset[str] = frozenset()
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
+    key_rules: KeyRules = field(default_factory=KeyRules)
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
     metrics: HealthSettings = field(default_factory=HealthSettings)
@@ -136,6 +141,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
             users=reader.number("proxy.maxUserNum", default=limits.users, least=1),
             roles=reader.number("proxy.maxRoleNum", default=limits.roles, least=2),
         ),
+        key_rules=_key_rules(reader),
         passwords=_password_policy(reader),
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
         metrics=_metrics(reader),
@@ -162,6 +168,15 @@ def _rest(reader: "_Reader") -> RestSettings:
         allow_int64=reader.flag("proxy.http.acceptTypeAllowInt64", default=base.allow_int64),
         max_body=reader.number("kiteward.rest.maxBodyBytes", default=base.max_body, least=1024, most=LARGEST_BODY),
         cors_origins=reader.names("kiteward.rest.corsOrigins"),
+    )
+
+
+def _key_rules(reader: "_Reader") -> KeyRules:
+    base = KeyRules()
+    seconds = reader.number("kiteward.apiKeys.defaultExpiry", default=0, least=0, most=LONGEST_LIFE)
+    return KeyRules(
+        per_user=reader.number("kiteward.apiKeys.maxPerUser", default=base.per_user, least=0),
+        default_lifetime=seconds or None,
     )
 
 

@@ -131,6 +131,8 @@ class Server:
                 naming=settings.naming,
                 limits=settings.limits,
                 super_users=settings.super_users,
+                root_bypass=settings.root_bypass,
+                key_rules=settings.key_rules,
             )
             requests = RequestCounts()
             gateway = Gateway(

@@ -62,8 +62,10 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_every_endpoint_has_a_counterpart_or_a_reason_to_have_none() -> None:
-    served = {path.removeprefix(PREFIX) for path, endpoint in TABLE.items() if endpoint.served}
-    refused = {path.removeprefix(PREFIX) for path, endpoint in TABLE.items() if not endpoint.served}
+    # What is ours has one door only.
+    milvus = {path.removeprefix(PREFIX): endpoint for path, endpoint in TABLE.items() if path.startswith(PREFIX)}
+    served = {path for path, endpoint in milvus.items() if endpoint.served}
+    refused = set(milvus) - served
     assert set(COUNTERPARTS) == served | refused, "draw requests to it in tests/access/doors"
     assert set(NOT_SERVED) == refused
     assert all(NOT_SERVED.values())

@@ -66,6 +66,8 @@ class House:
             naming=settings.naming,
             limits=settings.limits,
             super_users=settings.super_users,
+            root_bypass=settings.root_bypass,
+            key_rules=settings.key_rules,
         )
         self.gateway = self._gateway()
 

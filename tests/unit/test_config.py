@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from kiteward.config import DEFAULT_ROOT_PASSWORD, Settings, load, settings_from
+from kiteward.config import Settings, load, settings_from
 from kiteward.domain.errors import ConfigurationError
-from kiteward.domain.identity import Secret
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 
 SECRET_LOOKING = "Hunter2-Hunter2"
 TWO_ORIGINS = frozenset({"https://a.example", "https://b.example"})
@@ -42,6 +42,8 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.host": ("localhost", "host", "localhost"),
     "kiteward.dataDir": ("/srv/kiteward", "data_dir", Path("/srv/kiteward")),
     "kiteward.passwordPolicy": ("legacy", "passwords.classes", False),
+    "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
+    "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),

@@ -53,7 +53,11 @@ ROOMS = {
     "grpc": Room("grpcio", ("kiteward.transports.grpc", "kiteward.engine"), "the core knows no protocol"),
     "httptools": Room("httptools", ("kiteward.transports.rest",), "what uvicorn parses HTTP/1.1 with"),
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
-    "msgspec": Room("msgspec", ("kiteward.transports.rest",), "JSON ends where REST ends"),
+    "msgspec": Room(
+        "msgspec",
+        ("kiteward.transports.rest", "kiteward.gateway.extensions"),
+        "JSON ends where REST ends; our own operations are defined in it",
+    ),
     "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows their format"),
     "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
     "pymilvus": Room("pymilvus", ("kiteward.wire.builders",), "one place builds requests as the SDK does"),

@@ -311,6 +311,22 @@ def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: Po
     return _ALLOWED
 
 
+def decide_administrator(principal: Principal) -> Decision:
+    """Decide whether a principal is an administrator: `root` where it is not restricted, or a holder of `admin`.
+
+    Nothing less does: who sets another's password takes that user's place.
+    """
+    if principal.unrestricted:
+        return _ALLOWED_ROOT
+    if ADMIN_ROLE in principal.roles:
+        return _ALLOWED_ADMIN
+    return Decision(
+        False,
+        f"`{principal.user_name}` does not hold the role `admin`",
+        f"permission deny to {principal.user_name}: an administrator is needed",
+    )
+
+
 def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
     """Return the first object on which the condition does not hold, or None when it holds.
 

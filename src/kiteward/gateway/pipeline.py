@@ -17,6 +17,9 @@ from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.gateway.extensions.base import Extension, encoded
+from kiteward.gateway.extensions.base import Request as ExtensionRequest
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled, check_new_names, settle
@@ -68,15 +71,19 @@ class Gateway:
             EngineError, StoreError, NotReady: it could not be executed.
         """
         operation = OPERATIONS.get(call.operation)
-        if operation is None:
+        extension = EXTENSIONS.get(call.operation) if operation is None else None
+        if operation is None and extension is None:
             self._requests.count(UNKNOWN, Outcome.REFUSED)
             raise OperationUnknown(f"unknown method {call.operation}")
         try:
-            answer = await self._answer(operation, call)
+            if operation is not None:
+                answer = await self._answer(operation, call)
+            else:
+                answer = await self._extend(EXTENSIONS[call.operation], call)
         except BaseException as error:
-            self._requests.count(operation.name, outcome_of(error))
+            self._requests.count(call.operation, outcome_of(error))
             raise
-        self._requests.count(operation.name, Outcome.OK)
+        self._requests.count(call.operation, Outcome.OK)
         return answer
 
     async def missing_parts(self) -> tuple[str, ...]:
@@ -167,6 +174,26 @@ class Gateway:
         handler = HANDLERS[operation.name]
         work = handler.run(self._tools, request)
         return await (self._to_the_end(work) if handler.changes else work)
+
+    async def _extend(self, extension: Extension, call: Call) -> bytes:
+        """Answer an operation of our own."""
+
+        async def caller_now() -> Principal:
+            caller = await self._authenticator.authenticate(call.credential, address=call.address)
+            extension.require_allowed(caller)
+            return caller
+
+        principal = await caller_now()
+        snapshot = await self._policy()
+        arguments = extension.read(call.payload)
+        request = ExtensionRequest(
+            principal, snapshot, self._snapshots.change, caller_now, root_bypass=self._tools.root_bypass
+        )
+
+        async def work() -> bytes:
+            return encoded(await extension.run(self._tools, request, arguments))
+
+        return await (self._to_the_end(work()) if extension.changes else work())
 
     async def _policy(self) -> PolicySnapshot:
         """Return the policy in force; where it could not follow a change, load it anew."""

@@ -229,6 +229,10 @@ class Roles(Protocol):
         """Bind an existing role to an existing user; binding again does nothing."""
         ...
 
+    async def enabled_holders(self, role: str) -> Sequence[str]:
+        """Return the names of the enabled users to whom a role is bound, sorted."""
+        ...
+
     async def unbind(self, user: str, role: str) -> None:
         """Remove a binding; an absent one does nothing."""
         ...

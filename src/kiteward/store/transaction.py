@@ -137,6 +137,15 @@ class SqlRoles:
         if await self._turn.run(insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}):
             self._changes.add(Subject.USER, user)
 
+    async def enabled_holders(self, role: str) -> Sequence[str]:
+        holders = (
+            select(_users.name)
+            .join(schema.role_bindings, _bindings.user_name == _users.name)
+            .where(_bindings.role_name == role, _users.enabled)
+            .order_by(_users.name)
+        )
+        return [name for (name,) in await self._turn.rows(holders)]
+
     async def unbind(self, user: str, role: str) -> None:
         binding = and_(_bindings.user_name == user, _bindings.role_name == role)
         if await self._turn.run(delete(schema.role_bindings).where(binding)):

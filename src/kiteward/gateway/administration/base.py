@@ -32,6 +32,20 @@ class Limits:
     roles: int = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class KeyRules:
+    """What holds for new API keys.
+
+    Attributes:
+        per_user: most keys of one user, `kiteward.apiKeys.maxPerUser`.
+        default_lifetime: seconds that a key lives whose maker names no end, `kiteward.apiKeys.defaultExpiry`; None for
+            ever.
+    """
+
+    per_user: int = 100
+    default_lifetime: int | None = None
+
+
 class Memo:
     """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
 
@@ -72,6 +86,8 @@ class Tools:
         naming: which names are legal.
         limits: how many users and roles there may be.
         super_users: callers who change a password without the old one (`common.security.superUsers`).
+        root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
+        key_rules: what holds for new API keys.
         memo: answers of the current revision.
     """
 
@@ -83,6 +99,8 @@ class Tools:
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
     super_users: frozenset[str] = frozenset()
+    root_bypass: bool = True
+    key_rules: KeyRules = field(default_factory=KeyRules)
     memo: Memo = field(default_factory=Memo)
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kiteward.domain.access import BUILT_IN_ROLES, Role
+from kiteward.domain.access import ADMIN_ROLE, BUILT_IN_ROLES, Role
 from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.policy import Condition, decide
 from kiteward.domain.privileges import PRIVILEGES
+from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Handler, Request, Tools
 from kiteward.store.base import Transaction
 from kiteward.wire import messages
@@ -68,6 +69,8 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
         known = await transaction.users.get(message.username) is not None
         if message.type == _REMOVE:
             if known:
+                if message.role_name == ADMIN_ROLE:
+                    await require_another_administrator(tools, transaction, message.username)
                 await transaction.roles.unbind(message.username, message.role_name)
         elif known:
             await transaction.roles.bind(message.username, message.role_name)

@@ -12,6 +12,7 @@ from kiteward.domain.errors import (
     ProtectedObject,
 )
 from kiteward.domain.identity import ROOT, Secret
+from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Handler, Request, Tools, decode_password
 from kiteward.store.base import UserRecord
 from kiteward.wire import messages
@@ -81,7 +82,7 @@ async def _change_password(
             await transaction.users.describe(name, description)
 
 
-async def delete(_tools: Tools, request: Request) -> bytes:
+async def delete(tools: Tools, request: Request) -> bytes:
     """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
@@ -90,6 +91,7 @@ async def delete(_tools: Tools, request: Request) -> bytes:
     if message.username == ROOT:
         raise ProtectedObject("root user cannot be deleted")
     async with request.change() as transaction:
+        await require_another_administrator(tools, transaction, message.username)
         await transaction.users.remove(message.username)
     return messages.success("DeleteCredential")
 

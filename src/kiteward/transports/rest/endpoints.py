@@ -52,12 +52,16 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.call import Call
+from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.rest.status import UNIMPLEMENTED, RestFailure, require_success
 from kiteward.wire import messages
 
 PREFIX: Final = "/v2/vectordb/"
-"""Where endpoints are."""
+"""Where Milvus' endpoints are."""
+
+OWN_PREFIX: Final = "/v2/kiteward/"
+"""Where ours are."""
 
 Name = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
 """Text that a required field holds; the schema tells what `required` means."""
@@ -128,7 +132,7 @@ _LEAST: Final = 0.001
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-_B = TypeVar("_B", bound=Body)
+_B = TypeVar("_B", bound=msgspec.Struct)
 
 
 class Conversation:
@@ -160,11 +164,29 @@ class Conversation:
             KitewardError: as `Gateway.handle`.
             RestFailure: the response reports a failure.
         """
+        answer = await self._ask(
+            operation, request.SerializeToString(), self.database if database is None else database
+        )
+        rpc = messages.method_of(operation)
+        response: Any = rpc.response.FromString(answer)
+        if rpc.status_field is not None:
+            require_success(getattr(response, rpc.status_field) if rpc.status_field else response)
+        return response
+
+    async def extend(self, operation: str, arguments: Arguments) -> Any:
+        """Send a request to one of our own operations through the gateway and return what its answer holds.
+
+        Raises:
+            KitewardError: as `Gateway.handle`.
+        """
+        return msgspec.json.decode(await self._ask(operation, encoded(arguments), ""))
+
+    async def _ask(self, operation: str, payload: bytes, database: str) -> bytes:
         call = Call(
             operation=operation,
-            payload=request.SerializeToString(),
+            payload=payload,
             credential=self._caller.credential,
-            database=self.database if database is None else database,
+            database=database,
             timeout=max(self._caller.deadline - asyncio.get_running_loop().time(), _LEAST),
             address=self._caller.address,
             request_id=self._caller.request_id,
@@ -175,15 +197,12 @@ class Conversation:
             self.established = True
             raise
         self.established = True
-        rpc = messages.method_of(operation)
-        response: Any = rpc.response.FromString(answer)
-        if rpc.status_field is not None:
-            require_success(getattr(response, rpc.status_field) if rpc.status_field else response)
-        return response
+        return answer
 
-    def settle(self, body: Body, endpoint: "Endpoint[Any]") -> None:
+    def settle(self, body: msgspec.Struct, endpoint: "Endpoint[Any]") -> None:
         """Take the database from the body, where it names one."""
-        self.database = body.db_name or (self._caller.database if endpoint.database_header else "")
+        named = body.db_name if isinstance(body, Body) else ""
+        self.database = named or (self._caller.database if endpoint.database_header else "")
 
     async def establish(self) -> None:
         """Make sure that the gateway lets this caller in, where nothing has been asked of it yet.
@@ -216,6 +235,7 @@ class Endpoint(Generic[_B]):
         beside: what stands beside `data`, if anything.
         database_header: whether `DB-Name` counts where the body names no database.
         served: false for what is only refused by name.
+        prefix: what the path stands below.
     """
 
     path: str
@@ -226,6 +246,13 @@ class Endpoint(Generic[_B]):
     beside: type[Shape] | None = None
     database_header: bool = True
     served: bool = True
+    prefix: str = PREFIX
+
+    @property
+    def tag(self) -> str:
+        """What the endpoint is filed under: its category, and whose it is where that is not Milvus."""
+        category = self.path.partition("/")[0]
+        return category if self.prefix == PREFIX else f"{self.prefix.rstrip('/').rpartition('/')[2]}/{category}"
 
 
 Table = Mapping[str, Endpoint[Any]]

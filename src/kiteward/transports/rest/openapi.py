@@ -43,7 +43,7 @@ def document(table: Table) -> Schema:
         "info": {"title": "Kiteward", "version": __version__, "description": _DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": _SECURITY,
-        "tags": [{"name": name} for name in dict.fromkeys(_tag(endpoint) for endpoint in table.values())],
+        "tags": [{"name": name} for name in dict.fromkeys(endpoint.tag for endpoint in table.values())],
         "paths": {path: {"post": _operation(endpoint, known)} for path, endpoint in table.items()},
         "components": {
             "schemas": {**components, "Failure": _FAILURE},
@@ -79,18 +79,14 @@ def _kinds(endpoint: Endpoint[Any]) -> list[Any]:
 def _hook(kind: type) -> Schema:
     """Describe what msgspec does not know."""
     if kind is Secret:
-        return {"type": "string", "format": "password", "writeOnly": True}
+        return {"type": "string", "format": "password"}
     raise NotImplementedError(f"{kind.__name__} has no schema")
-
-
-def _tag(endpoint: Endpoint[Any]) -> str:
-    return endpoint.path.partition("/")[0]
 
 
 def _operation(endpoint: Endpoint[Any], schemas: _Schemas) -> Schema:
     return {
-        "operationId": endpoint.path.replace("/", "_"),
-        "tags": [_tag(endpoint)],
+        "operationId": f"{endpoint.tag}/{endpoint.path.partition('/')[2]}".replace("/", "_"),
+        "tags": [endpoint.tag],
         "summary": endpoint.summary,
         "security": _SECURITY,
         "parameters": [{"$ref": f"#/components/parameters/{name}"} for name in _PARAMETERS],

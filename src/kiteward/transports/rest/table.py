@@ -12,6 +12,7 @@ from kiteward.transports.rest import (
     creating,
     databases,
     entities,
+    extensions,
     indexes,
     jobs,
     partitions,
@@ -20,7 +21,7 @@ from kiteward.transports.rest import (
     searches,
     users,
 )
-from kiteward.transports.rest.endpoints import PREFIX, Endpoint, Table
+from kiteward.transports.rest.endpoints import Endpoint, Table
 
 
 def table_of(endpoints: Iterable[Endpoint[Any]]) -> Table:
@@ -31,7 +32,7 @@ def table_of(endpoints: Iterable[Endpoint[Any]]) -> Table:
     """
     table: dict[str, Endpoint[Any]] = {}
     for endpoint in endpoints:
-        path = f"{PREFIX}{endpoint.path}"
+        path = f"{endpoint.prefix}{endpoint.path}"
         if path in table:
             raise ValueError(f"endpoint `{endpoint.path}` stands twice in the table")
         table[path] = endpoint
@@ -54,6 +55,7 @@ TABLE: Final = table_of(
         *searches.ENDPOINTS,
         *jobs.ENDPOINTS,
         *cluster.ENDPOINTS,
+        *extensions.ENDPOINTS,
     )
 )
 """Every endpoint."""

@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kiteward.gateway.extensions.base import Arguments
 from kiteward.transports import rest
-from kiteward.transports.rest.endpoints import PREFIX, Body, Conversation, Endpoint, Nothing, Shape
+from kiteward.transports.rest.endpoints import OWN_PREFIX, PREFIX, Body, Conversation, Endpoint, Nothing, Shape
 from kiteward.transports.rest.table import TABLE, table_of
 
 ADMINISTRATION = {
@@ -46,14 +47,15 @@ def test_a_path_stands_once_in_the_table() -> None:
         table_of([endpoint, endpoint])
 
 
-@pytest.mark.parametrize("endpoint", TABLE.values(), ids=lambda endpoint: endpoint.path)
+@pytest.mark.parametrize("endpoint", TABLE.values(), ids=lambda endpoint: endpoint.prefix + endpoint.path)
 def test_a_declaration_is_well_formed(endpoint: Endpoint[Body]) -> None:
     assert re.fullmatch(r"[a-z_]+(/[a-z_0-9]+)+", endpoint.path)
-    assert issubclass(endpoint.body, Body)
+    own = endpoint.prefix == OWN_PREFIX
+    assert issubclass(endpoint.body, Arguments if own else Body)
     assert endpoint.summary.endswith(".")
     assert endpoint.beside is None or issubclass(endpoint.beside, Shape)
     spelled = [field.encode_name for field in msgspec.structs.fields(endpoint.body)]
-    assert "dbName" in spelled
+    assert ("dbName" in spelled) is not own
     assert not [name for name in spelled if "_" in name and name not in SPELLED_BY_MILVUS]
 
 

@@ -1,0 +1,331 @@
+"""API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
+
+import ipaddress
+import time
+from datetime import datetime
+from typing import Final
+
+from kiteward.authn import api_keys
+from kiteward.domain.access import PUBLIC_ROLE
+from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
+from kiteward.domain.identity import KeyScope, Secret
+from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.extensions.accounts import moment, overlap
+from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
+from kiteward.store.base import KeyRecord, Transaction
+
+LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
+"""Seconds."""
+
+_MOST_NETWORKS: Final = 100
+_LONGEST_DESCRIPTION: Final = 1024
+
+
+class NewKey(Arguments):
+    """A key to be: of the caller without `userName`, without end without `expiresIn` (seconds), unless configured."""
+
+    user_name: str = ""
+    description: str = ""
+    expires_in: int | None = None
+    roles: list[str] | None = None
+    networks: list[str] | None = None
+
+
+class KeyListing(Arguments):
+    """Whose keys to list: the caller's without `userName`, or all of them for an administrator."""
+
+    user_name: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+class KeyNamed(Arguments):
+    """Names a key by its id."""
+
+    key_id: str
+
+
+class Rotation(Arguments):
+    """Names a key; `keepOldFor` counts seconds."""
+
+    key_id: str
+    keep_old_for: int = 0
+
+
+class Key(Outcome):
+    """A key, without its secret. `roles` is null for all roles of its owner."""
+
+    key_id: str
+    user_name: str
+    description: str
+    roles: list[str] | None
+    networks: list[str]
+    enabled: bool
+    created_at: datetime | None
+    created_by: str
+    expires_at: datetime | None
+    used_at: datetime | None
+    old_key_valid_until: datetime | None
+
+
+class Keys(Outcome):
+    """A page of keys; `next` is what to ask for as `after`, empty at the end."""
+
+    keys: list[Key]
+    next: str
+
+
+class MadeKey(Outcome):
+    """A key, this once."""
+
+    key_id: str
+    key: Secret
+    user_name: str
+    expires_at: datetime | None = None
+    old_key_valid_until: datetime | None = None
+
+
+async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
+    """Make a key."""
+    if len(arguments.description.encode()) > _LONGEST_DESCRIPTION:
+        raise InvalidArgument(f"`description` must be at most {_LONGEST_DESCRIPTION} bytes")
+    lifetime = arguments.expires_in if arguments.expires_in is not None else tools.key_rules.default_lifetime
+    if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
+        raise InvalidArgument(f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds")
+    networks = _networks(arguments.networks or ())
+    minted = api_keys.mint()
+    async with request.change() as transaction:
+        principal = request.principal
+        owner = arguments.user_name or principal.user_name
+        request.require_owner(owner)
+        record = await tools.store.user(owner)
+        if record is None:
+            raise NotFound(f"user not found: {owner}")
+        expires_at = None if lifetime is None else time.time() + lifetime
+        roles = None if arguments.roles is None else tuple(sorted(set(arguments.roles)))
+        key = KeyRecord(
+            minted.key_id,
+            owner,
+            minted.digest,
+            arguments.description,
+            0.0,
+            principal.user_name,
+            expires_at=expires_at,
+            roles=roles,
+            networks=networks,
+        )
+        if principal.key is not None:
+            key = _within(key, request, principal.key)
+        await _check_roles(transaction, request, key, record.roles)
+        if await transaction.keys.count(owner) >= tools.key_rules.per_user:
+            raise LimitReached(f"{owner} has {tools.key_rules.per_user} API keys already: revoke one first")
+        await transaction.keys.add(key)
+    return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
+
+
+def _within(key: KeyRecord, request: Request, maker: KeyScope) -> KeyRecord:
+    """Return a key that is made by another, held to what that one may.
+
+    Raises:
+        AccessDenied: more was asked for; it says what.
+    """
+    principal = request.principal
+    if key.owner != principal.user_name and is_limited(maker):
+        raise AccessDenied("a limited API key makes keys for its own user only")
+    roles, expires_at, networks = key.roles, key.expires_at, key.networks
+    if maker.narrowed:
+        roles = tuple(sorted(principal.roles)) if roles is None else roles
+        if not set(roles) <= principal.roles:
+            raise AccessDenied("an API key makes no key with roles that it does not hold itself")
+    if maker.expires_at is not None:
+        expires_at = maker.expires_at if expires_at is None else expires_at
+        if expires_at > maker.expires_at:
+            raise AccessDenied("an API key makes no key that outlives it")
+    if maker.networks:
+        networks = networks or maker.networks
+        if not all(_covered(network, maker.networks) for network in networks):
+            raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
+    return KeyRecord(
+        key.key_id,
+        key.owner,
+        key.digest,
+        key.description,
+        0.0,
+        key.created_by,
+        expires_at=expires_at,
+        roles=roles,
+        networks=networks,
+    )
+
+
+async def _check_roles(
+    transaction: Transaction, request: Request, key: KeyRecord, owner_roles: tuple[str, ...]
+) -> None:
+    """Make sure that a key is narrowed to roles that exist and that its owner holds.
+
+    Raises:
+        NotFound: no such role.
+        InvalidArgument: the owner does not hold it.
+    """
+    for role in key.roles or ():
+        if await transaction.roles.get(role) is None:
+            raise NotFound(f"role not found: {role}")
+        if role in owner_roles or role == PUBLIC_ROLE or request.holds_everything(key.owner, owner_roles):
+            continue
+        raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
+
+
+async def listed(tools: Tools, request: Request, arguments: KeyListing) -> Keys:
+    """List keys: one's own, or of others for administrators."""
+    limit = page(arguments.limit)
+    owner: str | None = arguments.user_name or request.principal.user_name
+    if not arguments.user_name and request.administrator:
+        owner = None
+    elif owner is not None:
+        request.require_owner(owner)
+    found = await tools.store.keys(owner=owner, after=arguments.after, limit=limit)
+    return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
+
+
+async def described(tools: Tools, request: Request, arguments: KeyNamed) -> Key:
+    """Describe a key."""
+    return _key(_owned(request, arguments.key_id, await tools.store.key(arguments.key_id)))
+
+
+async def rotated(_tools: Tools, request: Request, arguments: Rotation) -> MadeKey:
+    """Give a key a new secret; the old one may stay valid for a while."""
+    until = overlap(arguments.keep_old_for)
+    minted = api_keys.mint(arguments.key_id)
+    async with request.change() as transaction:
+        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        _require_reach(request, record)
+        if until is not None and record.expires_at is not None:
+            until = min(until, record.expires_at)
+        await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
+    return MadeKey(
+        key_id=record.key_id,
+        key=minted.key,
+        user_name=record.owner,
+        expires_at=moment(record.expires_at),
+        old_key_valid_until=moment(until),
+    )
+
+
+async def disabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+    """Let a key open no longer."""
+    async with request.change() as transaction:
+        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        await transaction.keys.enable(record.key_id, False)
+    return Done()
+
+
+async def enabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+    """Let a disabled key open again."""
+    async with request.change() as transaction:
+        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        _require_reach(request, record)
+        await transaction.keys.enable(record.key_id, True)
+    return Done()
+
+
+async def revoked(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+    """Remove a key for good."""
+    async with request.change() as transaction:
+        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        await transaction.keys.remove(record.key_id)
+    return Done()
+
+
+def is_limited(scope: KeyScope) -> bool:
+    """Tell whether a key reaches less far than its owner."""
+    return scope.narrowed or scope.expires_at is not None or bool(scope.networks)
+
+
+def _require_reach(request: Request, record: KeyRecord) -> None:
+    """Keep a limited key from opening another, which may reach further.
+
+    Raises:
+        AccessDenied: the caller came by such a key.
+    """
+    scope = request.principal.key
+    if scope is not None and scope.key_id != record.key_id and is_limited(scope):
+        raise AccessDenied("a limited API key rotates and enables no key but itself")
+
+
+def _owned(request: Request, key_id: str, record: KeyRecord | None) -> KeyRecord:
+    """Return a key that is the caller's, or any for an administrator; others' keys are not told from missing ones.
+
+    Raises:
+        NotFound: there is none for this caller.
+    """
+    if record is None or (record.owner != request.principal.user_name and not request.administrator):
+        raise NotFound(f"API key not found: {key_id}")
+    return record
+
+
+def _networks(given: "list[str] | tuple[str, ...]") -> tuple[str, ...]:
+    if len(given) > _MOST_NETWORKS:
+        raise InvalidArgument(f"`networks` must be at most {_MOST_NETWORKS}")
+    try:
+        return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
+    except ValueError as error:
+        raise InvalidArgument(f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+
+
+def _covered(network: str, by: tuple[str, ...]) -> bool:
+    inner = ipaddress.ip_network(network)
+    return any(
+        inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
+        for outer in map(ipaddress.ip_network, by)
+    )
+
+
+def _key(record: KeyRecord) -> Key:
+    former = record.former
+    return Key(
+        key_id=record.key_id,
+        user_name=record.owner,
+        description=record.description,
+        roles=None if record.roles is None else list(record.roles),
+        networks=list(record.networks),
+        enabled=record.enabled,
+        created_at=moment(record.created_at),
+        created_by=record.created_by,
+        expires_at=moment(record.expires_at),
+        used_at=moment(record.used_at),
+        old_key_valid_until=moment(former.valid_until) if former and former.valid_until > time.time() else None,
+    )
+
+
+def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> Extension:
+    """Return a row that anybody may call: whose the key is, is judged inside."""
+    summaries = {
+        "create": "Make an API key; the answer holds it this once.",
+        "list": "List API keys, page by page.",
+        "describe": "Describe an API key.",
+        "rotate": "Give an API key a new secret; the answer holds it this once.",
+        "disable": "Let an API key open no longer.",
+        "enable": "Let a disabled API key open again.",
+        "revoke": "Remove an API key for good.",
+    }
+    return Extension(
+        name,
+        f"api_keys/{action}",
+        arguments,
+        outcome,
+        run,  # type: ignore[arg-type]  # handlers take their own arguments
+        summaries[action],
+        administrators=False,
+        changes=action not in ("list", "describe"),
+    )
+
+
+EXTENSIONS: Final = (
+    _row("CreateApiKey", "create", NewKey, MadeKey, created),
+    _row("ListApiKeys", "list", KeyListing, Keys, listed),
+    _row("DescribeApiKey", "describe", KeyNamed, Key, described),
+    _row("RotateApiKey", "rotate", Rotation, MadeKey, rotated),
+    _row("DisableApiKey", "disable", KeyNamed, Done, disabled),
+    _row("EnableApiKey", "enable", KeyNamed, Done, enabled),
+    _row("RevokeApiKey", "revoke", KeyNamed, Done, revoked),
+)
