@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.authn.common_passwords import is_common
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -20,15 +21,21 @@ class PasswordPolicy:
         shortest: least number of characters.
         longest: greatest number of characters.
         classes: whether three of upper case, lower case, digits and special characters are needed.
+        block_list: whether passwords that guessers try first are refused.
     """
 
     name: str
     shortest: int
     longest: int
     classes: bool
+    block_list: bool = False
 
-    def check(self, password: Secret) -> None:
+    def check(self, password: Secret, *, user_name: str) -> None:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
+
+        Args:
+            password: what was chosen.
+            user_name: whose it is to be; a guesser knows it.
 
         Raises:
             InvalidArgument: with the rules it breaks.
@@ -43,6 +50,11 @@ class PasswordPolicy:
             broken.append(
                 "invalid password: it must include three of "
                 "upper case letters, lower case letters, numbers and special characters"
+            )
+        if self.block_list and is_common(text, (user_name,)):
+            broken.append(
+                "invalid password: it is among those that are guessed first, or made of one of them, "
+                "of the user name or of this service's own words"
             )
         if broken:
             raise InvalidArgument("; ".join(broken))
@@ -60,6 +72,8 @@ POLICIES: Final = MappingProxyType(
     {
         "standard": PasswordPolicy("standard", 8, 64, classes=True),
         "legacy": PasswordPolicy("legacy", 6, 256, classes=False),
+        "strict": PasswordPolicy("strict", 15, 256, classes=False, block_list=True),
     }
 )
-"""`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document."""
+"""`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document,
+`strict` that of NIST SP 800-63B-4 and OWASP ASVS 5 for passwords without a second factor."""
