@@ -18,6 +18,7 @@ from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
+from kiteward.transports.tls import TlsSettings
 
 SyncMode = Literal["batch", "close", "none"]
 
@@ -38,6 +39,8 @@ _OWN_KEYS: Final = frozenset(
     }
 )
 _LAST_PORT: Final = 65535
+_MUTUAL: Final = 2
+"""`common.security.tlsMode` in which clients show certificates too."""
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -63,6 +66,7 @@ class Settings:
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
+        tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
     """
 
     host: str = "127.0.0.1"
@@ -79,6 +83,7 @@ class Settings:
     sync_mode: SyncMode = "batch"
     metrics: HealthSettings = field(default_factory=HealthSettings)
     rest: RestSettings = field(default_factory=RestSettings)
+    tls: TlsSettings | None = None
 
 
 def load(path: Path | None) -> Settings:
@@ -146,7 +151,21 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
         metrics=_metrics(reader),
         rest=_rest(reader),
+        tls=_tls(reader),
     )
+
+
+def _tls(reader: "_Reader") -> TlsSettings | None:
+    mode = reader.number("common.security.tlsMode", default=0, least=0, most=2)
+    if mode == 0:
+        return None
+    paths = {}
+    for key in ("tls.serverPemPath", "tls.serverKeyPath", *(("tls.caPemPath",) if mode == _MUTUAL else ())):
+        text = reader.text(key, default="")
+        if not text:
+            raise ConfigurationError(f"common.security.tlsMode is {mode}: {key} must name a PEM file")
+        paths[key] = Path(text)
+    return TlsSettings(paths["tls.serverPemPath"], paths["tls.serverKeyPath"], paths.get("tls.caPemPath"))
 
 
 def _metrics(reader: "_Reader") -> HealthSettings:

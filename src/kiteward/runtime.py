@@ -38,6 +38,7 @@ from kiteward.transports.listener import Listener, ListenerLimits, affordable_co
 from kiteward.transports.pump_process import PumpProcess
 from kiteward.transports.rest.app import build_app
 from kiteward.transports.rest.server import HttpServer
+from kiteward.transports.tls import ServerTls
 
 _log = logging.getLogger("kiteward")
 
@@ -55,6 +56,9 @@ _FILES: Final = 32_768
 
 _FOLLOW_SECONDS: Final = 0.25
 """How soon it is noticed that another process has changed the store."""
+
+_RENEW_SECONDS: Final = 1.0
+"""How soon it is noticed that certificate files have changed."""
 
 _NOTE_SECONDS: Final = 5.0
 """How long it may take until it is written down that a user or key was seen."""
@@ -80,9 +84,17 @@ class Server:
     """
 
     def __init__(
-        self, stack: AsyncExitStack, gateway: Gateway, *, host: str, port: int, metrics_port: int | None
+        self,
+        stack: AsyncExitStack,
+        gateway: Gateway,
+        doors: "_Doors",
+        *,
+        host: str,
+        port: int,
+        metrics_port: int | None,
     ) -> None:
         self._stack = stack
+        self._doors = doors
         self.gateway = gateway
         self.host = host
         self.port = port
@@ -153,7 +165,7 @@ class Server:
             )
             metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
             port = await doors.open(stack)
-            return cls(stack.pop_all(), gateway, host=settings.host, port=port, metrics_port=metrics_port)
+            return cls(stack.pop_all(), gateway, doors, host=settings.host, port=port, metrics_port=metrics_port)
 
     async def stop(self) -> None:
         """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
@@ -170,8 +182,12 @@ class _Doors:
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
         self._http = HttpServer(self._app) if self._app is not None else None
         limits = ListenerLimits()
+        self.tls = ServerTls(settings.tls) if settings.tls is not None else None
         self.listener = Listener(
-            self._http, replace(limits, connections=affordable_connections(limits.connections)), pump=PumpProcess()
+            self._http,
+            replace(limits, connections=affordable_connections(limits.connections)),
+            pump=PumpProcess(),
+            tls=self.tls,
         )
         self._front = GrpcFront(gateway, self.listener.address_of)
 
@@ -186,7 +202,13 @@ class _Doors:
         await self._front.start_behind(front)
         port = await self.listener.start(self._settings.host, self._settings.port, front=front)
         self._open = True
+        if self.tls is not None:
+            _repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
         return port
+
+    async def _renew_tls(self) -> None:
+        if self.tls is not None:
+            self.tls.renew()
 
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered, `stopping` included."""
@@ -371,7 +393,8 @@ async def serve(settings: Settings) -> None:
     _allow_many_files()
     server = await Server.start(settings)
     try:
-        print(f"Kiteward is ready on http://{server.host}:{server.port} (data in {settings.data_dir})", flush=True)  # noqa: T201  the one line
+        scheme = "http" if settings.tls is None else "https"
+        print(f"Kiteward is ready on {scheme}://{server.host}:{server.port} (data in {settings.data_dir})", flush=True)  # noqa: T201  the one line
         await asyncio.Event().wait()
     finally:
         await server.stop()

@@ -1,13 +1,22 @@
 """One server for all tests here, and an administrator's client."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 from pymilvus import MilvusClient
 from tests.support import server as servers
 from tests.support.server import RunningServer, pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Say on which loop a test runs: TLS on the one that serves in production, others on the usual one."""
+    return {"loop": uvloop.new_event_loop if item.path.name == "test_tls.py" else asyncio.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -23,8 +23,9 @@ from typing import Final, Protocol, cast
 
 from kiteward.transports.addresses import address_text, host_of
 from kiteward.transports.binding import bind, cannot_listen
-from kiteward.transports.pump import BUFFER, LINGER, ClientEnd, FrontEnd
+from kiteward.transports.pump import BUFFER, LINGER, ClientEnd, FrontEnd, TlsClientEnd
 from kiteward.transports.pump_process import PumpProcess
+from kiteward.transports.tls import ServerTls, TlsAcceptor
 
 _log = logging.getLogger("kiteward.listener")
 
@@ -100,7 +101,12 @@ class Listener:
     """
 
     def __init__(
-        self, http: HttpDoor | None, limits: ListenerLimits | None = None, *, pump: PumpProcess | None = None
+        self,
+        http: HttpDoor | None,
+        limits: ListenerLimits | None = None,
+        *,
+        pump: PumpProcess | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         """Prepare a listener.
 
@@ -108,14 +114,16 @@ class Listener:
             http: serves HTTP/1.x.
             limits: how much is held, and for how long.
             pump: pumps the bytes of gRPC connections in a process of its own; started and stopped with the listener.
-                Without it, and while it has no process, the bytes pass through this one.
+                Without it, under TLS, and while it has no process, the bytes pass through this one.
+            tls: what is shown to clients; without it they speak in the open.
         """
         self.limits = limits or ListenerLimits()
         self._pump = pump
+        self._tls = tls
         self._http = http
         self._front: Path | None = None
         self._joined = itertools.count(1)
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsAcceptor] = []
         self._accepting = False
         self._open: dict[_Connection, Kind] = {}
         self._undecided: dict[_Connection, None] = {}
@@ -138,7 +146,6 @@ class Listener:
             OSError: an address cannot be bound; the message names it.
         """
         self._front = front
-        loop = asyncio.get_running_loop()
         sockets = await bind(host, port)
         if self._pump is not None:
             await self._pump.start()
@@ -146,14 +153,27 @@ class Listener:
         self._accepting = True
         try:
             for bound in sockets:
-                server = await loop.create_server(lambda: _Connection(self), sock=bound, backlog=_BACKLOG)
-                self._servers.append(server)
+                self._servers.append(await self._serve(bound))
         except OSError as error:
             self.stop_accepting()
             for bound in sockets:
                 bound.close()
             raise cannot_listen(host, port, error) from error
         return chosen
+
+    async def _serve(self, bound: socket.socket) -> "asyncio.Server | TlsAcceptor":
+        if self._tls is None:
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(lambda: _Connection(self), sock=bound, backlog=_BACKLOG)
+        bound.listen(_BACKLOG)
+        return TlsAcceptor(
+            bound,
+            self._tls,
+            lambda: _Connection(self),
+            seconds=self.limits.greeting,
+            at_once=self.limits.undecided,
+            failed=lambda: self.refused.update(("handshake",)),
+        )
 
     def address_of(self, peer: str) -> str | None:
         """Return the address of the client behind a connection to the gRPC front, None if it was not made here."""
@@ -302,7 +322,8 @@ class Listener:
         if connection not in self._open:
             transport.abort()
             return
-        client_end = ClientEnd(transport, lambda: self.forget(connection))
+        kind = ClientEnd if client.get_extra_info("ssl_object") is None else TlsClientEnd
+        client_end = kind(transport, lambda: self.forget(connection))
         for end in (client, transport):
             end.set_write_buffer_limits(high=BUFFER)
         client.set_protocol(cast("asyncio.Protocol", client_end))

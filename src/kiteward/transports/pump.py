@@ -52,6 +52,14 @@ class ClientEnd(Pump):
             self._far.abort()
 
 
+class TlsClientEnd(ClientEnd):
+    """The client's end where it speaks TLS, in which no direction ends alone."""
+
+    def eof_received(self) -> bool:
+        """Close: what was read has been passed on."""
+        return False
+
+
 class FrontEnd(Pump):
     """The front's end: what it sends goes to the client."""
 

@@ -11,7 +11,7 @@ import uvloop
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, quick_directory
 
-_ON_BOTH = {"test_listener.py"}
+_ON_BOTH = {"test_listener.py", "test_pump_process.py"}
 
 
 def pytest_asyncio_loop_factories(

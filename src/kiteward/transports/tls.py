@@ -1,0 +1,192 @@
+"""TLS: what clients are shown and asked for, read anew when files change; handshakes bounded in time and number."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kiteward.domain.errors import ConfigurationError
+
+_log = logging.getLogger("kiteward.tls")
+
+ALPN: Final = ("http/1.1", "h2")
+"""Our preference: browsers and curl offer both and get REST, gRPC clients offer `h2` alone and get gRPC."""
+
+_OUT_OF_FILES: Final = 0.1
+"""Seconds without accepting after the system had no file left for a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """Where the files are (`common.security.tlsMode` 1 and 2, `tls.*`).
+
+    Attributes:
+        certificate: the server's certificate with its chain, PEM; `tls.serverPemPath`.
+        key: its private key, PEM; `tls.serverKeyPath`.
+        client_ca: whose certificates clients must show, PEM; `tls.caPemPath` in mode 2, else None.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def files(self) -> tuple[Path, ...]:
+        """Return every file."""
+        return (self.certificate, self.key, *((self.client_ca,) if self.client_ca else ()))
+
+
+class ServerTls:
+    """The context of new handshakes.
+
+    INVARIANT: it is always one that was read whole; files that cannot be used leave the one before in place.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        """Read the files.
+
+        Raises:
+            ConfigurationError: one cannot be read, or they do not belong together; the message names the files.
+        """
+        self._settings = settings
+        self._stamp = self._stamped()
+        self._refused: object = None
+        self.context = _context(settings)
+
+    def renew(self) -> bool:
+        """Read the files again if they have changed; tell whether new handshakes show something new."""
+        stamp = self._stamped()
+        if stamp in (self._stamp, self._refused):
+            return False
+        try:
+            context = _context(self._settings)
+        except ConfigurationError as error:
+            # Perhaps one file is written and the other not yet: once both are, the stamp is another.
+            self._refused = stamp
+            _log.error("the certificate in use stays: %s", error)
+            return False
+        self._stamp, self._refused, self.context = stamp, None, context
+        _log.info("new connections are shown the certificate that is in %s now", self._settings.certificate)
+        return True
+
+    def _stamped(self) -> object:
+        """Return what is another when a file is."""
+        stamps = []
+        for path in self._settings.files():
+            try:
+                status = path.stat()
+                stamps.append((status.st_ino, status.st_size, status.st_mtime_ns))
+            except OSError:
+                stamps.append((0, 0, 0))
+        return tuple(stamps)
+
+
+def _context(settings: TlsSettings) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(ALPN)
+    try:
+        context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"tls.serverPemPath ({settings.certificate}) and tls.serverKeyPath ({settings.key}) cannot be used: "
+            f"{_reason(error)}. They must be readable PEM files: a key without a password, and its certificate"
+        ) from error
+    if settings.client_ca is not None:
+        try:
+            context.load_verify_locations(settings.client_ca)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"tls.caPemPath ({settings.client_ca}) cannot be used: {_reason(error)}. "
+                "It must be a readable PEM file with the certificates of those who sign for clients"
+            ) from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "not PEM").lower().replace("_", " ")
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+
+
+class TlsAcceptor:
+    """Accepts connections of one listening socket and hands them on once the handshake is done.
+
+    The oldest handshake makes room for a new one, as with connections that have not shown what they are.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        tls: ServerTls,
+        connected: Callable[[], asyncio.Protocol],
+        *,
+        seconds: float,
+        at_once: int,
+        failed: Callable[[], None],
+    ) -> None:
+        """Prepare to accept.
+
+        Args:
+            listening: the bound socket.
+            tls: the context of the moment.
+            connected: makes the protocol of a connection.
+            seconds: how long a handshake may take.
+            at_once: how many may be under way.
+            failed: told of each handshake that came to nothing.
+        """
+        self._listening = listening
+        self._tls = tls
+        self._connected = connected
+        self._seconds = seconds
+        self._at_once = at_once
+        self._failed = failed
+        self._handshakes: dict[asyncio.Task[None], None] = {}
+        self._accepting = asyncio.create_task(self._accept(), name="tls-acceptor")
+
+    def close(self) -> None:
+        """Accept no more, and give up handshakes under way."""
+        self._accepting.cancel()
+        for task in list(self._handshakes):
+            task.cancel()
+        self._listening.close()
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(self._listening)
+            except OSError:
+                await asyncio.sleep(_OUT_OF_FILES)
+                continue
+            if len(self._handshakes) >= self._at_once:
+                oldest = next(iter(self._handshakes))
+                del self._handshakes[oldest]
+                oldest.cancel()
+            task = loop.create_task(self._handshake(accepted))
+            self._handshakes[task] = None
+            task.add_done_callback(self._forget)
+
+    def _forget(self, task: "asyncio.Task[None]") -> None:
+        self._handshakes.pop(task, None)
+
+    async def _handshake(self, accepted: socket.socket) -> None:
+        done = False
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._connected, accepted, ssl=self._tls.context, ssl_handshake_timeout=self._seconds
+            )
+            done = True
+        except (OSError, TimeoutError):
+            pass  # whoever it was speaks no TLS that we speak, or has gone; it is counted
+        finally:
+            if not done:
+                self._failed()  # the socket belongs to a transport by now, which has closed it
