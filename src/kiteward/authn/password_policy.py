@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.authn.guessable import guessable
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -20,15 +21,21 @@ class PasswordPolicy:
         shortest: least number of characters.
         longest: greatest number of characters.
         classes: whether three of upper case, lower case, digits and special characters are needed.
+        block_list: whether common passwords, words of the context and what is built on them are refused.
     """
 
     name: str
     shortest: int
     longest: int
     classes: bool
+    block_list: bool = False
 
-    def check(self, password: Secret) -> None:
+    def check(self, password: Secret, user_name: str) -> None:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
+
+        Args:
+            password: the new password.
+            user_name: whose it is to be.
 
         Raises:
             InvalidArgument: with the rules it breaks.
@@ -44,6 +51,8 @@ class PasswordPolicy:
                 "invalid password: it must include three of "
                 "upper case letters, lower case letters, numbers and special characters"
             )
+        if self.block_list:
+            broken.extend(f"invalid password: {reason}" for reason in guessable(text, user_name))
         if broken:
             raise InvalidArgument("; ".join(broken))
 
@@ -60,6 +69,8 @@ POLICIES: Final = MappingProxyType(
     {
         "standard": PasswordPolicy("standard", 8, 64, classes=True),
         "legacy": PasswordPolicy("legacy", 6, 256, classes=False),
+        "strict": PasswordPolicy("strict", 15, 256, classes=False, block_list=True),
     }
 )
-"""`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document."""
+"""`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document,
+`strict` the one of NIST SP 800-63B-4 and OWASP ASVS 5: length and a block-list instead of classes."""
