@@ -108,7 +108,14 @@ class Server:
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
             stack.callback(hasher.close)
-            authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass)
+            if not settings.authorization:
+                _require_loopback_without_authorization(settings.host)
+                _log.warning(
+                    "common.security.authorizationEnabled is false: everybody on this machine may do everything"
+                )
+            authenticator = Authenticator(
+                store, hasher, root_bypass=settings.root_bypass, open_to_anybody=not settings.authorization
+            )
             stack.push_async_callback(authenticator.close)
             snapshots = Snapshots(store, authenticator)
             await snapshots.load()
@@ -254,6 +261,14 @@ def _require_loopback(host: str) -> None:
             f"refusing to listen on {host}: root still has the default password. Start on 127.0.0.1 "
             "and change it (MilvusClient.update_password), or start a new data directory with "
             "common.security.defaultRootPassword set"
+        )
+
+
+def _require_loopback_without_authorization(host: str) -> None:
+    if not is_loopback(host):
+        raise ConfigurationError(
+            f"refusing to listen on {host}: common.security.authorizationEnabled is false. Without authentication "
+            "Kiteward serves on this machine only: set it to true, or set kiteward.host to 127.0.0.1"
         )
 
 
