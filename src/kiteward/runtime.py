@@ -9,6 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, Self
 
 from kiteward.authn.authenticator import Authenticator
@@ -248,6 +249,21 @@ async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordH
             await transaction.users.add(ROOT, await hasher.hash(settings.default_root_password))
         if settings.seed_public:
             await transaction.grants.add([Grant(PUBLIC_ROLE, key, ROOT) for key in PUBLIC_SEEDS])
+
+
+async def root_has_default_password(store_path: Path) -> bool:
+    """Tell whether `root` still has the default password in a store, which is brought up to date by this.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    store = await SqlStore.open(store_path)
+    hasher = PasswordHasher()
+    try:
+        return await _has_default_password(store, hasher)
+    finally:
+        hasher.close()
+        await store.close()
 
 
 async def _has_default_password(store: SqlStore, hasher: PasswordHasher) -> bool:

@@ -8,7 +8,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
@@ -22,13 +22,18 @@ _LAST_PORT: Final = 65535
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("serve", help="run the server", description="Run the server until SIGTERM or SIGINT.")
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says how to serve."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`"
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: data)")
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="port to listen on; 0 lets the system choose (default: 19530)")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,9 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives."""
+    named = {"host": arguments.host, "port": arguments.port, "data_dir": arguments.data_dir}
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def _settings(arguments: argparse.Namespace) -> Settings:
-    given = {"host": arguments.host, "port": arguments.port, "data_dir": arguments.data_dir}
-    return replace(load(arguments.config), **{name: value for name, value in given.items() if value is not None})
+    return replace(load(arguments.config), **given(arguments))
 
 
 async def _until_told(settings: Settings) -> None:

@@ -53,10 +53,10 @@ def read_file(path: Path) -> File:
         return File(str(path), document)
     name = f"{path}, extraConfigFiles.user.yaml"
     inner = document["extraConfigFiles"]
-    text = inner.get("user.yaml") if isinstance(inner, dict) else None
-    if not isinstance(text, str):
+    content = inner.get("user.yaml") if isinstance(inner, dict) else None
+    if not isinstance(content, str):
         raise ConfigurationError(f"the Helm values file {path} must hold a text at extraConfigFiles.user.yaml")
-    return File(name, _sections(text, name))
+    return File(name, _sections(content, name))
 
 
 def _sections(text: str, name: str) -> Mapping[str, Any]:
