@@ -29,6 +29,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),
     "common.security.rootShouldBindRole": (True, "root_bypass", False),
     "common.security.enablePublicPrivilege": (True, "seed_public", True),
+    "common.security.tlsMode": (0, "port", 19530),
     "common.security.superUsers": ("root, boss,,", "super_users", frozenset({"root", "boss"})),
     "proxy.port": (0, "port", 0),
     "proxy.maxUsernameLength": (10, "naming.max_user_name", 10),
@@ -276,6 +277,17 @@ def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture
     load(None, environment)
     assert "KITEWARD_HOTS means nothing" in caplog.text
     assert SECRET_LOOKING not in caplog.text
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_tls_that_is_not_served_is_refused_rather_than_left_out(mode: int) -> None:
+    with pytest.raises(ConfigurationError, match="tlsMode asks for TLS"):
+        settings_from(document("common.security.tlsMode", mode))
+
+
+def test_every_setting_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+    assert [key.name for key in TABLE if f"| `{key.name}` | `{variable_of(key.name)}` | {key.kind} |" not in text] == []
 
 
 # The first password of root

@@ -147,6 +147,11 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _settle(reader: "_Reader") -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
+    if reader.number("common.security.tlsMode", default=0, least=0, most=2):
+        # Serving in the clear what was meant to be encrypted would give credentials away.
+        raise ConfigurationError(
+            "common.security.tlsMode asks for TLS, which is not served: set it to 0 and put TLS in front"
+        )
     base = Settings()
     naming, limits = base.naming, base.limits
     return Settings(

@@ -29,6 +29,11 @@ KEYS: Final = (
     Key("common.security.enablePublicPrivilege", "true or false", "whether every user may describe every collection"),
     Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
     Key("common.security.superUsers", "names", "users who change passwords without the old one"),
+    Key(
+        "common.security.tlsMode",
+        "0, 1 or 2",
+        "TLS, which is not served yet: any other mode keeps the server from starting",
+    ),
     Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
     Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
     Key("kiteward.dataDir", "path", "where everything is kept"),
