@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import resource
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,11 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
-from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
+from kiteward.engine.absent import AbsentEngine
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.gateway.administration.base import Tools
@@ -52,6 +53,12 @@ _FLUSH: Final = 5.0
 
 _FILES: Final = 32_768
 """Files that the process asks to be allowed to open."""
+
+_FOLLOW_SECONDS: Final = 0.25
+"""How soon it is noticed that another process has changed the store."""
+
+_NOTE_SECONDS: Final = 5.0
+"""How long it may take until it is written down that a user or key was seen."""
 
 _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
 
@@ -124,24 +131,16 @@ class Server:
             if await _has_default_password(store, hasher):
                 _require_loopback(settings.host)
                 _log.warning("root still has the default password; change it before anybody else can reach this server")
+            stack.push_async_callback(_note_uses, store, authenticator)
+            _repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
+            _repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: _note_uses(store, authenticator))
             engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots)
             await lifecycle.recover()
-            tools = Tools(
-                store,
-                engine,
-                catalog,
-                hasher,
-                settings.passwords,
-                naming=settings.naming,
-                limits=settings.limits,
-                super_users=settings.super_users,
-                root_bypass=settings.root_bypass,
-                key_rules=settings.key_rules,
-            )
+            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
             requests = RequestCounts()
             gateway = Gateway(
                 authenticator,
@@ -234,6 +233,98 @@ async def _open_metrics(
         raise OSError(f"{error} (kiteward.metrics.port sets another port for health and metrics)") from error
     _log.info("health and metrics are on http://%s:%d", wanted.host, port)
     return port
+
+
+@contextlib.asynccontextmanager
+async def open_local(
+    settings: Settings, *, create: bool = False, hashing: HashingProfile = PRODUCTION
+) -> AsyncIterator[Gateway]:
+    """Open a gateway on the store alone, for the operator of this machine's command line (`LocalCredential`).
+
+    A server may be running on the same store: it follows what is changed here within a second.
+
+    Args:
+        settings: what is configured; `default_root_password` becomes that of a `root` which is created.
+        create: whether the data directory may be new.
+        hashing: what a password hash costs.
+
+    Raises:
+        ConfigurationError: there is no data directory.
+        StoreError: the store cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        if not create and not (settings.data_dir / "store.db").is_file():
+            raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
+        # A running server holds the directory; the store itself takes writers of several processes in turn.
+        with contextlib.suppress(DataDirectoryHeld):
+            stack.enter_context(DataDirectory.hold(settings.data_dir))
+        store = await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path)
+        stack.push_async_callback(store.close)
+        hasher = PasswordHasher(hashing)
+        stack.callback(hasher.close)
+        authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
+        stack.push_async_callback(authenticator.close)
+        snapshots = Snapshots(store, authenticator)
+        await snapshots.load()
+        await _bootstrap(settings, snapshots, hasher)
+        engine = AbsentEngine()
+        catalog = Catalog(engine)
+        gateway = Gateway(
+            authenticator,
+            snapshots,
+            engine=engine,
+            catalog=catalog,
+            lifecycle=Lifecycle(engine, catalog, snapshots),
+            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher),
+        )
+        stack.push_async_callback(gateway.drain)
+        yield gateway
+
+
+def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:
+    return Tools(
+        store,
+        engine,
+        catalog,
+        hasher,
+        settings.passwords,
+        naming=settings.naming,
+        limits=settings.limits,
+        super_users=settings.super_users,
+        root_bypass=settings.root_bypass,
+        key_rules=settings.key_rules,
+    )
+
+
+async def _note_uses(store: SqlStore, authenticator: Authenticator) -> None:
+    users, keys = authenticator.taken_uses()
+    if users or keys:
+        await store.note_use(users=users, keys=keys)
+
+
+def _repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do some work again and again until the server stops; a failure is logged once until it works again."""
+
+    async def again() -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+                failing = False
+            except KitewardError:
+                if not failing:
+                    _log.exception("could not have %s; trying again", what)
+                failing = True
+
+    task = asyncio.create_task(again(), name=what)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
 
 
 async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHasher) -> None:

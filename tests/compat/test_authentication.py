@@ -21,6 +21,13 @@ REFUSED_TOKENS = {
     "key": ("an-api-key", KEY_REFUSED),
     "empty value": ("", KEY_REFUSED),
 }
+
+
+@pytest.fixture(autouse=True)
+def root_is_in(root: MilvusClient) -> None:
+    """Wrong passwords make newcomers wait, not those whose credential is remembered."""
+
+
 METHODS = ("Connect", "CheckHealth", "Search", "CreateCredential")
 
 

@@ -321,6 +321,13 @@ def test_password_of_root_that_is_none_is_refused(environment: dict[str, str], t
         load(None, environment)
 
 
+def test_whole_file_of_milvus_is_read() -> None:
+    settings = load(Path(__file__).with_name("milvus.yaml"), {})
+    assert (settings.limits.users, settings.limits.roles, settings.passwords.shortest) == (100, 10, 6)
+    assert settings.super_users == {"root"}
+    assert settings.seed_public
+
+
 # Helm
 
 

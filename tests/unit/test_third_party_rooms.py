@@ -74,6 +74,7 @@ ROOMS = {
         ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child", "kiteward.transports.pump_child"),
         "the loop is chosen once, where a process starts",
     ),
+    "zxcvbn": Room("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
     "yaml": Room("pyyaml", ("kiteward.config",), "settings are read once, into types"),
 }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.authn.guessable import guessable
+from kiteward.authn.common_passwords import is_common
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -21,7 +21,7 @@ class PasswordPolicy:
         shortest: least number of characters.
         longest: greatest number of characters.
         classes: whether three of upper case, lower case, digits and special characters are needed.
-        block_list: whether common passwords, words of the context and what is built on them are refused.
+        block_list: whether passwords that guessers try first are refused.
     """
 
     name: str
@@ -30,12 +30,12 @@ class PasswordPolicy:
     classes: bool
     block_list: bool = False
 
-    def check(self, password: Secret, user_name: str) -> None:
+    def check(self, password: Secret, *, user_name: str) -> None:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
 
         Args:
-            password: the new password.
-            user_name: whose it is to be.
+            password: what was chosen.
+            user_name: whose it is to be; a guesser knows it.
 
         Raises:
             InvalidArgument: with the rules it breaks.
@@ -51,8 +51,11 @@ class PasswordPolicy:
                 "invalid password: it must include three of "
                 "upper case letters, lower case letters, numbers and special characters"
             )
-        if self.block_list:
-            broken.extend(f"invalid password: {reason}" for reason in guessable(text, user_name))
+        if self.block_list and is_common(text, (user_name,)):
+            broken.append(
+                "invalid password: it is among those that are guessed first, or made of one of them, "
+                "of the user name or of this service's own words"
+            )
         if broken:
             raise InvalidArgument("; ".join(broken))
 
@@ -73,4 +76,4 @@ POLICIES: Final = MappingProxyType(
     }
 )
 """`standard` is the rule of the users and roles document, `legacy` the one of the older authentication document,
-`strict` the one of NIST SP 800-63B-4 and OWASP ASVS 5: length and a block-list instead of classes."""
+`strict` that of NIST SP 800-63B-4 and OWASP ASVS 5 for passwords without a second factor."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kiteward.cli import serve
+from kiteward.cli.options import given
 from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
@@ -36,9 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(f"configuration error: {error}")
         return 1
-    given = serve.given(arguments)
-    settings = replace(settings, **given)
-    over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in given.items()}
+    flags = given(arguments)
+    settings = replace(settings, **flags)
+    over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
     for each in (over.get(every.key, every) for every in in_force):
         print(f"{each.key} = {each.shown}  ({each.origin})")
     found = [*_unsafe_settings(settings), *_unsafe_data(settings)]

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from kiteward import __version__
-from kiteward.cli import doctor, serve
+from kiteward.cli import accounts, doctor, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -14,6 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve.add_parser(commands)
     doctor.add_parser(commands)
+    accounts.add_parsers(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
     return status

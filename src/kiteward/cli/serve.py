@@ -6,13 +6,12 @@ import contextlib
 import logging
 import signal
 import sys
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 
-from kiteward.config import Settings, load
+from kiteward.cli.options import add_configuration, settings_of
+from kiteward.config import Settings
 from kiteward.domain.errors import KitewardError
 from kiteward.runtime import serve
 
@@ -28,10 +27,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says how to serve."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`"
-    )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: data)")
+    add_configuration(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, help="port to listen on; 0 lets the system choose (default: 19530)")
 
@@ -43,21 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(_settings(arguments)))
+            runner.run(_until_told(settings_of(arguments)))
     except (KitewardError, OSError) as error:
         print(f"kiteward: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that the command line gives."""
-    named = {"host": arguments.host, "port": arguments.port, "data_dir": arguments.data_dir}
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    return replace(load(arguments.config), **given(arguments))
 
 
 async def _until_told(settings: Settings) -> None:

@@ -24,7 +24,7 @@ async def create(tools: Tools, request: Request) -> bytes:
     tools.naming.check_user_name(message.username)
     tools.naming.check_user_description(message.description)
     password = decode_password(message.password, "password")
-    tools.passwords.check(password, message.username)
+    tools.passwords.check(password, user_name=message.username)
     hashed = await tools.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(message.username) is not None:
@@ -61,7 +61,7 @@ async def _describe(tools: Tools, request: Request, name: str, description: str 
 async def _change_password(
     tools: Tools, request: Request, name: str, old: Secret, new: Secret, description: str | None
 ) -> None:
-    tools.passwords.check(new, name)
+    tools.passwords.check(new, user_name=name)
     tools.naming.check_user_description(description or "")
     wrong = OldPasswordWrong(f"old password not correct for {name}")
     current = await tools.store.user(name)

@@ -185,7 +185,7 @@ async def created(tools: Tools, request: Request, arguments: NewAccount) -> Open
     tools.naming.check_user_description(arguments.description)
     password = given or generated_password()
     if given is not None:
-        tools.passwords.check(given, name)
+        tools.passwords.check(given, user_name=name)
     hashed = await tools.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(name) is not None:
@@ -215,7 +215,7 @@ async def reset(tools: Tools, request: Request, arguments: Reset) -> Opened:
     """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
     name, given = arguments.user_name, arguments.new_password
     if given is not None:
-        tools.passwords.check(given, name)
+        tools.passwords.check(given, user_name=name)
     await _require(tools, name)
     password = given or generated_password()
     hashed = await tools.hasher.hash(password)

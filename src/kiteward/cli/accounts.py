@@ -1,0 +1,241 @@
+"""`kiteward init`, `users` and `keys`: what administrators do, on the store itself and without a server.
+
+Each command is one operation of our own, sent through a gateway like any request, as the operator of this machine.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from kiteward.cli.options import add_configuration, settings_of
+from kiteward.config import Settings
+from kiteward.domain.errors import ConfigurationError, KitewardError
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, LocalCredential, Secret
+from kiteward.gateway.call import Call
+from kiteward.gateway.extensions.accounts import generated_password
+from kiteward.gateway.pipeline import Gateway
+from kiteward.runtime import open_local
+
+_DAYS: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        word: what is typed.
+        operation: the operation it calls.
+        help: one line.
+        names: the field that its one argument names, if it has one.
+        options: further options, in the words of `_OPTIONS`.
+        lists: the member of the answer that holds a page, for commands that list.
+    """
+
+    word: str
+    operation: str
+    help: str
+    names: str = ""
+    options: tuple[str, ...] = ()
+    lists: str = ""
+
+
+USERS: Final = (
+    Command("list", "ListUserAccounts", "list users", options=("prefix",), lists="users"),
+    Command("describe", "DescribeUserAccount", "describe a user", names="userName"),
+    Command(
+        "create",
+        "CreateUserAccount",
+        "create a user; without --password-file, print a password that is made",
+        names="userName",
+        options=("password", "description", "roles"),
+    ),
+    Command(
+        "reset-password",
+        "ResetPassword",
+        "set a password without the old one; without --password-file, print one that is made",
+        names="userName",
+        options=("newPassword", "keepOldFor"),
+    ),
+    Command(
+        "end-old-password", "EndOldPassword", "accept the password before the last reset no longer", names="userName"
+    ),
+    Command("disable", "DisableUser", "let a user no longer in", names="userName"),
+    Command("enable", "EnableUser", "let a disabled user in again", names="userName"),
+    Command("unlock", "UnlockUser", "lift the lock after too many wrong passwords", names="userName"),
+    Command("delete", "DeleteUserAccount", "delete a user with its API keys", names="userName"),
+)
+
+KEYS: Final = (
+    Command("list", "ListApiKeys", "list API keys", options=("userName",), lists="keys"),
+    Command("describe", "DescribeApiKey", "describe an API key", names="keyId"),
+    Command(
+        "create",
+        "CreateApiKey",
+        "make an API key and print it",
+        names="userName",
+        options=("description", "expiresIn", "roles", "networks"),
+    ),
+    Command(
+        "rotate", "RotateApiKey", "give an API key a new secret and print it", names="keyId", options=("keepOldFor",)
+    ),
+    Command("disable", "DisableApiKey", "let an API key open no longer", names="keyId"),
+    Command("enable", "EnableApiKey", "let a disabled API key open again", names="keyId"),
+    Command("revoke", "RevokeApiKey", "remove an API key for good", names="keyId"),
+)
+
+_SECRETS: Final = ("password", "newPassword")
+_OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
+    "prefix": (("--prefix",), {"help": "only names that begin so"}),
+    "userName": (("--user",), {"help": "only keys of this user"}),
+    "password": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
+    "newPassword": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
+    "description": (("--description",), {"help": "free text"}),
+    "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; may be given again"}),
+    "networks": (
+        ("--network",),
+        {"action": "append", "metavar": "CIDR", "help": "a network; may be given again"},
+    ),
+    "keepOldFor": (
+        ("--keep-old-for",),
+        {"type": int, "metavar": "SECONDS", "help": "how long the old one stays"},
+    ),
+    "expiresIn": (("--expires-in-days",), {"type": float, "metavar": "DAYS", "help": "when it ends (default: never)"}),
+}
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to the command line."""
+    for word, table, text in (("users", USERS, "users, on the store itself"), ("keys", KEYS, "API keys, likewise")):
+        group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")
+        for command in table:
+            parser = group.add_parser(command.word, help=command.help, description=command.help.capitalize() + ".")
+            if command.names:
+                parser.add_argument(command.names, metavar="NAME" if command.names == "userName" else "ID")
+            for option in command.options:
+                flags, how = _OPTIONS[option]
+                parser.add_argument(*flags, dest=option, **how)
+            parser.add_argument("--json", action="store_true", help="print JSON")
+            add_configuration(parser)
+            parser.set_defaults(run=_run, command=command)
+    parser = commands.add_parser("init", help="make a new data directory with an administrator")
+    parser.add_argument("--admin", required=True, metavar="NAME", help="the administrator, for example db_admin")
+    add_configuration(parser)
+    parser.set_defaults(run=_init)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    command: Command = arguments.command
+    return _told(lambda: asyncio.run(_carry_out(command, arguments, settings_of(arguments))))
+
+
+async def _carry_out(command: Command, arguments: argparse.Namespace, settings: Settings) -> None:
+    request = _request(command, arguments)
+    async with open_local(settings) as gateway:
+        answer = await call(gateway, command.operation, request)
+        while command.lists and answer["next"]:
+            page = await call(gateway, command.operation, {**request, "after": answer["next"]})
+            answer = {command.lists: answer[command.lists] + page[command.lists], "next": page["next"]}
+    if command.lists:
+        answer = answer[command.lists]
+    print(json.dumps(answer, indent=2, ensure_ascii=False) if arguments.json else _text(answer))
+
+
+def _request(command: Command, arguments: argparse.Namespace) -> dict[str, Any]:
+    request = {}
+    for field in (*([command.names] if command.names else []), *command.options):
+        value = getattr(arguments, field)
+        if value is None:
+            continue
+        if field in _SECRETS:
+            value = _read_secret(value)
+        elif field == "expiresIn":
+            value = int(value * _DAYS)
+        request[field] = value
+    return request
+
+
+def _read_secret(name: str) -> str:
+    """Return the first line of a file, or of standard input: a secret in the arguments would show in `ps`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is empty.
+    """
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the password file {name} cannot be read") from error
+    line = text.split("\n", 1)[0].rstrip("\r")
+    if not line:
+        raise ConfigurationError(f"the password file {name} is empty: its first line is the password")
+    return line
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    return _told(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments))))
+
+
+async def _create(admin: str, settings: Settings) -> None:
+    new = not (settings.data_dir / "store.db").exists()
+    closed = new and settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
+    if closed:
+        # `root` is there, as in every Milvus, and nobody knows its password until the operator sets one.
+        settings = replace(settings, default_root_password=generated_password())
+    async with open_local(settings, create=True) as gateway:
+        made = await call(gateway, "CreateUserAccount", {"userName": admin, "roles": ["admin"]})
+    print(f"user: {admin}\npassword: {made['password']}")
+    print("This password is shown once and stored nowhere. Note it down.", file=sys.stderr)
+    if closed:
+        print("root has a password that nobody knows; `kiteward users reset-password root` sets one.", file=sys.stderr)
+
+
+async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
+    """Send a request as the operator of this machine and return what its answer holds."""
+    payload = json.dumps(request).encode()
+    return json.loads(await gateway.handle(Call(operation, payload, LocalCredential(), address="local:0")))
+
+
+def _told(work: Any) -> int:
+    """Do the work and return the exit status; what is wrong is one line."""
+    try:
+        work()
+    except (KitewardError, OSError) as error:
+        print(f"kiteward: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _text(answer: Any) -> str:
+    """Return an answer for people: a line for each member, or a table."""
+    if isinstance(answer, list):
+        return _table(answer)
+    return "\n".join(f"{_words(name)}: {_cell(value)}" for name, value in answer.items() if value is not None) or "done"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "none"
+    lines = [list(map(_words, rows[0])), *([_cell(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def _words(name: str) -> str:
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value)) or "none"
+        case _:
+            return str(value)

@@ -1,0 +1,186 @@
+"""The command line of users and keys: on the store itself, through the gateway, and telling secrets once."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.cli import accounts
+from kiteward.cli.main import main
+from kiteward.domain.errors import AuthenticationError
+from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command that must succeed in a data directory and return what it prints."""
+
+    def command(*words: str) -> str:
+        status = main([*words, "--data-dir", str(tmp_path / "data")])
+        captured = capsys.readouterr()
+        assert status == 0, captured.err
+        return captured.out
+
+    return command
+
+
+def opens(directory: Path, credential: PresentedCredential) -> bool:
+    async def asked() -> bool:
+        store, hasher = await SqlStore.open(directory / "data" / "store.db"), PasswordHasher(TESTING)
+        try:
+            await Authenticator(store, hasher).authenticate(credential, address="127.0.0.1:1")
+        except AuthenticationError:
+            return False
+        finally:
+            await store.close()
+            hasher.close()
+        return True
+
+    return asyncio.run(asked())
+
+
+def lines(text: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in text.splitlines())
+
+
+def test_init_makes_an_administrator_with_a_password_that_is_printed_once(run: Run, tmp_path: Path) -> None:
+    printed = lines(run("init", "--admin", "db_admin"))
+    assert opens(tmp_path, PasswordCredential("db_admin", Secret(printed["password"])))
+    described = json.loads(run("users", "describe", "db_admin", "--json"))
+    assert described["roles"] == ["admin"]
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
+    assert printed["password"].encode() not in stored
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+
+
+def test_after_init_nobody_knows_the_password_of_root(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+    assert not opens(tmp_path, PasswordCredential("root", Secret("Milvus")))
+
+
+def test_a_forgotten_password_of_root_is_reset_with_access_to_the_files_alone(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+    made = lines(run("users", "reset-password", "root"))["password"]
+    assert opens(tmp_path, PasswordCredential("root", Secret(made)))
+
+
+def test_a_password_is_read_from_a_file_or_standard_input(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "--admin", "db_admin")
+    file = tmp_path / "password"
+    file.write_text("From-a-file-1\nand more\n")
+    assert "From-a-file-1" not in run("users", "create", "alice", "--password-file", str(file), "--role", "admin")
+    assert opens(tmp_path, PasswordCredential("alice", Secret("From-a-file-1")))
+    monkeypatch.setattr("sys.stdin", io.StringIO("From-a-pipe-1\n"))
+    run("users", "reset-password", "alice", "--password-file", "-")
+    assert opens(tmp_path, PasswordCredential("alice", Secret("From-a-pipe-1")))
+
+
+def test_no_password_is_taken_from_the_arguments() -> None:
+    assert all(
+        flags[0] == "--password-file" for field, (flags, _) in accounts._OPTIONS.items() if "password" in field.lower()
+    )
+
+
+def test_a_key_is_made_listed_disabled_and_revoked(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+    made = lines(run("keys", "create", "db_admin", "--description", "nightly", "--expires-in-days", "1"))
+    assert opens(tmp_path, KeyCredential(Secret(made["key"])))
+    assert "nightly" in run("keys", "list", "--user", "db_admin")
+    run("keys", "disable", made["key id"])
+    assert not opens(tmp_path, KeyCredential(Secret(made["key"])))
+    run("keys", "enable", made["key id"])
+    rotated = lines(run("keys", "rotate", made["key id"], "--keep-old-for", "60"))
+    assert opens(tmp_path, KeyCredential(Secret(made["key"])))
+    assert opens(tmp_path, KeyCredential(Secret(rotated["key"])))
+    run("keys", "revoke", made["key id"])
+    assert run("keys", "list").strip() == "none"
+
+
+def test_every_page_of_a_list_is_printed(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+
+    async def add_many() -> None:
+        store = await SqlStore.open(tmp_path / "data" / "store.db")
+        async with store.transaction() as transaction:
+            for number in range(250):
+                await transaction.users.add(f"user{number:03}", "no hash")
+            await transaction.commit()
+        await store.close()
+
+    asyncio.run(add_many())
+    names = [user["userName"] for user in json.loads(run("users", "list", "--json"))]
+    assert names == sorted(["db_admin", "root", *(f"user{number:03}" for number in range(250))])
+    assert len(run("users", "list", "--prefix", "user1").splitlines()) == 101
+
+
+def test_disabling_unlocking_and_deleting(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+    made = lines(run("users", "create", "alice"))["password"]
+    run("users", "disable", "alice")
+    assert not opens(tmp_path, PasswordCredential("alice", Secret(made)))
+    run("users", "enable", "alice")
+    run("users", "unlock", "alice")
+    assert opens(tmp_path, PasswordCredential("alice", Secret(made)))
+    run("users", "reset-password", "alice", "--keep-old-for", "3600")
+    assert opens(tmp_path, PasswordCredential("alice", Secret(made)))
+    run("users", "end-old-password", "alice")
+    assert not opens(tmp_path, PasswordCredential("alice", Secret(made)))
+    run("users", "delete", "alice")
+    assert "alice" not in run("users", "list")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("users", "delete", "nobody"), "user not found: nobody"),
+        (("users", "disable", "db_admin"), None),
+        (("users", "create", "no such name"), "user name"),
+        (("users", "create", "bob", "--password-file", "/nonexistent"), "cannot be read"),
+        (("keys", "create", "nobody"), "user not found: nobody"),
+        (("keys", "create", "db_admin", "--network", "x"), "networks such as"),
+        (("keys", "revoke", "nothing"), "API key not found: nothing"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_the_status(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str | None
+) -> None:
+    run("init", "--admin", "db_admin")
+    status = main([*words, "--data-dir", str(tmp_path / "data")])
+    captured = capsys.readouterr()
+    if told is None:
+        assert status == 0
+        return
+    assert status == 1
+    assert captured.err.startswith("kiteward: ")
+    assert captured.err.count("\n") == 1
+    assert told in captured.err
+
+
+def test_a_directory_without_a_server_is_not_made_into_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["users", "list", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "there is no server's data" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_commands_work_while_a_server_holds_the_directory(run: Run, tmp_path: Path) -> None:
+    run("init", "--admin", "db_admin")
+    with DataDirectory.hold(tmp_path / "data"):
+        assert "db_admin" in run("users", "list")
+
+
+def test_every_operation_for_administrators_has_a_command() -> None:
+    commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS)}
+    assert {name for name, row in EXTENSIONS.items() if row.administrators} <= commands
+    assert commands <= set(EXTENSIONS)
