@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Final, Self
 
 from kiteward.authn.authenticator import Authenticator
@@ -127,7 +128,14 @@ class Server:
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
             stack.callback(hasher.close)
-            authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass)
+            if not settings.authorization:
+                _require_loopback_without_authorization(settings.host)
+                _log.warning(
+                    "common.security.authorizationEnabled is false: everybody on this machine may do everything"
+                )
+            authenticator = Authenticator(
+                store, hasher, root_bypass=settings.root_bypass, open_to_anybody=not settings.authorization
+            )
             stack.push_async_callback(authenticator.close)
             snapshots = Snapshots(store, authenticator)
             await snapshots.load()
@@ -356,6 +364,21 @@ async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordH
             await transaction.grants.add([Grant(PUBLIC_ROLE, key, ROOT) for key in PUBLIC_SEEDS])
 
 
+async def root_has_default_password(store_path: Path) -> bool:
+    """Tell whether `root` still has the default password in a store, which is brought up to date by this.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    store = await SqlStore.open(store_path)
+    hasher = PasswordHasher()
+    try:
+        return await _has_default_password(store, hasher)
+    finally:
+        hasher.close()
+        await store.close()
+
+
 async def _has_default_password(store: SqlStore, hasher: PasswordHasher) -> bool:
     root = await store.user(ROOT)
     return root is not None and await hasher.verify(root.password_hash, Secret(DEFAULT_ROOT_PASSWORD))
@@ -367,6 +390,14 @@ def _require_loopback(host: str) -> None:
             f"refusing to listen on {host}: root still has the default password. Start on 127.0.0.1 "
             "and change it (MilvusClient.update_password), or start a new data directory with "
             "common.security.defaultRootPassword set"
+        )
+
+
+def _require_loopback_without_authorization(host: str) -> None:
+    if not is_loopback(host):
+        raise ConfigurationError(
+            f"refusing to listen on {host}: common.security.authorizationEnabled is false. Without authentication "
+            "Kiteward serves on this machine only: set it to true, or set kiteward.host to 127.0.0.1"
         )
 
 

@@ -127,10 +127,6 @@ WRONG_FILES = {
     "unknown password policy": ("kiteward:\n  passwordPolicy: lax\n", "kiteward.passwordPolicy must be one of "),
     "port as a word": ("proxy:\n  port: http\n", "proxy.port must be a whole number"),
     "port out of range": ("proxy:\n  port: 70000\n", "proxy.port must be at least 0 and at most 65535"),
-    "no authentication": (
-        "common:\n  security:\n    authorizationEnabled: false\n",
-        "common.security.authorizationEnabled is false",
-    ),
     "flag that is none": ("common:\n  security:\n    authorizationEnabled: perhaps\n", "must be true or false"),
     "password lengths that contradict": ("proxy:\n  minPasswordLength: 100\n", "proxy.minPasswordLength (100)"),
 }

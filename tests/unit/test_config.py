@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from kiteward.config import Settings, load, settings_from
+from kiteward.config import Settings, explain, load, settings_from, strange_variables
+from kiteward.config.keys import KEYS as TABLE
+from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 
@@ -23,10 +25,11 @@ def document(key: str, value: Any) -> Any:
 
 # key -> (value, where it lands in the settings, what stands there)
 KEYS: dict[str, tuple[Any, str, Any]] = {
-    "common.security.authorizationEnabled": (True, "port", 19530),
+    "common.security.authorizationEnabled": (False, "authorization", False),
     "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),
     "common.security.rootShouldBindRole": (True, "root_bypass", False),
     "common.security.enablePublicPrivilege": (True, "seed_public", True),
+    "common.security.tlsMode": (0, "port", 19530),
     "common.security.superUsers": ("root, boss,,", "super_users", frozenset({"root", "boss"})),
     "proxy.port": (0, "port", 0),
     "proxy.maxUsernameLength": (10, "naming.max_user_name", 10),
@@ -131,9 +134,8 @@ def test_choice_names_what_may_be_chosen(key: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [False, "false", "off", 0])
-def test_serving_without_authentication_is_refused(value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false"):
-        settings_from(document("common.security.authorizationEnabled", value))
+def test_authentication_is_switched_off_in_every_spelling(value: Any) -> None:
+    assert not settings_from(document("common.security.authorizationEnabled", value)).authorization
 
 
 @pytest.mark.parametrize("key", ["kiteward.hots", "kiteward.engine.sync", "kiteward.engine.syncMode.x", "kiteward.a.b"])
@@ -187,6 +189,7 @@ def test_defaults_are_safe() -> None:
     settings = Settings()
     assert settings.host == "127.0.0.1"
     assert settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD
+    assert settings.authorization
     assert not settings.seed_public
     assert settings.super_users == frozenset()
     assert settings.sync_mode == "batch"
@@ -196,17 +199,17 @@ def test_defaults_are_safe() -> None:
 
 
 def test_no_file_is_the_defaults_and_so_is_an_empty_one(tmp_path: Path) -> None:
-    assert load(None) == Settings()
+    assert load(None, {}) == Settings()
     file = tmp_path / "milvus.yaml"
     for text in ("", "# nothing yet\n", "---\n"):
         file.write_text(text, "utf-8")
-        assert load(file) == Settings()
+        assert load(file, {}) == Settings()
 
 
 def test_file_is_read(tmp_path: Path) -> None:
     file = tmp_path / "milvus.yaml"
     file.write_text("proxy:\n  port: 19531\nkiteward:\n  dataDir: x\n  engine: {syncMode: none}\n", "utf-8")
-    settings = load(file)
+    settings = load(file, {})
     assert (settings.port, settings.data_dir, settings.sync_mode) == (19531, Path("x"), "none")
 
 
@@ -224,9 +227,122 @@ def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes
     file = tmp_path / "milvus.yaml"
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=text):
-        load(file)
+        load(file, {})
 
 
 def test_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"missing\.yaml cannot be read: No such file"):
         load(tmp_path / "missing.yaml")
+
+
+def test_table_of_settings_has_a_row_for_each_key_that_is_read() -> None:
+    read = [each.key for each in explain(None, {})[1]]
+    assert read == [key.name for key in TABLE]
+    assert set(read) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", [key for key, (value, _, _) in KEYS.items() if not isinstance(value, list)])
+def test_environment_sets_what_the_file_sets(key: str) -> None:
+    value, path, expected = KEYS[key]
+    assert at(load(None, {variable_of(key): str(value)}), path) == expected
+
+
+def test_variables_have_the_spelling_of_milvus() -> None:
+    assert not load(None, {"COMMON_SECURITY_AUTHORIZATIONENABLED": "false"}).authorization
+    assert load(None, {"KITEWARD_PASSWORDPOLICY": "strict"}).passwords.name == "strict"
+
+
+def test_environment_wins_over_the_file_and_each_value_knows_where_it_stood(tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    file.write_text("proxy: {port: 1, maxUserNum: 7}\n", "utf-8")
+    settings, in_force = explain(file, {"PROXY_PORT": "2"})
+    origins = {each.key: (each.shown, each.origin) for each in in_force}
+    assert settings.port == 2
+    assert origins["proxy.port"] == ("2", "PROXY_PORT")
+    assert origins["proxy.maxUserNum"] == ("7", f"{file}: proxy.maxUserNum")
+    assert origins["kiteward.host"] == ("127.0.0.1", "default")
+
+
+def test_wrong_value_in_the_environment_is_named_by_its_variable_and_not_shown() -> None:
+    with pytest.raises(
+        ConfigurationError, match="the environment variable PROXY_PORT must be a whole number"
+    ) as refused:
+        load(None, {"PROXY_PORT": SECRET_LOOKING})
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    environment = {"KITEWARD_HOTS": SECRET_LOOKING, "KITEWARD_PORT_19530_TCP_ADDR": "x", "KITEWARD_SERVICE_HOST": "x"}
+    assert strange_variables(environment) == ("KITEWARD_HOTS",)
+    load(None, environment)
+    assert "KITEWARD_HOTS means nothing" in caplog.text
+    assert SECRET_LOOKING not in caplog.text
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_tls_that_is_not_served_is_refused_rather_than_left_out(mode: int) -> None:
+    with pytest.raises(ConfigurationError, match="tlsMode asks for TLS"):
+        settings_from(document("common.security.tlsMode", mode))
+
+
+def test_every_setting_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+    assert [key.name for key in TABLE if f"| `{key.name}` | `{variable_of(key.name)}` | {key.kind} |" not in text] == []
+
+
+# The first password of root
+
+
+def test_variable_of_ours_wins_for_the_password_of_root(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("From-File-1\n", "utf-8")
+    milvus = {"COMMON_SECURITY_DEFAULTROOTPASSWORD": "From-Milvus-1"}
+    for given, expected in (
+        (milvus, "From-Milvus-1"),
+        (milvus | {"KITEWARD_ROOT_PASSWORD": "From-Ours-1"}, "From-Ours-1"),
+        (milvus | {"KITEWARD_ROOT_PASSWORD_FILE": str(file)}, "From-File-1"),
+    ):
+        settings, in_force = explain(None, given)
+        assert settings.default_root_password.reveal() == expected
+        assert expected not in repr(in_force)
+        assert [each.shown for each in in_force if each.key.endswith("RootPassword")] == ["set"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "text"),
+    [
+        ({"KITEWARD_ROOT_PASSWORD": "a", "KITEWARD_ROOT_PASSWORD_FILE": "b"}, "both set"),
+        ({"KITEWARD_ROOT_PASSWORD": ""}, "empty password"),
+        ({"KITEWARD_ROOT_PASSWORD_FILE": "/nowhere/at/all"}, "readable text file"),
+    ],
+)
+def test_password_of_root_that_is_none_is_refused(environment: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        load(None, environment)
+
+
+def test_whole_file_of_milvus_is_read() -> None:
+    settings = load(Path(__file__).with_name("milvus.yaml"), {})
+    assert (settings.limits.users, settings.limits.roles, settings.passwords.shortest) == (100, 10, 6)
+    assert settings.super_users == {"root"}
+    assert settings.seed_public
+
+
+# Helm
+
+
+def test_values_file_of_helm_is_read_by_its_inner_file_alone(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("proxy: {port: 5}\nextraConfigFiles:\n  user.yaml: |+\n    proxy:\n      maxUserNum: 9\n", "utf-8")
+    settings, in_force = explain(file, {})
+    assert (settings.port, settings.limits.users) == (19530, 9)
+    origin = next(each.origin for each in in_force if each.key == "proxy.maxUserNum")
+    assert origin == f"{file}, extraConfigFiles.user.yaml: proxy.maxUserNum"
+
+
+@pytest.mark.parametrize("inner", ["{}", "{user.yaml: 5}", "[]"])
+def test_values_file_without_an_inner_file_is_refused(tmp_path: Path, inner: str) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(f"extraConfigFiles: {inner}\n", "utf-8")
+    with pytest.raises(ConfigurationError, match=r"must hold a text at extraConfigFiles\.user\.yaml"):
+        load(file, {})

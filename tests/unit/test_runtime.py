@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import opened
@@ -78,6 +79,29 @@ async def test_another_password_is_served_anywhere(tmp_path: Path) -> None:
     server = await start(Settings(host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Other-1")))
     assert server.port > 0
     await server.stop()
+
+
+async def test_no_authentication_is_not_served_beyond_loopback(tmp_path: Path) -> None:
+    settings = Settings(
+        host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Other-1"), authorization=False
+    )
+    with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false.*this machine only"):
+        await start(settings)
+
+
+@pytest.mark.parametrize("authorization", [True, False])
+async def test_no_authentication_on_loopback_lets_everybody_in_and_warns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, authorization: bool
+) -> None:
+    server = await start(Settings(port=0, data_dir=tmp_path, authorization=authorization))
+    try:
+        async with httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{server.port}/v2/vectordb/users/list"
+            answer = await client.post(url, json={})
+    finally:
+        await server.stop()
+    assert answer.status_code == (401 if authorization else 200)
+    assert ("everybody on this machine may do everything" in caplog.text) is not authorization
 
 
 async def test_default_password_put_back_is_noticed_at_the_next_start(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from kiteward import __version__
-from kiteward.cli import accounts, serve
+from kiteward.cli import accounts, doctor, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,6 +13,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     serve.add_parser(commands)
+    doctor.add_parser(commands)
     accounts.add_parsers(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)

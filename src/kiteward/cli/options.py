@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kiteward.config import Settings, load
 
@@ -21,5 +22,10 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     Raises:
         ConfigurationError: as `load`.
     """
-    given = {name: getattr(arguments, name, None) for name in ("host", "port", "data_dir")}
-    return replace(load(arguments.config), **{name: value for name, value in given.items() if value is not None})
+    return replace(load(arguments.config), **given(arguments))
+
+
+def given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings that the command line gives."""
+    named = {name: getattr(arguments, name, None) for name in ("host", "port", "data_dir")}
+    return {name: value for name, value in named.items() if value is not None}

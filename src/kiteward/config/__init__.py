@@ -1,16 +1,29 @@
 """Configuration: Milvus' own keys, ours under `kiteward:`, read once into one frozen `Settings`.
 
+The environment wins over the file, the file over the defaults; the command line wins over all (`kiteward.cli`).
+
 Milvus' sections hold many keys that do not concern us; those are ignored. Under `kiteward:` an unknown key is an error.
 """
 
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-import yaml
-
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.config.keys import KEYS
+from kiteward.config.sources import (
+    DEFAULT,
+    ROOT_PASSWORD,
+    ROOT_PASSWORD_FILE,
+    File,
+    read_file,
+    root_password,
+    unknown_variables,
+    variable_of,
+)
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
@@ -20,24 +33,17 @@ from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
 
+_log = logging.getLogger("kiteward.config")
+
 SyncMode = Literal["batch", "close", "none"]
 
 _SYNC_MODES: Final = ("batch", "close", "none")
-_OWN_KEYS: Final = frozenset(
-    {
-        "host",
-        "dataDir",
-        "passwordPolicy",
-        "apiKeys.maxPerUser",
-        "apiKeys.defaultExpiry",
-        "engine.syncMode",
-        "metrics.enabled",
-        "metrics.host",
-        "metrics.port",
-        "rest.maxBodyBytes",
-        "rest.corsOrigins",
-    }
-)
+_OWN_KEYS: Final = frozenset(key.name.removeprefix("kiteward.") for key in KEYS if key.name.startswith("kiteward."))
+_OWN_VARIABLES: Final = frozenset(variable_of(f"kiteward.{key}") for key in _OWN_KEYS) | {
+    ROOT_PASSWORD,
+    ROOT_PASSWORD_FILE,
+}
+_SECRETS: Final = frozenset(key.name for key in KEYS if key.secret)
 _LAST_PORT: Final = 65535
 _MUTUAL: Final = 2
 """`common.security.tlsMode` in which clients show certificates too."""
@@ -52,8 +58,9 @@ class Settings:
         host: address to listen on; `kiteward.host`.
         port: `proxy.port`; 0 lets the system choose.
         data_dir: where everything is kept; `kiteward.dataDir`.
-        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`; never read
-            again.
+        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`, or over it
+            `KITEWARD_ROOT_PASSWORD` or the content of `KITEWARD_ROOT_PASSWORD_FILE`; never read again.
+        authorization: whether callers must sign in, `common.security.authorizationEnabled`; false on loopback only.
         root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
         super_users: callers who change a password without the old one, `common.security.superUsers`.
@@ -73,6 +80,7 @@ class Settings:
     port: int = 19530
     data_dir: Path = Path("data")
     default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
+    authorization: bool = True
     root_bypass: bool = True
     seed_public: bool = False
     super_users: frozenset[str] = frozenset()
@@ -86,47 +94,77 @@ class Settings:
     tls: TlsSettings | None = None
 
 
-def load(path: Path | None) -> Settings:
-    """Read the configuration file, or take the defaults without one.
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """One value that is in force.
+
+    Attributes:
+        key: the dotted key.
+        shown: the value as people read it; of a secret only whether it is set.
+        origin: `default`, a file with its key, or an environment variable.
+    """
+
+    key: str
+    shown: str
+    origin: str
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration file, if there is one, and the environment over it.
+
+    Args:
+        path: a `milvus.yaml`, or a Helm values file with `extraConfigFiles.user.yaml`.
+        environment: the variables; without it those of the process.
 
     Raises:
-        ConfigurationError: it cannot be read, or a value is not what its key takes; the message names the key.
+        ConfigurationError: the file cannot be read, or a value is not what its key takes; the message names the key.
     """
-    if path is None:
-        return Settings()
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the configuration file {path} is not YAML") from error
-    if document is None:
-        return Settings()
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"the configuration file {path} must hold sections such as `common:` and `proxy:`")
-    return settings_from(document)
+    for name in strange_variables(environment):
+        _log.warning("the environment variable %s means nothing to this server", name)
+    return explain(path, environment)[0]
 
 
-def settings_from(document: Mapping[str, Any]) -> Settings:
-    """Return the settings of a configuration document.
+def strange_variables(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the environment variables that begin with `KITEWARD_` and mean nothing."""
+    return unknown_variables(os.environ if environment is None else environment, _OWN_VARIABLES)
+
+
+def explain(path: Path | None, environment: Mapping[str, str] | None = None) -> tuple[Settings, tuple[InForce, ...]]:
+    """Return what `load` returns, and each value with where it came from.
 
     Raises:
         ConfigurationError: as `load`.
     """
-    reader = _Reader(document)
-    if not reader.flag("common.security.authorizationEnabled", default=True):
-        raise ConfigurationError(
-            "common.security.authorizationEnabled is false; Kiteward serves with authentication only: "
-            "set it to true or leave it out"
-        )
+    file = File("", {}) if path is None else read_file(path)
+    reader = _Reader(file, os.environ if environment is None else environment)
+    settings = _settle(reader)
+    return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
+
+
+def settings_from(document: Mapping[str, Any]) -> Settings:
+    """Return the settings of a configuration document, without an environment.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    return _settle(_Reader(File("", document), {}))
+
+
+def _settle(reader: "_Reader") -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
+    if reader.number("common.security.tlsMode", default=0, least=0, most=2):
+        # Serving in the clear what was meant to be encrypted would give credentials away.
+        raise ConfigurationError(
+            "common.security.tlsMode asks for TLS, which is not served: set it to 0 and put TLS in front"
+        )
     base = Settings()
     naming, limits = base.naming, base.limits
     return Settings(
         host=reader.text("kiteward.host", default=base.host),
         port=reader.number("proxy.port", default=base.port, least=0, most=_LAST_PORT),
         data_dir=Path(reader.text("kiteward.dataDir", default=str(base.data_dir))),
-        default_root_password=Secret(reader.text("common.security.defaultRootPassword", default=DEFAULT_ROOT_PASSWORD)),
+        default_root_password=Secret(reader.root_password()),
+        authorization=reader.flag("common.security.authorizationEnabled", default=base.authorization),
         root_bypass=not reader.flag("common.security.rootShouldBindRole", default=False),
         seed_public=reader.flag("common.security.enablePublicPrivilege", default=False),
         super_users=reader.names("common.security.superUsers"),
@@ -217,59 +255,89 @@ class _Reader:
     Values are never shown: some are secrets.
     """
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = document
+    def __init__(self, file: File, environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._environment = environment
+        self.in_force: list[InForce] = []
 
     def require_known(self, section: str, known: frozenset[str]) -> None:
         """Refuse keys of our own section that mean nothing."""
-        for key in _dotted(self._value(section)):
+        for key in _dotted(self._from_file(section)):
             if key not in known:
                 raise ConfigurationError(f"unknown key {section}.{key}; known are: {', '.join(sorted(known))}")
 
+    def root_password(self) -> str:
+        """Return the first password of root; a variable of ours wins over the key."""
+        key = "common.security.defaultRootPassword"
+        given = root_password(self._environment)
+        if given is None:
+            return self.text(key, default=DEFAULT_ROOT_PASSWORD)
+        self.in_force.append(InForce(key, "set", given[1]))
+        return given[0]
+
     def text(self, key: str, *, default: str) -> str:
-        value = self._value(key)
+        value = self._value(key, default)
         if value is None:
             return default
         if isinstance(value, dict | list):
-            raise ConfigurationError(f"{key} must be one value")
+            raise ConfigurationError(f"{self._name(key)} must be one value")
         return str(value)
 
     def flag(self, key: str, *, default: bool) -> bool:
-        value = self._value(key)
+        value = self._value(key, default)
         if value is None or isinstance(value, bool):
             return default if value is None else value
         word = str(value).strip().lower()
         if word in _TRUE or word in _FALSE:
             return word in _TRUE
-        raise ConfigurationError(f"{key} must be true or false")
+        raise ConfigurationError(f"{self._name(key)} must be true or false")
 
     def number(self, key: str, *, default: int, least: int, most: int | None = None) -> int:
-        value = self._value(key)
+        value = self._value(key, default)
         if value is None:
             return default
         try:
             number = int(str(value))
         except ValueError:
-            raise ConfigurationError(f"{key} must be a whole number") from None
+            raise ConfigurationError(f"{self._name(key)} must be a whole number") from None
         if number < least or (most is not None and number > most):
             raise ConfigurationError(
-                f"{key} must be at least {least}" + (f" and at most {most}" if most is not None else "")
+                f"{self._name(key)} must be at least {least}" + (f" and at most {most}" if most is not None else "")
             )
         return number
 
     def choice(self, key: str, choices: tuple[str, ...], *, default: str) -> str:
         value = self.text(key, default=default)
         if value not in choices:
-            raise ConfigurationError(f"{key} must be one of {', '.join(choices)}")
+            raise ConfigurationError(f"{self._name(key)} must be one of {', '.join(choices)}")
         return value
 
     def names(self, key: str) -> frozenset[str]:
-        value = self._value(key)
-        parts = [str(each) for each in value] if isinstance(value, list) else self.text(key, default="").split(",")
+        listed = isinstance(self._from_file(key), list) and variable_of(key) not in self._environment
+        parts = [str(each) for each in self._value(key, "")] if listed else self.text(key, default="").split(",")
         return frozenset(part.strip() for part in parts if part.strip())
 
-    def _value(self, key: str) -> Any:
-        here: Any = self._document
+    def _value(self, key: str, default: object) -> Any:
+        """Return what is given for a key, None where nothing is, and note what is in force."""
+        variable = variable_of(key)
+        value = self._environment.get(variable)
+        origin = variable
+        if value is None:
+            value = self._from_file(key)
+            origin = f"{self._file.name}: {key}" if value is not None else DEFAULT
+        shown = str(default if value is None else value)
+        if key in _SECRETS:
+            shown = "not set" if value is None else "set"
+        self.in_force.append(InForce(key, shown, origin))
+        return value
+
+    def _name(self, key: str) -> str:
+        """Return what to call a key where it is given by the environment, or the file."""
+        variable = variable_of(key)
+        return f"the environment variable {variable}" if variable in self._environment else key
+
+    def _from_file(self, key: str) -> Any:
+        here: Any = self._file.document
         for part in key.split("."):
             if here is None:
                 return None

@@ -1,0 +1,88 @@
+"""`kiteward doctor`: tell what is in force, where each value comes from, and what is unsafe. It changes nothing."""
+
+import argparse
+import asyncio
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from kiteward.cli import serve
+from kiteward.cli.options import given
+from kiteward.config import InForce, Settings, explain, strange_variables
+from kiteward.domain.errors import ConfigurationError, KitewardError
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
+from kiteward.runtime import is_loopback, root_has_default_password
+
+_FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "doctor",
+        help="tell what is configured, and what is unsafe",
+        description="Print each setting with where it comes from, and what is unsafe. Exit status 1 if anything is.",
+    )
+    serve.add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command and return the exit status: 0 when all is well, 1 with findings or a configuration error."""
+    try:
+        settings, in_force = explain(arguments.config)
+    except ConfigurationError as error:
+        print(f"configuration error: {error}")
+        return 1
+    flags = given(arguments)
+    settings = replace(settings, **flags)
+    over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
+    for each in (over.get(every.key, every) for every in in_force):
+        print(f"{each.key} = {each.shown}  ({each.origin})")
+    found = [*_unsafe_settings(settings), *_unsafe_data(settings)]
+    for name in strange_variables():
+        print(f"note: the environment variable {name} means nothing to this server")
+    for finding in found:
+        print(f"unsafe: {finding}")
+    print(f"{len(found)} unsafe" if found else "nothing unsafe was found")
+    return 1 if found else 0
+
+
+def _unsafe_settings(settings: Settings) -> Iterator[str]:
+    if not settings.authorization:
+        yield "common.security.authorizationEnabled is false: everybody may do everything; set it to true"
+    if not is_loopback(settings.host):
+        yield f"kiteward.host is {settings.host}: credentials cross the network without TLS; put TLS in front"
+    if settings.metrics.enabled and not is_loopback(settings.metrics.host):
+        yield f"kiteward.metrics.host is {settings.metrics.host}: others see metrics without signing in; use 127.0.0.1"
+    if settings.sync_mode == "none":
+        yield "kiteward.engine.syncMode is none: acknowledged writes are lost when the machine stops; use batch"
+    if settings.seed_public:
+        yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"
+    if settings.passwords.name == "legacy":
+        yield "kiteward.passwordPolicy is legacy: six characters of any kind do; use standard or strict"
+    if "*" in settings.rest.cors_origins:
+        yield "kiteward.rest.corsOrigins has *: pages of every origin are let in; name the origins"
+
+
+def _unsafe_data(settings: Settings) -> Iterator[str]:
+    """Look at the data directory as it is: a copy of the store is opened, because opening may bring it up to date."""
+    directory = settings.data_dir
+    default = "root has the default password: change it (MilvusClient.update_password)"
+    try:
+        if not directory.exists() or not (directory / "store.db").exists():
+            if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
+                yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
+            return
+        if stat.S_IMODE(directory.stat().st_mode) & 0o077:
+            yield f"the data directory {directory} is open to other users: chmod 700"
+        with tempfile.TemporaryDirectory() as copy:
+            for file in directory.glob("store.db*"):
+                shutil.copyfile(file, Path(copy) / file.name)
+            if asyncio.run(root_has_default_password(Path(copy) / "store.db")):
+                yield default
+    except (OSError, KitewardError):
+        yield f"the data directory {directory} cannot be read, so the password of root is not known: run as its owner"

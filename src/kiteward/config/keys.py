@@ -1,0 +1,62 @@
+"""The table of settings: one row for each key that is read."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A setting.
+
+    Attributes:
+        name: the dotted key.
+        kind: what it takes, in a word or two.
+        help: what it sets.
+        secret: whether its value is never shown.
+    """
+
+    name: str
+    kind: str
+    help: str
+    secret: bool = False
+
+
+KEYS: Final = (
+    Key(
+        "common.security.authorizationEnabled", "true or false", "whether callers must sign in; false on loopback only"
+    ),
+    Key("common.security.defaultRootPassword", "text", "password of root at the first start", secret=True),
+    Key("common.security.enablePublicPrivilege", "true or false", "whether every user may describe every collection"),
+    Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
+    Key("common.security.superUsers", "names", "users who change passwords without the old one"),
+    Key(
+        "common.security.tlsMode",
+        "0, 1 or 2",
+        "TLS, which is not served yet: any other mode keeps the server from starting",
+    ),
+    Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
+    Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
+    Key("kiteward.dataDir", "path", "where everything is kept"),
+    Key("kiteward.engine.syncMode", "batch, close or none", "when a write is on disk"),
+    Key("kiteward.host", "address", "address to listen on"),
+    Key("kiteward.metrics.enabled", "true or false", "whether there is a port for health and metrics"),
+    Key("kiteward.metrics.host", "address", "where that port listens"),
+    Key("kiteward.metrics.port", "port", "which port it is; without it 9091"),
+    Key("kiteward.passwordPolicy", "standard, legacy or strict", "which passwords may be chosen"),
+    Key("kiteward.rest.corsOrigins", "origins", "whose pages are let in; * for all"),
+    Key("kiteward.rest.maxBodyBytes", "bytes", "the largest body of a REST request"),
+    Key("proxy.http.acceptTypeAllowInt64", "true or false", "whether 64-bit integers are JSON numbers"),
+    Key("proxy.http.enabled", "true or false", "whether REST is offered"),
+    Key("proxy.http.requestTimeoutMs", "milliseconds", "how long a REST request may take"),
+    Key("proxy.maxNameLength", "bytes", "longest name of a role, collection, alias or database"),
+    Key("proxy.maxPasswordLength", "characters", "longest password, over the policy"),
+    Key("proxy.maxRoleDescriptionLength", "bytes", "longest description of a role"),
+    Key("proxy.maxRoleNum", "number", "roles, built-in ones included"),
+    Key("proxy.maxUserDescriptionLength", "bytes", "longest description of a user"),
+    Key("proxy.maxUserNum", "number", "users, root included"),
+    Key("proxy.maxUsernameLength", "bytes", "longest user name"),
+    Key("proxy.minPasswordLength", "characters", "shortest password, over the policy"),
+    Key("proxy.nameValidation.allowedChars", "characters", "further characters in names"),
+    Key("proxy.port", "port", "the port; 0 lets the system choose"),
+    Key("proxy.roleNameValidation.allowedChars", "characters", "further characters in role names"),
+)

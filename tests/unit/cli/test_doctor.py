@@ -1,0 +1,100 @@
+"""What the doctor tells of settings and of a data directory."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.cli.main import main
+from kiteward.config.keys import KEYS
+from kiteward.domain.identity import ROOT, Secret
+from kiteward.store.sql import SqlStore
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "Canary-Canary-1")
+
+
+def told(capsys: pytest.CaptureFixture[str], text: str = "", *arguments: str) -> tuple[int, str]:
+    Path("milvus.yaml").write_text(text, "utf-8")
+    status = main(["doctor", "--config", "milvus.yaml", *arguments])
+    shown = capsys.readouterr().out
+    assert "Canary" not in shown
+    return status, shown
+
+
+async def store_with(password: str) -> None:
+    store, hasher = await SqlStore.open("data/store.db"), PasswordHasher(TESTING)
+    try:
+        async with store.transaction() as transaction:
+            await transaction.users.add(ROOT, await hasher.hash(Secret(password)))
+            await transaction.commit()
+    finally:
+        hasher.close()
+        await store.close()
+
+
+def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = told(capsys, "proxy: {maxUserNum: 7}", "--port", "5")
+    assert status == 0
+    for key in KEYS:
+        assert f"{key.name} = " in shown
+    assert "common.security.defaultRootPassword = set  (KITEWARD_ROOT_PASSWORD)" in shown
+    assert "proxy.maxUserNum = 7  (milvus.yaml: proxy.maxUserNum)" in shown
+    assert "proxy.port = 5  (command line)" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        ("common: {security: {authorizationEnabled: false}}", "authorizationEnabled is false"),
+        ("kiteward: {host: 0.0.0.0}", "without TLS"),
+        ("kiteward: {metrics: {host: 0.0.0.0}}", "kiteward.metrics.host"),
+        ("kiteward: {engine: {syncMode: none}}", "syncMode is none"),
+        ("common: {security: {enablePublicPrivilege: true}}", "enablePublicPrivilege is true"),
+        ("kiteward: {passwordPolicy: legacy}", "passwordPolicy is legacy"),
+        ("kiteward: {rest: {corsOrigins: '*'}}", "corsOrigins has *"),
+    ],
+)
+def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: str, finding: str) -> None:
+    status, shown = told(capsys, text)
+    assert status == 1
+    assert finding in shown
+    assert shown.endswith("1 unsafe\n")
+
+
+def test_configuration_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = told(capsys, "kiteward: {hots: x}")
+    assert status == 1
+    assert "unknown key kiteward.hots" in shown
+
+
+def test_default_password_of_the_first_start_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KITEWARD_ROOT_PASSWORD")
+    status, shown = told(capsys)
+    assert status == 1
+    assert "at the first start" in shown
+    assert not Path("data").exists()
+
+
+def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("Milvus"))
+    assert "root has the default password" in told(capsys)[1]
+
+
+def test_store_with_another_password_is_well_and_its_directory_must_be_private(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("Another-1"))
+    assert told(capsys)[0] == 0
+    Path("data").chmod(0o755)
+    status, shown = told(capsys)
+    assert status == 1
+    assert "is open to other users" in shown
