@@ -11,6 +11,7 @@ from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
+from kiteward.transports.tls import TlsSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
 TWO_ORIGINS = frozenset({"https://a.example", "https://b.example"})
@@ -29,7 +30,10 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),
     "common.security.rootShouldBindRole": (True, "root_bypass", False),
     "common.security.enablePublicPrivilege": (True, "seed_public", True),
-    "common.security.tlsMode": (0, "port", 19530),
+    "common.security.tlsMode": (0, "tls", None),
+    "tls.serverPemPath": ("/cert.pem", "tls", None),
+    "tls.serverKeyPath": ("/key.pem", "tls", None),
+    "tls.caPemPath": ("/ca.pem", "tls", None),
     "common.security.superUsers": ("root, boss,,", "super_users", frozenset({"root", "boss"})),
     "proxy.port": (0, "port", 0),
     "proxy.maxUsernameLength": (10, "naming.max_user_name", 10),
@@ -279,10 +283,25 @@ def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture
     assert SECRET_LOOKING not in caplog.text
 
 
-@pytest.mark.parametrize("mode", [1, 2])
-def test_tls_that_is_not_served_is_refused_rather_than_left_out(mode: int) -> None:
-    with pytest.raises(ConfigurationError, match="tlsMode asks for TLS"):
-        settings_from(document("common.security.tlsMode", mode))
+@pytest.mark.parametrize(
+    ("mode", "missing"),
+    [(1, "tls.serverPemPath"), (1, "tls.serverKeyPath"), (2, "tls.caPemPath"), (2, "tls.serverKeyPath")],
+)
+def test_tls_needs_its_files(mode: int, missing: str) -> None:
+    names = {f"tls.{name}": f"/{name}" for name in ("serverPemPath", "serverKeyPath", "caPemPath")}
+    tls = {key.partition(".")[2]: name for key, name in names.items() if key != missing}
+    with pytest.raises(ConfigurationError, match=f"tlsMode is {mode}: {missing} must name a PEM file"):
+        settings_from({"common": {"security": {"tlsMode": mode}}, "tls": tls})
+
+
+def test_tls_takes_a_client_ca_in_mode_2_alone() -> None:
+    tls = {"serverPemPath": "/cert", "serverKeyPath": "/key", "caPemPath": "/ca"}
+    documents = [{"common": {"security": {"tlsMode": mode}}, "tls": tls} for mode in (0, 1, 2)]
+    assert [settings_from(each).tls for each in documents] == [
+        None,
+        TlsSettings(Path("/cert"), Path("/key")),
+        TlsSettings(Path("/cert"), Path("/key"), Path("/ca")),
+    ]
 
 
 def test_every_setting_is_documented() -> None:

@@ -15,6 +15,7 @@ from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.runtime import is_loopback, root_has_default_password
+from kiteward.transports.tls import ServerTls
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
 
@@ -54,8 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _unsafe_settings(settings: Settings) -> Iterator[str]:
     if not settings.authorization:
         yield "common.security.authorizationEnabled is false: everybody may do everything; set it to true"
-    if not is_loopback(settings.host):
-        yield f"kiteward.host is {settings.host}: credentials cross the network without TLS; put TLS in front"
+    if settings.tls is None and not is_loopback(settings.host):
+        yield f"kiteward.host is {settings.host}: credentials cross the network without TLS; set tlsMode"
+    if settings.tls is not None:
+        try:
+            ServerTls(settings.tls)
+        except ConfigurationError as error:
+            yield str(error)
     if settings.metrics.enabled and not is_loopback(settings.metrics.host):
         yield f"kiteward.metrics.host is {settings.metrics.host}: others see metrics without signing in; use 127.0.0.1"
     if settings.sync_mode == "none":

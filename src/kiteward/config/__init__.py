@@ -152,11 +152,6 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _settle(reader: "_Reader") -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
-    if reader.number("common.security.tlsMode", default=0, least=0, most=2):
-        # Serving in the clear what was meant to be encrypted would give credentials away.
-        raise ConfigurationError(
-            "common.security.tlsMode asks for TLS, which is not served: set it to 0 and put TLS in front"
-        )
     base = Settings()
     naming, limits = base.naming, base.limits
     return Settings(
@@ -194,16 +189,16 @@ def _settle(reader: "_Reader") -> Settings:
 
 
 def _tls(reader: "_Reader") -> TlsSettings | None:
-    mode = reader.number("common.security.tlsMode", default=0, least=0, most=2)
+    mode = reader.number("common.security.tlsMode", default=0, least=0, most=_MUTUAL)
+    names = {key: reader.text(key, default="") for key in ("tls.serverPemPath", "tls.serverKeyPath", "tls.caPemPath")}
     if mode == 0:
         return None
-    paths = {}
-    for key in ("tls.serverPemPath", "tls.serverKeyPath", *(("tls.caPemPath",) if mode == _MUTUAL else ())):
-        text = reader.text(key, default="")
-        if not text:
+    if mode < _MUTUAL:
+        del names["tls.caPemPath"]
+    for key, name in names.items():
+        if not name:
             raise ConfigurationError(f"common.security.tlsMode is {mode}: {key} must name a PEM file")
-        paths[key] = Path(text)
-    return TlsSettings(paths["tls.serverPemPath"], paths["tls.serverKeyPath"], paths.get("tls.caPemPath"))
+    return TlsSettings(*(Path(name) for name in names.values()))
 
 
 def _metrics(reader: "_Reader") -> HealthSettings:

@@ -29,11 +29,7 @@ KEYS: Final = (
     Key("common.security.enablePublicPrivilege", "true or false", "whether every user may describe every collection"),
     Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
     Key("common.security.superUsers", "names", "users who change passwords without the old one"),
-    Key(
-        "common.security.tlsMode",
-        "0, 1 or 2",
-        "TLS, which is not served yet: any other mode keeps the server from starting",
-    ),
+    Key("common.security.tlsMode", "0, 1 or 2", "TLS: none; of the server; of clients too"),
     Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
     Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
     Key("kiteward.dataDir", "path", "where everything is kept"),
@@ -59,4 +55,7 @@ KEYS: Final = (
     Key("proxy.nameValidation.allowedChars", "characters", "further characters in names"),
     Key("proxy.port", "port", "the port; 0 lets the system choose"),
     Key("proxy.roleNameValidation.allowedChars", "characters", "further characters in role names"),
+    Key("tls.caPemPath", "path", "who signs for clients, in tlsMode 2"),
+    Key("tls.serverKeyPath", "path", "the server's private key, without a password"),
+    Key("tls.serverPemPath", "path", "the server's certificate, with its chain"),
 )
