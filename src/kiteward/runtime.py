@@ -1,6 +1,7 @@
 """The composition root: turns settings into a running server. The only file that knows the whole graph."""
 
 import asyncio
+import base64
 import contextlib
 import ipaddress
 import logging
@@ -22,9 +23,11 @@ from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
 from kiteward.engine.absent import AbsentEngine
 from kiteward.engine.base import Engine
+from kiteward.engine.channel import EngineChannel
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.importing import Moved, Source, bring
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.snapshots import Snapshots
@@ -301,6 +304,30 @@ async def open_local(
         )
         stack.push_async_callback(gateway.drain)
         yield gateway
+
+
+async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> Moved:
+    """Bring users, roles, grants and groups from a running Milvus into the store of this configuration.
+
+    Args:
+        settings: where to.
+        uri: where from.
+        token: `user:password` of an administrator there.
+        dry_run: whether to tell only what would be done.
+
+    Raises:
+        ConfigurationError: the source cannot be read, or there is no data directory.
+        RequestRefused: something cannot be here; nothing was brought.
+    """
+    authorization = Secret(base64.b64encode(token.reveal().encode()).decode())
+    channel = EngineChannel.to(uri)
+    hasher = PasswordHasher()
+    try:
+        async with open_local(settings) as gateway:
+            return await bring(Source(channel, authorization), gateway, hasher, dry_run=dry_run)
+    finally:
+        hasher.close()
+        await channel.close()
 
 
 def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:

@@ -9,12 +9,10 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
 
-from kiteward.cli.options import add_configuration, settings_of
+from kiteward.cli.options import add_configuration, read_secret, settings_of, told
 from kiteward.config import Settings
-from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, LocalCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.extensions.accounts import generated_password
@@ -131,7 +129,7 @@ def add_parsers(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     command: Command = arguments.command
-    return _told(lambda: asyncio.run(_carry_out(command, arguments, settings_of(arguments))))
+    return told(lambda: asyncio.run(_carry_out(command, arguments, settings_of(arguments))))
 
 
 async def _carry_out(command: Command, arguments: argparse.Namespace, settings: Settings) -> None:
@@ -153,31 +151,15 @@ def _request(command: Command, arguments: argparse.Namespace) -> dict[str, Any]:
         if value is None:
             continue
         if field in _SECRETS:
-            value = _read_secret(value)
+            value = read_secret(value)
         elif field == "expiresIn":
             value = int(value * _DAYS)
         request[field] = value
     return request
 
 
-def _read_secret(name: str) -> str:
-    """Return the first line of a file, or of standard input: a secret in the arguments would show in `ps`.
-
-    Raises:
-        ConfigurationError: it cannot be read, or is empty.
-    """
-    try:
-        text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"the password file {name} cannot be read") from error
-    line = text.split("\n", 1)[0].rstrip("\r")
-    if not line:
-        raise ConfigurationError(f"the password file {name} is empty: its first line is the password")
-    return line
-
-
 def _init(arguments: argparse.Namespace) -> int:
-    return _told(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments))))
+    return told(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments))))
 
 
 async def _create(admin: str, settings: Settings) -> None:
@@ -198,16 +180,6 @@ async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> 
     """Send a request as the operator of this machine and return what its answer holds."""
     payload = json.dumps(request).encode()
     return json.loads(await gateway.handle(Call(operation, payload, LocalCredential(), address="local:0")))
-
-
-def _told(work: Any) -> int:
-    """Do the work and return the exit status; what is wrong is one line."""
-    try:
-        work()
-    except (KitewardError, OSError) as error:
-        print(f"kiteward: {error}", file=sys.stderr)
-        return 1
-    return 0
 
 
 def _text(answer: Any) -> str:

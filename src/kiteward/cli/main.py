@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from kiteward import __version__
-from kiteward.cli import accounts, doctor, serve
+from kiteward.cli import accounts, doctor, moving, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     serve.add_parser(commands)
     doctor.add_parser(commands)
     accounts.add_parsers(commands)
+    moving.add_parser(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
     return status

@@ -1,11 +1,14 @@
 """Options that commands share, and the settings they make."""
 
 import argparse
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kiteward.config import Settings, load
+from kiteward.domain.errors import ConfigurationError, KitewardError
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
@@ -29,3 +32,29 @@ def given(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the settings that the command line gives."""
     named = {name: getattr(arguments, name, None) for name in ("host", "port", "data_dir")}
     return {name: value for name, value in named.items() if value is not None}
+
+
+def read_secret(name: str) -> str:
+    """Return the first line of a file, or of standard input: a secret in the arguments would show in `ps`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is empty.
+    """
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the password file {name} cannot be read") from error
+    line = text.split("\n", 1)[0].rstrip("\r")
+    if not line:
+        raise ConfigurationError(f"the password file {name} is empty: its first line is the password")
+    return line
+
+
+def told(work: Callable[[], None]) -> int:
+    """Do the work and return the exit status; what is wrong is one line."""
+    try:
+        work()
+    except (KitewardError, OSError) as error:
+        print(f"kiteward: {error}", file=sys.stderr)
+        return 1
+    return 0

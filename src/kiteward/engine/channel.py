@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Self, TypeAlias
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 
 from kiteward.domain.errors import (
+    ConfigurationError,
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
@@ -48,6 +50,24 @@ class EngineChannel:
             self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
         self._calls: dict[str, _Call] = {}
         self._closed = False
+
+    @classmethod
+    def to(cls, uri: str) -> Self:
+        """Prepare a channel to an address as SDKs have it: `http://host:port`, or `https://` for TLS.
+
+        Raises:
+            ConfigurationError: it is no such address.
+        """
+        parts = urlsplit(uri)
+        try:
+            target = f"{parts.hostname}:{parts.port or 19530}"
+        except ValueError:
+            target = ""
+        if parts.scheme not in ("http", "https") or not parts.hostname or not target:
+            raise ConfigurationError("the address must be like http://host:19530 or https://host:19530")
+        if ":" in parts.hostname:
+            target = f"[{parts.hostname}]:{parts.port or 19530}"
+        return cls(target, credentials=grpc.ssl_channel_credentials() if parts.scheme == "https" else None)
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request of the Milvus service and return the response bytes.
