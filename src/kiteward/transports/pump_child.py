@@ -47,7 +47,12 @@ class _Pumps:
         self._loop.add_reader(control, self._take)
 
     def _take(self) -> None:
-        data, descriptors, _, _ = socket.recv_fds(self._control, NUMBER.size, 2)
+        data: bytes
+        descriptors: list[int]
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, NUMBER.size, 2)
+        except OSError:  # reset: the server ended before it had read what it was told last
+            data, descriptors = b"", []
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
         if len(data) != NUMBER.size:
             self._loop.remove_reader(self._control)

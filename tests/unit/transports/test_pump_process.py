@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -151,6 +152,28 @@ async def test_the_process_ends_with_the_server_and_not_before_it_says_so() -> N
     for number in (signal.SIGINT, signal.SIGTERM):
         process.send_signal(number)
     await answering(pump)
+    pump._drop()
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+    await pump.stop()
+
+
+async def test_the_process_ends_with_a_server_that_did_not_hear_its_last_words() -> None:
+    pump = PumpProcess()
+    await pump.start()
+    process, control = pump._process, pump._control
+    assert process is not None
+    assert control is not None
+    await answering(pump)
+    loop = asyncio.get_running_loop()
+    loop.remove_reader(control)
+    (client, gone), (front, gone_too) = socket.socketpair(), socket.socketpair()
+    with client, gone, front, gone_too:
+        assert pump.take(client.fileno(), front.fileno(), lambda: None)
+    # What it tells now is not read; closing with it unread resets the connection.
+    async with asyncio.timeout(10):
+        while not select.select([control], [], [], 0)[0]:
+            await asyncio.sleep(0.01)
     pump._drop()
     async with asyncio.timeout(10):
         assert await process.wait() == 0
