@@ -5,6 +5,7 @@ from typing import Final
 
 from kiteward.domain.access import ADMIN_ROLE, BUILT_IN_ROLES, Role
 from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
+from kiteward.domain.identity import ROOT
 from kiteward.domain.policy import Condition, decide
 from kiteward.domain.privileges import PRIVILEGES
 from kiteward.gateway.administration.administrators import require_another_administrator
@@ -66,13 +67,14 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
         raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
     async with request.change() as transaction:
         await _require_role(transaction, message.role_name)
-        known = await transaction.users.get(message.username) is not None
+        known = await transaction.users.get(message.username)
         if message.type == _REMOVE:
-            if known:
-                if message.role_name == ADMIN_ROLE:
+            if known is not None:
+                stays = message.username == ROOT and tools.root_bypass
+                if message.role_name == ADMIN_ROLE and ADMIN_ROLE in known.roles and not stays:
                     await require_another_administrator(tools, transaction, message.username)
                 await transaction.roles.unbind(message.username, message.role_name)
-        elif known:
+        elif known is not None:
             await transaction.roles.bind(message.username, message.role_name)
         else:
             raise NotFound(f'user "{message.username}" not found')

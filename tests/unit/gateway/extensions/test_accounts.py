@@ -212,6 +212,19 @@ async def test_the_last_administrator_cannot_be_deleted_or_lose_its_role_over_gr
     await own.house.succeed("OperateUserRole", by="root", username="boss", role_name="admin", type=1)
 
 
+async def test_unbinding_admin_from_root_takes_nothing_away_and_is_not_refused(own: Own) -> None:
+    await own.house.succeed("OperateUserRole", username="root", role_name="admin", type=1)
+    await own.house.succeed("OperateUserRole", username="root", role_name="admin")
+    await own.house.succeed("OperateUserRole", username="root", role_name="admin", type=1)
+    assert (await own("WhoAmI"))["administrator"] is True
+
+
+async def test_root_that_needs_roles_keeps_the_last_admin(own: Own) -> None:
+    await own.house.succeed("OperateUserRole", username="root", role_name="admin")
+    own.house.configure(root_bypass=False)
+    assert (await own.house.status("OperateUserRole", username="root", role_name="admin", type=1)).code == 1401
+
+
 async def test_root_cannot_be_deleted(own: Own) -> None:
     await own.house.user("boss", "admin")
     with pytest.raises(ProtectedObject):
