@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import logging
 import secrets
 import time
@@ -14,20 +13,19 @@ from typing import Final
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.known_keys import KnownKey
 from kiteward.authn.throttle import Throttle
-from kiteward.domain.access import ADMIN_ROLE
 from kiteward.domain.errors import AuthenticationError, KeyRejected, PasswordRejected
 from kiteward.domain.identity import (
     DEFAULT_ROOT_PASSWORD,
     ROOT,
     KeyCredential,
-    KeyScope,
     LocalCredential,
     PasswordCredential,
     PresentedCredential,
     Principal,
 )
-from kiteward.store.base import FormerSecret, KeyRecord, Store, UserRecord
+from kiteward.store.base import FormerSecret, Store, UserRecord
 
 _log = logging.getLogger("kiteward.authn")
 
@@ -39,8 +37,6 @@ ANYBODY: Final = Principal("anonymous", unrestricted=True, credential="none")
 """Who calls where authentication is switched off."""
 
 _OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +64,6 @@ class _Known:
             and credential_id == former.credential_id
             and clock() < former.valid_until
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _KnownKey:
-    """What is known of an API key while it is active; `record` is None while it or its owner is closed."""
-
-    record: KeyRecord | None
-    owner: str
-    networks: tuple[Network, ...]
-    principal: Principal
-
-    def opens(self, digest: str, now: float, address: str) -> bool:
-        """Tell whether a key with this digest opens now and from there."""
-        record = self.record
-        if record is None or (record.expires_at is not None and now >= record.expires_at):
-            return False
-        if not hmac.compare_digest(digest, record.digest):
-            former = record.former
-            if former is None or now >= former.valid_until or not hmac.compare_digest(digest, former.stored):
-                return False
-        return not self.networks or _within(address, self.networks)
 
 
 class Authenticator:
@@ -142,7 +117,7 @@ class Authenticator:
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, tuple[str, str]] = {}
         self._known: dict[str, _Known] = {}
-        self._known_keys: dict[str, _KnownKey] = {}
+        self._known_keys: dict[str, KnownKey] = {}
         self._keys_of: dict[str, set[str]] = {}
         self._forgets = 0
         self._verifying: dict[bytes, asyncio.Future[tuple[str, str]]] = {}
@@ -354,11 +329,11 @@ class Authenticator:
         if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
             self.counts["api_key", "refused"] += 1
             raise KeyRejected(WRONG_KEY)
-        self._keys_seen[key_id] = self._users_seen[known.owner] = now
+        self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
         self.counts["api_key", "verified"] += 1
         return known.principal
 
-    async def _look_up_key(self, key_id: str) -> _KnownKey | None:
+    async def _look_up_key(self, key_id: str) -> KnownKey | None:
         """Read a key with its owner and remember it; read again if anybody was forgotten meanwhile."""
         before = -1
         record, owner = None, None
@@ -368,12 +343,7 @@ class Authenticator:
             owner = await self._store.user(record.owner) if record is not None else None
         if record is None or owner is None:
             return None
-        known = _KnownKey(
-            record if record.enabled and _may_come_in(owner) else None,
-            owner.name,
-            tuple(ipaddress.ip_network(network) for network in record.networks),
-            _narrowed(self._principal(owner), record),
-        )
+        known = KnownKey.of(record, self._principal(owner), closed=not (record.enabled and _may_come_in(owner)))
         self._known_keys[key_id] = known
         self._keys_of.setdefault(owner.name, set()).add(key_id)
         return known
@@ -381,28 +351,3 @@ class Authenticator:
 
 def _may_come_in(record: UserRecord) -> bool:
     return record.enabled and record.locked_at is None
-
-
-def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
-    """Return the principal of a key: its owner as of now, or less.
-
-    An owner who may do everything holds every role, so that a key may be narrowed to any; others give no more than
-    they hold.
-    """
-    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks)
-    credential = f"key:{record.key_id}"
-    if record.roles is None:
-        return Principal(owner.user_name, owner.roles, owner.unrestricted, credential, scope)
-    roles = frozenset(record.roles)
-    if not owner.unrestricted and ADMIN_ROLE not in owner.roles:
-        roles &= owner.roles
-    return Principal(owner.user_name, roles, credential=credential, key=scope)
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return False  # where it comes from is not known
-    return any(found.version == network.version and found in network for network in networks)
