@@ -55,7 +55,7 @@ async def _search(address: str, until: float) -> list[float]:
 
 
 async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> int:
-    """Send wrong passwords at a rate and return how many were refused; each must be."""
+    """Send wrong passwords at a rate and return how many; each must be refused, and none for another reason."""
     refused = 0
 
     async def attempt(number: int) -> None:

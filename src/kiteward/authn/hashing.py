@@ -9,7 +9,7 @@ import secrets
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import argon2
@@ -37,13 +37,14 @@ class HashingProfile:
         memory_kib: memory, in KiB.
         passes: iterations over the memory.
         lanes: degree of parallelism.
-        workers: threads that hash at the same time; more hashes wait.
+        workers: threads that hash at the same time; more hashes wait. Half the cores, so that a flood of logins leaves
+            the others to searches.
     """
 
     memory_kib: int = 19 * 1024
     passes: int = 2
     lanes: int = 1
-    workers: int = 2
+    workers: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) // 2))
 
 
 PRODUCTION: Final = HashingProfile()

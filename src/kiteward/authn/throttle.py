@@ -16,7 +16,7 @@ LONGEST_WAIT: Final = 15 * 60.0
 FAILURES_TO_LOCK: Final = 100
 """Wrong passwords of one user in a row, from whatever addresses, that lock the user."""
 
-_WAITING_AT_ONCE: Final = 1_000
+_WAITING_AT_ONCE: Final = 256
 """Verifications under way and waiting for a thread, at most."""
 
 Pair = tuple[str, str]
