@@ -99,7 +99,7 @@ class Principal:
         roles: names of the roles the principal holds, without the implicit `public`: those bound to the user, or those
             that its API key is narrowed to.
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
-            authorised, only recorded.
+            authorised.
         credential: what it was verified by, in a form that may be recorded: `password`, `key:<key id>`, `local` or
             `none`.
         key: how far its API key reaches; None when it did not come by one.

@@ -61,7 +61,7 @@ class Decision:
 
     Attributes:
         allowed: the verdict.
-        reason: the rule in full, for operators and the audit trail.
+        reason: the rule in full, for operators.
         message: the one sentence for the client; empty when allowed.
     """
 
