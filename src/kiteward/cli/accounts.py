@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from kiteward.cli.options import add_configuration, read_secret, settings_of, told
 from kiteward.config import Settings
-from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, LocalCredential, Secret
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.extensions.accounts import generated_password
 from kiteward.gateway.pipeline import Gateway
@@ -163,6 +164,10 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 async def _create(admin: str, settings: Settings) -> None:
+    # Checked before anything is made: a directory without its administrator would be left behind.
+    settings.naming.check_user_name(admin)
+    if admin == ROOT:
+        raise ConfigurationError("root is there from the start: name another administrator, for example db_admin")
     new = not (settings.data_dir / "store.db").exists()
     closed = new and settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     if closed:

@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kiteward.cli.options import add_configuration, read_secret, settings_of, told
 from kiteward.domain.identity import Secret
@@ -34,12 +35,14 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     def work() -> None:
-        moved = asyncio.run(
-            import_from(settings_of(arguments), arguments.source, Secret(_token(arguments)), dry_run=arguments.dry_run)
-        )
-        _print(moved, dry_run=arguments.dry_run)
-        if moved.passwords and not arguments.dry_run:
-            _hand_over(moved.passwords, arguments.passwords_file)
+        dry_run = arguments.dry_run
+        with _reserved(None if dry_run else arguments.passwords_file) as file:
+            moved = asyncio.run(
+                import_from(settings_of(arguments), arguments.source, Secret(_token(arguments)), dry_run=dry_run)
+            )
+            if moved.passwords and not dry_run:
+                _hand_over(moved.passwords, file)
+        _print(moved, dry_run=dry_run)
 
     return told(work)
 
@@ -73,13 +76,32 @@ def _lines(prefix: str, names: Iterable[str]) -> None:
         print(f"{prefix} {name}")
 
 
-def _hand_over(passwords: Mapping[str, Secret], file: Path | None) -> None:
+@contextlib.contextmanager
+def _reserved(path: Path | None) -> Iterator[TextIO | None]:
+    """Open the file of new passwords before anything is brought: afterwards they could be lost.
+
+    An empty one is removed.
+    """
+    if path is None:
+        yield None
+        return
+    with open(path, "x", encoding="utf-8", opener=_private) as opened:  # Path.open takes no opener
+        try:
+            yield opened
+        finally:
+            if not opened.tell():
+                path.unlink()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _hand_over(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
     text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
     if file is None:
         print("new passwords, shown once:")
         print(text, end="")
         return
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(text)
-    print(f"new passwords are in {file}", file=sys.stderr)
+    file.write(text)
+    print(f"new passwords are in {file.name}", file=sys.stderr)

@@ -63,6 +63,15 @@ def test_init_makes_an_administrator_with_a_password_that_is_printed_once(run: R
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.parametrize(("name", "told"), [("root", "root is there from the start"), ("9lives", "9lives")])
+def test_init_with_a_name_that_cannot_be_leaves_no_directory_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
+    assert main(["init", "--admin", name, "--data-dir", str(tmp_path / "data")]) == 1
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
 def test_after_init_nobody_knows_the_password_of_root(run: Run, tmp_path: Path) -> None:
     run("init", "--admin", "db_admin")
     assert not opens(tmp_path, PasswordCredential("root", Secret("Milvus")))

@@ -23,8 +23,12 @@ MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
 
 
-class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=False):
-    """Base of what a request holds. A field without a default is required, and must not be empty."""
+class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of what a request holds. A field without a default is required, and must not be empty.
+
+    INVARIANT: unknown fields are refused. A limit that is misspelt, such as `role` or `expiresin` of an API key, would
+    otherwise make a key without that limit.
+    """
 
 
 class Outcome(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=False):

@@ -74,12 +74,13 @@ async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_
         (b"{}", "missing required field `userName`"),
         (b'{"userName": ""}', "`userName` is empty"),
         (b'{"userName": "a", "newPassword": 5}', "expected text"),
-        (b"\xff", "."),
+        (b'{"userName": "a", "keepoldfor": 60}', "unknown field `keepoldfor`"),
+        (b"\xff", "malformed"),
     ],
 )
 async def test_a_wrong_request_is_told_by_its_field_and_changes_nothing(own: Own, payload: bytes, told: str) -> None:
     before = await own.house.state()
-    with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}|{told}"):
+    with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}"):
         await own.house.gateway.handle(Call("ResetPassword", payload, presented("root")))
     assert await own.house.state() == before
 

@@ -1,0 +1,75 @@
+"""The command line of moving in: passwords that are made have a place before anything is brought."""
+
+from pathlib import Path
+
+import pytest
+
+from kiteward.cli import moving
+from kiteward.cli.main import main
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.gateway.importing import Moved
+
+ONE_TIME = "one-time-password"
+
+
+class Source:
+    """Stands for a source; counts how often something was brought from it."""
+
+    def __init__(self) -> None:
+        self.passwords: dict[str, Secret] = {}
+        self.brought = 0
+        self.fails = False
+
+    async def __call__(self, *_arguments: object, dry_run: bool) -> Moved:
+        if self.fails:
+            raise ConfigurationError("the source cannot be reached")
+        self.brought += not dry_run
+        return Moved(tuple(self.passwords), (), (), (), (), self.passwords)
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Source:
+    source = Source()
+    monkeypatch.setattr(moving, "import_from", source)
+    return source
+
+
+def bring(tmp_path: Path, passwords: Path, *options: str) -> int:
+    (tmp_path / "token").write_text("root:Milvus\n")
+    token = ("--token-file", str(tmp_path / "token"))
+    return main(["import", "--from", "http://source:19530", *token, "--passwords-file", str(passwords), *options])
+
+
+@pytest.mark.parametrize("place", ["there-already", "no-directory/file"])
+def test_nothing_is_brought_when_new_passwords_have_no_place(source: Source, tmp_path: Path, place: str) -> None:
+    source.passwords = {"mover": Secret(ONE_TIME)}
+    (tmp_path / "there-already").write_text("precious")
+    assert bring(tmp_path, tmp_path / place) == 1
+    assert source.brought == 0
+    assert (tmp_path / "there-already").read_text() == "precious"
+
+
+def test_new_passwords_are_in_a_private_file_and_nowhere_else(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.passwords = {"mover": Secret(ONE_TIME)}
+    assert bring(tmp_path, tmp_path / "passwords") == 0
+    assert (tmp_path / "passwords").read_text() == f"mover\t{ONE_TIME}\n"
+    assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
+    captured = capsys.readouterr()
+    assert ONE_TIME not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_no_empty_file_is_left_where_no_password_was_made(
+    source: Source, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    assert bring(tmp_path, tmp_path / "passwords", *option) == 0
+    assert not (tmp_path / "passwords").exists()
+
+
+def test_no_empty_file_is_left_when_the_source_fails(source: Source, tmp_path: Path) -> None:
+    source.fails = True
+    assert bring(tmp_path, tmp_path / "passwords") == 1
+    assert not (tmp_path / "passwords").exists()
