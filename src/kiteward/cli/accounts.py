@@ -104,7 +104,10 @@ _OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         ("--keep-old-for",),
         {"type": int, "metavar": "SECONDS", "help": "how long the old one stays"},
     ),
-    "expiresIn": (("--expires-in-days",), {"type": float, "metavar": "DAYS", "help": "when it ends (default: never)"}),
+    "expiresIn": (
+        ("--expires-in-days",),
+        {"type": float, "metavar": "DAYS", "help": "when it ends"},
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.domain.access import BUILT_IN_ROLES
 from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksOperation, EngineRejected
 from kiteward.domain.identity import ROOT, LocalCredential, Secret
-from kiteward.domain.naming import ANY
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
 from kiteward.engine.channel import EngineChannel as Channel
 from kiteward.gateway.call import Call
@@ -144,34 +144,68 @@ async def bring(source: Source, gateway: Gateway, hasher: PasswordHasher, *, dry
 
 
 def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RBACMeta, list[str]]:
-    """Return what is not here yet, and what stays behind."""
+    """Return what is not here yet, and what stays behind.
+
+    INVARIANT: nobody is given more than the source gives. A name that is here already is used only where it allows no
+        more here than there.
+    """
     left: list[str] = []
     roles = _unless_here("role", ((role.name, role) for role in found.roles), {r.name for r in here.roles}, left)
-    groups = _unless_here(
-        "privilege group",
-        ((group.group_name, group) for group in found.privilege_groups),
-        {group.group_name for group in here.privilege_groups},
-        left,
-    )
     users = _unless_here("user", ((user.user, user) for user in found.users), {u.user for u in here.users}, left)
+    no_wider_groups = _no_wider(_members(here), _members(found))
+    groups = []
+    for group in _unless_here(
+        "privilege group", ((group.group_name, group) for group in found.privilege_groups), set(_members(here)), left
+    ):
+        if {member.name for member in group.privileges} & (set(_members(here)) - no_wider_groups):
+            left.append(f"privilege group {group.group_name}: holds a group that allows more here")
+        else:
+            groups.append(group)
+    known = {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, ALL, ANY, *no_wider_groups}
+    known |= {group.group_name for group in groups}
     new_roles = {role.name for role in roles}
-    known_roles = new_roles | {role.name for role in here.roles} | set(BUILT_IN_ROLES)
-    known = {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, ALL, ANY}
-    known |= {group.group_name for group in (*groups, *here.privilege_groups)}
     grants = []
     for grant in found.grants:
         if grant.role.name not in new_roles:
             left.append(f"grant {_grant_line(grant)}: its role is not brought")
         elif grant.grantor.privilege.name not in known:
-            left.append(f"grant {_grant_line(grant)}: no such privilege here")
+            left.append(f"grant {_grant_line(grant)}: no such privilege here, or a group that allows more")
         else:
             grants.append(grant)
+    no_wider_roles = _no_wider(_held(here), _held(found))
+    no_wider_roles -= {grant.role.name for grant in here.grants if grant.grantor.privilege.name not in known}
+    bindable = new_roles | no_wider_roles | set(BUILT_IN_ROLES)
     for user in users:
-        bound = [role for role in user.roles if role.name in known_roles]
-        left += [f"role {role.name} of user {user.user}: no such role" for role in user.roles if role not in bound]
+        bound = [role for role in user.roles if role.name in bindable]
+        left += [
+            f"role {role.name} of user {user.user}: no such role here, or one that allows more"
+            for role in user.roles
+            if role not in bound
+        ]
         del user.roles[:]
         user.roles.extend(bound)
     return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
+
+
+Content = dict[str, set[Any]]
+"""What each name allows."""
+
+
+def _members(meta: messages.RBACMeta) -> Content:
+    return {group.group_name: {member.name for member in group.privileges} for group in meta.privilege_groups}
+
+
+def _held(meta: messages.RBACMeta) -> Content:
+    held: Content = {role.name: set() for role in meta.roles}
+    for grant in meta.grants:
+        key = (grant.object.name, grant.db_name or DEFAULT_DATABASE, grant.object_name, grant.grantor.privilege.name)
+        held.setdefault(grant.role.name, set()).add(key)
+    return held
+
+
+def _no_wider(here: Content, found: Content) -> set[str]:
+    """Return the names that are on both sides and hold nothing here that they do not hold there."""
+    return {name for name, content in here.items() if name in found and content <= found[name]}
 
 
 def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], left: list[str]) -> list[Any]:
