@@ -43,7 +43,7 @@ class Snapshots:
         async with self._store.transaction():
             # Inside the writer's place: no change can slip in between reading and installing.
             if self._current is None:
-                self._current = PolicySnapshot.compile(await self._store.policy())
+                await self._load_anew()
 
     @contextlib.asynccontextmanager
     async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
@@ -101,6 +101,10 @@ class Snapshots:
             await self._follow(Committed(revision, tuple(changes)))
             return
         self._current = None
+        await self._load_anew()
+
+    async def _load_anew(self) -> None:
+        """Load the whole policy, in the writer's place; whom it does not name may have changed with it."""
         self._authenticator.forget_all()
         self._current = PolicySnapshot.compile(await self._store.policy())
 

@@ -14,7 +14,7 @@ from kiteward.authn.authenticator import ANYBODY, WRONG_KEY, WRONG_PASSWORD, Aut
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES, Throttle
 from kiteward.domain.access import Role
-from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejected
+from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejected, StoreUnavailable
 from kiteward.domain.identity import KeyCredential, LocalCredential, PasswordCredential, Principal, Secret
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.store.base import KeyRecord
@@ -354,6 +354,33 @@ async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entranc
     open_one = Authenticator(entrance.store, entrance.hasher, open_to_anybody=True)
     assert await open_one.authenticate(CredentialMissing("missing")) is ANYBODY
     assert await open_one.authenticate(PasswordCredential("alice", Secret("x"))) is ANYBODY
+
+
+async def test_what_another_process_changed_while_there_was_no_snapshot_is_followed(
+    entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The policy that is loaded then names no users, so that what was known of them may be old."""
+    await entrance.user("alice")
+    _, key = await entrance.key("alice")
+    await entrance.by_password("Password-1")
+    await entrance.by_key(key)
+
+    async def broken(_: str) -> None:
+        raise StoreUnavailable("the store cannot be read")
+
+    with monkeypatch.context() as broken_store:
+        broken_store.setattr(entrance.store, "role", broken)
+        with pytest.raises(StoreUnavailable):
+            async with entrance.snapshots.change() as transaction:
+                await transaction.roles.put(Role("reader"))
+    other = await SqlStore.open(entrance.store.path)
+    async with other.transaction() as transaction:
+        await transaction.users.enable("alice", False)
+        await transaction.commit()
+    await other.close()
+    await entrance.snapshots.load()
+    await wrong(entrance, "Password-1")
+    await refused(entrance, key)
 
 
 async def test_what_another_process_changes_is_followed(entrance: Entrance) -> None:
