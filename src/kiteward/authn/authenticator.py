@@ -267,11 +267,13 @@ class Authenticator:
         matches = await self._hasher.verify(record.password_hash if record else None, presented.password)
         if record is None:
             raise PasswordRejected(WRONG_PASSWORD)
-        if not matches:
+        # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
+        closed = not _may_come_in(record)
+        if closed or not matches:
             former = record.former
             if former is None or self._clock() >= former.valid_until:
                 raise PasswordRejected(WRONG_PASSWORD)
-            if not await self._hasher.verify(former.stored, presented.password):
+            if not await self._hasher.verify(former.stored, presented.password) or closed:
                 raise PasswordRejected(WRONG_PASSWORD)
             return record.name, former.credential_id
         if self._hasher.is_outdated(record.password_hash):

@@ -110,7 +110,10 @@ class Snapshots:
 
     async def _lock(self, user_name: str) -> None:
         async with self.change() as transaction:
-            await transaction.users.lock(user_name)
+            user = await transaction.users.get(user_name)
+            # Who is disabled is kept out already, and comes in again by being enabled alone.
+            if user is not None and user.enabled:
+                await transaction.users.lock(user_name)
 
     async def _next(self, committed: Committed) -> PolicySnapshot:
         groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}

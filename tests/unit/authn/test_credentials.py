@@ -356,6 +356,40 @@ async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entranc
     assert await open_one.authenticate(PasswordCredential("alice", Secret("x"))) is ANYBODY
 
 
+@pytest.mark.parametrize("closed", ["disabled", "locked"])
+@pytest.mark.parametrize("right", ["Password-1", "Password-0"])
+async def test_the_right_password_of_a_user_who_may_not_come_in_ends_no_wait(
+    entrance: Entrance, closed: str, right: str
+) -> None:
+    """Nor does a former one: else a guesser would learn from the end of the waits what opens once the user may."""
+    await entrance.user("alice", password="Password-0")
+    hashed = await entrance.hasher.hash(Secret("Password-1"))
+    async with entrance.snapshots.change() as transaction:
+        await transaction.users.set_password("alice", hashed, former_until=2000.0)
+        if closed == "disabled":
+            await transaction.users.enable("alice", False)
+        else:
+            await transaction.users.lock("alice")
+    for number in range(FREE_FAILURES):
+        await wrong(entrance, f"guess-{number}")
+    entrance.clock.now += 1.0
+    await wrong(entrance, right)
+    await wrong(entrance, "one more")
+    assert entrance.authenticator.counts["password", "throttled"] == 1
+
+
+async def test_a_disabled_user_whose_clients_go_on_calling_is_not_locked_by_them(entrance: Entrance) -> None:
+    await entrance.user("alice")
+    async with entrance.snapshots.change() as transaction:
+        await transaction.users.enable("alice", False)
+    for number in range(FAILURES_TO_LOCK + 1):
+        await wrong(entrance, "Password-1", address=f"10.0.{number}.1:1")
+    await entrance.authenticator.close()
+    async with entrance.snapshots.change() as transaction:
+        await transaction.users.enable("alice", True)
+    await entrance.by_password("Password-1")
+
+
 async def test_what_another_process_changed_while_there_was_no_snapshot_is_followed(
     entrance: Entrance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
