@@ -17,7 +17,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
-from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, KitewardError
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
@@ -347,8 +347,13 @@ def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Cata
 
 async def _note_uses(store: SqlStore, authenticator: Authenticator) -> None:
     users, keys = authenticator.taken_uses()
-    if users or keys:
+    if not (users or keys):
+        return
+    try:
         await store.note_use(users=users, keys=keys)
+    except BaseException:
+        authenticator.give_back_uses(users, keys)
+        raise
 
 
 def _repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -361,7 +366,7 @@ def _repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[],
             try:
                 await work()
                 failing = False
-            except KitewardError:
+            except Exception:  # noqa: BLE001  whatever it was, revocations by others must go on being followed
                 if not failing:
                     _log.exception("could not have %s; trying again", what)
                 failing = True

@@ -1,7 +1,9 @@
 """The composition root: what a first start creates, what a later one leaves alone, and when it refuses."""
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ from tests.support.gateway import opened
 from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES
-from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
-from kiteward.runtime import PUBLIC_SEEDS, Server, is_loopback
+from kiteward.runtime import PUBLIC_SEEDS, Server, _repeat, is_loopback
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[FakeEngine]]
 
@@ -208,3 +210,27 @@ async def test_engine_is_started_in_the_data_directory_as_configured(tmp_path: P
     await server.stop()
     assert asked[0].directory.is_relative_to(tmp_path)
     assert asked[0].sync_mode == "close"
+
+
+# What is done again and again
+
+
+async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_it_works(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcomes: list[Exception | None] = [ValueError("odd"), StoreUnavailable("away"), None, RuntimeError("odd again")]
+    done = asyncio.Event()
+
+    async def work() -> None:
+        if not outcomes:
+            done.set()
+            return
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
+
+    async with AsyncExitStack() as stack:
+        _repeat(stack, 0.0, "done it", work)
+        async with asyncio.timeout(10):
+            await done.wait()
+    assert [record.getMessage() for record in caplog.records] == ["could not have done it; trying again"] * 2

@@ -183,6 +183,11 @@ class Authenticator:
         self._users_seen, self._keys_seen = {}, {}
         return users, keys
 
+    def give_back_uses(self, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+        """Take back what could not be written down; what was seen since is later and stays."""
+        self._users_seen = {**users, **self._users_seen}
+        self._keys_seen = {**keys, **self._keys_seen}
+
     async def close(self) -> None:
         """Wait for what is still to be written down."""
         while self._chores:

@@ -340,6 +340,20 @@ async def test_uses_are_handed_over_once(entrance: Entrance) -> None:
     assert entrance.authenticator.taken_uses() == ({}, {})
 
 
+async def test_uses_that_could_not_be_written_down_are_handed_over_again_unless_there_are_later_ones(
+    entrance: Entrance,
+) -> None:
+    await entrance.user("alice")
+    await entrance.user("bob")
+    await entrance.by_password("Password-1", "alice")
+    await entrance.by_password("Password-1", "bob")
+    taken = entrance.authenticator.taken_uses()
+    entrance.clock.now = 1001.0
+    await entrance.by_password("Password-1", "bob")
+    entrance.authenticator.give_back_uses(*taken)
+    assert entrance.authenticator.taken_uses() == ({"alice": 1000.0, "bob": 1001.0}, {})
+
+
 async def test_the_operator_is_let_in_by_an_authenticator_made_for_it_alone(entrance: Entrance) -> None:
     with pytest.raises(KeyRejected):
         await entrance.authenticator.authenticate(LocalCredential())
