@@ -70,7 +70,7 @@ compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--exclude-newer "7 days" --no-emit-index-url --custom-compile-command "make lock" $(ARGS)
 
 lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.toml
-	$(compile) pyproject.toml --group build --group dev --output-file requirements/dev.lock
+	$(compile) pyproject.toml --extra tracing --group build --group dev --output-file requirements/dev.lock
 	$(compile) pyproject.toml --constraints requirements/dev.lock --output-file requirements/run.lock
 	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
