@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
+from kiteward import __version__
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
+from kiteward.domain.audit import Event
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
@@ -30,7 +32,9 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.importing import Moved, Source, bring
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.audit.trail import open_sink
 from kiteward.observe.counts import RequestCounts
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.store.data_directory import DataDirectory
@@ -66,6 +70,9 @@ _RENEW_SECONDS: Final = 1.0
 
 _NOTE_SECONDS: Final = 5.0
 """How long it may take until it is written down that a user or key was seen."""
+
+_LEFT_OUT_SECONDS: Final = 1.0
+"""How soon the audit trail says how many strangers were left out of it."""
 
 _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
 
@@ -127,6 +134,9 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
+            recorder = _open_recorder(stack, settings)
+            recorder.note_own(Event.STARTED, "Start", version=__version__)
+            stack.callback(recorder.note_own, Event.STOPPED, "Stop")
             store = await SqlStore.open(directory.store_path)
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
@@ -140,9 +150,9 @@ class Server:
                 store, hasher, root_bypass=settings.root_bypass, open_to_anybody=not settings.authorization
             )
             stack.push_async_callback(authenticator.close)
-            snapshots = Snapshots(store, authenticator)
+            snapshots = Snapshots(store, authenticator, recorder)
             await snapshots.load()
-            await _bootstrap(settings, snapshots, hasher)
+            await _bootstrap(settings, snapshots, hasher, recorder)
             if await _has_default_password(store, hasher):
                 _require_loopback(settings.host)
                 _log.warning("root still has the default password; change it before anybody else can reach this server")
@@ -153,7 +163,7 @@ class Server:
             stack.push_async_callback(engine.close)
             catalog = Catalog(engine)
             await catalog.refresh()
-            lifecycle = Lifecycle(engine, catalog, snapshots)
+            lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
             await lifecycle.recover()
             tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
             requests = RequestCounts()
@@ -164,8 +174,10 @@ class Server:
                 catalog=catalog,
                 lifecycle=lifecycle,
                 tools=tools,
+                recorder=recorder,
                 requests=requests,
             )
+            _repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
             stack.push_async_callback(gateway.drain)
             doors = _Doors(gateway, settings)
             sources = Sources(
@@ -283,15 +295,16 @@ async def open_local(
         # A running server holds the directory; the store itself takes writers of several processes in turn.
         with contextlib.suppress(DataDirectoryHeld):
             stack.enter_context(DataDirectory.hold(settings.data_dir))
+        recorder = _open_recorder(stack, settings)
         store = await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path)
         stack.push_async_callback(store.close)
         hasher = PasswordHasher(hashing)
         stack.callback(hasher.close)
         authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
         stack.push_async_callback(authenticator.close)
-        snapshots = Snapshots(store, authenticator)
+        snapshots = Snapshots(store, authenticator, recorder)
         await snapshots.load()
-        await _bootstrap(settings, snapshots, hasher)
+        await _bootstrap(settings, snapshots, hasher, recorder)
         engine = AbsentEngine()
         catalog = Catalog(engine)
         gateway = Gateway(
@@ -299,8 +312,9 @@ async def open_local(
             snapshots,
             engine=engine,
             catalog=catalog,
-            lifecycle=Lifecycle(engine, catalog, snapshots),
+            lifecycle=Lifecycle(engine, catalog, snapshots, recorder),
             tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher),
+            recorder=recorder,
         )
         stack.push_async_callback(gateway.drain)
         yield gateway
@@ -328,6 +342,19 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
     finally:
         hasher.close()
         await channel.close()
+
+
+def _open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
+    """Open the audit trail before anything that could have to be recorded; it is closed after all that.
+
+    Raises:
+        ConfigurationError: the trail cannot be written.
+    """
+    if not settings.audit.enabled:
+        _log.warning("kiteward.audit.enabled is false: nothing is recorded")
+    sink = open_sink(settings.audit, settings.data_dir)
+    stack.push_async_callback(sink.close)
+    return Recorder(sink, data_operations=settings.audit.data_operations)
 
 
 def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:
@@ -381,19 +408,27 @@ def _repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[],
     stack.push_async_callback(end)
 
 
-async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHasher) -> None:
+async def _bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHasher, recorder: Recorder) -> None:
     """Create what every server has, where it is missing.
 
     Built-in roles, `root`, and the seeds of `public` if wanted.
     """
+    made: dict[str, list[str]] = {}
     async with snapshots.change() as transaction:
         for name in BUILT_IN_ROLES:
             if await transaction.roles.get(name) is None:
                 await transaction.roles.put(Role(name))
+                made.setdefault("roles", []).append(name)
         if await transaction.users.get(ROOT) is None:
             await transaction.users.add(ROOT, await hasher.hash(settings.default_root_password))
-        if settings.seed_public:
-            await transaction.grants.add([Grant(PUBLIC_ROLE, key, ROOT) for key in PUBLIC_SEEDS])
+            made["users"] = [ROOT]
+        held = {grant.key for grant in await transaction.grants.of_role(PUBLIC_ROLE)}
+        seeds = [key for key in PUBLIC_SEEDS if settings.seed_public and key not in held]
+        if seeds:
+            await transaction.grants.add([Grant(PUBLIC_ROLE, key, ROOT) for key in seeds])
+            made |= {"granted_to": [PUBLIC_ROLE], "granted": [key.privilege for key in seeds]}
+    if made:
+        recorder.note_own(Event.POLICY_CHANGE, "Bootstrap", **made)
 
 
 async def root_has_default_password(store_path: Path) -> bool:

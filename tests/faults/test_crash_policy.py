@@ -131,7 +131,7 @@ class Client:
         return World(people, roles, groups, frozenset(name for name in shown if self._owns(name)))
 
     async def _password(self, caller: Caller, name: str) -> str | None:
-        """Return the password that lets a user in: of those that may, and of some it had or nearly had, at most one does.
+        """Return the password that lets a user in: of those it may have, had or nearly had, at most one does.
 
         Five are fewer than bring waits.
         """

@@ -16,14 +16,17 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
 from kiteward.config import Settings
 from kiteward.domain.access import Policy
-from kiteward.domain.errors import RequestRefused
+from kiteward.domain.audit import AuditEvent
+from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.audit.trail import AuditState
 from kiteward.runtime import _bootstrap
 from kiteward.store.base import UserRecord
 from kiteward.store.sql import SqlStore
@@ -40,11 +43,34 @@ def encoded(password: str) -> str:
     return base64.b64encode(password.encode()).decode()
 
 
+class RecordedEvents:
+    """An audit trail in memory, which can be made to fail."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+        self.working = True
+
+    def record(self, event: AuditEvent) -> None:
+        self.events.append(event)
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        if not self.working:
+            raise AuditUnavailable("it cannot be recorded")
+        self.events.append(event)
+
+    def state(self) -> AuditState:
+        return AuditState(working=self.working)
+
+    async def close(self) -> None:
+        pass
+
+
 class House:
     """A gateway with everything behind it.
 
     Attributes:
         tools: what the handlers work with; tests replace parts of it before they call.
+        trail: what was recorded.
     """
 
     def __init__(self, store: SqlStore, hasher: PasswordHasher, engine: FakeEngine, settings: Settings) -> None:
@@ -54,9 +80,11 @@ class House:
         self.authenticator = Authenticator(
             store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(_hours())
         )
-        self.snapshots = Snapshots(store, self.authenticator)
+        self.trail = RecordedEvents()
+        self.recorder = Recorder(self.trail)
+        self.snapshots = Snapshots(store, self.authenticator, self.recorder)
         self.catalog = Catalog(engine)
-        self.lifecycle = Lifecycle(engine, self.catalog, self.snapshots)
+        self.lifecycle = Lifecycle(engine, self.catalog, self.snapshots, self.recorder)
         self.tools = Tools(
             store,
             engine,
@@ -79,6 +107,7 @@ class House:
             catalog=self.catalog,
             lifecycle=self.lifecycle,
             tools=self.tools,
+            recorder=self.recorder,
         )
 
     def configure(self, **parts: Any) -> None:
@@ -228,7 +257,7 @@ async def opened(
     try:
         house = House(store, hasher, engine or FakeEngine(), settings)
         await house.snapshots.load()
-        await _bootstrap(settings, house.snapshots, hasher)
+        await _bootstrap(settings, house.snapshots, hasher, house.recorder)
         await house.catalog.refresh()
         await house.lifecycle.recover()
         yield house

@@ -55,8 +55,13 @@ ROOMS = {
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
     "msgspec": Room(
         "msgspec",
-        ("kiteward.transports.rest", "kiteward.gateway.extensions"),
-        "JSON ends where REST ends; our own operations are defined in it",
+        (
+            "kiteward.transports.rest",
+            "kiteward.gateway.extensions",
+            "kiteward.gateway.recording",
+            "kiteward.observe.audit",
+        ),
+        "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
     ),
     "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows their format"),
     "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),

@@ -8,8 +8,8 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
@@ -46,24 +46,32 @@ class _Known:
     Attributes:
         credential_id: the current credential; None while the user is disabled or locked.
         former: the credential before it, while it is accepted.
-        principal: what either makes.
+        principal: what the current one makes.
+        before: what the former one makes.
     """
 
     credential_id: str | None
     former: FormerSecret | None
     principal: Principal
+    before: Principal
 
-    def opens(self, credential_id: str, clock: Callable[[], float]) -> bool:
-        """Tell whether a verified credential is still one of the user's."""
+    @classmethod
+    def of(cls, record: UserRecord, principal: Principal) -> Self:
+        """Return what is to be known of a user that makes this principal."""
+        credential_id = record.credential_id if _may_come_in(record) else None
+        former = record.former
+        current = replace(principal, credential=_fingerprint(record.credential_id))
+        before = replace(principal, credential=_fingerprint(former.credential_id)) if former else current
+        return cls(credential_id, former, current, before)
+
+    def opened_by(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
+        """Return the principal of a verified credential, or None if it is not one of the user's any more."""
         if credential_id == self.credential_id:
-            return True
+            return self.principal
         former = self.former
-        return (
-            self.credential_id is not None
-            and former is not None
-            and credential_id == former.credential_id
-            and clock() < former.valid_until
-        )
+        if self.credential_id is None or former is None or credential_id != former.credential_id:
+            return None
+        return self.before if clock() < former.valid_until else None
 
 
 class Authenticator:
@@ -203,10 +211,11 @@ class Authenticator:
             known = self._known.get(name)
             if known is None:
                 known = await self._look_up(name)
-            if known is not None and known.opens(credential_id, self._clock):
+            principal = known.opened_by(credential_id, self._clock) if known is not None else None
+            if principal is not None:
                 self._users_seen[name] = self._clock()
                 self.counts["password", "remembered"] += 1
-                return known.principal
+                return principal
             self._verified.pop(digest, None)
         return await self._verify(presented, digest, address.rpartition(":")[0])
 
@@ -220,26 +229,31 @@ class Authenticator:
         if running is None:
             if not self._throttle.begin(presented.user_name, host):
                 self.counts["password", "throttled"] += 1
-                raise PasswordRejected(WRONG_PASSWORD)
+                raise PasswordRejected(WRONG_PASSWORD, reason="throttled after wrong passwords")
             running = asyncio.ensure_future(self._compare_throttled(presented, host))
             self._verifying[digest] = running
             running.add_done_callback(lambda done: self._settle(digest, done))
-        known = await self._verified_user(running)
-        if known is None:
-            self.counts["password", "refused"] += 1
-            raise PasswordRejected(WRONG_PASSWORD)
-        self._users_seen[known.principal.user_name] = self._clock()
-        self.counts["password", "verified"] += 1
-        return known.principal
-
-    async def _verified_user(self, running: "asyncio.Future[tuple[str, str]]") -> _Known | None:
-        """Wait for a verification, and return the user if what was verified is one of its credentials by then."""
         try:
-            user_name, credential_id = await asyncio.shield(running)
-        except PasswordRejected:
-            return None
+            principal = await self._verified_user(running)
+        except PasswordRejected as error:
+            self.counts["password", "refused"] += 1
+            raise PasswordRejected(WRONG_PASSWORD, reason=error.reason) from None
+        self._users_seen[principal.user_name] = self._clock()
+        self.counts["password", "verified"] += 1
+        return principal
+
+    async def _verified_user(self, running: "asyncio.Future[tuple[str, str]]") -> Principal:
+        """Wait for a verification, and return the principal if what was verified is one of its credentials by then.
+
+        Raises:
+            PasswordRejected: it was not, or no longer is.
+        """
+        user_name, credential_id = await asyncio.shield(running)
         known = self._known.get(user_name) or await self._look_up(user_name)
-        return known if known is not None and known.opens(credential_id, self._clock) else None
+        principal = known.opened_by(credential_id, self._clock) if known is not None else None
+        if principal is None:
+            raise PasswordRejected(WRONG_PASSWORD, reason="the user was changed meanwhile")
+        return principal
 
     def _settle(self, digest: bytes, done: "asyncio.Future[tuple[str, str]]") -> None:
         self._verifying.pop(digest, None)
@@ -271,15 +285,15 @@ class Authenticator:
         record = await self._store.user(presented.user_name)
         matches = await self._hasher.verify(record.password_hash if record else None, presented.password)
         if record is None:
-            raise PasswordRejected(WRONG_PASSWORD)
+            raise PasswordRejected(WRONG_PASSWORD, reason="no such user")
         # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
-        closed = not _may_come_in(record)
+        closed = _closed(record)
         if closed or not matches:
             former = record.former
             if former is None or self._clock() >= former.valid_until:
-                raise PasswordRejected(WRONG_PASSWORD)
+                raise PasswordRejected(WRONG_PASSWORD, reason=closed or "wrong password")
             if not await self._hasher.verify(former.stored, presented.password) or closed:
-                raise PasswordRejected(WRONG_PASSWORD)
+                raise PasswordRejected(WRONG_PASSWORD, reason=closed or "wrong password")
             return record.name, former.credential_id
         if self._hasher.is_outdated(record.password_hash):
             self._begin_chore(self._rehash(record, presented))
@@ -317,8 +331,7 @@ class Authenticator:
             record = await self._store.user(name)
         if record is None:
             return None
-        known = _Known(record.credential_id if _may_come_in(record) else None, record.former, self._principal(record))
-        self._known[name] = known
+        known = self._known[name] = _Known.of(record, self._principal(record))
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
@@ -335,7 +348,7 @@ class Authenticator:
         now = self._clock()
         if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
             self.counts["api_key", "refused"] += 1
-            raise KeyRejected(WRONG_KEY)
+            raise KeyRejected(WRONG_KEY, reason=_refused_key(key_id, known))
         self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
         self.counts["api_key", "verified"] += 1
         return known.principal
@@ -356,5 +369,28 @@ class Authenticator:
         return known
 
 
+def _fingerprint(credential_id: str) -> str:
+    """Return what tells one password of a user from the next in the record, and reveals nothing of either."""
+    return f"password:{credential_id[:8]}"
+
+
 def _may_come_in(record: UserRecord) -> bool:
-    return record.enabled and record.locked_at is None
+    return not _closed(record)
+
+
+def _closed(record: UserRecord) -> str:
+    """Return why a user may not come in, or empty."""
+    if not record.enabled:
+        return "the user is disabled"
+    return "" if record.locked_at is None else "the user is locked after too many wrong passwords"
+
+
+def _refused_key(key_id: str | None, known: KnownKey | None) -> str:
+    """Return why a key did not open, for operators. What tells its secret from a wrong one is not looked into."""
+    if key_id is None:
+        return "no API key, or one with a wrong checksum"
+    if known is None:
+        return "no such API key"
+    if known.record is None:
+        return "the API key or its user is disabled or locked"
+    return "a wrong secret, an API key that has ended, or a network it may not be used from"

@@ -187,7 +187,7 @@ async def _create(admin: str, settings: Settings) -> None:
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
     """Send a request as the operator of this machine and return what its answer holds."""
     payload = json.dumps(request).encode()
-    return json.loads(await gateway.handle(Call(operation, payload, LocalCredential(), address="local:0")))
+    return json.loads(await gateway.handle(Call(operation, payload, LocalCredential(), transport="local")))
 
 
 def _text(answer: Any) -> str:

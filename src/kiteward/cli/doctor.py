@@ -70,6 +70,8 @@ def _unsafe_settings(settings: Settings) -> Iterator[str]:
         yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"
     if settings.passwords.name == "legacy":
         yield "kiteward.passwordPolicy is legacy: six characters of any kind do; use standard or strict"
+    if not settings.audit.enabled:
+        yield "kiteward.audit.enabled is false: nobody can tell who did what; set it to true"
     if "*" in settings.rest.cors_origins:
         yield "kiteward.rest.corsOrigins has *: pages of every origin are let in; name the origins"
 

@@ -29,6 +29,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
+from kiteward.observe.audit.trail import AuditSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
@@ -71,6 +72,7 @@ class Settings:
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
+        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
@@ -90,6 +92,7 @@ class Settings:
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
     metrics: HealthSettings = field(default_factory=HealthSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     rest: RestSettings = field(default_factory=RestSettings)
     tls: TlsSettings | None = None
 
@@ -183,6 +186,7 @@ def _settle(reader: "_Reader") -> Settings:
         passwords=_password_policy(reader),
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
         metrics=_metrics(reader),
+        audit=_audit(reader),
         rest=_rest(reader),
         tls=_tls(reader),
     )
@@ -208,6 +212,17 @@ def _metrics(reader: "_Reader") -> HealthSettings:
         enabled=reader.flag("kiteward.metrics.enabled", default=base.enabled),
         host=reader.text("kiteward.metrics.host", default=base.host),
         port=None if port < 0 else port,
+    )
+
+
+def _audit(reader: "_Reader") -> AuditSettings:
+    base = AuditSettings()
+    directory = reader.text("kiteward.audit.directory", default="")
+    return AuditSettings(
+        enabled=reader.flag("kiteward.audit.enabled", default=base.enabled),
+        data_operations=reader.flag("kiteward.audit.dataOperations", default=base.data_operations),
+        keep_days=reader.number("kiteward.audit.keepDays", default=base.keep_days, least=0, most=36_500),
+        directory=Path(directory) if directory else None,
     )
 
 

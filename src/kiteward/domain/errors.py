@@ -31,6 +31,7 @@ KitewardError
 ├── StoreError                       the store cannot do what was asked
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
+├── AuditUnavailable                 it cannot be recorded now, so it is not done
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
 """
@@ -41,7 +42,15 @@ class KitewardError(Exception):
 
 
 class AuthenticationError(KitewardError):
-    """Who calls is not established."""
+    """Who calls is not established.
+
+    Attributes:
+        reason: why, for operators; the message, which clients see, tells less.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class CredentialMissing(AuthenticationError):
@@ -158,6 +167,10 @@ class StoreUnavailable(StoreError):
 
 class DataDirectoryHeld(StoreError):
     """Another server holds the data directory."""
+
+
+class AuditUnavailable(KitewardError):
+    """What is asked for cannot be recorded in the audit trail now, so it is not done."""
 
 
 class ConfigurationError(KitewardError):

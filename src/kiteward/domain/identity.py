@@ -100,8 +100,8 @@ class Principal:
             that its API key is narrowed to.
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
             authorised.
-        credential: what it was verified by, in a form that may be recorded: `password`, `key:<key id>`, `local` or
-            `none`.
+        credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
+            the stored credential, `key:<key id>`, `local` or `none`.
         key: how far its API key reaches; None when it did not come by one.
     """
 

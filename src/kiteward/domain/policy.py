@@ -311,6 +311,11 @@ def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: Po
     return _ALLOWED
 
 
+def decide_signed_in(_principal: Principal) -> Decision:
+    """Decide for operations that judge whose the things are that they are asked for."""
+    return _ALLOWED_OPEN
+
+
 def decide_administrator(principal: Principal) -> Decision:
     """Decide whether a principal is an administrator: `root` where it is not restricted, or a holder of `admin`.
 

@@ -26,6 +26,9 @@ class Call:
         forward: metadata of the caller that may go along to the engine.
         address: the caller's network address, for the record.
         request_id: finds this request again.
+        transport: the door it came by, for the record: `grpc`, `rest`, `console` or `local`.
+        client: what its software calls itself, for the record.
+        client_id: the number that `Connect` gave the client, which stands for what it told of itself then.
     """
 
     operation: str
@@ -36,3 +39,6 @@ class Call:
     forward: Mapping[str, str] = field(default_factory=dict)
     address: str = ""
     request_id: str = field(default_factory=new_request_id)
+    transport: str = ""
+    client: str = ""
+    client_id: str = ""

@@ -227,5 +227,5 @@ def _grant_line(grant: Any) -> str:
 
 async def _call(gateway: Gateway, operation: str, request: Any) -> Any:
     """Ask our own gateway as the operator of this machine."""
-    answer = await gateway.handle(Call(operation, request.SerializeToString(), LocalCredential(), address="local:0"))
+    answer = await gateway.handle(Call(operation, request.SerializeToString(), LocalCredential(), transport="local"))
     return messages.method_of(operation).response.FromString(answer)

@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+from kiteward.domain.audit import Event
 from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.settling import Settled
-from kiteward.gateway.snapshots import Snapshots
+from kiteward.gateway.snapshots import OwnRecorder, Snapshots
 from kiteward.store.base import Intent, IntentKind, Transaction
 from kiteward.wire import messages
 
@@ -49,8 +50,9 @@ CHANGES: Final = frozenset(
 class Lifecycle:
     """Runs the operations of `CHANGES` one at a time."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, snapshots: Snapshots) -> None:
+    def __init__(self, engine: Engine, catalog: Catalog, snapshots: Snapshots, recorder: OwnRecorder) -> None:
         self._engine = engine
+        self._recorder = recorder
         self._catalog = catalog
         self._snapshots = snapshots
         self._turn = asyncio.Lock()
@@ -161,6 +163,8 @@ class Lifecycle:
                     await _FOLLOW[intent.kind](transaction, intent)
                 await transaction.intents.remove(intent.intent_id)
             self._open.pop(0)
+            if happened:
+                self._recorder.note_own(Event.GRANT_CHANGE, "FollowObject", **_told(intent))
 
     async def _happened(self, intent: Intent) -> bool:
         """Tell whether the engine did it.
@@ -198,6 +202,13 @@ def _intent(operation: str, settled: Settled) -> Intent | None:
     if operation == "DropDatabase":
         return Intent(IntentKind.DROP_DATABASE, settled.database)
     return None
+
+
+def _told(intent: Intent) -> dict[str, str]:
+    """Return what is recorded of grants that followed their object."""
+    told = {"because": intent.kind.value, "database": intent.db_name, "object": intent.object_name}
+    moved = {"to_database": intent.new_db_name, "to_object": intent.new_object_name}
+    return {name: value for name, value in {**told, **moved}.items() if value}
 
 
 async def _after_drop_collection(transaction: Transaction, intent: Intent) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from kiteward.authn.authenticator import Authenticator
@@ -22,6 +22,7 @@ from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.gateway.recording import Recorder, Recording, details_of
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.observe.counts import UNKNOWN, Outcome, RequestCounts, outcome_of
@@ -32,7 +33,7 @@ _DRAIN: Final = 30.0
 
 
 class Gateway:
-    """Authenticates, decides and executes every request."""
+    """Authenticates, decides, records and executes every request."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Gateway:
         catalog: Catalog,
         lifecycle: Lifecycle,
         tools: Tools,
+        recorder: Recorder,
         requests: RequestCounts | None = None,
     ) -> None:
         self._authenticator = authenticator
@@ -51,6 +53,7 @@ class Gateway:
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._tools = tools
+        self._recorder = recorder
         self._requests = requests or RequestCounts()
         self._running: set[asyncio.Task[bytes]] = set()
 
@@ -69,22 +72,32 @@ class Gateway:
             AccessDenied, OperationRefused: the principal may not.
             RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
+            AuditUnavailable: it could not be recorded, so it was not done.
         """
         operation = OPERATIONS.get(call.operation)
         extension = EXTENSIONS.get(call.operation) if operation is None else None
+        recording = Recording(call)
         if operation is None and extension is None:
-            self._requests.count(UNKNOWN, Outcome.REFUSED)
-            raise OperationUnknown(f"unknown method {call.operation}")
+            unknown = OperationUnknown(f"unknown method {call.operation}")
+            self._ended(UNKNOWN, recording, unknown)
+            raise unknown
         try:
             if operation is not None:
-                answer = await self._answer(operation, call)
+                answer = await self._answer(operation, recording)
             else:
-                answer = await self._extend(EXTENSIONS[call.operation], call)
+                answer = await self._extend(EXTENSIONS[call.operation], recording)
         except BaseException as error:
-            self._requests.count(call.operation, outcome_of(error))
+            self._ended(call.operation, recording, error)
             raise
         self._requests.count(call.operation, Outcome.OK)
+        if not recording.apart:
+            self._recorder.note(recording, None, answer)
         return answer
+
+    def _ended(self, operation: str, recording: Recording, error: BaseException) -> None:
+        self._requests.count(operation, outcome_of(error))
+        if not recording.apart:
+            self._recorder.note(recording, error)
 
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered: any of `store`, `policy`, `engine`; all well is empty."""
@@ -101,19 +114,29 @@ class Gateway:
             missing.append("engine")
         return tuple(missing)
 
-    async def _answer(self, operation: Operation, call: Call) -> bytes:
-        principal = await self._authenticator.authenticate(call.credential, address=call.address)
+    async def _answer(self, operation: Operation, recording: Recording) -> bytes:
+        call = recording.call
+        principal = await self._authenticate(recording)
         if operation.executor is Executor.NOBODY:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
         if not self._catalog.fresh and _needs_catalog(operation):
             await self._catalog.refresh()
             # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
-            principal = await self._authenticator.authenticate(call.credential, address=call.address)
+            principal = await self._authenticate(recording)
         if operation.executor is Executor.HERE:
-            return await self._administer(operation, call, principal)
+            answer = await self._administer(operation, recording, principal)
+            if operation.name == "Connect":
+                self._recorder.learn(call.payload, answer)
+            return answer
         if operation.name in CHANGES:
-            return await self._change(operation, call, principal)
-        return await self._pass_through(operation, call, principal)
+            return await self._change(operation, recording, principal)
+        return await self._pass_through(operation, recording, principal)
+
+    async def _authenticate(self, recording: Recording) -> Principal:
+        call = recording.call
+        principal = await self._authenticator.authenticate(call.credential, address=call.address)
+        recording.principal = principal
+        return principal
 
     async def drain(self) -> None:
         """Wait for changes under way, which go on when their caller is gone."""
@@ -121,10 +144,11 @@ class Gateway:
             await asyncio.wait(self._running, timeout=_DRAIN)
         await self._lifecycle.close()
 
-    async def _pass_through(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+    async def _pass_through(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
+        call = recording.call
         snapshot = await self._policy()
-        settled = settle(operation, call, self._catalog)
-        decision = decide(principal, settled.conditions, snapshot)
+        settled = recording.settled = settle(operation, call, self._catalog)
+        decision = recording.decision = decide(principal, settled.conditions, snapshot)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
@@ -140,12 +164,13 @@ class Gateway:
             return visibility.trim(operation.name, answer, principal, await self._policy(), settled, self._catalog)
         return answer
 
-    async def _change(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+    async def _change(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         """Let databases, collections or aliases change; once begun, it goes on when the caller is gone."""
 
         def settled_and_decided(caller: Principal) -> Settled:
-            settled = settle(operation, call, self._catalog)
-            decide(caller, settled.conditions, self._snapshots.current()).require_allowed()
+            settled = recording.settled = settle(operation, recording.call, self._catalog)
+            decision = recording.decision = decide(caller, settled.conditions, self._snapshots.current())
+            decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
             check_new_names(operation, settled, self._tools.naming)
@@ -153,39 +178,46 @@ class Gateway:
 
         async def in_turn() -> Settled:
             # The caller may have been deleted, or lost a role, while it waited for its turn.
-            return settled_and_decided(await self._authenticator.authenticate(call.credential, address=call.address))
+            return settled_and_decided(await self._authenticate(recording))
 
         await self._policy()
         settled_and_decided(principal)
-        return await self._to_the_end(self._lifecycle.run(operation.name, in_turn))
+        return await self._to_the_end(recording, lambda: self._lifecycle.run(operation.name, in_turn))
 
-    async def _administer(self, operation: Operation, call: Call, principal: Principal) -> bytes:
+    async def _administer(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
+        call = recording.call
         snapshot = await self._policy()
-        decide(principal, settle(operation, call, self._catalog).conditions, snapshot).require_allowed()
+        recording.settled = settle(operation, call, self._catalog)
+        recording.decision = decide(principal, recording.settled.conditions, snapshot)
+        recording.decision.require_allowed()
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
-            caller = await self._authenticator.authenticate(call.credential, address=call.address)
-            decide(
-                caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()
-            ).require_allowed()
+            caller = await self._authenticate(recording)
+            settled = settle(operation, call, self._catalog)
+            recording.decision = decide(caller, settled.conditions, self._snapshots.current())
+            recording.decision.require_allowed()
 
         request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
         handler = HANDLERS[operation.name]
-        work = handler.run(self._tools, request)
-        return await (self._to_the_end(work) if handler.changes else work)
+        if handler.changes:
+            return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
+        self._recorder.require_working(operation)
+        return await handler.run(self._tools, request)
 
-    async def _extend(self, extension: Extension, call: Call) -> bytes:
+    async def _extend(self, extension: Extension, recording: Recording) -> bytes:
         """Answer an operation of our own."""
 
         async def caller_now() -> Principal:
-            caller = await self._authenticator.authenticate(call.credential, address=call.address)
-            extension.require_allowed(caller)
+            caller = await self._authenticate(recording)
+            recording.decision = extension.decide(caller)
+            recording.decision.require_allowed()
             return caller
 
         principal = await caller_now()
         snapshot = await self._policy()
-        arguments = extension.read(call.payload)
+        arguments = extension.read(recording.call.payload)
+        recording.details = details_of(arguments)
         request = ExtensionRequest(
             principal, snapshot, self._snapshots.change, caller_now, root_bypass=self._tools.root_bypass
         )
@@ -193,7 +225,10 @@ class Gateway:
         async def work() -> bytes:
             return encoded(await extension.run(self._tools, request, arguments))
 
-        return await (self._to_the_end(work()) if extension.changes else work())
+        if extension.changes:
+            return await self._to_the_end(recording, work)
+        self._recorder.require_working(extension)
+        return await work()
 
     async def _policy(self) -> PolicySnapshot:
         """Return the policy in force; where it could not follow a change, load it anew."""
@@ -203,11 +238,23 @@ class Gateway:
             await self._snapshots.load()
             return self._snapshots.current()
 
-    async def _to_the_end(self, work: Awaitable[bytes]) -> bytes:
-        task = asyncio.ensure_future(work)
+    async def _to_the_end(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Carry out a change, recorded before and after, and go on with it when its caller is gone."""
+        recording.apart = True
+        task = asyncio.ensure_future(self._recorded(recording, work))
         self._running.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
+
+    async def _recorded(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        await self._recorder.begin(recording)
+        try:
+            answer = await work()
+        except BaseException as error:
+            self._recorder.give_up(recording, error)
+            raise
+        await self._recorder.end(recording, answer)
+        return answer
 
     def _finished(self, task: "asyncio.Task[bytes]") -> None:
         self._running.discard(task)

@@ -2,11 +2,21 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Protocol
 
 from kiteward.authn.authenticator import Authenticator
+from kiteward.domain.audit import Event
 from kiteward.domain.errors import NotReady
 from kiteward.domain.policy import PolicySnapshot
 from kiteward.store.base import Change, Committed, Store, Subject, Transaction
+
+
+class OwnRecorder(Protocol):
+    """Records what the server does of its own accord."""
+
+    def note_own(self, event: Event, operation: str, **details: Any) -> None:
+        """Record it."""
+        ...
 
 
 class Snapshots:
@@ -18,8 +28,9 @@ class Snapshots:
     order.
     """
 
-    def __init__(self, store: Store, authenticator: Authenticator) -> None:
+    def __init__(self, store: Store, authenticator: Authenticator, recorder: OwnRecorder) -> None:
         self._store = store
+        self._recorder = recorder
         self._authenticator = authenticator
         self._current: PolicySnapshot | None = None
         authenticator.lock_by(self._lock)
@@ -112,8 +123,11 @@ class Snapshots:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
             # Who is disabled is kept out already, and comes in again by being enabled alone.
-            if user is not None and user.enabled:
+            locked = user is not None and user.enabled
+            if locked:
                 await transaction.users.lock(user_name)
+        if locked:
+            self._recorder.note_own(Event.USER_CHANGE, "LockUser", userName=user_name)
 
     async def _next(self, committed: Committed) -> PolicySnapshot:
         groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}

@@ -33,7 +33,7 @@ _OUTCOMES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ..
     (errors.AccessDenied, Outcome.DENIED),
     ((errors.OperationRefused, errors.OperationUnknown), Outcome.REFUSED),
     ((errors.RequestRefused, errors.PayloadMalformed, errors.EngineRejected), Outcome.INVALID),
-    ((errors.EngineError, errors.StoreError, errors.NotReady), Outcome.UNAVAILABLE),
+    ((errors.EngineError, errors.StoreError, errors.AuditUnavailable, errors.NotReady), Outcome.UNAVAILABLE),
     (asyncio.CancelledError, Outcome.CANCELLED),
 )
 

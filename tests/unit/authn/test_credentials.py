@@ -16,7 +16,9 @@ from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES, Throttle
 from kiteward.domain.access import Role
 from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejected, StoreUnavailable
 from kiteward.domain.identity import KeyCredential, LocalCredential, PasswordCredential, Principal, Secret
+from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.audit.trail import NoTrail
 from kiteward.store.base import KeyRecord
 from kiteward.store.sql import SqlStore
 
@@ -43,7 +45,7 @@ class Entrance:
         self.authenticator = Authenticator(
             self.store, self.hasher, clock=self.clock, throttle=Throttle(self.clock), local=False
         )
-        self.snapshots = Snapshots(self.store, self.authenticator)
+        self.snapshots = Snapshots(self.store, self.authenticator, Recorder(NoTrail()))
 
     async def user(self, name: str, *roles: str, password: str = "Password-1") -> None:
         hashed = await self.hasher.hash(Secret(password))

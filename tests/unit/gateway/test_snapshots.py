@@ -20,7 +20,7 @@ async def refuse() -> None:
 
 
 async def test_nothing_is_current_before_the_first_load(house: House) -> None:
-    snapshots = Snapshots(house.store, Authenticator(house.store, house.hasher))
+    snapshots = Snapshots(house.store, Authenticator(house.store, house.hasher), house.recorder)
     with pytest.raises(NotReady):
         snapshots.current()
     await snapshots.load()

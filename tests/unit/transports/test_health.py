@@ -177,7 +177,7 @@ def test_the_port_follows_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (errors.PasswordRejected(), Outcome.UNAUTHENTICATED),
+        (errors.PasswordRejected("no"), Outcome.UNAUTHENTICATED),
         (errors.AccessDenied(), Outcome.DENIED),
         (errors.OperationRefused(), Outcome.REFUSED),
         (errors.CollectionNotFound(), Outcome.INVALID),

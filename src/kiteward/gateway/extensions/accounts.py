@@ -152,7 +152,7 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
     ]
     return Me(
         user_name=principal.user_name,
-        credential=principal.credential,
+        credential=f"key:{key.key_id}" if key else principal.credential.partition(":")[0],
         administrator=request.administrator,
         roles=sorted(principal.roles),
         grants=grants,

@@ -15,7 +15,7 @@ import msgspec
 from kiteward.domain.access import ADMIN_ROLE
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import ROOT, Principal, Secret
-from kiteward.domain.policy import PolicySnapshot, decide_administrator
+from kiteward.domain.policy import Decision, PolicySnapshot, decide_administrator, decide_signed_in
 from kiteward.gateway.administration.base import Tools
 from kiteward.store.base import Transaction
 
@@ -122,14 +122,9 @@ class Extension:
     administrators: bool = True
     changes: bool = True
 
-    def require_allowed(self, principal: Principal) -> None:
-        """Let pass who may call this.
-
-        Raises:
-            AccessDenied: an administrator is needed.
-        """
-        if self.administrators:
-            decide_administrator(principal).require_allowed()
+    def decide(self, principal: Principal) -> Decision:
+        """Decide whether a principal may call this."""
+        return decide_administrator(principal) if self.administrators else decide_signed_in(principal)
 
     def read(self, payload: bytes) -> Arguments:
         """Return what a request holds.

@@ -44,6 +44,9 @@ _OPTIONS: Final = (
     ("grpc.max_concurrent_streams", 1_024),
 )
 
+_READ: Final = frozenset({"authorization", "identifier", "user-agent"})
+"""Metadata that is read of every call."""
+
 AddressOf = Callable[[str], str | None]
 """Tells a client's address from the peer of its connection; None refuses the peer."""
 
@@ -137,18 +140,24 @@ class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no ty
 def _call(operation: str, payload: bytes, context: Context, *, address: str) -> Call:
     metadata = context.invocation_metadata() or ()
     # Of a repeated key only the first value counts (contract 1.2).
-    header = next((value for key, value in metadata if key == "authorization"), None)
+    known: dict[str, str | bytes] = {}
+    for key, value in metadata:
+        if key in _READ:
+            known.setdefault(key, value)
     forward = engine_metadata.allowed(metadata)
     database = forward.pop("dbname", "")
     return Call(
         operation=operation,
         payload=payload,
-        credential=presented_credential(header),
+        credential=presented_credential(known.get("authorization")),
         database=database,
         timeout=context.time_remaining(),
         forward=forward,
         address=address,
         request_id=new_request_id(),
+        transport="grpc",
+        client=str(known.get("user-agent", "")),
+        client_id=str(known.get("identifier", "")),
     )
 
 

@@ -14,6 +14,7 @@ from kiteward.domain import errors
 from kiteward.wire import messages
 
 _UNEXPECTED: Final = 1
+_NOT_READY: Final = 2
 _ILLEGAL_ARGUMENT: Final = 5
 
 
@@ -83,6 +84,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    # A status in the response: SDKs repeat what is UNAVAILABLE, a change that could be done among it.
+    errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
     errors.ConfigurationError: GrpcStatus(
         grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),

@@ -114,6 +114,7 @@ class Caller:
         allow_int64: whether 64-bit integers are JSON numbers to this caller, else strings.
         address: the caller's network address.
         request_id: finds this request again.
+        client: what its software calls itself.
     """
 
     credential: PresentedCredential | AuthenticationError
@@ -122,6 +123,7 @@ class Caller:
     allow_int64: bool
     address: str
     request_id: str
+    client: str = ""
 
 
 _TOLD_TO_THE_KNOWN: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
@@ -190,6 +192,8 @@ class Conversation:
             timeout=max(self._caller.deadline - asyncio.get_running_loop().time(), _LEAST),
             address=self._caller.address,
             request_id=self._caller.request_id,
+            transport="rest",
+            client=self._caller.client,
         )
         try:
             answer = await self._gateway.handle(call)

@@ -111,6 +111,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.StoreError: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.DataDirectoryHeld: _UNAVAILABLE,
+    errors.AuditUnavailable: Row(UNAVAILABLE),
     errors.ConfigurationError: _DEFECT,
     errors.NotReady: _UNAVAILABLE,
 }

@@ -21,7 +21,9 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.audit.trail import NoTrail
 from kiteward.store.sql import SqlStore
 from kiteward.transports.grpc.status import GrpcStatus, failure_of
 from kiteward.wire import messages
@@ -46,7 +48,8 @@ class Subject:
             hasher = PasswordHasher(TESTING)
             stack.callback(hasher.close)
             authenticator = Authenticator(store, hasher)
-            snapshots = Snapshots(store, authenticator)
+            recorder = Recorder(NoTrail())
+            snapshots = Snapshots(store, authenticator, recorder)
             await snapshots.load()
             async with snapshots.change() as transaction:
                 for name in BUILT_IN_ROLES:
@@ -55,11 +58,17 @@ class Subject:
             engine = FakeEngine()
             catalog = Catalog(engine)
             await catalog.refresh()
-            lifecycle = Lifecycle(engine, catalog, snapshots)
+            lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
             await lifecycle.recover()
             tools = Tools(store, engine, catalog, hasher, POLICIES["standard"])
             gateway = Gateway(
-                authenticator, snapshots, engine=engine, catalog=catalog, lifecycle=lifecycle, tools=tools
+                authenticator,
+                snapshots,
+                engine=engine,
+                catalog=catalog,
+                lifecycle=lifecycle,
+                tools=tools,
+                recorder=recorder,
             )
             stack.push_async_callback(gateway.drain)
             return cls(stack.pop_all(), gateway, engine)

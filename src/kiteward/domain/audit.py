@@ -1,0 +1,96 @@
+"""What is recorded: one immutable event for each thing that an operator may have to answer for."""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+from typing import Any, Final, NamedTuple
+
+
+class Outcome(StrEnum):
+    """How it ended, or that it has begun."""
+
+    RECEIVED = "received"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REFUSED = "refused"
+
+
+class Event(Enum):
+    """What kind of thing happened: its code, which never changes its meaning, and its kind."""
+
+    AUTHENTICATION = (1001, "authentication")
+    REFUSAL = (2001, "refusal")
+    CLOSED_OPERATION = (2002, "refusal")
+    UNKNOWN_OPERATION = (2003, "refusal")
+    USER_CHANGE = (3001, "user")
+    ROLE_CHANGE = (3002, "role")
+    GRANT_CHANGE = (3003, "grant")
+    GROUP_CHANGE = (3004, "privilege_group")
+    KEY_CHANGE = (3005, "api_key")
+    POLICY_CHANGE = (3006, "policy")
+    OBJECT_CHANGE = (3101, "object")
+    ADMINISTRATIVE_READ = (4001, "administrative_read")
+    DATA_READ = (5001, "data")
+    DATA_WRITE = (5002, "data")
+    DATA_DEFINITION = (5003, "data")
+    STARTED = (9001, "system")
+    STOPPED = (9002, "system")
+    EVENTS_LOST = (9003, "system")
+    EVENTS_LEFT_OUT = (9004, "system")
+    TAIL_CUT = (9005, "system")
+    FILES_EXPIRED = (9006, "system")
+    LINES_MISSING = (9007, "system")
+    HEAD_MISSING = (9008, "system")
+    WRITABLE_AGAIN = (9009, "system")
+
+    def __init__(self, code: int, kind: str) -> None:
+        self.code = code
+        self.kind = kind
+
+
+NO_DETAILS: Final[Mapping[str, Any]] = {}
+
+
+class AuditEvent(NamedTuple):
+    """One event. Empty fields are not written.
+
+    Attributes:
+        event: what kind of thing happened.
+        time: when it was received, in seconds since the epoch.
+        outcome: how it ended.
+        request_id: finds the request in logs and answers.
+        principal: the user it ran as.
+        presented_user: the user name that came with a credential that was not accepted; the caller chose it.
+        credential: what the principal was verified by, in a form that reveals nothing.
+        address: where from, as `host:port`.
+        client: the SDK as it calls itself.
+        transport: `grpc`, `rest`, `console` or `local`.
+        operation: RPC or extension.
+        database: the settled database.
+        resources: the collections, aliases or databases it is about.
+        privilege: the privilege it needs.
+        decision: `allowed` or `refused`; empty where nothing had to be decided.
+        reason: the rule behind the decision, in full.
+        error: what kind of error it ended with.
+        duration: in seconds, until the outcome was known.
+        details: what a change is about, without any secret.
+    """
+
+    event: Event
+    time: float
+    outcome: Outcome
+    request_id: str = ""
+    principal: str = ""
+    presented_user: str = ""
+    credential: str = ""
+    address: str = ""
+    client: str = ""
+    transport: str = ""
+    operation: str = ""
+    database: str = ""
+    resources: tuple[str, ...] = ()
+    privilege: str = ""
+    decision: str = ""
+    reason: str = ""
+    error: str = ""
+    duration: float | None = None
+    details: Mapping[str, Any] = NO_DETAILS

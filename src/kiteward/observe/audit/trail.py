@@ -1,0 +1,290 @@
+"""The audit trail of a running process: events go into a queue, and one thread writes them down in batches.
+
+Changes wait until their event is on disk. Everything else is written within a fraction of a second; if it cannot be,
+it stays in the queue, and what no longer fits is counted and told in the trail once that can be written again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.domain.errors import AuditUnavailable, ConfigurationError
+from kiteward.observe.audit.files import ChainedFiles
+
+_log = logging.getLogger("kiteward.audit")
+
+_INTERVAL: Final = 0.1
+"""Seconds between two batches; a change does not wait for it."""
+
+_RETRY: Final = 1.0
+"""Seconds between two attempts while the trail cannot be written and no change is waiting."""
+
+_CAPACITY: Final = 50_000
+"""Most events in the queue."""
+
+_BATCH: Final = 2_000
+"""Most events in one batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What is recorded, where, and for how long.
+
+    Attributes:
+        enabled: whether there is a trail; `kiteward.audit.enabled`.
+        data_operations: whether data operations that were allowed are in it; `kiteward.audit.dataOperations`.
+        keep_days: how many days are kept, 0 for all; `kiteward.audit.keepDays`.
+        directory: where it is; `kiteward.audit.directory`; None is `audit` in the data directory.
+    """
+
+    enabled: bool = True
+    data_operations: bool = True
+    keep_days: int = 90
+    directory: Path | None = None
+
+    def place(self, data_dir: Path) -> Path:
+        """Return where the trail of a server with this data directory is."""
+        return (self.directory or data_dir / "audit").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState:
+    """How the trail is.
+
+    Attributes:
+        working: whether the last attempt to write succeeded.
+        queued: events that are not written yet.
+        written: events written since the start.
+        lost: events that could not be kept, since the start.
+    """
+
+    working: bool = True
+    queued: int = 0
+    written: int = 0
+    lost: int = 0
+
+
+class AuditSink(Protocol):
+    """Takes events."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Take an event that may be written a little later. Never raises; a loss is counted."""
+        ...
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Return when an event is on disk.
+
+        Raises:
+            AuditUnavailable: it is not.
+        """
+        ...
+
+    def state(self) -> AuditState:
+        """Return how it is."""
+        ...
+
+    async def close(self) -> None:
+        """Write down what is queued."""
+        ...
+
+
+class NoTrail:
+    """Records nothing: for `kiteward.audit.enabled: false`, which the server warns of at each start."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Drop an event."""
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Drop an event."""
+
+    def state(self) -> AuditState:
+        """Return that all is well."""
+        return AuditState()
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def open_sink(settings: AuditSettings, data_dir: Path) -> AuditSink:
+    """Return what takes the events of a process, as it is set.
+
+    Raises:
+        ConfigurationError: the trail cannot be written.
+    """
+    if not settings.enabled:
+        return NoTrail()
+    return AuditTrail.open(settings.place(data_dir), keep_days=settings.keep_days)
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """An event that somebody waits for."""
+
+    event: AuditEvent
+    done: "asyncio.Future[None]"
+    loop: asyncio.AbstractEventLoop
+
+
+class AuditTrail:
+    """Writes the trail of a directory."""
+
+    def __init__(self, files: ChainedFiles, *, clock: Callable[[], float], capacity: int = _CAPACITY) -> None:
+        """Begin to write; `open` is how to come by one."""
+        self._files = files
+        self._clock = clock
+        self._capacity = capacity
+        self._queue: deque[AuditEvent | _Awaited] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._working = True
+        self._written = 0
+        self._lost = 0
+        self._lost_untold = 0
+        self._losses = threading.Lock()
+        self._writer = threading.Thread(target=self._write, name="audit", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        keep_days: int = 90,
+        clock: Callable[[], float] = time.time,
+        capacity: int = _CAPACITY,
+    ) -> Self:
+        """Open the trail of a directory.
+
+        Args:
+            directory: where its files are.
+            keep_days: how many days are kept; 0 keeps all.
+            clock: seconds since the epoch.
+            capacity: most events in the queue.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        try:
+            files = ChainedFiles(directory, keep_days=keep_days, clock=clock)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the audit trail in {directory} cannot be written ({error.strerror}): make room or make it yours"
+            ) from error
+        return cls(files, clock=clock, capacity=capacity)
+
+    def record(self, event: AuditEvent) -> None:
+        """Take an event that may be written a little later; a loss is counted."""
+        if len(self._queue) >= self._capacity:
+            self._count_lost(1)
+        else:
+            self._queue.append(event)
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Return when an event is on disk.
+
+        Raises:
+            AuditUnavailable: it is not.
+        """
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._queue.append(_Awaited(event, done, loop))
+        self._wake.set()
+        await done
+
+    def state(self) -> AuditState:
+        """Return how the trail is."""
+        return AuditState(self._working, len(self._queue), self._written, self._lost)
+
+    async def close(self) -> None:
+        """Write down what is queued, and let go of the files."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._writer.join)
+        if self._queue or self._lost_untold:
+            _log.error("%d audit events could not be written", len(self._queue) + self._lost_untold)
+        self._files.close()
+
+    # In the thread
+
+    def _write(self) -> None:
+        while not self._closing:
+            self._wake.wait(_INTERVAL if self._working else _RETRY)
+            self._wake.clear()
+            while self._write_batch() and len(self._queue) >= _BATCH:
+                pass
+        while self._queue and self._write_batch():
+            pass
+
+    def _write_batch(self) -> bool:
+        """Write what is queued, and return whether that worked."""
+        taken = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+        awaited = [entry for entry in taken if isinstance(entry, _Awaited)]
+        events = [entry.event if isinstance(entry, _Awaited) else entry for entry in taken]
+        lost = self._lost_untold
+        if lost:
+            events.insert(0, AuditEvent(Event.EVENTS_LOST, self._clock(), Outcome.FAILED, details={"events": lost}))
+        if not self._working:
+            # Writing it proves that it can be written.
+            events.insert(0, AuditEvent(Event.WRITABLE_AGAIN, self._clock(), Outcome.SUCCEEDED))
+        if not events:
+            return True
+        try:
+            self._files.append(events)
+        except Exception as error:  # noqa: BLE001  the writer goes on; whoever waits is told
+            self._failed(error)
+            _tell(awaited, failed=True)
+            self._put_back([entry for entry in taken if not isinstance(entry, _Awaited)])
+            return False
+        if not self._working:
+            _log.warning("the audit trail can be written again")
+        self._working = True
+        self._written += len(events)
+        self._count_told(lost)
+        _tell(awaited, failed=False)
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        if self._working:
+            _log.error("the audit trail cannot be written, so that changes are refused", exc_info=error)
+        self._working = False
+
+    def _put_back(self, events: list[AuditEvent | _Awaited]) -> None:
+        room = max(self._capacity - len(self._queue), 0)
+        for event in reversed(events[:room]):
+            self._queue.appendleft(event)
+        self._count_lost(len(events[room:]))
+
+    def _count_lost(self, number: int) -> None:
+        with self._losses:
+            self._lost += number
+            self._lost_untold += number
+
+    def _count_told(self, number: int) -> None:
+        with self._losses:
+            self._lost_untold -= number
+
+
+def _tell(awaited: list[_Awaited], *, failed: bool) -> None:
+    """Let those who wait go on, each loop once."""
+    for loop in {id(entry.loop): entry.loop for entry in awaited}.values():
+        waiting = [entry.done for entry in awaited if entry.loop is loop]
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+            loop.call_soon_threadsafe(_settle, waiting, failed)
+
+
+def _settle(waiting: "list[asyncio.Future[None]]", failed: bool) -> None:
+    for done in waiting:
+        if done.done():
+            continue
+        if failed:
+            done.set_exception(AuditUnavailable("it cannot be recorded in the audit trail now, so it was not done"))
+        else:
+            done.set_result(None)

@@ -1,0 +1,66 @@
+"""One event, one line: ASCII without control characters, bounded, and the whole of it under the chain."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.observe.audit.lines import BEGINNING, LONGEST_TEXT, chain_of, decode, encode
+
+
+def event(**parts: Any) -> AuditEvent:
+    return AuditEvent(Event.DATA_WRITE, 1_795_780_800.000001, Outcome.SUCCEEDED, **parts)
+
+
+def test_line_holds_what_happened_and_nothing_empty() -> None:
+    line, chain = encode(event(principal="alice", resources=("docs",), duration=0.0123456), 7, BEGINNING)
+    assert json.loads(line) == {
+        "seq": 7,
+        "time": "2026-11-27T12:00:00.000001Z",
+        "kind": "data",
+        "code": 5002,
+        "outcome": "succeeded",
+        "principal": "alice",
+        "resources": ["docs"],
+        "duration_ms": 12.346,
+        "chain": chain,
+    }
+
+
+@given(text=st.text(st.characters(), max_size=60), name=st.text(max_size=10))
+def test_nothing_a_caller_chooses_breaks_out_of_its_line(text: str, name: str) -> None:
+    line, chain = encode(event(presented_user=text, client=text, details={"user": [text], "x": name}), 1, BEGINNING)
+    assert line.endswith(b'"}\n')
+    assert all(32 <= byte < 127 for byte in line[:-1])
+    read = decode(line[:-1])
+    assert read is not None
+    assert (read.seq, read.chain) == (1, chain)
+    assert chain_of(read.body, BEGINNING) == chain
+    assert json.loads(line)["details"]["user"] == [text]
+
+
+def test_value_that_looks_like_the_end_of_a_line_does_not_end_it() -> None:
+    line, chain = encode(event(reason=f'","chain":"{"0" * 64}"}}'), 1, BEGINNING)
+    read = decode(line[:-1])
+    assert read is not None
+    assert read.chain == chain
+
+
+def test_long_values_and_long_lists_are_shortened_and_say_so() -> None:
+    line, _ = encode(event(principal="x" * 1000, resources=tuple(map(str, range(100)))), 1, BEGINNING)
+    document = json.loads(line)
+    assert document["principal"] == "x" * LONGEST_TEXT + "… (1000 characters)"
+    assert document["resources"][-1] == "… (100 in all)"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"x" * 200, b'{"a":1,"chain":"' + b"0" * 64 + b'"}'])
+def test_what_is_no_line_is_none(raw: bytes) -> None:
+    assert decode(raw) is None
+
+
+def test_codes_are_told_apart() -> None:
+    codes = [each.code for each in Event]
+    assert len(codes) == len(set(codes))
