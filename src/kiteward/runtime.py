@@ -34,6 +34,7 @@ from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.observe.audit.reading import TrailReader
 from kiteward.observe.audit.trail import open_sink
 from kiteward.observe.counts import RequestCounts
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
@@ -369,6 +370,7 @@ def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Cata
         super_users=settings.super_users,
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
+        trail=TrailReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
     )
 
 

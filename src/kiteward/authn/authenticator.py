@@ -14,6 +14,7 @@ from typing import Final, Self
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.known_keys import KnownKey
+from kiteward.authn.subjects import closed_user, principal_of
 from kiteward.authn.throttle import Throttle
 from kiteward.domain.errors import AuthenticationError, KeyRejected, PasswordRejected
 from kiteward.domain.identity import (
@@ -287,7 +288,7 @@ class Authenticator:
         if record is None:
             raise PasswordRejected(WRONG_PASSWORD, reason="no such user")
         # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
-        closed = _closed(record)
+        closed = closed_user(record)
         if closed or not matches:
             former = record.former
             if former is None or self._clock() >= former.valid_until:
@@ -335,7 +336,7 @@ class Authenticator:
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
-        return Principal(record.name, frozenset(record.roles), unrestricted=self._root_bypass and record.name == ROOT)
+        return principal_of(record, root_bypass=self._root_bypass)
 
     # API keys
 
@@ -375,14 +376,7 @@ def _fingerprint(credential_id: str) -> str:
 
 
 def _may_come_in(record: UserRecord) -> bool:
-    return not _closed(record)
-
-
-def _closed(record: UserRecord) -> str:
-    """Return why a user may not come in, or empty."""
-    if not record.enabled:
-        return "the user is disabled"
-    return "" if record.locked_at is None else "the user is locked after too many wrong passwords"
+    return not closed_user(record)
 
 
 def _refused_key(key_id: str | None, known: KnownKey | None) -> str:

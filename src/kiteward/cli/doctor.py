@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
     for each in (over.get(every.key, every) for every in in_force):
         print(f"{each.key} = {each.shown}  ({each.origin})")
-    found = [*_unsafe_settings(settings), *_unsafe_data(settings)]
+    found = [*_unsafe_settings(settings), *_unsafe_recording(settings), *_unsafe_data(settings)]
     for name in strange_variables():
         print(f"note: the environment variable {name} means nothing to this server")
     for finding in found:
@@ -70,10 +70,13 @@ def _unsafe_settings(settings: Settings) -> Iterator[str]:
         yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"
     if settings.passwords.name == "legacy":
         yield "kiteward.passwordPolicy is legacy: six characters of any kind do; use standard or strict"
-    if not settings.audit.enabled:
-        yield "kiteward.audit.enabled is false: nobody can tell who did what; set it to true"
     if "*" in settings.rest.cors_origins:
         yield "kiteward.rest.corsOrigins has *: pages of every origin are let in; name the origins"
+
+
+def _unsafe_recording(settings: Settings) -> Iterator[str]:
+    if not settings.audit.enabled:
+        yield "kiteward.audit.enabled is false: nobody can tell who did what; set it to true"
 
 
 def _unsafe_data(settings: Settings) -> Iterator[str]:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from kiteward import __version__
-from kiteward.cli import accounts, doctor, moving, serve
+from kiteward.cli import access, accounts, audit, doctor, moving, serve
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,6 +16,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     doctor.add_parser(commands)
     accounts.add_parsers(commands)
     moving.add_parser(commands)
+    audit.add_parser(commands)
+    access.add_parsers(commands)
     arguments = parser.parse_args(argv)
     status: int = arguments.run(arguments)
     return status

@@ -9,6 +9,7 @@ from typing import Final
 
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
+from kiteward.authn.subjects import Subjects
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Principal, Secret
 from kiteward.domain.naming import NamingRules
@@ -16,6 +17,7 @@ from kiteward.domain.policy import PolicySnapshot
 from kiteward.engine.base import Engine
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.observe.audit.reading import TrailReader
 from kiteward.store.base import Store, Transaction
 
 
@@ -89,6 +91,7 @@ class Tools:
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: what holds for new API keys.
         memo: answers of the current revision.
+        trail: reads the audit trail; None where there is none.
     """
 
     store: Store
@@ -102,6 +105,12 @@ class Tools:
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
     memo: Memo = field(default_factory=Memo)
+    trail: TrailReader | None = None
+
+    @property
+    def subjects(self) -> Subjects:
+        """Users and API keys as the principals they make."""
+        return Subjects(self.store, root_bypass=self.root_bypass)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,146 @@
+"""`kiteward explain` and `kiteward access`: who may do what, and why, on the store itself and without a server."""
+
+import argparse
+import asyncio
+import json
+from typing import Any
+
+from kiteward.cli.accounts import call
+from kiteward.cli.options import add_configuration, settings_of, told
+from kiteward.domain.errors import ConfigurationError
+from kiteward.runtime import open_local
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to the command line."""
+    parser = commands.add_parser(
+        "explain",
+        help="tell whether somebody may do something, and why",
+        description="Exit status 0 when it is allowed, 3 when it is refused.",
+    )
+    _add_somebody(parser)
+    parser.add_argument("--privilege", default="", metavar="NAME", help="such as Insert")
+    parser.add_argument("--operation", default="", metavar="NAME", help="instead: what an operation needs")
+    parser.add_argument(
+        "--collection", default="", metavar="NAME", help="the collection, or for privileges on users the user"
+    )
+    _finish(parser, _explain)
+    parser = commands.add_parser("access", help="list who can touch a collection, or what somebody can touch")
+    _add_somebody(parser)
+    parser.add_argument("--collection", default="", metavar="NAME", help="everybody who can touch this collection")
+    parser.add_argument(
+        "--unused-since", default="", metavar="TIME", help="grants and API keys not used since, such as 2026-11-27"
+    )
+    _finish(parser, _access)
+
+
+def _add_somebody(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--user", default="", metavar="NAME", help="this user")
+    parser.add_argument("--key", default="", metavar="ID", help="this API key")
+    parser.add_argument("--database", default="", metavar="NAME", help="the database (default: default)")
+
+
+def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_configuration(parser)
+    parser.set_defaults(run=lambda arguments: _run(work, arguments))
+
+
+def _run(work: Any, arguments: argparse.Namespace) -> int:
+    status = 0
+
+    def carry_out() -> None:
+        nonlocal status
+        status = asyncio.run(work(arguments))
+
+    return told(carry_out) or status
+
+
+_REFUSED = 3
+
+
+async def _explain(arguments: argparse.Namespace) -> int:
+    request = {
+        "userName": arguments.user,
+        "keyId": arguments.key,
+        "privilege": arguments.privilege,
+        "operation": arguments.operation,
+        "collectionName": arguments.collection,
+        "dbName": arguments.database,
+    }
+    if not (arguments.user or arguments.key):
+        raise ConfigurationError("name somebody: --user NAME or --key ID")
+    async with open_local(settings_of(arguments)) as gateway:
+        answer = await call(gateway, "ExplainAccess", request)
+    print(json.dumps(answer, indent=2) if arguments.json else _explained(answer))
+    return 0 if answer["allowed"] else _REFUSED
+
+
+def _explained(answer: Any) -> str:
+    lines = [f"{'allowed' if answer['allowed'] else 'refused'}: {answer['reason']}"]
+    lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]
+    for remedy in answer["remedies"]:
+        if remedy["privilege"] is None:
+            lines.append(f"  binding the role {remedy['role']} would allow it")
+        else:
+            lines.append(f"  granting {_grant(remedy)} to the role {remedy['role']} would allow it")
+    if not (answer["allowed"] or answer["remedies"] or answer["closed"]):
+        lines.append("  no role allows it yet: create one, grant it there, and bind it")
+    return "\n".join(lines)
+
+
+def _grant(grant: Any) -> str:
+    return f"{grant['privilege']} on {grant['dbName']}.{grant['objectName']}"
+
+
+async def _access(arguments: argparse.Namespace) -> int:
+    asked = [arguments.collection, arguments.user or arguments.key, arguments.unused_since]
+    if len([each for each in asked if each]) != 1:
+        raise ConfigurationError("give one of --collection NAME, --user NAME, --key ID, --unused-since TIME")
+    async with open_local(settings_of(arguments)) as gateway:
+        if arguments.collection:
+            answer = await _everybody(gateway, arguments)
+        elif arguments.unused_since:
+            answer = await call(gateway, "ListUnusedAccess", {"since": _moment(arguments.unused_since)})
+        else:
+            answer = await call(gateway, "DescribeUserAccess", {"userName": arguments.user, "keyId": arguments.key})
+    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(_told(answer)))
+    return 0
+
+
+async def _everybody(gateway: Any, arguments: argparse.Namespace) -> Any:
+    request = {"collectionName": arguments.collection, "dbName": arguments.database, "limit": 1000}
+    answer = await call(gateway, "ListCollectionAccess", request)
+    while answer["next"]:
+        page = await call(gateway, "ListCollectionAccess", {**request, "after": answer["next"]})
+        answer = {**page, "holders": answer["holders"] + page["holders"]}
+    return answer
+
+
+def _moment(given: str) -> str:
+    return given if "T" in given else f"{given}T00:00:00Z"
+
+
+def _told(answer: Any) -> list[str]:
+    if "holders" in answer:
+        return [line for holder in answer["holders"] for line in _holder(holder)] or ["nobody can touch it"]
+    if "grants" in answer:
+        grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
+        keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
+        return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys]
+    if answer["administrator"]:
+        return [f"{answer['userName']} is an administrator and may do everything"]
+    rows = [f"{row['dbName']}.{row['collectionName']}: {', '.join(row['privileges'])}" for row in answer["collections"]]
+    cluster = [f"cluster: {', '.join(answer['cluster'])}"] if answer["cluster"] else []
+    closed = [f"but {answer['closed']}"] if answer["closed"] else []
+    return [*rows, *cluster, *closed] or [f"{answer['userName']} may do nothing but what everybody may"]
+
+
+def _holder(holder: Any) -> list[str]:
+    name = holder["userName"] + (f" ({holder['closed']})" if holder["closed"] else "")
+    if holder["administrator"]:
+        lines = [f"{name}: everything, as an administrator"]
+    else:
+        lines = [f"{name}: {', '.join(holder['privileges'])}"]
+        lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in holder["ways"]]
+    return [*lines, *(f"  also by the API key {key}" for key in holder["keyIds"])]

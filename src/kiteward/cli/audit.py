@@ -1,0 +1,199 @@
+"""`kiteward audit`: verify the trail, read it, export it. It needs the files alone, and changes nothing."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from kiteward.cli.options import add_configuration, settings_of, told
+from kiteward.domain.errors import ConfigurationError
+from kiteward.observe.audit.export import zilliz
+from kiteward.observe.audit.reading import Entry, Question, TrailReader
+from kiteward.observe.audit.verify import verify
+
+_PAUSE: Final = 0.2
+"""Seconds between two looks of `audit tail --follow`."""
+
+_SHOWN_FINDINGS: Final = 20
+
+_FILTERS: Final = (
+    ("--user", "user", "of this user, or with its name presented"),
+    ("--collection", "collection", "about this collection"),
+    ("--database", "database", "about this database"),
+    ("--operation", "operation", "of this operation, such as Search"),
+    ("--kind", "kind", "of this kind, such as authentication, refusal, user, grant, data"),
+    ("--outcome", "outcome", "that ended so: received, succeeded, failed or refused"),
+    ("--request-id", "request_id", "of this request"),
+)
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the command line."""
+    group = commands.add_parser("audit", help="verify, read and export the audit trail")
+    group = group.add_subparsers(required=True, metavar="COMMAND")
+    parser = group.add_parser(
+        "verify",
+        help="find changed, missing and reordered lines",
+        description="Verify the chain. Exit status 1 if anything is wrong.",
+    )
+    parser.add_argument(
+        "--noted", metavar="SEQ:CHAIN", help="what an earlier verification printed, to be compared with what is there"
+    )
+    _finish(parser, _verify)
+    parser = group.add_parser("tail", help="print the newest lines")
+    parser.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    _add_filters(parser)
+    _finish(parser, _tail)
+    parser = group.add_parser("search", help="print lines that fit, newest first")
+    parser.add_argument("--limit", type=int, default=100, metavar="N", help="how many at most (default: 100)")
+    _add_filters(parser)
+    _finish(parser, _search)
+    parser = group.add_parser("export", help="print every line that fits in the field names of Zilliz Cloud")
+    parser.add_argument("--cluster-id", default="kiteward", metavar="ID", help="what to call this server")
+    _add_filters(parser, json_option=False)
+    _finish(parser, _export)
+
+
+def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -> None:
+    for flag, _, text in _FILTERS:
+        parser.add_argument(flag, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
+    parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
+    parser.add_argument("--until", metavar="TIME", help="before this time")
+    if json_option:
+        parser.add_argument("--json", action="store_true", help="print the lines as they are")
+
+
+def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
+    add_configuration(parser)
+    parser.set_defaults(run=lambda arguments: _run(work, arguments))
+
+
+def _run(work: Any, arguments: argparse.Namespace) -> int:
+    status = 0
+
+    def carry_out() -> None:
+        nonlocal status
+        status = work(arguments, _place(arguments))
+
+    try:
+        return told(carry_out) or status
+    except BrokenPipeError:  # whoever read has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _place(arguments: argparse.Namespace) -> Path:
+    settings = settings_of(arguments)
+    place = settings.audit.place(settings.data_dir)
+    if not place.is_dir():
+        raise ConfigurationError(f"there is no audit trail in {place}: give the server's --data-dir or --config")
+    return place
+
+
+def _verify(arguments: argparse.Namespace, place: Path) -> int:
+    anchor = None
+    if arguments.noted:
+        seq, colon, chain = arguments.noted.partition(":")
+        if not (colon and seq.isdecimal()):
+            raise ConfigurationError("--noted takes SEQ:CHAIN, as an earlier verification printed them")
+        anchor = int(seq), chain
+    found = verify(place, anchor=anchor)
+    for finding in found.findings[:_SHOWN_FINDINGS]:
+        print(f"wrong: {finding}")
+    if len(found.findings) > _SHOWN_FINDINGS:
+        print(f"and {len(found.findings) - _SHOWN_FINDINGS} more")
+    if found.findings:
+        return 1
+    print(f"{found.lines} lines, all of them unchanged and in their order; the last is {found.last}:{found.chain}")
+    return 0
+
+
+def _search(arguments: argparse.Namespace, place: Path) -> int:
+    question = _question(arguments)
+    left = arguments.limit
+    while left > 0:
+        found = TrailReader(place).search(question, limit=left)
+        _print(found.entries, as_json=arguments.json)
+        left -= len(found.entries)
+        if found.before is None:
+            break
+        question = _question(arguments, before=found.before)
+    return 0
+
+
+def _tail(arguments: argparse.Namespace, place: Path) -> int:
+    question = _question(arguments)
+    newest = TrailReader(place).search(question, limit=max(arguments.lines, 1)).entries
+    _print(reversed(newest[: arguments.lines]), as_json=arguments.json)
+    if arguments.follow:
+        for entry in _following(TrailReader(place), question):
+            _print([entry], as_json=arguments.json)
+    return 0
+
+
+def _following(reader: TrailReader, question: Question) -> Iterator[Entry]:
+    """Yield what is written from now on."""
+    newest = reader.search(Question(), limit=1).entries
+    last = newest[0]["seq"] if newest else 0
+    while True:
+        time.sleep(_PAUSE)
+        fresh: list[Entry] = []
+        for entry in reader.newest_first():
+            if entry["seq"] <= last:
+                break
+            fresh.append(entry)
+        if fresh:
+            last = fresh[0]["seq"]
+        yield from (entry for entry in reversed(fresh) if question.fits(entry))
+
+
+def _export(arguments: argparse.Namespace, place: Path) -> int:
+    for entry in TrailReader(place).every(_question(arguments)):
+        print(json.dumps(zilliz(entry, cluster_id=arguments.cluster_id)))
+    return 0
+
+
+def _question(arguments: argparse.Namespace, *, before: int | None = None) -> Question:
+    given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
+    return Question(
+        **given, since=_time("--since", arguments.since), until=_time("--until", arguments.until), before=before
+    )
+
+
+def _time(flag: str, given: str | None) -> float | None:
+    if given is None:
+        return None
+    try:
+        time_given = datetime.fromisoformat(given)
+    except ValueError:
+        raise ConfigurationError(f"{flag} takes a time such as 2026-11-27 or 2026-11-27T10:00:00Z (UTC)") from None
+    return (time_given if time_given.tzinfo else time_given.replace(tzinfo=UTC)).timestamp()
+
+
+def _print(entries: Iterable[Entry], *, as_json: bool) -> None:
+    for entry in entries:
+        print(json.dumps(entry) if as_json else _text(entry), flush=True)
+
+
+def _text(entry: Entry) -> str:
+    """Return a line for people; values stay as JSON writes them, so that none can play tricks on a terminal."""
+    who = entry.get("principal") or (f"({entry['presented_user']})" if "presented_user" in entry else "-")
+    about = ".".join(filter(None, [entry.get("database", ""), ",".join(entry.get("resources", ()))]))
+    words = [
+        entry["time"],
+        str(entry["seq"]),
+        entry["outcome"],
+        entry.get("operation", entry["kind"]),
+        who,
+        about,
+        " ".join(f"{name}={value}" for name, value in entry.get("details", {}).items()),
+        entry.get("address", ""),
+        f"[{entry['reason']}]" if "reason" in entry else "",
+        entry.get("error", ""),
+    ]
+    return json.dumps("  ".join(filter(None, words)))[1:-1].replace('\\"', '"')

@@ -1,0 +1,444 @@
+"""Who may do what, and why: explained by the function that decides requests."""
+
+import asyncio
+import contextlib
+import difflib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+from kiteward.authn.subjects import Subject
+from kiteward.domain.access import Grant, GrantKey
+from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
+from kiteward.domain.explanation import Explanation, condition_of, explain, held_privileges, rows_of, ways_of
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.domain.policy import PolicySnapshot, decide, decide_administrator
+from kiteward.domain.privileges import PRIVILEGES, Level, Privilege
+from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.extensions.accounts import moment
+from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.observe.audit.reading import Entry, Question, TrailReader
+from kiteward.store.base import UserRecord
+
+_EXAMINED: Final = 10_000
+"""Users that one page of `access/collection` looks at, at most."""
+
+_BATCH: Final = 500
+
+
+class Asked(Arguments):
+    """Whether somebody may do something: the caller without `userName` and `keyId`.
+
+    What is a `privilege`, or the one that an `operation` needs; on a collection, or for privileges on users a user.
+    """
+
+    user_name: str = ""
+    key_id: str = ""
+    privilege: str = ""
+    operation: str = ""
+    collection_name: str = ""
+    db_name: str = ""
+
+
+class Way(Outcome):
+    """A grant that allows it."""
+
+    role: str
+    object_type: str
+    db_name: str
+    object_name: str
+    privilege: str
+
+
+class Cure(Outcome):
+    """What would allow it: binding the role, or with `privilege` granting it to the role."""
+
+    role: str
+    db_name: str | None = None
+    object_name: str | None = None
+    privilege: str | None = None
+
+
+class Explained(Outcome):
+    """A decision, and what is behind it. `closed` says why the user or key may not even come in."""
+
+    user_name: str
+    key_id: str | None
+    privilege: str | None
+    db_name: str
+    collection_name: str
+    allowed: bool
+    reason: str
+    ways: list[Way]
+    remedies: list[Cure]
+    closed: str
+
+
+class OfCollection(Arguments):
+    """Names a collection; `*` stands for every one of the database."""
+
+    collection_name: str
+    db_name: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+class Holder(Outcome):
+    """Somebody who can touch it. `keyIds` are API keys that can, too."""
+
+    user_name: str
+    administrator: bool
+    privileges: list[str]
+    ways: list[Way]
+    key_ids: list[str]
+    closed: str
+
+
+class Holders(Outcome):
+    """A page of them; `next` is what to ask for as `after`, empty at the end."""
+
+    db_name: str
+    collection_name: str
+    holders: list[Holder]
+    next: str
+
+
+class OfSomebody(Arguments):
+    """Names a user or a key; without either, the caller."""
+
+    user_name: str = ""
+    key_id: str = ""
+
+
+class Reach(Outcome):
+    """What somebody may do with a collection, or with every one for `*`."""
+
+    db_name: str
+    collection_name: str
+    privileges: list[str]
+
+
+class Reaches(Outcome):
+    """Everything somebody may do. An administrator may do everything, and has no rows."""
+
+    user_name: str
+    key_id: str | None
+    administrator: bool
+    collections: list[Reach]
+    cluster: list[str]
+    closed: str
+
+
+class Since(Arguments):
+    """A moment, such as `2026-11-27T00:00:00Z`."""
+
+    since: datetime
+
+
+class UnusedKey(Outcome):
+    """An API key that was not used."""
+
+    key_id: str
+    user_name: str
+    used_at: datetime | None
+
+
+class Unused(Outcome):
+    """What was not used since then, as far as is recorded: from `recordedSince` on, null for nothing at all."""
+
+    grants: list[Way]
+    keys: list[UnusedKey]
+    recorded_since: datetime | None
+
+
+async def explained(tools: Tools, request: Request, arguments: Asked) -> Explained:
+    """Explain whether somebody may do something."""
+    subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
+    database = arguments.db_name or DEFAULT_DATABASE
+    name = await _behind_alias(tools, database, arguments.collection_name)
+    privilege, visible_suffices = _needed(arguments)
+    if privilege is None:
+        explanation = Explanation(decide(subject.principal, (), request.snapshot))
+    else:
+        condition = condition_of(privilege, database, name, visible_suffices=visible_suffices)
+        explanation = explain(subject.principal, condition, request.snapshot)
+    return Explained(
+        user_name=subject.principal.user_name,
+        key_id=key_id or None,
+        privilege=privilege.name if privilege is not None else None,
+        db_name=database,
+        collection_name=name or ANY,
+        allowed=explanation.decision.allowed and not subject.closed,
+        reason=subject.closed or explanation.decision.reason,
+        ways=[_way(grant) for grant in explanation.ways],
+        remedies=[_cure(remedy.role, remedy.grant) for remedy in explanation.remedies],
+        closed=subject.closed,
+    )
+
+
+async def holders(tools: Tools, request: Request, arguments: OfCollection) -> Holders:
+    """List everybody who can touch a collection, and how."""
+    limit = page(arguments.limit)
+    database = arguments.db_name or DEFAULT_DATABASE
+    name = await _behind_alias(tools, database, arguments.collection_name)
+    looking = _Looking(tools, request.snapshot, database, name)
+    found: list[Holder] = []
+    after, examined, more = arguments.after, 0, True
+    while more and len(found) < limit and examined < _EXAMINED:
+        records = await tools.store.users(after=after, limit=_BATCH)
+        more = len(records) == _BATCH
+        for record in records:
+            after, examined = record.name, examined + 1
+            holder = await looking.at(record)
+            if holder is not None:
+                found.append(holder)
+                if len(found) == limit:
+                    more = True
+                    break
+    return Holders(db_name=database, collection_name=name, holders=found, next=after if more else "")
+
+
+async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reaches:
+    """Tell everything that somebody may do."""
+    subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
+    principal, snapshot = subject.principal, request.snapshot
+    administrator = decide_administrator(principal).allowed
+    rows = [] if administrator else rows_of(snapshot.held_by(principal))
+    found = ((row, held_privileges(principal, *row, snapshot)) for row in rows)
+    return Reaches(
+        user_name=principal.user_name,
+        key_id=key_id or None,
+        administrator=administrator,
+        collections=[
+            Reach(db_name=row[0], collection_name=row[1], privileges=list(held)) for row, held in found if held
+        ],
+        cluster=[
+            privilege.name
+            for privilege in PRIVILEGES.values()
+            if privilege.level is Level.CLUSTER
+            and not administrator
+            and decide(principal, (condition_of(privilege, ANY, ANY),), snapshot).allowed
+        ],
+        closed=subject.closed,
+    )
+
+
+async def unused(tools: Tools, request: Request, arguments: Since) -> Unused:
+    """List grants and API keys that were not used since a moment."""
+    if tools.trail is None:
+        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
+    since = _utc(arguments.since)
+    roles = {record.name: record.roles for record in await tools.store.users()}
+    uses, first = await asyncio.to_thread(_uses, tools.trail, since)
+    used = {grant for use in uses for grant in _used_grants(use, roles, request.snapshot)}
+    grants = [grant for role in request.snapshot.roles.values() for grant in role.grants if grant not in used]
+    keys = [key for key in await tools.store.keys() if (key.used_at or 0.0) < since.timestamp()]
+    return Unused(
+        grants=[_way(grant) for grant in sorted(grants, key=lambda grant: (grant.role, grant.key))],
+        keys=[UnusedKey(key_id=key.key_id, user_name=key.owner, used_at=moment(key.used_at)) for key in keys],
+        recorded_since=first,
+    )
+
+
+Use = tuple[str, str, str, str, str]
+"""Who did what: user, privilege, operation, database, collection."""
+
+
+def _uses(trail: TrailReader, since: datetime) -> tuple[set[Use], datetime | None]:
+    """Return what was done since a moment, each thing once, and since when that is recorded."""
+    uses: set[Use] = set()
+    oldest = next(iter(trail.every(Question())), None)
+    for entry in trail.every(Question(since=since.timestamp())):
+        if entry.get("decision") == "allowed" and entry.get("privilege"):
+            uses.update(_uses_of(entry))
+    first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
+    return uses, None if first is None else max(first, since)
+
+
+def _uses_of(entry: Entry) -> Iterable[Use]:
+    for name in entry.get("resources") or ("",):
+        yield (
+            entry.get("principal", ""),
+            entry["privilege"],
+            entry.get("operation", ""),
+            entry.get("database", ""),
+            name,
+        )
+
+
+def _used_grants(use: Use, roles: dict[str, tuple[str, ...]], snapshot: PolicySnapshot) -> Iterable[Grant]:
+    user, privilege, operation, database, name = use
+    row = OPERATIONS.get(operation)
+    if privilege not in PRIVILEGES or row is None:
+        return ()
+    condition = condition_of(PRIVILEGES[privilege], database, name, visible_suffices=row.visible_suffices)
+    held = [snapshot.roles[role] for role in (*roles.get(user, ()), "public") if role in snapshot.roles]
+    return ways_of(held, condition, snapshot)
+
+
+class _Looking:
+    """Looks at users one after another; what the same roles allow is found out once."""
+
+    def __init__(self, tools: Tools, snapshot: PolicySnapshot, database: str, name: str) -> None:
+        self._tools = tools
+        self._snapshot = snapshot
+        self._database = database
+        self._name = name
+        self._known: dict[tuple[frozenset[str], bool], tuple[tuple[str, ...], list[Way]]] = {}
+
+    async def at(self, record: UserRecord) -> Holder | None:
+        """Return how a user can touch it, or None."""
+        subject = self._tools.subjects.of_user(record)
+        privileges, ways = self._held(subject)
+        if not privileges:
+            return None
+        keys = await self._tools.store.keys(owner=record.name)
+        opening = [key.key_id for key in keys if self._held(self._tools.subjects.of_key(key, record))[0]]
+        return Holder(
+            user_name=record.name,
+            administrator=decide_administrator(subject.principal).allowed,
+            privileges=list(privileges),
+            ways=ways,
+            key_ids=opening,
+            closed=subject.closed,
+        )
+
+    def _held(self, subject: Subject) -> tuple[tuple[str, ...], list[Way]]:
+        principal = subject.principal
+        known = self._known.get((principal.roles, principal.unrestricted))
+        if known is None:
+            privileges = held_privileges(principal, self._database, self._name, self._snapshot)
+            known = privileges, self._ways(subject, privileges)
+            self._known[principal.roles, principal.unrestricted] = known
+        return known
+
+    def _ways(self, subject: Subject, privileges: tuple[str, ...]) -> list[Way]:
+        if decide_administrator(subject.principal).allowed:
+            return []
+        conditions = [condition_of(PRIVILEGES[name], self._database, self._name) for name in privileges]
+        held = self._snapshot.held_by(subject.principal)
+        grants = dict.fromkeys(grant for each in conditions for grant in ways_of(held, each, self._snapshot))
+        return [_way(grant) for grant in grants]
+
+
+async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) -> tuple[Subject, str]:
+    """Return who is asked about: oneself, or for administrators anybody.
+
+    Raises:
+        AccessDenied: another one, by somebody who is no administrator.
+        NotFound: there is none.
+    """
+    if user_name and key_id:
+        raise InvalidArgument("give either `userName` or `keyId`")
+    if not (user_name or key_id):
+        return Subject(request.principal), request.principal.key.key_id if request.principal.key else ""
+    if key_id:
+        subject = await tools.subjects.key(key_id)
+        if subject is None or (
+            subject.principal.user_name != request.principal.user_name and not request.administrator
+        ):
+            raise NotFound(f"API key not found: {key_id}")
+        return subject, key_id
+    request.require_owner(user_name)
+    subject = await tools.subjects.user(user_name)
+    if subject is None:
+        raise NotFound(f"user not found: {user_name}")
+    return subject, ""
+
+
+def _needed(arguments: Asked) -> tuple[Privilege | None, bool]:
+    """Return the privilege that is asked about, None where none is needed, and whether visibility suffices.
+
+    Raises:
+        InvalidArgument: no such privilege or operation, or not exactly one of both.
+    """
+    if bool(arguments.privilege) == bool(arguments.operation):
+        raise InvalidArgument("give either `privilege` or `operation`")
+    if arguments.operation:
+        row = OPERATIONS.get(arguments.operation)
+        if row is None:
+            raise InvalidArgument(_unknown("operation", arguments.operation, OPERATIONS))
+        if row.closed:
+            raise InvalidArgument(f"{row.name} is not offered here: {row.closed}")
+        return row.privilege, row.visible_suffices
+    if arguments.privilege not in PRIVILEGES:
+        raise InvalidArgument(_unknown("privilege", arguments.privilege, PRIVILEGES))
+    return PRIVILEGES[arguments.privilege], False
+
+
+def _unknown(what: str, given: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(given, list(known), n=1)
+    return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+async def _behind_alias(tools: Tools, database: str, name: str) -> str:
+    """Return the collection behind an alias, as requests are judged; without an engine, the name as it stands."""
+    with contextlib.suppress(EngineError):
+        if not tools.catalog.fresh:
+            await tools.catalog.refresh()
+        return tools.catalog.resolve(database, name)
+    return name
+
+
+def _utc(given: datetime) -> datetime:
+    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
+
+
+def _way(grant: Grant) -> Way:
+    key = grant.key
+    return Way(
+        role=grant.role,
+        object_type=key.object_type.value,
+        db_name=key.db_name,
+        object_name=key.object_name,
+        privilege=key.privilege,
+    )
+
+
+def _cure(role: str, key: GrantKey | None) -> Cure:
+    if key is None:
+        return Cure(role=role)
+    return Cure(role=role, db_name=key.db_name, object_name=key.object_name, privilege=key.privilege)
+
+
+EXTENSIONS: Final = (
+    Extension(
+        "ExplainAccess",
+        "access/explain",
+        Asked,
+        Explained,
+        explained,
+        "Explain whether somebody may do something: through which grants, or what would allow it.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "ListCollectionAccess",
+        "access/collection",
+        OfCollection,
+        Holders,
+        holders,
+        "List everybody who can touch a collection, and how.",
+        changes=False,
+    ),
+    Extension(
+        "DescribeUserAccess",
+        "access/user",
+        OfSomebody,
+        Reaches,
+        reaches,
+        "Tell everything that a user or an API key may do.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "ListUnusedAccess",
+        "access/unused",
+        Since,
+        Unused,
+        unused,
+        "List grants and API keys that were not used since a moment, by the audit trail.",
+        changes=False,
+    ),
+)

@@ -1,0 +1,178 @@
+"""Reads a trail: what fits a question, newest first, and what is written from now on."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from kiteward.observe.audit.files import files_of
+from kiteward.observe.audit.lines import moment
+
+MOST_LOOKED_AT: Final = 500_000
+"""Lines that one search looks at, at most; whoever wants more goes on where it ended."""
+
+_BLOCK: Final = 64 * 1024
+
+Entry = Mapping[str, Any]
+"""One line of a trail, read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which lines are wanted; every part that is given must fit.
+
+    Attributes:
+        user: the principal, or the user name that was presented.
+        collection: one of the resources, or the object of a grant.
+        database: the database, of the request or of a grant.
+        operation: RPC or extension.
+        kind: the kind of the event, such as `user` or `refusal`.
+        outcome: `received`, `succeeded`, `failed` or `refused`.
+        request_id: the request.
+        since: seconds since the epoch, inclusive.
+        until: likewise, exclusive.
+        before: only lines with smaller numbers than this.
+    """
+
+    user: str = ""
+    collection: str = ""
+    database: str = ""
+    operation: str = ""
+    kind: str = ""
+    outcome: str = ""
+    request_id: str = ""
+    since: float | None = None
+    until: float | None = None
+    before: int | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Tell whether a line is wanted."""
+        details = entry.get("details", {})
+        return (
+            self.user in ("", entry.get("principal"), entry.get("presented_user"))
+            and (not self.collection or self.collection in (*entry.get("resources", ()), details.get("object")))
+            and self.database in ("", entry.get("database"), details.get("database"))
+            and self.operation in ("", entry.get("operation"))
+            and self.kind in ("", entry["kind"])
+            and self.outcome in ("", entry["outcome"])
+            and self.request_id in ("", entry.get("request_id"))
+            and (self.since is None or entry["time"] >= moment(self.since))
+            and (self.until is None or entry["time"] < moment(self.until))
+            and (self.before is None or entry["seq"] < self.before)
+        )
+
+    def needles(self) -> list[bytes]:
+        """Return what a line that fits holds in its bytes, so that most others need not be read."""
+        parts = (self.user, self.collection, self.database, self.operation, self.kind, self.outcome, self.request_id)
+        return [json.dumps(part).encode() for part in parts if part]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        entries: newest first.
+        before: where to go on; None when everything has been looked at.
+    """
+
+    entries: tuple[Entry, ...]
+    before: int | None
+
+
+class TrailReader:
+    """Reads the trail of a directory, to which somebody may be writing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def search(self, question: Question, *, limit: int) -> Found:
+        """Return the newest lines that fit.
+
+        Args:
+            question: which.
+            limit: how many at most.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        found: list[Entry] = []
+        needles = question.needles()
+        looked_at, last = 0, None
+        for raw in self._backwards(question):
+            looked_at += 1
+            if looked_at > MOST_LOOKED_AT and last is not None:
+                return Found(tuple(found), last)
+            if not all(needle in raw for needle in needles):
+                continue
+            entry = read(raw)
+            if entry is None:
+                continue
+            last = entry["seq"]
+            if question.fits(entry):
+                found.append(entry)
+                if len(found) == limit:
+                    return Found(tuple(found), last)
+        return Found(tuple(found), None)
+
+    def newest_first(self) -> Iterator[Entry]:
+        """Yield every line, newest first.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        return filter(None, map(read, self._backwards(Question())))
+
+    def every(self, question: Question) -> Iterator[Entry]:
+        """Yield every line that fits, oldest first.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        needles = question.needles()
+        for path in self._files(question):
+            with path.open("rb") as file:
+                for raw in file:
+                    entry = read(raw) if all(needle in raw for needle in needles) else None
+                    if entry is not None and question.fits(entry):
+                        yield entry
+
+    def _files(self, question: Question) -> list[Path]:
+        """Return the files that can hold what is wanted; a line stands in the file of its day or a later one."""
+        files = files_of(self._directory) if self._directory.is_dir() else []
+        if question.since is None:
+            return files
+        day = datetime.fromtimestamp(question.since, UTC).strftime("%Y-%m-%d")
+        return [path for path in files if path.name >= f"audit-{day}"]
+
+    def _backwards(self, question: Question) -> Iterator[bytes]:
+        for path in reversed(self._files(question)):
+            yield from _lines_backwards(path)
+
+
+def read(raw: bytes) -> Entry | None:
+    """Return a line, or None for what is none."""
+    try:
+        entry = json.loads(raw)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and {"seq", "time", "kind", "outcome"} <= entry.keys() else None
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file from its end; one that is being written is left out."""
+    with path.open("rb") as file:
+        position = file.seek(0, 2)
+        rest = b""
+        while position:
+            size = min(_BLOCK, position)
+            position -= size
+            file.seek(position)
+            first, *lines = (file.read(size) + rest).split(b"\n")
+            # What stands behind the last newline is no line yet.
+            yield from (line for line in reversed(lines if rest else lines[:-1]) if line)
+            rest = first or b"\n"
+        if rest.strip():
+            yield rest
