@@ -14,6 +14,7 @@ MOST_LOOKED_AT: Final = 500_000
 """Lines that one search looks at, at most; whoever wants more goes on where it ended."""
 
 _BLOCK: Final = 64 * 1024
+_BEGINNING: Final = b'{"seq":'
 
 Entry = Mapping[str, Any]
 """One line of a trail, read."""
@@ -100,21 +101,17 @@ class TrailReader:
         """
         found: list[Entry] = []
         needles = question.needles()
-        looked_at, last = 0, None
+        looked_at = 0
         for raw in self._backwards(question):
+            seq = _seq(raw)
+            if seq is None or (question.before is not None and seq >= question.before):
+                continue
             looked_at += 1
-            if looked_at > MOST_LOOKED_AT and last is not None:
-                return Found(tuple(found), last)
-            if not all(needle in raw for needle in needles):
-                continue
-            entry = read(raw)
-            if entry is None:
-                continue
-            last = entry["seq"]
-            if question.fits(entry):
+            entry = read(raw) if all(needle in raw for needle in needles) else None
+            if entry is not None and question.fits(entry):
                 found.append(entry)
-                if len(found) == limit:
-                    return Found(tuple(found), last)
+            if len(found) == limit or looked_at == MOST_LOOKED_AT:
+                return Found(tuple(found), seq)
         return Found(tuple(found), None)
 
     def newest_first(self) -> Iterator[Entry]:
@@ -159,6 +156,12 @@ def read(raw: bytes) -> Entry | None:
     except ValueError:
         return None
     return entry if isinstance(entry, dict) and {"seq", "time", "kind", "outcome"} <= entry.keys() else None
+
+
+def _seq(raw: bytes) -> int | None:
+    """Return the number at the beginning of a line, without reading the rest."""
+    digits = raw[len(_BEGINNING) : raw.find(b",")]
+    return int(digits) if raw.startswith(_BEGINNING) and digits.isdigit() else None
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:

@@ -1,0 +1,392 @@
+"""What is recorded of each request, and that nothing is done which could not be recorded."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, encoded, opened, presented, quick_directory
+
+from kiteward.authn.api_keys import mint
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuditUnavailable,
+    AuthenticationError,
+    EngineUnavailable,
+    KitewardError,
+    NotFound,
+    OperationRefused,
+    OperationUnknown,
+)
+from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
+from kiteward.gateway import recording
+from kiteward.gateway.administration import HANDLERS
+from kiteward.gateway.call import Call
+from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.recording import DETAILS, Recorder, event_of
+from kiteward.wire import messages
+
+DATA = {Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITION}
+
+
+@pytest.fixture
+async def audited() -> AsyncIterator[House]:
+    """Alice may query `docs`; nothing is recorded yet."""
+    engine = FakeEngine()
+    engine.create("docs", "secrets")
+    with quick_directory() as directory:
+        async with opened(directory / "store.db", engine) as house:
+            await house.role("reader", ("Query", "default", "docs"))
+            await house.user("alice", "reader")
+            house.trail.events.clear()
+            yield house
+
+
+def only(house: House) -> AuditEvent:
+    (event,) = house.trail.events
+    return event
+
+
+async def refused(house: House, method: str, error: type[KitewardError], **arguments: Any) -> None:
+    with pytest.raises(error):
+        await house.call(method, **arguments)
+
+
+# The table
+
+
+def test_every_operation_is_some_kind_of_event() -> None:
+    for row in (*OPERATIONS.values(), *EXTENSIONS.values()):
+        assert event_of(row) is not None or row.name in {"Connect", "GetVersion", "CheckHealth"}
+
+
+def test_everything_that_changes_the_policy_is_a_change_in_the_record() -> None:
+    changes = [OPERATIONS[name] for name, handler in HANDLERS.items() if handler.changes]
+    assert changes
+    for row in (*changes, *(row for row in EXTENSIONS.values() if row.changes)):
+        event = event_of(row)
+        assert event is not None
+        assert 3000 < event.code < 3100, row.name
+
+
+def test_of_every_administrative_rpc_it_is_said_what_is_recorded() -> None:
+    here = {name for name, row in OPERATIONS.items() if row.executor is Executor.HERE}
+    assert set(DETAILS) == here - {"Connect", "GetVersion", "CheckHealth"}
+
+
+def test_no_field_that_holds_a_secret_is_recorded() -> None:
+    paths = [path for paths in DETAILS.values() for path in paths.values()]
+    assert not [path for path in paths if re.search(r"password|token|secret", path, re.IGNORECASE)]
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("Insert", Event.DATA_WRITE),
+        ("Search", Event.DATA_READ),
+        ("DescribeCollection", Event.DATA_READ),
+        ("ShowCollections", Event.DATA_READ),
+        ("CreateIndex", Event.DATA_DEFINITION),
+        ("LoadCollection", Event.DATA_DEFINITION),
+        ("DropCollection", Event.OBJECT_CHANGE),
+        ("CreateCredential", Event.USER_CHANGE),
+        ("OperatePrivilegeV2", Event.GRANT_CHANGE),
+        ("BackupRBAC", Event.ADMINISTRATIVE_READ),
+    ],
+)
+def test_operations_are_the_kind_of_event_that_a_reader_expects(name: str, event: Event) -> None:
+    assert event_of(OPERATIONS[name]) is event
+
+
+# Who and what
+
+
+async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audited: House) -> None:
+    request = messages.QueryRequest(collection_name="docs").SerializeToString()
+    call = Call(
+        "Query", request, presented("alice"), address="10.0.0.9:5", request_id="abc", transport="grpc", client="sdk"
+    )
+    await audited.gateway.handle(call)
+    event = only(audited)
+    assert (event.event, event.outcome, event.error) == (Event.DATA_READ, Outcome.SUCCEEDED, "")
+    assert (event.principal, event.address, event.request_id) == ("alice", "10.0.0.9:5", "abc")
+    assert (event.transport, event.client, event.operation) == ("grpc", "sdk", "Query")
+    assert (event.database, event.resources, event.privilege) == ("default", ("docs",), "Query")
+    assert (event.decision, event.reason) == ("allowed", "the roles of the principal hold every privilege needed")
+    assert re.fullmatch(r"password:[0-9a-f]{8}", event.credential)
+    assert event.duration is not None
+    assert event.duration > 0
+
+
+async def test_fingerprint_of_a_password_changes_with_the_password(audited: House) -> None:
+    await audited.call("Query", by="alice", collection_name="docs")
+    await audited.succeed(
+        "UpdateCredential",
+        by="alice",
+        username="alice",
+        oldPassword=encoded("Password-1"),
+        newPassword=encoded("Password-2"),
+    )
+    await audited.call("Query", by=presented("alice", "Password-2"), collection_name="docs")
+    first, *_, last = audited.trail.events
+    assert first.credential != last.credential
+
+
+async def test_collection_is_recorded_behind_its_alias(audited: House) -> None:
+    await audited.succeed("CreateAlias", collection_name="docs", alias="current")
+    audited.trail.events.clear()
+    await audited.call("Query", by="alice", collection_name="current")
+    assert only(audited).resources == ("docs",)
+
+
+async def test_refusal_is_recorded_with_the_reason_in_full(audited: House) -> None:
+    await refused(audited, "Query", AccessDenied, by="alice", collection_name="secrets")
+    event = only(audited)
+    assert (event.event, event.outcome, event.decision) == (Event.REFUSAL, Outcome.REFUSED, "refused")
+    assert event.reason == "no role of `alice` holds Query on `default.secrets`"
+    assert (event.privilege, event.resources) == ("Query", ("secrets",))
+
+
+async def test_collection_that_is_hidden_from_its_caller_is_a_refusal_in_the_record(audited: House) -> None:
+    await audited.call("HasCollection", by="alice", collection_name="secrets")
+    assert only(audited).event is Event.REFUSAL
+
+
+async def test_closed_and_unknown_operations_are_recorded(audited: House) -> None:
+    await refused(audited, "CalcDistance", OperationRefused)
+    assert only(audited).event is Event.CLOSED_OPERATION
+    audited.trail.events.clear()
+    await refused(audited, "Made Up\n", OperationUnknown)
+    event = only(audited)
+    assert (event.event, event.operation, event.principal) == (Event.UNKNOWN_OPERATION, "unknown", "")
+
+
+async def test_failure_that_the_engine_reports_in_its_answer_is_a_failure(audited: House) -> None:
+    audited.engine.answers["Query"] = messages.failure("Query", code=65535, legacy_code=1, reason="secret data")
+    await audited.call("Query", by="alice", collection_name="docs")
+    event = only(audited)
+    assert (event.outcome, event.error) == (Outcome.FAILED, "status 65535")
+    assert "secret" not in str(event)
+
+
+async def test_of_an_error_only_its_kind_is_recorded(audited: House) -> None:
+    audited.engine.failures["Query"] = EngineUnavailable("text that may quote data")
+    await refused(audited, "Query", EngineUnavailable, by="alice", collection_name="docs")
+    event = only(audited)
+    assert (event.outcome, event.error) == (Outcome.FAILED, "EngineUnavailable")
+    assert "quote" not in str(event)
+
+
+async def test_client_is_called_as_it_called_itself_when_it_connected(audited: House) -> None:
+    info = {"sdk_type": "Python", "sdk_version": "3.0.2"}
+    answer = await audited.succeed("Connect", by="alice", client_info=info)
+    request = messages.QueryRequest(collection_name="docs").SerializeToString()
+    call = Call("Query", request, presented("alice"), client="grpc-python", client_id=str(answer.identifier))
+    await audited.gateway.handle(call)
+    assert only(audited).client == "Python 3.0.2"
+
+
+async def test_greetings_are_not_recorded_unless_refused(audited: House) -> None:
+    await audited.succeed("Connect", by="alice")
+    await audited.succeed("GetVersion", by="alice")
+    assert audited.trail.events == []
+    await refused(audited, "Connect", AuthenticationError, by=presented("alice", "wrong"))
+    assert only(audited).event is Event.AUTHENTICATION
+
+
+# Who is not let in
+
+
+@pytest.mark.parametrize(
+    ("user", "reason"),
+    [("alice", "wrong password"), ("nobody", "no such user")],
+)
+async def test_authentication_failure_tells_operators_why(audited: House, user: str, reason: str) -> None:
+    await refused(audited, "ListCredUsers", AuthenticationError, by=presented(user, "wrong"))
+    event = only(audited)
+    assert (event.event, event.outcome) == (Event.AUTHENTICATION, Outcome.REFUSED)
+    assert (event.presented_user, event.principal, event.credential) == (user, "", "password")
+    assert (event.reason, event.error) == (reason, "PasswordRejected")
+
+
+async def test_disabled_and_throttled_callers_are_told_apart_in_the_record(audited: House) -> None:
+    await audited.gateway.handle(Call("DisableUser", b'{"userName":"alice"}', presented("root")))
+    audited.trail.events.clear()
+    await refused(audited, "ListCredUsers", AuthenticationError, by="alice")
+    assert only(audited).reason == "the user is disabled"
+
+
+async def test_key_that_does_not_open_is_told_by_its_public_id(audited: House) -> None:
+    minted = mint()
+    credential = KeyCredential(minted.key)
+    await refused(audited, "ListCredUsers", AuthenticationError, by=credential)
+    event = only(audited)
+    assert (event.credential, event.reason) == (f"key:{minted.key_id}", "no such API key")
+    assert minted.key.reveal() not in str(event)
+
+
+@pytest.mark.parametrize("user", ["not a name", "p@ss word!", "x" * 65, "tab\t", ""])
+async def test_what_cannot_be_a_user_name_is_not_recorded_as_one(audited: House, user: str) -> None:
+    await refused(audited, "ListCredUsers", AuthenticationError, by=PasswordCredential(user, Secret("x")))
+    assert only(audited).presented_user == ""
+
+
+async def test_credential_that_cannot_be_read_is_recorded_without_it(audited: House) -> None:
+    await refused(audited, "ListCredUsers", AuthenticationError, by=KeyCredential(Secret("some-password")))
+    event = only(audited)
+    assert event.credential == "key:unreadable"
+    assert "some-password" not in str(event)
+
+
+async def test_strangers_do_not_fill_the_trail_and_those_left_out_are_counted(audited: House) -> None:
+    now = 100.0
+    recorder = Recorder(audited.trail, clock=lambda: now)
+    call = Call("GetVersion", b"", presented("nobody"))
+    for _ in range(1000):
+        recorder.note(recording.Recording(call), AuthenticationError("no", reason="no such user"))
+    assert len(audited.trail.events) == 200
+    now = 101.0
+    recorder.note(recording.Recording(call), AuthenticationError("no"))
+    left_out = audited.trail.events[200]
+    assert (left_out.event, left_out.details["events"]) == (Event.EVENTS_LEFT_OUT, 800)
+    await recorder.flush()
+    assert len(audited.trail.events) == 202
+
+
+# Changes
+
+
+async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited: House) -> None:
+    await audited.grant("reader", "Insert", "default", "docs")
+    begun, ended = audited.trail.events
+    assert (begun.outcome, begun.duration) == (Outcome.RECEIVED, None)
+    assert (ended.outcome, ended.event) == (Outcome.SUCCEEDED, Event.GRANT_CHANGE)
+    assert begun.request_id == ended.request_id
+    assert ended.details == {"role": "reader", "privilege": "Insert", "database": "default", "object": "docs"}
+
+
+async def test_change_is_recorded_before_anything_is_done(audited: House) -> None:
+    seen: list[Any] = []
+    durable = audited.trail.record_durably
+
+    async def looking(event: AuditEvent) -> None:
+        seen.append((event.outcome, await audited.store.user("bob") is not None))
+        await durable(event)
+
+    audited.trail.record_durably = looking  # type: ignore[method-assign]  # looked at from inside
+    await audited.user("bob")
+    assert seen == [(Outcome.RECEIVED, False), (Outcome.SUCCEEDED, True)]
+
+
+async def test_change_that_cannot_be_recorded_is_not_made(audited: House) -> None:
+    before = await audited.state()
+    audited.trail.working = False
+    await refused(audited, "CreateCredential", AuditUnavailable, username="bob", password=encoded("Password-1"))
+    await refused(audited, "DropCollection", AuditUnavailable, collection_name="docs")
+    assert await audited.state() == before
+    assert "DropCollection" not in [call.method for call in audited.engine.calls]
+    assert [event.error for event in audited.trail.events] == ["AuditUnavailable"] * 2
+
+
+async def test_change_whose_end_cannot_be_recorded_says_that_it_was_made(audited: House) -> None:
+    gate = audited.engine.hold("DropCollection")
+    dropping = asyncio.create_task(audited.call("DropCollection", collection_name="docs"))
+    await audited.engine.reached("DropCollection")
+    audited.trail.working = False
+    gate.set()
+    with pytest.raises(AuditUnavailable, match="has succeeded, but that could not be recorded"):
+        await dropping
+
+
+async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_and_data_operations_go_on(
+    audited: House,
+) -> None:
+    audited.trail.working = False
+    await refused(audited, "ListCredUsers", AuditUnavailable)
+    with pytest.raises(AuditUnavailable):
+        await audited.gateway.handle(Call("ListUserAccounts", b"{}", presented("root")))
+    await audited.call("Query", by="alice", collection_name="docs")
+
+
+async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: House) -> None:
+    await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
+    begun, ended = audited.trail.events
+    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "NotFound")
+    audited.trail.events.clear()
+    with pytest.raises(NotFound):
+        await audited.gateway.handle(Call("RevokeApiKey", b'{"keyId":"AAAAAAAAAAAAAAAA"}', presented("alice")))
+    assert [event.outcome for event in audited.trail.events] == [Outcome.RECEIVED, Outcome.FAILED]
+
+
+async def test_change_whose_caller_is_gone_is_recorded_once_as_it_ended(audited: House) -> None:
+    gate = audited.engine.hold("DropCollection")
+    dropping = asyncio.create_task(audited.call("DropCollection", collection_name="docs"))
+    await audited.engine.reached("DropCollection")
+    dropping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dropping
+    gate.set()
+    await audited.gateway.drain()
+    outcomes = [event.outcome for event in audited.trail.events if event.operation == "DropCollection"]
+    assert outcomes == [Outcome.RECEIVED, Outcome.SUCCEEDED]
+
+
+async def test_details_of_our_own_operations_hold_no_secret(audited: House) -> None:
+    payload = b'{"userName":"bob","password":"Password-9","description":"of the team"}'
+    await audited.gateway.handle(Call("CreateUserAccount", payload, presented("root")))
+    for event in audited.trail.events:
+        assert event.details == {"userName": "bob", "description": "of the team", "roles": []}
+        assert "Password-9" not in str(event)
+
+
+async def test_no_password_reaches_the_record_of_a_restored_policy(audited: House) -> None:
+    meta = (await audited.call("BackupRBAC")).RBAC_meta
+    hashes = [user.password for user in meta.users]
+    await refused(audited, "RestoreRBAC", KitewardError, RBAC_meta=meta)
+    events = str(audited.trail.events)
+    assert "RestoreRBAC" in events
+    assert not [each for each in hashes if each and each in events]
+
+
+# What the server does of its own accord
+
+
+async def test_grants_that_follow_their_collection_are_recorded(audited: House) -> None:
+    await audited.succeed("DropCollection", collection_name="docs")
+    (followed,) = [event for event in audited.trail.events if event.operation == "FollowObject"]
+    assert followed.event is Event.GRANT_CHANGE
+    assert followed.details == {"because": "drop_collection", "database": "default", "object": "docs"}
+
+
+async def test_user_that_is_locked_after_too_many_wrong_passwords_is_recorded(audited: House) -> None:
+    for _ in range(100):
+        await refused(audited, "GetVersion", AuthenticationError, by=presented("alice", "wrong"))
+    await audited.authenticator.close()
+    (locked,) = [event for event in audited.trail.events if event.operation == "LockUser"]
+    assert locked.details == {"userName": "alice"}
+
+
+async def test_what_a_first_start_creates_is_recorded(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as house:
+        (made,) = [event for event in house.trail.events if event.operation == "Bootstrap"]
+    assert made.details == {"roles": ["admin", "public"], "users": ["root"]}
+
+
+# Settings
+
+
+async def test_data_operations_are_left_out_where_that_is_set_but_refusals_are_not(audited: House) -> None:
+    audited.recorder = Recorder(audited.trail, data_operations=False)
+    audited.configure()
+    await audited.call("Query", by="alice", collection_name="docs")
+    assert audited.trail.events == []
+    await refused(audited, "Query", AccessDenied, by="alice", collection_name="secrets")
+    assert only(audited).event is Event.REFUSAL
+    audited.trail.events.clear()
+    await audited.succeed("ListCredUsers")
+    assert only(audited).event is Event.ADMINISTRATIVE_READ
