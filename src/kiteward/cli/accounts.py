@@ -5,6 +5,7 @@ Each command is one operation of our own, sent through a gateway like any reques
 
 import argparse
 import asyncio
+import getpass
 import json
 import sys
 from collections.abc import Mapping
@@ -187,7 +188,8 @@ async def _create(admin: str, settings: Settings) -> None:
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
     """Send a request as the operator of this machine and return what its answer holds."""
     payload = json.dumps(request).encode()
-    return json.loads(await gateway.handle(Call(operation, payload, LocalCredential(), transport="local")))
+    asked = Call(operation, payload, LocalCredential(), transport="local", client=f"system user {getpass.getuser()}")
+    return json.loads(await gateway.handle(asked))
 
 
 def _text(answer: Any) -> str:

@@ -127,19 +127,20 @@ def _search(arguments: argparse.Namespace, place: Path) -> int:
 
 
 def _tail(arguments: argparse.Namespace, place: Path) -> int:
-    question = _question(arguments)
-    newest = TrailReader(place).search(question, limit=max(arguments.lines, 1)).entries
-    _print(reversed(newest[: arguments.lines]), as_json=arguments.json)
+    reader = TrailReader(place)
+    newest = reader.search(Question(), limit=1).entries
+    last = newest[0]["seq"] if newest else 0
+    if arguments.lines > 0:
+        found = reader.search(_question(arguments, before=last + 1), limit=arguments.lines)
+        _print(reversed(found.entries), as_json=arguments.json)
     if arguments.follow:
-        for entry in _following(TrailReader(place), question):
+        for entry in _following(reader, _question(arguments), last):
             _print([entry], as_json=arguments.json)
     return 0
 
 
-def _following(reader: TrailReader, question: Question) -> Iterator[Entry]:
-    """Yield what is written from now on."""
-    newest = reader.search(Question(), limit=1).entries
-    last = newest[0]["seq"] if newest else 0
+def _following(reader: TrailReader, question: Question, last: int) -> Iterator[Entry]:
+    """Yield what is written after a line."""
     while True:
         time.sleep(_PAUSE)
         fresh: list[Entry] = []

@@ -22,7 +22,13 @@ class Own:
         self.house = house
 
     async def __call__(
-        self, operation: str, *, by: str | PresentedCredential = "root", address: str = "10.1.2.3:4", **arguments: Any
+        self,
+        operation: str,
+        /,
+        *,
+        by: str | PresentedCredential = "root",
+        address: str = "10.1.2.3:4",
+        **arguments: Any,
     ) -> Any:
         """Send one request and return what the answer holds.
 

@@ -1,0 +1,121 @@
+"""The command line of the audit trail: verify, tail, search, export; it needs the files alone."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kiteward.cli.main import main
+from kiteward.observe.audit.files import files_of
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on a data directory in which a user was made and disabled; return its status and output."""
+
+    def command(*words: str) -> tuple[int, str]:
+        status = main([*words, "--data-dir", str(tmp_path / "data")])
+        captured = capsys.readouterr()
+        return status, captured.out + captured.err
+
+    command("init", "--admin", "db_admin")
+    command("users", "create", "alice")
+    command("users", "disable", "alice")
+    return command
+
+
+def entries(printed: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in printed.splitlines()]
+
+
+def test_changes_by_the_command_line_are_in_the_trail(run: Run) -> None:
+    status, printed = run("audit", "search", "--json", "--operation", "DisableUser")
+    ended, begun = entries(printed)
+    assert (status, begun["outcome"], ended["outcome"]) == (0, "received", "succeeded")
+    assert (ended["details"], ended["transport"], ended["credential"]) == ({"userName": "alice"}, "local", "local")
+    assert str(ended["client"]).startswith("system user ")
+
+
+def test_verify_tells_that_all_is_well_and_what_to_note(run: Run, tmp_path: Path) -> None:
+    status, printed = run("audit", "verify")
+    assert status == 0
+    assert "lines, all of them unchanged and in their order" in printed
+    noted = printed.strip().rpartition(" ")[2]
+    run("users", "enable", "alice")
+    assert run("audit", "verify", "--noted", noted)[0] == 0
+    (path,) = files_of(tmp_path / "data" / "audit")
+    path.write_bytes(path.read_bytes().replace(b"DisableUser", b"EnableAUser"))
+    status, printed = run("audit", "verify")
+    assert status == 1
+    assert "wrong: " in printed
+
+
+def test_noted_line_that_cannot_be_read_is_refused(run: Run) -> None:
+    status, printed = run("audit", "verify", "--noted", "nonsense")
+    assert status == 1
+    assert "--noted takes SEQ:CHAIN" in printed
+
+
+def test_many_findings_are_cut_short(run: Run, tmp_path: Path) -> None:
+    for _ in range(15):
+        run("users", "disable", "alice")
+    (path,) = files_of(tmp_path / "data" / "audit")
+    path.write_bytes(path.read_bytes().replace(b'"time":"2', b'"time":"3'))
+    status, printed = run("audit", "verify")
+    assert status == 1
+    assert len(printed.splitlines()) == 21
+    assert " more" in printed
+
+
+def test_tail_prints_the_newest_lines_oldest_first_for_people(run: Run) -> None:
+    status, printed = run("audit", "tail", "-n", "2")
+    lines = printed.splitlines()
+    assert status == 0
+    assert len(lines) == 2
+    assert "received  DisableUser  root  userName=alice" in lines[0]
+    assert "succeeded  DisableUser" in lines[1]
+
+
+def test_search_filters_by_user_outcome_and_time(run: Run) -> None:
+    assert run("audit", "search", "--outcome", "refused") == (0, "")
+    assert run("audit", "search", "--until", "2020-01-01") == (0, "")
+    assert len(run("audit", "search", "--user", "root", "--since", "2020-01-01T00:00:00Z")[1].splitlines()) == 6
+    assert len(run("audit", "search", "--user", "root", "--limit", "2")[1].splitlines()) == 2
+    status, printed = run("audit", "search", "--since", "yesterday")
+    assert status == 1
+    assert "--since takes a time such as" in printed
+
+
+def test_export_has_the_field_names_of_zilliz_cloud(run: Run) -> None:
+    status, printed = run("audit", "export", "--operation", "CreateUserAccount", "--cluster-id", "in01")
+    received, success, *_ = entries(printed)
+    assert status == 0
+    assert (received["status"], success["status"], success["result"]) == ("Receive", "Success", 0)
+    assert (received["cluster_id"], received["user"], received["interface"]) == ("in01", "root", "Local")
+    assert "result" not in received
+
+
+def test_directory_without_a_trail_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "verify", "--data-dir", str(tmp_path)]) == 1
+    assert "there is no audit trail in" in capsys.readouterr().err
+
+
+def test_tail_follows_what_is_written_from_now_on(run: Run, tmp_path: Path) -> None:
+    words = ["audit", "tail", "-n", "1", "--follow", "--json", "--data-dir"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "kiteward", *words, str(tmp_path / "data")], stdout=subprocess.PIPE, text=True
+    ) as following:
+        assert following.stdout is not None
+        try:
+            before = json.loads(following.stdout.readline())
+            run("users", "enable", "alice")
+            after = json.loads(following.stdout.readline())
+        finally:
+            following.terminate()
+    assert (before["operation"], after["operation"]) == ("DisableUser", "EnableUser")
+    assert after["seq"] == before["seq"] + 1

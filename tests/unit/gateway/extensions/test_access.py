@@ -1,0 +1,197 @@
+"""Who may do what, and why: told to administrators about everybody, to others about themselves."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, opened, quick_directory
+from tests.unit.gateway.extensions.conftest import Own
+
+from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound
+from kiteward.gateway.recording import Recorder
+from kiteward.observe.audit.reading import TrailReader
+from kiteward.observe.audit.trail import AuditTrail
+
+
+@pytest.fixture
+async def team() -> AsyncIterator[Own]:
+    """Alice searches `docs` by her role, bob reads everything by a group, carol may do nothing."""
+    engine = FakeEngine()
+    engine.create("docs", "papers")
+    engine.databases["default"].aliases["current"] = "docs"
+    with quick_directory() as directory:
+        async with opened(directory / "store.db", engine) as house:
+            await house.group("seekers", "Search", "Query")
+            await house.role("reader", ("Search", "default", "docs"))
+            await house.role("seeker", ("seekers", "default", "*"))
+            await house.user("alice", "reader")
+            await house.user("bob", "seeker")
+            await house.user("carol")
+            yield Own(house)
+
+
+def ways(answer: Any) -> list[tuple[str, str, str]]:
+    return [(way["role"], way["privilege"], way["objectName"]) for way in answer["ways"]]
+
+
+async def test_explanation_names_the_grant_behind_a_privilege(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], ways(answer)) == (True, [("reader", "Search", "docs")])
+    answer = await team("ExplainAccess", userName="bob", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], ways(answer)) == (True, [("seeker", "seekers", "*")])
+
+
+async def test_explanation_of_a_refusal_names_what_would_allow_it(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Query", collectionName="docs")
+    assert (answer["allowed"], answer["reason"]) == (False, "no role of `alice` holds Query on `default.docs`")
+    grant, binding = answer["remedies"]
+    assert grant == {"role": "reader", "dbName": "default", "objectName": "docs", "privilege": "Query"}
+    assert (binding["role"], binding["privilege"]) == ("seeker", None)
+
+
+async def test_explanation_looks_behind_aliases_as_requests_do(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="current")
+    assert (answer["allowed"], answer["collectionName"]) == (True, "docs")
+
+
+async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
+    seen = await team("ExplainAccess", userName="alice", operation="DescribeCollection", collectionName="docs")
+    assert (seen["allowed"], seen["privilege"]) == (True, "DescribeCollection")
+    # A privilege by itself is another question than the operation, which any privilege on the collection opens.
+    held = await team("ExplainAccess", userName="alice", privilege="DescribeCollection", collectionName="docs")
+    assert not held["allowed"]
+    assert (await team("ExplainAccess", userName="carol", operation="ListDatabases"))["allowed"]
+
+
+async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: Own) -> None:
+    await team("DisableUser", userName="alice")
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
+    assert ways(answer) == [("reader", "Search", "docs")]
+
+
+async def test_api_key_is_explained_by_its_own_roles(team: Own) -> None:
+    await team.house.succeed("OperateUserRole", username="alice", role_name="seeker")
+    made = await team("CreateApiKey", userName="alice", roles=["seeker"])
+    narrow = await team("ExplainAccess", keyId=made["keyId"], privilege="Search", collectionName="docs")
+    assert ways(narrow) == [("seeker", "seekers", "*")]
+    await team("DisableApiKey", keyId=made["keyId"])
+    closed = await team("ExplainAccess", keyId=made["keyId"], privilege="Search", collectionName="docs")
+    assert (closed["allowed"], closed["closed"]) == (False, "the API key is disabled")
+
+
+async def test_everybody_may_ask_about_themselves_and_about_nobody_else(team: Own) -> None:
+    answer = await team("ExplainAccess", by="alice", privilege="Search", collectionName="docs")
+    assert (answer["userName"], answer["allowed"]) == ("alice", True)
+    made = await team("CreateApiKey", userName="bob")
+    with pytest.raises(AccessDenied):
+        await team("ExplainAccess", by="alice", userName="bob", privilege="Search")
+    with pytest.raises(NotFound):
+        await team("ExplainAccess", by="alice", keyId=made["keyId"], privilege="Search")
+    with pytest.raises(AccessDenied):
+        await team("ListCollectionAccess", by="alice", collectionName="docs")
+    with pytest.raises(AccessDenied):
+        await team("ListUnusedAccess", by="alice", since="2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, "either `privilege` or `operation`"),
+        ({"privilege": "Search", "operation": "Search"}, "either `privilege` or `operation`"),
+        ({"privilege": "search"}, "no such privilege: search; did you mean Search?"),
+        ({"operation": "Searching"}, "no such operation: Searching; did you mean Search?"),
+        ({"operation": "CalcDistance"}, "CalcDistance is not offered here"),
+        ({"userName": "a", "keyId": "b", "privilege": "Search"}, "either `userName` or `keyId`"),
+    ],
+)
+async def test_question_that_makes_no_sense_is_told_what_would(team: Own, asked: dict[str, str], told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await team("ExplainAccess", **asked)
+    assert told in str(refused.value)
+
+
+async def test_unknown_user_is_told(team: Own) -> None:
+    with pytest.raises(NotFound, match="user not found: nobody"):
+        await team("ExplainAccess", userName="nobody", privilege="Search")
+
+
+async def test_everybody_who_can_touch_a_collection_is_listed_with_the_way(team: Own) -> None:
+    made = await team("CreateApiKey", userName="alice")
+    answer = await team("ListCollectionAccess", collectionName="docs")
+    found = {holder["userName"]: holder for holder in answer["holders"]}
+    assert set(found) == {"alice", "bob", "root"}
+    assert (found["alice"]["privileges"], ways(found["alice"])) == (["Search"], [("reader", "Search", "docs")])
+    assert (found["bob"]["privileges"], found["bob"]["keyIds"]) == (["Search", "Query"], [])
+    assert found["alice"]["keyIds"] == [made["keyId"]]
+    assert (found["root"]["administrator"], found["root"]["ways"]) == (True, [])
+    assert answer["next"] == ""
+
+
+async def test_list_of_who_can_touch_a_collection_comes_in_pages(team: Own) -> None:
+    names, after = [], ""
+    while True:
+        answer = await team("ListCollectionAccess", collectionName="papers", after=after, limit=1)
+        names += [holder["userName"] for holder in answer["holders"]]
+        after = answer["next"]
+        if not after:
+            break
+    assert names == ["bob", "root"]
+
+
+async def test_everything_somebody_may_do_is_told(team: Own) -> None:
+    await team.house.grant("reader", "CreateOwnership", "*", "*")
+    answer = await team("DescribeUserAccess", userName="alice")
+    assert answer["collections"] == [{"dbName": "default", "collectionName": "docs", "privileges": ["Search"]}]
+    assert (answer["cluster"], answer["administrator"]) == (["CreateOwnership"], False)
+    mine = await team("DescribeUserAccess", by="alice")
+    assert mine == answer
+    root = await team("DescribeUserAccess", userName="root")
+    assert (root["administrator"], root["collections"], root["cluster"]) == (True, [], [])
+
+
+async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, tmp_path: Path) -> None:
+    house: House = team.house
+    await house.grant("reader", "Insert", "default", "docs")
+    made = await team("CreateApiKey", userName="alice")
+    trail = AuditTrail.open(tmp_path / "audit")
+    house.recorder = Recorder(trail)
+    house.configure(trail=TrailReader(tmp_path / "audit"))
+    since = datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
+    await house.call("Search", by="alice", collection_name="docs")
+    await house.call("Query", by="bob", collection_name="docs")
+    await trail.close()
+    house.recorder = Recorder(AuditTrail.open(tmp_path / "other"))
+    house.configure()
+    answer = await team("ListUnusedAccess", since=since)
+    assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
+    assert [key["keyId"] for key in answer["keys"]] == [made["keyId"]]
+    assert answer["recordedSince"] is not None
+    house.configure(trail=None)
+    with pytest.raises(InvalidArgument, match="no audit trail"):
+        await team("ListUnusedAccess", since=since)
+
+
+async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_path: Path) -> None:
+    house: House = team.house
+    trail = AuditTrail.open(tmp_path / "audit")
+    house.recorder = Recorder(trail)
+    house.configure(trail=TrailReader(tmp_path / "audit"))
+    await house.call("Search", by="alice", collection_name="docs")
+    with pytest.raises(AccessDenied):
+        await house.call("Search", by="alice", collection_name="papers")
+    await house.user("dora")  # a change waits until everything before it is written
+    answer = await team("SearchAudit", userName="alice", limit=1)
+    assert [(line["operation"], line["outcome"]) for line in answer["lines"]] == [("Search", "refused")]
+    more = await team("SearchAudit", userName="alice", before=answer["before"])
+    assert [line["outcome"] for line in more["lines"]] == ["succeeded"]
+    with pytest.raises(AccessDenied):
+        await team("SearchAudit", by="alice")
+    await trail.close()
+    house.configure(trail=None)
+    with pytest.raises(InvalidArgument, match="no audit trail"):
+        await team("SearchAudit")
