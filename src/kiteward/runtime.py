@@ -31,8 +31,9 @@ from kiteward.gateway.importing import Moved, Source, bring
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.counts import RequestCounts
+from kiteward.gateway.watched import WatchedEngine
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
+from kiteward.observe.watch import Watch
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
@@ -127,7 +128,8 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
-            store = await SqlStore.open(directory.store_path)
+            watch = Watch()
+            store = await SqlStore.open(directory.store_path, noted=watch.store_took)
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
             stack.callback(hasher.close)
@@ -149,14 +151,14 @@ class Server:
             stack.push_async_callback(_note_uses, store, authenticator)
             _repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
             _repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: _note_uses(store, authenticator))
-            engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
-            stack.push_async_callback(engine.close)
+            started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+            stack.push_async_callback(started.close)
+            engine = WatchedEngine(started, watch)
             catalog = Catalog(engine)
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots)
             await lifecycle.recover()
             tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
-            requests = RequestCounts()
             gateway = Gateway(
                 authenticator,
                 snapshots,
@@ -164,15 +166,18 @@ class Server:
                 catalog=catalog,
                 lifecycle=lifecycle,
                 tools=tools,
-                requests=requests,
+                watch=watch,
             )
             stack.push_async_callback(gateway.drain)
             doors = _Doors(gateway, settings)
             sources = Sources(
-                requests,
+                watch,
+                authentications=lambda: authenticator.counts,
                 connections=doors.listener.open_connections,
                 refused=lambda: doors.listener.refused,
                 generation=lambda: engine.generation,
+                engine_ready=lambda: engine.health().ready,
+                revision=snapshots.revision,
             )
             metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
             port = await doors.open(stack)

@@ -9,7 +9,7 @@ from typing import Final
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
 from kiteward.domain.identity import ROOT, Principal
-from kiteward.domain.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
 from kiteward.gateway import visibility
@@ -24,7 +24,9 @@ from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.counts import UNKNOWN, Outcome, RequestCounts, outcome_of
+from kiteward.gateway.watched import WatchedAuthenticator
+from kiteward.observe.counts import OTHER, Outcome, outcome_of
+from kiteward.observe.watch import Watch
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
@@ -43,15 +45,15 @@ class Gateway:
         catalog: Catalog,
         lifecycle: Lifecycle,
         tools: Tools,
-        requests: RequestCounts | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._authenticator = authenticator
+        self._watch = watch or Watch()
+        self._authenticator = WatchedAuthenticator(authenticator, self._watch)
         self._snapshots = snapshots
         self._engine = engine
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._tools = tools
-        self._requests = requests or RequestCounts()
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def handle(self, call: Call) -> bytes:
@@ -73,17 +75,18 @@ class Gateway:
         operation = OPERATIONS.get(call.operation)
         extension = EXTENSIONS.get(call.operation) if operation is None else None
         if operation is None and extension is None:
-            self._requests.count(UNKNOWN, Outcome.REFUSED)
+            self._watch.requests.count(OTHER, Outcome.REFUSED)
             raise OperationUnknown(f"unknown method {call.operation}")
+        visit = self._watch.enter(call.operation)
         try:
             if operation is not None:
                 answer = await self._answer(operation, call)
             else:
                 answer = await self._extend(EXTENSIONS[call.operation], call)
         except BaseException as error:
-            self._requests.count(call.operation, outcome_of(error))
+            visit.leave(outcome_of(error))
             raise
-        self._requests.count(call.operation, Outcome.OK)
+        visit.leave(Outcome.OK)
         return answer
 
     async def missing_parts(self) -> tuple[str, ...]:
@@ -124,7 +127,7 @@ class Gateway:
     async def _pass_through(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         snapshot = await self._policy()
         settled = settle(operation, call, self._catalog)
-        decision = decide(principal, settled.conditions, snapshot)
+        decision = self._watch.decide(principal, settled.conditions, snapshot)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
@@ -145,7 +148,7 @@ class Gateway:
 
         def settled_and_decided(caller: Principal) -> Settled:
             settled = settle(operation, call, self._catalog)
-            decide(caller, settled.conditions, self._snapshots.current()).require_allowed()
+            self._watch.decide(caller, settled.conditions, self._snapshots.current()).require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
             check_new_names(operation, settled, self._tools.naming)
@@ -161,12 +164,12 @@ class Gateway:
 
     async def _administer(self, operation: Operation, call: Call, principal: Principal) -> bytes:
         snapshot = await self._policy()
-        decide(principal, settle(operation, call, self._catalog).conditions, snapshot).require_allowed()
+        self._watch.decide(principal, settle(operation, call, self._catalog).conditions, snapshot).require_allowed()
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticator.authenticate(call.credential, address=call.address)
-            decide(
+            self._watch.decide(
                 caller, settle(operation, call, self._catalog).conditions, self._snapshots.current()
             ).require_allowed()
 
@@ -180,7 +183,7 @@ class Gateway:
 
         async def caller_now() -> Principal:
             caller = await self._authenticator.authenticate(call.credential, address=call.address)
-            extension.require_allowed(caller)
+            self._watch.check(extension.require_allowed, caller)
             return caller
 
         principal = await caller_now()
