@@ -52,6 +52,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
     "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+    "kiteward.log.level": ("error", "log_level", "error"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
     "kiteward.metrics.port": (9191, "metrics.port", 9191),

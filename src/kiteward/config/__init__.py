@@ -29,6 +29,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
+from kiteward.observe import logs
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
@@ -70,6 +71,7 @@ class Settings:
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
+        log_level: from which level on our own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
@@ -89,6 +91,7 @@ class Settings:
     key_rules: KeyRules = field(default_factory=KeyRules)
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
+    log_level: logs.Level = "info"
     metrics: HealthSettings = field(default_factory=HealthSettings)
     rest: RestSettings = field(default_factory=RestSettings)
     tls: TlsSettings | None = None
@@ -182,6 +185,7 @@ def _settle(reader: "_Reader") -> Settings:
         key_rules=_key_rules(reader),
         passwords=_password_policy(reader),
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
+        log_level=cast("logs.Level", reader.choice("kiteward.log.level", logs.LEVELS, default=base.log_level)),
         metrics=_metrics(reader),
         rest=_rest(reader),
         tls=_tls(reader),

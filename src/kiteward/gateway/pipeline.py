@@ -25,6 +25,7 @@ from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.gateway.watched import WatchedAuthenticator
+from kiteward.observe import logs
 from kiteward.observe.counts import OTHER, Outcome, outcome_of
 from kiteward.observe.watch import Watch
 from kiteward.wire import messages
@@ -72,6 +73,7 @@ class Gateway:
             RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
         """
+        logs.of_request(call.request_id)
         operation = OPERATIONS.get(call.operation)
         extension = EXTENSIONS.get(call.operation) if operation is None else None
         if operation is None and extension is None:

@@ -7,6 +7,8 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PresentedCredential, Principal
 from kiteward.engine.base import Engine, EngineHealth
+from kiteward.engine.metadata import REQUEST_ID
+from kiteward.observe import logs
 from kiteward.observe.watch import Stage, Watch
 
 
@@ -43,8 +45,10 @@ class WatchedEngine:
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send a request. See `kiteward.engine.base.Engine.call`."""
         begun = perf_counter()
+        request_id = logs.current_request()
+        carried = {**metadata, REQUEST_ID: request_id} if request_id else metadata
         try:
-            return await self._engine.call(method, payload, metadata=metadata, timeout=timeout)
+            return await self._engine.call(method, payload, metadata=carried, timeout=timeout)
         finally:
             self._watch.took(Stage.ENGINE, begun)
 
