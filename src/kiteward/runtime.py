@@ -34,10 +34,11 @@ from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
+from kiteward.gateway.watched import WatchedEngine
 from kiteward.observe.audit.reading import TrailReader
 from kiteward.observe.audit.trail import open_sink
-from kiteward.observe.counts import RequestCounts
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
+from kiteward.observe.watch import Watch
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
@@ -138,7 +139,8 @@ class Server:
             recorder = _open_recorder(stack, settings)
             recorder.note_own(Event.STARTED, "Start", version=__version__)
             stack.callback(recorder.note_own, Event.STOPPED, "Stop")
-            store = await SqlStore.open(directory.store_path)
+            watch = Watch()
+            store = await SqlStore.open(directory.store_path, noted=watch.store_took)
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
             stack.callback(hasher.close)
@@ -160,14 +162,14 @@ class Server:
             stack.push_async_callback(_note_uses, store, authenticator)
             _repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
             _repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: _note_uses(store, authenticator))
-            engine = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
-            stack.push_async_callback(engine.close)
+            started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+            stack.push_async_callback(started.close)
+            engine = WatchedEngine(started, watch)
             catalog = Catalog(engine)
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
             await lifecycle.recover()
             tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
-            requests = RequestCounts()
             gateway = Gateway(
                 authenticator,
                 snapshots,
@@ -176,16 +178,20 @@ class Server:
                 lifecycle=lifecycle,
                 tools=tools,
                 recorder=recorder,
-                requests=requests,
+                watch=watch,
             )
             _repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
             stack.push_async_callback(gateway.drain)
             doors = _Doors(gateway, settings)
             sources = Sources(
-                requests,
+                watch,
+                authentications=lambda: authenticator.counts,
                 connections=doors.listener.open_connections,
                 refused=lambda: doors.listener.refused,
                 generation=lambda: engine.generation,
+                engine_ready=lambda: engine.health().ready,
+                revision=snapshots.revision,
+                audit=recorder.state,
             )
             metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
             port = await doors.open(stack)

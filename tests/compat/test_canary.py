@@ -170,7 +170,7 @@ def by_command(run: Run) -> None:
 
 
 def read_by_watchers(run: Run, live: RunningServer) -> None:
-    watched = re.search(r"health and metrics are on (\S+)", live.log())
+    watched = re.search(r"health and metrics are on (http[^\s\"]+)", live.log())
     assert watched is not None
     for address in (f"{watched[1]}/metrics", f"{watched[1]}/healthz", f"{live.uri}/openapi.json", f"{live.uri}/docs"):
         answer = httpx.get(address, timeout=30)

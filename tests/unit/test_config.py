@@ -56,6 +56,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+    "kiteward.log.level": ("error", "log_level", "error"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
     "kiteward.metrics.port": (9191, "metrics.port", 9191),

@@ -73,6 +73,7 @@ ROOMS = {
     ),
     "sqlalchemy": Room("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
     "starlette": Room("starlette", ("kiteward.transports.rest",), "the core knows no protocol"),
+    "structlog": Room("structlog", ("kiteward.observe.logs",), "everybody logs with the standard library"),
     "uvicorn": Room("uvicorn", ("kiteward.transports.rest",), "the core knows no protocol"),
     "uvloop": Room(
         "uvloop",

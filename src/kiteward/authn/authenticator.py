@@ -39,6 +39,12 @@ ANYBODY: Final = Principal("anonymous", unrestricted=True, credential="none")
 
 _OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
 
+_COUNTED: Final = (
+    *(("password", result) for result in ("remembered", "verified", "refused", "throttled")),
+    *(("api_key", result) for result in ("remembered", "verified", "refused")),
+    ("none", "refused"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:
@@ -86,8 +92,8 @@ class Authenticator:
     INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
 
     Attributes:
-        counts: (kind, result) -> how often; kinds are `password` and `api_key`, results `remembered`, `verified`,
-            `refused` and `throttled`.
+        counts: (kind, result) -> how often. A password or API key is `remembered` where nothing had to be read or
+            hashed, else `verified`, `refused`, or `throttled` unlooked at. What is neither is of kind `none`.
     """
 
     def __init__(
@@ -134,7 +140,7 @@ class Authenticator:
         self._keys_seen: dict[str, float] = {}
         self._chores: set[asyncio.Task[None]] = set()
         self._lock: Callable[[str], Awaitable[None]] | None = None
-        self.counts: Counter[tuple[str, str]] = Counter()
+        self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def lock_by(self, lock: Callable[[str], Awaitable[None]]) -> None:
         """Take what locks a user after too many wrong passwords in a row."""
@@ -163,6 +169,7 @@ class Authenticator:
             return await self._by_key(presented, address)
         if isinstance(presented, LocalCredential) and self._local:
             return _OPERATOR
+        self.counts["none", "refused"] += 1
         if isinstance(presented, AuthenticationError):
             raise presented
         raise KeyRejected(WRONG_KEY)
@@ -343,15 +350,17 @@ class Authenticator:
     async def _by_key(self, presented: KeyCredential, address: str) -> Principal:
         text = presented.key.reveal()
         key_id = api_keys.key_id_of(text)
-        known = None
-        if key_id is not None:
-            known = self._known_keys.get(key_id) or await self._look_up_key(key_id)
+        known = None if key_id is None else self._known_keys.get(key_id)
+        result = "remembered"
+        if key_id is not None and known is None:
+            known = await self._look_up_key(key_id)
+            result = "verified"
         now = self._clock()
         if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
             self.counts["api_key", "refused"] += 1
             raise KeyRejected(WRONG_KEY, reason=_refused_key(key_id, known))
         self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
-        self.counts["api_key", "verified"] += 1
+        self.counts["api_key", result] += 1
         return known.principal
 
     async def _look_up_key(self, key_id: str) -> KnownKey | None:

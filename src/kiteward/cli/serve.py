@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 from typing import Final
@@ -13,6 +12,7 @@ import uvloop
 from kiteward.cli.options import add_configuration, settings_of
 from kiteward.config import Settings
 from kiteward.domain.errors import KitewardError
+from kiteward.observe import logs
 from kiteward.runtime import serve
 
 _LAST_PORT: Final = 65535
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit status: 0 after a clean stop, 1 when it could not start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Each start asks whether there is anything to migrate; only trouble is worth a line.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.start(sys.stderr)
     try:
+        settings = settings_of(arguments)
+        logs.set_level(settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(settings_of(arguments)))
+            runner.run(_until_told(settings))
     except (KitewardError, OSError) as error:
         print(f"kiteward: {error}", file=sys.stderr)
         return 1

@@ -29,6 +29,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
+from kiteward.observe import logs
 from kiteward.observe.audit.trail import AuditSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
@@ -71,6 +72,7 @@ class Settings:
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
+        log_level: from which level on our own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
         audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
@@ -91,6 +93,7 @@ class Settings:
     key_rules: KeyRules = field(default_factory=KeyRules)
     passwords: PasswordPolicy = POLICIES["standard"]
     sync_mode: SyncMode = "batch"
+    log_level: logs.Level = "info"
     metrics: HealthSettings = field(default_factory=HealthSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     rest: RestSettings = field(default_factory=RestSettings)
@@ -185,6 +188,7 @@ def _settle(reader: "_Reader") -> Settings:
         key_rules=_key_rules(reader),
         passwords=_password_policy(reader),
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
+        log_level=cast("logs.Level", reader.choice("kiteward.log.level", logs.LEVELS, default=base.log_level)),
         metrics=_metrics(reader),
         audit=_audit(reader),
         rest=_rest(reader),

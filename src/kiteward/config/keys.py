@@ -39,6 +39,7 @@ KEYS: Final = (
     Key("kiteward.dataDir", "path", "where everything is kept"),
     Key("kiteward.engine.syncMode", "batch, close or none", "when a write is on disk"),
     Key("kiteward.host", "address", "address to listen on"),
+    Key("kiteward.log.level", "debug, info, warning or error", "from which level on the server's own lines are logged"),
     Key("kiteward.metrics.enabled", "true or false", "whether there is a port for health and metrics"),
     Key("kiteward.metrics.host", "address", "where that port listens"),
     Key("kiteward.metrics.port", "port", "which port it is; without it 9091"),

@@ -1,6 +1,10 @@
 """Which metadata of a call may travel on to the engine. Everything not named here stays with us."""
 
 from collections.abc import Iterable, Mapping
+from typing import Final
+
+REQUEST_ID: Final = "kiteward-request-id"
+"""Tells the engine's process which request a call belongs to, for its log; written by us, never taken from a caller."""
 
 ALLOWED_KEYS = frozenset(
     {

@@ -9,7 +9,7 @@ from typing import Final
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
 from kiteward.domain.identity import ROOT, Principal
-from kiteward.domain.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
 from kiteward.gateway import visibility
@@ -25,7 +25,10 @@ from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.recording import Recorder, Recording, details_of
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.counts import UNKNOWN, Outcome, RequestCounts, outcome_of
+from kiteward.gateway.watched import WatchedAuthenticator
+from kiteward.observe import logs
+from kiteward.observe.counts import OTHER, Outcome, outcome_of
+from kiteward.observe.watch import Watch
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
@@ -45,16 +48,16 @@ class Gateway:
         lifecycle: Lifecycle,
         tools: Tools,
         recorder: Recorder,
-        requests: RequestCounts | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self._authenticator = authenticator
+        self._watch = watch or Watch()
+        self._authenticator = WatchedAuthenticator(authenticator, self._watch)
         self._snapshots = snapshots
         self._engine = engine
         self._catalog = catalog
         self._lifecycle = lifecycle
         self._tools = tools
         self._recorder = recorder
-        self._requests = requests or RequestCounts()
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def handle(self, call: Call) -> bytes:
@@ -74,30 +77,30 @@ class Gateway:
             EngineError, StoreError, NotReady: it could not be executed.
             AuditUnavailable: it could not be recorded, so it was not done.
         """
+        logs.of_request(call.request_id)
         operation = OPERATIONS.get(call.operation)
         extension = EXTENSIONS.get(call.operation) if operation is None else None
         recording = Recording(call)
         if operation is None and extension is None:
+            self._watch.requests.count(OTHER, Outcome.REFUSED)
             unknown = OperationUnknown(f"unknown method {call.operation}")
-            self._ended(UNKNOWN, recording, unknown)
+            self._recorder.note(recording, unknown)
             raise unknown
+        visit = self._watch.enter(call.operation)
         try:
             if operation is not None:
                 answer = await self._answer(operation, recording)
             else:
                 answer = await self._extend(EXTENSIONS[call.operation], recording)
         except BaseException as error:
-            self._ended(call.operation, recording, error)
+            visit.leave(outcome_of(error))
+            if not recording.apart:
+                self._recorder.note(recording, error)
             raise
-        self._requests.count(call.operation, Outcome.OK)
+        visit.leave(Outcome.OK)
         if not recording.apart:
             self._recorder.note(recording, None, answer)
         return answer
-
-    def _ended(self, operation: str, recording: Recording, error: BaseException) -> None:
-        self._requests.count(operation, outcome_of(error))
-        if not recording.apart:
-            self._recorder.note(recording, error)
 
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered: any of `store`, `policy`, `engine`; all well is empty."""
@@ -148,7 +151,7 @@ class Gateway:
         call = recording.call
         snapshot = await self._policy()
         settled = recording.settled = settle(operation, call, self._catalog)
-        decision = recording.decision = decide(principal, settled.conditions, snapshot)
+        decision = recording.decision = self._watch.decide(principal, settled.conditions, snapshot)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
@@ -169,7 +172,7 @@ class Gateway:
 
         def settled_and_decided(caller: Principal) -> Settled:
             settled = recording.settled = settle(operation, recording.call, self._catalog)
-            decision = recording.decision = decide(caller, settled.conditions, self._snapshots.current())
+            decision = recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
             decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
@@ -188,14 +191,14 @@ class Gateway:
         call = recording.call
         snapshot = await self._policy()
         recording.settled = settle(operation, call, self._catalog)
-        recording.decision = decide(principal, recording.settled.conditions, snapshot)
+        recording.decision = self._watch.decide(principal, recording.settled.conditions, snapshot)
         recording.decision.require_allowed()
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticate(recording)
             settled = settle(operation, call, self._catalog)
-            recording.decision = decide(caller, settled.conditions, self._snapshots.current())
+            recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
             recording.decision.require_allowed()
 
         request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
@@ -210,7 +213,7 @@ class Gateway:
 
         async def caller_now() -> Principal:
             caller = await self._authenticate(recording)
-            recording.decision = extension.decide(caller)
+            recording.decision = self._watch.judge(extension.decide, caller)
             recording.decision.require_allowed()
             return caller
 

@@ -32,7 +32,7 @@ from kiteward.gateway.extensions.base import Arguments, Extension
 from kiteward.gateway.lifecycle import CHANGES
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled
-from kiteward.observe.audit.trail import AuditSink
+from kiteward.observe.audit.trail import AuditSink, AuditState
 from kiteward.wire import messages
 from kiteward.wire.peek import Plan
 
@@ -185,13 +185,17 @@ class Recorder:
         self._strangers = 0
         self._left_out = 0
 
+    def state(self) -> AuditState:
+        """Return how the trail is."""
+        return self._sink.state()
+
     def require_working(self, operation: Operation | Extension) -> None:
         """Let no administrative read pass that could not be recorded; changes find out when they begin.
 
         Raises:
             AuditUnavailable: the trail cannot be written.
         """
-        if _EVENTS[operation.name] is Event.ADMINISTRATIVE_READ and not self._sink.state().working:
+        if _EVENTS[operation.name] is Event.ADMINISTRATIVE_READ and not self.state().working:
             raise AuditUnavailable("the audit trail cannot be written now, so nothing is told")
 
     async def begin(self, recording: Recording) -> None:

@@ -45,6 +45,10 @@ class Snapshots:
             raise NotReady("the policy is not loaded")
         return self._current
 
+    def revision(self) -> int | None:
+        """Return the revision of the policy in force, None while there is none."""
+        return None if self._current is None else self._current.revision
+
     async def load(self) -> None:
         """Load the whole policy from the store, unless that has happened by the time the writer's turn comes.
 

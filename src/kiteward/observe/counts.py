@@ -8,7 +8,7 @@ from typing import Final
 
 from kiteward.domain import errors
 
-UNKNOWN: Final = "unknown"
+OTHER: Final = "other"
 """Stands for every operation that does not exist: callers choose those names, and must not fill the list."""
 
 

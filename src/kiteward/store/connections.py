@@ -2,7 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -15,6 +16,12 @@ from kiteward.domain.errors import StoreError, StoreUnavailable
 T = TypeVar("T")
 Rows = Sequence[Row[*tuple[Any, ...]]]
 Parameters = dict[str, Any] | list[dict[str, Any]]
+Noted = Callable[[str, float], None]
+"""Told of every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
+
+
+def unnoted(_what: str, _seconds: float) -> None:
+    """Take no note."""
 
 
 @contextmanager
@@ -72,8 +79,9 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T], as
 class Reader:
     """Reads committed state, on a few connections of its own."""
 
-    def __init__(self, engine: AsyncEngine, connections: int) -> None:
+    def __init__(self, engine: AsyncEngine, connections: int, noted: Noted = unnoted) -> None:
         self._engine = engine
+        self._noted = noted
         self._connections = connections
         self._free = asyncio.Semaphore(connections)
         self._closed = False
@@ -84,11 +92,14 @@ class Reader:
         Raises:
             StoreUnavailable: the database could not be read.
         """
+        begun = time.perf_counter()
         async with self._free:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             with translated("read"):
-                return await settled(self._read(statements))
+                rows = await settled(self._read(statements))
+        self._noted("read", time.perf_counter() - begun)
+        return rows
 
     async def close(self) -> None:
         """Wait for the running reads and close the connections; nothing is read afterwards."""
@@ -113,8 +124,9 @@ class WriteTurn:
     INVARIANT: one task uses it, and it refuses to run once it has ended: the connection is somebody else's then.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, noted: Noted = unnoted) -> None:
         self._connection = connection
+        self._noted = noted
         self._open = True
         self._commit_failed = False
 
@@ -164,10 +176,12 @@ class WriteTurn:
         """
         self._require_open()
         self._commit_failed = True
+        begun = time.perf_counter()
         with translated("written"):
             await completed(self._connection.commit())
         self._commit_failed = False
         self.end()
+        self._noted("commit", time.perf_counter() - begun)
 
     def _require_open(self) -> None:
         if not self._open:
@@ -177,8 +191,9 @@ class WriteTurn:
 class Writer:
     """The one connection that writes, given to one transaction after another in the order they asked."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, noted: Noted = unnoted) -> None:
         self._engine = engine
+        self._noted = noted
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
         self._closed = False
@@ -194,7 +209,7 @@ class Writer:
             turn = None
             try:
                 with translated("written"):
-                    turn = WriteTurn(await settled(self._begin()))
+                    turn = WriteTurn(await settled(self._begin()), self._noted)
                 yield turn
             finally:
                 if turn is None or turn.open:

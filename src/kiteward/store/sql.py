@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from kiteward.domain.access import Grant, Policy, PrivilegeGroup, Role
 from kiteward.store import keys, migrations, reads, schema, sqlite
 from kiteward.store.base import Change, KeyRecord, Subject, Transaction, UserRecord
-from kiteward.store.connections import Reader, Writer, settled, translated
+from kiteward.store.connections import Noted, Reader, Writer, settled, translated, unnoted
 from kiteward.store.transaction import FEED_LENGTH, SqlTransaction
 
 T = TypeVar("T")
@@ -34,12 +34,19 @@ class SqlStore:
         self._clock = clock
 
     @classmethod
-    async def open(cls, location: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> "SqlStore":
+    async def open(
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        clock: Callable[[], float] = time.time,
+        noted: Noted = unnoted,
+    ) -> "SqlStore":
         """Open the store, creating it or bringing it to the current version.
 
         Args:
             location: path of the database file, or its `sqlite:///` address.
             clock: seconds since the epoch.
+            noted: told how long reads and commits take.
 
         Raises:
             ConfigurationError: the address names something else.
@@ -50,9 +57,8 @@ class SqlStore:
             sqlite.secure_file(path)
             await settled(_migrate(sqlite.migrating_engine(path)))
             sqlite.sync_directory(path)
-        return cls(
-            path, Reader(sqlite.reading_engine(path), sqlite.READERS), Writer(sqlite.writing_engine(path)), clock
-        )
+        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, noted)
+        return cls(path, reader, Writer(sqlite.writing_engine(path), noted), clock)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups = await self._reader.rows(

@@ -3,48 +3,19 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.support.doors import LOOPBACK, call, connected, ended, refused
-from tests.support.engine import FakeEngine
+from tests.support.doors import LOOPBACK, call, refused
+from tests.support.served import ask, serving
 
-from kiteward.authn.hashing import TESTING
-from kiteward.config import Settings, settings_from
+from kiteward.config import settings_from
 from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
 from kiteward.observe.counts import Outcome, RequestCounts, outcome_of
-from kiteward.runtime import Server
 from kiteward.transports.health import DEFAULT_PORT, HealthSettings
-
-
-@contextlib.asynccontextmanager
-async def serving(tmp_path: Path, metrics: HealthSettings | None = None) -> AsyncIterator[tuple[Server, FakeEngine]]:
-    engine = FakeEngine()
-
-    async def start(_: object) -> FakeEngine:
-        return engine
-
-    settings = Settings(data_dir=tmp_path / "data", port=0, metrics=metrics or HealthSettings())
-    server = await Server.start(settings, hashing=TESTING, start_engine=start)
-    try:
-        yield server, engine
-    finally:
-        await server.stop()
-
-
-async def ask(port: int | None, path: str, method: str = "GET") -> tuple[int, dict[str, str], str]:
-    """Return status, headers and body of one answer."""
-    assert port is not None
-    async with connected(port) as (reader, writer):
-        writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
-        head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
-    status, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    return int(status.split()[1]), headers, body.decode()
 
 
 async def test_a_ready_server_says_ok(tmp_path: Path) -> None:
@@ -133,7 +104,7 @@ async def test_metrics_count_and_name_nobody(tmp_path: Path) -> None:
         for line in (
             'kiteward_requests_total{operation="GetVersion",outcome="ok"} 1.0',
             'kiteward_requests_total{operation="GetVersion",outcome="unauthenticated"} 1.0',
-            'kiteward_requests_total{operation="unknown",outcome="refused"} 1.0',
+            'kiteward_requests_total{operation="other",outcome="refused"} 1.0',
             'kiteward_requests_total{operation="ClientHeartbeat",outcome="refused"} 1.0',
             'kiteward_connections{kind="grpc"} 0.0',
             f"kiteward_engine_generation {server.gateway._engine.generation:.1f}",

@@ -22,7 +22,7 @@ from milvus_lite.exceptions import DataDirLockedError
 from kiteward.engine.channel import MAX_MESSAGE_BYTES
 from kiteward.engine.embedded.adoption import open_database
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.dispatch import Dispatcher
+from kiteward.engine.embedded.dispatch import Dispatcher, current_request
 from kiteward.engine.embedded.durability import SyncMode
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 
@@ -70,7 +70,8 @@ class LogLine(logging.Formatter):
         message = str(record.msg) if speaks_of_calls else record.getMessage()
         if record.exc_info and record.exc_info[0] is not None:
             message = f"{message} [{_where(record.exc_info[1])}]"
-        return json.dumps({"level": record.levelno, "logger": record.name, "message": message})
+        request = {"request_id": current_request()} if current_request() else {}
+        return json.dumps({"level": record.levelno, "logger": record.name, "message": message, **request})
 
 
 def _where(error: BaseException | None) -> str:

@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import grpc.aio
@@ -19,11 +20,27 @@ from kiteward.engine.embedded.locks import NamedLocks
 from kiteward.engine.embedded.operations import MUTATIONS, READS, LockKey, LockKeys
 from kiteward.engine.embedded.reading import reading
 from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+from kiteward.engine.metadata import REQUEST_ID
 
 # Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
 _PARSED_ON_LOOP_BYTES = 64 * 1024
 
 logger = logging.getLogger(__name__)
+
+_request: Final[ContextVar[str]] = ContextVar("request", default="")
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+def current_request() -> str:
+    """Return the id of the server's request that is worked on in this context, or empty."""
+    return _request.get()
+
+
+def _work_for(metadata: Metadata) -> None:
+    """Note in this context which of the server's requests is worked on."""
+    _request.set(next((value for key, value in metadata if key == REQUEST_ID), ""))
+
 
 _Handler = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
@@ -66,12 +83,14 @@ class Operation:
             ) from None
         return request
 
-    def answer(self, request: Any, metadata: tuple[tuple[str, str], ...]) -> bytes:
+    def answer(self, request: Any, metadata: Metadata) -> bytes:
         """Execute a request and return the serialised response.
 
         Raises:
             Refused: the servicer does not support what is asked.
         """
+        # A thread works on one call after another, and each says whose it is.
+        _work_for(metadata)
         context = CallContext(metadata)
         response = self.execute(request, context)
         if context.code is not None:
@@ -124,6 +143,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         answer = self._reading(operation) if lock_keys is None else self._mutating(operation, lock_keys)
 
         async def handle(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            _work_for(context.invocation_metadata())
             try:
                 return await answer(payload, context)
             except Refused as refusal:
@@ -136,7 +156,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         return grpc.unary_unary_rpc_method_handler(handle)
 
     def _reading(self, operation: Operation) -> _Handler:
-        def read(payload: bytes, metadata: tuple[tuple[str, str], ...]) -> bytes:
+        def read(payload: bytes, metadata: Metadata) -> bytes:
             with reading():
                 return operation.answer(operation.parse(payload), metadata)
 
@@ -164,7 +184,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
         return answer
 
-    async def _hold(self, request: Any, metadata: tuple[tuple[str, str], ...], lock_keys: LockKeys) -> list[LockKey]:
+    async def _hold(self, request: Any, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
         """Take a mutation's locks. An alias may have moved while it waited; then it waits for the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:

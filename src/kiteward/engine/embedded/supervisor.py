@@ -236,13 +236,16 @@ class EmbeddedEngine:
             self._log(line.decode(errors="replace").rstrip())
 
     def _log(self, line: str) -> None:
+        request: dict[str, str] = {}
         try:
             record = json.loads(line)
             level, text = int(record["level"]), f"{record['logger']}: {record['message']}"
+            if "request_id" in record:
+                request["request_id"] = str(record["request_id"])
         except (ValueError, KeyError, TypeError):
             level, text = logging.WARNING, line
         self._last_words.append(text)
-        logger.log(level, "%s", text)
+        logger.log(level, "%s", text, extra=request)
 
     def _explain_end(self) -> str:
         code = (self._process.returncode if self._process is not None else None) or 0

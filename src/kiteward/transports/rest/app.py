@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
 from kiteward.gateway.pipeline import Gateway
+from kiteward.observe import logs
 from kiteward.transports.addresses import address_text
 from kiteward.transports.rest import bodies, credentials, headers
 from kiteward.transports.rest.endpoints import Answer, Caller, Conversation, Table
@@ -74,6 +75,7 @@ class RestApp:
         if scope["type"] != "http":
             return
         request, request_id = Request(scope, receive), new_request_id()
+        logs.of_request(request_id)
         try:
             response = await self._respond(request, request_id)
         except ClientDisconnect:
