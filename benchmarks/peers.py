@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +23,7 @@ CALLER: Final = "reader0"
 CALLER_PASSWORD: Final = "Kite-ward-1"
 
 _PROJECT: Final = Path(__file__).parents[1]
+NO_SETTINGS: Final[Mapping[str, str]] = {}
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 15.0
 
@@ -47,10 +48,12 @@ class Peer:
 
 
 @contextlib.contextmanager
-def kiteward(directory: Path) -> Iterator[Peer]:
-    """Run this project's server."""
+def kiteward(directory: Path, **settings: str) -> Iterator[Peer]:
+    """Run this project's server, with settings as environment variables."""
     command = [sys.executable, "-u", "-m", "kiteward", "serve", "--port", "0", "--data-dir", str(directory / "data")]
-    with _running(command, directory, ready=r"ready on http://([\d.]+:\d+)") as address:
+    # The port for health and metrics is left to the system: two servers may run at a time.
+    settings = {"KITEWARD_METRICS_PORT": "0", **settings}
+    with _running(command, directory, ready=r"ready on http://([\d.]+:\d+)", settings=settings) as address:
         yield Peer(KITEWARD, address, f"{CALLER}:{CALLER_PASSWORD}")
 
 
@@ -96,7 +99,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], directory: Path, *, ready: str) -> Iterator[str]:
+def _running(
+    command: Sequence[str], directory: Path, *, ready: str, settings: Mapping[str, str] = NO_SETTINGS
+) -> Iterator[str]:
     """Run a server and give the address it announces.
 
     Raises:
@@ -107,7 +112,12 @@ def _running(command: Sequence[str], directory: Path, *, ready: str) -> Iterator
     with log.open("wb") as sink:
         # Its input ends with this process, however that ends. A group of its own: Ctrl-C is ours to pass on.
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **settings},
         )
     try:
         yield _address(process, log, ready)

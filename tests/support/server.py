@@ -21,7 +21,7 @@ from typing import Final
 import pytest
 
 ROOT_TOKEN: Final = "root:Milvus"
-START_WITHIN: Final = 30.0
+START_WITHIN: Final = 60.0
 STOP_WITHIN: Final = 45.0
 """Longer than the server lets requests in flight finish."""
 
