@@ -20,6 +20,8 @@ import pytest
 from tests.faults.policy_changes import Change, Changes, GrantRow, HeldRole, Person, World
 from tests.support import server as real_server
 
+from kiteward.observe.audit.reading import Question, TrailReader
+from kiteward.observe.audit.verify import verify
 from kiteward.wire import messages
 
 ROUNDS: Final = max(100, int(os.environ.get("KITEWARD_CRASH_ROUNDS", "0")))
@@ -235,6 +237,15 @@ class Killing:
         await asyncio.sleep(self._random.uniform(0, longest))
 
 
+def check_trail(directory: Path, *, acknowledged: int, done: int) -> None:
+    """Demand a whole trail: every acknowledged change with its end, every other that was made with its beginning."""
+    verified = verify(directory)
+    assert verified.findings == ()
+    outcomes = Counter(entry["outcome"] for entry in TrailReader(directory).every(Question()) if entry["code"] < 4000)
+    assert outcomes["succeeded"] >= acknowledged
+    assert outcomes["received"] >= acknowledged + done
+
+
 def _acknowledged(clients: list[Client]) -> int:
     return sum(client.outcomes["acknowledged"] for client in clients)
 
@@ -284,6 +295,7 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
     assert outcomes["acknowledged"] > 3 * ROUNDS
     assert undone > ROUNDS
     assert done > ROUNDS // 20
+    check_trail(tmp_path / "data" / "audit", acknowledged=outcomes["acknowledged"], done=done)
 
 
 async def test_whole_server_killed_at_any_moment_keeps_grants_and_collections_together(tmp_path: Path) -> None:
@@ -306,3 +318,4 @@ async def test_whole_server_killed_at_any_moment_keeps_grants_and_collections_to
             await kill()
             await caller.close()
     assert _acknowledged(clients) > FULL_ROUNDS
+    check_trail(tmp_path / "data" / "audit", acknowledged=_acknowledged(clients), done=0)
