@@ -179,7 +179,7 @@ class Server:
                 engine_ready=lambda: engine.health().ready,
                 revision=snapshots.revision,
             )
-            metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
+            metrics_port = await _open_metrics(stack, settings, sources, doors)
             port = await doors.open(stack)
             return cls(stack.pop_all(), gateway, doors, host=settings.host, port=port, metrics_port=metrics_port)
 
@@ -192,7 +192,7 @@ class _Doors:
     """The one port and the doors behind it: gRPC and REST."""
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
         self._settings = settings
         self._open = False
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
@@ -228,7 +228,7 @@ class _Doors:
 
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered, `stopping` included."""
-        return await self._gateway.missing_parts() if self._open else ("stopping",)
+        return await self.gateway.missing_parts() if self._open else ("stopping",)
 
     async def _close(self) -> None:
         """Take no more connections and no more requests, let those in flight finish."""
@@ -241,9 +241,7 @@ class _Doors:
             self._app.close()
 
 
-async def _open_metrics(
-    stack: AsyncExitStack, settings: Settings, sources: Sources, missing: health.MissingParts
-) -> int | None:
+async def _open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sources, doors: _Doors) -> int | None:
     """Open the port for those who watch the server, if there is to be one, and return it.
 
     Raises:
@@ -252,7 +250,10 @@ async def _open_metrics(
     wanted = settings.metrics
     if not wanted.enabled:
         return None
-    http = HttpServer(health.build_app(missing, Metrics(sources).text, metrics_type=CONTENT_TYPE))
+    app = health.build_app(
+        doors.missing_parts, health.described_by(doors.gateway), Metrics(sources).text, metrics_type=CONTENT_TYPE
+    )
+    http = HttpServer(app)
     listener = Listener(http, _METRICS_LIMITS)
     stack.push_async_callback(listener.close, 0.0)
     stack.push_async_callback(http.stop, _FLUSH)

@@ -46,6 +46,19 @@ class KeyRules:
     default_lifetime: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """How a part of the server is.
+
+    Attributes:
+        ready: whether it does its work.
+        reason: one sentence for the operator when it does not, else empty.
+    """
+
+    ready: bool = True
+    reason: str = ""
+
+
 class Memo:
     """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
 
@@ -89,6 +102,7 @@ class Tools:
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: what holds for new API keys.
         memo: answers of the current revision.
+        audit_health: tells how the audit trail is.
     """
 
     store: Store
@@ -102,6 +116,7 @@ class Tools:
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
     memo: Memo = field(default_factory=Memo)
+    audit_health: Callable[[], PartHealth] = PartHealth
 
 
 @dataclass(frozen=True, slots=True)
