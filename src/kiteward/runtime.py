@@ -169,7 +169,7 @@ class Server:
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
             await lifecycle.recover()
-            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
+            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher, recorder=recorder)
             gateway = Gateway(
                 authenticator,
                 snapshots,
@@ -193,7 +193,7 @@ class Server:
                 revision=snapshots.revision,
                 audit=recorder.state,
             )
-            metrics_port = await _open_metrics(stack, settings, sources, doors.missing_parts)
+            metrics_port = await _open_metrics(stack, settings, sources, doors)
             port = await doors.open(stack)
             return cls(stack.pop_all(), gateway, doors, host=settings.host, port=port, metrics_port=metrics_port)
 
@@ -206,7 +206,7 @@ class _Doors:
     """The one port and the doors behind it: gRPC and REST."""
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
-        self._gateway = gateway
+        self.gateway = gateway
         self._settings = settings
         self._open = False
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
@@ -242,7 +242,7 @@ class _Doors:
 
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered, `stopping` included."""
-        return await self._gateway.missing_parts() if self._open else ("stopping",)
+        return await self.gateway.missing_parts() if self._open else ("stopping",)
 
     async def _close(self) -> None:
         """Take no more connections and no more requests, let those in flight finish."""
@@ -255,9 +255,7 @@ class _Doors:
             self._app.close()
 
 
-async def _open_metrics(
-    stack: AsyncExitStack, settings: Settings, sources: Sources, missing: health.MissingParts
-) -> int | None:
+async def _open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sources, doors: _Doors) -> int | None:
     """Open the port for those who watch the server, if there is to be one, and return it.
 
     Raises:
@@ -266,7 +264,10 @@ async def _open_metrics(
     wanted = settings.metrics
     if not wanted.enabled:
         return None
-    http = HttpServer(health.build_app(missing, Metrics(sources).text, metrics_type=CONTENT_TYPE))
+    app = health.build_app(
+        doors.missing_parts, health.described_by(doors.gateway), Metrics(sources).text, metrics_type=CONTENT_TYPE
+    )
+    http = HttpServer(app)
     listener = Listener(http, _METRICS_LIMITS)
     stack.push_async_callback(listener.close, 0.0)
     stack.push_async_callback(http.stop, _FLUSH)
@@ -320,7 +321,7 @@ async def open_local(
             engine=engine,
             catalog=catalog,
             lifecycle=Lifecycle(engine, catalog, snapshots, recorder),
-            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher),
+            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher, recorder=recorder),
             recorder=recorder,
         )
         stack.push_async_callback(gateway.drain)
@@ -364,7 +365,9 @@ def _open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     return Recorder(sink, data_operations=settings.audit.data_operations)
 
 
-def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:
+def _tools(
+    settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher, recorder: Recorder
+) -> Tools:
     return Tools(
         store,
         engine,
@@ -377,6 +380,7 @@ def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Cata
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
         trail=TrailReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
+        audit=recorder.state,
     )
 
 

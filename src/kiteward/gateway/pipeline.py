@@ -8,11 +8,11 @@ from typing import Final
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
-from kiteward.domain.identity import ROOT, Principal
+from kiteward.domain.identity import Principal
 from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
-from kiteward.gateway import visibility
+from kiteward.gateway import readiness, visibility
 from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
@@ -103,18 +103,12 @@ class Gateway:
         return answer
 
     async def missing_parts(self) -> tuple[str, ...]:
-        """Return what keeps requests from being answered: any of `store`, `policy`, `engine`; all well is empty."""
-        missing = []
-        try:
-            await self._tools.store.user(ROOT)
-        except StoreError:
-            missing.append("store")
+        """Return what keeps requests from being answered: any of `store`, `engine`, `audit`, `policy`."""
+        missing = [name for name, part in (await readiness.parts(self._tools)).items() if not part.ready]
         try:
             await self._policy()
         except (NotReady, StoreError):
             missing.append("policy")
-        if not self._engine.health().ready:
-            missing.append("engine")
         return tuple(missing)
 
     async def _answer(self, operation: Operation, recording: Recording) -> bytes:

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import time
 from pathlib import Path
 
 import pytest
 from tests.support.doors import LOOPBACK, call, refused
+from tests.support.gateway import encoded, presented
 from tests.support.served import ask, serving
 
 from kiteward.config import settings_from
@@ -14,8 +17,10 @@ from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
+from kiteward.observe.audit.trail import AuditState
 from kiteward.observe.counts import Outcome, RequestCounts, outcome_of
 from kiteward.transports.health import DEFAULT_PORT, HealthSettings
+from kiteward.wire import messages
 
 
 async def test_a_ready_server_says_ok(tmp_path: Path) -> None:
@@ -59,6 +64,79 @@ async def test_a_part_that_does_not_answer_makes_the_server_unready(
         with monkeypatch.context() as patch:
             patch.setattr(server.gateway._tools.store, "user", hang)
             assert (await ask(server.metrics_port, "/healthz"))[::2] == (503, "not ready: timeout")
+
+
+async def test_live_and_ready_differ(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, engine):
+        assert (await ask(server.metrics_port, "/healthz/live"))[::2] == (200, "live")
+        assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (200, "ready")
+        engine.ready = EngineHealth(ready=False, reason="secret path /data")
+        assert (await ask(server.metrics_port, "/healthz/live"))[::2] == (200, "live")
+        assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
+        engine.ready = EngineHealth(ready=True)
+        assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (200, "ready")
+
+
+async def test_a_store_that_cannot_be_read_makes_the_server_unready_and_leaves_it_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: str) -> None:
+        raise errors.StoreUnavailable("disk /dev/secret is gone")
+
+    async with serving(tmp_path) as (server, _):
+        administrator = {"authorization": "Bearer root:Milvus"}
+        assert (await ask(server.metrics_port, "/healthz/ready", **administrator))[0] == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(server.gateway._tools.store, "user", fail)
+            assert (await ask(server.metrics_port, "/healthz/live"))[0] == 200
+            assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
+            status, _, body = await ask(server.metrics_port, "/healthz/ready", **administrator)
+        assert status == 503
+        assert json.loads(body)["store"] == {"ready": False, "reason": "disk /dev/secret is gone"}
+
+
+async def test_an_administrator_is_told_how_each_part_is(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, engine):
+        engine.ready = EngineHealth(ready=False, reason="it was killed")
+        status, headers, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
+        assert (status, headers["content-type"]) == (503, "application/json; charset=utf-8")
+        told = json.loads(body)
+        revision = told.pop("revision")
+        assert revision == server.gateway._snapshots.revision()
+        assert told == {
+            "ready": False,
+            "store": {"ready": True, "reason": ""},
+            "engine": {"ready": False, "reason": "it was killed"},
+            "audit": {"ready": True, "reason": ""},
+        }
+
+
+async def test_an_audit_trail_that_cannot_be_written_makes_the_server_unready(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, _):
+        gateway = server.gateway
+        gateway._tools = dataclasses.replace(gateway._tools, audit=lambda: AuditState(working=False))
+        assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
+        _, _, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
+        assert json.loads(body)["audit"] == {"ready": False, "reason": "the audit trail cannot be written"}
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer alice:Password-1", "Bearer root:guess-1", "Bearer kw_nokey", "nonsense", ""]
+)
+async def test_whoever_is_no_administrator_is_told_one_word(tmp_path: Path, header: str) -> None:
+    async with serving(tmp_path) as (server, engine):
+        made = messages.method_of("CreateCredential").request(username="alice", password=encoded("Password-1"))
+        await server.gateway.handle(Call("CreateCredential", made.SerializeToString(), presented("root")))
+        engine.ready = EngineHealth(ready=False, reason="secret path /data")
+        answered = await ask(server.metrics_port, "/healthz/ready", authorization=header)
+        assert answered[::2] == (503, "not ready")
+
+
+async def test_guessing_there_waits_as_everywhere(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (server, _):
+        for _ in range(8):
+            await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:guess-1")
+        assert server.gateway._authenticator._authenticator.counts["password", "throttled"] > 0
 
 
 @pytest.mark.parametrize(

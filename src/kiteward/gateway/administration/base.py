@@ -18,6 +18,7 @@ from kiteward.engine.base import Engine
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.observe.audit.reading import TrailReader
+from kiteward.observe.audit.trail import AuditState
 from kiteward.store.base import Store, Transaction
 
 
@@ -46,6 +47,19 @@ class KeyRules:
 
     per_user: int = 100
     default_lifetime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartHealth:
+    """How a part of the server is.
+
+    Attributes:
+        ready: whether it does its work.
+        reason: one sentence for the operator when it does not, else empty.
+    """
+
+    ready: bool = True
+    reason: str = ""
 
 
 class Memo:
@@ -92,6 +106,7 @@ class Tools:
         key_rules: what holds for new API keys.
         memo: answers of the current revision.
         trail: reads the audit trail; None where there is none.
+        audit: tells how the audit trail is.
     """
 
     store: Store
@@ -106,6 +121,7 @@ class Tools:
     key_rules: KeyRules = field(default_factory=KeyRules)
     memo: Memo = field(default_factory=Memo)
     trail: TrailReader | None = None
+    audit: Callable[[], AuditState] = AuditState
 
     @property
     def subjects(self) -> Subjects:

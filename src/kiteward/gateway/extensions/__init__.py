@@ -1,4 +1,4 @@
-"""What Kiteward adds to the protocol: accounts, API keys, access and audit.
+"""What Kiteward adds to the protocol: accounts, API keys, access, audit, the state of the server.
 
 Each is one row; there is no other way to them.
 """
@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.gateway.extensions import access, accounts, audit, keys
+from kiteward.gateway.extensions import access, accounts, audit, keys, server
 from kiteward.gateway.extensions.base import Extension
 
+TOPICS: Final = (access, accounts, audit, keys, server)
+"""The rooms of the extensions."""
+
 EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType(
-    {row.name: row for row in (*accounts.EXTENSIONS, *keys.EXTENSIONS, *access.EXTENSIONS, *audit.EXTENSIONS)}
+    {row.name: row for topic in TOPICS for row in topic.EXTENSIONS}
 )
 """Every extension by its name; a test proves that no name and no path stands twice, and that no RPC has one."""
