@@ -33,7 +33,7 @@ from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.gateway.watched import WatchedEngine
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
-from kiteward.observe.watch import Watch
+from kiteward.observe.watch import Tracing, Watch
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
@@ -128,7 +128,7 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
-            watch = Watch()
+            watch = Watch(_tracing(stack, settings))
             store = await SqlStore.open(directory.store_path, noted=watch.store_took)
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
@@ -334,6 +334,26 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
     finally:
         hasher.close()
         await channel.close()
+
+
+def _tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
+    """Return where traces go, None where they are off.
+
+    Raises:
+        ConfigurationError: what they need is not installed.
+    """
+    if not settings.tracing.endpoint:
+        return None
+    try:
+        from kiteward.observe.tracing import OtlpTracing  # noqa: PLC0415  an extra brings what it needs
+    except ImportError as error:
+        raise ConfigurationError(
+            "kiteward.tracing.endpoint is set, but OpenTelemetry is not installed: pip install 'kiteward[tracing]', "
+            "or leave the key out"
+        ) from error
+    tracing = OtlpTracing(settings.tracing.endpoint, settings.tracing.percent)
+    stack.push_async_callback(asyncio.to_thread, tracing.close)
+    return tracing
 
 
 def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:

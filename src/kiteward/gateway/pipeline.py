@@ -79,7 +79,7 @@ class Gateway:
         if operation is None and extension is None:
             self._watch.requests.count(OTHER, Outcome.REFUSED)
             raise OperationUnknown(f"unknown method {call.operation}")
-        visit = self._watch.enter(call.operation)
+        visit = self._watch.enter(call.operation, call.request_id, call.forward)
         try:
             if operation is not None:
                 answer = await self._answer(operation, call)

@@ -37,7 +37,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import msgspec
@@ -114,6 +114,7 @@ class Caller:
         allow_int64: whether 64-bit integers are JSON numbers to this caller, else strings.
         address: the caller's network address.
         request_id: finds this request again.
+        trace: the trace it belongs to, as metadata; empty where the caller names none.
     """
 
     credential: PresentedCredential | AuthenticationError
@@ -122,6 +123,7 @@ class Caller:
     allow_int64: bool
     address: str
     request_id: str
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 _TOLD_TO_THE_KNOWN: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
@@ -188,6 +190,7 @@ class Conversation:
             credential=self._caller.credential,
             database=database,
             timeout=max(self._caller.deadline - asyncio.get_running_loop().time(), _LEAST),
+            forward=self._caller.trace,
             address=self._caller.address,
             request_id=self._caller.request_id,
         )
