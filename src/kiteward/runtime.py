@@ -38,7 +38,7 @@ from kiteward.gateway.watched import WatchedEngine
 from kiteward.observe.audit.reading import TrailReader
 from kiteward.observe.audit.trail import open_sink
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
-from kiteward.observe.watch import Watch
+from kiteward.observe.watch import Tracing, Watch
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
@@ -139,7 +139,7 @@ class Server:
             recorder = _open_recorder(stack, settings)
             recorder.note_own(Event.STARTED, "Start", version=__version__)
             stack.callback(recorder.note_own, Event.STOPPED, "Stop")
-            watch = Watch()
+            watch = Watch(_tracing(stack, settings))
             store = await SqlStore.open(directory.store_path, noted=watch.store_took)
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(hashing)
@@ -363,6 +363,26 @@ def _open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     sink = open_sink(settings.audit, settings.data_dir)
     stack.push_async_callback(sink.close)
     return Recorder(sink, data_operations=settings.audit.data_operations)
+
+
+def _tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
+    """Return where traces go, None where they are off.
+
+    Raises:
+        ConfigurationError: what they need is not installed.
+    """
+    if not settings.tracing.endpoint:
+        return None
+    try:
+        from kiteward.observe.tracing import OtlpTracing  # noqa: PLC0415  an extra brings what it needs
+    except ImportError as error:
+        raise ConfigurationError(
+            "kiteward.tracing.endpoint is set, but OpenTelemetry is not installed: pip install 'kiteward[tracing]', "
+            "or leave the key out"
+        ) from error
+    tracing = OtlpTracing(settings.tracing.endpoint, settings.tracing.percent)
+    stack.push_async_callback(asyncio.to_thread, tracing.close)
+    return tracing
 
 
 def _tools(

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from tests.support.doors import connected, ended
 from tests.support.engine import FakeEngine
@@ -14,14 +15,16 @@ from kiteward.transports.health import HealthSettings
 
 
 @contextlib.asynccontextmanager
-async def serving(tmp_path: Path, metrics: HealthSettings | None = None) -> AsyncIterator[tuple[Server, FakeEngine]]:
-    """Start a server on ports of the system's choice, and stop it at the end."""
+async def serving(
+    tmp_path: Path, metrics: HealthSettings | None = None, **more: Any
+) -> AsyncIterator[tuple[Server, FakeEngine]]:
+    """Start a server on ports of the system's choice, and stop it at the end; `more` are further settings."""
     engine = FakeEngine()
 
     async def start(_: object) -> FakeEngine:
         return engine
 
-    settings = Settings(data_dir=tmp_path / "data", port=0, metrics=metrics or HealthSettings())
+    settings = Settings(data_dir=tmp_path / "data", port=0, metrics=metrics or HealthSettings(), **more)
     server = await Server.start(settings, hashing=TESTING, start_engine=start)
     try:
         yield server, engine

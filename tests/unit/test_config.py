@@ -62,6 +62,12 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.metrics.port": (9191, "metrics.port", 9191),
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
+    "kiteward.tracing.endpoint": (
+        "http://localhost:4318/v1/traces",
+        "tracing.endpoint",
+        "http://localhost:4318/v1/traces",
+    ),
+    "kiteward.tracing.percent": (5, "tracing.percent", 5),
     "proxy.http.enabled": (False, "rest.enabled", False),
     "proxy.http.requestTimeoutMs": (1500, "rest.request_timeout", 1.5),
     "proxy.http.acceptTypeAllowInt64": (False, "rest.allow_int64", False),
@@ -370,3 +376,12 @@ def test_values_file_without_an_inner_file_is_refused(tmp_path: Path, inner: str
     file.write_text(f"extraConfigFiles: {inner}\n", "utf-8")
     with pytest.raises(ConfigurationError, match=r"must hold a text at extraConfigFiles\.user\.yaml"):
         load(file, {})
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:4318", "grpc://localhost:4317", "http://", "http://me:pass@x/", "http://[x/"]
+)
+def test_an_address_that_traces_cannot_be_sent_to_is_refused(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.tracing\.endpoint must be like http://") as refused:
+        settings_from({"kiteward": {"tracing": {"endpoint": address}}})
+    assert "pass@" not in str(refused.value)

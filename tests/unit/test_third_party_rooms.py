@@ -1,6 +1,7 @@
 """Third-party libraries stay in their rooms: the table says where each may be imported, and why there."""
 
 import ast
+import itertools
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -62,6 +63,10 @@ ROOMS = {
             "kiteward.observe.audit",
         ),
         "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
+    ),
+    "opentelemetry": Room("opentelemetry-sdk", ("kiteward.observe.tracing",), "an extra, loaded where tracing is on"),
+    "opentelemetry.exporter": Room(
+        "opentelemetry-exporter-otlp-proto-http", ("kiteward.observe.tracing",), "one place knows where traces go"
     ),
     "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows their format"),
     "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
@@ -137,7 +142,8 @@ def test_every_third_party_import_stands_in_its_room() -> None:
 
 def test_every_room_belongs_to_a_declared_dependency_and_the_other_way_round() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-    declared = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    lines = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines}
     assert {room.distribution for room in ROOMS.values()} == declared
 
 

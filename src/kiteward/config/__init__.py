@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, cast
+from urllib.parse import urlsplit
 
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.config.keys import KEYS
@@ -31,6 +32,7 @@ from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.observe import logs
 from kiteward.observe.audit.trail import AuditSettings
+from kiteward.observe.watch import TracingSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
@@ -78,6 +80,7 @@ class Settings:
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
+        tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
 
     host: str = "127.0.0.1"
@@ -98,6 +101,7 @@ class Settings:
     audit: AuditSettings = field(default_factory=AuditSettings)
     rest: RestSettings = field(default_factory=RestSettings)
     tls: TlsSettings | None = None
+    tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,24 @@ def _settle(reader: "_Reader") -> Settings:
         audit=_audit(reader),
         rest=_rest(reader),
         tls=_tls(reader),
+        tracing=_tracing(reader),
     )
+
+
+def _tracing(reader: "_Reader") -> TracingSettings:
+    base = TracingSettings()
+    key = "kiteward.tracing.endpoint"
+    endpoint = reader.text(key, default=base.endpoint)
+    percent = reader.number("kiteward.tracing.percent", default=base.percent, least=0, most=100)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        parts = urlsplit("unreadable")
+    if not endpoint:
+        return TracingSettings(percent=percent)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(f"{key} must be like http://localhost:4318/v1/traces, without a password in it")
+    return TracingSettings(endpoint, percent)
 
 
 def _tls(reader: "_Reader") -> TlsSettings | None:

@@ -46,6 +46,8 @@ KEYS: Final = (
     Key("kiteward.passwordPolicy", "standard, legacy or strict", "which passwords may be chosen"),
     Key("kiteward.rest.corsOrigins", "origins", "whose pages are let in; * for all"),
     Key("kiteward.rest.maxBodyBytes", "bytes", "the largest body of a REST request"),
+    Key("kiteward.tracing.endpoint", "address", "OTLP/HTTP collector that traces are sent to; none turns them off"),
+    Key("kiteward.tracing.percent", "0 to 100", "requests that are traced where their callers do not say"),
     Key("proxy.http.acceptTypeAllowInt64", "true or false", "whether 64-bit integers are JSON numbers"),
     Key("proxy.http.enabled", "true or false", "whether REST is offered"),
     Key("proxy.http.requestTimeoutMs", "milliseconds", "how long a REST request may take"),

@@ -1,7 +1,11 @@
 """Which metadata of a call may travel on to the engine. Everything not named here stays with us."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
+
+TRACE_KEYS: Final = frozenset({"traceparent", "tracestate"})
+"""Which trace a call belongs to. Where traces are ours too, the engine is told of our span instead of the caller's."""
 
 REQUEST_ID: Final = "kiteward-request-id"
 """Tells the engine's process which request a call belongs to, for its log; written by us, never taken from a caller."""
@@ -12,10 +16,12 @@ ALLOWED_KEYS = frozenset(
         "client-request-id",
         "client_request_id",
         "client-request-unixmsec",
-        "traceparent",
-        "tracestate",
+        *TRACE_KEYS,
     }
 )
+
+_TRACE_PARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_LONGEST_STATE: Final = 512
 
 
 def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | bytes]]) -> dict[str, str]:
@@ -23,7 +29,7 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
 
     The engine trusts us, not the caller: the caller's `authorization`, `sourceid` or anything unknown would make us a
     confused deputy. Of a repeated key the first value counts, as in Milvus. Binary values and values that gRPC could
-    not carry are left out.
+    not carry are left out, and so is a trace that is not as W3C's Trace Context has it.
 
     Args:
         metadata: pairs in the order they came, or a mapping; keys in any case.
@@ -37,6 +43,9 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
         name = key.lower()
         if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and is_carriable(value):
             kept[name] = value
+    if not _TRACE_PARENT.fullmatch(kept.get("traceparent", "")) or len(kept.get("tracestate", "")) > _LONGEST_STATE:
+        for name in TRACE_KEYS:
+            kept.pop(name, None)
     return kept
 
 

@@ -86,7 +86,7 @@ class Gateway:
             unknown = OperationUnknown(f"unknown method {call.operation}")
             self._recorder.note(recording, unknown)
             raise unknown
-        visit = self._watch.enter(call.operation)
+        visit = self._watch.enter(call.operation, call.request_id, call.forward)
         try:
             if operation is not None:
                 answer = await self._answer(operation, recording)

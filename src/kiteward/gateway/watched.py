@@ -7,8 +7,9 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PresentedCredential, Principal
 from kiteward.engine.base import Engine, EngineHealth
-from kiteward.engine.metadata import REQUEST_ID
+from kiteward.engine.metadata import REQUEST_ID, TRACE_KEYS
 from kiteward.observe import logs
+from kiteward.observe.counts import Outcome, outcome_of
 from kiteward.observe.watch import Stage, Watch
 
 
@@ -44,13 +45,21 @@ class WatchedEngine:
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send a request. See `kiteward.engine.base.Engine.call`."""
-        begun = perf_counter()
         request_id = logs.current_request()
-        carried = {**metadata, REQUEST_ID: request_id} if request_id else metadata
+        carried = {**metadata, REQUEST_ID: request_id} if request_id else dict(metadata)
+        span = None if self._watch.tracing is None else self._watch.tracing.engine(method)
+        if span is not None:
+            carried = {key: value for key, value in carried.items() if key not in TRACE_KEYS} | span.carried()
+        begun, outcome = perf_counter(), Outcome.OK
         try:
             return await self._engine.call(method, payload, metadata=carried, timeout=timeout)
+        except BaseException as error:
+            outcome = outcome_of(error)
+            raise
         finally:
             self._watch.took(Stage.ENGINE, begun)
+            if span is not None:
+                span.end(outcome.value, failed=outcome is not Outcome.OK)
 
     def health(self) -> EngineHealth:
         """Return how the engine is."""

@@ -196,7 +196,7 @@ def test_watching_a_request_costs_a_few_microseconds() -> None:
     def one_round() -> float:
         begin = time.perf_counter()
         for _ in range(5_000):
-            visit = watch.enter("Search")
+            visit = watch.enter("Search", "id", {})
             watch.took(Stage.AUTHENTICATE, begin)
             watch.took(Stage.DECIDE, begin)
             watch.took(Stage.ENGINE, begin)

@@ -124,6 +124,8 @@ class RestApp:
             allow_int64=headers.allow_int64(request, default=self._settings.allow_int64),
             address=address_text(*request.client) if request.client else "",
             request_id=request_id,
+            client=request.headers.get("user-agent", ""),
+            trace=headers.trace(request),
         )
         return Conversation(self._gateway, caller, self._executor)
 

@@ -37,7 +37,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import msgspec
@@ -115,6 +115,7 @@ class Caller:
         address: the caller's network address.
         request_id: finds this request again.
         client: what its software calls itself.
+        trace: the trace it belongs to, as metadata; empty where the caller names none.
     """
 
     credential: PresentedCredential | AuthenticationError
@@ -124,6 +125,7 @@ class Caller:
     address: str
     request_id: str
     client: str = ""
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 _TOLD_TO_THE_KNOWN: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
@@ -190,6 +192,7 @@ class Conversation:
             credential=self._caller.credential,
             database=database,
             timeout=max(self._caller.deadline - asyncio.get_running_loop().time(), _LEAST),
+            forward=self._caller.trace,
             address=self._caller.address,
             request_id=self._caller.request_id,
             transport="rest",

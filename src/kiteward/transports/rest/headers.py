@@ -8,6 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from kiteward.engine import metadata as engine_metadata
 from kiteward.transports.rest import credentials
 from kiteward.transports.rest.settings import ANY_ORIGIN
 from kiteward.transports.rest.status import INVALID_PARAMETER, RestFailure
@@ -17,6 +18,7 @@ ALLOW_INT64: Final = "Accept-Type-Allow-Int64"
 DATABASE: Final = "DB-Name"
 REQUEST_ID: Final = "X-Request-Id"
 TRACE_ID: Final = "X-Milvus-Trace-Id"
+TRACE: Final = ("traceparent", "tracestate")
 
 LONGEST_TIMEOUT: Final = 86_400
 """Seconds; who needs more than a day is mistaken."""
@@ -56,6 +58,11 @@ def database(request: Request) -> str:
     """Return the database the caller names for bodies that name none, or empty."""
     # Header bytes are UTF-8 to Milvus; the server library hands them over as Latin-1.
     return request.headers.get(DATABASE, "").encode("latin-1").decode("utf-8", "replace")
+
+
+def trace(request: Request) -> dict[str, str]:
+    """Return which trace the caller says the request belongs to; nothing where it names none as W3C has it."""
+    return engine_metadata.allowed((key, request.headers[key]) for key in TRACE if key in request.headers)
 
 
 def is_let_in(request: Request, origins: Set[str]) -> bool:

@@ -288,7 +288,7 @@ async def test_engine_sees_the_payload_and_allowed_metadata_only(client: Client,
         ("dbname", "default"),
         ("client-request-id", "first"),
         ("client-request-unixmsec", "12"),
-        ("traceparent", "00-1-2-01"),
+        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("sourceid", "@@milvus-member@@"),
         ("token", "x"),
         ("identifier", "5"),
@@ -302,7 +302,7 @@ async def test_engine_sees_the_payload_and_allowed_metadata_only(client: Client,
         "dbname": "default",
         "client-request-id": "first",
         "client-request-unixmsec": "12",
-        "traceparent": "00-1-2-01",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     }
 
 
