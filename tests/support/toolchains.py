@@ -23,16 +23,60 @@ MAKING_WITHIN: Final = 600
 
 
 def node() -> list[str]:
-    """Return the command that runs a JavaScript file of `tests/compat/node`, ready for the file's name."""
-    program = _program("node", package="nodejs")
-    npm = _program("npm", package="npm")
+    """Return the command that runs a JavaScript file of `tests/compat/node`, to be followed by its name."""
+    program, npm = _program("node", package="nodejs"), _program("npm", package="npm")
     project = _COMPAT / "node"
-    _made(
-        project / "node_modules",
-        [project / "package.json", project / "package-lock.json"],
-        lambda: _run([npm, "ci"], cwd=project),
-    )
+    sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
+    _made(project / "node_modules", sources, lambda: _run([npm, "ci"], cwd=project))
     return [program]
+
+
+def go(name: str, source: str) -> list[str]:
+    """Return the command that runs a program in Go with the modules of `tests/compat/go`.
+
+    Args:
+        name: tells programs apart.
+        source: the text of its only file.
+    """
+    program = _program("go", package="golang")
+    locked = {path: (_COMPAT / "go" / path).read_text() for path in ("go.mod", "go.sum")}
+    product = _CACHE / "go" / name
+
+    def make() -> None:
+        product.mkdir(parents=True, exist_ok=True)
+        for path, text in {**locked, "main.go": source}.items():
+            (product / path).write_text(text)
+        # The module says which Go it needs at least; an older one fetches that as it fetches any module.
+        environment = {
+            "GOMODCACHE": str(_CACHE / "go" / "modules"),
+            "GOCACHE": str(_CACHE / "go" / "build"),
+            "GOFLAGS": "-modcacherw -mod=readonly",
+            "GOTOOLCHAIN": "auto",
+        }
+        _run([program, "build", "-o", "program", "."], cwd=product, environment=environment)
+
+    _made(product, [*locked.values(), source], make)
+    return [str(product / "program")]
+
+
+def java() -> list[str]:
+    """Return the command that runs a Java file with what `tests/compat/java` needs, to be followed by its name."""
+    _program("javac", package="default-jdk-headless")
+    program, maven = _program("java", package="default-jdk-headless"), _program("mvn", package="maven")
+    project, product = _COMPAT / "java" / "pom.xml", _CACHE / "java" / "libraries"
+    locked = (_COMPAT / "java" / "libraries.sha256").read_text()
+
+    def make() -> None:
+        shutil.rmtree(product, ignore_errors=True)
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={product}"]
+        repository = f"-Dmaven.repo.local={_CACHE / 'java' / 'repository'}"
+        _run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=_CACHE)
+        # Maven has no lock of its own.
+        fetched = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in product.glob("*.jar")}
+        assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
+
+    _made(product, [project.read_text(), locked], make)
+    return [program, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
 
 
 def _program(name: str, *, package: str) -> str:
@@ -43,9 +87,9 @@ def _program(name: str, *, package: str) -> str:
     return found
 
 
-def _made(product: Path, sources: list[Path], make: Callable[[], None]) -> None:
+def _made(product: Path, sources: list[str], make: Callable[[], None]) -> None:
     """Make a directory unless it was made from just these sources."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
     stamp = product / ".made-from"
     _CACHE.mkdir(exist_ok=True)
     with (_CACHE / "lock").open("w") as lock:
