@@ -6,7 +6,9 @@ network is needed again. A test that needs a toolchain which is missing is skipp
 
 import fcntl
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -46,17 +48,35 @@ def go(name: str, source: str) -> list[str]:
         product.mkdir(parents=True, exist_ok=True)
         for path, text in {**locked, "main.go": source}.items():
             (product / path).write_text(text)
-        # The module says which Go it needs at least; an older one fetches that as it fetches any module.
         environment = {
             "GOMODCACHE": str(_CACHE / "go" / "modules"),
             "GOCACHE": str(_CACHE / "go" / "build"),
             "GOFLAGS": "-modcacherw -mod=readonly",
             "GOTOOLCHAIN": "auto",
         }
-        _run([program, "build", "-o", "program", "."], cwd=product, environment=environment)
+        compiler = _recent_go(program, locked["go.mod"], environment)
+        _run([compiler, "build", "-o", "program", "."], cwd=product, environment=environment)
 
     _made(product, [*locked.values(), source], make)
     return [str(product / "program")]
+
+
+def _recent_go(program: str, module: str, environment: Mapping[str, str]) -> str:
+    """Return a Go that builds a module: the one at hand, or one that is fetched as modules are.
+
+    From 1.21 on Go itself fetches the version that a module asks for. Debian 12 has an older one.
+    """
+    version, system, architecture = _run([program, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
+    if int(version.split(".")[1]) >= 21:
+        return program
+    (needed,) = re.findall(r"^go (\S+)$", module, re.MULTILINE)
+    toolchain = f"golang.org/toolchain@v0.0.1-go{needed}.{system}-{architecture}"
+    fetched = json.loads(_run([program, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
+    directory = Path(fetched["Dir"])
+    # Modules hold no programs, so that these are not marked as such.
+    for path in [*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")]:
+        path.chmod(0o755)
+    return str(directory / "bin" / "go")
 
 
 def java() -> list[str]:
@@ -87,7 +107,7 @@ def _program(name: str, *, package: str) -> str:
     return found
 
 
-def _made(product: Path, sources: list[str], make: Callable[[], None]) -> None:
+def _made(product: Path, sources: list[str], make: Callable[[], object]) -> None:
     """Make a directory unless it was made from just these sources."""
     digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
     stamp = product / ".made-from"
@@ -100,8 +120,8 @@ def _made(product: Path, sources: list[str], make: Callable[[], None]) -> None:
             stamp.write_text(digest)
 
 
-def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command of a toolchain, which must succeed."""
+def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command of a toolchain, which must succeed, and return what it prints."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -113,3 +133,4 @@ def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None
         check=False,
     )
     assert done.returncode == 0, f"{command} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
