@@ -4,17 +4,14 @@ Each does the same steps on a server that holds the collection `secrets` with th
 role `keyholder_role` may query it. A refusal must show its user the sentence that stands here.
 """
 
-import json
-import os
 import re
-import subprocess
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
+from tests.support import programs
 from tests.support.server import RunningServer
 
 WITHIN: Final = 90.0
@@ -160,7 +157,7 @@ class Walk:
     language: str
     seen: dict[str, object] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    ended: tuple[int | None, str] = (None, "")
+    ended: tuple[int, str] = (-1, "")
 
     def note(self, line: Mapping[str, Any]) -> None:
         """Note what a step printed."""
@@ -180,35 +177,14 @@ def run(language: str, command: list[str], api_key: str, at_pause: Callable[[str
         at_pause: called with the name of each pause; the walk goes on when it returns.
     """
     walk = Walk(language)
-    environment = {**os.environ, "KITEWARD_API_KEY": api_key}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        written: list[str] = []
-        drain = threading.Thread(target=lambda stderr: written.append(stderr.read()), args=(process.stderr,))
-        drain.start()
-        stop = threading.Timer(WITHIN, process.kill)
-        stop.start()
-        try:
-            for text in process.stdout:
-                if not text.startswith("{"):
-                    continue  # the SDK for Go logs on stdout
-                line = json.loads(text)
-                if "pause" in line:
-                    at_pause(line["pause"])
-                    process.stdin.write("\n")
-                    process.stdin.flush()
-                else:
-                    walk.note(line)
-            process.wait()
-        finally:
-            stop.cancel()
-            process.kill()
-            drain.join()
-    walk.ended = process.returncode, "".join(written)
+
+    def hear(line: Mapping[str, Any]) -> None:
+        if "pause" in line:
+            at_pause(line["pause"])
+        else:
+            walk.note(line)
+
+    walk.ended = programs.converse(command, hear, within=WITHIN, environment={"KITEWARD_API_KEY": api_key})
     return walk
 
 
