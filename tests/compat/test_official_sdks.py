@@ -44,21 +44,29 @@ def furnish(server: RunningServer) -> str:
 
 
 class Stage:
-    """A server for one walk, which is watched and restarted where the walk pauses."""
+    """A server for one walk, which is watched and restarted where the walk pauses.
+
+    Attributes:
+        server: the one that runs.
+        turned_away: requests with a wrong password, by operation.
+        denied: requests for which a privilege was missing, by operation.
+    """
 
     def __init__(self, stack: ExitStack, data_dir: Path) -> None:
         self._stack = stack
         self._data_dir = data_dir
         self.server = stack.enter_context(servers.running(data_dir))
         self.turned_away: Counter[str] = Counter()
+        self.denied: Counter[str] = Counter()
 
     def at_pause(self, name: str) -> None:
         """Do what belongs to a pause."""
         match name:
             case "before_wrong_password":
-                self.turned_away.subtract(walks.unauthenticated(self.server))
+                self.denied = walks.counted(self.server, "denied")
+                self.turned_away.subtract(walks.counted(self.server, "unauthenticated"))
             case "after_wrong_password":
-                self.turned_away.update(walks.unauthenticated(self.server))
+                self.turned_away.update(walks.counted(self.server, "unauthenticated"))
             case "restart":
                 assert self.server.stop() == 0
                 again = servers.running(self._data_dir, "--port", str(self.server.port))
@@ -106,3 +114,9 @@ def test_wrong_password_is_sent_once_and_not_tried_again(walked: tuple[Walk, Sta
     sent = +stage.turned_away
     assert sent
     assert set(sent.values()) == {1}, sent
+
+
+def test_call_without_privilege_is_sent_once_and_not_tried_again(walked: tuple[Walk, Stage]) -> None:
+    walk, stage = walked
+    refusals = [seen.sentence for seen in walk.seen.values() if isinstance(seen, Refused)]
+    assert stage.denied.total() == len([sentence for sentence in refusals if "permission deny" in sentence])
