@@ -79,6 +79,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 
 clean: ## remove the environments and caches; data/ stays
 	rm -rf $(venv) $(older) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .cache tests/compat/node/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 remake:

@@ -1,0 +1,122 @@
+"""The official SDKs of other languages walk over users, roles, grants, groups, keys and data."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from pymilvus import MilvusClient
+from tests.compat import people, walks
+from tests.compat.walks import EXPECTED, Refused, Walk
+from tests.support import server as servers
+from tests.support import toolchains
+from tests.support.server import ROOT_TOKEN, RunningServer
+
+_HERE: Final = Path(__file__).parent
+
+PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
+    "node": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs")],
+    "go": lambda: toolchains.go("walk", (_HERE / "go" / "walk.go").read_text()),
+    "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Walk.java")],
+}
+"""The program of each language, made if need be."""
+
+# The first test of a language may have to fetch and build its program.
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walks.WITHIN + 60)
+
+
+def furnish(server: RunningServer) -> str:
+    """Put in place what every walk finds, and return an API key of `keyholder`."""
+    with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as root:
+        root.create_collection("secrets", dimension=4, metric_type="L2")
+        root.insert("secrets", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
+        people.add(root, "keyholder", ("Query", "secrets"))
+    made = httpx.post(
+        f"{server.uri}/v2/kiteward/api_keys/create",
+        json={"userName": "keyholder"},
+        headers={"Authorization": f"Bearer {ROOT_TOKEN}"},
+        timeout=30,
+    ).json()
+    return str(made["data"]["key"])
+
+
+class Stage:
+    """A server for one walk, which is watched and restarted where the walk pauses.
+
+    Attributes:
+        server: the one that runs.
+        turned_away: requests with a wrong password, by operation.
+        denied: requests for which a privilege was missing, by operation.
+    """
+
+    def __init__(self, stack: ExitStack, data_dir: Path) -> None:
+        self._stack = stack
+        self._data_dir = data_dir
+        self.server = stack.enter_context(servers.running(data_dir))
+        self.turned_away: Counter[str] = Counter()
+        self.denied: Counter[str] = Counter()
+
+    def at_pause(self, name: str) -> None:
+        """Do what belongs to a pause."""
+        match name:
+            case "before_wrong_password":
+                self.denied = walks.counted(self.server, "denied")
+                self.turned_away.subtract(walks.counted(self.server, "unauthenticated"))
+            case "after_wrong_password":
+                self.turned_away.update(walks.counted(self.server, "unauthenticated"))
+            case "restart":
+                assert self.server.stop() == 0
+                again = servers.running(self._data_dir, "--port", str(self.server.port))
+                self.server = self._stack.enter_context(again)
+            case _:
+                raise AssertionError(name)
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Walk, Stage]]:
+    """One walk in each language, on a server of its own."""
+    command = PROGRAMS[request.param]()
+    with ExitStack() as stack:
+        stage = Stage(stack, tmp_path_factory.mktemp(request.param) / "data")
+        address = stage.server.uri.removeprefix("http://")
+        yield walks.run(request.param, [*command, address], furnish(stage.server), stage.at_pause), stage
+
+
+@pytest.mark.parametrize("step", EXPECTED)
+def test_step_of_the_walk_sees_what_it_must(walked: tuple[Walk, Stage], step: str) -> None:
+    walk, _ = walked
+    assert step in walk.seen, f"the walk did not come here: {walk.ended}"
+    seen, expected = walk.seen[step], walks.DIFFERENT.get((walk.language, step), EXPECTED[step])
+    if isinstance(expected, Refused):
+        assert isinstance(seen, Refused), seen
+        assert expected.sentence in seen.sentence
+    else:
+        assert seen == expected
+
+
+def test_walk_has_no_other_steps_and_ends_well(walked: tuple[Walk, Stage]) -> None:
+    walk, _ = walked
+    assert walk.ended[0] == 0, walk.ended[1]
+    assert list(walk.seen) == list(EXPECTED)
+
+
+def test_no_refusal_keeps_its_user_waiting(walked: tuple[Walk, Stage]) -> None:
+    walk, _ = walked
+    slow = {step: seconds for step, seconds in walk.seconds.items() if isinstance(EXPECTED[step], Refused)}
+    assert {step: seconds for step, seconds in slow.items() if seconds > 5} == {}
+
+
+def test_wrong_password_is_sent_once_and_not_tried_again(walked: tuple[Walk, Stage]) -> None:
+    _, stage = walked
+    sent = +stage.turned_away
+    assert sent
+    assert set(sent.values()) == {1}, sent
+
+
+def test_call_without_privilege_is_sent_once_and_not_tried_again(walked: tuple[Walk, Stage]) -> None:
+    walk, stage = walked
+    refusals = [seen.sentence for seen in walk.seen.values() if isinstance(seen, Refused)]
+    assert stage.denied.total() == len([sentence for sentence in refusals if "permission deny" in sentence])

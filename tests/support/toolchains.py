@@ -1,0 +1,136 @@
+"""Programs in other languages: made once from what is locked, and anew only when what they are made from changes.
+
+What is fetched and built stays below the repository, in `.cache/` and `node_modules/`; as long as nothing changes, no
+network is needed again. A test that needs a toolchain which is missing is skipped with the reason.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
+_CACHE: Final = _REPOSITORY / ".cache"
+_COMPAT: Final = _REPOSITORY / "tests" / "compat"
+MAKING_WITHIN: Final = 600
+"""How long fetching and building one of them may take, in seconds."""
+
+
+def node() -> list[str]:
+    """Return the command that runs a JavaScript file of `tests/compat/node`, to be followed by its name."""
+    program, npm = _program("node", package="nodejs"), _program("npm", package="npm")
+    project = _COMPAT / "node"
+    sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
+    _made(project / "node_modules", sources, lambda: _run([npm, "ci"], cwd=project))
+    return [program]
+
+
+def go(name: str, source: str) -> list[str]:
+    """Return the command that runs a program in Go with the modules of `tests/compat/go`.
+
+    Args:
+        name: tells programs apart.
+        source: the text of its only file.
+    """
+    program = _program("go", package="golang")
+    locked = {path: (_COMPAT / "go" / path).read_text() for path in ("go.mod", "go.sum")}
+    product = _CACHE / "go" / name
+
+    def make() -> None:
+        product.mkdir(parents=True, exist_ok=True)
+        for path, text in {**locked, "main.go": source}.items():
+            (product / path).write_text(text)
+        environment = {
+            "GOMODCACHE": str(_CACHE / "go" / "modules"),
+            "GOCACHE": str(_CACHE / "go" / "build"),
+            "GOFLAGS": "-modcacherw -mod=readonly",
+            "GOTOOLCHAIN": "auto",
+        }
+        compiler = _recent_go(program, locked["go.mod"], environment)
+        _run([compiler, "build", "-o", "program", "."], cwd=product, environment=environment)
+
+    _made(product, [*locked.values(), source], make)
+    return [str(product / "program")]
+
+
+def _recent_go(program: str, module: str, environment: Mapping[str, str]) -> str:
+    """Return a Go that builds a module: the one at hand, or one that is fetched as modules are.
+
+    From 1.21 on Go itself fetches the version that a module asks for. Debian 12 has an older one.
+    """
+    version, system, architecture = _run([program, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
+    if int(version.split(".")[1]) >= 21:
+        return program
+    (needed,) = re.findall(r"^go (\S+)$", module, re.MULTILINE)
+    toolchain = f"golang.org/toolchain@v0.0.1-go{needed}.{system}-{architecture}"
+    fetched = json.loads(_run([program, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
+    directory = Path(fetched["Dir"])
+    # Modules hold no programs, so that these are not marked as such.
+    for path in [*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")]:
+        path.chmod(0o755)
+    return str(directory / "bin" / "go")
+
+
+def java() -> list[str]:
+    """Return the command that runs a Java file with what `tests/compat/java` needs, to be followed by its name."""
+    _program("javac", package="default-jdk-headless")
+    program, maven = _program("java", package="default-jdk-headless"), _program("mvn", package="maven")
+    project, product = _COMPAT / "java" / "pom.xml", _CACHE / "java" / "libraries"
+    locked = (_COMPAT / "java" / "libraries.sha256").read_text()
+
+    def make() -> None:
+        shutil.rmtree(product, ignore_errors=True)
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={product}"]
+        repository = f"-Dmaven.repo.local={_CACHE / 'java' / 'repository'}"
+        _run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=_CACHE)
+        # Maven has no lock of its own.
+        fetched = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in product.glob("*.jar")}
+        assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
+
+    _made(product, [project.read_text(), locked], make)
+    return [program, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
+
+
+def _program(name: str, *, package: str) -> str:
+    """Return the path of a program, or skip the test that needs it."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not installed; on Debian, the package {package} has it")
+    return found
+
+
+def _made(product: Path, sources: list[str], make: Callable[[], object]) -> None:
+    """Make a directory unless it was made from just these sources."""
+    digest = hashlib.sha256("\0".join(sources).encode()).hexdigest()
+    stamp = product / ".made-from"
+    _CACHE.mkdir(exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.is_file() or stamp.read_text() != digest:
+            stamp.unlink(missing_ok=True)
+            make()
+            stamp.write_text(digest)
+
+
+def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command of a toolchain, which must succeed, and return what it prints."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MAKING_WITHIN,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
