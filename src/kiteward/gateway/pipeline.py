@@ -187,7 +187,14 @@ class Gateway:
         snapshot = await self._policy()
         arguments = extension.read(call.payload)
         request = ExtensionRequest(
-            principal, snapshot, self._snapshots.change, caller_now, root_bypass=self._tools.root_bypass
+            principal,
+            snapshot,
+            self._snapshots.change,
+            caller_now,
+            begin_session=lambda description: self._authenticator.begin_session(
+                call.credential, address=call.address, description=description
+            ),
+            root_bypass=self._tools.root_bypass,
         )
 
         async def work() -> bytes:

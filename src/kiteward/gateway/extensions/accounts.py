@@ -86,6 +86,16 @@ class PerhapsNamed(Arguments):
     user_name: str = ""
 
 
+class Policy(Outcome):
+    """What new passwords must be: `classes` asks for three of four kinds of characters, `blockList` for uncommon ones."""
+
+    name: str
+    shortest: int
+    longest: int
+    classes: bool
+    block_list: bool
+
+
 class NewAccount(Arguments):
     """A user to be; without a password, one is made and answered once."""
 
@@ -158,6 +168,18 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
         grants=grants,
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
+    )
+
+
+async def password_policy(tools: Tools, _request: Request, _arguments: Arguments) -> Policy:
+    """Tell what new passwords must be."""
+    rules = tools.passwords
+    return Policy(
+        name=rules.name,
+        shortest=rules.shortest,
+        longest=rules.longest,
+        classes=rules.classes,
+        block_list=rules.block_list,
     )
 
 
@@ -291,6 +313,16 @@ EXTENSIONS: Final = (
         Me,
         who_am_i,
         "Tell who calls, with which roles and grants.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "DescribePasswordPolicy",
+        "passwords/describe_policy",
+        Arguments,
+        Policy,
+        password_policy,
+        "Tell what new passwords must be.",
         administrators=False,
         changes=False,
     ),
