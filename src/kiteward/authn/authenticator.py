@@ -332,7 +332,7 @@ class Authenticator:
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
-        return Principal(record.name, frozenset(record.roles), unrestricted=self._root_bypass and record.name == ROOT)
+        return principal_of(record, root_bypass=self._root_bypass)
 
     # API keys
 
@@ -408,6 +408,16 @@ class Authenticator:
         self._users_seen[session.user_name] = self._clock()
         self.counts["session", "verified"] += 1
         return replace(known.principal, credential=f"session:{session.session_id}")
+
+
+def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
+    """Return the principal that a user's own credential makes.
+
+    Args:
+        record: the user as stored.
+        root_bypass: whether `root` needs no roles.
+    """
+    return Principal(record.name, frozenset(record.roles), unrestricted=root_bypass and record.name == ROOT)
 
 
 def _may_come_in(record: UserRecord) -> bool:

@@ -125,6 +125,11 @@ class Sessions:
             if session.session_id == session_id:
                 del self._by_digest[digest]
 
+    def count(self) -> int:
+        """Return how many sessions go on."""
+        self._remove_ended()
+        return len(self._by_digest)
+
     def ends_at(self, session: Session) -> float:
         """Return when a session ends if nobody uses it, in seconds since the epoch."""
         return min(session.used_at + self.rules.idle, session.began_at + self.rules.lifetime)

@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import ROOT, Principal, Secret
+from kiteward.domain.policy import PolicySnapshot
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
@@ -87,7 +88,7 @@ class PerhapsNamed(Arguments):
 
 
 class Policy(Outcome):
-    """What new passwords must be: `classes` asks for three of four kinds of characters, `blockList` for uncommon ones."""
+    """What new passwords must be: `classes` asks for three of four kinds of characters."""
 
     name: str
     shortest: int
@@ -145,11 +146,10 @@ def generated_password() -> Secret:
             return Secret(text)
 
 
-async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me:
-    """Tell the caller who it is and what it holds."""
-    principal, key = request.principal, request.principal.key
-    held = [request.snapshot.roles[name] for name in sorted(principal.roles) if name in request.snapshot.roles]
-    grants = [
+def held_grants(principal: Principal, snapshot: PolicySnapshot) -> list[HeldGrant]:
+    """Return the grants of a principal's roles, without those of the implicit `public`."""
+    held = [snapshot.roles[name] for name in sorted(principal.roles) if name in snapshot.roles]
+    return [
         HeldGrant(
             role=role.role.name,
             object_type=grant.key.object_type.value,
@@ -160,12 +160,17 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
         for role in held
         for grant in role.grants
     ]
+
+
+async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me:
+    """Tell the caller who it is and what it holds."""
+    principal, key = request.principal, request.principal.key
     return Me(
         user_name=principal.user_name,
         credential=principal.credential,
         administrator=request.administrator,
         roles=sorted(principal.roles),
-        grants=grants,
+        grants=held_grants(principal, request.snapshot),
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
     )

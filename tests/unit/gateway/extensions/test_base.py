@@ -9,7 +9,7 @@ from tests.unit.gateway.extensions.conftest import Own
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, CredentialMissing, InvalidArgument
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import EXTENSIONS, accounts, keys, sessions
+from kiteward.gateway.extensions import EXTENSIONS, accounts, grants, keys, sessions, views
 from kiteward.gateway.extensions.base import Extension
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.wire import messages
@@ -34,7 +34,7 @@ FOR_EVERYBODY = {
 
 
 def test_every_row_is_in_the_table_once_and_no_rpc_has_its_name() -> None:
-    rows = [*accounts.EXTENSIONS, *keys.EXTENSIONS, *sessions.EXTENSIONS]
+    rows = [*accounts.EXTENSIONS, *keys.EXTENSIONS, *grants.EXTENSIONS, *views.EXTENSIONS, *sessions.EXTENSIONS]
     assert len(EXTENSIONS) == len(rows) == len({row.path for row in rows})
     assert not set(EXTENSIONS) & (set(OPERATIONS) | set(messages.METHODS))
 

@@ -1,6 +1,7 @@
 """Sessions of the console: who begins one, what it may do, and everything that ends it."""
 
 import itertools
+from typing import Any
 
 import pytest
 from tests.support.gateway import PASSWORD, presented
@@ -70,7 +71,7 @@ async def test_a_made_up_token_is_refused(own: Own) -> None:
         ("EndSessions", {"userName": "alice"}),
     ],
 )
-async def test_a_session_is_over_at_once_after(own: Own, operation: str, arguments: dict[str, object]) -> None:
+async def test_a_session_is_over_at_once_after(own: Own, operation: str, arguments: dict[str, Any]) -> None:
     await own.house.user("alice")
     session = await signed_in(own, "alice")
     assert not await is_over(own, session)
