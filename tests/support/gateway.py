@@ -96,6 +96,7 @@ class House:
             super_users=settings.super_users,
             root_bypass=settings.root_bypass,
             key_rules=settings.key_rules,
+            sessions=self.authenticator.sessions,
         )
         self.gateway = self._gateway()
 

@@ -14,9 +14,10 @@ from typing import Final, Self
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.known_keys import KnownKey
+from kiteward.authn.sessions import Sessions
 from kiteward.authn.subjects import closed_user, principal_of
 from kiteward.authn.throttle import Throttle
-from kiteward.domain.errors import AuthenticationError, KeyRejected, PasswordRejected
+from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
 from kiteward.domain.identity import (
     DEFAULT_ROOT_PASSWORD,
     ROOT,
@@ -25,6 +26,8 @@ from kiteward.domain.identity import (
     PasswordCredential,
     PresentedCredential,
     Principal,
+    Secret,
+    SessionCredential,
 )
 from kiteward.store.base import FormerSecret, Store, UserRecord
 
@@ -92,8 +95,10 @@ class Authenticator:
     INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
 
     Attributes:
+        sessions: those of the console.
         counts: (kind, result) -> how often. A password or API key is `remembered` where nothing had to be read or
-            hashed, else `verified`, `refused`, or `throttled` unlooked at. What is neither is of kind `none`.
+            hashed, else `verified`, `refused`, or `throttled` unlooked at; a session is `verified` or `refused`. What
+            is none of these is of kind `none`.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class Authenticator:
         local: bool = False,
         open_to_anybody: bool = False,
         throttle: Throttle | None = None,
+        sessions: Sessions | None = None,
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
@@ -118,6 +124,7 @@ class Authenticator:
             open_to_anybody: whether everybody is let in as a principal that may do everything
                 (`common.security.authorizationEnabled` false).
             throttle: slows guessing down.
+            sessions: those of the console.
             clock: seconds since the epoch.
             capacity: most verified passwords remembered at a time; the oldest go first.
         """
@@ -127,6 +134,7 @@ class Authenticator:
         self._local = local
         self._open_to_anybody = open_to_anybody
         self._throttle = throttle or Throttle()
+        self.sessions = sessions or Sessions(clock=clock)
         self._clock = clock
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
@@ -159,6 +167,7 @@ class Authenticator:
             CredentialMissing, CredentialMalformed: as found by the transport.
             PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
             KeyRejected: no API key, or one that does not open now or from there.
+            SessionEnded: no session, or one that is over.
             StoreUnavailable: users cannot be read.
         """
         if self._open_to_anybody:
@@ -167,6 +176,8 @@ class Authenticator:
             return await self._by_password(presented, address)
         if isinstance(presented, KeyCredential):
             return await self._by_key(presented, address)
+        if isinstance(presented, SessionCredential):
+            return await self._by_session(presented)
         if isinstance(presented, LocalCredential) and self._local:
             return _OPERATOR
         self.counts["none", "refused"] += 1
@@ -377,6 +388,50 @@ class Authenticator:
         self._known_keys[key_id] = known
         self._keys_of.setdefault(owner.name, set()).add(key_id)
         return known
+
+    # Sessions
+
+    async def begin_session(
+        self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
+    ) -> Secret:
+        """Begin a session of the console for who presents a password, and return its token.
+
+        Args:
+            presented: what the caller sent.
+            address: where from, as `host:port`.
+            description: what the browser says it is.
+
+        Raises:
+            AccessDenied: what was presented is no password; a key or a session begins no session.
+            LimitReached: there are too many sessions.
+            AuthenticationError, StoreUnavailable: as `authenticate`.
+        """
+        if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
+            raise AccessDenied("a session begins with a user name and password")
+        principal = await self._by_password(presented, address)
+        known = self._known.get(principal.user_name)
+        verified = self._verified.get(self._digest(presented))
+        # Nothing was waited for in between: what has just been verified stands here, or was crowded out.
+        if known is None or known.credential_id is None or verified is None:
+            raise PasswordRejected(WRONG_PASSWORD)
+        return self.sessions.begin(
+            principal.user_name, verified[1], known.credential_id, address=address, description=description
+        )
+
+    async def _by_session(self, presented: SessionCredential) -> Principal:
+        session = self.sessions.find(presented.token)
+        known = self._known.get(session.user_name) or await self._look_up(session.user_name)
+        # It may have been ended, or its time may have come, while the user was read.
+        session = self.sessions.find(presented.token)
+        current = known is not None and known.credential_id == session.current_id
+        if known is None or not current or known.opened_by(session.verified_id, self._clock) is None:
+            self.sessions.end(session.session_id)
+            self.counts["session", "refused"] += 1
+            raise SessionEnded("the session has ended: sign in again")
+        self.sessions.touch(session)
+        self._users_seen[session.user_name] = self._clock()
+        self.counts["session", "verified"] += 1
+        return replace(known.principal, credential=f"session:{session.session_id}")
 
 
 def _fingerprint(credential_id: str) -> str:

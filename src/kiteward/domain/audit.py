@@ -18,6 +18,7 @@ class Event(Enum):
     """What kind of thing happened: its code, which never changes its meaning, and its kind."""
 
     AUTHENTICATION = (1001, "authentication")
+    SESSION = (1002, "session")
     REFUSAL = (2001, "refusal")
     CLOSED_OPERATION = (2002, "refusal")
     UNKNOWN_OPERATION = (2003, "refusal")

@@ -5,7 +5,8 @@ KitewardError
 │   ├── CredentialMissing            no credential was presented
 │   ├── CredentialMalformed          what was presented cannot be read
 │   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
-│   └── KeyRejected                  a credential without a colon that no verifier accepts
+│   ├── KeyRejected                  a credential without a colon that no verifier accepts
+│   └── SessionEnded                 a session of the console that is over, or never was
 ├── AccessDenied                     the principal is known, the privilege is missing
 ├── OperationRefused                 an operation that Kiteward closes on purpose
 ├── OperationUnknown                 no such operation
@@ -67,6 +68,10 @@ class PasswordRejected(AuthenticationError):
 
 class KeyRejected(AuthenticationError):
     """A presented credential without a colon, which no verifier accepts."""
+
+
+class SessionEnded(AuthenticationError):
+    """A session of the console that is over, or never was: deliberately one fact."""
 
 
 class AccessDenied(KitewardError):

@@ -70,7 +70,17 @@ class LocalCredential:
     """
 
 
-PresentedCredential = PasswordCredential | KeyCredential | LocalCredential
+@dataclass(frozen=True, slots=True)
+class SessionCredential:
+    """A session of the console, as its cookie carries it.
+
+    The console alone makes one: what other doors read out of a header never becomes a session.
+    """
+
+    token: Secret
+
+
+PresentedCredential = PasswordCredential | KeyCredential | LocalCredential | SessionCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ class Principal:
         unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
             authorised.
         credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
-            the stored credential, `key:<key id>`, `local` or `none`.
+            the stored credential, `key:<key id>`, `session:<session id>`, `local` or `none`.
         key: how far its API key reaches; None when it did not come by one.
     """
 

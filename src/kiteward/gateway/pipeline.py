@@ -216,7 +216,14 @@ class Gateway:
         arguments = extension.read(recording.call.payload)
         recording.details = details_of(arguments)
         request = ExtensionRequest(
-            principal, snapshot, self._snapshots.change, caller_now, root_bypass=self._tools.root_bypass
+            principal,
+            snapshot,
+            self._snapshots.change,
+            caller_now,
+            begin_session=lambda description: self._authenticator.begin_session(
+                recording.call.credential, address=recording.call.address, description=description
+            ),
+            root_bypass=self._tools.root_bypass,
         )
 
         async def work() -> bytes:

@@ -45,7 +45,7 @@ _CLIENTS: Final = 10_000
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 """What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
 
-_UNRECORDED: Final = frozenset({"Connect", "GetVersion", "CheckHealth"})
+_UNRECORDED: Final = frozenset({"Connect", "GetVersion", "CheckHealth", "DescribePasswordPolicy"})
 """Calls that tell nothing and change nothing; they are recorded when they are refused."""
 
 _CHANGED: Final[Mapping[str, Event]] = {
@@ -63,7 +63,12 @@ _CHANGED: Final[Mapping[str, Event]] = {
     "OperatePrivilegeGroup": Event.GROUP_CHANGE,
     "RestoreRBAC": Event.POLICY_CHANGE,
 }
-_CHANGED_BY_TOPIC: Final[Mapping[str, Event]] = {"users": Event.USER_CHANGE, "api_keys": Event.KEY_CHANGE}
+_CHANGED_BY_TOPIC: Final[Mapping[str, Event]] = {
+    "users": Event.USER_CHANGE,
+    "api_keys": Event.KEY_CHANGE,
+    "roles": Event.GRANT_CHANGE,
+}
+_SESSIONS: Final = frozenset({"BeginSession", "EndSession", "EndSessions"})
 _READS: Final = re.compile(r"(Get|Describe|BatchDescribe|Show|List|Has|Query|Search|HybridSearch|Run|Compute|Alloc)\w*")
 _WRITES: Final = frozenset(
     {"Insert", "Upsert", "Delete", "Import", "BatchUpdateManifest", "TruncateCollection", "ReplicateMessage"}
@@ -118,11 +123,13 @@ _PLANS: Final[Mapping[str, Plan]] = {
 
 def event_of(operation: Operation | Extension) -> Event | None:
     """Return what kind of thing an operation is, or None where it is recorded only when refused."""
+    if operation.name in _UNRECORDED:
+        return None
+    if operation.name in _SESSIONS:
+        return Event.SESSION
     if isinstance(operation, Extension):
         return _CHANGED_BY_TOPIC[operation.path.partition("/")[0]] if operation.changes else Event.ADMINISTRATIVE_READ
     name = operation.name
-    if name in _UNRECORDED:
-        return None
     if operation.executor is Executor.HERE:
         return _CHANGED[name] if HANDLERS[name].changes else Event.ADMINISTRATIVE_READ
     if name in CHANGES:
@@ -326,7 +333,11 @@ class Recorder:
 def details_of(arguments: Arguments) -> Mapping[str, Any]:
     """Return what is recorded of a request to one of our own operations: what was given, without secrets."""
     given = ((field.encode_name, getattr(arguments, field.name)) for field in msgspec.structs.fields(arguments))
-    return {name: value for name, value in given if value not in (None, "") and not isinstance(value, Secret)}
+    return {
+        name: msgspec.to_builtins(value)
+        for name, value in given
+        if value not in (None, "") and not isinstance(value, Secret)
+    }
 
 
 def _details(call: Call) -> Mapping[str, Any]:

@@ -61,7 +61,8 @@ class UserRecord:
     Attributes:
         name: the user name.
         password_hash: self-describing hash of the password; never the password.
-        credential_id: random, new with every password; tells whether a verified credential is still the current one.
+        credential_id: random, new with every password and when the user is disabled; tells whether a verified
+            credential is still the current one.
         description: free text.
         created_at, changed_at: seconds since the epoch; the latter moves with the password, the description and
             whether the user is enabled.

@@ -75,7 +75,12 @@ class SqlUsers:
         await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
 
     async def enable(self, name: str, enabled: bool) -> None:
-        await self._update(name, and_(_users.name == name, _users.enabled != enabled), enabled=enabled)
+        differs = and_(_users.name == name, _users.enabled != enabled)
+        if enabled:
+            await self._update(name, differs, enabled=True)
+        else:
+            # What was verified before, such as a session, stays over when the user is let in again.
+            await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
 
     async def lock(self, name: str) -> None:
         await self._mark(name, _users.locked_at.is_(None), self._clock())

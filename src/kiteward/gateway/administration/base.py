@@ -9,6 +9,7 @@ from typing import Final
 
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
+from kiteward.authn.sessions import Sessions
 from kiteward.authn.subjects import Subjects
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Principal, Secret
@@ -104,6 +105,7 @@ class Tools:
         super_users: callers who change a password without the old one (`common.security.superUsers`).
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: what holds for new API keys.
+        sessions: those of the console, as the authenticator knows them.
         memo: answers of the current revision.
         trail: reads the audit trail; None where there is none.
         audit: tells how the audit trail is.
@@ -119,6 +121,7 @@ class Tools:
     super_users: frozenset[str] = frozenset()
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
+    sessions: Sessions = field(default_factory=Sessions)
     memo: Memo = field(default_factory=Memo)
     trail: TrailReader | None = None
     audit: Callable[[], AuditState] = AuditState

@@ -46,7 +46,7 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
     if kind is ObjectType.GLOBAL:
         object_name = ANY
     elif kind is ObjectType.COLLECTION:
-        object_name = _collection(tools, database, object_name)
+        object_name = collection_of(tools, database, object_name)
     async with request.change() as transaction:
         await _require_role(transaction, entity.role.name)
         await _check_v1_privilege(transaction, privilege, kind)
@@ -101,19 +101,19 @@ async def operate_v2(tools: Tools, request: Request) -> bytes:
         raise InvalidArgument(f"the type in the request not grant or revoke, current type: {message.type}")
     database = _database(tools, request, message.db_name)
     tools.naming.check_object_name(message.collection_name, "collection name")
-    kind = _v2_type(name)
+    kind = v2_type(name)
     collection = message.collection_name
     if kind is not ObjectType.USER:
-        collection = _collection(tools, database, collection)
+        collection = collection_of(tools, database, collection)
     async with request.change() as transaction:
         await _require_role(transaction, message.role.name)
-        await _check_v2_privilege(transaction, name, database, collection)
+        await check_v2_privilege(transaction, name, database, collection)
         key = GrantKey(kind, database, collection, name)
         await _operate(transaction, request, message.role.name, key, revoke=message.type == _REVOKE)
     return messages.success("OperatePrivilegeV2")
 
 
-def _v2_type(name: str) -> ObjectType:
+def v2_type(name: str) -> ObjectType:
     """Return the object type under which V2 stores a privilege (contract 4.12)."""
     if name in LEGACY_GROUP_TYPES:
         return LEGACY_GROUP_TYPES[name]
@@ -121,7 +121,7 @@ def _v2_type(name: str) -> ObjectType:
     return privilege.object_type if privilege is not None else ObjectType.GLOBAL
 
 
-async def _check_v2_privilege(transaction: Transaction, name: str, database: str, collection: str) -> None:
+async def check_v2_privilege(transaction: Transaction, name: str, database: str, collection: str) -> None:
     """Refuse unknown names and groups on a scope that does not fit their level.
 
     Single privileges fit anywhere (contract 2.4).
@@ -145,12 +145,17 @@ async def _check_v2_privilege(transaction: Transaction, name: str, database: str
 
 
 async def _operate(transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool) -> None:
-    along = GRANTED_ALONG.get(key.privilege, ())
-    keys = [key, *(GrantKey(key.object_type, key.db_name, key.object_name, name) for name in along)]
+    keys = with_those_along(key)
     if revoke:
         await transaction.grants.remove(role, keys)
     else:
         await transaction.grants.add([Grant(role, each, request.principal.user_name) for each in keys])
+
+
+def with_those_along(key: GrantKey) -> list[GrantKey]:
+    """Return a grant's key with those that are granted and revoked together with it (contract 2.4)."""
+    along = GRANTED_ALONG.get(key.privilege, ())
+    return [key, *(GrantKey(key.object_type, key.db_name, key.object_name, name) for name in along)]
 
 
 async def _require_role(transaction: Transaction, name: str) -> None:
@@ -166,7 +171,7 @@ def _database(tools: Tools, request: Request, given: str) -> str:
     return database
 
 
-def _collection(tools: Tools, database: str, name: str) -> str:
+def collection_of(tools: Tools, database: str, name: str) -> str:
     """Return the collection behind a name in a grant (contract 4.10).
 
     A name that is neither collection nor alias is kept, so that grants may come before their object; its database must
@@ -213,7 +218,7 @@ def _wanted_object(tools: Tools, entity: messages.GrantEntity, database: str) ->
             f"not found the object type[name: {kind}], supported the object types: [Collection Global User]"
         )
     if kind == ObjectType.COLLECTION:
-        return kind, _collection(tools, database, entity.object_name)
+        return kind, collection_of(tools, database, entity.object_name)
     return kind, entity.object_name
 
 

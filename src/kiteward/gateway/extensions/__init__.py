@@ -1,16 +1,13 @@
-"""What Kiteward adds to the protocol: accounts, API keys, access, audit, the state of the server.
-
-Each is one row; there is no other way to them.
-"""
+"""What Kiteward adds to the protocol. Each operation is one row; there is no other way to them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.gateway.extensions import access, accounts, audit, keys, server
+from kiteward.gateway.extensions import access, accounts, audit, grants, keys, server, sessions, views
 from kiteward.gateway.extensions.base import Extension
 
-TOPICS: Final = (access, accounts, audit, keys, server)
+TOPICS: Final = (access, accounts, audit, grants, keys, server, sessions, views)
 """The rooms of the extensions."""
 
 EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType(

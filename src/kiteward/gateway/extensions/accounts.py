@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import ROOT, Principal, Secret
+from kiteward.domain.policy import PolicySnapshot
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
@@ -86,6 +87,16 @@ class PerhapsNamed(Arguments):
     user_name: str = ""
 
 
+class Policy(Outcome):
+    """What new passwords must be: `classes` asks for three of four kinds of characters."""
+
+    name: str
+    shortest: int
+    longest: int
+    classes: bool
+    block_list: bool
+
+
 class NewAccount(Arguments):
     """A user to be; without a password, one is made and answered once."""
 
@@ -135,11 +146,10 @@ def generated_password() -> Secret:
             return Secret(text)
 
 
-async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me:
-    """Tell the caller who it is and what it holds."""
-    principal, key = request.principal, request.principal.key
-    held = [request.snapshot.roles[name] for name in sorted(principal.roles) if name in request.snapshot.roles]
-    grants = [
+def held_grants(principal: Principal, snapshot: PolicySnapshot) -> list[HeldGrant]:
+    """Return the grants of a principal's roles, without those of the implicit `public`."""
+    held = [snapshot.roles[name] for name in sorted(principal.roles) if name in snapshot.roles]
+    return [
         HeldGrant(
             role=role.role.name,
             object_type=grant.key.object_type.value,
@@ -150,14 +160,31 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
         for role in held
         for grant in role.grants
     ]
+
+
+async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me:
+    """Tell the caller who it is and what it holds."""
+    principal, key = request.principal, request.principal.key
     return Me(
         user_name=principal.user_name,
-        credential=f"key:{key.key_id}" if key else principal.credential.partition(":")[0],
+        credential="password" if principal.credential.startswith("password:") else principal.credential,
         administrator=request.administrator,
         roles=sorted(principal.roles),
-        grants=grants,
+        grants=held_grants(principal, request.snapshot),
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
+    )
+
+
+async def password_policy(tools: Tools, _request: Request, _arguments: Arguments) -> Policy:
+    """Tell what new passwords must be."""
+    rules = tools.passwords
+    return Policy(
+        name=rules.name,
+        shortest=rules.shortest,
+        longest=rules.longest,
+        classes=rules.classes,
+        block_list=rules.block_list,
     )
 
 
@@ -291,6 +318,16 @@ EXTENSIONS: Final = (
         Me,
         who_am_i,
         "Tell who calls, with which roles and grants.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "DescribePasswordPolicy",
+        "passwords/describe_policy",
+        Arguments,
+        Policy,
+        password_policy,
+        "Tell what new passwords must be.",
         administrators=False,
         changes=False,
     ),

@@ -55,6 +55,7 @@ class Request:
         change: Callable[[Callable[[], Awaitable[None]]], AbstractAsyncContextManager[Transaction]],
         caller_now: Callable[[], Awaitable[Principal]],
         *,
+        begin_session: Callable[[str], Awaitable[Secret]],
         root_bypass: bool,
     ) -> None:
         self.principal = principal
@@ -62,6 +63,16 @@ class Request:
         self._change = change
         self._caller_now = caller_now
         self.root_bypass = root_bypass
+        self._begin_session = begin_session
+
+    async def begin_session(self, description: str) -> Secret:
+        """Begin a session of the console for the caller, and return its token.
+
+        Raises:
+            AccessDenied: the caller did not come by a password.
+            LimitReached: there are too many sessions.
+        """
+        return await self._begin_session(description)
 
     @property
     def administrator(self) -> bool:
@@ -111,6 +122,7 @@ class Extension:
         summary: one sentence for readers of the document.
         administrators: whether administrators alone may call it; others judge in `run` whose the things are.
         changes: whether it changes anything; such work goes on to its end when its caller is gone.
+        rest: whether REST offers it too; the console has all of them.
     """
 
     name: str
@@ -121,6 +133,7 @@ class Extension:
     summary: str
     administrators: bool = True
     changes: bool = True
+    rest: bool = True
 
     def decide(self, principal: Principal) -> Decision:
         """Decide whether a principal may call this."""
@@ -140,6 +153,10 @@ class Extension:
             if field.required and not getattr(arguments, field.name):
                 raise InvalidArgument(f"{self.path}: `{field.encode_name}` is empty")
         return arguments
+
+    def answered(self, answer: bytes) -> Any:
+        """Return what an answer of the gateway holds, as `outcome`."""
+        return msgspec.json.decode(answer, type=self.outcome, dec_hook=_read_secret)
 
 
 def encoded(value: Arguments | Outcome) -> bytes:

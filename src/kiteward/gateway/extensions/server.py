@@ -1,9 +1,13 @@
 """How the server is, for administrators: strangers are told no more than that it is ready, or is not."""
 
+import contextlib
 from typing import Final
 
+from kiteward.domain.errors import EngineError
 from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.server import VERSION
 from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request
+from kiteward.gateway.extensions.views import databases_of
 from kiteward.gateway.readiness import parts
 
 
@@ -15,10 +19,18 @@ class Part(Outcome):
 
 
 class ServerState(Outcome):
-    """How the parts are, and whether all of them are ready; `revision` is that of the policy in force."""
+    """How the parts are, whether all of them are ready, and how much there is.
+
+    `revision` is that of the policy in force; `databases` is null while the engine cannot tell.
+    """
 
     ready: bool
+    version: str
     revision: int
+    databases: int | None
+    roles: int
+    groups: int
+    sessions: int
     store: Part
     engine: Part
     audit: Part
@@ -27,7 +39,19 @@ class ServerState(Outcome):
 async def described(tools: Tools, request: Request, _arguments: Arguments) -> ServerState:
     """Ask the parts how they are."""
     found = {name: Part(ready=part.ready, reason=part.reason) for name, part in (await parts(tools)).items()}
-    return ServerState(ready=all(part.ready for part in found.values()), revision=request.snapshot.revision, **found)
+    databases = None
+    with contextlib.suppress(EngineError):
+        databases = len(await databases_of(tools))
+    return ServerState(
+        ready=all(part.ready for part in found.values()),
+        version=VERSION,
+        revision=request.snapshot.revision,
+        databases=databases,
+        roles=len(request.snapshot.roles),
+        groups=len(request.snapshot.groups),
+        sessions=tools.sessions.count(),
+        **found,
+    )
 
 
 EXTENSIONS: Final = (
@@ -37,7 +61,7 @@ EXTENSIONS: Final = (
         Arguments,
         ServerState,
         described,
-        "Tell how store, engine and audit trail are.",
+        "Tell how store, engine and audit trail are, and how much there is.",
         changes=False,
     ),
 )

@@ -131,6 +131,8 @@ def _detail(value: Any) -> Any:
         return _short(value)
     if isinstance(value, list | tuple):
         return _values(value)
+    if isinstance(value, dict):
+        return {name: _detail(each) for name, each in value.items()}
     return value
 
 

@@ -59,6 +59,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.CredentialMalformed: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
     errors.PasswordRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
     errors.KeyRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.SessionEnded: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
     errors.AccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
     errors.OperationRefused: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
     errors.OperationUnknown: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),

@@ -14,4 +14,4 @@ def _endpoint(extension: Extension) -> Endpoint[Arguments]:
     return Endpoint(extension.path, extension.arguments, extension.outcome, run, extension.summary, prefix=OWN_PREFIX)
 
 
-ENDPOINTS: Final = tuple(_endpoint(extension) for extension in EXTENSIONS.values())
+ENDPOINTS: Final = tuple(_endpoint(extension) for extension in EXTENSIONS.values() if extension.rest)

@@ -86,6 +86,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.CredentialMalformed: _NOT_AUTHENTICATED,
     errors.PasswordRejected: _NOT_AUTHENTICATED,
     errors.KeyRejected: _NOT_AUTHENTICATED,
+    errors.SessionEnded: _NOT_AUTHENTICATED,
     errors.AccessDenied: Row(UNEXPECTED, HTTPStatus.FORBIDDEN, prefix="rpc error: code = PermissionDenied desc = "),
     errors.OperationRefused: _UNIMPLEMENTED,
     errors.OperationUnknown: _UNIMPLEMENTED,

@@ -27,6 +27,11 @@ FOR_EVERYBODY = {
     "RevokeApiKey",
     "ExplainAccess",
     "DescribeUserAccess",
+    "BeginSession",
+    "ListSessions",
+    "EndSession",
+    "EndSessions",
+    "DescribePasswordPolicy",
 }
 
 

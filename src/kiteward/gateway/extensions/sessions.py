@@ -1,0 +1,152 @@
+"""Sessions of the console: begin one with a password, list and end them."""
+
+from datetime import datetime
+from typing import Final
+
+from kiteward.authn.sessions import Session
+from kiteward.domain.errors import NotFound
+from kiteward.domain.identity import Secret
+from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.extensions.accounts import PerhapsNamed, moment
+from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request
+
+
+class NewSession(Arguments):
+    """What the browser says it is."""
+
+    description: str = ""
+
+
+class BegunSession(Outcome):
+    """A session's token, this once."""
+
+    token: Secret
+
+
+class SessionNamed(Arguments):
+    """Names a session by its public id."""
+
+    session_id: str
+
+
+class SessionsOf(Arguments):
+    """Whose sessions to end: the caller's without `userName`; `keepCurrent` spares the one that asks."""
+
+    user_name: str = ""
+    keep_current: bool = False
+
+
+class ListedSession(Outcome):
+    """A session, without its token."""
+
+    session_id: str
+    user_name: str
+    address: str
+    description: str
+    current: bool
+    began_at: datetime | None
+    used_at: datetime | None
+    ends_at: datetime | None
+
+
+class ListedSessions(Outcome):
+    """All sessions of a user, the latest first."""
+
+    sessions: list[ListedSession]
+
+
+async def begun(_tools: Tools, request: Request, arguments: NewSession) -> BegunSession:
+    """Begin a session of the console; its caller comes by a password."""
+    return BegunSession(token=await request.begin_session(arguments.description))
+
+
+async def listed(tools: Tools, request: Request, arguments: PerhapsNamed) -> ListedSessions:
+    """List a user's sessions: one's own, or of others for administrators."""
+    name = arguments.user_name or request.principal.user_name
+    request.require_owner(name)
+    record = await tools.store.user(name)
+    # A session of an earlier credential is over, although nobody has tried it since.
+    current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
+    found = [each for each in tools.sessions.of(name) if each.current_id == current]
+    return ListedSessions(sessions=[_listed(tools, request, session) for session in found])
+
+
+def _listed(tools: Tools, request: Request, session: Session) -> ListedSession:
+    return ListedSession(
+        session_id=session.session_id,
+        user_name=session.user_name,
+        address=session.address,
+        description=session.description,
+        current=_is_callers(request, session),
+        began_at=moment(session.began_at),
+        used_at=moment(session.used_at),
+        ends_at=moment(tools.sessions.ends_at(session)),
+    )
+
+
+async def ended(tools: Tools, request: Request, arguments: SessionNamed) -> Done:
+    """End a session: one's own, or any for administrators."""
+    session = tools.sessions.get(arguments.session_id)
+    if session is None or (session.user_name != request.principal.user_name and not request.administrator):
+        raise NotFound(f"session not found: {arguments.session_id}")
+    tools.sessions.end(session.session_id)
+    return Done()
+
+
+async def all_ended(tools: Tools, request: Request, arguments: SessionsOf) -> Done:
+    """End all sessions of a user: one's own, or of others for administrators."""
+    name = arguments.user_name or request.principal.user_name
+    request.require_owner(name)
+    for session in tools.sessions.of(name):
+        if not (arguments.keep_current and _is_callers(request, session)):
+            tools.sessions.end(session.session_id)
+    return Done()
+
+
+def _is_callers(request: Request, session: Session) -> bool:
+    return request.principal.credential == f"session:{session.session_id}"
+
+
+EXTENSIONS: Final = (
+    Extension(
+        "BeginSession",
+        "sessions/begin",
+        NewSession,
+        BegunSession,
+        begun,
+        "Begin a session of the console.",
+        administrators=False,
+        changes=False,
+        rest=False,
+    ),
+    Extension(
+        "ListSessions",
+        "sessions/list",
+        PerhapsNamed,
+        ListedSessions,
+        listed,
+        "List the sessions of the console of a user; one's own without a name.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "EndSession",
+        "sessions/end",
+        SessionNamed,
+        Done,
+        ended,
+        "End a session of the console.",
+        administrators=False,
+        changes=False,
+    ),
+    Extension(
+        "EndSessions",
+        "sessions/end_all",
+        SessionsOf,
+        Done,
+        all_ended,
+        "End all sessions of the console of a user; one's own without a name.",
+        administrators=False,
+        changes=False,
+    ),
+)
