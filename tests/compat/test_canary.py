@@ -172,7 +172,8 @@ def by_command(run: Run) -> None:
 def read_by_watchers(run: Run, live: RunningServer) -> None:
     watched = re.search(r"health and metrics are on (http[^\s\"]+)", live.log())
     assert watched is not None
-    for address in (f"{watched[1]}/metrics", f"{watched[1]}/healthz", f"{live.uri}/openapi.json", f"{live.uri}/docs"):
+    paths = ("metrics", "healthz", "healthz/live", "healthz/ready")
+    for address in (*(f"{watched[1]}/{path}" for path in paths), f"{live.uri}/openapi.json", f"{live.uri}/docs"):
         answer = httpx.get(address, timeout=30)
         assert answer.status_code == 200
         run.keep(address, answer.content)

@@ -48,7 +48,7 @@ def start(stream: TextIO) -> None:
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(for_people=stream.isatty()))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.captureWarnings(True)
     set_level("info")
 

@@ -1,6 +1,8 @@
 """The command line: what it takes, what it prints, and how it ends."""
 
 import argparse
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,16 @@ from kiteward.cli import serve
 from kiteward.cli.main import main
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def logging_stays_as_it_was() -> Iterator[None]:
+    """Serving sets up the logging of its process, which is the tests' own here."""
+    ours = logging.getLogger("kiteward")
+    before = ours.level
+    yield
+    logging.captureWarnings(False)
+    ours.setLevel(before)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from tests.support.doors import connected, ended
 from tests.support.gateway import presented
 from tests.support.served import ask, serving
 
@@ -28,7 +29,9 @@ async def known(tmp_path: Path) -> Known:
     """Every sample that a server gives, with the names of its labels."""
     async with serving(tmp_path) as (server, _):
         await server.gateway.handle(Call("GetVersion", b"", presented("root")))
-        server._doors.listener.refused["too many"] += 1
+        async with connected(server.port) as (reader, writer):
+            writer.write(b"neither of the two\r\n\r\n")
+            await ended(reader)
         _, _, text = await ask(server.metrics_port, "/metrics")
     found: Known = {"up": set()}
     for family in text_string_to_metric_families(text):

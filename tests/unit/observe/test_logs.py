@@ -4,6 +4,8 @@ import asyncio
 import io
 import json
 import logging
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -115,6 +117,24 @@ def test_libraries_and_warnings_are_written_alike_and_are_heard_from_warning_on(
     assert [line["message"] for line in lines[:6]] == ["ours", *["loud"] * 5]
     assert "UserWarning: old" in lines[6]["message"]
     assert ran.stdout == ""
+
+
+def test_at_a_terminal_the_lines_are_for_people() -> None:
+    program = """if True:
+        import logging, sys
+        from kiteward.observe import logs
+        logs.start(sys.stderr)
+        logs.of_request("0123")
+        logging.getLogger("kiteward.gateway").error("gone\\nfor good")
+    """
+    outer, inner = pty.openpty()
+    try:
+        subprocess.run([sys.executable, "-c", program], stderr=inner, check=True, timeout=60)
+        line = os.read(outer, 4096).decode()
+    finally:
+        os.close(inner)
+        os.close(outer)
+    assert re.fullmatch(rf"{TIME} error   kiteward\.gateway: gone\\nfor good \[request 0123\]\r\n", line)
 
 
 def lines_of(server: servers.RunningServer) -> list[dict[str, Any]]:
