@@ -14,6 +14,10 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
+# Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them.
+JOBS ?= 2
+parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
+
 venv := .venv
 older := .venv-pymilvus25
 milvus := .venv-milvus
@@ -42,7 +46,7 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
 test: $(venv)/.dev-ready $(older)/.ready ## run all tests, those with an older client included
-	$(bin)/python -m pytest $(ARGS)
+	$(bin)/python -m pytest $(parallel) $(ARGS)
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
 	$(bin)/ruff check .
