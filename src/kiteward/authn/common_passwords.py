@@ -8,7 +8,6 @@ compromised values; OWASP ASVS 5, 6.2.4 and 6.2.11: at least 3,000 common and co
 import functools
 import itertools
 import unicodedata
-from collections.abc import Iterable
 from typing import Final
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
@@ -23,17 +22,46 @@ _SHORT: Final = 4
 """Units of this length and below make no password, however often they are repeated."""
 
 
-def is_common(password: str, context: Iterable[str] = ()) -> bool:
-    """Tell whether a password is one of those that guessers try first.
+GUESSED_FIRST: Final = (
+    "it is among the passwords that are guessed first, perhaps repeated, with digits and signs between, or with "
+    "characters that look alike"
+)
+SERVICE_WORDS: Final = "it is hardly more than words of this service, such as milvus or database"
+USER_NAME: Final = "it is hardly more than the user name"
+IN_A_ROW: Final = "it is characters in their order, or keys in a row"
+"""What is wrong with a password, for whoever chose it."""
+
+_LOOK_ALIKE: Final = tuple(str.maketrans("@4301$57+!", f"aaeo{one}sstt{one}") for one in "li")
+_ROWS: Final = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "azertyuiop")
+_NEIGHBOURS: Final = frozenset(
+    pair for row in _ROWS for one, next_one in itertools.pairwise(row) for pair in (one + next_one, next_one + one)
+)
+_KEYS_IN_A_ROW: Final = 5
+"""So many neighbouring keys, on average, make a row of it."""
+
+
+def faults(password: str, user_name: str = "") -> tuple[str, ...]:
+    """Return everything that makes a password one that guessers try first; empty where nothing does.
 
     Args:
         password: what was chosen.
-        context: further words that a guesser knows, such as the user name.
+        user_name: whose it is to be; a guesser knows it.
     """
     text = _folded(password)
-    letters = "".join(character for character in text if character.isalpha())
-    words = [word for word in map(_folded, (*CONTEXT, *context)) if len(word) >= _SHORT]
-    return any(_is_blocked(each) for each in (text, letters) if each) or _mostly(text, words) or _is_run(text)
+    spellings = {text, *(text.translate(table) for table in _LOOK_ALIKE)}
+    letters = {"".join(character for character in each if character.isalpha()) for each in spellings}
+    service = [word for word in CONTEXT if len(word) >= _SHORT]
+    user = [word for word in [_folded(user_name)] if len(word) >= _SHORT]
+    by_service, by_user = (any(_mostly(each, words) for each in spellings) for words in (service, user))
+    # Neither alone, but both together are most of it.
+    by_service |= not by_user and any(_mostly(each, service + user) for each in spellings)
+    rules = {
+        GUESSED_FIRST: any(_is_blocked(each) for each in spellings | letters if each),
+        SERVICE_WORDS: by_service,
+        USER_NAME: by_user,
+        IN_A_ROW: _is_run(text) or _is_row(text),
+    }
+    return tuple(rule for rule, broken in rules.items() if broken)
 
 
 def _folded(text: str) -> str:
@@ -67,6 +95,13 @@ def _is_run(text: str) -> bool:
     if text.isascii() and text.isdecimal():
         steps = {step % 10 for step in steps}
     return len(steps) == 1
+
+
+def _is_row(text: str) -> bool:
+    """Tell whether a text is little else than keys next to one another: qwertyuiopasdfg, poiuytrewq12345."""
+    keys = "".join(character for character in text if character.isalnum())
+    breaks = sum(one + after not in _NEIGHBOURS for one, after in itertools.pairwise(keys))
+    return len(keys) >= _FEWEST and (breaks + 1) * _KEYS_IN_A_ROW <= len(keys)
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.authn.common_passwords import is_common
+from kiteward.authn.common_passwords import faults
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -51,11 +51,8 @@ class PasswordPolicy:
                 "invalid password: it must include three of "
                 "upper case letters, lower case letters, numbers and special characters"
             )
-        if self.block_list and is_common(text, (user_name,)):
-            broken.append(
-                "invalid password: it is among those that are guessed first, or made of one of them, "
-                "of the user name or of this service's own words"
-            )
+        if self.block_list:
+            broken += [f"invalid password: {fault}" for fault in faults(text, user_name)]
         if broken:
             raise InvalidArgument("; ".join(broken))
 

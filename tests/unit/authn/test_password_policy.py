@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiteward.authn.common_passwords import CONTEXT, _blocked
+from kiteward.authn.common_passwords import CONTEXT, GUESSED_FIRST, IN_A_ROW, SERVICE_WORDS, USER_NAME, _blocked
 from kiteward.authn.password_policy import POLICIES
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
@@ -83,27 +83,32 @@ def test_strict_refuses_other_lengths(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password",
+    ("password", "faults"),
     [
-        "passwordpassword",
-        "PasswordPassword",
-        "qwertyuiop123456",
-        "Qwerty-Qwerty-Qwerty!",
-        "123456789012345",
-        "111111111111111",
-        "abcabcabcabcabcabc",
-        "abcdefghijklmnopqrstuvw",
-        "zyxwvutsrqponmlkji",
-        "milvusmilvus123",
-        "Kiteward-Milvus-2026",
-        "alice-alice-1234",
-        "".join(chr(ord(letter) + 0xFEE0) for letter in "PASSWORD" * 2),  # full width
-        "root:Milvus:root:Milvus",
+        ("passwordpassword", [GUESSED_FIRST, SERVICE_WORDS]),
+        ("PasswordPassword", [GUESSED_FIRST, SERVICE_WORDS]),
+        ("P@ssw0rdP@ssw0rd", [GUESSED_FIRST, SERVICE_WORDS]),
+        ("0v3rk!ll-0v3rk1ll", [GUESSED_FIRST]),
+        ("qwertyuiop123456", [GUESSED_FIRST, IN_A_ROW]),
+        ("Qwerty-Qwerty-Qwerty!", [GUESSED_FIRST, IN_A_ROW]),
+        ("asdfghjklpoiuytrewq", [IN_A_ROW]),
+        ("123456789012345", [IN_A_ROW]),
+        ("111111111111111", [GUESSED_FIRST, IN_A_ROW]),
+        ("abcabcabcabcabcabc", [GUESSED_FIRST]),
+        ("abcdefghijklmnopqrstuvw", [IN_A_ROW]),
+        ("zyxwvutsrqponmlkji", [IN_A_ROW]),
+        ("milvusmilvus123", [GUESSED_FIRST, SERVICE_WORDS]),
+        ("Kiteward-Milvus-2026", [SERVICE_WORDS]),
+        ("alice-alice-1234", [USER_NAME]),
+        ("alice-of-database", [SERVICE_WORDS]),
+        ("".join(chr(ord(letter) + 0xFEE0) for letter in "PASSWORD" * 2), [GUESSED_FIRST, SERVICE_WORDS]),  # full width
+        ("root:Milvus:root:Milvus", [SERVICE_WORDS]),
     ],
 )
-def test_strict_refuses_what_is_guessed_first_and_says_so(password: str) -> None:
-    with pytest.raises(InvalidArgument, match="guessed first") as refused:
+def test_strict_refuses_what_is_guessed_first_and_names_each_rule(password: str, faults: list[str]) -> None:
+    with pytest.raises(InvalidArgument) as refused:
         STRICT.check(Secret(password), user_name="alice")
+    assert str(refused.value).split("; ") == [f"invalid password: {fault}" for fault in faults]
     assert password not in str(refused.value)
 
 
@@ -113,5 +118,5 @@ def test_the_block_list_is_long_enough_and_folded() -> None:
 
 
 def test_strict_names_every_rule_that_failed() -> None:
-    with pytest.raises(InvalidArgument, match=r"length\[6 .*guessed first"):
+    with pytest.raises(InvalidArgument, match=r"length\[6 .*guessed first.*words of this service"):
         STRICT.check(Secret("milvus"), user_name="alice")
