@@ -15,6 +15,7 @@ from typing import Final, Self
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.authn.sessions import Sessions
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
@@ -36,7 +37,10 @@ from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
+from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.binding import socket_directory
+from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
+from kiteward.transports.console.app import build_console
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
 from kiteward.transports.pump_process import PumpProcess
@@ -137,7 +141,11 @@ class Server:
                     "common.security.authorizationEnabled is false: everybody on this machine may do everything"
                 )
             authenticator = Authenticator(
-                store, hasher, root_bypass=settings.root_bypass, open_to_anybody=not settings.authorization
+                store,
+                hasher,
+                root_bypass=settings.root_bypass,
+                open_to_anybody=not settings.authorization,
+                sessions=Sessions(settings.console.sessions),
             )
             stack.push_async_callback(authenticator.close)
             snapshots = Snapshots(store, authenticator)
@@ -155,7 +163,7 @@ class Server:
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots)
             await lifecycle.recover()
-            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher)
+            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher, sessions=authenticator.sessions)
             requests = RequestCounts()
             gateway = Gateway(
                 authenticator,
@@ -184,14 +192,14 @@ class Server:
 
 
 class _Doors:
-    """The one port and the doors behind it: gRPC and REST."""
+    """The one port and the doors behind it: gRPC, REST and the console."""
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway = gateway
         self._settings = settings
         self._open = False
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
-        self._http = HttpServer(self._app) if self._app is not None else None
+        self._http = HttpServer(_with_console(self._app, gateway, settings)) if self._app is not None else None
         limits = ListenerLimits()
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
         self.listener = Listener(
@@ -234,6 +242,23 @@ class _Doors:
         await self.listener.close(_FLUSH)
         if self._app is not None:
             self._app.close()
+
+
+def _with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
+    """Return what serves HTTP: REST, and the console below its path.
+
+    Where everybody is let in nobody can sign in, so that there is no console either.
+    """
+    if not (settings.console.enabled and settings.authorization):
+        return rest
+    console = build_console(gateway)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/")
+        await (console if inside else rest)(scope, receive, send)
+
+    return application
 
 
 async def _open_metrics(
@@ -300,7 +325,7 @@ async def open_local(
             engine=engine,
             catalog=catalog,
             lifecycle=Lifecycle(engine, catalog, snapshots),
-            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher),
+            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher, sessions=authenticator.sessions),
         )
         stack.push_async_callback(gateway.drain)
         yield gateway
@@ -330,7 +355,15 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
         await channel.close()
 
 
-def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher) -> Tools:
+def _tools(
+    settings: Settings,
+    store: SqlStore,
+    engine: Engine,
+    *,
+    catalog: Catalog,
+    hasher: PasswordHasher,
+    sessions: Sessions,
+) -> Tools:
     return Tools(
         store,
         engine,
@@ -342,6 +375,7 @@ def _tools(settings: Settings, store: SqlStore, engine: Engine, *, catalog: Cata
         super_users=settings.super_users,
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
+        sessions=sessions,
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.authn.sessions import SessionRules
 from kiteward.config.keys import KEYS
 from kiteward.config.sources import (
     DEFAULT,
@@ -29,6 +30,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
+from kiteward.transports.console.settings import ConsoleSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
@@ -73,6 +75,7 @@ class Settings:
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
+        console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
     """
 
@@ -91,6 +94,7 @@ class Settings:
     sync_mode: SyncMode = "batch"
     metrics: HealthSettings = field(default_factory=HealthSettings)
     rest: RestSettings = field(default_factory=RestSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
 
 
@@ -184,6 +188,7 @@ def _settle(reader: "_Reader") -> Settings:
         sync_mode=cast("SyncMode", reader.choice("kiteward.engine.syncMode", _SYNC_MODES, default=base.sync_mode)),
         metrics=_metrics(reader),
         rest=_rest(reader),
+        console=_console(reader),
         tls=_tls(reader),
     )
 
@@ -220,6 +225,17 @@ def _rest(reader: "_Reader") -> RestSettings:
         allow_int64=reader.flag("proxy.http.acceptTypeAllowInt64", default=base.allow_int64),
         max_body=reader.number("kiteward.rest.maxBodyBytes", default=base.max_body, least=1024, most=LARGEST_BODY),
         cors_origins=reader.names("kiteward.rest.corsOrigins"),
+    )
+
+
+def _console(reader: "_Reader") -> ConsoleSettings:
+    base = ConsoleSettings()
+    rules = base.sessions
+    idle = reader.number("kiteward.console.idleTimeout", default=int(rules.idle), least=1)
+    lifetime = reader.number("kiteward.console.sessionLifetime", default=int(rules.lifetime), least=1)
+    return ConsoleSettings(
+        enabled=reader.flag("kiteward.console.enabled", default=base.enabled),
+        sessions=SessionRules(idle=idle, lifetime=lifetime),
     )
 
 
