@@ -29,11 +29,13 @@ class Console:
         server: the server.
         browser: the browser; each visitor has a context of its own.
         complaints: what a page of the browser reported as an error.
+        sessions: cookies of people who have signed in before, so that not every test waits for a password.
     """
 
     server: RunningServer
     browser: Browser
     complaints: list[str] = field(default_factory=list)
+    sessions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
@@ -55,23 +57,42 @@ class Console:
 
     def _listen(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: self.complaints.append(said.text) if "Content Security Policy" in said.text else None,
-        )
+        page.on("console", lambda said: self._complain(said.text) if said.type == "error" else None)
+
+    def _complain(self, text: str) -> None:
+        # What a browser says of an answer such as 403 or 422 is no complaint about the page.
+        if not text.startswith("Failed to load resource"):
+            self.complaints.append(text)
 
     @contextmanager
-    def signed_in(self, user: str, password: str | None = None, **options: Any) -> Iterator[Page]:
-        """A page on which somebody has signed in."""
+    def signed_in(
+        self, user: str, password: str | None = None, *, anew: bool = False, **options: Any
+    ) -> Iterator[Page]:
+        """A page on which somebody has signed in.
+
+        Args:
+            user: who.
+            password: of a user that a test has made; the people of this suite have theirs.
+            anew: whether the session is the test's own, to end it; else it is shared by all tests of that person.
+            options: of the browser's context.
+        """
+        own = anew or password is not None
         with self.visitor(**options) as context:
+            if not own and user in self.sessions:
+                context.add_cookies(self.sessions[user])
             page = context.new_page()
-            self.sign_in(page, user, password)
+            if own or user not in self.sessions:
+                self.sign_in(page, user, password)
+            else:
+                page.goto(self.address)
+            if not own:
+                self.sessions[user] = context.cookies()
             yield page
 
     def sign_in(self, page: Page, user: str, password: str | None = None) -> None:
-        """Sign in as people do."""
-        page.goto(self.address)
-        page.get_by_label("User").or_(page.get_by_label("用户名")).first.fill(user)
+        """Sign in as people do, in any language."""
+        page.goto(f"{self.address}sign-in")
+        page.locator("#user").fill(user)
         page.locator("#password").fill(password or PASSWORDS[user])
         page.locator("button.main").click()
         page.wait_for_url("**/console/account*")

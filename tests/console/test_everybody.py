@@ -88,11 +88,11 @@ def test_a_user_with_one_collection_sees_it_and_nothing_else(console: Console) -
     with console.signed_in("reader") as page:
         navigation = page.get_by_role("navigation")
         assert navigation.get_by_role("link").all_inner_texts() == ["My account", "API keys", "Collections", "Connect"]
-        expect(page.get_by_role("region", name="Grants").locator("tbody tr")).to_have_count(2)
+        expect(page.get_by_role("group", name="Grants").locator("tbody tr")).to_have_count(2)
         page.get_by_role("link", name="Collections").click()
         assert page.get_by_role("main").get_by_role("link").all_inner_texts() == ["docs"]
         page.get_by_role("link", name="docs").click()
-        expect(page.get_by_role("region", name="Fields")).to_be_visible()
+        expect(page.get_by_role("heading", name="Fields")).to_be_visible()
         expect(page.get_by_text("Who may touch this collection")).to_have_count(0)
         for name in ("images", "research", "papers", "boss"):
             assert name not in page.content()
