@@ -16,6 +16,7 @@ from typing import Final, Self
 from kiteward import __version__
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.authn.sessions import Sessions
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.domain.audit import Event
@@ -42,7 +43,10 @@ from kiteward.observe.watch import Tracing, Watch
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.transports import health
+from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.binding import socket_directory
+from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
+from kiteward.transports.console.app import build_console
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
 from kiteward.transports.pump_process import PumpProcess
@@ -150,7 +154,11 @@ class Server:
                     "common.security.authorizationEnabled is false: everybody on this machine may do everything"
                 )
             authenticator = Authenticator(
-                store, hasher, root_bypass=settings.root_bypass, open_to_anybody=not settings.authorization
+                store,
+                hasher,
+                root_bypass=settings.root_bypass,
+                open_to_anybody=not settings.authorization,
+                sessions=Sessions(settings.console.sessions),
             )
             stack.push_async_callback(authenticator.close)
             snapshots = Snapshots(store, authenticator, recorder)
@@ -169,7 +177,15 @@ class Server:
             await catalog.refresh()
             lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
             await lifecycle.recover()
-            tools = _tools(settings, store, engine, catalog=catalog, hasher=hasher, recorder=recorder)
+            tools = _tools(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            )
             gateway = Gateway(
                 authenticator,
                 snapshots,
@@ -203,14 +219,14 @@ class Server:
 
 
 class _Doors:
-    """The one port and the doors behind it: gRPC and REST."""
+    """The one port and the doors behind it: gRPC, REST and the console."""
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway = gateway
         self._settings = settings
         self._open = False
         self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
-        self._http = HttpServer(self._app) if self._app is not None else None
+        self._http = HttpServer(_with_console(self._app, gateway, settings)) if self._app is not None else None
         limits = ListenerLimits()
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
         self.listener = Listener(
@@ -253,6 +269,23 @@ class _Doors:
         await self.listener.close(_FLUSH)
         if self._app is not None:
             self._app.close()
+
+
+def _with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
+    """Return what serves HTTP: REST, and the console below its path.
+
+    Where everybody is let in nobody can sign in, so that there is no console either.
+    """
+    if not (settings.console.enabled and settings.authorization):
+        return rest
+    console = build_console(gateway)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/")
+        await (console if inside else rest)(scope, receive, send)
+
+    return application
 
 
 async def _open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sources, doors: _Doors) -> int | None:
@@ -321,7 +354,15 @@ async def open_local(
             engine=engine,
             catalog=catalog,
             lifecycle=Lifecycle(engine, catalog, snapshots, recorder),
-            tools=_tools(settings, store, engine, catalog=catalog, hasher=hasher, recorder=recorder),
+            tools=_tools(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            ),
             recorder=recorder,
         )
         stack.push_async_callback(gateway.drain)
@@ -386,7 +427,14 @@ def _tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
 
 
 def _tools(
-    settings: Settings, store: SqlStore, engine: Engine, *, catalog: Catalog, hasher: PasswordHasher, recorder: Recorder
+    settings: Settings,
+    store: SqlStore,
+    engine: Engine,
+    *,
+    catalog: Catalog,
+    hasher: PasswordHasher,
+    recorder: Recorder,
+    sessions: Sessions,
 ) -> Tools:
     return Tools(
         store,
@@ -401,6 +449,7 @@ def _tools(
         key_rules=settings.key_rules,
         trail=TrailReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
         audit=recorder.state,
+        sessions=sessions,
     )
 
 

@@ -53,6 +53,7 @@ ROOMS = {
     ),
     "grpc": Room("grpcio", ("kiteward.transports.grpc", "kiteward.engine"), "the core knows no protocol"),
     "httptools": Room("httptools", ("kiteward.transports.rest",), "what uvicorn parses HTTP/1.1 with"),
+    "jinja2": Room("jinja2", ("kiteward.transports.console",), "pages for people are made there alone"),
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
     "msgspec": Room(
         "msgspec",
@@ -77,7 +78,9 @@ ROOMS = {
         "a second copy of a generated file clashes in the descriptor pool; the child process has a pool of its own",
     ),
     "sqlalchemy": Room("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
-    "starlette": Room("starlette", ("kiteward.transports.rest",), "the core knows no protocol"),
+    "starlette": Room(
+        "starlette", ("kiteward.transports.rest", "kiteward.transports.console"), "the core knows no protocol"
+    ),
     "structlog": Room("structlog", ("kiteward.observe.logs",), "everybody logs with the standard library"),
     "uvicorn": Room("uvicorn", ("kiteward.transports.rest",), "the core knows no protocol"),
     "uvloop": Room(

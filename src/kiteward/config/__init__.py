@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.authn.sessions import SessionRules
 from kiteward.config.keys import KEYS
 from kiteward.config.sources import (
     DEFAULT,
@@ -33,6 +34,7 @@ from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.observe import logs
 from kiteward.observe.audit.trail import AuditSettings
 from kiteward.observe.watch import TracingSettings
+from kiteward.transports.console.settings import ConsoleSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
@@ -79,6 +81,7 @@ class Settings:
         audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
+        console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
@@ -100,6 +103,7 @@ class Settings:
     metrics: HealthSettings = field(default_factory=HealthSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     rest: RestSettings = field(default_factory=RestSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
@@ -196,6 +200,7 @@ def _settle(reader: "_Reader") -> Settings:
         metrics=_metrics(reader),
         audit=_audit(reader),
         rest=_rest(reader),
+        console=_console(reader),
         tls=_tls(reader),
         tracing=_tracing(reader),
     )
@@ -260,6 +265,17 @@ def _rest(reader: "_Reader") -> RestSettings:
         allow_int64=reader.flag("proxy.http.acceptTypeAllowInt64", default=base.allow_int64),
         max_body=reader.number("kiteward.rest.maxBodyBytes", default=base.max_body, least=1024, most=LARGEST_BODY),
         cors_origins=reader.names("kiteward.rest.corsOrigins"),
+    )
+
+
+def _console(reader: "_Reader") -> ConsoleSettings:
+    base = ConsoleSettings()
+    rules = base.sessions
+    idle = reader.number("kiteward.console.idleTimeout", default=int(rules.idle), least=1)
+    lifetime = reader.number("kiteward.console.sessionLifetime", default=int(rules.lifetime), least=1)
+    return ConsoleSettings(
+        enabled=reader.flag("kiteward.console.enabled", default=base.enabled),
+        sessions=SessionRules(idle=idle, lifetime=lifetime),
     )
 
 

@@ -1,0 +1,252 @@
+"""The console's door: pages for people, answered in the language and with the rights of who is signed in.
+
+One request passes these steps:
+
+1. Files that pages load are given to everybody. What is no page is 404.
+2. A form is taken only from our own pages, and in a session only with the session's form token.
+3. Who asks is settled by the gateway from the session's token, as for any call; without a session there is only
+   the page for signing in.
+4. The page's handler talks to the gateway. What the gateway refuses becomes a page that says so.
+"""
+
+import asyncio
+import hashlib
+import logging
+import mimetypes
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import compile_path
+
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    CollectionNotFound,
+    CredentialMissing,
+    EngineError,
+    KitewardError,
+    NotFound,
+    NotReady,
+    RequestRefused,
+    StoreError,
+)
+from kiteward.domain.identity import SessionCredential
+from kiteward.gateway.call import new_request_id
+from kiteward.gateway.pipeline import Gateway
+from kiteward.transports.addresses import address_text
+from kiteward.transports.asgi import Receive, Scope, Send
+from kiteward.transports.console import guard
+from kiteward.transports.console.language import catalogues, chosen
+from kiteward.transports.console.pages import PAGES
+from kiteward.transports.console.talk import Talk
+from kiteward.transports.console.visit import HOME, SIGN_IN, Page, Visit, read_form, shown_time
+
+_log = logging.getLogger("kiteward.console")
+
+ROOT_PATH: Final = "/console"
+_STATIC: Final = f"{ROOT_PATH}/static/"
+_SECONDS: Final = 30.0
+_MOST_FORM: Final = 512 * 1024
+_FORM: Final = "application/x-www-form-urlencoded"
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+class _Unfit(Exception):
+    """A request that no page of ours makes."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that pages load."""
+
+    content: bytes
+    media_type: str
+
+
+class ConsoleApp:
+    """The ASGI application; serves what lies below `/console`."""
+
+    def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
+        self._gateway = gateway
+        self._pages = [(compile_path(f"{ROOT_PATH}/{page.path}")[0], page) for page in pages]
+        self._files = _files()
+        self._assets = {
+            name: f"{_STATIC}{name}?{hashlib.sha256(file.content).hexdigest()[:16]}"
+            for name, file in self._files.items()
+        }
+        self._languages = catalogues()
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("kiteward.transports.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters["moment"] = shown_time
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] != "http":
+            return
+        request, request_id = Request(scope, receive), new_request_id()
+        visit = self._visit(request, request_id)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                response = await self._respond(visit)
+        except ClientDisconnect:
+            return
+        except TimeoutError:
+            response = _failed(visit, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
+        except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
+            _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
+            response = _failed(visit, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", request_id)
+        guard.seal(response, request, request_id)
+        await response(scope, receive, send)
+
+    def _visit(self, request: Request, request_id: str) -> Visit:
+        token = guard.session_token(request)
+        credential = CredentialMissing("nobody is signed in") if token is None else SessionCredential(token)
+        talk = Talk(
+            self._gateway,
+            credential,
+            address=address_text(*request.client) if request.client else "",
+            deadline=asyncio.get_running_loop().time() + _SECONDS,
+            request_id=request_id,
+            client=request.headers.get("user-agent", ""),
+        )
+        text = self._languages[chosen(request.headers.get("accept-language", ""))]
+        return Visit(request, talk, text, self._templates, self._assets, token)
+
+    async def _respond(self, visit: Visit) -> Response:
+        path, method = visit.request.scope["path"], visit.request.method
+        if path.startswith(_STATIC):
+            return self._file(path.removeprefix(_STATIC), method)
+        if path in (ROOT_PATH, f"{ROOT_PATH}/"):
+            return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
+        found = self._find(path)
+        try:
+            if method not in ("GET", "HEAD"):
+                await self._take_form(visit)
+            return await self._answer(visit, found)
+        except _Unfit as unfit:
+            return _failed(visit, unfit.status, unfit.text)
+        except AuthenticationError:
+            return _signed_out(visit)
+        except KitewardError as error:
+            return _refused(visit, error)
+
+    def _find(self, path: str) -> tuple[Page, Mapping[str, str]] | None:
+        for pattern, page in self._pages:
+            match = pattern.match(path)
+            if match is not None:
+                return page, match.groupdict()
+        return None
+
+    @staticmethod
+    async def _answer(visit: Visit, found: tuple[Page, Mapping[str, str]] | None) -> Response:
+        if found is None or not found[0].open:
+            visit.me = await visit.talk.extend("WhoAmI")
+        if found is None:
+            raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
+        page, names = found
+        visit = replace(visit, names=names)
+        if visit.request.method != "POST":
+            return await page.show(visit)
+        if page.act is None:
+            raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
+        given = visit.raw(guard.TOKEN_FIELD)
+        if not page.open and (visit.token is None or not guard.is_form_token(given, visit.token)):
+            raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
+        return await page.act(visit)
+
+    @staticmethod
+    async def _take_form(visit: Visit) -> None:
+        request = visit.request
+        if request.method != "POST":
+            raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
+        if not guard.is_from_here(request):
+            raise _Unfit(HTTPStatus.FORBIDDEN, "error.foreign")
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+            raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "error.form")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_FORM:
+                raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error.form")
+        try:
+            visit.form = read_form(bytes(body))
+        except ValueError:
+            raise _Unfit(HTTPStatus.BAD_REQUEST, "error.form") from None
+
+    def _file(self, name: str, method: str) -> Response:
+        file = self._files.get(name)
+        if file is None or method not in ("GET", "HEAD"):
+            return Response(status_code=HTTPStatus.NOT_FOUND)
+        return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
+
+
+def build_console(gateway: Gateway) -> ConsoleApp:
+    """Return the ASGI application of the console.
+
+    Args:
+        gateway: the one door behind it.
+    """
+    return ConsoleApp(gateway)
+
+
+def _files() -> dict[str, _File]:
+    directory = resources.files(__package__) / "static"
+    return {
+        each.name: _File(each.read_bytes(), mimetypes.guess_type(each.name)[0] or "application/octet-stream")
+        for each in directory.iterdir()
+        if each.is_file()
+    }
+
+
+def _signed_out(visit: Visit) -> Response:
+    """Send the browser to sign in, and from there back to where it was."""
+    request = visit.request
+    asked: dict[str, str] = {}
+    if visit.token is not None:
+        asked["why"] = "ended"
+    path = request.url.path
+    if request.method == "GET" and path != HOME:
+        asked["next"] = f"{path}?{request.url.query}" if request.url.query else path
+    response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
+    guard.drop(response, request)
+    return response
+
+
+_PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]] = (
+    (AccessDenied, HTTPStatus.FORBIDDEN, "error.denied"),
+    (NotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (CollectionNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (RequestRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+)
+
+
+def _refused(visit: Visit, error: KitewardError) -> Response:
+    for kind, status, key in _PAGES_OF_ERRORS:
+        if isinstance(error, kind):
+            return _failed(visit, status, key, str(error))
+    raise error
+
+
+def _failed(visit: Visit, status: HTTPStatus, key: str, detail: str = "") -> Response:
+    values: dict[str, Any] = {"title": visit.text(f"{key}.title"), "what": visit.text(f"{key}.what"), "detail": detail}
+    return visit.page("error.html", status=status, **values)

@@ -1,0 +1,54 @@
+"""The languages of the console: one catalogue each, chosen by what the browser asks for."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+DEFAULT: Final = "en"
+_TAGS: Final = {"en": "en", "zh": "zh-Hans"}
+_ASKED: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]+)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language.
+
+    Attributes:
+        tag: its name for browsers.
+        texts: key -> text; `{name}` stands for a value.
+    """
+
+    tag: str
+    texts: Mapping[str, str]
+
+    def __call__(self, key: str, /, **values: object) -> str:
+        """Return a text with its values; templates escape it as a whole.
+
+        Raises:
+            KeyError: there is no such text; a test looks for all of them.
+        """
+        return self.texts[key].format(**values)
+
+
+def catalogues() -> dict[str, Language]:
+    """Read every language."""
+    directory = resources.files(__package__) / "strings"
+    return {
+        name: Language(tag, json.loads((directory / f"{name}.json").read_text("utf-8"))) for name, tag in _TAGS.items()
+    }
+
+
+def chosen(accept_language: str) -> str:
+    """Return the language that a browser likes best among ours; what it says first wins a tie."""
+    best, weight = DEFAULT, 0.0
+    for part in accept_language[:500].split(","):
+        match = _ASKED.fullmatch(part)
+        if match is None or match[1].lower() not in _TAGS:
+            continue
+        wanted = float(match[2]) if match[2] else 1.0
+        if wanted > weight:
+            best, weight = match[1].lower(), wanted
+    return best

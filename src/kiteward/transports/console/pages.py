@@ -1,0 +1,15 @@
+"""The console's table: every page. Those of the audit trail and of explanations join it here."""
+
+from typing import Final
+
+from kiteward.transports.console import access, account, keys, roles, sign_in, users
+
+PAGES: Final = (
+    *sign_in.PAGES,
+    *account.PAGES,
+    *keys.PAGES,
+    *users.PAGES,
+    *roles.PAGES,
+    *access.PAGES,
+)
+"""Every page. The first that fits a path answers it: `users/new` stands before `users/{name}`."""

@@ -1,0 +1,79 @@
+// What pages do better with JavaScript; none of them needs it. All texts come from the page.
+"use strict";
+
+function classesOf(text) {
+  const kinds = new Set();
+  for (const character of text) {
+    if (/\p{Lu}/u.test(character)) kinds.add("upper");
+    else if (/\p{Ll}/u.test(character)) kinds.add("lower");
+    else if (/\p{Nd}/u.test(character)) kinds.add("digit");
+    else kinds.add("special");
+  }
+  return kinds.size;
+}
+
+// The policy is checked as one types; the server has the last word.
+for (const list of document.querySelectorAll("[data-checks]")) {
+  const input = document.getElementById(list.dataset.checks);
+  const rules = {
+    length: (text) => {
+      const length = [...text].length;
+      return length >= Number(list.dataset.shortest) && length <= Number(list.dataset.longest);
+    },
+    classes: (text) => classesOf(text) >= 3,
+  };
+  const status = document.createElement("span");
+  status.className = "unseen";
+  status.setAttribute("role", "status");
+  list.after(status);
+  input.addEventListener("input", () => {
+    const broken = [];
+    for (const item of list.querySelectorAll("[data-rule]")) {
+      const kept = rules[item.dataset.rule](input.value);
+      item.className = input.value ? (kept ? "kept" : "broken") : "";
+      if (!kept) broken.push(item.textContent);
+    }
+    status.textContent = !input.value ? "" : broken.length ? `${list.dataset.broken} ${broken.join("; ")}` : list.dataset.kept;
+  });
+}
+
+for (const button of document.querySelectorAll("button.copy")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    const label = button.textContent;
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).textContent);
+    button.textContent = button.dataset.copied;
+    setTimeout(() => { button.textContent = label; }, 2000);
+  });
+}
+
+// The matrix marks what is to change, and counts it.
+for (const counter of document.querySelectorAll("[data-counts]")) {
+  const boxes = [...counter.closest("form").querySelectorAll(`input[name="${counter.dataset.counts}"]`)];
+  const count = () => {
+    let changed = 0;
+    for (const box of boxes) {
+      const differs = box.checked !== box.defaultChecked;
+      box.parentElement.classList.toggle("changed", differs);
+      if (differs) changed += 1;
+    }
+    counter.textContent = changed ? `${changed} ${counter.dataset.counted}` : "";
+  };
+  counter.closest("form").addEventListener("change", count);
+  addEventListener("pageshow", count);
+}
+
+// A form is sent once, however often its button is pressed.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+}
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
+// Where a form could not be taken, the first field that is wrong is where one goes on.
+document.querySelector("[aria-invalid=true]")?.focus();

@@ -1,0 +1,211 @@
+"""What administrators do about users, roles, grants and the rest: as root, and as a holder of the role admin."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from tests.console.conftest import Console
+
+BOTH = pytest.mark.parametrize("who", ["root", "boss"])
+
+
+def said(page: Page, text: str) -> None:
+    expect(page.get_by_role("status").first).to_have_text(text)
+
+
+@BOTH
+def test_a_user_is_created_and_a_form_that_cannot_be_taken_keeps_what_was_typed(console: Console, who: str) -> None:
+    with console.signed_in(who) as page:
+        page.get_by_role("link", name="Users").click()
+        page.get_by_role("link", name="New user").click()
+        page.get_by_label("User name").fill("reader")
+        page.get_by_label("Description").fill("kept as typed")
+        page.get_by_role("checkbox", name="docs_reader").check()
+        page.get_by_role("button", name="Create user").click()
+        expect(page.locator("#user_name-error")).to_have_text("There is one of this name already.")
+        expect(page.get_by_label("Description")).to_have_value("kept as typed")
+        expect(page.get_by_role("checkbox", name="docs_reader")).to_be_checked()
+        page.get_by_label("User name").fill(f"made_by_{who}")
+        page.get_by_role("button", name="Create user").click()
+        with console.signed_in(f"made_by_{who}", page.locator("#secret").inner_text()) as theirs:
+            expect(theirs.get_by_role("main")).to_contain_text("docs_reader")
+
+
+@BOTH
+def test_a_reset_password_is_shown_once_and_the_old_one_holds_as_long_as_chosen(console: Console, who: str) -> None:
+    name = f"forgetful_of_{who}"
+    first = console.new_user(name)
+    with console.signed_in(who) as page, console.signed_in(name, first) as theirs:
+        page.goto(f"{console.address}users/{name}")
+        page.get_by_role("link", name="Reset password").click()
+        page.get_by_label("Keep the old one valid").select_option("for an hour")
+        page.get_by_role("button", name="Reset password").click()
+        second = page.locator("#secret").inner_text()
+        theirs.reload()
+        expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
+        for password in (second, first):
+            console.sign_in(theirs, name, password)
+        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("link", name="End it now").click()
+        page.get_by_role("button", name="End it now").click()
+        said(page, "The old password is accepted no longer.")
+        theirs.reload()
+        expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+@BOTH
+def test_a_user_is_disabled_enabled_and_deleted_after_being_told_what_happens(console: Console, who: str) -> None:
+    name = f"leaving_{who}"
+    password = console.new_user(name)
+    with console.signed_in(who) as page, console.signed_in(name, password) as theirs:
+        page.goto(f"{console.address}users/{name}")
+        page.get_by_role("link", name="Disable").click()
+        expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
+        page.get_by_role("button", name="Disable").click()
+        said(page, "The user was disabled.")
+        theirs.reload()
+        expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
+        page.get_by_role("button", name="Enable").click()
+        said(page, "The user was enabled.")
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_role("button", name="Delete").click()
+        said(page, "The user was deleted.")
+        page.get_by_label("Name begins with").fill(name)
+        page.get_by_role("button", name="Search").click()
+        expect(page.get_by_text("No user has a name that begins so.")).to_be_visible()
+
+
+def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Console) -> None:
+    console.new_user("watched")
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}users/watched")
+        page.get_by_label("Add a role").select_option("docs_reader")
+        page.get_by_role("button", name="Add").click()
+        said(page, "The role was added.")
+        page.get_by_role("link", name="View as this user").click()
+        main = page.get_by_role("main")
+        expect(main.get_by_role("link", name="docs", exact=True)).to_be_visible()
+        expect(main.get_by_role("link", name="images")).to_have_count(0)
+        page.get_by_role("main").get_by_role("link", name="watched").click()
+        page.get_by_role("link", name="Remove docs_reader").click()
+        page.get_by_role("button", name="Remove").click()
+        said(page, "The role was removed.")
+        page.get_by_role("link", name="View as this user").click()
+        expect(page.get_by_text("There is no collection that you may see")).to_be_visible()
+
+
+@BOTH
+def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: str) -> None:
+    with console.signed_in(who) as page:
+        page.goto(f"{console.address}users/root/delete")
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_role("alert")).to_contain_text("root user cannot be deleted")
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: bool) -> None:
+    role = f"matrix_{scripts}".lower()
+    console.new_user(f"holder_of_{role}")
+    with console.signed_in("boss", java_script_enabled=scripts) as page:
+        page.goto(f"{console.address}roles/new")
+        page.get_by_label("Role name").fill(role)
+        page.get_by_role("button", name="Create role").click()
+        said(page, "The role was created.")
+        console.rest("vectordb/users/grant_role", userName=f"holder_of_{role}", roleName=role)
+        page.get_by_role("link", name="See and edit privileges").click()
+        page.get_by_label("CollectionReadOnly, default.images").check()
+        page.get_by_label("DatabaseReadOnly, default.*").check()
+        if scripts:
+            expect(page.get_by_text("2 changed")).to_be_visible()
+        page.get_by_role("button", name="Preview changes").click()
+        expect(page.locator("ul.given li")).to_have_count(2)
+        expect(page.get_by_role("link", name=f"holder_of_{role}")).to_be_visible()
+        assert console.rest("vectordb/roles/describe", roleName=role, dbName="*") == []
+        page.get_by_role("button", name="Apply changes").click()
+        said(page, "The grants were changed.")
+        page.get_by_label("DatabaseReadOnly, default.*").uncheck()
+        page.get_by_role("button", name="Preview changes").click()
+        expect(page.locator("ul.taken")).to_contain_text("DatabaseReadOnly")
+        page.get_by_role("button", name="Apply changes").click()
+        held = console.rest("vectordb/roles/describe", roleName=role, dbName="*")
+        assert [(each["privilege"], each["objectName"]) for each in held] == [("CollectionReadOnly", "images")]
+        page.get_by_label("Columns").select_option("Collection privileges")
+        page.get_by_role("button", name="Show").click()
+        page.get_by_label("Insert, default.docs").check()
+        page.get_by_role("button", name="Preview changes").click()
+        page.get_by_role("button", name="Apply changes").click()
+        page.goto(f"{console.address}roles/{role}")
+        page.get_by_role("link", name="Revoke Insert default.docs").click()
+        page.get_by_role("button", name="Revoke").click()
+        said(page, "The grant was revoked.")
+        page.get_by_role("link", name="Delete").click()
+        expect(page.get_by_text(f"Users who lose it: holder_of_{role}")).to_be_visible()
+        page.get_by_role("button", name="Delete").click()
+        said(page, "The role was deleted.")
+
+
+def test_a_grant_given_meanwhile_by_somebody_else_stays(console: Console) -> None:
+    console.rest("vectordb/roles/create", roleName="shared")
+    with console.signed_in("root") as page:
+        page.goto(f"{console.address}matrix?role=shared")
+        grant = {"roleName": "shared", "privilege": "CollectionAdmin", "collectionName": "docs", "dbName": "default"}
+        console.rest("vectordb/roles/grant_privilege_v2", **grant)
+        page.get_by_label("CollectionReadOnly, default.logs").check()
+        page.get_by_role("button", name="Preview changes").click()
+        page.get_by_role("button", name="Apply changes").click()
+        held = console.rest("vectordb/roles/describe", roleName="shared", dbName="*")
+        assert {each["objectName"] for each in held} == {"docs", "logs"}
+
+
+def test_a_privilege_group_is_created_changed_and_deleted(console: Console) -> None:
+    with console.signed_in("boss") as page:
+        page.get_by_role("link", name="Privilege groups").click()
+        page.get_by_role("link", name="New privilege group").click()
+        page.get_by_label("Group name").fill("searchers")
+        page.get_by_role("checkbox", name="Search", exact=True).check()
+        page.get_by_role("button", name="Create group").click()
+        said(page, "The privilege group was created.")
+        page.get_by_role("link", name="Edit members").click()
+        expect(page.get_by_role("checkbox", name="Search", exact=True)).to_be_checked()
+        page.get_by_role("checkbox", name="Query", exact=True).check()
+        page.get_by_role("checkbox", name="Search", exact=True).uncheck()
+        page.get_by_role("button", name="Edit members").click()
+        said(page, "The privilege group was changed.")
+        groups = console.rest("vectordb/privilege_groups/list")["privilegeGroups"]
+        assert [each["privileges"] for each in groups if each["privilegeGroupName"] == "searchers"] == ["Query"]
+        page.get_by_role("link", name="Delete").click()
+        page.get_by_role("button", name="Delete").click()
+        said(page, "The privilege group was deleted.")
+
+
+@BOTH
+def test_collections_show_who_may_touch_them_and_health_how_the_server_is(console: Console, who: str) -> None:
+    with console.signed_in(who) as page:
+        page.get_by_role("link", name="Collections").click()
+        page.get_by_role("link", name="docs", exact=True).click()
+        holders = page.get_by_role("group", name="Who may touch this collection")
+        expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("docs_reader")
+        expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("Search, Query")
+        expect(holders.get_by_role("row", name=re.compile("^boss"))).to_contain_text("Everything")
+        page.get_by_role("link", name="Health").click()
+        expect(page.get_by_text("Cannot be reached")).to_have_count(0)
+        expect(page.get_by_role("main")).to_contain_text("3.0.0-kiteward")
+
+
+def test_keys_of_others_are_found_and_disabled(console: Console) -> None:
+    password = console.new_user("key_owner")
+    with console.signed_in("key_owner", password) as theirs:
+        theirs.goto(f"{console.address}keys/new")
+        theirs.get_by_label("Description").fill("theirs")
+        theirs.get_by_role("button", name="Create API key").click()
+    with console.signed_in("boss") as page:
+        page.get_by_role("link", name="API keys", exact=True).click()
+        page.get_by_label("Keys of user").fill("key_owner")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("link", name="Disable").click()
+        page.get_by_role("button", name="Disable").click()
+        said(page, "The API key was disabled.")
+        row = page.get_by_role("row", name="theirs")
+        expect(row).to_contain_text("Disabled")
+        row.get_by_role("button", name="Enable").click()
+        said(page, "The API key was enabled.")

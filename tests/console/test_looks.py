@@ -1,0 +1,166 @@
+"""What holds for every page: assistive technology, both themes, narrow screens, both languages."""
+
+import json
+import re
+import string
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from tests.console.conftest import PASSWORDS, Console
+
+from kiteward.transports.console.language import catalogues, chosen
+
+CONSOLE = Path(__file__).parents[2] / "src/kiteward/transports/console"
+
+EVERY_PAGE = (
+    "account",
+    "keys",
+    "keys/new",
+    "collections",
+    "collections/default/docs",
+    "connect",
+    "users",
+    "users/new",
+    "users/reader",
+    "users/reader/reset",
+    "users/reader/view",
+    "users/reader/delete",
+    "roles",
+    "roles/new",
+    "roles/docs_reader",
+    "roles/docs_reader/delete",
+    "matrix",
+    "matrix?role=docs_reader",
+    "matrix?role=docs_reader&columns=Collection",
+    "groups",
+    "groups/new",
+    "health",
+    "no-such-page",
+)
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds in the light theme, and in the dark one, from which only colours differ."""
+    axe, found = Axe(), []
+    for theme, options in (("light", None), ("dark", {"runOnly": ["color-contrast", "link-in-text-block"]})):
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
+        found += [
+            f"{page.url} ({theme}): {each['id']}: {each['nodes'][0]['html'][:150]}"
+            for each in axe.run(page, options=options).response["violations"]
+        ]
+    return found
+
+
+def test_axe_finds_nothing_on_any_page_in_either_theme(console: Console) -> None:
+    found = []
+    with console.signed_in("root") as page:
+        for path in EVERY_PAGE:
+            page.goto(f"{console.address}{path}")
+            found += violations(page)
+    assert not found, "\n".join(found)
+
+
+def test_axe_finds_nothing_on_pages_that_something_was_done_on(console: Console) -> None:
+    found = []
+    with console.signed_in("root") as page:
+        page.goto(f"{console.address}matrix?role=docs_reader")
+        page.get_by_label("CollectionAdmin, default.docs").check()
+        found += violations(page)
+        page.get_by_role("button", name="Preview changes").click()
+        found += violations(page)
+        page.goto(f"{console.address}account")
+        page.get_by_label("New password", exact=True).fill("short")
+        found += violations(page)
+        page.goto(f"{console.address}keys/new")
+        page.get_by_label("Networks").fill("wrong")
+        page.get_by_role("button", name="Create API key").click()
+        found += violations(page)
+        page.get_by_label("Networks").fill("")
+        page.get_by_role("button", name="Create API key").click()
+        found += violations(page)
+        page.goto(f"{console.address}sign-in?why=ended")
+        found += violations(page)
+        page.get_by_label("User").fill("nobody")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        found += violations(page)
+    assert not found, "\n".join(found)
+
+
+def test_no_page_is_wider_than_a_narrow_screen(console: Console) -> None:
+    with console.signed_in("root", viewport={"width": 360, "height": 740}) as page:
+        for path in EVERY_PAGE:
+            page.goto(f"{console.address}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_everything_is_reached_by_the_keyboard(console: Console) -> None:
+    with console.visitor() as context:
+        page = context.new_page()
+        page.goto(console.address)
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.type("reader")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORDS["reader"])
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("My account")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+
+
+def test_pages_speak_the_browsers_language(console: Console) -> None:
+    with console.signed_in("root", locale="zh-CN") as page:
+        expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
+        for path in EVERY_PAGE:
+            page.goto(f"{console.address}{path}")
+            assert re.search(r"[\u4e00-\u9fff]", page.locator("nav").inner_text()), path
+        expect(page.get_by_role("heading", level=1)).to_have_text("页面不存在")
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en-GB,en;q=0.9,zh;q=0.8", "en"),
+        ("fr,de;q=0.9", "en"),
+        ("fr, zh-TW;q=0.3", "zh"),
+        ("zh;q=0, en;q=0.1", "en"),
+        ("zh;q=9", "en"),
+        ("*;;,=", "en"),
+    ],
+)
+def test_the_language_is_the_one_that_the_browser_likes_best(asked: str, given: str) -> None:
+    assert chosen(asked) == given
+
+
+def test_all_languages_say_the_same_things_about_the_same_values() -> None:
+    found = {name: {key: values(text) for key, text in each.texts.items()} for name, each in catalogues().items()}
+    assert found["en"] == found["zh"]
+    for name, texts in found.items():
+        assert list(json.loads((CONSOLE / f"strings/{name}.json").read_text("utf-8"))) == sorted(texts)
+
+
+def values(text: str) -> list[str]:
+    return sorted(name for _, name, _, _ in string.Formatter().parse(text) if name)
+
+
+def test_every_text_that_pages_name_exists() -> None:
+    sources = [path.read_text("utf-8") for pattern in ("*.py", "templates/*.html") for path in CONSOLE.glob(pattern)]
+    named = {key for source in sources for key in re.findall(r"""\b(?:t|text)\(\s*"([a-z_.]+)"[,)]""", source)}
+    named |= {f"field.{name}" for source in sources for name in re.findall(r"""\bField\(\s*"([a-z_]+)\"""", source)}
+    named |= {f"done.{key}" for source in sources for key in re.findall(r"""\bdone="([a-z_]+)\"""", source)}
+    for source in sources:
+        for key in re.findall(r"""\bAction\(\s*"[^"]+",\s*"([a-z_]+)\"""", source):
+            named |= {f"{key}.title", f"{key}.effect", f"{key}.button", f"done.{key}"}
+        for key in re.findall(r"""\"(error\.[a-z_]+)\"""", source):
+            named |= {f"{key}.title", f"{key}.what"}
+    named -= {f"{key}.{part}" for key in ("error.html", "error.home") for part in ("title", "what")}
+    assert len(named) > 150
+    assert named <= set(catalogues()["en"].texts)
