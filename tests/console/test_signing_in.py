@@ -1,10 +1,13 @@
 """Signing in and out: sessions, what ends them, and what keeps forms of others out."""
 
 import re
+import time
+from pathlib import Path
 
 import httpx
 from playwright.sync_api import expect
 from tests.console.conftest import PASSWORDS, Console
+from tests.support import server as servers
 
 
 def test_whoever_has_not_signed_in_is_asked_to_and_led_back_to_the_page_they_wanted(console: Console) -> None:
@@ -90,6 +93,20 @@ def test_a_disabled_user_is_out_at_the_next_click(console: Console) -> None:
         console.rest("kiteward/users/disable", userName="dismissed")
         page.get_by_role("link", name="Connect").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+def test_a_session_is_over_when_its_time_has_come(console: Console, tmp_path: Path) -> None:
+    config = "kiteward: {metrics: {enabled: false}, console: {sessionLifetime: 3}}"
+    with servers.running(tmp_path / "data", config=config) as server:
+        short_lived = Console(server, console.browser)
+        with short_lived.signed_in("root") as page:
+            page.goto(f"{short_lived.address}users")
+            deadline = time.monotonic() + 15
+            while time.monotonic() < deadline and page.get_by_role("heading", level=1).inner_text() != "Sign in":
+                page.reload()
+            expect(page.get_by_role("status")).to_contain_text("Your session has ended")
+            short_lived.sign_in(page, "root")
+            expect(page).to_have_url(re.compile("/console/account"))
 
 
 def test_forms_of_other_pages_and_without_the_sessions_token_change_nothing(console: Console) -> None:

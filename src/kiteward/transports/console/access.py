@@ -30,11 +30,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope of the matrix with its cells."""
+    """One scope of the matrix with its cells, and how many grants the role has there in no column."""
 
     database: str
     collection: str
     cells: Sequence[Cell]
+    others: int
 
 
 async def matrix(visit: Visit) -> Response:
@@ -88,7 +89,8 @@ def _row(scope: tuple[str, str], columns: dict[str, Level | None], held: set[tup
         Cell(_SEPARATOR.join((*scope, name)), name, (*scope, name) in held, fits=_fits(scope, level))
         for name, level in columns.items()
     ]
-    return Row(*scope, cells)
+    others = sum(1 for where, what, name in held if (where, what) == scope and name not in columns)
+    return Row(*scope, cells, others)
 
 
 def _fits(scope: tuple[str, str], level: Level | None) -> bool:

@@ -93,6 +93,7 @@ class ConsoleApp:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
         )
         self._templates.filters["moment"] = shown_time
 

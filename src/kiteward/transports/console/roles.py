@@ -7,7 +7,7 @@ from starlette.responses import Response
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
-from kiteward.transports.console.forms import Action, Field, Form, below, placed, show
+from kiteward.transports.console.forms import Action, Field, Form, below, placed, show, told
 from kiteward.transports.console.visit import Page, Visit
 
 _ADD, _REMOVE = 0, 1
@@ -117,9 +117,13 @@ async def create_group(visit: Visit) -> Response:
         return show(visit, _group_form(visit), {"group_name": visit.text("field.needed")})
     try:
         await visit.talk.call("CreatePrivilegeGroup", group_name=name)
+    except RequestRefused as error:
+        return show(visit, _group_form(visit), {"group_name": told(visit, error)})
+    try:
         await _operate_group(visit, name, visit.ticked("privileges"), _ADD)
     except RequestRefused as error:
-        return show(visit, _group_form(visit), placed(visit, error, privileges="privilege name", group_name=""))
+        await visit.talk.call("DropPrivilegeGroup", group_name=name)
+        return show(visit, _group_form(visit), {"privileges": told(visit, error)})
     return visit.go("/console/groups", done="group_new")
 
 
@@ -173,7 +177,7 @@ async def change_group(visit: Visit) -> Response:
         await _operate_group(visit, name, sorted(wanted - held), _ADD)
         await _operate_group(visit, name, sorted(held - wanted), _REMOVE)
     except RequestRefused as error:
-        return show(visit, _edit_form(visit, tuple(held)), placed(visit, error, privileges=""))
+        return show(visit, _edit_form(visit, tuple(held)), {"privileges": told(visit, error)})
     return visit.go("/console/groups", done="group_edit")
 
 

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
 from kiteward.gateway.extensions.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
-from kiteward.transports.console.forms import Action, Field, Form, below, placed, show
+from kiteward.transports.console.forms import Action, Field, Form, below, placed, show, told
 from kiteward.transports.console.keys import KEPT
 from kiteward.transports.console.visit import Page, Visit
 
@@ -41,7 +41,7 @@ async def bind(visit: Visit) -> Response:
     try:
         await visit.talk.call("OperateUserRole", username=name, role_name=role, type=_ADD)
     except RequestRefused as error:
-        return await described(visit, placed(visit, error, role="ole"))
+        return await described(visit, {"role": told(visit, error)})
     return visit.go(below("users", name), done="role_bind")
 
 
