@@ -21,6 +21,7 @@ parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
 venv := .venv
 older := .venv-pymilvus25
 milvus := .venv-milvus
+frameworks := .venv-frameworks
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
@@ -32,6 +33,9 @@ $(venv)/.made-in: remake
 endif
 ifneq ($(shell cat $(older)/.made-in 2>/dev/null),$(CURDIR))
 $(older)/.made-in: remake
+endif
+ifneq ($(shell cat $(frameworks)/.made-in 2>/dev/null),$(CURDIR))
+$(frameworks)/.made-in: remake
 endif
 ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
 $(milvus)/.made-in: remake
@@ -45,7 +49,7 @@ help: ## list the commands
 serve: $(venv)/.run-ready ## run the server on its default port, with its files in ./data
 	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
-test: $(venv)/.dev-ready $(older)/.ready ## run all tests, those with an older client included
+test: $(venv)/.dev-ready $(older)/.ready $(frameworks)/.ready ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
@@ -79,10 +83,11 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
+	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 
 clean: ## remove the environments and caches; data/ stays
-	rm -rf $(venv) $(older) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(venv) $(older) $(frameworks) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf .cache tests/compat/node/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -111,6 +116,10 @@ $(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock
 
 $(older)/.ready: $(older)/.made-in requirements/pymilvus25.lock
 	$(older)/bin/python $(locked) -r requirements/pymilvus25.lock
+	@touch "$@"
+
+$(frameworks)/.ready: $(frameworks)/.made-in requirements/frameworks.lock
+	$(frameworks)/bin/python $(locked) -r requirements/frameworks.lock
 	@touch "$@"
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock

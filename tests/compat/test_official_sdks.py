@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,9 @@ PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Walk.java")],
 }
 """The program of each language, made if need be."""
+
+UNWATCHED: Final = "kiteward: {metrics: {enabled: false}}"
+"""A server on a known port would want a known port for its metrics too, which others may have."""
 
 # The first test of a language may have to fetch and build its program.
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walks.WITHIN + 60)
@@ -54,6 +58,8 @@ class Stage:
 
     def __init__(self, stack: ExitStack, data_dir: Path) -> None:
         self._stack = stack
+        self._starter = stack.enter_context(ThreadPoolExecutor(1))
+        self._coming: Future[RunningServer]
         self._data_dir = data_dir
         self.server = stack.enter_context(servers.running(data_dir))
         self.turned_away: Counter[str] = Counter()
@@ -69,8 +75,11 @@ class Stage:
                 self.turned_away.update(walks.counted(self.server, "unauthenticated"))
             case "restart":
                 assert self.server.stop() == 0
-                again = servers.running(self._data_dir, "--port", str(self.server.port))
-                self.server = self._stack.enter_context(again)
+                again = servers.running(self._data_dir, "--port", str(self.server.port), config=UNWATCHED)
+                # The walk goes on meanwhile, against a server that is not there yet.
+                self._coming = self._starter.submit(self._stack.enter_context, again)
+            case "back":
+                self.server = self._coming.result()
             case _:
                 raise AssertionError(name)
 
@@ -105,8 +114,8 @@ def test_walk_has_no_other_steps_and_ends_well(walked: tuple[Walk, Stage]) -> No
 
 def test_no_refusal_keeps_its_user_waiting(walked: tuple[Walk, Stage]) -> None:
     walk, _ = walked
-    slow = {step: seconds for step, seconds in walk.seconds.items() if isinstance(EXPECTED[step], Refused)}
-    assert {step: seconds for step, seconds in slow.items() if seconds > 5} == {}
+    waits = {step: seconds for step, seconds in walk.seconds.items() if isinstance(walk.seen[step], Refused)}
+    assert {step: seconds for step, seconds in waits.items() if seconds > 5} == {}
 
 
 def test_wrong_password_is_sent_once_and_not_tried_again(walked: tuple[Walk, Stage]) -> None:

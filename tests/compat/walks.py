@@ -127,10 +127,11 @@ EXPECTED: Final[Mapping[str, object]] = {
     "drop_user": None,
     "after_drop_user": Refused(_WRONG_PASSWORD),
     "list_users_after": ["keyholder", "root"],
-    # Wrong credentials, and a restart of the server under clients that stay open
+    # Wrong credentials, and a restart of the server under clients that stay open: a call waits for it
     "wrong_password": Refused(_WRONG_PASSWORD),
     "unknown_user": Refused(_WRONG_PASSWORD),
     "no_credential": Refused("missing authorization in header"),
+    "root_while_server_is_away": ["keyholder", "root"],
     "root_after_restart": ["keyholder", "root"],
     "key_after_restart": [0, 1, 2],
 }
@@ -139,6 +140,8 @@ EXPECTED: Final[Mapping[str, object]] = {
 DIFFERENT: Final[Mapping[tuple[str, str], object]] = {
     # This SDK describes a collection before it asks for rows, and what one has no privilege on is not there.
     ("go", "missing_privilege"): Refused("collection not found[database=default][collection=secrets]"),
+    # This SDK tries again three times within a fraction of a second, and then says so.
+    ("node", "root_while_server_is_away"): Refused("No connection established"),
 }
 """What a step of one language sees instead."""
 

@@ -383,6 +383,8 @@ func failures(root, holder *milvusclient.Client) {
 	do("unknown_user", wrong("nobody:Wr0ng-guess"))
 	do("no_credential", wrong(""))
 	pause("restart")
+	step("root_while_server_is_away", listUsers(root))
+	pause("back")
 	step("root_after_restart", listUsers(root))
 	step("key_after_restart", query(holder, "secrets"))
 }

@@ -367,6 +367,8 @@ public final class Walk {
         act("unknown_user", () -> signIn("nobody:Wr0ng-guess"));
         act("no_credential", () -> new MilvusClientV2(ConnectConfig.builder().uri(uri).build()));
         pause("restart");
+        step("root_while_server_is_away", () -> listUsers(root));
+        pause("back");
         step("root_after_restart", () -> listUsers(root));
         step("key_after_restart", () -> query(holder, "secrets"));
     }

@@ -5,6 +5,7 @@
 // each step must print.
 
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { DataType, MilvusClient } from "@zilliz/milvus2-sdk-node";
 
 const address = process.argv[2];
@@ -49,6 +50,17 @@ async function step(name, call, show = () => null) {
 async function pause(name) {
   say({ pause: name });
   await lines.next();
+}
+
+// After a failed attempt to connect, a channel rests for a second or more before the next; until then every call fails.
+async function reconnected(client) {
+  const deadline = Date.now() + 20_000;
+  while (Date.now() < deadline) {
+    if (await client.hasCollection({ collection_name: "secrets" }).then(() => true, () => false)) {
+      return;
+    }
+    await setTimeout(100);
+  }
 }
 
 const names = (roles) => roles.map((role) => role.name).sort();
@@ -204,6 +216,10 @@ async function errors(root, holder) {
   await step("unknown_user", () => signIn("nobody:Wr0ng-guess").listUsers());
   await step("no_credential", () => signIn("").listUsers());
   await pause("restart");
+  await step("root_while_server_is_away", () => root.listUsers(), (answer) => [...answer.usernames].sort());
+  await pause("back");
+  await reconnected(root);
+  await reconnected(holder);
   await step("root_after_restart", () => root.listUsers(), (answer) => [...answer.usernames].sort());
   await step("key_after_restart", query(holder, "secrets"), found);
 }

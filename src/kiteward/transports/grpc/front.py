@@ -34,8 +34,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.so_reuseport", 0),
-    # SDKs ping idle connections; without these the server would hang up on them.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # SDKs ping idle connections, the one for Go every five seconds; without these the server would hang up on them.
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.keepalive_permit_without_calls", 1),
     # Whoever begins a connection and says no more, or no longer answers a ping, is hung up on.
     ("grpc.server_handshake_timeout_ms", 10_000),

@@ -1,5 +1,6 @@
 """The gRPC door: who calls is read as the contract says, and nothing else gets in or out."""
 
+import asyncio
 import base64
 import logging
 from collections.abc import AsyncIterator
@@ -332,3 +333,34 @@ async def test_taken_port_is_refused_with_the_address(house: House) -> None:
     with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}"):
         await second.start("127.0.0.1", port)
     await first.stop(0)
+
+
+# Connections that are idle
+
+
+async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
+    """Send pings over an otherwise idle connection, and return the types of the frames that answer them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    settings, ping = b"\0\0\0\4\0" + b"\0" * 4, b"\0\0\x08\6\0" + b"\0" * 12
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+    answers: list[int] = []
+    while len(answers) < count and 0x7 not in answers:
+        writer.write(ping)
+        kind = None
+        while kind not in {0x6, 0x7}:  # PING, GOAWAY
+            head = await asyncio.wait_for(reader.readexactly(9), 10)
+            await reader.readexactly(int.from_bytes(head[:3], "big"))
+            kind = head[3]
+        answers.append(kind)
+        await asyncio.sleep(apart)
+    writer.close()
+    return answers
+
+
+async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(house: House) -> None:
+    front = GrpcFront(house.gateway)
+    port = await front.start("127.0.0.1", 0)
+    # The SDK for Go pings every five seconds; a strike would be counted for each but the first, and the third ends it.
+    assert await answers_to_pings(port, count=5, apart=1.2) == [0x6] * 5
+    assert 0x7 in await answers_to_pings(port, count=20, apart=0)
+    await front.stop(0)

@@ -1,0 +1,48 @@
+"""Frameworks that people put on top of pymilvus, as a user whose role grants collections of its own alone."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from pymilvus import MilvusClient
+from tests.compat import people
+from tests.support.server import RunningServer
+
+PYTHON = Path(__file__).resolve().parents[2] / ".venv-frameworks" / "bin" / "python"
+SCRIPT = Path(__file__).with_name("scripts") / "frameworks.py"
+OWN = ("langchain", "haystack")
+SCENARIOS = ["langchain", "haystack", "wrong_password"]
+
+
+@pytest.mark.skipif(
+    not PYTHON.exists(), reason="LangChain and Haystack are not installed; `make test` puts them in .venv-frameworks"
+)
+def test_frameworks_work_with_a_role_that_grants_their_collection_alone(
+    server: RunningServer, root: MilvusClient, tmp_path: Path
+) -> None:
+    root.create_collection("others", dimension=26)
+    people.add(root, "author", ("CreateCollection", "*"), *(("CollectionAdmin", name) for name in OWN))
+    # Both frameworks load a collection before they search it.
+    reading = [(privilege, name) for name in OWN for privilege in ("CollectionReadOnly", "Load")]
+    people.add(root, "reader", *reading)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "KITEWARD_AUTHOR": people.token("author"),
+        "KITEWARD_READER": people.token("reader"),
+        "HAYSTACK_TELEMETRY_ENABLED": "False",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [PYTHON, str(SCRIPT), server.uri],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, f"passed {done.stdout.split()}, then:\n{done.stderr[-4000:]}"
+    assert done.stdout.split() == SCENARIOS
+    assert {*OWN, "others"} <= set(root.list_collections())
+    assert root.get_collection_stats("others")["row_count"] == 0
