@@ -99,11 +99,7 @@ class Console:
 
     def rest(self, path: str, by: str = "root", **body: Any) -> Any:
         """Ask REST, past the console."""
-        answer = httpx.post(
-            f"{self.server.uri}/v2/{path}", json=body, headers={"Authorization": f"Bearer {by}:{PASSWORDS[by]}"}
-        ).json()
-        assert answer["code"] == 0, answer
-        return answer["data"]
+        return _ask(self.server, path, by, **body)
 
     def new_user(self, name: str, *roles: str, password: str = "Some-password-1") -> str:
         """Create a user for one test."""
@@ -112,32 +108,47 @@ class Console:
 
 
 @pytest.fixture(scope="session")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A server and a browser that no test stops."""
+def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, dict[str, Any]]]:
+    """A server that no test stops, and the cookies of people who have signed in there."""
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: on Debian, install chromium")
     data = tmp_path_factory.mktemp("console") / "data"
-    with servers.running(data, config="kiteward: {metrics: {enabled: false}}") as server, sync_playwright() as driver:
+    with servers.running(data, config="kiteward: {metrics: {enabled: false}}") as server:
+        _people(server)
+        yield server, {}
+
+
+@pytest.fixture(scope="module")
+def console(peopled: tuple[RunningServer, dict[str, Any]]) -> Iterator[Console]:
+    """The console in a browser, which is closed behind each file: its driver keeps other tests from their loop."""
+    server, sessions = peopled
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox"] if os.geteuid() == 0 else []
         )
-        console = Console(server, browser)
-        _people(console)
-        yield console
+        yield Console(server, browser, sessions=sessions)
         browser.close()
 
 
-def _people(console: Console) -> None:
-    client = MilvusClient(uri=console.server.uri, token=servers.ROOT_TOKEN, dedicated=True)
+def _ask(server: RunningServer, path: str, by: str = "root", **body: Any) -> Any:
+    answer = httpx.post(
+        f"{server.uri}/v2/{path}", json=body, headers={"Authorization": f"Bearer {by}:{PASSWORDS[by]}"}, timeout=30
+    ).json()
+    assert answer["code"] == 0, answer
+    return answer["data"]
+
+
+def _people(server: RunningServer) -> None:
+    client = MilvusClient(uri=server.uri, token=servers.ROOT_TOKEN, dedicated=True)
     for name in ("docs", "images", "logs"):
         client.create_collection(name, dimension=4)
     client.create_database("research")
     client.use_database("research")
     client.create_collection("papers", dimension=4)
     client.close()
-    console.rest("vectordb/roles/create", roleName="docs_reader", description="searches the documents")
+    _ask(server, "vectordb/roles/create", roleName="docs_reader", description="searches the documents")
     for privilege in ("Search", "Query"):
         grant = {"roleName": "docs_reader", "privilege": privilege, "collectionName": "docs", "dbName": "default"}
-        console.rest("vectordb/roles/grant_privilege_v2", **grant)
-    console.rest("kiteward/users/create", userName="boss", password=PASSWORDS["boss"], roles=["admin"])
-    console.rest("kiteward/users/create", userName="reader", password=PASSWORDS["reader"], roles=["docs_reader"])
+        _ask(server, "vectordb/roles/grant_privilege_v2", **grant)
+    _ask(server, "kiteward/users/create", userName="boss", password=PASSWORDS["boss"], roles=["admin"])
+    _ask(server, "kiteward/users/create", userName="reader", password=PASSWORDS["reader"], roles=["docs_reader"])

@@ -37,6 +37,11 @@ EVERY_PAGE = (
     "groups",
     "groups/new",
     "health",
+    "audit",
+    "audit?outcome=refused",
+    "explain",
+    "explain?user=reader&privilege=Search&collection=docs",
+    "explain?user=reader&privilege=Insert&collection=docs",
     "no-such-page",
 )
 

@@ -16,9 +16,8 @@ class Link:
         return f"/console/{self.page}"
 
 
-EVERYBODY: Final = tuple(Link(page) for page in ("account", "keys", "collections", "connect"))
-ADMINISTRATORS: Final = tuple(Link(page) for page in ("users", "roles", "matrix", "groups", "health"))
-"""Pages that search the audit trail and explain a refusal belong here, behind `matrix`."""
+EVERYBODY: Final = tuple(Link(page) for page in ("account", "keys", "collections", "explain", "connect"))
+ADMINISTRATORS: Final = tuple(Link(page) for page in ("users", "roles", "matrix", "groups", "audit", "health"))
 
 
 def sections(me: Any) -> tuple[tuple[str, tuple[Link, ...]], ...]:

@@ -1,8 +1,8 @@
-"""The console's table: every page. Those of the audit trail and of explanations join it here."""
+"""The console's table: every page."""
 
 from typing import Final
 
-from kiteward.transports.console import access, account, keys, roles, sign_in, users
+from kiteward.transports.console import access, account, keys, roles, sign_in, trail, users
 
 PAGES: Final = (
     *sign_in.PAGES,
@@ -11,5 +11,6 @@ PAGES: Final = (
     *users.PAGES,
     *roles.PAGES,
     *access.PAGES,
+    *trail.PAGES,
 )
 """Every page. The first that fits a path answers it: `users/new` stands before `users/{name}`."""

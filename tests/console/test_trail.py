@@ -1,0 +1,90 @@
+"""Who did what and why not: the audit trail and explanations, for administrators and for everybody about themselves."""
+
+import re
+
+import grpc
+import pytest
+from playwright.sync_api import expect
+from pymilvus import MilvusClient
+from tests.console.conftest import PASSWORDS, Console
+
+
+def refuse(console: Console, user: str, collection: str) -> None:
+    """Have a user be refused to drop a collection."""
+    client = MilvusClient(uri=console.server.uri, token=f"{user}:{PASSWORDS[user]}", dedicated=True)
+    with pytest.raises(grpc.RpcError):
+        client.drop_collection(collection)
+    client.close()
+
+
+@pytest.mark.parametrize("who", ["root", "boss"])
+def test_refusal_is_found_in_the_trail_and_explained_from_there(console: Console, who: str) -> None:
+    refuse(console, "reader", "docs")
+    with console.signed_in(who) as page:
+        page.get_by_role("link", name="Audit trail").click()
+        page.get_by_label("User", exact=True).fill("reader")
+        page.get_by_label("Outcome").select_option("Refused")
+        page.get_by_role("button", name="Search").click()
+        line = page.get_by_role("row").filter(has_text="DropCollection").first
+        expect(line).to_contain_text("no role of `reader` holds DropCollection on `default.docs`")
+        line.get_by_role("link", name="Why?").click()
+        answer = page.get_by_role("region", name="reader, DropCollection on default.docs")
+        expect(answer).to_contain_text("Refused")
+        expect(answer).to_contain_text("Grant DropCollection on default.docs to the role docs_reader")
+
+
+def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Console) -> None:
+    console.new_user("traced")
+    with console.signed_in("boss", viewport={"width": 1280, "height": 900}) as page:
+        page.goto(f"{console.address}users/traced")
+        page.get_by_role("link", name="Disable").click()
+        page.get_by_role("button", name="Disable").click()
+        page.goto(f"{console.address}audit?operation=DisableUser")
+        rows = page.get_by_role("row").filter(has_text="userName: traced")
+        expect(rows).to_have_count(2)
+        expect(rows.first).to_contain_text("Succeeded")
+        expect(rows.last).to_contain_text("Received")
+        expect(rows.first).to_contain_text("boss")
+        expect(rows.first).to_contain_text("Mozilla")
+
+
+def test_older_lines_are_a_page_further(console: Console) -> None:
+    for _ in range(60):
+        console.rest("kiteward/whoami/describe", by="reader")
+    with console.signed_in("root") as page:
+        page.goto(f"{console.address}audit?operation=WhoAmI&user=reader")
+        expect(page.get_by_role("row")).to_have_count(51)
+        page.get_by_role("link", name="Older lines").click()
+        expect(page.get_by_label("Operation")).to_have_value("WhoAmI")
+        expect(page.get_by_role("row").filter(has_text=re.compile("WhoAmI")).first).to_be_visible()
+
+
+def test_permission_is_explained_with_the_grant_behind_it(console: Console) -> None:
+    with console.signed_in("boss") as page:
+        page.get_by_role("link", name="Explain access").click()
+        page.get_by_label("User", exact=True).fill("reader")
+        page.get_by_label("Privilege").select_option("Search")
+        page.get_by_label("Collection or user").fill("docs")
+        page.get_by_role("button", name="Explain").click()
+        answer = page.get_by_role("region", name="reader, Search on default.docs")
+        expect(answer).to_contain_text("Allowed")
+        expect(answer.get_by_role("row", name="docs_reader Search default docs")).to_be_visible()
+
+
+def test_user_that_does_not_exist_is_told(console: Console) -> None:
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}explain?user=nobody&privilege=Search")
+        expect(page.get_by_role("alert")).to_contain_text("user not found: nobody")
+
+
+def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Console) -> None:
+    with console.signed_in("reader") as page:
+        page.get_by_role("link", name="Explain access").click()
+        expect(page.get_by_label("User", exact=True)).to_have_count(0)
+        page.get_by_label("Privilege").select_option("Insert")
+        page.get_by_label("Collection or user").fill("docs")
+        page.get_by_role("button", name="Explain").click()
+        expect(page.get_by_role("region")).to_contain_text("no role of `reader` holds Insert on `default.docs`")
+        expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
+        for path in ("audit", "explain?user=boss&privilege=Search"):
+            assert page.goto(f"{console.address}{path}").status == 403  # type: ignore[union-attr]  # there is an answer
