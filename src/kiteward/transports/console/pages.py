@@ -12,4 +12,4 @@ PAGES: Final = (
     *roles.PAGES,
     *access.PAGES,
 )
-"""Every page. The first that fits a path answers it: `users/new` stands before `users/{name}`."""
+"""Every page. `new-user` is not below `users/`, where a user may be called anything."""
