@@ -107,7 +107,7 @@ def test_grants_change_in_the_matrix_after_a_preview(console: Console, scripts: 
     role = f"matrix_{scripts}".lower()
     console.new_user(f"holder_of_{role}")
     with console.signed_in("boss", java_script_enabled=scripts) as page:
-        page.goto(f"{console.address}roles/new")
+        page.goto(f"{console.address}new-role")
         page.get_by_label("Role name").fill(role)
         page.get_by_role("button", name="Create role").click()
         said(page, "The role was created.")
@@ -195,7 +195,7 @@ def test_collections_show_who_may_touch_them_and_health_how_the_server_is(consol
 def test_keys_of_others_are_found_and_disabled(console: Console) -> None:
     password = console.new_user("key_owner")
     with console.signed_in("key_owner", password) as theirs:
-        theirs.goto(f"{console.address}keys/new")
+        theirs.goto(f"{console.address}new-key")
         theirs.get_by_label("Description").fill("theirs")
         theirs.get_by_role("button", name="Create API key").click()
     with console.signed_in("boss") as page:

@@ -102,7 +102,7 @@ def test_a_user_with_one_collection_sees_it_and_nothing_else(console: Console) -
     ("path", "status"),
     [
         ("users", 403),
-        ("users/new", 403),
+        ("new-user", 403),
         ("users/boss", 403),
         ("users/boss/view", 403),
         ("roles", 403),

@@ -17,25 +17,25 @@ CONSOLE = Path(__file__).parents[2] / "src/kiteward/transports/console"
 EVERY_PAGE = (
     "account",
     "keys",
-    "keys/new",
+    "new-key",
     "collections",
     "collections/default/docs",
     "connect",
     "users",
-    "users/new",
+    "new-user",
     "users/reader",
     "users/reader/reset",
     "users/reader/view",
     "users/reader/delete",
     "roles",
-    "roles/new",
+    "new-role",
     "roles/docs_reader",
     "roles/docs_reader/delete",
     "matrix",
     "matrix?role=docs_reader",
     "matrix?role=docs_reader&columns=Collection",
     "groups",
-    "groups/new",
+    "new-group",
     "health",
     "audit",
     "audit?outcome=refused",
@@ -78,7 +78,7 @@ def test_axe_finds_nothing_on_pages_that_something_was_done_on(console: Console)
         page.goto(f"{console.address}account")
         page.get_by_label("New password", exact=True).fill("short")
         found += violations(page)
-        page.goto(f"{console.address}keys/new")
+        page.goto(f"{console.address}new-key")
         page.get_by_label("Networks").fill("wrong")
         page.get_by_role("button", name="Create API key").click()
         found += violations(page)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from kiteward.domain.errors import OldPasswordWrong, RequestRefused
 from kiteward.domain.identity import Secret
+from kiteward.gateway.extensions.keys import KeyListing
 from kiteward.transports.console import guard
 from kiteward.transports.console.forms import placed
 from kiteward.transports.console.sign_in import begin
@@ -18,6 +19,7 @@ async def show(visit: Visit, errors: dict[str, str] | None = None) -> Response:
     values = {
         "account": await visit.talk.extend("DescribeUserAccount"),
         "sessions": (await visit.talk.extend("ListSessions")).sessions,
+        "keys": (await visit.talk.extend("ListApiKeys", KeyListing(user_name=visit.me.user_name))).keys,
         "policy": await visit.talk.extend("DescribePasswordPolicy"),
     }
     return visit.wrong("account.html", errors, **values) if errors else visit.page("account.html", **values)

@@ -3,9 +3,9 @@
 One request passes these steps:
 
 1. Files that pages load are given to everybody. What is no page is 404.
-2. A form is taken only from our own pages, and in a session only with the session's form token.
+2. A form is taken only from our own pages.
 3. Who asks is settled by the gateway from the session's token, as for any call; without a session there is only
-   the page for signing in.
+   the page for signing in. Then a form is read, which must carry the session's form token.
 4. The page's handler talks to the gateway. What the gateway refuses becomes a page that says so.
 """
 
@@ -53,7 +53,10 @@ _log = logging.getLogger("kiteward.console")
 ROOT_PATH: Final = "/console"
 _STATIC: Final = f"{ROOT_PATH}/static/"
 _SECONDS: Final = 30.0
+_FROM_ANYBODY: Final = 16 * 1024
 _MOST_FORM: Final = 512 * 1024
+"""Bytes of a form: of the page for signing in, and of pages behind it."""
+
 _FORM: Final = "application/x-www-form-urlencoded"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
@@ -139,7 +142,7 @@ class ConsoleApp:
         found = self._find(path)
         try:
             if method not in ("GET", "HEAD"):
-                await self._take_form(visit)
+                _require_ours(visit.request)
             return await self._answer(visit, found)
         except _Unfit as unfit:
             return _failed(visit, unfit.status, unfit.text)
@@ -165,31 +168,13 @@ class ConsoleApp:
         visit = replace(visit, names=names)
         if visit.request.method != "POST":
             return await page.show(visit)
+        visit.form = await _form_of(visit.request, _FROM_ANYBODY if page.open else _MOST_FORM)
         if page.act is None:
             raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
         given = visit.raw(guard.TOKEN_FIELD)
         if not page.open and (visit.token is None or not guard.is_form_token(given, visit.token)):
             raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
         return await page.act(visit)
-
-    @staticmethod
-    async def _take_form(visit: Visit) -> None:
-        request = visit.request
-        if request.method != "POST":
-            raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
-        if not guard.is_from_here(request):
-            raise _Unfit(HTTPStatus.FORBIDDEN, "error.foreign")
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-            raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "error.form")
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_FORM:
-                raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error.form")
-        try:
-            visit.form = read_form(bytes(body))
-        except ValueError:
-            raise _Unfit(HTTPStatus.BAD_REQUEST, "error.form") from None
 
     def _file(self, name: str, method: str) -> Response:
         file = self._files.get(name)
@@ -205,6 +190,37 @@ def build_console(gateway: Gateway) -> ConsoleApp:
         gateway: the one door behind it.
     """
     return ConsoleApp(gateway)
+
+
+def _require_ours(request: Request) -> None:
+    """Let pass what a form of one of our own pages sends; nothing of it is read yet.
+
+    Raises:
+        _Unfit: it is something else.
+    """
+    if request.method != "POST":
+        raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
+    if not guard.is_from_here(request):
+        raise _Unfit(HTTPStatus.FORBIDDEN, "error.foreign")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "error.form")
+
+
+async def _form_of(request: Request, limit: int) -> Mapping[str, list[str]]:
+    """Return what a form holds.
+
+    Raises:
+        _Unfit: it is too large, or none.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error.form")
+    try:
+        return read_form(bytes(body))
+    except ValueError:
+        raise _Unfit(HTTPStatus.BAD_REQUEST, "error.form") from None
 
 
 def _files() -> dict[str, _File]:

@@ -137,7 +137,7 @@ def _back(_visit: Visit) -> str:
 
 PAGES: Final = (
     Page("keys", listed),
-    Page("keys/new", create_form, create),
+    Page("new-key", create_form, create),
     Page("keys/{key_id}/rotate", rotate_form, rotate),
     Page("keys/{key_id}/enable", listed, enable),
     Action("keys/{key_id}/disable", "key_disable", _disable, _back).page(),

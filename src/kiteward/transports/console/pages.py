@@ -13,4 +13,4 @@ PAGES: Final = (
     *access.PAGES,
     *trail.PAGES,
 )
-"""Every page. The first that fits a path answers it: `users/new` stands before `users/{name}`."""
+"""Every page. `new-user` is not below `users/`, where a user may be called anything."""

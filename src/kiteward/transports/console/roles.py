@@ -187,12 +187,12 @@ async def _drop_group(visit: Visit) -> None:
 
 PAGES: Final = (
     Page("roles", listed),
-    Page("roles/new", create_form, create),
+    Page("new-role", create_form, create),
     Page("roles/{name}", described),
     Action("roles/{name}/delete", "role_delete", _drop, lambda _visit: "/console/roles", _what_depends).page(),
     Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
     Page("groups", groups),
-    Page("groups/new", group_form, create_group),
+    Page("new-group", group_form, create_group),
     Page("groups/{name}", edit_group, change_group),
     Action("groups/{name}/delete", "group_delete", _drop_group, lambda _visit: "/console/groups").page(),
 )

@@ -176,7 +176,7 @@ def _back(visit: Visit) -> str:
 
 PAGES: Final = (
     Page("users", listed),
-    Page("users/new", create_form, create),
+    Page("new-user", create_form, create),
     Page("users/{name}", described, bind),
     Page("users/{name}/reset", reset_form, reset),
     Page("users/{name}/view", view),

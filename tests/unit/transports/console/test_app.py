@@ -14,6 +14,7 @@ from kiteward.domain.errors import EngineUnavailable
 from kiteward.transports.console.app import ConsoleApp
 from kiteward.transports.console.pages import PAGES
 from kiteward.transports.console.visit import Page, Visit
+from kiteward.transports.rest.table import TABLE
 
 
 class Clock:
@@ -171,7 +172,7 @@ async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.Lo
 async def test_what_people_typed_is_shown_as_text() -> None:
     async with browsing() as browser:
         await browser.sign_in()
-        answer = await browser.send("users/new", user_name='"><script>alert(1)</script>', description="<b>")
+        answer = await browser.send("new-user", user_name='"><script>alert(1)</script>', description="<b>")
         assert answer.status_code == 422
         assert "<script>alert" not in answer.text
         assert "&lt;script&gt;alert" in answer.text
@@ -181,7 +182,7 @@ async def test_a_password_that_was_typed_comes_back_in_no_page() -> None:
     async with browsing() as browser:
         await browser.sign_in()
         answers = [
-            await browser.send("users/new", user_name="1", new_password="A-secret-1-typed"),
+            await browser.send("new-user", user_name="1", new_password="A-secret-1-typed"),
             await browser.send("account", old_password="A-secret-1-typed", new_password="x", again="A-secret-1-typed"),
             await browser.post("sign-in", user="root", password="A-secret-1-typed"),
         ]
@@ -199,6 +200,16 @@ async def test_files_that_pages_load_are_kept_by_browsers_until_they_change() ->
         assert "immutable" in answer.headers["cache-control"]
         assert (await browser.open("static/nothing.css")).status_code == 404
         assert (await browser.open("static/..%2ftemplates%2flayout.html")).status_code == 404
+
+
+async def test_of_whoever_is_not_known_little_is_read() -> None:
+    async with browsing() as browser:
+        assert (await browser.post("sign-in", user="x" * 20_000)).status_code == 413
+        assert (await browser.post("account", csrf="x" * 600_000)).status_code == 303
+
+
+def test_no_other_door_begins_a_session() -> None:
+    assert not [path for path in TABLE if path.endswith("sessions/begin")]
 
 
 def test_no_page_stands_twice() -> None:
