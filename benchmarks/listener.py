@@ -23,7 +23,7 @@ import uvloop
 
 from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.transports.grpc.front import GrpcFront
 
 _LOOPBACK: Final = "127.0.0.1"

@@ -18,7 +18,7 @@ from kiteward.config import Settings
 from kiteward.domain.identity import LocalCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.pipeline import Gateway
-from kiteward.runtime import open_local
+from kiteward.runtime.local import open_local
 from kiteward.store import schema
 from kiteward.store.sql import SqlStore
 

@@ -24,7 +24,7 @@ from tests.support.server import ROOT_TOKEN
 from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.transports.tls import ServerTls, TlsSettings
 
 HELLO = b"POST /v2/vectordb/users/list HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n"

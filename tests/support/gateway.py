@@ -27,7 +27,7 @@ from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.recording import Recorder
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.observe.audit.trail import AuditState
-from kiteward.runtime import _bootstrap
+from kiteward.runtime.beginning import bootstrap
 from kiteward.store.base import UserRecord
 from kiteward.store.sql import SqlStore
 from kiteward.transports.grpc.status import failure_of
@@ -258,7 +258,7 @@ async def opened(
     try:
         house = House(store, hasher, engine or FakeEngine(), settings)
         await house.snapshots.load()
-        await _bootstrap(settings, house.snapshots, hasher, house.recorder)
+        await bootstrap(settings, house.snapshots, hasher, house.recorder)
         await house.catalog.refresh()
         await house.lifecycle.recover()
         yield house

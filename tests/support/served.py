@@ -10,7 +10,7 @@ from tests.support.engine import FakeEngine
 
 from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.transports.health import HealthSettings
 
 

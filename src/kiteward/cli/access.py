@@ -8,7 +8,7 @@ from typing import Any
 from kiteward.cli.accounts import call
 from kiteward.cli.options import add_configuration, settings_of, told
 from kiteward.domain.errors import ConfigurationError
-from kiteward.runtime import open_local
+from kiteward.runtime.local import open_local
 
 
 def add_parsers(commands: Any) -> None:

@@ -19,7 +19,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredentia
 from kiteward.gateway.call import Call
 from kiteward.gateway.extensions.accounts import generated_password
 from kiteward.gateway.pipeline import Gateway
-from kiteward.runtime import open_local
+from kiteward.runtime.local import open_local
 
 _DAYS: Final = 24 * 3600
 

@@ -14,7 +14,7 @@ from kiteward.cli.options import given
 from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
-from kiteward.runtime import is_loopback, root_has_default_password
+from kiteward.runtime.beginning import is_loopback, root_has_default_password
 from kiteward.transports.tls import ServerTls
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 from kiteward.cli.options import add_configuration, read_secret, settings_of, told
 from kiteward.domain.identity import Secret
 from kiteward.gateway.importing import Moved
-from kiteward.runtime import import_from
+from kiteward.runtime.local import import_from
 
 
 def add_parser(commands: Any) -> None:

@@ -13,7 +13,7 @@ from kiteward.cli.options import add_configuration, settings_of
 from kiteward.config import Settings
 from kiteward.domain.errors import KitewardError
 from kiteward.observe import logs
-from kiteward.runtime import serve
+from kiteward.runtime.server import serve
 
 _LAST_PORT: Final = 65535
 

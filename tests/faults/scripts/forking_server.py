@@ -25,7 +25,7 @@ from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.store.sql import SqlStore
 
 _CHANGES: Final = frozenset({"CreateCollection", "DropCollection", "RenameCollection"})

@@ -25,7 +25,7 @@ from kiteward.observe.counts import OTHER, Outcome
 from kiteward.observe.latency import BOUNDS, Histogram
 from kiteward.observe.metrics import Metrics, Sources
 from kiteward.observe.watch import Stage, Watch
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.wire import messages
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -22,7 +22,7 @@ from tests.support.served import serving
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.metadata import TRACE_KEYS
 from kiteward.observe.watch import TracingSettings
-from kiteward.runtime import Server
+from kiteward.runtime.server import Server
 from kiteward.wire import messages
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"

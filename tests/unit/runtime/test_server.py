@@ -18,7 +18,9 @@ from kiteward.domain.access import BUILT_IN_ROLES
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
-from kiteward.runtime import PUBLIC_SEEDS, Server, _repeat, is_loopback
+from kiteward.runtime.beginning import PUBLIC_SEEDS, is_loopback
+from kiteward.runtime.parts import repeat
+from kiteward.runtime.server import Server
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[FakeEngine]]
 
@@ -230,7 +232,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_
             raise outcome
 
     async with AsyncExitStack() as stack:
-        _repeat(stack, 0.0, "done it", work)
+        repeat(stack, 0.0, "done it", work)
         async with asyncio.timeout(10):
             await done.wait()
     assert [record.getMessage() for record in caplog.records] == ["could not have done it; trying again"] * 2

@@ -1,0 +1,137 @@
+"""The doors of a server: the one port with gRPC, REST and the console behind it, and the port for watchers."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Final
+
+from kiteward.config import Settings
+from kiteward.gateway.pipeline import Gateway
+from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
+from kiteward.runtime.parts import repeat
+from kiteward.transports import health
+from kiteward.transports.asgi import Application, Receive, Scope, Send
+from kiteward.transports.binding import socket_directory
+from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
+from kiteward.transports.console.app import build_console
+from kiteward.transports.grpc.front import GrpcFront
+from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
+from kiteward.transports.pump_process import PumpProcess
+from kiteward.transports.rest.app import build_app
+from kiteward.transports.rest.server import HttpServer
+from kiteward.transports.tls import ServerTls
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+_GRACE: Final = 30.0
+"""Seconds that requests in flight may take when the server stops."""
+
+
+_FLUSH: Final = 5.0
+"""Seconds that clients may then take to read their answers."""
+
+
+_RENEW_SECONDS: Final = 1.0
+"""How soon it is noticed that certificate files have changed."""
+
+
+_METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
+
+
+class Doors:
+    """The one port and the doors behind it: gRPC, REST and the console."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self.gateway = gateway
+        self._settings = settings
+        self._open = False
+        self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
+        self._http = HttpServer(with_console(self._app, gateway, settings)) if self._app is not None else None
+        limits = ListenerLimits()
+        self.tls = ServerTls(settings.tls) if settings.tls is not None else None
+        self.listener = Listener(
+            self._http,
+            replace(limits, connections=affordable_connections(limits.connections)),
+            pump=PumpProcess(),
+            tls=self.tls,
+        )
+        self._front = GrpcFront(gateway, self.listener.address_of)
+
+    async def open(self, stack: AsyncExitStack) -> int:
+        """Take requests, and return the port in use; `stack` closes the doors.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        front = stack.enter_context(socket_directory(self._settings.data_dir.absolute() / "sockets")) / "front"
+        stack.push_async_callback(self._close)
+        await self._front.start_behind(front)
+        port = await self.listener.start(self._settings.host, self._settings.port, front=front)
+        self._open = True
+        if self.tls is not None:
+            repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
+        return port
+
+    async def _renew_tls(self) -> None:
+        if self.tls is not None:
+            self.tls.renew()
+
+    async def missing_parts(self) -> tuple[str, ...]:
+        """Return what keeps requests from being answered, `stopping` included."""
+        return await self.gateway.missing_parts() if self._open else ("stopping",)
+
+    async def _close(self) -> None:
+        """Take no more connections and no more requests, let those in flight finish."""
+        self._open = False
+        self.listener.stop_accepting()
+        stops = [self._front.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
+        await asyncio.gather(*stops)
+        await self.listener.close(_FLUSH)
+        if self._app is not None:
+            self._app.close()
+
+
+def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
+    """Return what serves HTTP: REST, and the console below its path.
+
+    Where everybody is let in nobody can sign in, so that there is no console either.
+    """
+    if not (settings.console.enabled and settings.authorization):
+        return rest
+    console = build_console(gateway)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/")
+        await (console if inside else rest)(scope, receive, send)
+
+    return application
+
+
+async def open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sources, doors: Doors) -> int | None:
+    """Open the port for those who watch the server, if there is to be one, and return it.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    wanted = settings.metrics
+    if not wanted.enabled:
+        return None
+    app = health.build_app(
+        doors.missing_parts, health.described_by(doors.gateway), Metrics(sources).text, metrics_type=CONTENT_TYPE
+    )
+    http = HttpServer(app)
+    listener = Listener(http, _METRICS_LIMITS)
+    stack.push_async_callback(listener.close, 0.0)
+    stack.push_async_callback(http.stop, _FLUSH)
+    stack.callback(listener.stop_accepting)
+    try:
+        port = await listener.start(wanted.host, wanted.port_beside(settings.port))
+    except OSError as error:
+        raise OSError(f"{error} (kiteward.metrics.port sets another port for health and metrics)") from error
+    _log.info("health and metrics are on http://%s:%d", wanted.host, port)
+    return port

@@ -1,0 +1,109 @@
+"""The gateway on the store alone, for the command line of this machine."""
+
+import base64
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.config import Settings
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
+from kiteward.domain.identity import Secret
+from kiteward.engine.absent import AbsentEngine
+from kiteward.engine.channel import EngineChannel
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.importing import Moved, Source, bring
+from kiteward.gateway.lifecycle import Lifecycle
+from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.snapshots import Snapshots
+from kiteward.runtime.beginning import bootstrap
+from kiteward.runtime.parts import make_tools, open_recorder
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+
+@contextlib.asynccontextmanager
+async def open_local(
+    settings: Settings, *, create: bool = False, hashing: HashingProfile = PRODUCTION
+) -> AsyncIterator[Gateway]:
+    """Open a gateway on the store alone, for the operator of this machine's command line (`LocalCredential`).
+
+    A server may be running on the same store: it follows what is changed here within a second.
+
+    Args:
+        settings: what is configured; `default_root_password` becomes that of a `root` which is created.
+        create: whether the data directory may be new.
+        hashing: what a password hash costs.
+
+    Raises:
+        ConfigurationError: there is no data directory.
+        StoreError: the store cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        if not create and not (settings.data_dir / "store.db").is_file():
+            raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
+        # A running server holds the directory; the store itself takes writers of several processes in turn.
+        with contextlib.suppress(DataDirectoryHeld):
+            stack.enter_context(DataDirectory.hold(settings.data_dir))
+        recorder = open_recorder(stack, settings)
+        store = await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path)
+        stack.push_async_callback(store.close)
+        hasher = PasswordHasher(hashing)
+        stack.callback(hasher.close)
+        authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
+        stack.push_async_callback(authenticator.close)
+        snapshots = Snapshots(store, authenticator, recorder)
+        await snapshots.load()
+        await bootstrap(settings, snapshots, hasher, recorder)
+        engine = AbsentEngine()
+        catalog = Catalog(engine)
+        gateway = Gateway(
+            authenticator,
+            snapshots,
+            engine=engine,
+            catalog=catalog,
+            lifecycle=Lifecycle(engine, catalog, snapshots, recorder),
+            tools=make_tools(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            ),
+            recorder=recorder,
+        )
+        stack.push_async_callback(gateway.drain)
+        yield gateway
+
+
+async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> Moved:
+    """Bring users, roles, grants and groups from a running Milvus into the store of this configuration.
+
+    Args:
+        settings: where to.
+        uri: where from.
+        token: `user:password` of an administrator there.
+        dry_run: whether to tell only what would be done.
+
+    Raises:
+        ConfigurationError: the source cannot be read, or there is no data directory.
+        RequestRefused: something cannot be here; nothing was brought.
+    """
+    authorization = Secret(base64.b64encode(token.reveal().encode()).decode())
+    channel = EngineChannel.to(uri)
+    hasher = PasswordHasher()
+    try:
+        async with open_local(settings) as gateway:
+            return await bring(Source(channel, authorization), gateway, hasher, dry_run=dry_run)
+    finally:
+        hasher.close()
+        await channel.close()

@@ -1,0 +1,207 @@
+"""A running server: everything in order, and stopped again in reverse."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final, Self
+
+from kiteward import __version__
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.authn.sessions import Sessions
+from kiteward.config import Settings
+from kiteward.domain.audit import Event
+from kiteward.engine.base import Engine
+from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.lifecycle import Lifecycle
+from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.snapshots import Snapshots
+from kiteward.gateway.watched import WatchedEngine
+from kiteward.observe.metrics import Sources
+from kiteward.observe.watch import Watch
+from kiteward.runtime.beginning import (
+    bootstrap,
+    has_default_password,
+    require_loopback,
+    require_loopback_without_authorization,
+)
+from kiteward.runtime.doors import Doors, open_metrics
+from kiteward.runtime.parts import make_tools, note_uses, open_recorder, repeat, start_tracing
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
+"""How an engine comes to life; it is stopped with `close`."""
+
+_FILES: Final = 32_768
+"""Files that the process asks to be allowed to open."""
+
+
+_FOLLOW_SECONDS: Final = 0.25
+"""How soon it is noticed that another process has changed the store."""
+
+
+_NOTE_SECONDS: Final = 5.0
+"""How long it may take until it is written down that a user or key was seen."""
+
+
+_LEFT_OUT_SECONDS: Final = 1.0
+"""How soon the audit trail says how many strangers were left out of it."""
+
+
+class Server:
+    """A running server; made by `start`, ended by `stop`.
+
+    Attributes:
+        gateway: answers every request.
+        host: the address listened on.
+        port: the port in use.
+        metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        gateway: Gateway,
+        doors: "Doors",
+        *,
+        host: str,
+        port: int,
+        metrics_port: int | None,
+    ) -> None:
+        self._stack = stack
+        self._doors = doors
+        self.gateway = gateway
+        self.host = host
+        self.port = port
+        self.metrics_port = metrics_port
+
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        *,
+        hashing: HashingProfile = PRODUCTION,
+        start_engine: StartEngine = EmbeddedEngine.start,
+    ) -> Self:
+        """Start everything in order; what was started is stopped again if a later part fails.
+
+        Args:
+            settings: what is configured.
+            hashing: what a password hash costs.
+            start_engine: starts what executes vector operations.
+
+        Raises:
+            ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
+            DataDirectoryHeld: another server holds the data directory.
+            StoreError, EngineError: a part cannot start.
+            OSError: the address cannot be bound.
+        """
+        async with AsyncExitStack() as stack:
+            directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
+            recorder = open_recorder(stack, settings)
+            recorder.note_own(Event.STARTED, "Start", version=__version__)
+            stack.callback(recorder.note_own, Event.STOPPED, "Stop")
+            watch = Watch(start_tracing(stack, settings))
+            store = await SqlStore.open(directory.store_path, noted=watch.store_took)
+            stack.push_async_callback(store.close)
+            hasher = PasswordHasher(hashing)
+            stack.callback(hasher.close)
+            if not settings.authorization:
+                require_loopback_without_authorization(settings.host)
+                _log.warning(
+                    "common.security.authorizationEnabled is false: everybody on this machine may do everything"
+                )
+            authenticator = Authenticator(
+                store,
+                hasher,
+                root_bypass=settings.root_bypass,
+                open_to_anybody=not settings.authorization,
+                sessions=Sessions(settings.console.sessions),
+            )
+            stack.push_async_callback(authenticator.close)
+            snapshots = Snapshots(store, authenticator, recorder)
+            await snapshots.load()
+            await bootstrap(settings, snapshots, hasher, recorder)
+            if await has_default_password(store, hasher):
+                require_loopback(settings.host)
+                _log.warning("root still has the default password; change it before anybody else can reach this server")
+            stack.push_async_callback(note_uses, store, authenticator)
+            repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
+            repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: note_uses(store, authenticator))
+            started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+            stack.push_async_callback(started.close)
+            engine = WatchedEngine(started, watch)
+            catalog = Catalog(engine)
+            await catalog.refresh()
+            lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
+            await lifecycle.recover()
+            tools = make_tools(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            )
+            gateway = Gateway(
+                authenticator,
+                snapshots,
+                engine=engine,
+                catalog=catalog,
+                lifecycle=lifecycle,
+                tools=tools,
+                recorder=recorder,
+                watch=watch,
+            )
+            repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
+            stack.push_async_callback(gateway.drain)
+            doors = Doors(gateway, settings)
+            sources = Sources(
+                watch,
+                authentications=lambda: authenticator.counts,
+                connections=doors.listener.open_connections,
+                refused=lambda: doors.listener.refused,
+                generation=lambda: engine.generation,
+                engine_ready=lambda: engine.health().ready,
+                revision=snapshots.revision,
+                audit=recorder.state,
+            )
+            metrics_port = await open_metrics(stack, settings, sources, doors)
+            port = await doors.open(stack)
+            return cls(stack.pop_all(), gateway, doors, host=settings.host, port=port, metrics_port=metrics_port)
+
+    async def stop(self) -> None:
+        """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
+        await self._stack.aclose()
+
+
+def _allow_many_files() -> None:
+    """Let the process open as many files as it may: each connection takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until cancelled, then stop cleanly."""
+    _allow_many_files()
+    server = await Server.start(settings)
+    try:
+        scheme = "http" if settings.tls is None else "https"
+        print(f"Kiteward is ready on {scheme}://{server.host}:{server.port} (data in {settings.data_dir})", flush=True)  # noqa: T201  the one line
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
