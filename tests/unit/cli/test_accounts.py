@@ -191,7 +191,7 @@ def test_commands_work_while_a_server_holds_the_directory(run: Run, tmp_path: Pa
 
 def test_every_operation_for_administrators_has_a_command() -> None:
     commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS)}
-    # `kiteward access` and `kiteward audit` are not made of these tables; the others need a running server's collections.
+    # `kiteward access` and `kiteward audit` are not made of these tables; others need a running server.
     elsewhere = {"ListCollectionAccess", "ListUnusedAccess", "SearchAudit"}
     elsewhere |= {"DescribeServer", "ViewAsUser", "ChangeGrants"}
     assert {name for name, row in EXTENSIONS.items() if row.administrators} <= commands | elsewhere
