@@ -48,14 +48,11 @@ EVERY_PAGE = (
 
 def violations(page: Page) -> list[str]:
     """Return what axe finds in the light theme, and in the dark one, from which only colours differ."""
-    axe, found = Axe(), []
-    for theme, options in (("light", None), ("dark", {"runOnly": ["color-contrast", "link-in-text-block"]})):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]  # one of its literals
-        found += [
-            f"{page.url} ({theme}): {each['id']}: {each['nodes'][0]['html'][:150]}"
-            for each in axe.run(page, options=options).response["violations"]
-        ]
-    return found
+    page.emulate_media(color_scheme="light")
+    found = Axe().run(page).response["violations"]
+    page.emulate_media(color_scheme="dark")
+    found += page.evaluate("axe.run({runOnly: ['color-contrast', 'link-in-text-block']})")["violations"]
+    return [f"{page.url}: {each['id']}: {each['nodes'][0]['html'][:150]}" for each in found]
 
 
 def test_axe_finds_nothing_on_any_page_in_either_theme(console: Console) -> None:
