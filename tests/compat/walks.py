@@ -141,8 +141,8 @@ DIFFERENT: Final[Mapping[tuple[str, str], object]] = {
     # This SDK describes a collection before it asks for rows, and what one has no privilege on is not there.
     ("go", "missing_privilege"): Refused("collection not found[database=default][collection=secrets]"),
     # This SDK tries again three times within a fraction of a second, and then says so.
-    ("node", "root_while_server_is_away"): Refused("No connection established"),
-    ("node 2.5", "root_while_server_is_away"): Refused("No connection established"),
+    ("node", "root_while_server_is_away"): Refused("connect"),
+    ("node 2.5", "root_while_server_is_away"): Refused("connect"),
 }
 """What a step of one language sees instead."""
 
