@@ -19,7 +19,8 @@ from tests.support.server import ROOT_TOKEN, RunningServer
 _HERE: Final = Path(__file__).parent
 
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
-    "node": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs")],
+    "node": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "@zilliz/milvus2-sdk-node"],
+    "node 2.5": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "milvus2-sdk-node-2.5"],
     "go": lambda: toolchains.go("walk", (_HERE / "go" / "walk.go").read_text()),
     "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Walk.java")],
 }

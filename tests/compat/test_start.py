@@ -154,3 +154,13 @@ def test_data_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     assert status == 1
     assert str(tmp_path / "data") in message
     assert (tmp_path / "data").read_text() == "not a directory"
+
+
+def test_data_directory_may_have_a_name_that_no_address_has(tmp_path_factory: pytest.TempPathFactory) -> None:
+    # Short, so that the sockets are below it.
+    with servers.running(tmp_path_factory.mktemp("ä %25#?") / "data") as server:
+        client = MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)
+        client.create_collection("papers", dimension=4)
+        assert client.list_collections() == ["papers"]
+        client.close()
+        assert (server.data_dir / "sockets").is_dir()

@@ -141,7 +141,8 @@ DIFFERENT: Final[Mapping[tuple[str, str], object]] = {
     # This SDK describes a collection before it asks for rows, and what one has no privilege on is not there.
     ("go", "missing_privilege"): Refused("collection not found[database=default][collection=secrets]"),
     # This SDK tries again three times within a fraction of a second, and then says so.
-    ("node", "root_while_server_is_away"): Refused("No connection established"),
+    ("node", "root_while_server_is_away"): Refused("connect"),
+    ("node 2.5", "root_while_server_is_away"): Refused("connect"),
 }
 """What a step of one language sees instead."""
 
@@ -151,7 +152,7 @@ class Walk:
     """A walk that has ended.
 
     Attributes:
-        language: in which it was written.
+        language: in which it was written, and the line of an older SDK.
         seen: what each step saw: a value, or `Refused` with all that the SDK showed.
         seconds: how long each step took.
         ended: exit status, and what the program wrote to stderr.

@@ -232,7 +232,7 @@ def versions() -> str:
         ("Python", "pymilvus", f"{importlib.metadata.version('pymilvus')}, {older[1]}"),
         ("Java", f"io.milvus:{java[1]}", java[2]),
         ("Go", go[1], go[2]),
-        *(("Node", name, version) for name, version in node.items()),
+        ("Node", "@zilliz/milvus2-sdk-node", ", ".join(each.rpartition("@")[2] for each in node.values())),
     ]
     lines = [f"| {language} | `{package}` | {version} |" for language, package, version in rows]
     return "\n".join(["| language | SDK | version |", "| --- | --- | --- |", *lines, ""])

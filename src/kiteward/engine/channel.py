@@ -1,9 +1,10 @@
 """A pass-through gRPC channel to an engine: bytes in, bytes out, domain errors instead of status codes."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Self, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import grpc
 import grpc.aio
@@ -32,6 +33,11 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 )
 
 _Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
+
+
+def unix_address(path: str | os.PathLike[str]) -> str:
+    """Return the gRPC address of a Unix socket: a URI, which cannot hold every name of a file as it stands."""
+    return f"unix:{quote(os.fsencode(path))}"
 
 
 class EngineChannel:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol, cast
+from urllib.parse import unquote
 
 from kiteward.transports.addresses import address_text, host_of
 from kiteward.transports.binding import bind, cannot_listen
@@ -176,8 +177,12 @@ class Listener:
         )
 
     def address_of(self, peer: str) -> str | None:
-        """Return the address of the client behind a connection to the gRPC front, None if it was not made here."""
-        return self._peers.get(peer)
+        """Return the address of the client behind a connection to the gRPC front, None if it was not made here.
+
+        Args:
+            peer: the other end's name as gRPC tells it: percent-encoded where no URI could hold it.
+        """
+        return self._peers.get(unquote(peer, errors="surrogateescape"))
 
     def open_connections(self) -> Mapping[str, int]:
         """Return how many connections of each kind are open."""

@@ -1,4 +1,4 @@
-// Walks over everything that the official Node SDK can do with users, roles and data: node walk.mjs HOST:PORT
+// Walks over everything that the official Node SDK can do with users, roles and data: node walk.mjs PACKAGE HOST:PORT
 //
 // Each step prints one line of JSON: its name and what it saw, or the sentence by which it was refused. At a pause the
 // walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY. tests/compat/walks.py says what
@@ -6,9 +6,9 @@
 
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
-import { DataType, MilvusClient } from "@zilliz/milvus2-sdk-node";
 
-const address = process.argv[2];
+const [sdk, address] = process.argv.slice(2);
+const { DataType, MilvusClient } = (await import(sdk)).default;
 const PASSWORD = "Str0ng-enough";
 const NEW_PASSWORD = "An0ther-password";
 const input = createInterface({ input: process.stdin });

@@ -19,7 +19,7 @@ from types import ModuleType
 import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
-from kiteward.engine.channel import MAX_MESSAGE_BYTES
+from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
 from kiteward.engine.embedded.adoption import open_database
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
@@ -161,7 +161,7 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
         )
     )
     server.add_generic_rpc_handlers((dispatcher,))
-    server.add_insecure_port(f"unix:{arguments.socket}")
+    server.add_insecure_port(unix_address(arguments.socket))
     await server.start()
     stop = _stop_requested()
     dispatcher.warm_up()

@@ -19,7 +19,7 @@ from typing import Literal
 import kiteward
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.base import EngineHealth
-from kiteward.engine.channel import EngineChannel
+from kiteward.engine.channel import EngineChannel, unix_address
 
 # A Unix socket address holds 107 bytes and a closing zero.
 _SOCKET_PATH_BYTES = 107
@@ -110,7 +110,7 @@ class EmbeddedEngine:
     @property
     def address(self) -> str:
         """The gRPC address of the child's socket, which only this user can reach."""
-        return f"unix:{self._socket_directory / _SOCKET_NAME}"
+        return unix_address(self._socket_directory / _SOCKET_NAME)
 
     @property
     def pid(self) -> int | None:

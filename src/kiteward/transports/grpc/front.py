@@ -20,6 +20,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
 from kiteward.engine import metadata as engine_metadata
+from kiteward.engine.channel import unix_address
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.grpc.status import failure_of
@@ -198,7 +199,7 @@ class GrpcFront:
         Raises:
             OSError: it cannot be bound.
         """
-        await self._listen(f"unix:{path}")
+        await self._listen(unix_address(path))
 
     async def _listen(self, address: str) -> int:
         try:
