@@ -16,6 +16,12 @@ LONGEST_WAIT: Final = 15 * 60.0
 FAILURES_TO_LOCK: Final = 100
 """Wrong passwords of one user in a row, from whatever addresses, that lock the user."""
 
+ADDRESS_BURST: Final = 100
+"""Wrong passwords from one address, of whatever users, before their rate counts."""
+
+ADDRESS_RATE: Final = 10.0
+"""Wrong passwords a second that are then still looked at: a flood of ever new user names runs no more hashes."""
+
 _WAITING_AT_ONCE: Final = 256
 """Verifications under way and waiting for a thread, at most."""
 
@@ -29,6 +35,19 @@ class _Failures:
     count: int = 0
     running: int = 0
     until: float = 0.0
+
+
+@dataclass(slots=True)
+class _Address:
+    """What is known of one address.
+
+    Attributes:
+        failures: wrong passwords, those that have been worn off by time left out.
+        at: when they were last worn off.
+    """
+
+    failures: float
+    at: float
 
 
 class Throttle:
@@ -48,6 +67,7 @@ class Throttle:
         self._capacity = capacity
         self._pairs: OrderedDict[Pair, _Failures] = OrderedDict()
         self._hosts: dict[str, set[str]] = {}
+        self._addresses: OrderedDict[str, _Address] = OrderedDict()
         self._in_a_row: OrderedDict[str, int] = OrderedDict()
         self._running = 0
 
@@ -56,7 +76,7 @@ class Throttle:
 
         Attempts under way count as failures, so that many at once do not slip by before the first has failed.
         """
-        if self._running >= _WAITING_AT_ONCE:
+        if self._running >= _WAITING_AT_ONCE or self._address(host).failures >= ADDRESS_BURST:
             return False
         known = self._pairs.get((user, host))
         if known is not None:
@@ -94,6 +114,7 @@ class Throttle:
             return False
         if right is None:
             return False
+        self._address(host).failures += 1
         if known is not None:
             known.count += 1
             if known.count >= FREE_FAILURES:
@@ -111,6 +132,19 @@ class Throttle:
         for host in self._hosts.get(user, ()):
             known = self._pairs[user, host]
             known.count, known.until = 0, 0.0
+
+    def _address(self, host: str) -> _Address:
+        """Return what is known of an address as of now."""
+        now = self._clock()
+        address = self._addresses.get(host)
+        if address is None:
+            address = self._addresses[host] = _Address(0.0, now)
+            while len(self._addresses) > self._capacity:
+                self._addresses.popitem(last=False)
+        self._addresses.move_to_end(host)
+        address.failures = max(address.failures - (now - address.at) * ADDRESS_RATE, 0.0)
+        address.at = now
+        return address
 
     def _drop(self, pair: Pair) -> None:
         if self._pairs.pop(pair, None) is None:

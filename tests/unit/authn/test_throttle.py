@@ -2,7 +2,14 @@
 
 import pytest
 
-from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES, LONGEST_WAIT, Throttle
+from kiteward.authn.throttle import (
+    ADDRESS_BURST,
+    ADDRESS_RATE,
+    FAILURES_TO_LOCK,
+    FREE_FAILURES,
+    LONGEST_WAIT,
+    Throttle,
+)
 
 
 class Clock:
@@ -103,10 +110,10 @@ def test_a_user_that_has_changed_starts_anew_everywhere(throttle: Throttle) -> N
 def test_memory_is_bounded_and_what_is_longest_unheard_of_goes_first(clock: Clock) -> None:
     throttle = Throttle(clock, capacity=10)
     for number in range(100):
-        fail(throttle, FREE_FAILURES, user=f"user{number}")
-    assert len(throttle._pairs) == len(throttle._in_a_row) == len(throttle._hosts) == 10
-    assert not throttle.begin("user99", "10.0.0.1")
-    assert throttle.begin("user0", "10.0.0.1")
+        fail(throttle, FREE_FAILURES, user=f"user{number}", host=f"10.0.0.{number}")
+    assert len(throttle._pairs) == len(throttle._in_a_row) == len(throttle._hosts) == len(throttle._addresses) == 10
+    assert not throttle.begin("user99", "10.0.0.99")
+    assert throttle.begin("user0", "10.0.0.0")
 
 
 def test_verifications_at_once_are_bounded() -> None:
@@ -117,3 +124,39 @@ def test_verifications_at_once_are_bounded() -> None:
         assert begun <= 1000
     throttle.end("user0", "10.0.0.1", right=True)
     assert throttle.begin("somebody", "10.0.0.1")
+
+
+# One address, ever new user names
+
+
+def test_guesses_at_ever_new_names_from_one_address_are_looked_at_at_a_rate(throttle: Throttle, clock: Clock) -> None:
+    for number in range(ADDRESS_BURST):
+        fail(throttle, 1, user=f"user{number}")
+    assert not throttle.begin("another", "10.0.0.1")
+    looked_at = 0
+    for number in range(2_000):  # ten seconds of 200 guesses a second
+        clock.now += 0.005
+        if throttle.begin(f"name{number}", "10.0.0.1"):
+            throttle.end(f"name{number}", "10.0.0.1", right=False)
+            looked_at += 1
+    assert looked_at == pytest.approx(10 * ADDRESS_RATE, abs=2)
+
+
+def test_other_addresses_do_not_wait_for_one_that_guesses(throttle: Throttle) -> None:
+    for number in range(ADDRESS_BURST):
+        fail(throttle, 1, user=f"user{number}")
+    assert throttle.begin("alice", "10.0.0.2")
+
+
+def test_right_passwords_of_many_users_behind_one_address_are_never_too_many(throttle: Throttle) -> None:
+    for number in range(5 * ADDRESS_BURST):
+        assert throttle.begin(f"user{number}", "10.0.0.1")
+        throttle.end(f"user{number}", "10.0.0.1", right=True)
+
+
+def test_an_address_is_forgiven_with_time(throttle: Throttle, clock: Clock) -> None:
+    for number in range(ADDRESS_BURST):
+        fail(throttle, 1, user=f"user{number}")
+    clock.now += ADDRESS_BURST / ADDRESS_RATE
+    for number in range(ADDRESS_BURST):
+        fail(throttle, 1, user=f"fresh{number}")
