@@ -70,7 +70,7 @@ class _Known:
         """Return what is to be known of a user that makes this principal."""
         credential_id = record.credential_id if _may_come_in(record) else None
         former = record.former
-        current = replace(principal, credential=_fingerprint(record.credential_id))
+        current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
         before = replace(principal, credential=_fingerprint(former.credential_id)) if former else current
         return cls(credential_id, former, current, before)
 

@@ -53,14 +53,14 @@ USERS: Final = (
         "CreateUserAccount",
         "create a user; without --password-file, print a password that is made",
         names="userName",
-        options=("password", "description", "roles"),
+        options=("password", "oneTime", "description", "roles"),
     ),
     Command(
         "reset-password",
         "ResetPassword",
         "set a password without the old one; without --password-file, print one that is made",
         names="userName",
-        options=("newPassword", "keepOldFor"),
+        options=("newPassword", "oneTime", "keepOldFor"),
     ),
     Command(
         "end-old-password", "EndOldPassword", "accept the password before the last reset no longer", names="userName"
@@ -95,6 +95,10 @@ _OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "userName": (("--user",), {"help": "only keys of this user"}),
     "password": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
     "newPassword": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
+    "oneTime": (
+        ("--one-time",),
+        {"action": "store_true", "help": "have the user set another password before anything else"},
+    ),
     "description": (("--description",), {"help": "free text"}),
     "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; may be given again"}),
     "networks": (

@@ -113,6 +113,7 @@ class Principal:
         credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
             the stored credential, `key:<key id>`, `session:<session id>`, `local` or `none`.
         key: how far its API key reaches; None when it did not come by one.
+        one_time: whether it came by a password that is good for nothing but setting another one.
     """
 
     user_name: str
@@ -120,3 +121,4 @@ class Principal:
     unrestricted: bool = False
     credential: str = field(default="password", compare=False)
     key: KeyScope | None = field(default=None, compare=False)
+    one_time: bool = field(default=False, compare=False)

@@ -16,7 +16,8 @@ from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
 from kiteward.engine.channel import EngineChannel as Channel
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.accounts import generated_password
+from kiteward.gateway.extensions.accounts import Reset, generated_password
+from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.pipeline import Gateway
 from kiteward.wire import messages
 
@@ -133,6 +134,9 @@ async def bring(source: Source, gateway: Gateway, hasher: PasswordHasher, *, dry
             if user.user in passwords:
                 user.password = await hasher.hash(passwords[user.user])
         await _call(gateway, "RestoreRBAC", messages.RestoreRBACMetaRequest(RBAC_meta=meta))
+        for name, password in passwords.items():
+            # Until this is done nobody has been told the password, so that nobody comes in with it.
+            await _own(gateway, "ResetPassword", Reset(user_name=name, new_password=password, one_time=True))
     return Moved(
         tuple(user.user for user in meta.users),
         tuple(role.name for role in meta.roles),
@@ -223,6 +227,11 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
 def _grant_line(grant: Any) -> str:
     where = f"{grant.db_name or 'default'}.{grant.object_name}"
     return f"{grant.grantor.privilege.name} on {grant.object.name} {where} to {grant.role.name}"
+
+
+async def _own(gateway: Gateway, operation: str, arguments: Arguments) -> None:
+    """Ask for one of our own operations as the operator of this machine."""
+    await gateway.handle(Call(operation, encoded(arguments), LocalCredential(), transport="local"))
 
 
 async def _call(gateway: Gateway, operation: str, request: Any) -> Any:

@@ -7,7 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.domain.errors import DatabaseNotFound, NotReady, OperationRefused, OperationUnknown, StoreError
+from kiteward.domain.errors import (
+    AccessDenied,
+    DatabaseNotFound,
+    NotReady,
+    OperationRefused,
+    OperationUnknown,
+    StoreError,
+)
 from kiteward.domain.identity import Principal
 from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
@@ -133,6 +140,10 @@ class Gateway:
         call = recording.call
         principal = await self._authenticator.authenticate(call.credential, address=call.address)
         recording.principal = principal
+        if principal.one_time and call.operation not in _WITH_ONE_TIME_PASSWORD:
+            raise AccessDenied(
+                f"the password of {principal.user_name} is good once: set another one first (update_password)"
+            )
         return principal
 
     async def drain(self) -> None:
@@ -278,6 +289,11 @@ class Gateway:
 def _needs_catalog(operation: Operation) -> bool:
     return bool(operation.database or operation.collections or operation.aliases) or operation.name in _RESOLVING
 
+
+_WITH_ONE_TIME_PASSWORD: Final = frozenset(
+    {"Connect", "GetVersion", "UpdateCredential", "BeginSession", "WhoAmI", "DescribePasswordPolicy"}
+)
+"""What may be called with a password that is good for nothing but setting another one."""
 
 _RESOLVING: Final = frozenset({"Connect", "OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"})
 """Administrative operations that look at databases or aliases although their table row names none."""

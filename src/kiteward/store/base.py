@@ -71,6 +71,7 @@ class UserRecord:
         signed_in_at: when the user was last seen, in seconds since the epoch, or None.
         locked_at: when too many wrong passwords locked the user, or None.
         former: the password before the last reset, while it is still accepted.
+        one_time: whether the password is good for nothing but setting another one.
     """
 
     name: str
@@ -84,6 +85,7 @@ class UserRecord:
     signed_in_at: float | None = None
     locked_at: float | None = None
     former: FormerSecret | None = None
+    one_time: bool = False
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
@@ -164,17 +166,20 @@ class Users(Protocol):
         """Return how many users there are, `root` included."""
         ...
 
-    async def add(self, name: str, password_hash: str, *, description: str = "") -> None:
+    async def add(self, name: str, password_hash: str, *, description: str = "", one_time: bool = False) -> None:
         """Create a user without roles. The caller has checked that the name is free."""
         ...
 
-    async def set_password(self, name: str, password_hash: str, *, former_until: float | None = None) -> None:
+    async def set_password(
+        self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
+    ) -> None:
         """Replace the password hash and the credential id of an existing user.
 
         Args:
             name: the user.
             password_hash: of the new password.
             former_until: until when the present password is accepted too; None: no longer, nor any before it.
+            one_time: whether the new one is good for nothing but setting another.
         """
         ...
 

@@ -102,7 +102,7 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
     width = len(_USER)
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
-        enabled, signed_in_at, locked_at, former_hash, former_id, former_until = columns[6:]
+        enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:]
         yield UserRecord(
             name,
             password_hash,
@@ -115,6 +115,7 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             signed_in_at=signed_in_at,
             locked_at=locked_at,
             former=None if former_until is None else FormerSecret(former_hash, former_id, former_until),
+            one_time=one_time,
         )
 
 

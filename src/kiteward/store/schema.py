@@ -5,7 +5,20 @@ Alembic revisions in `migrations/versions` build these tables; a test proves tha
 
 from typing import Any, Final
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, true
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    false,
+    true,
+)
 from sqlalchemy.types import TypeEngine
 
 REVISION_ROW: Final = 1
@@ -37,6 +50,7 @@ users: Final = Table(
     Column("signed_in_at", Float()),
     Column("locked_at", Float()),
     *_former("former_hash", "former_credential_id"),
+    Column("one_time", Boolean(), nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

@@ -42,18 +42,21 @@ class SqlUsers:
     async def count(self) -> int:
         return await _count(self._turn, schema.users)
 
-    async def add(self, name: str, password_hash: str, *, description: str = "") -> None:
+    async def add(self, name: str, password_hash: str, *, description: str = "", one_time: bool = False) -> None:
         now = self._clock()
         user = {
             "name": name,
             "password_hash": password_hash,
             "credential_id": _new_credential_id(),
             "description": description,
+            "one_time": one_time,
         }
         await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
         self._changes.add(Subject.USER, name)
 
-    async def set_password(self, name: str, password_hash: str, *, former_until: float | None = None) -> None:
+    async def set_password(
+        self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
+    ) -> None:
         kept = former_until is not None
         await self._update(
             name,
@@ -63,6 +66,7 @@ class SqlUsers:
             former_hash=_users.password_hash if kept else None,
             former_credential_id=_users.credential_id if kept else None,
             former_until=former_until,
+            one_time=one_time,
         )
 
     async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:

@@ -72,6 +72,8 @@ async def _change_password(
             raise wrong
     elif current is None:
         raise NotFound(f"user not found: {name}")
+    if current is not None and current.one_time and new == old:
+        raise InvalidArgument("the new password must be another than the one that is good once")
     hashed = await tools.hasher.hash(new)
     async with request.change() as transaction:
         found = await transaction.users.get(name)

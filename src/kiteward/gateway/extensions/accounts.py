@@ -35,10 +35,11 @@ class HeldGrant(Outcome):
 
 
 class Me(Outcome):
-    """Who calls."""
+    """Who calls; `oneTimePassword` says that another password has to be set before anything else."""
 
     user_name: str
     credential: str
+    one_time_password: bool
     administrator: bool
     roles: list[str]
     grants: list[HeldGrant]
@@ -58,6 +59,7 @@ class Account(Outcome):
     changed_at: datetime
     signed_in_at: datetime | None
     old_password_valid_until: datetime | None
+    one_time_password: bool
 
 
 class Accounts(Outcome):
@@ -98,19 +100,24 @@ class Policy(Outcome):
 
 
 class NewAccount(Arguments):
-    """A user to be; without a password, one is made and answered once."""
+    """A user to be; without a password, one is made and answered once. `oneTime` has the user set another first."""
 
     user_name: str
     password: Secret | None = None
+    one_time: bool = False
     description: str = ""
     roles: list[str] = msgspec.field(default_factory=list)
 
 
 class Reset(Arguments):
-    """A new password; without one, it is made and answered once. `keepOldFor` counts seconds."""
+    """A new password; without one, it is made and answered once. `keepOldFor` counts seconds.
+
+    `oneTime` has the user set another one first.
+    """
 
     user_name: str
     new_password: Secret | None = None
+    one_time: bool = False
     keep_old_for: int = 0
 
 
@@ -168,6 +175,7 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
     return Me(
         user_name=principal.user_name,
         credential="password" if principal.credential.startswith("password:") else principal.credential,
+        one_time_password=principal.one_time,
         administrator=request.administrator,
         roles=sorted(principal.roles),
         grants=held_grants(principal, request.snapshot),
@@ -219,7 +227,7 @@ async def created(tools: Tools, request: Request, arguments: NewAccount) -> Open
             raise AlreadyExists(f"user already exists: {name}")
         if await transaction.users.count() >= tools.limits.users:
             raise LimitReached("unable to add user because the number of users has reached the limit")
-        await transaction.users.add(name, hashed, description=arguments.description)
+        await transaction.users.add(name, hashed, description=arguments.description, one_time=arguments.one_time)
         for role in arguments.roles:
             if await transaction.roles.get(role) is None:
                 raise NotFound(f"role not found: {role}")
@@ -250,7 +258,7 @@ async def reset(tools: Tools, request: Request, arguments: Reset) -> Opened:
     async with request.change() as transaction:
         if await transaction.users.get(name) is None:
             raise NotFound(f"user not found: {name}")
-        await transaction.users.set_password(name, hashed, former_until=until)
+        await transaction.users.set_password(name, hashed, former_until=until, one_time=arguments.one_time)
         await transaction.users.unlock(name)
     return Opened(user_name=name, password=None if given else password, old_password_valid_until=moment(until))
 
@@ -307,6 +315,7 @@ def _account(record: UserRecord) -> Account:
         changed_at=datetime.fromtimestamp(int(record.changed_at), UTC),
         signed_in_at=moment(record.signed_in_at),
         old_password_valid_until=moment(former.valid_until) if former and former.valid_until > time.time() else None,
+        one_time_password=record.one_time,
     )
 
 

@@ -9,13 +9,16 @@ from kiteward.domain.errors import OldPasswordWrong, RequestRefused
 from kiteward.domain.identity import Secret
 from kiteward.gateway.extensions.keys import KeyListing
 from kiteward.transports.console import guard
-from kiteward.transports.console.forms import placed
+from kiteward.transports.console.forms import Field, Form, placed
+from kiteward.transports.console.forms import show as shown
 from kiteward.transports.console.sign_in import begin
 from kiteward.transports.console.visit import Page, Visit
 
 
 async def show(visit: Visit, errors: dict[str, str] | None = None) -> Response:
-    """Show the account of who is signed in."""
+    """Show the account of who is signed in; to whom came by a one-time password, only where to set another."""
+    if visit.me.one_time_password:
+        return shown(visit, await _first_password(visit), errors)
     values = {
         "account": await visit.talk.extend("DescribeUserAccount"),
         "sessions": (await visit.talk.extend("ListSessions")).sessions,
@@ -23,6 +26,22 @@ async def show(visit: Visit, errors: dict[str, str] | None = None) -> Response:
         "policy": await visit.talk.extend("DescribePasswordPolicy"),
     }
     return visit.wrong("account.html", errors, **values) if errors else visit.page("account.html", **values)
+
+
+async def _first_password(visit: Visit) -> Form:
+    text = visit.text
+    return Form(
+        text("first_password.title"),
+        text("account.password"),
+        "/console/account",
+        [
+            Field("old_password", "password", required=True, autocomplete="current-password"),
+            Field("new_password", "password", required=True, autocomplete="new-password"),
+            Field("again", "password", required=True, autocomplete="new-password"),
+        ],
+        effects=[text("first_password.effect")],
+        policy=await visit.talk.extend("DescribePasswordPolicy"),
+    )
 
 
 async def change_password(visit: Visit) -> Response:

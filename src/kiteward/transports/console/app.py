@@ -61,6 +61,10 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
+_WITH_ONE_TIME_PASSWORD: Final = ("account", "sign-out")
+"""Pages for who has to set another password first."""
+
+
 class _Unfit(Exception):
     """A request that no page of ours makes."""
 
@@ -165,6 +169,8 @@ class ConsoleApp:
         if found is None:
             raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
         page, names = found
+        if visit.me is not None and visit.me.one_time_password and page.path not in _WITH_ONE_TIME_PASSWORD:
+            return visit.go(HOME)
         visit = replace(visit, names=names)
         if visit.request.method != "POST":
             return await page.show(visit)
