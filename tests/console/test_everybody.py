@@ -135,3 +135,14 @@ def test_snippets_name_this_endpoint_and_who_is_signed_in(console: Console) -> N
             expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
         python = page.locator("#python-code").inner_text()
         assert f'MilvusClient(uri="{console.server.uri}", token="reader:PASSWORD")' in python
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_pressed(console: Console) -> None:
+    password = console.new_user("impatient")
+    with console.signed_in("impatient", password) as page:
+        page.goto(f"{console.address}new-key")
+        page.get_by_label("Description").fill("pressed twice")
+        page.get_by_role("button", name="Create API key").dblclick()
+        expect(page.locator("#secret")).to_be_visible()
+        page.get_by_role("link", name="I have kept it").click()
+        expect(page.get_by_role("row", name="pressed twice")).to_have_count(1)

@@ -169,6 +169,18 @@ async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.Lo
         assert answer.headers["x-request-id"] in caplog.text
 
 
+async def test_a_locked_user_is_shown_as_such_and_unlocked() -> None:
+    async with browsing() as browser:
+        await browser.house.user("alice")
+        async with browser.house.snapshots.change() as transaction:
+            await transaction.users.lock("alice")
+        await browser.sign_in()
+        assert "Locked" in (await browser.open("users")).text
+        assert "/console/users/alice/unlock" in (await browser.open("users/alice")).text
+        assert (await browser.send("users/alice/unlock")).headers["location"] == "/console/users/alice?done=user_unlock"
+        assert "Locked" not in (await browser.open("users/alice")).text
+
+
 async def test_what_people_typed_is_shown_as_text() -> None:
     async with browsing() as browser:
         await browser.sign_in()

@@ -64,15 +64,15 @@ for (const counter of document.querySelectorAll("[data-counts]")) {
   addEventListener("pageshow", count);
 }
 
-// A form is sent once, however often its button is pressed.
-for (const form of document.querySelectorAll("form[method=post]")) {
+// A form is sent once, however often its button is pressed, and shows that it is on its way.
+for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
+    if (form.ariaBusy === "true") event.preventDefault();
+    form.ariaBusy = "true";
   });
 }
 addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
 });
 
 // Where a form could not be taken, the first field that is wrong is where one goes on.
