@@ -136,6 +136,8 @@ def by_python(reading: Reading, chapters: Mapping[str, list[str]], home: Path) -
 
 def by_curl(reading: Reading, chapters: Mapping[str, list[str]], home: Path) -> None:
     """Run the blocks of bash in a shell."""
+    for program in ("bash", "curl"):
+        toolchains.installed(program, package=program)
     shell = Shell(home / "shell")
     shell.export(CLUSTER_ENDPOINT=reading.server.uri, TOKEN=ROOT_TOKEN)
     for document, blocks in chapters.items():

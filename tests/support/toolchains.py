@@ -26,11 +26,11 @@ MAKING_WITHIN: Final = 600
 
 def node() -> list[str]:
     """Return the command that runs a JavaScript file of `tests/compat/node`, to be followed by its name."""
-    program, npm = _program("node", package="nodejs"), _program("npm", package="npm")
+    interpreter, npm = installed("node", package="nodejs"), installed("npm", package="npm")
     project = _COMPAT / "node"
     sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
     _made(project / "node_modules", sources, lambda: _run([npm, "ci"], cwd=project))
-    return [program]
+    return [interpreter]
 
 
 def go(name: str, source: str) -> list[str]:
@@ -40,7 +40,7 @@ def go(name: str, source: str) -> list[str]:
         name: tells programs apart.
         source: the text of its only file.
     """
-    program = _program("go", package="golang")
+    compiler = installed("go", package="golang-go")
     locked = {path: (_COMPAT / "go" / path).read_text() for path in ("go.mod", "go.sum")}
     product = _CACHE / "go" / name
 
@@ -54,24 +54,24 @@ def go(name: str, source: str) -> list[str]:
             "GOFLAGS": "-modcacherw -mod=readonly",
             "GOTOOLCHAIN": "auto",
         }
-        compiler = _recent_go(program, locked["go.mod"], environment)
-        _run([compiler, "build", "-o", "program", "."], cwd=product, environment=environment)
+        recent = _recent_go(compiler, locked["go.mod"], environment)
+        _run([recent, "build", "-o", "program", "."], cwd=product, environment=environment)
 
     _made(product, [*locked.values(), source], make)
     return [str(product / "program")]
 
 
-def _recent_go(program: str, module: str, environment: Mapping[str, str]) -> str:
+def _recent_go(compiler: str, module: str, environment: Mapping[str, str]) -> str:
     """Return a Go that builds a module: the one at hand, or one that is fetched as modules are.
 
     From 1.21 on Go itself fetches the version that a module asks for. Debian 12 has an older one.
     """
-    version, system, architecture = _run([program, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
+    version, system, architecture = _run([compiler, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
     if int(version.split(".")[1]) >= 21:
-        return program
+        return compiler
     (needed,) = re.findall(r"^go (\S+)$", module, re.MULTILINE)
     toolchain = f"golang.org/toolchain@v0.0.1-go{needed}.{system}-{architecture}"
-    fetched = json.loads(_run([program, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
+    fetched = json.loads(_run([compiler, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
     directory = Path(fetched["Dir"])
     # Modules hold no programs, so that these are not marked as such.
     for path in [*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")]:
@@ -81,8 +81,8 @@ def _recent_go(program: str, module: str, environment: Mapping[str, str]) -> str
 
 def java() -> list[str]:
     """Return the command that runs a Java file with what `tests/compat/java` needs, to be followed by its name."""
-    _program("javac", package="default-jdk-headless")
-    program, maven = _program("java", package="default-jdk-headless"), _program("mvn", package="maven")
+    installed("javac", package="default-jdk-headless")
+    machine, maven = installed("java", package="default-jdk-headless"), installed("mvn", package="maven")
     project, product = _COMPAT / "java" / "pom.xml", _CACHE / "java" / "libraries"
     locked = (_COMPAT / "java" / "libraries.sha256").read_text()
 
@@ -96,10 +96,10 @@ def java() -> list[str]:
         assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
 
     _made(product, [project.read_text(), locked], make)
-    return [program, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
+    return [machine, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{product}/*"]
 
 
-def _program(name: str, *, package: str) -> str:
+def installed(name: str, *, package: str) -> str:
     """Return the path of a program, or skip the test that needs it."""
     found = shutil.which(name)
     if found is None:
