@@ -8,12 +8,13 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from dataclasses import replace
+from typing import Final
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.known_keys import KnownKey
+from kiteward.authn.known_keys import KnownKey, refusal_of
+from kiteward.authn.known_users import KnownUser
 from kiteward.authn.sessions import Sessions
 from kiteward.authn.subjects import closed_user, principal_of
 from kiteward.authn.throttle import Throttle
@@ -29,7 +30,7 @@ from kiteward.domain.identity import (
     Secret,
     SessionCredential,
 )
-from kiteward.store.base import FormerSecret, Store, UserRecord
+from kiteward.store.base import Store, UserRecord
 
 _log = logging.getLogger("kiteward.authn")
 
@@ -47,41 +48,6 @@ _COUNTED: Final = (
     *(("api_key", result) for result in ("remembered", "verified", "refused")),
     ("none", "refused"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of a user while it is active.
-
-    Attributes:
-        credential_id: the current credential; None while the user is disabled or locked.
-        former: the credential before it, while it is accepted.
-        principal: what the current one makes.
-        before: what the former one makes.
-    """
-
-    credential_id: str | None
-    former: FormerSecret | None
-    principal: Principal
-    before: Principal
-
-    @classmethod
-    def of(cls, record: UserRecord, principal: Principal) -> Self:
-        """Return what is to be known of a user that makes this principal."""
-        credential_id = record.credential_id if _may_come_in(record) else None
-        former = record.former
-        current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
-        before = replace(principal, credential=_fingerprint(former.credential_id)) if former else current
-        return cls(credential_id, former, current, before)
-
-    def opened_by(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
-        """Return the principal of a verified credential, or None if it is not one of the user's any more."""
-        if credential_id == self.credential_id:
-            return self.principal
-        former = self.former
-        if self.credential_id is None or former is None or credential_id != former.credential_id:
-            return None
-        return self.before if clock() < former.valid_until else None
 
 
 class Authenticator:
@@ -139,7 +105,7 @@ class Authenticator:
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, tuple[str, str]] = {}
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, KnownUser] = {}
         self._known_keys: dict[str, KnownKey] = {}
         self._keys_of: dict[str, set[str]] = {}
         self._forgets = 0
@@ -339,7 +305,7 @@ class Authenticator:
         if not task.cancelled() and task.exception() is not None:
             _log.warning("a better hash or a lock could not be stored", exc_info=task.exception())
 
-    async def _look_up(self, name: str) -> _Known | None:
+    async def _look_up(self, name: str) -> KnownUser | None:
         """Read a user and remember it.
 
         Read again if anybody was forgotten meanwhile, because it may have been this user.
@@ -350,7 +316,7 @@ class Authenticator:
             record = await self._store.user(name)
         if record is None:
             return None
-        known = self._known[name] = _Known.of(record, self._principal(record))
+        known = self._known[name] = KnownUser.of(record, self._principal(record))
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
@@ -369,7 +335,7 @@ class Authenticator:
         now = self._clock()
         if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
             self.counts["api_key", "refused"] += 1
-            raise KeyRejected(WRONG_KEY, reason=_refused_key(key_id, known))
+            raise KeyRejected(WRONG_KEY, reason=refusal_of(key_id, known))
         self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
         self.counts["api_key", result] += 1
         return known.principal
@@ -384,7 +350,7 @@ class Authenticator:
             owner = await self._store.user(record.owner) if record is not None else None
         if record is None or owner is None:
             return None
-        known = KnownKey.of(record, self._principal(owner), closed=not (record.enabled and _may_come_in(owner)))
+        known = KnownKey.of(record, self._principal(owner), closed=not record.enabled or bool(closed_user(owner)))
         self._known_keys[key_id] = known
         self._keys_of.setdefault(owner.name, set()).add(key_id)
         return known
@@ -432,23 +398,3 @@ class Authenticator:
         self._users_seen[session.user_name] = self._clock()
         self.counts["session", "verified"] += 1
         return replace(known.principal, credential=f"session:{session.session_id}")
-
-
-def _fingerprint(credential_id: str) -> str:
-    """Return what tells one password of a user from the next in the record, and reveals nothing of either."""
-    return f"password:{credential_id[:8]}"
-
-
-def _may_come_in(record: UserRecord) -> bool:
-    return not closed_user(record)
-
-
-def _refused_key(key_id: str | None, known: KnownKey | None) -> str:
-    """Return why a key did not open, for operators. What tells its secret from a wrong one is not looked into."""
-    if key_id is None:
-        return "no API key, or one with a wrong checksum"
-    if known is None:
-        return "no such API key"
-    if known.record is None:
-        return "the API key or its user is disabled or locked"
-    return "a wrong secret, an API key that has ended, or a network it may not be used from"

@@ -73,3 +73,14 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     except ValueError:
         return False  # where it comes from is not known
     return any(found.version == network.version and found in network for network in networks)
+
+
+def refusal_of(key_id: str | None, known: KnownKey | None) -> str:
+    """Return why a key did not open, for operators. What tells its secret from a wrong one is not looked into."""
+    if key_id is None:
+        return "no API key, or one with a wrong checksum"
+    if known is None:
+        return "no such API key"
+    if known.record is None:
+        return "the API key or its user is disabled or locked"
+    return "a wrong secret, an API key that has ended, or a network it may not be used from"
