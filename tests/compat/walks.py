@@ -194,7 +194,7 @@ def run(language: str, command: list[str], api_key: str, at_pause: Callable[[str
 
 def counted(server: RunningServer, outcome: str) -> Counter[str]:
     """Return how many requests of each operation have ended in this way, as the server's metrics say."""
-    (endpoint,) = re.findall(r"health and metrics are on (http://\S+)", server.log())
+    (endpoint,) = re.findall(r"health and metrics are on (http://[^\s\"]+)", server.log())
     text = httpx.get(f"{endpoint}/metrics", timeout=10).text
     rows = re.findall(rf'kiteward_requests_total\{{operation="(\S+)",outcome="{outcome}"\}} (\S+)', text)
     return Counter({operation: int(float(number)) for operation, number in rows})
