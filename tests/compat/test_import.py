@@ -99,6 +99,11 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
         assert raw.accepts(running.uri, f"mover:{passwords['mover']}")
         assert not raw.accepts(running.uri, f"mover:{PASSWORD}")
         mover = MilvusClient(uri=running.uri, token=f"mover:{passwords['mover']}", dedicated=True)
+        with pytest.raises(grpc.RpcError, match="the password of mover is good once: set another one first"):
+            mover.list_collections()
+        mover.update_password("mover", passwords["mover"], "Movers-own-1")
+        mover.close()
+        mover = MilvusClient(uri=running.uri, token="mover:Movers-own-1", dedicated=True)
         schema = mover.create_schema()
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=4)
@@ -138,7 +143,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(bring: Import, tm
         root.close()
         told = bring(source.uri)
     assert "brought: 1 users, 1 roles, 1 grants, 1 groups; left: 0" in told
-    assert "new passwords" not in told
+    assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
         assert raw.accepts(running.uri, f"mover:{PASSWORD}")
     # The first sign-in has replaced the hash that came along.

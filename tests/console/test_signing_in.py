@@ -156,3 +156,23 @@ def test_every_answer_lets_a_browser_do_as_little_as_it_needs(console: Console) 
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
     assert httpx.get(f"{console.address}sign-in").headers["cache-control"] == "no-store"
+
+
+def test_who_has_a_one_time_password_sets_another_one_first(console: Console) -> None:
+    console.rest("kiteward/users/create", userName="newcomer", password="First-password-1", oneTime=True)
+    with console.signed_in("newcomer", "First-password-1") as page:
+        expect(page.get_by_role("heading", level=1)).to_have_text("Set your own password")
+        page.goto(f"{console.address}collections")
+        expect(page).to_have_url(f"{console.address}account")
+        page.get_by_label("Current password").fill("First-password-1")
+        page.get_by_label("New password", exact=True).fill("First-password-1")
+        page.get_by_label("New password again").fill("First-password-1")
+        page.get_by_role("button", name="Change password").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        page.get_by_label("Current password").fill("First-password-1")
+        page.get_by_label("New password", exact=True).fill("Second-password-2")
+        page.get_by_label("New password again").fill("Second-password-2")
+        page.get_by_role("button", name="Change password").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("My account")
+        page.goto(f"{console.address}collections")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Collections")

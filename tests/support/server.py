@@ -25,7 +25,7 @@ START_WITHIN: Final = 60.0
 STOP_WITHIN: Final = 45.0
 """Longer than the server lets requests in flight finish."""
 
-_READY: Final = re.compile(r"^Kiteward is ready on (?P<uri>http://(?P<host>\S+):(?P<port>\d+)) ", re.MULTILINE)
+_READY: Final = re.compile(r"^Kiteward is ready on (?P<uri>https?://(?P<host>\S+):(?P<port>\d+)) ", re.MULTILINE)
 _running: Final[list["RunningServer"]] = []
 
 

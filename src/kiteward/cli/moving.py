@@ -100,8 +100,8 @@ def _private(path: str, flags: int) -> int:
 def _hand_over(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
     text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
     if file is None:
-        print("new passwords, shown once:")
+        print("one-time passwords, shown once; each user sets another one first:")
         print(text, end="")
         return
     file.write(text)
-    print(f"new passwords are in {file.name}", file=sys.stderr)
+    print(f"one-time passwords are in {file.name}; each user sets another one first", file=sys.stderr)
