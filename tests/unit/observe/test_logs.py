@@ -175,7 +175,9 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
     assert [line for line in lines if "request_id" not in line], "lines of the start belong to no request"
 
 
-def test_the_level_is_a_setting(tmp_path: Path) -> None:
+def test_the_level_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("KITEWARD_")]:
+        monkeypatch.delenv(name)  # what means nothing to the server is told before the level is known
     with servers.running(tmp_path / "data", config="kiteward: {log: {level: error}}") as server:
         raw.call(server.uri, "GetVersion", header=raw.authorization(servers.ROOT_TOKEN))
     assert lines_of(server) == []
