@@ -3,12 +3,15 @@
 import argparse
 import asyncio
 import json
-from typing import Any
+from typing import Any, Final
 
 from kiteward.cli.accounts import call
 from kiteward.cli.options import add_configuration, settings_of, told
 from kiteward.domain.errors import ConfigurationError
 from kiteward.runtime.local import open_local
+
+_REFUSED: Final = 3
+"""The exit status of `explain` for what is refused."""
 
 
 def add_parsers(commands: Any) -> None:
@@ -43,20 +46,7 @@ def _add_somebody(parser: argparse.ArgumentParser) -> None:
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: _run(work, arguments))
-
-
-def _run(work: Any, arguments: argparse.Namespace) -> int:
-    status = 0
-
-    def carry_out() -> None:
-        nonlocal status
-        status = asyncio.run(work(arguments))
-
-    return told(carry_out) or status
-
-
-_REFUSED = 3
+    parser.set_defaults(run=lambda arguments: told(lambda: asyncio.run(work(arguments))))
 
 
 async def _explain(arguments: argparse.Namespace) -> int:

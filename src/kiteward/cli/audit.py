@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -70,21 +69,7 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: _run(work, arguments))
-
-
-def _run(work: Any, arguments: argparse.Namespace) -> int:
-    status = 0
-
-    def carry_out() -> None:
-        nonlocal status
-        status = work(arguments, _place(arguments))
-
-    try:
-        return told(carry_out) or status
-    except BrokenPipeError:  # whoever read has seen enough
-        sys.stderr.close()
-        return 0
+    parser.set_defaults(run=lambda arguments: told(lambda: work(arguments, _place(arguments))))
 
 
 def _place(arguments: argparse.Namespace) -> Path:

@@ -1,6 +1,7 @@
 """Options that commands share, and the settings they make."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,11 +51,13 @@ def read_secret(name: str) -> str:
     return line
 
 
-def told(work: Callable[[], None]) -> int:
-    """Do the work and return the exit status; what is wrong is one line."""
+def told(work: Callable[[], int | None]) -> int:
+    """Do the work and return the exit status, which is its own if it has one; what is wrong is one line."""
     try:
-        work()
+        return work() or 0
+    except BrokenPipeError:  # whoever read has seen enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (KitewardError, OSError) as error:
         print(f"kiteward: {error}", file=sys.stderr)
         return 1
-    return 0

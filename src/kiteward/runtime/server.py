@@ -109,7 +109,7 @@ class Server:
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             recorder = open_recorder(stack, settings)
-            recorder.note_own(Event.STARTED, "Start", version=__version__)
+            recorder.note_own(Event.STARTED, "Start", **_settings_for_the_record(settings))
             stack.callback(recorder.note_own, Event.STOPPED, "Stop")
             watch = Watch(start_tracing(stack, settings))
             store = await SqlStore.open(directory.store_path, noted=watch.store_took)
@@ -184,6 +184,22 @@ class Server:
     async def stop(self) -> None:
         """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
         await self._stack.aclose()
+
+
+def _settings_for_the_record(settings: Settings) -> dict[str, object]:
+    """Return what of the settings says who may come in, and how."""
+    return {
+        "version": __version__,
+        "host": settings.host,
+        "port": settings.port,
+        "authorization": settings.authorization,
+        "rootBypass": settings.root_bypass,
+        "publicSeeds": settings.seed_public,
+        "superUsers": sorted(settings.super_users),
+        "passwordPolicy": settings.passwords.name,
+        "tls": settings.tls is not None,
+        "dataOperations": settings.audit.data_operations,
+    }
 
 
 def _allow_many_files() -> None:

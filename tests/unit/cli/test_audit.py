@@ -119,3 +119,15 @@ def test_tail_follows_what_is_written_from_now_on(run: Run, tmp_path: Path) -> N
             following.terminate()
     assert (before["operation"], after["operation"]) == ("DisableUser", "EnableUser")
     assert after["seq"] == before["seq"] + 1
+
+
+def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> None:
+    for _ in range(3):
+        run("users", "enable", "alice")
+    command = [sys.executable, "-m", "kiteward", "audit", "export", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as exporting:
+        assert exporting.stdout is not None
+        assert exporting.stderr is not None
+        exporting.stdout.close()
+        assert exporting.stderr.read() == b""
+    assert exporting.returncode == 0
