@@ -16,7 +16,7 @@ SHELL := /bin/sh
 
 # Test files run side by side in so many processes; JOBS=0 runs them one after another, as a debugger wants them.
 JOBS ?= 2
-parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile)
+parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 venv := .venv
 older := .venv-pymilvus25

@@ -336,7 +336,7 @@ def details_of(arguments: Arguments) -> Mapping[str, Any]:
     return {
         name: msgspec.to_builtins(value)
         for name, value in given
-        if value not in (None, "") and not isinstance(value, Secret)
+        if value and not isinstance(value, Secret)
     }
 
 

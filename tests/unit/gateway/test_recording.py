@@ -343,7 +343,7 @@ async def test_details_of_our_own_operations_hold_no_secret(audited: House) -> N
     payload = b'{"userName":"bob","password":"Password-9","description":"of the team"}'
     await audited.gateway.handle(Call("CreateUserAccount", payload, presented("root")))
     for event in audited.trail.events:
-        assert event.details == {"userName": "bob", "description": "of the team", "roles": []}
+        assert event.details == {"userName": "bob", "description": "of the team"}
         assert "Password-9" not in str(event)
 
 
