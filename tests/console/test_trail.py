@@ -50,13 +50,13 @@ def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Cons
 
 def test_older_lines_are_a_page_further(console: Console) -> None:
     for _ in range(60):
-        console.rest("kiteward/whoami/describe", by="reader")
+        console.rest("kiteward/users/describe", by="reader")
     with console.signed_in("root") as page:
-        page.goto(f"{console.address}audit?operation=WhoAmI&user=reader")
+        page.goto(f"{console.address}audit?operation=DescribeUserAccount&user=reader")
         expect(page.get_by_role("row")).to_have_count(51)
         page.get_by_role("link", name="Older lines").click()
-        expect(page.get_by_label("Operation")).to_have_value("WhoAmI")
-        expect(page.get_by_role("row").filter(has_text=re.compile("WhoAmI")).first).to_be_visible()
+        expect(page.get_by_label("Operation")).to_have_value("DescribeUserAccount")
+        expect(page.get_by_role("row").filter(has_text=re.compile("DescribeUserAccount")).first).to_be_visible()
 
 
 def test_permission_is_explained_with_the_grant_behind_it(console: Console) -> None:

@@ -45,8 +45,8 @@ _CLIENTS: Final = 10_000
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 """What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
 
-_UNRECORDED: Final = frozenset({"Connect", "GetVersion", "CheckHealth", "DescribePasswordPolicy"})
-"""Calls that tell nothing and change nothing; they are recorded when they are refused."""
+_UNRECORDED: Final = frozenset({"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"})
+"""Calls that tell nothing of others and change nothing; they are recorded when they are refused."""
 
 _CHANGED: Final[Mapping[str, Event]] = {
     "CreateCredential": Event.USER_CHANGE,

@@ -32,7 +32,7 @@ from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.recording import DETAILS, Recorder, event_of
 from kiteward.wire import messages
 
-UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "DescribePasswordPolicy"}
+UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"}
 
 
 @pytest.fixture
