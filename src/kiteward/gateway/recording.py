@@ -333,11 +333,7 @@ class Recorder:
 def details_of(arguments: Arguments) -> Mapping[str, Any]:
     """Return what is recorded of a request to one of our own operations: what was given, without secrets."""
     given = ((field.encode_name, getattr(arguments, field.name)) for field in msgspec.structs.fields(arguments))
-    return {
-        name: msgspec.to_builtins(value)
-        for name, value in given
-        if value and not isinstance(value, Secret)
-    }
+    return {name: msgspec.to_builtins(value) for name, value in given if value and not isinstance(value, Secret)}
 
 
 def _details(call: Call) -> Mapping[str, Any]:

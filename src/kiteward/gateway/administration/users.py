@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from kiteward.domain.errors import (
+    AccessDenied,
     AlreadyExists,
     InvalidArgument,
     LimitReached,
@@ -38,6 +39,8 @@ async def create(tools: Tools, request: Request) -> bytes:
 async def update(tools: Tools, request: Request) -> bytes:
     """Change a password, a description, or both. The username is not held to the naming rule, as in Milvus."""
     message = messages.UpdateCredentialRequest.FromString(request.call.payload)
+    if request.principal.one_time and message.username != request.principal.user_name:
+        raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
     description = message.description if message.HasField("description") else None
     if not message.newPassword:
         await _describe(tools, request, message.username, description)

@@ -37,6 +37,13 @@ async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: 
     assert await own.house.state() == before
 
 
+async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCredential) -> None:
+    await own.house.user("bob")
+    own.house.configure(super_users=frozenset({"alice"}))
+    with pytest.raises(AccessDenied, match="of nobody else"):
+        await own.house.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
+
+
 async def test_another_password_opens_everything(own: Own, first: PasswordCredential) -> None:
     me = await own("WhoAmI", by=first)
     assert (me["userName"], me["oneTimePassword"]) == ("alice", True)
