@@ -1,5 +1,6 @@
 """The official SDKs of other languages walk over users, roles, grants, groups, keys and data."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,8 @@ from tests.support.server import ROOT_TOKEN, RunningServer
 _HERE: Final = Path(__file__).parent
 
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
+    "python": lambda: [sys.executable, str(_HERE / "python" / "walk.py")],
+    "curl": lambda: [*toolchains.curl(), str(_HERE / "curl" / "walk.py")],
     "node": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "@zilliz/milvus2-sdk-node"],
     "node 2.5": lambda: [*toolchains.node(), str(_HERE / "node" / "walk.mjs"), "milvus2-sdk-node-2.5"],
     "go": lambda: toolchains.go("walk", (_HERE / "go" / "walk.go").read_text()),

@@ -1,4 +1,4 @@
-"""What the programs in node/, go/ and java/ must see when they walk over everything with their official SDK.
+"""What the programs in python/, node/, go/, java/ and curl/ must see when they walk over everything.
 
 Each does the same steps on a server that holds the collection `secrets` with three rows, and a user `keyholder` whose
 role `keyholder_role` may query it. A refusal must show its user the sentence that stands here.
@@ -137,9 +137,19 @@ EXPECTED: Final[Mapping[str, object]] = {
 }
 """What each step sees, in the order of the walk: a value, or `Refused`."""
 
+_NOT_FOUND: Final = Refused("collection not found[database=default][collection=secrets]")
+
 DIFFERENT: Final[Mapping[tuple[str, str], object]] = {
+    # REST tells who is not known that much, and looks at a collection before it searches, as Milvus does.
+    **{
+        ("curl", step): Refused("user hasn't authenticated")
+        for step in ("old_password", "wrong_key", "after_drop_user", "wrong_password", "unknown_user", "no_credential")
+    },
+    ("curl", "search_other"): _NOT_FOUND,
     # This SDK describes a collection before it asks for rows, and what one has no privilege on is not there.
-    ("go", "missing_privilege"): Refused("collection not found[database=default][collection=secrets]"),
+    ("go", "missing_privilege"): _NOT_FOUND,
+    # This SDK connects anew, and says at once that it cannot.
+    ("python", "root_while_server_is_away"): Refused("Fail connecting to server"),
     # This SDK tries again three times within a fraction of a second, and then says so.
     ("node", "root_while_server_is_away"): Refused("connect"),
     ("node 2.5", "root_while_server_is_away"): Refused("connect"),

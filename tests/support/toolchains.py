@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,12 @@ _CACHE: Final = _REPOSITORY / ".cache"
 _COMPAT: Final = _REPOSITORY / "tests" / "compat"
 MAKING_WITHIN: Final = 600
 """How long fetching and building one of them may take, in seconds."""
+
+
+def curl() -> list[str]:
+    """Return the command that runs a Python program which calls cURL."""
+    installed("curl", package="curl")
+    return [sys.executable]
 
 
 def node() -> list[str]:
