@@ -129,5 +129,5 @@ def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> N
         assert exporting.stdout is not None
         assert exporting.stderr is not None
         exporting.stdout.close()
-        assert exporting.stderr.read() == b""
+        assert b"pipe" not in exporting.stderr.read().lower()
     assert exporting.returncode == 0
