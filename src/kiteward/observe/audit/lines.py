@@ -33,11 +33,13 @@ class Line(NamedTuple):
         body: what the chain covers.
         chain: the chain as it stands there.
         seq: its number.
+        code: of its event.
     """
 
     body: bytes
     chain: str
     seq: int
+    code: int
 
 
 def moment(seconds: float) -> str:
@@ -69,14 +71,15 @@ def decode(line: bytes) -> Line | None:
     if not (end.startswith(_MARK) and end.endswith(b'"}')):
         return None
     try:
-        seq = msgspec.json.decode(body + b"}", type=_Numbered).seq
+        read = msgspec.json.decode(body + b"}", type=_Numbered)
     except msgspec.DecodeError:
         return None
-    return Line(body, end[len(_MARK) : -2].decode("ascii", "replace"), seq)
+    return Line(body, end[len(_MARK) : -2].decode("ascii", "replace"), read.seq, read.code)
 
 
 class _Numbered(msgspec.Struct):
     seq: int
+    code: int
 
 
 def _document(event: AuditEvent, seq: int) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import msgspec
 
 from kiteward.observe.audit.files import files_of
 from kiteward.observe.audit.lines import moment
@@ -152,10 +154,22 @@ class TrailReader:
 def read(raw: bytes) -> Entry | None:
     """Return a line, or None for what is none."""
     try:
-        entry = json.loads(raw)
-    except ValueError:
+        msgspec.json.decode(raw, type=_Readable)
+        entry: Entry = json.loads(raw)
+    except (msgspec.DecodeError, ValueError):
         return None
-    return entry if isinstance(entry, dict) and {"seq", "time", "kind", "outcome"} <= entry.keys() else None
+    return entry
+
+
+class _Readable(msgspec.Struct):
+    """What readers rely on; a line in which it is of another kind was not written by us."""
+
+    seq: int
+    time: str
+    kind: str
+    outcome: Literal["received", "succeeded", "failed", "refused"]
+    resources: list[str] = msgspec.field(default_factory=list)
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 def _seq(raw: bytes) -> int | None:

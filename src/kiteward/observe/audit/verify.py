@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from kiteward.domain.audit import Event
 from kiteward.observe.audit.files import Head, look_at
 from kiteward.observe.audit.lines import BEGINNING, chain_of, decode
@@ -58,9 +56,8 @@ class _Chain:
             yield self._out_of_order(line.seq, where)
         elif self.chain and chain_of(line.body, self.chain) != line.chain:
             yield f"{where}: line {line.seq} was changed, or one before it"
-        code = msgspec.json.decode(line.body + b"}", type=_Coded).code
-        if code in _TOLD:
-            yield f"{where}: {_TOLD[code]}"
+        if line.code in _TOLD:
+            yield f"{where}: {_TOLD[line.code]}"
         self.first = self.first or line.seq
         self.last, self.chain, self.expected = line.seq, line.chain, line.seq + 1
         if line.seq == anchor:
@@ -71,10 +68,6 @@ class _Chain:
         if seq > expected:
             return f"{where}: lines {expected} to {seq - 1} are missing before line {seq}"
         return f"{where}: line {seq} stands where line {expected} was expected; lines were moved or repeated"
-
-
-class _Coded(msgspec.Struct):
-    code: int = 0
 
 
 def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verified:

@@ -78,6 +78,17 @@ def test_line_that_was_changed_is_found(tmp_path: Path) -> None:
     assert findings(tmp_path) == (f"{path.name}:2: line 2 was changed, or one before it",)
 
 
+@pytest.mark.parametrize(
+    ("was", "is_now"), [(b'"code":4001', b'"code":"x"'), (b'"seq":2', b'"seq":"2"'), (b'"seq":2', b'"seq":-2')]
+)
+def test_line_with_values_of_another_kind_is_found_too(tmp_path: Path, was: bytes, is_now: bytes) -> None:
+    trail(tmp_path, 1, 2, 3)
+    path = only(tmp_path)
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.replace(was, is_now) + third)
+    assert findings(tmp_path) != ()
+
+
 def test_chain_that_was_computed_anew_for_one_line_breaks_at_the_next(tmp_path: Path) -> None:
     trail(tmp_path, 1, 2, 3)
     path = only(tmp_path)

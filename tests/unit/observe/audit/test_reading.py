@@ -113,6 +113,18 @@ def test_search_looks_at_so_many_lines_at_most_and_says_where_to_go_on(
     assert found.before is None
 
 
+@pytest.mark.parametrize(
+    ("was", "is_now"), [(b'"time":"', b'"time":5,"x":"'), (b'"kind":"data"', b'"kind":[]'), (b'"seq":2', b'"seq":"2"')]
+)
+def test_line_with_values_of_another_kind_is_left_out(tmp_path: Path, was: bytes, is_now: bytes) -> None:
+    reader = trail(tmp_path, event(1), event(2), event(3))
+    (path,) = files_of(tmp_path)
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.replace(was, is_now) + third)
+    assert ids(reader, since=NOON) == ["3", "1"]
+    assert [entry["request_id"] for entry in reader.every(Question(since=NOON))] == ["1", "3"]
+
+
 def test_every_line_oldest_first(tmp_path: Path) -> None:
     reader = trail(tmp_path, *EVENTS)
     assert [entry["request_id"] for entry in reader.every(Question(collection="docs"))] == ["1", "3", "4"]
