@@ -143,8 +143,18 @@ def _ascii(document: dict[str, Any]) -> bytes:
     """Return JSON that holds printable ASCII only, so that no terminal and no reader of lines is led astray by it."""
     try:
         encoded = msgspec.json.encode(document)
-    except UnicodeEncodeError:  # half a surrogate pair, which a name in JSON can hold
-        encoded = b"\x7f"
+    except UnicodeEncodeError:
+        document = _readable(document)
+        encoded = msgspec.json.encode(document)
     if encoded.isascii() and b"\x7f" not in encoded:
         return encoded
     return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with a question mark for each half of a surrogate pair, which readers of JSON refuse."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {name: _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list) else value

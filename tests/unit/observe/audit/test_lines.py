@@ -39,7 +39,16 @@ def test_nothing_a_caller_chooses_breaks_out_of_its_line(text: str, name: str) -
     assert read is not None
     assert (read.seq, read.chain) == (1, chain)
     assert chain_of(read.body, BEGINNING) == chain
-    assert json.loads(line)["details"]["user"] == [text]
+    assert json.loads(line)["details"]["user"] == [text.encode("utf-8", "replace").decode()]
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb", "\U0001f985 \ud83e", "\x7f\x85\u2028"])
+def test_half_a_character_and_invisible_ones_leave_the_line_readable(text: str) -> None:
+    line, chain = encode(event(client=text), 1, BEGINNING)
+    assert line[:-1].isascii()
+    read = decode(line[:-1])
+    assert read is not None
+    assert chain_of(read.body, BEGINNING) == chain
 
 
 def test_value_that_looks_like_the_end_of_a_line_does_not_end_it() -> None:
