@@ -135,31 +135,40 @@ class _Node:
         """
         for slot, default in self.begins:
             values[slot].append(default)
+        lengths, numbers, strict = self.lengths, self.numbers, bool(self.entry_tags)
+        left = values[-1]  # of the budget
         pos = start
         while pos < end:
-            _charge(values, 1)
-            tag = payload[pos]
-            pos += 1
-            if tag > 127:
-                tag, pos = _tag(payload, pos - 1)
-            if take_bytes := self.lengths.get(tag):
+            left -= 1
+            if left < 0:
+                raise _too_many()
+            tag, pos = (payload[pos], pos + 1) if payload[pos] < 128 else _tag(payload, pos)
+            if tag in lengths:
                 length, begin = _length(payload, pos)
                 pos = begin + length
-                if pos > end:
-                    break
-                take_bytes(payload, begin, pos, values)
-            elif take_number := self.numbers.get(tag):
+                if pos <= end:
+                    values[-1] = left
+                    lengths[tag](payload, begin, pos, values)
+                    left = values[-1]
+            elif tag in numbers:
                 number, pos = _varint(payload, pos)
-                take_number(values, number)
-            elif self.entry_tags and tag not in self.entry_tags:
-                raise _malformed("a map entry holds an unknown field")
+                numbers[tag](values, number)
+            elif tag & 7 == LENGTH and payload[pos] < 128 and tag > 7 and not strict:
+                # What nearly all unread fields are, and most of what reading a search costs.
+                pos += payload[pos] + 1
             else:
-                begin, pos = pos, _skip(payload, pos, tag, end=end, depth=self.depth)
-                if tag & 7 == GROUP:
-                    # What is inside was walked through, and takes at least a byte each.
-                    _charge(values, pos - begin)
+                begin, pos = pos, self._skip(payload, pos, tag)
+                # What is inside a group was walked through, and takes at least a byte each.
+                left -= pos - begin if tag & 7 == GROUP else 0
         if pos > end:
             raise _malformed("a field crosses the end of its message")
+        values[-1] = left
+
+    def _skip(self, payload: bytes, pos: int, tag: int) -> int:
+        """Return the position after an unread field, whose value begins at `pos`; it may lie beyond the end."""
+        if self.entry_tags and tag not in self.entry_tags:
+            raise _malformed("a map entry holds an unknown field")
+        return _skip(payload, pos, tag, depth=self.depth)
 
 
 class FieldReader:
@@ -207,7 +216,8 @@ class FieldReader:
             raise _malformed("it is cut short") from None
         except UnicodeDecodeError:
             raise _malformed("a string is not UTF-8") from None
-        values.pop()
+        if values.pop() < 0:
+            raise _too_many()
         return values
 
 
@@ -215,7 +225,7 @@ def _charge(values: list[Any], cost: int) -> None:
     """Take from the budget, which stands behind the values (rule 8)."""
     values[-1] -= cost
     if values[-1] < 0:
-        raise _malformed("it holds too many fields")
+        raise _too_many()
 
 
 def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
@@ -231,7 +241,9 @@ def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
         while pos < len(payload):
             start = pos
             tag, pos = _tag(payload, start)
-            pos = _skip(payload, pos, tag, end=len(payload), depth=0)
+            pos = _skip(payload, pos, tag, depth=0)
+            if pos > len(payload):
+                raise _malformed("a field crosses the end of its message")
             if tag in tags:
                 pieces.append(view[kept:start])
                 kept = pos
@@ -308,21 +320,12 @@ def _long_varint(payload: bytes, pos: int, *, bits: int) -> tuple[int, int]:
     return number, pos
 
 
-def _skip(payload: bytes, pos: int, tag: int, *, end: int, depth: int) -> int:
-    """Return the position after an unread field, whose value begins at `pos`."""
+def _skip(payload: bytes, pos: int, tag: int, *, depth: int) -> int:
+    """Return the position after an unread field, whose value begins at `pos`; it may lie beyond the end."""
     if tag < 8:
         raise _malformed("a field has the number 0")
     wire_type = tag & 7
-    if wire_type == LENGTH and payload[pos] < 128:
-        # What nearly all unread fields are, and most of what reading a search costs.
-        pos += payload[pos] + 1
-    elif wire_type == GROUP:
-        pos = _skip_group(payload, pos, tag, depth)
-    else:
-        pos = _skip_value(payload, pos, wire_type)
-    if pos > end:
-        raise _malformed("a field crosses the end of its message")
-    return pos
+    return _skip_group(payload, pos, tag, depth) if wire_type == GROUP else _skip_value(payload, pos, wire_type)
 
 
 def _skip_value(payload: bytes, pos: int, wire_type: int) -> int:
@@ -352,6 +355,10 @@ def _skip_group(payload: bytes, pos: int, tag: int, depth: int) -> int:
         elif open_groups.pop() != tag >> 3:
             raise _malformed("a group ends that did not begin")
     return pos
+
+
+def _too_many() -> PayloadMalformed:
+    return _malformed("it holds too many fields")
 
 
 def _malformed(reason: str) -> PayloadMalformed:
