@@ -52,6 +52,11 @@ ROOMS = {
         "payloads stay bytes everywhere else; the engine's process parses what it executes",
     ),
     "grpc": Room("grpcio", ("kiteward.transports.grpc", "kiteward.engine"), "the core knows no protocol"),
+    "hpack": Room(
+        "hpack",
+        ("kiteward.transports.http2.fields",),
+        "HPACK's constants; fields are read there alone",
+    ),
     "httptools": Room("httptools", ("kiteward.transports.rest",), "what uvicorn parses HTTP/1.1 with"),
     "jinja2": Room("jinja2", ("kiteward.transports.console",), "pages for people are made there alone"),
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
@@ -85,7 +90,7 @@ ROOMS = {
     "uvicorn": Room("uvicorn", ("kiteward.transports.rest",), "the core knows no protocol"),
     "uvloop": Room(
         "uvloop",
-        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child", "kiteward.transports.pump_child"),
+        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child"),
         "the loop is chosen once, where a process starts",
     ),
     "zxcvbn": Room("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),

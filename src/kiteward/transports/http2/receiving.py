@@ -1,0 +1,74 @@
+"""What a client may send: windows for what comes (RFC 9113, 5.2), and how much is held of those whom nobody knows."""
+
+from kiteward.transports.http2 import frames
+from kiteward.transports.http2.frames import ConnectionFault, StreamFault
+from kiteward.transports.http2.limits import Http2Limits
+from kiteward.transports.http2.sending import Sender
+from kiteward.transports.http2.streams import Stream
+
+
+class Receiver:
+    """Counts the bodies that come on one connection.
+
+    INVARIANT: `allowed`, what waits to be allowed, and what all streams hold are together the window of the connection:
+    `Http2Limits.unknown`, and `known` more once anybody on it was let in.
+
+    Attributes:
+        allowed: bytes that the client may send, on all streams together.
+    """
+
+    def __init__(self, sender: Sender, limits: Http2Limits) -> None:
+        """Begin."""
+        self._sender = sender
+        self._limits = limits
+        self._known = False
+        self._to_return = 0
+        self.allowed = frames.DEFAULT_WINDOW
+        self.give_back(limits.unknown - self.allowed)
+
+    def take(self, stream: Stream | None, length: int) -> None:
+        """Count a frame's bytes, padding included; without a stream, nobody waits for them.
+
+        Raises:
+            ConnectionFault, StreamFault: they are more than was allowed.
+        """
+        self.allowed -= length
+        if self.allowed < 0:
+            raise ConnectionFault(frames.FLOW_CONTROL_ERROR, "more bytes than the connection allows")
+        if stream is None or stream.held is None:
+            self.give_back(length)
+        else:
+            stream.held += length
+        if stream is not None:
+            stream.allowed -= length
+            if stream.allowed < 0:
+                raise StreamFault(frames.FLOW_CONTROL_ERROR, "more bytes than the stream allows")
+
+    def let_in(self, stream: Stream, size: int) -> None:
+        """Allow a body of `size` bytes in all, and hold no more of it against the connection."""
+        if not self._known:
+            self._known = True
+            self.give_back(self._limits.known)
+        missing = size - stream.size - stream.allowed
+        if stream.receiving and missing > 0:
+            self.allow_more(stream, missing)
+        self.release(stream)
+
+    def allow_more(self, stream: Stream, amount: int) -> None:
+        """Let the client send so many bytes more on a stream."""
+        stream.allowed += amount
+        self._sender.write(frames.window_update(stream.number, amount))
+
+    def release(self, stream: Stream) -> None:
+        """Hold nothing of a stream against the connection, now and later."""
+        held, stream.held = stream.held, None
+        if held is not None:
+            self.give_back(held)
+
+    def give_back(self, amount: int) -> None:
+        """Let the client send so many bytes more on the connection, once it is worth a frame."""
+        self._to_return += amount
+        if self._to_return * 2 >= self._limits.unknown:
+            self.allowed += self._to_return
+            self._sender.write(frames.window_update(0, self._to_return))
+            self._to_return = 0
