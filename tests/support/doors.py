@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc.aio
@@ -15,7 +13,6 @@ from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits
-from kiteward.transports.pump_process import PumpProcess
 from kiteward.transports.rest.server import HttpLimits, HttpServer
 
 LOOPBACK: Final = "127.0.0.1"
@@ -29,17 +26,22 @@ class RecordingGateway:
     Attributes:
         calls: what was asked.
         hold: cleared, it keeps calls waiting.
+        answer: what is answered instead of the payload.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.hold = asyncio.Event()
         self.hold.set()
+        self.answer: bytes | None = None
+
+    async def admit(self, call: Call) -> None:
+        """Know everybody."""
 
     async def handle(self, call: Call) -> bytes:
         self.calls.append(call)
         await self.hold.wait()
-        return call.payload
+        return call.payload if self.answer is None else self.answer
 
 
 class Echo:
@@ -70,28 +72,21 @@ class Echo:
 class Doors:
     """The listener and what is behind it."""
 
-    def __init__(
-        self, limits: ListenerLimits, http: HttpLimits, application: Application | None, pump: PumpProcess | None
-    ) -> None:
+    def __init__(self, limits: ListenerLimits, http: HttpLimits, application: Application | None) -> None:
         self.gateway = RecordingGateway()
         self.echo = Echo()
         self.http = HttpServer(application or self.echo, http)
-        self.listener = Listener(self.http, limits, pump=pump)
-        self.front = GrpcFront(cast("Gateway", self.gateway), self.listener.address_of)
-        self.stack = contextlib.ExitStack()
-        self.front_path = Path()
+        self.grpc = GrpcFront(cast("Gateway", self.gateway))
+        self.listener = Listener(http=self.http, grpc=self.grpc, limits=limits)
         self.port = 0
 
     async def open(self, host: str, port: int = 0) -> None:
-        self.front_path = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "front"
-        await self.front.start_behind(self.front_path)
-        self.port = await self.listener.start(host, port, front=self.front_path)
+        self.port = await self.listener.start(host, port)
 
     async def close(self, grace: float = 0.0) -> None:
         self.listener.stop_accepting()
-        await asyncio.gather(self.front.stop(grace), self.http.stop(grace))
+        await asyncio.gather(self.grpc.stop(grace), self.http.stop(grace))
         await self.listener.close(1.0)
-        self.stack.close()
 
     def open_connections(self) -> int:
         return sum(self.listener.open_connections().values())
@@ -104,10 +99,9 @@ async def opened(
     limits: ListenerLimits | None = None,
     http: HttpLimits | None = None,
     application: Application | None = None,
-    pump: PumpProcess | None = None,
 ) -> AsyncIterator[Doors]:
     """Open a listener on a port that the system chooses, and close it at the end."""
-    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application, pump)
+    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application)
     await doors.open(host)
     try:
         yield doors
@@ -115,6 +109,20 @@ async def opened(
         doors.gateway.hold.set()
         doors.echo.hold.set()
         await doors.close()
+
+
+@contextlib.asynccontextmanager
+async def grpc_alone(gateway: Gateway) -> AsyncIterator[int]:
+    """Serve a gateway over gRPC, and give the port."""
+    front = GrpcFront(gateway)
+    listener = Listener(grpc=front)
+    port = await listener.start(LOOPBACK, 0)
+    try:
+        yield port
+    finally:
+        listener.stop_accepting()
+        await front.stop(0)
+        await listener.close(1.0)
 
 
 @contextlib.asynccontextmanager
@@ -150,12 +158,8 @@ async def until(condition: Callable[[], Any]) -> None:
 
 async def call(port: int, payload: bytes = b"", *, host: str = LOOPBACK, timeout: float = PATIENCE) -> bytes:
     """Make one gRPC call over a connection of its own."""
-    return await call_at(f"{host}:{port}", payload, timeout=timeout)
-
-
-async def call_at(target: str, payload: bytes = b"", *, timeout: float = PATIENCE) -> bytes:
-    """Make one gRPC call to an address in gRPC's own spelling."""
-    async with grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    async with grpc.aio.insecure_channel(f"{host}:{port}", options=options) as channel:
         answer: bytes = await channel.unary_unary(GET_VERSION)(payload, timeout=timeout)
         return answer
 

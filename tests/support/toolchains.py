@@ -21,6 +21,7 @@ import pytest
 _REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _CACHE: Final = _REPOSITORY / ".cache"
 _COMPAT: Final = _REPOSITORY / "tests" / "compat"
+_CONFORMANCE: Final = _REPOSITORY / "tests" / "conformance"
 MAKING_WITHIN: Final = 600
 """How long fetching and building one of them may take, in seconds."""
 
@@ -47,13 +48,30 @@ def go(name: str, source: str) -> list[str]:
         name: tells programs apart.
         source: the text of its only file.
     """
+    return _go_program(name, _COMPAT / "go", ".", {"main.go": source})
+
+
+def h2spec() -> list[str]:
+    """Return the command that runs the suite which holds servers against HTTP/2, with what it is locked to."""
+    return _go_program("h2spec", _CONFORMANCE / "http2", "github.com/summerwind/h2spec/cmd/h2spec", {})
+
+
+def _go_program(name: str, modules: Path, package: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the command that runs a program in Go.
+
+    Args:
+        name: tells programs apart.
+        modules: where the `go.mod` and `go.sum` are that it is built with.
+        package: what is built.
+        sources: files beside those, by name.
+    """
     compiler = installed("go", package="golang-go")
-    locked = {path: (_COMPAT / "go" / path).read_text() for path in ("go.mod", "go.sum")}
+    locked = {path: (modules / path).read_text() for path in ("go.mod", "go.sum")}
     product = _CACHE / "go" / name
 
     def make() -> None:
         product.mkdir(parents=True, exist_ok=True)
-        for path, text in {**locked, "main.go": source}.items():
+        for path, text in {**locked, **sources}.items():
             (product / path).write_text(text)
         environment = {
             "GOMODCACHE": str(_CACHE / "go" / "modules"),
@@ -62,9 +80,9 @@ def go(name: str, source: str) -> list[str]:
             "GOTOOLCHAIN": "auto",
         }
         recent = _recent_go(compiler, locked["go.mod"], environment)
-        _run([recent, "build", "-o", "program", "."], cwd=product, environment=environment)
+        _run([recent, "build", "-o", "program", package], cwd=product, environment=environment)
 
-    _made(product, [*locked.values(), source], make)
+    _made(product, [*locked.values(), *sources.values()], make)
     return [str(product / "program")]
 
 

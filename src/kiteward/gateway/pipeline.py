@@ -109,6 +109,24 @@ class Gateway:
             self._recorder.note(recording, None, answer)
         return answer
 
+    async def admit(self, call: Call) -> None:
+        """Refuse, as `handle` would, a request whose caller is not known, before the rest of it is read.
+
+        Args:
+            call: the request, its payload still empty.
+
+        Raises:
+            AuthenticationError, AccessDenied, StoreError: as of `handle`, and recorded alike.
+        """
+        logs.of_request(call.request_id)
+        recording = Recording(call)
+        try:
+            await self._authenticate(recording)
+        except BaseException as error:
+            self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
+            self._recorder.note(recording, error)
+            raise
+
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered: any of `store`, `engine`, `audit`, `policy`."""
         missing = [name for name, part in (await readiness.parts(self._tools)).items() if not part.ready]

@@ -12,12 +12,10 @@ from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.runtime.parts import repeat
 from kiteward.transports import health
 from kiteward.transports.asgi import Application, Receive, Scope, Send
-from kiteward.transports.binding import socket_directory
 from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.transports.console.app import build_console
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
-from kiteward.transports.pump_process import PumpProcess
 from kiteward.transports.rest.app import build_app
 from kiteward.transports.rest.server import HttpServer
 from kiteward.transports.tls import ServerTls
@@ -53,13 +51,13 @@ class Doors:
         self._http = HttpServer(with_console(self._app, gateway, settings)) if self._app is not None else None
         limits = ListenerLimits()
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
+        self._grpc = GrpcFront(gateway)
         self.listener = Listener(
-            self._http,
-            replace(limits, connections=affordable_connections(limits.connections)),
-            pump=PumpProcess(),
+            http=self._http,
+            grpc=self._grpc,
+            limits=replace(limits, connections=affordable_connections(limits.connections)),
             tls=self.tls,
         )
-        self._front = GrpcFront(gateway, self.listener.address_of)
 
     async def open(self, stack: AsyncExitStack) -> int:
         """Take requests, and return the port in use; `stack` closes the doors.
@@ -67,10 +65,8 @@ class Doors:
         Raises:
             OSError: the address cannot be bound.
         """
-        front = stack.enter_context(socket_directory(self._settings.data_dir.absolute() / "sockets")) / "front"
         stack.push_async_callback(self._close)
-        await self._front.start_behind(front)
-        port = await self.listener.start(self._settings.host, self._settings.port, front=front)
+        port = await self.listener.start(self._settings.host, self._settings.port)
         self._open = True
         if self.tls is not None:
             repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
@@ -88,7 +84,7 @@ class Doors:
         """Take no more connections and no more requests, let those in flight finish."""
         self._open = False
         self.listener.stop_accepting()
-        stops = [self._front.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
+        stops = [self._grpc.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
         await asyncio.gather(*stops)
         await self.listener.close(_FLUSH)
         if self._app is not None:
@@ -125,7 +121,7 @@ async def open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sourc
         doors.missing_parts, health.described_by(doors.gateway), Metrics(sources).text, metrics_type=CONTENT_TYPE
     )
     http = HttpServer(app)
-    listener = Listener(http, _METRICS_LIMITS)
+    listener = Listener(http=http, limits=_METRICS_LIMITS)
     stack.push_async_callback(listener.close, 0.0)
     stack.push_async_callback(http.stop, _FLUSH)
     stack.callback(listener.stop_accepting)

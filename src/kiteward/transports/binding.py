@@ -4,11 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
-import shutil
 import socket
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from kiteward.transports.addresses import address_text
@@ -17,31 +13,6 @@ _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT
 """A peer that has vanished without a word is noticed after two minutes."""
 
 _TRIES: Final = 16
-
-_LONGEST_SOCKET_NAME: Final = 103
-"""Bytes that the shortest socket address of the systems we run on holds, without its closing zero."""
-
-_LONGEST_NAME: Final = 16
-
-
-@contextlib.contextmanager
-def socket_directory(wanted: Path) -> Iterator[Path]:
-    """Give an empty directory for Unix sockets that only this user may enter; it is gone afterwards.
-
-    Args:
-        wanted: where it should be, and where nobody else puts anything; one for temporary files is taken where the
-            names in this one would be too long for a socket address.
-    """
-    if len(os.fsencode(wanted)) + 1 + _LONGEST_NAME > _LONGEST_SOCKET_NAME:
-        with tempfile.TemporaryDirectory(prefix="kiteward-") as directory:
-            yield Path(directory)
-        return
-    shutil.rmtree(wanted, ignore_errors=True)  # what a killed server left
-    wanted.mkdir(mode=0o700)
-    try:
-        yield wanted
-    finally:
-        shutil.rmtree(wanted, ignore_errors=True)
 
 
 async def bind(host: str, port: int) -> list[socket.socket]:

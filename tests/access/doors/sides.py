@@ -16,16 +16,15 @@ from tests.access.doors import pairs
 from tests.access.doors.drawing import PASSWORDS, Database
 from tests.access.doors.pairs import Exchange, Failed, Outcome
 from tests.access.doors.stock import StockedEngine
+from tests.support.doors import LOOPBACK, grpc_alone
 from tests.support.engine import EngineCall
 from tests.support.gateway import House, opened, presented
 from tests.support.rest import Rest, served
 
 from kiteward.domain.errors import AuthenticationError
 from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.rest.endpoints import PREFIX
 
-_LOCAL: Final = "127.0.0.1"
 _PATIENCE: Final = 20.0
 _PATH: Final = "/milvus.proto.milvus.MilvusService/"
 _UNEXPECTED: Final = 65535
@@ -188,10 +187,8 @@ async def twins(
             for name in ("rest.db", "grpc.db")
         ]
         rest = await stack.enter_async_context(served(behind_rest(houses[0].gateway)))
-        front = GrpcFront(houses[1].gateway)
-        port = await front.start(_LOCAL, 0)
-        stack.push_async_callback(front.stop, 0.0)
-        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"{_LOCAL}:{port}"))
+        port = await stack.enter_async_context(grpc_alone(houses[1].gateway))
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"{LOOPBACK}:{port}"))
         yield Twins(houses[0], houses[1], rest, channel)
 
 

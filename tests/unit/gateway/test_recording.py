@@ -217,6 +217,24 @@ async def test_authentication_failure_tells_operators_why(audited: House, user: 
     assert (event.reason, event.error) == (reason, "PasswordRejected")
 
 
+async def test_who_is_not_admitted_is_recorded_as_one_who_is_refused(audited: House) -> None:
+    by = presented("alice", "wrong")
+    await refused(audited, "Query", AuthenticationError, by=by, collection_name="docs")
+    call = Call("Query", b"", by, address="192.0.2.7:4000", request_id="1", transport="grpc", client="c")
+    with pytest.raises(AuthenticationError):
+        await audited.gateway.admit(call)
+    asked, admitted = audited.trail.events
+    assert (admitted.event, admitted.outcome, admitted.reason) == (asked.event, asked.outcome, asked.reason)
+    assert (admitted.address, admitted.request_id) == ("192.0.2.7:4000", "1")
+
+
+async def test_who_is_admitted_is_recorded_with_the_request_and_not_before(audited: House) -> None:
+    await audited.gateway.admit(Call("Query", b"", presented("alice")))
+    assert not audited.trail.events
+    await audited.call("Query", by="alice", collection_name="docs")
+    assert only(audited).outcome is Outcome.SUCCEEDED
+
+
 async def test_disabled_and_throttled_callers_are_told_apart_in_the_record(audited: House) -> None:
     await audited.gateway.handle(Call("DisableUser", b'{"userName":"alice"}', presented("root")))
     audited.trail.events.clear()

@@ -7,19 +7,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
-import uvloop
+from tests.support import loops
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, quick_directory
 
-_ON_BOTH = {"test_listener.py", "test_pump_process.py"}
+_ON_BOTH = {"test_listener.py"}
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Say on which loops a test runs."""
-    usual = {"asyncio": asyncio.new_event_loop}
-    return {**usual, "uvloop": uvloop.new_event_loop} if item.path.name in _ON_BOTH else usual
+    return loops.BOTH if item.path.name in _ON_BOTH else {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -1,32 +1,25 @@
 """One port: both protocols arrive, with the address of their client, and nothing else does."""
 
 import asyncio
-import contextlib
 import socket
 
-import grpc
 import grpc.aio
 import pytest
 from tests.support.doors import (
     GET_VERSION,
     LOOPBACK,
-    Doors,
     call,
-    call_at,
     connected,
     ended,
     local_port,
     opened,
-    refused,
+    slow_reader,
     until,
 )
 
 from kiteward.transports.addresses import address_text
-from kiteward.transports.listener import (
-    PREFACE,
-    Listener,
-    affordable_connections,
-)
+from kiteward.transports.http2.frames import PREFACE
+from kiteward.transports.listener import Listener, affordable_connections
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"
 
@@ -40,7 +33,7 @@ async def test_http_and_grpc_share_the_port() -> None:
         assert doors.echo.requests[0]["path"] == "/x"
 
 
-async def test_calls_carry_the_address_of_their_client_and_not_of_the_pump() -> None:
+async def test_calls_carry_the_address_of_their_client() -> None:
     async with opened() as doors:
         source = socket.socket()
         source.bind(("127.0.0.2", 0))
@@ -60,22 +53,9 @@ async def test_http_requests_carry_the_address_of_their_client() -> None:
         assert (await ended(reader)).endswith(f"\r\n\r\n127.0.0.1:{local_port(writer)} ".encode())
 
 
-async def test_connections_that_the_listener_did_not_make_get_no_call_through_the_front() -> None:
-    async with opened() as doors:
-        assert await refused(call_at(f"unix:{doors.front_path}")) is grpc.StatusCode.UNAUTHENTICATED
-        assert doors.gateway.calls == []
-
-
-async def test_connections_leave_nothing_behind_in_the_directory_of_the_front() -> None:
+async def test_a_connection_that_is_gone_is_forgotten() -> None:
     async with opened() as doors:
         await call(doors.port)
-        assert [path.name for path in doors.front_path.parent.iterdir()] == ["front"]
-
-
-async def test_a_peer_is_forgotten_with_its_connection() -> None:
-    async with opened() as doors:
-        await call(doors.port)
-        await until(lambda: not doors.listener._peers)
         await until(lambda: not doors.open_connections())
         assert not doors.listener._by_host
 
@@ -119,7 +99,7 @@ async def test_a_request_line_without_end_is_answered_and_closed() -> None:
         assert (await ended(reader)).startswith(b"HTTP/1.1 414 ")
 
 
-async def test_what_begins_with_the_preface_and_is_no_http2_is_closed_by_the_front() -> None:
+async def test_what_begins_with_the_preface_and_is_no_http2_is_closed() -> None:
     async with opened() as doors, connected(doors.port) as (reader, writer):
         writer.write(PREFACE + b"\xff" * 100)
         await ended(reader)
@@ -137,37 +117,17 @@ async def test_large_messages_pass_both_ways_unchanged() -> None:
 
 async def test_a_client_that_reads_nothing_is_not_buffered_for_without_end() -> None:
     async with opened() as doors:
-        towards_client = await pumped(doors)
-        client = next(iter(doors.listener._open)).transport
-        assert client.get_write_buffer_size() < 4 * 1024 * 1024
-        towards_client.close()
-
-
-async def pumped(doors: Doors) -> socket.socket:
-    """Replace the front by one that sends without end, and connect a client that never reads."""
-
-    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        sent = 0
-        with contextlib.suppress(OSError, TimeoutError):
-            while sent < 64 * 1024 * 1024:
-                writer.write(bytes(64 * 1024))
-                sent += 64 * 1024
-                async with asyncio.timeout(0.5):
-                    await writer.drain()
-        flooded.set_result(sent)
-        writer.transport.abort()
-
-    flooded: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    doors.listener._front = doors.front_path.with_name("flood")
-    server = await asyncio.start_unix_server(flood, doors.listener._front)
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.connect((LOOPBACK, doors.port))
-    client.sendall(PREFACE)
-    async with asyncio.timeout(30):
-        assert await flooded < 32 * 1024 * 1024
-    server.close()
-    return client
+        client = slow_reader(doors.port)
+        doors.gateway.answer = bytes(32 * 1024 * 1024)
+        settings = frame(4, 0, 0, (4).to_bytes(2, "big") + (2**31 - 1).to_bytes(4, "big"))
+        window = frame(8, 0, 0, (2**30).to_bytes(4, "big"))
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(client, preface_and_call(settings + window))
+        await until(lambda: doors.gateway.calls)
+        transport = next(iter(doors.listener._open)).transport
+        await until(lambda: not transport.is_reading())
+        assert transport.get_write_buffer_size() < 1024 * 1024
+        client.close()
 
 
 async def test_a_client_that_hangs_up_ends_its_call() -> None:
@@ -179,7 +139,7 @@ async def test_a_client_that_hangs_up_ends_its_call() -> None:
         await until(lambda: not doors.open_connections())
 
 
-async def test_a_client_that_only_stops_sending_is_closed_when_the_front_has_closed() -> None:
+async def test_a_client_that_only_stops_sending_is_closed() -> None:
     async with opened() as doors, connected(doors.port) as (reader, writer):
         writer.write(PREFACE)
         await reader.readexactly(9)
@@ -190,14 +150,14 @@ async def test_a_client_that_only_stops_sending_is_closed_when_the_front_has_clo
 
 async def test_a_taken_port_is_reported_with_its_address() -> None:
     async with opened() as doors:
-        second = Listener(doors.http)
+        second = Listener(http=doors.http)
         with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{doors.port}: is another server running"):
             await second.start(LOOPBACK, doors.port)
 
 
 async def test_an_unknown_host_is_reported() -> None:
     with pytest.raises(OSError, match=r"cannot listen on no-such-host\.invalid:1"):
-        await Listener(None).start("no-such-host.invalid", 1)
+        await Listener().start("no-such-host.invalid", 1)
 
 
 async def test_a_name_is_listened_on_at_all_its_addresses_with_one_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +165,7 @@ async def test_a_name_is_listened_on_at_all_its_addresses_with_one_port(monkeypa
         return [(socket.AF_INET, (host, 0)) for host in ("127.0.0.1", "127.0.0.3")]
 
     async with opened() as doors:
-        listener = Listener(doors.http)
+        listener = Listener(http=doors.http)
         monkeypatch.setattr("kiteward.transports.binding._resolve", resolve)
         port = await listener.start("everywhere", 0)
         for host in ("127.0.0.1", "127.0.0.3"):
@@ -265,7 +225,7 @@ async def test_stopping_breaks_off_what_takes_longer_than_the_grace() -> None:
 
 
 async def test_without_a_door_a_protocol_is_garbage() -> None:
-    listener = Listener(None)
+    listener = Listener()
     port = await listener.start(LOOPBACK, 0)
     for beginning in (PREFACE, REQUEST):
         async with connected(port) as (reader, writer):
@@ -284,16 +244,17 @@ def test_addresses_are_written_the_same_for_every_door(host: str, port: int, tex
 
 def test_no_more_connections_are_taken_than_there_are_files_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
-    assert affordable_connections(10_000) == 256
+    assert affordable_connections(10_000) == 768
     monkeypatch.setattr("resource.getrlimit", lambda _: (100_000, 100_000))
     assert affordable_connections(10_000) == 10_000
 
 
-def preface_and_call() -> bytes:
-    """Return the bytes of an HTTP/2 connection with one unary call, uncompressed and unindexed."""
+def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
+    return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
 
-    def frame(kind: int, flags: int, stream: int, body: bytes) -> bytes:
-        return len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
+
+def preface_and_call(settings: bytes = frame(4, 0, 0, b"")) -> bytes:
+    """Return the bytes of an HTTP/2 connection with one unary call, uncompressed and unindexed."""
 
     def field(name: bytes, value: bytes) -> bytes:
         return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
@@ -307,4 +268,4 @@ def preface_and_call() -> bytes:
         b"content-type": b"application/grpc",
     }
     head = b"".join(field(name, value) for name, value in fields.items())
-    return PREFACE + frame(4, 0, 0, b"") + frame(1, 4, 1, head) + frame(0, 1, 1, bytes(5))
+    return PREFACE + settings + frame(1, 4, 1, head) + frame(0, 1, 1, bytes(5))

@@ -1,14 +1,14 @@
 """The gRPC door: bytes in, bytes out. It reads who calls from the metadata, and everything else is the gateway's."""
 
+import asyncio
 import base64
 import binascii
 import logging
-from collections.abc import Awaitable, Callable, Iterable
-from pathlib import Path
-from typing import Final, NoReturn, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import grpc
-import grpc.aio
 
 from kiteward.authn.authenticator import WRONG_KEY
 from kiteward.domain.errors import (
@@ -20,56 +20,23 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
 from kiteward.engine import metadata as engine_metadata
-from kiteward.engine.channel import unix_address
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.grpc.status import failure_of
+from kiteward.transports.grpc import protocol
+from kiteward.transports.grpc.exchange import Refusal, UnaryCall, UnreadCall
+from kiteward.transports.grpc.status import GrpcStatus, failure_of
+from kiteward.transports.http2.fields import Head
+from kiteward.transports.http2.limits import Http2Limits
+from kiteward.transports.http2.server import Http2Server
+from kiteward.transports.http2.streams import NOBODY, Exchange, Stream
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.grpc")
 
-MESSAGE_LIMIT: Final = 256 * 1024 * 1024
-"""Largest message in either direction, in bytes, as Milvus has it."""
-
-_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-    ("grpc.max_send_message_length", MESSAGE_LIMIT),
-    ("grpc.so_reuseport", 0),
-    # SDKs ping idle connections, the one for Go every five seconds; without these the server would hang up on them.
-    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # Whoever begins a connection and says no more, or no longer answers a ping, is hung up on.
-    ("grpc.server_handshake_timeout_ms", 10_000),
-    ("grpc.keepalive_time_ms", 120_000),
-    ("grpc.keepalive_timeout_ms", 20_000),
-    ("grpc.max_concurrent_streams", 1_024),
-)
-
-_READ: Final = frozenset({"authorization", "identifier", "user-agent"})
+_READ: Final = frozenset({"authorization", "grpc-encoding", "grpc-timeout", "identifier", "user-agent"})
 """Metadata that is read of every call."""
 
-AddressOf = Callable[[str], str | None]
-"""Tells a client's address from the peer of its connection; None refuses the peer."""
-
-
-class Context(Protocol):
-    """What we use of grpc's context of one call; grpc itself carries no types."""
-
-    def invocation_metadata(self) -> Iterable[tuple[str, str | bytes]] | None:
-        """Return the caller's metadata in the order it came."""
-        ...
-
-    def time_remaining(self) -> float | None:
-        """Return the seconds until the caller gives up, or None."""
-        ...
-
-    def peer(self) -> str:
-        """Return the caller's address."""
-        ...
-
-    async def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
-        """End the call with a status."""
-        ...
+_METHODS: Final = {method.path: method for method in messages.METHODS.values()}
 
 
 def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
@@ -90,125 +57,154 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
 
 
-class _Door(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
-    """Sends every method of the services we know through the gateway; methods nobody knows answer so (contract 1.3)."""
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a request's head says.
 
-    def __init__(self, gateway: Gateway, address_of: AddressOf) -> None:
-        self._gateway = gateway
-        self._address_of = address_of
-        self._handlers = {method.path: self._handler(method) for method in messages.METHODS.values()}
+    Attributes:
+        method: what is called.
+        credential: what was presented, or why that could not be read.
+        forward: metadata that may go along to the engine.
+        database: of the connection, or empty.
+        timeout: seconds until the caller gives up, or None.
+        encoding: how its message is compressed if it is.
+        client, client_id: who the software says it is, for the record.
+    """
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Return the handler of a method."""
-        path = handler_call_details.method
-        return self._handlers.get(path) or _unknown(path)
-
-    def _handler(self, method: messages.Method) -> grpc.RpcMethodHandler:
-        handle = self._handle_unary(method.name)
-        if not method.streaming:
-            return grpc.unary_unary_rpc_method_handler(handle)
-
-        async def closed(_requests: object, context: Context) -> None:
-            # Every streaming method is closed in the operation table, so that no stream is ever read.
-            await handle(b"", context)
-
-        return grpc.stream_stream_rpc_method_handler(closed)
-
-    def _handle_unary(self, operation: str) -> Callable[[bytes, Context], Awaitable[bytes]]:
-        gateway, address_of = self._gateway, self._address_of
-
-        async def handle(payload: bytes, context: Context) -> bytes:
-            address = address_of(context.peer())
-            if address is None:
-                return await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no calls are taken here")
-            call = _call(operation, payload, context, address=address)
-            try:
-                return await gateway.handle(call)
-            except KitewardError as error:
-                failure = failure_of(operation, error)
-                if isinstance(failure, bytes):
-                    return failure
-                return await context.abort(failure.code, failure.text)
-            except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
-                _log.exception("request %s: %s failed unexpectedly", call.request_id, operation)
-                return await context.abort(
-                    grpc.StatusCode.UNKNOWN, f"the request failed unexpectedly; its id is {call.request_id}"
-                )
-
-        return handle
+    method: messages.Method
+    credential: PresentedCredential | AuthenticationError
+    forward: Mapping[str, str]
+    database: str
+    timeout: float | None
+    encoding: str
+    client: str
+    client_id: str
 
 
-def _call(operation: str, payload: bytes, context: Context, *, address: str) -> Call:
-    metadata = context.invocation_metadata() or ()
+def caller_of(head: Head) -> Caller:
+    """Return what a head says.
+
+    Raises:
+        Refusal: it says nothing that could be served.
+    """
+    if head.too_large:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
+    method = _METHODS.get(head.path)
+    if method is None:
+        service, _, name = head.path.removeprefix("/").partition("/")
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
     # Of a repeated key only the first value counts (contract 1.2).
-    known: dict[str, str | bytes] = {}
-    for key, value in metadata:
+    known: dict[str, str] = {}
+    for key, value in head.fields:
         if key in _READ:
             known.setdefault(key, value)
-    forward = engine_metadata.allowed(metadata)
-    database = forward.pop("dbname", "")
-    return Call(
-        operation=operation,
-        payload=payload,
+        elif key in engine_metadata.ALLOWED_KEYS and not engine_metadata.is_carriable(value):
+            # Left out, it would mean something else: `dbname` for instance another database.
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` holds more than printable ASCII")
+    encoding = known.get("grpc-encoding", "identity")
+    if encoding not in protocol.ENCODINGS:
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"messages compressed by {encoding} are not read here")
+    try:
+        timeout = protocol.timeout_of(known["grpc-timeout"]) if "grpc-timeout" in known else None
+    except ValueError as error:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+    forward = engine_metadata.allowed(head.fields)
+    return Caller(
+        method=method,
         credential=presented_credential(known.get("authorization")),
-        database=database,
-        timeout=context.time_remaining(),
+        database=forward.pop("dbname", ""),
         forward=forward,
-        address=address,
-        request_id=new_request_id(),
-        transport="grpc",
-        client=str(known.get("user-agent", "")),
-        client_id=str(known.get("identifier", "")),
+        timeout=timeout,
+        encoding=encoding,
+        client=known.get("user-agent", ""),
+        client_id=known.get("identifier", ""),
     )
 
 
-def _unknown(path: str) -> grpc.RpcMethodHandler:
-    service, _, method = path.removeprefix("/").partition("/")
+class _Work:
+    """What the gateway does for one call. Implements `exchange.Work`."""
 
-    async def refuse(_requests: object, context: Context) -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {method} for service {service}")
+    __slots__ = ("_address", "_caller", "_gateway", "_late_at", "_request_id")
 
-    return grpc.stream_stream_rpc_method_handler(refuse)
+    def __init__(self, gateway: Gateway, caller: Caller, address: str) -> None:
+        self._gateway = gateway
+        self._caller = caller
+        self._address = address
+        timeout = caller.timeout
+        self._late_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._request_id = new_request_id()
+
+    async def admit(self) -> None:
+        """Raise Refusal for a call whose sender is not known."""
+        try:
+            await self._gateway.admit(self._call(b""))
+        except Exception as error:
+            failure = self._failure(error)
+            if isinstance(failure, bytes):  # only an answer has room for it, and there is none to this call yet
+                failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
+            raise Refusal(failure.code, failure.text) from error
+
+    async def run(self, message: bytes) -> bytes:
+        """Return the answer to a message, or raise Refusal."""
+        try:
+            return await self._gateway.handle(self._call(message))
+        except Exception as error:
+            failure = self._failure(error)
+            if isinstance(failure, bytes):
+                return failure
+            raise Refusal(failure.code, failure.text) from error
+
+    def _failure(self, error: Exception) -> bytes | GrpcStatus:
+        if isinstance(error, KitewardError):
+            return failure_of(self._caller.method.name, error)
+        _log.error("request %s: %s failed unexpectedly", self._request_id, self._caller.method.name, exc_info=error)
+        return GrpcStatus(
+            grpc.StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}"
+        )
+
+    def _call(self, message: bytes) -> Call:
+        caller = self._caller
+        late_at = self._late_at
+        return Call(
+            operation=caller.method.name,
+            payload=message,
+            credential=caller.credential,
+            database=caller.database,
+            timeout=None if late_at is None else max(0.0, late_at - asyncio.get_running_loop().time()),
+            forward=caller.forward,
+            address=self._address,
+            request_id=self._request_id,
+            transport="grpc",
+            client=caller.client,
+            client_id=caller.client_id,
+        )
 
 
-class GrpcFront:
-    """The gRPC server."""
+class GrpcFront(Http2Server):
+    """The gRPC server: takes the HTTP/2 connections that a listener accepted. Implements `listener.Door`."""
 
-    def __init__(self, gateway: Gateway, address_of: AddressOf = str) -> None:
+    def __init__(self, gateway: Gateway, limits: Http2Limits | None = None) -> None:
         """Prepare a server.
 
         Args:
             gateway: answers the calls.
-            address_of: tells whose connection a call came by, and which connections take no calls; without it, a
-                client's address is that of its connection.
+            limits: what a client may take.
         """
-        self._server = grpc.aio.server(options=_OPTIONS)
-        self._server.add_generic_rpc_handlers((_Door(gateway, address_of),))
+        super().__init__(self._exchange, limits)
+        self._gateway = gateway
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port in use.
-
-        Raises:
-            OSError: the address cannot be bound.
-        """
-        return await self._listen(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-
-    async def start_behind(self, path: Path) -> None:
-        """Listen on a Unix socket; whoever may enter its directory may connect.
-
-        Raises:
-            OSError: it cannot be bound.
-        """
-        await self._listen(unix_address(path))
-
-    async def _listen(self, address: str) -> int:
-        try:
-            bound = self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: is another server running there?") from error
-        await self._server.start()
-        return int(bound)
-
-    async def stop(self, grace: float) -> None:
-        """Take no more calls, let those in flight finish for at most `grace` seconds."""
-        await self._server.stop(grace)
+    def _exchange(self, stream: Stream, head: Head) -> Exchange:
+        """Begin a call; what is none is answered at once (contract 1.3 for methods nobody knows)."""
+        caller = head.kept
+        if not isinstance(caller, Caller):
+            if (status := protocol.not_grpc(head)) is not None:
+                stream.answer(protocol.bare(status))
+                return NOBODY
+            try:
+                caller = head.kept = caller_of(head)
+            except Refusal as refusal:
+                stream.answer(protocol.failure(refusal.code, str(refusal)))
+                return NOBODY
+        kind = UnreadCall if caller.method.streaming else UnaryCall
+        work = _Work(self._gateway, caller, stream.address)
+        return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)
