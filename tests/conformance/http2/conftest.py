@@ -1,0 +1,14 @@
+"""The suite runs on every event loop that serves."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import pytest
+from tests.support import loops
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Say on which loops a test runs."""
+    return loops.BOTH

@@ -1,0 +1,311 @@
+"""Clients that do harm with the rules of HTTP/2 are bounded in time, number and memory, and others are served."""
+
+import asyncio
+
+import pytest
+from tests.support.http2_abuse import (
+    CLOSED,
+    EMPTY_SETTINGS,
+    KITE,
+    MOST_NOISE,
+    QUICK,
+    SOON,
+    WAITING,
+    WIDE,
+    WIDE_TOGETHER,
+    Client,
+    data,
+    headers,
+    ping,
+    serving,
+    until,
+)
+from tests.support.memory import measured
+
+from kiteward.transports.http2 import frames
+from kiteward.transports.http2.fields import encoded
+from kiteward.transports.http2.limits import Http2Limits
+
+# Floods
+
+
+async def test_rapid_resets_end_the_connection_while_others_are_served() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as rapid, Client.connected(served) as other:
+        for number in range(1, 2_001, 2):
+            rapid.send(headers(number, "/held"), frames.reset(number, frames.CANCEL))
+        assert await other.served(1) == b"ok"
+        end = await rapid.end()
+        assert end.code == frames.ENHANCE_YOUR_CALM
+        held = [request for request in served.requests if request.head.path == "/held"]
+        assert QUICK.noise <= len(held) <= MOST_NOISE
+        assert all(request.gone for request in held)
+        assert await other.served(3) == b"ok"
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        ping(),
+        EMPTY_SETTINGS,
+        data(1, b""),
+        frames.frame(frames.DATA, frames.PADDED, 1, b"\3\0\0\0"),
+        frames.frame(frames.PRIORITY, 0, 3, bytes(5)),
+        frames.frame(0xEE, 0, 0, b""),
+        frames.window_update(1, 0),
+        frames.window_update(3, 0),
+    ],
+    ids=["ping", "settings", "empty data", "padding", "priority", "unknown", "no window", "no window, none there"],
+)
+async def test_frames_that_ask_for_nothing_end_the_connection_when_they_are_too_many(noise: bytes) -> None:
+    async with serving(QUICK) as served, Client.connected(served) as loud, Client.connected(served) as other:
+        loud.send(headers(1, "/held", last=False), headers(3, "/held"))
+        await loud.in_step()
+        loud.send(noise * 300)
+        assert (await loud.end()).code == frames.ENHANCE_YOUR_CALM
+        assert await other.served(1) == b"ok"
+        await until(lambda: all(request.gone for request in served.requests[:2]))
+
+
+async def test_some_noise_is_borne_for_ever_by_those_who_ask_for_something_too() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as client:
+        for number in range(1, 601, 2):
+            client.send(ping(), EMPTY_SETTINGS)
+            assert await client.served(number) == b"ok"
+
+
+@pytest.mark.parametrize("piece", [b"\0", bytes(16_384)], ids=["small", "large"])
+async def test_a_field_section_without_end_ends_the_connection(piece: bytes) -> None:
+    async with serving(QUICK) as served, Client.connected(served) as endless:
+        with measured() as taken:
+            endless.send(frames.frame(frames.HEADERS, 0, 1, b"\x00\x04name\x7f\xff\xff\x7f"))
+            endless.send(frames.frame(frames.CONTINUATION, 0, 1, piece) * (100_000 // len(piece)))
+            assert (await endless.end()).code == frames.ENHANCE_YOUR_CALM
+        assert taken.bytes < 5_000_000
+        assert served.requests == []
+
+
+async def test_a_field_section_in_pieces_of_nothing_ends_the_connection() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as endless:
+        endless.send(frames.frame(frames.HEADERS, 0, 1, b""), frames.frame(frames.CONTINUATION, 0, 1, b""))
+        assert (await endless.end()).code == frames.ENHANCE_YOUR_CALM
+
+
+async def test_whoever_breaks_a_rule_learns_which_whatever_is_still_on_its_way() -> None:
+    async with serving(Http2Limits()) as served, Client.connected(served) as heedless:
+        await heedless.in_step()
+        heedless.send(frames.frame(frames.PUSH_PROMISE, 0, 1, b""))
+        for _ in range(50):
+            heedless.send(data(1, bytes(16_384)))
+            await asyncio.sleep(0.002)
+        assert (await heedless.end()).code == frames.PROTOCOL_ERROR
+        await until(served.nothing_left)
+
+
+# Waiting
+
+
+async def test_a_client_that_never_sends_settings_is_closed() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=b"") as silent:
+        await silent.until_closed()
+        await until(served.nothing_left)
+
+
+async def test_a_client_that_trickles_its_settings_is_closed() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=b"\0\0\x06\4\0\0") as slow:
+        await slow.trickle(b"", every=0.05)
+        await until(served.nothing_left)
+
+
+async def test_a_client_that_begins_with_anything_else_than_settings_is_told_so() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=ping()) as rude:
+        assert (await rude.end()).code == frames.PROTOCOL_ERROR
+
+
+async def test_a_frame_that_trickles_closes_the_connection() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as slow:
+        slow.send(headers(1, "/held", last=False), frames.head(16_384, frames.DATA, 0, 1))
+        await slow.trickle(b"a")
+        await until(served.nothing_left)
+        assert served.requests[0].gone
+
+
+async def test_a_field_section_that_never_ends_closes_the_connection() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as slow:
+        slow.send(frames.frame(frames.HEADERS, 0, 1, b""))
+        await slow.until_closed()
+        await until(served.nothing_left)
+
+
+async def test_a_body_that_never_ends_ends_its_request_alone() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as slow:
+        slow.send(headers(1, "/held", last=False), data(1, b"never"))
+        assert (await slow.wait_for(frames.RST_STREAM, 1)).code == frames.CANCEL
+        assert served.requests[0].gone
+        slow.send(data(1, b"too late"))
+        assert await slow.served(3) == b"ok"
+
+
+async def test_a_body_that_trickles_ends_its_request() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as slow:
+        slow.send(headers(1, "/held", last=False))
+        ended = asyncio.ensure_future(slow.wait_for(frames.RST_STREAM, 1))
+        async with asyncio.timeout(10):
+            while not ended.done():
+                slow.send(data(1, b"a"))
+                await asyncio.sleep(0.02)
+        assert ended.result().code == frames.CANCEL
+
+
+async def test_a_body_that_comes_steadily_is_waited_for() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as steady:
+        steady.send(headers(1, last=False))
+        for _ in range(25):
+            steady.send(data(1, b"a" * 64))
+            await asyncio.sleep(0.04)
+        steady.send(data(1, b"", last=True))
+        assert await steady.answer(1) == b"ok"
+        assert len(served.requests[0].body) == 1_600
+
+
+async def test_a_silent_client_that_answers_when_asked_is_kept_and_another_is_not() -> None:
+    limits = Http2Limits(idle=0.1, pong=0.3, round=0.05)
+    async with serving(limits) as served, Client.connected(served) as polite, Client.connected(served) as deaf:
+        closed = asyncio.ensure_future(deaf.until_closed())
+        while not closed.done():
+            asked = await polite.wait_for(frames.PING)
+            polite.send(frames.frame(frames.PING, frames.ACK, 0, asked.payload))
+        assert await polite.served(1) == b"ok"
+        assert len(served.connections()) == 1
+
+
+async def test_half_a_frame_after_a_long_silence_is_waited_for() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as client:
+        await client.in_step()
+        await asyncio.sleep(SOON * 2)
+        whole = headers(1)
+        client.send(whole[:5])
+        await asyncio.sleep(SOON / 2)
+        client.send(whole[5:])
+        assert await client.answer(1) == b"ok"
+
+
+# Not reading
+
+
+async def test_an_answer_that_is_not_taken_waits_in_bounded_room_and_is_given_up() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as slow:
+        served.application.answer = KITE
+        slow.send(headers(1))
+        await until(lambda: served.requests)
+        (connection,) = served.connections()
+        most = 0
+        async with asyncio.timeout(10):
+            while not served.nothing_left():
+                most = max(most, connection._transport.get_write_buffer_size())
+                await asyncio.sleep(0.01)
+        assert 0 < most <= WAITING + 2 * frames.FRAME_LIMIT
+        assert served.requests[0].gone
+
+
+async def test_an_answer_waits_in_bounded_room_whatever_frames_the_client_takes() -> None:
+    greeting = frames.settings(
+        {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_FRAME_SIZE: frames.LARGEST_FRAME}
+    )
+    async with serving(QUICK) as served, Client.connected(served, greeting=greeting + WIDE_TOGETHER, slow=True) as slow:
+        served.application.answer = KITE
+        slow.send(headers(1))
+        await until(lambda: served.requests)
+        (connection,) = served.connections()
+        assert connection._transport.get_write_buffer_size() <= 2 * WAITING
+
+
+async def test_a_client_that_reads_nothing_is_not_read_either() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as slow:
+        served.application.answer = KITE
+        slow.send(headers(1))
+        await until(lambda: served.requests)
+        for number in range(3, 2_001, 2):
+            slow.send(headers(number))
+        await until(served.nothing_left)
+        assert len(served.requests) == 1
+
+
+async def test_a_slow_but_steady_reader_gets_its_whole_answer() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as slow:
+        served.application.answer = KITE
+        slow.send(headers(1))
+        body = bytearray()
+        while len(body) < len(KITE):
+            frame = await slow.wait_for(frames.DATA, 1)
+            body += frame.payload
+            await asyncio.sleep(0.002)
+        assert body == KITE
+
+
+async def test_an_answer_that_no_window_is_given_for_is_given_up() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=CLOSED) as closed:
+        closed.send(headers(1))
+        assert (await closed.wait_for(frames.RST_STREAM, 1)).code == frames.CANCEL
+        await until(lambda: served.requests[0].gone)
+
+
+async def test_an_answer_that_is_taken_byte_by_byte_is_given_up() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=CLOSED) as slow:
+        served.application.answer = KITE
+        slow.send(headers(1))
+        await until(lambda: served.requests)
+        async with asyncio.timeout(1.5):
+            while not served.requests[0].gone:
+                slow.send(frames.window_update(1, 1))
+                await asyncio.sleep(0.05)
+
+
+async def test_an_answer_that_is_stuck_is_given_up_whatever_moves_beside_it() -> None:
+    async with serving(QUICK) as served, Client.connected(served, greeting=CLOSED) as sly:
+        sly.send(headers(1))
+        stuck = served.requests
+        await until(lambda: stuck)
+        async with asyncio.timeout(1.5):
+            number = 3
+            while not stuck[0].gone:
+                sly.send(headers(number), frames.window_update(number, 1_000))
+                number += 2
+                await asyncio.sleep(0.05)
+
+
+# Field sections
+
+
+def bomb(references: int) -> bytes:
+    """Return the head of a request that names a large entry of the table again and again."""
+    length = 3_900 - 127
+    entry = b"\x40\x01x\x7f" + bytes((length & 0x7F | 0x80, length >> 7)) + b"a" * 3_900
+    request = encoded(((":method", "POST"), (":scheme", "http"), (":path", "/")))
+    return frames.frame(
+        frames.HEADERS, frames.END_STREAM | frames.END_HEADERS, 1, request + entry + b"\xbe" * references
+    )
+
+
+async def test_a_large_entry_named_thousands_of_times_ends_the_connection_and_takes_no_room() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as bomber:
+        with measured() as taken:
+            bomber.send(bomb(10_000))
+            await bomber.until_closed()
+        assert not served.requests
+        assert taken.bytes < 1_000_000
+
+
+async def test_large_heads_are_not_remembered() -> None:
+    async with serving(QUICK) as served, Client.connected(served) as client:
+        await client.in_step()
+        with measured() as taken:
+            for number in range(1, 129, 2):
+                section = encoded(((":method", "POST"), (":scheme", "http"), (":path", f"/{number}")))
+                section += encoded((("x", "a" * 15_000),))
+                rest = encoded((("x", "a" * 15_000),))
+                client.send(frames.frame(frames.HEADERS, frames.END_STREAM, number, section))
+                client.send(frames.frame(frames.CONTINUATION, 0, number, rest))
+                client.send(frames.frame(frames.CONTINUATION, frames.END_HEADERS, number, rest))
+                assert await client.answer(number) == b"ok"
+            served.requests.clear()
+        assert taken.left < 500_000
