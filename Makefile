@@ -66,6 +66,7 @@ format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the lint
 bench: $(venv)/.bench-ready $(milvus)/.ready ## the same with more turns, and the price of durability; takes a while
 	$(bin)/python -m benchmarks.quick --rounds 9 --require-all $(ARGS)
 	$(bin)/python -m benchmarks.listener
+	$(bin)/python -m benchmarks.heads
 	$(bin)/python -m benchmarks.durability
 
 bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a real Milvus 2.3.5, in about four minutes
