@@ -245,10 +245,11 @@ class Client:
         raise AssertionError("the server has closed the connection")
 
     async def until_closed(self) -> list[Frame]:
-        """Return every frame until the server closes."""
+        """Return every frame until the server closes, and hang up too, as clients do."""
         came = []
         while (frame := await self.next_frame()) is not None:
             came.append(frame)
+        self._writer.close()
         return came
 
     async def end(self) -> Frame:
