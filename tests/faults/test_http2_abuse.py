@@ -75,7 +75,7 @@ async def test_some_noise_is_borne_for_ever_by_those_who_ask_for_something_too()
 
 @pytest.mark.parametrize("piece", [b"\0", bytes(16_384)], ids=["small", "large"])
 async def test_a_field_section_without_end_ends_the_connection(piece: bytes) -> None:
-    async with serving(QUICK) as served, Client.connected(served) as endless:
+    async with serving(Http2Limits(parting=10.0)) as served, Client.connected(served) as endless:
         with measured() as taken:
             endless.send(frames.frame(frames.HEADERS, 0, 1, b"\x00\x04name\x7f\xff\xff\x7f"))
             endless.send(frames.frame(frames.CONTINUATION, 0, 1, piece) * (100_000 // len(piece)))

@@ -22,9 +22,6 @@ from kiteward.transports.tls import ServerTls
 
 _log = logging.getLogger("kiteward")
 
-
-_log = logging.getLogger("kiteward")
-
 _GRACE: Final = 30.0
 """Seconds that requests in flight may take when the server stops."""
 
