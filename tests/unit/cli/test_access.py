@@ -1,28 +1,15 @@
 """`kiteward explain` and `kiteward access`, on the store itself."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from kiteward.cli.main import main
-
-Run = Callable[..., tuple[int, str]]
+from tests.support.commands import Run, on
 
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on a data directory with an administrator and alice, who holds no role."""
-
-    def command(*words: str) -> tuple[int, str]:
-        status = main([*words, "--data-dir", str(tmp_path / "data")])
-        captured = capsys.readouterr()
-        return status, captured.out + captured.err
-
-    command("init", "--admin", "db_admin")
-    command("users", "create", "alice")
-    return command
+    return on(tmp_path / "data", capsys)
 
 
 def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:

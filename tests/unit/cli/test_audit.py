@@ -3,28 +3,19 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support.commands import Run, on
 
 from kiteward.cli.main import main
 from kiteward.observe.audit.files import files_of
 
-Run = Callable[..., tuple[int, str]]
-
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on a data directory in which a user was made and disabled; return its status and output."""
-
-    def command(*words: str) -> tuple[int, str]:
-        status = main([*words, "--data-dir", str(tmp_path / "data")])
-        captured = capsys.readouterr()
-        return status, captured.out + captured.err
-
-    command("init", "--admin", "db_admin")
-    command("users", "create", "alice")
+    """Run a command where alice was made and disabled."""
+    command = on(tmp_path / "data", capsys)
     command("users", "disable", "alice")
     return command
 
