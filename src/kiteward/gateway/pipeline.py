@@ -178,12 +178,12 @@ class Gateway:
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
-        self._require_legal(operation, settled)
         if operation.exists and operation.database and not self._catalog.has_database(settled.database):
             return self._without_database(operation, settled, principal, snapshot)
         if not operation.database and not engine_metadata.is_carriable(settled.database):
             # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
             raise _no_database(settled.database)
+        self._require_legal(operation, settled)
         metadata = {**call.forward, "dbname": settled.database}
         answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
         if operation.name in visibility.TRIMMED:
