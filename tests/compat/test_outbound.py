@@ -21,8 +21,9 @@ from tests.support import server as servers
 from tests.support.server import RunningServer
 
 NAME = "outbound"
-ROWS = [{"id": 1, "age": 10, "text": "a red kite", "vector": [1.0, 0.0]}] + [
-    {"id": 2, "age": 90, "text": "a black kite", "vector": [0.0, 1.0]}
+ROWS = [
+    {"id": 1, "age": 10, "text": "a red kite", "vector": [1.0, 0.0]},
+    {"id": 2, "age": 90, "text": "a black kite", "vector": [0.0, 1.0]},
 ]
 INVALID = 1100
 

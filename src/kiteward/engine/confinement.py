@@ -101,12 +101,15 @@ class Confinement:
     def __str__(self) -> str:
         """Return it as an operator reads it."""
         network = " and ".join(self.network) or "nothing"
-        return f"its network is closed by {network}, files outside its directories by {' and '.join(self.files)}"
+        return f"the network is closed by {network}, files outside its directories by {' and '.join(self.files)}"
 
     @property
     def gaps(self) -> tuple[str, ...]:
         """What native code of the process could still do, because this system cannot forbid it."""
-        closed = (("the network", "seccomp" in self.network), ("files outside its directories", "Landlock" in self.files))
+        closed = (
+            ("the network", "seccomp" in self.network),
+            ("files outside its directories", "Landlock" in self.files),
+        )
         return tuple(what for what, is_closed in closed if not is_closed)
 
 
@@ -116,7 +119,9 @@ _HOOK: Final = "an audit hook of Python"
 def available() -> Confinement:
     """Return what `confine` would put in force on this system; it changes nothing."""
     version = _landlock_version()
-    network = [name for name, there in (("seccomp", _has_seccomp()), ("Landlock", version >= _TCP_FROM_VERSION)) if there]
+    network = [
+        name for name, there in (("seccomp", _has_seccomp()), ("Landlock", version >= _TCP_FROM_VERSION)) if there
+    ]
     files = ["Landlock"] if version in _ACCESS_BY_VERSION or version > max(_ACCESS_BY_VERSION) else []
     return Confinement((*network, _HOOK), (*files, _HOOK))
 
@@ -167,7 +172,9 @@ def _hook(written: Sequence[Path], read: Sequence[Path]) -> Callable[[str, tuple
         if event != "open" or isinstance(arguments[0], int):
             return
         name, mode, flags = arguments
-        writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND) if isinstance(flags, int) else 0
+        writes = (
+            flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND) if isinstance(flags, int) else 0
+        )
         writes = writes or (isinstance(mode, str) and any(letter in mode for letter in "wax+"))
         path = os.path.realpath(os.fsdecode(name))
         if path != os.devnull and not below(path, writable if writes else readable):

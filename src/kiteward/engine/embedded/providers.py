@@ -25,15 +25,15 @@ class ClosedProvider(EmbeddingProvider, RerankProvider):  # type: ignore[misc]  
         """Refuse: only a provider knows."""
         raise _closed()
 
-    def embed_documents(self, texts: Sequence[str]) -> Any:
+    def embed_documents(self, _texts: Sequence[str]) -> Any:
         """Refuse."""
         raise _closed()
 
-    def embed_query(self, text: str) -> Any:
+    def embed_query(self, _text: str) -> Any:
         """Refuse."""
         raise _closed()
 
-    def rerank(self, query: str, documents: Sequence[str], top_n: int | None = None) -> Any:
+    def rerank(self, _query: str, _documents: Sequence[str], **_how: Any) -> Any:
         """Refuse."""
         raise _closed()
 

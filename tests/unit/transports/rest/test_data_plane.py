@@ -357,9 +357,7 @@ NAMING_STORAGE: list[tuple[str, dict[str, Any], str, str]] = [
 """Bodies that name storage outside, and the field of the RPC that is refused for it."""
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "operation", "field"), NAMING_STORAGE, ids=[row[0] for row in NAMING_STORAGE]
-)
+@pytest.mark.parametrize(("path", "body", "operation", "field"), NAMING_STORAGE, ids=[row[0] for row in NAMING_STORAGE])
 async def test_storage_that_a_request_names_is_refused_before_the_engine_is_asked(
     rest: Rest, shelf: FakeEngine, path: str, body: dict[str, Any], operation: str, field: str
 ) -> None:
@@ -541,7 +539,10 @@ async def test_a_search_carries_everything_it_was_given(rest: Rest, shelf: FakeE
         "strictGroupSize": True,
         "searchParams": {"metricType": "L2", "ignoreGrowing": True, "params": {"radius": 0.5}, "nprobe": 4},
         "consistencyLevel": "Eventually",
-        "functionScore": {"functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["n"]}], "params": {"boost_mode": "sum"}},
+        "functionScore": {
+            "functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["n"]}],
+            "params": {"boost_mode": "sum"},
+        },
     }
     await rest.ask("entities/search", body)
     request = shelf.called("Search")[0].request
