@@ -118,19 +118,21 @@ def test_collection_with_an_embedding_is_refused(collection: MilvusClient, addre
 
 @pytest.mark.parametrize("path", ["entities/search", "entities/hybrid_search", "collections/create"])
 def test_rest_refuses_the_same(collection: MilvusClient, server: RunningServer, address: str, path: str) -> None:
-    score = {"functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["text"], "params": model(address)}]}
+    score: dict[str, Any] = {
+        "functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["text"], "params": model(address)}]
+    }
     route = {"data": [[1.0, 0.0]], "annsField": "vector", "limit": 2}
     field = {"fieldName": "text", "dataType": "VarChar", "elementTypeParams": {"max_length": 9}}
     schema = {"fields": [field], "functions": score["functions"]}
-    body = {
+    bodies: dict[str, dict[str, Any]] = {
         "entities/search": {**route, "functionScore": score},
         "entities/hybrid_search": {"search": [route, route], "limit": 2, "functionScore": score},
         "collections/create": {"schema": schema},
-    }[path]
+    }
     name = f"{NAME}_rest" if path == "collections/create" else NAME
     answer = httpx.post(
         f"{server.uri}/v2/vectordb/{path}",
-        json={"collectionName": name, **body},
+        json={"collectionName": name, **bodies[path]},
         headers={"Authorization": f"Bearer {servers.ROOT_TOKEN}"},
         timeout=30,
     ).json()

@@ -15,7 +15,7 @@ import os
 import platform
 import struct
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -139,8 +139,8 @@ def confine(written: Iterable[Path], *, read: Iterable[Path] = ()) -> Confinemen
         What is in force. A layer that the system lacks is left out.
     """
     sys.dont_write_bytecode = True
-    kept = tuple(dict.fromkeys(Path(each).resolve() for each in written))
-    readable = tuple(dict.fromkeys(Path(each).resolve() for each in (*_of_python(), *_SYSTEM, *read)))
+    kept = tuple(dict.fromkeys(each.resolve() for each in written))
+    readable = tuple(dict.fromkeys(each.resolve() for each in (*map(Path, (*_of_python(), *_SYSTEM)), *read)))
     found = available()
     network, files = list(found.network), list(found.files)
     if "Landlock" in files and not _restrict_files(kept, readable):
@@ -152,7 +152,7 @@ def confine(written: Iterable[Path], *, read: Iterable[Path] = ()) -> Confinemen
     return Confinement(tuple(network), tuple(files))
 
 
-def _of_python() -> Iterable[str]:
+def _of_python() -> Iterator[str]:
     """Yield where Python, the libraries and this package are."""
     yield from (each for each in (sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path) if each)
     yield os.path.realpath(sys.executable)
