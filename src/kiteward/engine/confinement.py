@@ -64,6 +64,7 @@ _SYSTEM: Final = (
     "/usr",
     "/lib",
     "/lib64",
+    "/nix/store",
     "/etc/ld.so.cache",
     "/etc/localtime",
     "/dev/urandom",

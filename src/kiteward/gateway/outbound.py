@@ -181,6 +181,9 @@ def check(held: Sequence[Place], fields: Mapping[str, Any]) -> None:
     """
     for place in held:
         value = fields[place.path]
+        if not value:
+            # What is absent names nothing; and most requests have nothing at any of the places.
+            continue
         for each in value if isinstance(value, list) else (value,):
             if not place.rule.accepts(each):
                 raise InvalidArgument(place.rule.refusal(place.path, each))
