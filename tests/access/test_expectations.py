@@ -15,6 +15,11 @@ from kiteward.wire import messages
 
 _FURTHER: Final[dict[str, dict[str, Any]]] = {
     "CreateAlias": {"alias": "new_alias"},
+    "CreatePartition": {"partition_name": "new_name"},
+    "CreateNamespace": {"namespace_name": "new_name"},
+    "CreateSnapshot": {"name": "new_name"},
+    "AddCollectionField": {"schema": b"\x12\x08new_name"},
+    "AddCollectionStructField": {"struct_array_field_schema": {"name": "new_name"}},
     "RenameCollection": {"newName": "new_name"},
     "RestoreSnapshot": {"target_collection_name": "new_name"},
     "GetCompactionState": {"compactionID": 7},

@@ -14,6 +14,7 @@ from kiteward.cli.options import given
 from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
+from kiteward.engine.confinement import available
 from kiteward.runtime.beginning import is_loopback, root_has_default_password
 from kiteward.transports.tls import ServerTls
 
@@ -44,6 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     for each in (over.get(every.key, every) for every in in_force):
         print(f"{each.key} = {each.shown}  ({each.origin})")
     found = [*_unsafe_settings(settings), *_unsafe_recording(settings), *_unsafe_data(settings)]
+    confinement = available()
+    print(f"note: of the engine's process {confinement}")
+    for gap in confinement.gaps:
+        print(f"note: this system cannot keep native code of the engine from {gap}: run it on Linux 5.19 or newer")
     for name in strange_variables():
         print(f"note: the environment variable {name} means nothing to this server")
     for finding in found:

@@ -23,6 +23,7 @@ KitewardError
 │   ├── ProtectedObject              the root user and built-in roles stay as they are
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
+│   ├── FieldNameInvalid             a field name breaks a rule
 │   └── CollectionNotFound           the collection does not exist or is not visible
 ├── EngineError                      the engine did not answer as asked
 │   ├── EngineUnavailable            it cannot be reached now
@@ -136,6 +137,10 @@ class DatabaseNotFound(RequestRefused):
 
 class DatabaseNameInvalid(RequestRefused):
     """A database name breaks a rule."""
+
+
+class FieldNameInvalid(RequestRefused):
+    """A field name breaks a rule."""
 
 
 class CollectionNotFound(RequestRefused):

@@ -9,12 +9,13 @@ resolved; a request that selects by an id needs the privilege on `*`, because an
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from kiteward.domain.privileges import PRIVILEGES, Privilege
+from kiteward.gateway import outbound
 from kiteward.wire import messages
 from kiteward.wire.peek import Plan
 
@@ -42,6 +43,9 @@ class Operation:
         aliases: fields that name an alias; judged by the collection it stands for.
         creates: fields that give a name to a new collection or alias; held to the naming rule.
         creates_database: field that gives a name to a new database; held to the naming rule.
+        creates_partitions: fields that give a name to a new partition; held to its naming rule.
+        creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
+        creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
         same: fields inside sub-requests that must name the same collection, or none.
         same_database: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
@@ -52,6 +56,7 @@ class Operation:
         if_named: whether the privilege is needed only when a collection is named.
         exists: whether the settled database must exist for the request to make sense.
         closed: for NOBODY, why.
+        places: where the rules about addresses and files hold, found by `outbound`.
     """
 
     name: str
@@ -63,6 +68,9 @@ class Operation:
     aliases: tuple[str, ...] = ()
     creates: tuple[str, ...] = ()
     creates_database: str = ""
+    creates_partitions: tuple[str, ...] = ()
+    creates_fields: tuple[str, ...] = ()
+    creates_indexes: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     same_database: tuple[str, ...] = ()
     target_database: str = ""
@@ -73,13 +81,19 @@ class Operation:
     if_named: bool = False
     exists: bool = True
     closed: str = ""
+    places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
     plan: Plan | None = field(default=None, repr=False, compare=False)
 
     def fields(self) -> tuple[str, ...]:
-        """Return every field the rules read."""
+        """Return every field that selects or names an object."""
         single = (self.database, self.creates_database, self.target_database, self.user, self.own_role)
         judged = (*self.collections, *self.targets, *self.aliases, *self.same, *self.same_database, *self.ids)
         return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
+
+    def content(self) -> tuple[str, ...]:
+        """Return every field of the request's content that is looked at: it selects nothing, and may be refused."""
+        named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
+        return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
 
 class _Rows:
@@ -107,10 +121,11 @@ class _Rows:
         if name in self.table:
             raise ValueError(f"operation `{name}` stands twice in the table")
         needed = None if privilege is None else PRIVILEGES[privilege]
-        row = Operation(name, executor, needed, **rules)  # type: ignore[arg-type]  # rules are the dataclass's own fields
-        paths = row.fields()
-        plan = Plan.of(name, paths) if paths else None
-        self.table[name] = Operation(name, executor, needed, **rules, plan=plan)  # type: ignore[arg-type]  # as above
+        places = outbound.places(name) if executor is Executor.ENGINE else ()
+        row = Operation(name, executor, needed, **rules, places=places)  # type: ignore[arg-type]  # the dataclass's own fields
+        selecting, content = row.fields(), row.content()
+        plan = Plan.of(name, selecting, erasable=content) if selecting or content else None
+        self.table[name] = replace(row, plan=plan)
 
 
 def _build() -> Mapping[str, Operation]:
@@ -128,7 +143,17 @@ _ONE: Final = ("collection_name",)
 
 
 def _collection_rows(rows: _Rows) -> None:
-    rows.engine("CreateCollection", "CreateCollection", targets=_ONE, creates=_ONE)
+    rows.engine(
+        "CreateCollection",
+        "CreateCollection",
+        targets=_ONE,
+        creates=_ONE,
+        creates_fields=(
+            "schema.fields.name",
+            "schema.struct_array_fields.name",
+            "schema.struct_array_fields.fields.name",
+        ),
+    )
     rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
     rows.engine(
@@ -147,9 +172,27 @@ def _collection_rows(rows: _Rows) -> None:
         ids=("collectionID",),
     )
     rows.engine(
-        "AddCollectionField AddCollectionStructField", "AddCollectionField", collections=_ONE, ids=("collectionID",)
+        "AddCollectionField",
+        "AddCollectionField",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("schema.name",),
     )
-    rows.engine("AlterCollectionSchema", "AlterCollectionSchema", collections=_ONE, ids=("collectionID",))
+    rows.engine(
+        "AddCollectionStructField",
+        "AddCollectionField",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
+    )
+    rows.engine(
+        "AlterCollectionSchema",
+        "AlterCollectionSchema",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("action.add_request.field_infos.field_schema.name",),
+        creates_indexes=("action.add_request.field_infos.index_name",),
+    )
     rows.engine(
         "RenameCollection",
         "RenameCollection",
@@ -162,12 +205,14 @@ def _collection_rows(rows: _Rows) -> None:
     rows.engine("ReleaseCollection ReleasePartitions", "Release", collections=_ONE)
     rows.engine("GetLoadState GetLoadingProgress", "GetLoadState", collections=_ONE)
     rows.engine("GetCollectionStatistics GetPartitionStatistics", "GetStatistics", collections=_ONE)
-    rows.engine("CreatePartition CreateNamespace", "CreatePartition", collections=_ONE)
+    rows.engine("CreatePartition", "CreatePartition", collections=_ONE, creates_partitions=("partition_name",))
+    rows.engine("CreateNamespace", "CreatePartition", collections=_ONE, creates_partitions=("namespace_name",))
     rows.engine("DropPartition DropNamespace", "DropPartition", collections=_ONE)
     rows.engine("HasPartition HasNamespace", "HasPartition", collections=_ONE)
     rows.engine("ShowPartitions", "ShowPartitions", collections=_ONE, ids=("collectionID",))
     rows.engine("DescribeNamespace ListNamespaces GetNamespaceStats", "ShowPartitions", collections=_ONE)
-    rows.engine("CreateIndex AlterIndex", "CreateIndex", collections=_ONE)
+    rows.engine("CreateIndex", "CreateIndex", collections=_ONE, creates_indexes=("index_name",))
+    rows.engine("AlterIndex", "CreateIndex", collections=_ONE)
     rows.engine("DropIndex", "DropIndex", collections=_ONE)
     rows.engine(
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
@@ -175,7 +220,7 @@ def _collection_rows(rows: _Rows) -> None:
         collections=_ONE,
         visible_suffices=True,
     )
-    rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE)
+    rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE, creates=("name",))
     rows.engine("DropSnapshot", "DropSnapshot", collections=_ONE)
     rows.engine("ListSnapshots", "ListSnapshots", collections=_ONE)
     rows.engine("DescribeSnapshot", "DescribeSnapshot", collections=_ONE)

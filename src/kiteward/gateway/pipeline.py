@@ -19,7 +19,7 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
-from kiteward.gateway import readiness, visibility
+from kiteward.gateway import outbound, readiness, visibility
 from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
@@ -183,6 +183,7 @@ class Gateway:
         if not operation.database and not engine_metadata.is_carriable(settled.database):
             # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
             raise _no_database(settled.database)
+        self._require_legal(operation, settled)
         metadata = {**call.forward, "dbname": settled.database}
         answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
         if operation.name in visibility.TRIMMED:
@@ -199,7 +200,7 @@ class Gateway:
             decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
-            check_new_names(operation, settled, self._tools.naming)
+            self._require_legal(operation, settled)
             return settled
 
         async def in_turn() -> Settled:
@@ -209,6 +210,15 @@ class Gateway:
         await self._policy()
         settled_and_decided(principal)
         return await self._to_the_end(recording, lambda: self._lifecycle.run(operation.name, in_turn))
+
+    def _require_legal(self, operation: Operation, settled: Settled) -> None:
+        """Refuse what no engine may be asked for, whoever asks; after the decision, lest it tell what may not be seen.
+
+        Raises:
+            RequestRefused: an illegal name, or an address, file or credential that comes with the request.
+        """
+        check_new_names(operation, settled, self._tools.naming)
+        outbound.check(operation.places, settled.fields)
 
     async def _administer(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call

@@ -5,6 +5,7 @@ Exactly what is settled here is decided on and forwarded (contract 4.8, the 3.0 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
@@ -16,6 +17,9 @@ from kiteward.gateway.operations import Operation
 from kiteward.wire.peek import replace
 
 Value = str | int | list[str] | list[int]
+
+_CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
+"""What a field names that is to be, where that is no collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,24 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
 def check_new_names(operation: Operation, settled: Settled, naming: NamingRules) -> None:
     """Refuse illegal names of what is to be created; to be called after the decision.
 
-    Engines accept more than Milvus does, names that differ only by spaces included.
+    Engines accept more than Milvus does, names that differ only by spaces and names that are paths included.
 
     Raises:
-        InvalidArgument: a collection or alias.
+        InvalidArgument: a collection, alias, snapshot, partition or index.
+        FieldNameInvalid: a field.
         DatabaseNameInvalid: a database.
     """
     for path in operation.creates:
         for name in _texts(settled.fields[path]):
-            naming.check_new_name(name, "alias" if path == "alias" else "collection name")
+            naming.check_new_name(name, _CREATED.get(path, "collection name"))
+    for paths, check in (
+        (operation.creates_partitions, naming.check_partition_name),
+        (operation.creates_fields, naming.check_field_name),
+        (operation.creates_indexes, naming.check_index_name),
+    ):
+        for path in paths:
+            for name in _texts(settled.fields[path]):
+                check(name)
     if operation.creates_database:
         naming.check_database_name(str(settled.fields[operation.creates_database]))
 

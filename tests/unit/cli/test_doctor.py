@@ -9,6 +9,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
 from kiteward.domain.identity import ROOT, Secret
+from kiteward.engine.confinement import Confinement, available
 from kiteward.store.sql import SqlStore
 
 
@@ -45,6 +46,18 @@ def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFix
     assert "common.security.defaultRootPassword = set  (KITEWARD_ROOT_PASSWORD)" in shown
     assert "proxy.maxUserNum = 7  (milvus.yaml: proxy.maxUserNum)" in shown
     assert "proxy.port = 5  (command line)" in shown
+
+
+def test_what_confines_the_engine_is_told_and_what_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"note: of the engine's process {available()}" in told(capsys)[1]
+    hook = ("an audit hook of Python",)
+    monkeypatch.setattr("kiteward.cli.doctor.available", lambda: Confinement(hook, hook))
+    status, shown = told(capsys)
+    assert status == 0
+    assert "cannot keep native code of the engine from the network" in shown
+    assert "cannot keep native code of the engine from files outside its directories" in shown
 
 
 @pytest.mark.parametrize(

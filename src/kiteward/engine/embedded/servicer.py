@@ -17,6 +17,7 @@ CODE_PARAMETER_INVALID = 1100
 LARGEST_WINDOW = 16_384
 LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
 LARGEST_DIMENSION = 32_768
+_SHOWN_OF_EMBEDDINGS = ("provider", "model_name", "dimensions")
 LOGICAL_BITS = 18
 """A timestamp of Milvus is milliseconds since 1970, followed by a counter of this many bits."""
 
@@ -93,6 +94,16 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         """Create as Milvus Lite does, with vectors no longer than Milvus allows."""
         refusal = _dimension_refusal(_fields(request.schema))
         return super().CreateCollection(request, context) if refusal is None else refusal
+
+    def DescribeCollection(self, request: Any, context: CallContext) -> Any:
+        """Describe as Milvus Lite does, without addresses and keys of providers, which v0.1 stored for callers."""
+        response = super().DescribeCollection(request, context)
+        for function in response.schema.functions:
+            if function.type == schema_pb2.FunctionType.TextEmbedding:
+                shown = [pair for pair in function.params if pair.key in _SHOWN_OF_EMBEDDINGS]
+                del function.params[:]
+                function.params.extend(shown)
+        return response
 
     def Search(self, request: Any, context: CallContext) -> Any:
         """Search as Milvus Lite does, within the window that Milvus allows."""

@@ -76,6 +76,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),
     errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
+    errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
     errors.CollectionNotFound: MilvusStatus(100, 4),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),

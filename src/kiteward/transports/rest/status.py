@@ -103,6 +103,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.ProtectedObject: Row(1401, suffix="privilege not permitted"),
     errors.DatabaseNotFound: Row(800),
     errors.DatabaseNameInvalid: Row(802),
+    errors.FieldNameInvalid: Row(1701),
     errors.CollectionNotFound: Row(100),
     errors.EngineError: _UNAVAILABLE,
     errors.EngineUnavailable: _UNAVAILABLE,
