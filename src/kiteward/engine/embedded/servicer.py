@@ -9,6 +9,7 @@ from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundErro
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from kiteward.engine.embedded.answers import answering, invalid_parameter, success
+from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
 from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
@@ -137,11 +138,19 @@ class EngineServicer(IndexServicer, SegmentServicer):
         """Upsert as Milvus Lite does, and say when."""
         return _dated(super().Upsert(request, context))
 
+    @answering(milvus_pb2.QueryResults)
+    def Query(self, request: Any, context: CallContext) -> Any:
+        """Query as Milvus Lite does, with the filter's templates filled in."""
+        request.expr = filled_in(request.expr, request.expr_template_values)
+        return super().Query(request, context)
+
+    @answering(milvus_pb2.MutationResult)
     def Delete(self, request: Any, context: CallContext) -> Any:
         """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile.
 
         The answer counts and lists nothing, as Milvus' does: clients take a list of keys for another kind of answer.
         """
+        request.expr = filled_in(request.expr, request.expr_template_values)
         with load_state_taken_for("loaded"):
             response = super().Delete(request, context)
         response.ClearField("IDs")
@@ -152,14 +161,16 @@ class EngineServicer(IndexServicer, SegmentServicer):
         refusal = _dimension_refusal(_fields(request.schema))
         return super().CreateCollection(request, context) if refusal is None else refusal
 
+    @answering(milvus_pb2.SearchResults)
     def Search(self, request: Any, context: CallContext) -> Any:
         """Search as Milvus Lite does, within the window that Milvus allows."""
         refusal = _window_refusal(request.search_params, "topk")
         if refusal is not None:
             return milvus_pb2.SearchResults(status=refusal)
-        _drop_tuning(request.search_params)
+        _prepare(request)
         return super().Search(request, context)
 
+    @answering(milvus_pb2.SearchResults)
     def HybridSearch(self, request: Any, context: CallContext) -> Any:
         """Search as Milvus Lite does, within the window that Milvus allows, in each part and as a whole."""
         refusals = [_window_refusal(request.rank_params, "limit")]
@@ -168,7 +179,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
             if refusal is not None:
                 return milvus_pb2.SearchResults(status=refusal)
         for part in request.requests:
-            _drop_tuning(part.search_params)
+            _prepare(part)
         return super().HybridSearch(request, context)
 
     def AllocTimestamp(self, _request: Any, _context: CallContext) -> Any:
@@ -237,9 +248,10 @@ def _dated(response: Any) -> Any:
     return response
 
 
-def _drop_tuning(parameters: Any) -> None:
-    """Take out of search parameters what tunes an approximation that is not made here."""
-    for pair in parameters:
+def _prepare(search: Any) -> None:
+    """Fill in a search's templates, and take out what tunes an approximation that is not made here."""
+    search.dsl = filled_in(search.dsl, search.expr_template_values)
+    for pair in search.search_params:
         if pair.key == "params":
             pair.value = search_parameters_without_tuning(pair.value)
 
