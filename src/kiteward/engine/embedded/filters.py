@@ -25,7 +25,8 @@ _DESCENDING: Final = frozenset({">", ">="})
 _PIECES: Final = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"|(?P<template>\{\s*\w+\s*\})"
-    r"|(?P<missing>\*\*|<<|>>|&(?!&)|\|(?!\|)|\^|~)"
+    r"|(?P<logical>&&|\|\|)"
+    r"|(?P<missing>\*\*|<<|>>|[&|^~])"
     r"|(?P<modulo>%)",
     re.DOTALL,
 )

@@ -1,5 +1,6 @@
 """Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
 
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -8,7 +9,9 @@ from milvus_lite.adapter.grpc import errors
 from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
+from kiteward.engine.embedded import iterators
 from kiteward.engine.embedded.answers import answering, invalid_parameter, success
+from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
@@ -17,6 +20,9 @@ from kiteward.engine.embedded.reading import load_state_taken_for
 from kiteward.engine.embedded.segment_rpcs import SegmentServicer
 
 CODE_DATABASE_NOT_FOUND = 800
+_IDS = ("collectionID", "collection_id")
+"""Fields that select a collection by its id; a request has one of them at most."""
+
 LARGEST_WINDOW = 16_384
 LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
 LARGEST_DIMENSION = 32_768
@@ -51,6 +57,23 @@ class EngineServicer(IndexServicer, SegmentServicer):
     def database_name(self, request: Any, context: CallContext) -> str:
         """Return the database a request means: its own field, else the metadata, else the default."""
         return str(self._database_name(request, context))
+
+    def _get_collection(self, request: Any, context: CallContext) -> ServedCollection:
+        """Return the collection of a request: the one it names, or where it names none the one of its id.
+
+        Raises:
+            CollectionNotFoundError: there is none.
+        """
+        database = self.database_name(request, context)
+        number = next((getattr(request, field) for field in _IDS if hasattr(request, field)), 0)
+        if request.collection_name or not number:
+            return self._db.get_collection(request.collection_name, database_name=database)
+        for name in self._db.list_collections(database_name=database):
+            with suppress(CollectionNotFoundError):
+                collection = self._db.get_collection(name, database_name=database)
+                if collection.metadata.collection_id() == number:
+                    return collection
+        raise CollectionNotFoundError(f"collection not found[collection={number}]")
 
     @answering(milvus_pb2.BoolResponse)
     def HasCollection(self, request: Any, context: CallContext) -> Any:
@@ -163,12 +186,20 @@ class EngineServicer(IndexServicer, SegmentServicer):
 
     @answering(milvus_pb2.SearchResults)
     def Search(self, request: Any, context: CallContext) -> Any:
-        """Search as Milvus Lite does, within the window that Milvus allows."""
+        """Search as Milvus Lite does, within the window that Milvus allows; for an iterator, page by page."""
+        page = iterators.page_of(request, lambda: self._get_collection(request, context).num_entities)
         refusal = _window_refusal(request.search_params, "topk")
         if refusal is not None:
             return milvus_pb2.SearchResults(status=refusal)
         _prepare(request)
-        return super().Search(request, context)
+        if page is not None:
+            iterators.narrow(request, page)
+        response = super().Search(request, context)
+        if not response.status.code:
+            response.session_ts = next_timestamp()
+            if page is not None:
+                iterators.finish(response, page)
+        return response
 
     @answering(milvus_pb2.SearchResults)
     def HybridSearch(self, request: Any, context: CallContext) -> Any:

@@ -84,6 +84,7 @@ def found(database: ServedDatabase, filter_: str, **values: Any) -> list[int]:
         pytest.param('$meta["tag"] in ["a", "b"]', [0, 1], id="dynamic path in"),
         pytest.param('meta["d"] in ["a"] or id in [3] and n == 0', [0, 3], id="precedence"),
         pytest.param("-7 < n <= 3", [2, 3], id="range"),
+        pytest.param("n > -9 && (n < 0 || n == 7)", [0, 1], id="logical operators as signs"),
         pytest.param("7 >= n > 0", [1, 2], id="descending range"),
         pytest.param('0 < meta["n"] < 3', [1, 2], id="range over a path"),
         pytest.param("(n) >= 0 and 0 < (n) < 7", [2], id="range of a field in parentheses"),

@@ -76,3 +76,17 @@ def test_ids_of_collections_from_before_they_were_kept_stay_once_they_are_given(
     given = ids(database)
     database.close()
     assert ids(open_at("batch")) == given
+
+
+def test_collection_is_found_by_its_id_where_no_name_is_given(database: ServedDatabase) -> None:
+    for name in ("docs", "films"):
+        database.create_collection(name, lite.schema())
+    engine, number = EngineServicer(database), ids(database)["films"]
+    described = engine.DescribeCollection(milvus_pb2.DescribeCollectionRequest(collectionID=number), HERE)
+    assert described.collection_name == "films"
+    compaction = engine.ManualCompaction(milvus_pb2.ManualCompactionRequest(collectionID=number), HERE)
+    assert compaction.compactionID > 0
+    named = milvus_pb2.DescribeCollectionRequest(collection_name="docs", collectionID=number)
+    assert engine.DescribeCollection(named, HERE).collection_name == "docs"
+    missing = engine.DescribeCollection(milvus_pb2.DescribeCollectionRequest(collectionID=1), HERE)
+    assert missing.status.code == 100
