@@ -11,7 +11,6 @@ from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from kiteward.engine.embedded import iterators
 from kiteward.engine.embedded.answers import answering, invalid_parameter, success
-from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
@@ -58,7 +57,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
         """Return the database a request means: its own field, else the metadata, else the default."""
         return str(self._database_name(request, context))
 
-    def _get_collection(self, request: Any, context: CallContext) -> ServedCollection:
+    def _get_collection(self, request: Any, context: CallContext) -> Any:
         """Return the collection of a request: the one it names, or where it names none the one of its id.
 
         Raises:
