@@ -239,6 +239,13 @@ def test_file_is_read(tmp_path: Path) -> None:
         (b"- a\n- b\n", "must hold sections"),
         (b"just text", "must hold sections"),
         (b"a: !!python/object/apply:os.system ['true']", "is not YAML"),
+        (
+            b"security: {authorizationEnabled: true}\nport: 19531",
+            "no section of a milvus.yaml.*found `port`, `security`",
+        ),
+        (b"apiVersion: v1\nkind: ConfigMap\ndata: {}", "no section of a milvus.yaml.*found `apiVersion`, `data`"),
+        (b"kind: Milvus\nmetadata: {name: m}", "must hold the sections at spec.config"),
+        (b"kind: Milvus\nspec: {config: {port: 1}}", "spec.config has no section of a milvus.yaml.*found `port`"),
     ],
 )
 def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
@@ -246,6 +253,18 @@ def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=text):
         load(file, {})
+
+
+def test_resource_of_the_milvus_operator_carries_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    manifest = "apiVersion: milvus.io/v1beta1\nkind: Milvus\nmetadata: {name: m}\nspec:\n  mode: cluster\n  config:\n"
+    file.write_text(
+        f"{manifest}    proxy: {{port: 19531}}\n    common:\n      security: {{superUsers: alice}}\n", "utf-8"
+    )
+    settings = load(file, {})
+    assert (settings.port, settings.super_users) == (19531, frozenset({"alice"}))
+    port = next(each for each in explain(file, {})[1] if each.key == "proxy.port")
+    assert port.origin == f"{file}, spec.config: proxy.port"
 
 
 def test_file_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ _FILTERS: Final = (
 )
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     group = commands.add_parser("audit", help="verify, read and export the audit trail")
     group = group.add_subparsers(required=True, metavar="COMMAND")
