@@ -1,6 +1,7 @@
 """API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
 
 import ipaddress
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -253,11 +254,16 @@ def _opened(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
 
     Raises:
         NotFound: as `_reached`.
-        AccessDenied: the caller came by a limited key, from which this one does not descend.
+        AccessDenied: the caller came by a limited key, and this one does not descend from it, or outlives it. Of a
+            rotated key, the old secret is such a key, and the new one outlives it.
     """
     record, used = _reached(request, key_id, lineage), request.principal.key
-    if used is not None and used.limited and used.key_id not in {each.key_id for each in lineage}:
+    if used is None or not used.limited:
+        return record
+    if used.key_id not in {each.key_id for each in lineage}:
         raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
+    if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
+        raise AccessDenied("an API key rotates and enables no key that outlives it")
     return record
 
 

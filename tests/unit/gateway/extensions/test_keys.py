@@ -314,6 +314,18 @@ async def test_a_secret_that_is_about_to_end_does_not_act_as_its_user(own: Own) 
     await own("DescribeUserAccount", by=rotated["key"])
 
 
+async def test_a_secret_that_is_about_to_end_gets_none_that_does_not(own: Own) -> None:
+    maker = await own("CreateApiKey")
+    rotated = await own("RotateApiKey", keyId=maker["keyId"], keepOldFor=60)
+    by_new = await own("CreateApiKey", by=rotated["key"])
+    for key_id in (maker["keyId"], by_new["keyId"]):
+        with pytest.raises(AccessDenied, match="no key that outlives it"):
+            await own("RotateApiKey", by=maker["key"], keyId=key_id)
+    assert await works(own, rotated["key"])
+    by_old = await own("CreateApiKey", by=maker["key"])
+    await own("RotateApiKey", by=maker["key"], keyId=by_old["keyId"])
+
+
 async def test_a_key_of_another_user_ends_with_the_key_that_made_it(own: Own) -> None:
     await own.house.user("boss", "admin")
     await own.house.user("bob")
