@@ -7,16 +7,16 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Final
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.known_keys import KnownKey, refusal_of
+from kiteward.authn.known_keys import KnownKey, KnownKeys, refusal_of
 from kiteward.authn.known_users import KnownUser
 from kiteward.authn.sessions import Sessions
-from kiteward.authn.subjects import closed_user, principal_of
+from kiteward.authn.subjects import closed_key, closed_user, principal_of, read_key
 from kiteward.authn.throttle import Throttle
 from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
 from kiteward.domain.identity import (
@@ -106,8 +106,7 @@ class Authenticator:
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, tuple[str, str]] = {}
         self._known: dict[str, KnownUser] = {}
-        self._known_keys: dict[str, KnownKey] = {}
-        self._keys_of: dict[str, set[str]] = {}
+        self._known_keys = KnownKeys()
         self._forgets = 0
         self._verifying: dict[bytes, asyncio.Future[tuple[str, str]]] = {}
         self._users_seen: dict[str, float] = {}
@@ -151,24 +150,20 @@ class Authenticator:
             raise presented
         raise KeyRejected(WRONG_KEY)
 
-    def forget(self, user_names: Iterable[str], key_ids: Iterable[str] = ()) -> None:
+    def forget(self, user_names: Collection[str], key_ids: Collection[str] = ()) -> None:
         """Forget what is known of these users, their keys, and these keys; called before a change is acknowledged."""
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
             # Created, unlocked or given a new password: what failed before says nothing about it.
             self._throttle.forgive(name)
-            for key_id in self._keys_of.pop(name, ()):
-                self._known_keys.pop(key_id, None)
-        for key_id in key_ids:
-            self._known_keys.pop(key_id, None)
+        self._known_keys.forget(user_names, key_ids)
 
     def forget_all(self) -> None:
         """Forget every user and key: what has changed is not known."""
         self._forgets += 1
         self._known.clear()
         self._known_keys.clear()
-        self._keys_of.clear()
 
     def taken_uses(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
         """Return when users and keys were seen since the last time this was asked, in seconds since the epoch."""
@@ -333,26 +328,26 @@ class Authenticator:
             known = await self._look_up_key(key_id)
             result = "verified"
         now = self._clock()
-        if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
+        principal = known.opened_by(api_keys.digest_of(text), now, address) if known is not None else None
+        if key_id is None or principal is None:
             self.counts["api_key", "refused"] += 1
             raise KeyRejected(WRONG_KEY, reason=refusal_of(key_id, known))
-        self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
+        self._keys_seen[key_id] = self._users_seen[principal.user_name] = now
         self.counts["api_key", result] += 1
-        return known.principal
+        return principal
 
     async def _look_up_key(self, key_id: str) -> KnownKey | None:
-        """Read a key with its owner and remember it; read again if anybody was forgotten meanwhile."""
+        """Read a key with its makers and owners and remember it; read again if anybody was forgotten meanwhile."""
         before = -1
-        record, owner = None, None
         while before != self._forgets:
             before = self._forgets
-            record = await self._store.key(key_id)
-            owner = await self._store.user(record.owner) if record is not None else None
-        if record is None or owner is None:
+            found = await read_key(self._store, key_id)
+        if found is None:
             return None
-        known = KnownKey.of(record, self._principal(owner), closed=not record.enabled or bool(closed_user(owner)))
-        self._known_keys[key_id] = known
-        self._keys_of.setdefault(owner.name, set()).add(key_id)
+        lineage, owners = found
+        principal = self._principal(owners[lineage[0].owner])
+        known = KnownKey.of(lineage[0], principal, closed=bool(closed_key(lineage, owners)))
+        self._known_keys.remember(known, lineage)
         return known
 
     # Sessions

@@ -15,7 +15,7 @@ from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
-from kiteward.runtime.beginning import is_loopback, root_has_default_password
+from kiteward.runtime.beginning import is_loopback, require_first_password, weakness_of_root_in
 from kiteward.transports.tls import ServerTls
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
@@ -87,18 +87,22 @@ def _unsafe_recording(settings: Settings) -> Iterator[str]:
 def _unsafe_data(settings: Settings) -> Iterator[str]:
     """Look at the data directory as it is: a copy of the store is opened, because opening may bring it up to date."""
     directory = settings.data_dir
-    default = "root has the default password: change it (MilvusClient.update_password)"
     try:
         if not directory.exists() or not (directory / "store.db").exists():
             if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
                 yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
+            try:
+                require_first_password(settings)
+            except ConfigurationError as error:
+                yield str(error)
             return
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
             yield f"the data directory {directory} is open to other users: chmod 700"
         with tempfile.TemporaryDirectory() as copy:
             for file in directory.glob("store.db*"):
                 shutil.copyfile(file, Path(copy) / file.name)
-            if asyncio.run(root_has_default_password(Path(copy) / "store.db")):
-                yield default
+            weakness = asyncio.run(weakness_of_root_in(Path(copy) / "store.db", settings))
+            if weakness:
+                yield f"{weakness}: change it (MilvusClient.update_password)"
     except (OSError, KitewardError):
         yield f"the data directory {directory} cannot be read, so the password of root is not known: run as its owner"

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from kiteward.domain.access import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import (
     ALL,
@@ -286,13 +286,21 @@ _ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
 _ALLOWED: Final = Decision(True, "the roles of the principal hold every privilege needed")
 
 
-def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: PolicySnapshot) -> Decision:
+def decide(
+    principal: Principal,
+    conditions: tuple[Condition, ...],
+    snapshot: PolicySnapshot,
+    *,
+    credential: CredentialReach = CredentialReach.FULL,
+) -> Decision:
     """Decide whether a principal may do what the conditions describe.
 
     Args:
         principal: who calls.
-        conditions: all must hold; none at all means that any authenticated principal may.
+        conditions: all must hold; none at all means that no privilege is needed.
         snapshot: the policy in force.
+        credential: which credentials may call it where no privilege is needed, or where the user or a holder of the
+            role that it is about is exempt.
 
     Returns:
         The verdict with its reason. Nothing is changed, nothing is looked up elsewhere.
@@ -300,20 +308,39 @@ def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: Po
     if principal.unrestricted:
         return _ALLOWED_ROOT
     if not conditions:
-        return _ALLOWED_OPEN
+        return decide_signed_in(principal, credential)
     if ADMIN_ROLE in principal.roles:
         return _ALLOWED_ADMIN
     held = snapshot.held_by(principal)
+    exempt = _is_open(principal, credential)
     for condition in conditions:
-        lacking = _lacking(principal, condition, held)
+        lacking = _lacking(principal, condition, held, exempt=exempt)
         if lacking is not None:
             return _denied(principal, condition, lacking)
     return _ALLOWED
 
 
-def decide_signed_in(_principal: Principal) -> Decision:
-    """Decide for operations that judge whose the things are that they are asked for."""
-    return _ALLOWED_OPEN
+def decide_signed_in(principal: Principal, credential: CredentialReach) -> Decision:
+    """Decide where no privilege is needed: any user may, with a credential that reaches far enough.
+
+    Args:
+        principal: who calls.
+        credential: which credentials may.
+    """
+    if _is_open(principal, credential):
+        return _ALLOWED_OPEN
+    administrator = decide_administrator(principal)
+    if administrator.allowed:
+        return administrator
+    return Decision(
+        False,
+        f"`{principal.credential}` is limited, and does not act as `{principal.user_name}`",
+        f"permission deny to {principal.user_name}: a limited API key does not act as its user",
+    )
+
+
+def _is_open(principal: Principal, credential: CredentialReach) -> bool:
+    return credential is CredentialReach.ANY or not principal.limited
 
 
 def decide_administrator(principal: Principal) -> Decision:
@@ -332,26 +359,28 @@ def decide_administrator(principal: Principal) -> Decision:
     )
 
 
-def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
+def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole], *, exempt: bool) -> str | None:
     """Return the first object on which the condition does not hold, or None when it holds.
 
-    The object is `*` where none in particular is missing.
+    The object is `*` where none in particular is missing. `exempt` says whether the user and the roles of the principal
+    are exempt from conditions about themselves.
     """
     privilege = condition.privilege
     bit = privilege.bit
-    if condition.own_role and (condition.own_role == PUBLIC_ROLE or condition.own_role in principal.roles):
+    own_role = condition.own_role if exempt else ""
+    if own_role and (own_role == PUBLIC_ROLE or own_role in principal.roles):
         return None
     if privilege.object_type is ObjectType.USER:
-        return _user_without(principal, condition, held)
+        return _user_without(principal.user_name if exempt else None, condition, held)
     if privilege.level is Level.CLUSTER:
         return None if any(role.cluster & bit for role in held) else ANY
     return _collection_without(condition, held)
 
 
-def _user_without(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
+def _user_without(exempt: str | None, condition: Condition, held: list[CompiledRole]) -> str | None:
     bit = condition.privilege.bit
     for name in condition.names or (ANY,):
-        if name != principal.user_name and not any(role.on_user(name) & bit for role in held):
+        if name != exempt and not any(role.on_user(name) & bit for role in held):
             return name
     return None
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.domain.identity import CredentialReach
 from kiteward.domain.privileges import PRIVILEGES, Privilege
 from kiteward.gateway import outbound
 from kiteward.wire import messages
@@ -54,6 +55,8 @@ class Operation:
         own_role: field that names a role whose holders need no privilege.
         visible_suffices: whether any privilege on the collection does as well.
         if_named: whether the privilege is needed only when a collection is named.
+        credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
+            holder of the role that it is about. Who holds the privilege may call it with any.
         exists: whether the settled database must exist for the request to make sense.
         closed: for NOBODY, why.
         places: where the rules about addresses and files hold, found by `outbound`.
@@ -79,6 +82,7 @@ class Operation:
     own_role: str = ""
     visible_suffices: bool = False
     if_named: bool = False
+    credential: CredentialReach = CredentialReach.FULL
     exists: bool = True
     closed: str = ""
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
@@ -140,6 +144,8 @@ def _build() -> Mapping[str, Operation]:
 
 
 _ONE: Final = ("collection_name",)
+_ANY: Final = CredentialReach.ANY
+"""For what tells nothing, or is trimmed to what the credential may see."""
 
 
 def _collection_rows(rows: _Rows) -> None:
@@ -163,7 +169,7 @@ def _collection_rows(rows: _Rows) -> None:
         "BatchDescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
     )
     # Every answer is trimmed to what the caller may see, so that the list itself needs nothing.
-    rows.engine("ShowCollections", None)
+    rows.engine("ShowCollections", None, credential=_ANY)
     rows.engine("AlterCollectionField", "CreateCollection", collections=_ONE)
     rows.engine(
         "AlterCollection AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
@@ -272,9 +278,16 @@ def _data_rows(rows: _Rows) -> None:
     rows.engine("GetRefreshExternalCollectionProgress", "RefreshExternalCollection", database="", ids=("job_id",))
     # An analyzer run on given text shows nothing that is stored; with a collection named it uses that collection's
     # analyzer.
-    rows.engine("RunAnalyzer", "DescribeCollection", collections=_ONE, visible_suffices=True, if_named=True)
-    rows.engine("ComputePhraseMatchSlop", None, database="")
-    rows.engine("AllocTimestamp", None, database="")
+    rows.engine(
+        "RunAnalyzer",
+        "DescribeCollection",
+        collections=_ONE,
+        visible_suffices=True,
+        if_named=True,
+        credential=_ANY,
+    )
+    rows.engine("ComputePhraseMatchSlop", None, database="", credential=_ANY)
+    rows.engine("AllocTimestamp", None, database="", credential=_ANY)
 
 
 def _alias_and_database_rows(rows: _Rows) -> None:
@@ -283,10 +296,10 @@ def _alias_and_database_rows(rows: _Rows) -> None:
     rows.engine("DropAlias", "DropAlias", aliases=("alias",))
     rows.engine("DescribeAlias", "DescribeAlias", aliases=("alias",))
     # Without a collection the answer is trimmed to aliases of collections the caller may see.
-    rows.engine("ListAliases", "ListAliases", collections=_ONE, if_named=True)
+    rows.engine("ListAliases", "ListAliases", collections=_ONE, if_named=True, credential=_ANY)
     rows.engine("CreateDatabase", "CreateDatabase", creates_database="db_name", exists=False)
     rows.engine("DropDatabase", "DropDatabase")
-    rows.engine("ListDatabases", None, database="")
+    rows.engine("ListDatabases", None, database="", credential=_ANY)
     rows.engine("AlterDatabase", "AlterDatabase", ids=("db_id",))
     rows.engine("DescribeDatabase", "DescribeDatabase")
 
@@ -320,7 +333,7 @@ def _cluster_rows(rows: _Rows) -> None:
 
 
 def _administration_rows(rows: _Rows) -> None:
-    rows.here("Connect GetVersion CheckHealth", None)
+    rows.here("Connect GetVersion CheckHealth", None, credential=_ANY)
     rows.here("CreateCredential CreateRole AlterRole", "CreateOwnership")
     rows.here("UpdateCredential", "UpdateUser", user="username")
     rows.here("DeleteCredential DropRole", "DropOwnership")

@@ -173,8 +173,7 @@ class Gateway:
     async def _pass_through(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call
         snapshot = await self._policy()
-        settled = recording.settled = settle(operation, call, self._catalog)
-        decision = recording.decision = self._watch.decide(principal, settled.conditions, snapshot)
+        settled, decision = self._decide(operation, recording, principal)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
@@ -191,12 +190,19 @@ class Gateway:
             return visibility.trim(operation.name, answer, principal, await self._policy(), settled, self._catalog)
         return answer
 
+    def _decide(self, operation: Operation, recording: Recording, principal: Principal) -> tuple[Settled, Decision]:
+        """Settle what a request is about, and decide whether its caller may do that with this credential."""
+        settled = recording.settled = settle(operation, recording.call, self._catalog)
+        decision = recording.decision = self._watch.decide(
+            principal, settled.conditions, self._snapshots.current(), credential=operation.credential
+        )
+        return settled, decision
+
     async def _change(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         """Let databases, collections or aliases change; once begun, it goes on when the caller is gone."""
 
         def settled_and_decided(caller: Principal) -> Settled:
-            settled = recording.settled = settle(operation, recording.call, self._catalog)
-            decision = recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
+            settled, decision = self._decide(operation, recording, caller)
             decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
@@ -223,16 +229,12 @@ class Gateway:
     async def _administer(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call
         snapshot = await self._policy()
-        recording.settled = settle(operation, call, self._catalog)
-        recording.decision = self._watch.decide(principal, recording.settled.conditions, snapshot)
-        recording.decision.require_allowed()
+        self._decide(operation, recording, principal)[1].require_allowed()
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticate(recording)
-            settled = settle(operation, call, self._catalog)
-            recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
-            recording.decision.require_allowed()
+            self._decide(operation, recording, caller)[1].require_allowed()
 
         request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
         handler = HANDLERS[operation.name]

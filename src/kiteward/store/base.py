@@ -102,6 +102,7 @@ class KeyRecord:
         description: free text.
         created_at: seconds since the epoch.
         created_by: the user who made it.
+        made_by_key: the id of the API key that it was made with, or None; it goes when that one goes.
         expires_at: when it ends, or None.
         roles: what it is narrowed to, sorted; None for all roles of its owner, empty for none.
         networks: where it may be used from, in CIDR form; empty for anywhere.
@@ -122,6 +123,7 @@ class KeyRecord:
     enabled: bool = True
     used_at: float | None = None
     former: FormerSecret | None = None
+    made_by_key: str | None = None
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"
@@ -208,7 +210,10 @@ class Users(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """Remove a user with its role bindings; an unknown name does nothing."""
+        """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
+
+        An unknown name does nothing.
+        """
         ...
 
 
@@ -295,10 +300,13 @@ class Groups(Protocol):
 
 
 class Keys(Protocol):
-    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys."""
+    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys.
 
-    async def get(self, key_id: str) -> KeyRecord | None:
-        """Return the key, or None."""
+    A key descends from the key that it was made with, and from whatever that one descends from.
+    """
+
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        """Return the key, then the keys that it descends from, the nearest first; empty where there is no such key."""
         ...
 
     async def count(self, owner: str) -> int:
@@ -310,7 +318,10 @@ class Keys(Protocol):
         ...
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
-        """Replace the digest of an existing key; the present one stays accepted until then, or no longer."""
+        """Replace the digest of an existing key; the present one stays accepted until then, or no longer.
+
+        What descends from the key ends with the present digest.
+        """
         ...
 
     async def enable(self, key_id: str, enabled: bool) -> None:
@@ -318,7 +329,7 @@ class Keys(Protocol):
         ...
 
     async def remove(self, key_id: str) -> None:
-        """Remove a key; an unknown id does nothing."""
+        """Remove a key and what descends from it; an unknown id does nothing."""
         ...
 
 
@@ -400,12 +411,21 @@ class Store(Protocol):
         """
         ...
 
-    async def key(self, key_id: str) -> KeyRecord | None:
-        """Return one API key, or None."""
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        """Return an API key, then the keys that it descends from, the nearest first; empty where there is none."""
         ...
 
-    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
-        """Return API keys sorted by id: of one user or of all, only ids that sort after `after`, at most `limit`."""
+    async def keys(
+        self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        """Return API keys sorted by id.
+
+        Args:
+            owner: only keys of this user.
+            root: only this key and what descends from it.
+            after: only ids that sort after this one.
+            limit: at most so many.
+        """
         ...
 
     async def revision(self) -> int:

@@ -89,12 +89,14 @@ class SqlStore:
         (rows,) = await self._reader.rows(reads.users_listed(after=after, prefix=prefix, limit=limit))
         return await _gathered(reads.user_records(rows))
 
-    async def key(self, key_id: str) -> KeyRecord | None:
-        (rows,) = await self._reader.rows(keys.selected(key_id=key_id))
-        return next(keys.records(rows), None)
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        (rows,) = await self._reader.rows(keys.lineage_of(key_id))
+        return list(keys.records(rows))
 
-    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
-        (rows,) = await self._reader.rows(keys.selected(owner=owner, after=after, limit=limit))
+    async def keys(
+        self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
         return await _gathered(keys.records(rows))
 
     async def revision(self) -> int:

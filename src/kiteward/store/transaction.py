@@ -31,9 +31,10 @@ _key_roles = schema.api_key_roles.c
 class SqlUsers:
     """Implements `Users`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes, clock: Callable[[], float]) -> None:
+    def __init__(self, turn: WriteTurn, changes: Changes, keys: SqlKeys, clock: Callable[[], float]) -> None:
         self._turn = turn
         self._changes = changes
+        self._keys = keys
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -97,6 +98,8 @@ class SqlUsers:
         await self._update(name, differs, description=description)
 
     async def remove(self, name: str) -> None:
+        # The user's own keys would go by themselves; those of others that descend from them would not.
+        await self._keys.remove_where(schema.api_keys.c.owner == name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
@@ -283,11 +286,11 @@ class SqlTransaction:
     def __init__(self, turn: WriteTurn, clock: Callable[[], float]) -> None:
         self._turn = turn
         self._changes = Changes()
-        self.users = SqlUsers(turn, self._changes, clock)
+        self.keys = SqlKeys(turn, self._changes, clock)
+        self.users = SqlUsers(turn, self._changes, self.keys, clock)
         self.roles = SqlRoles(turn, self._changes)
         self.grants = SqlGrants(turn, self._changes)
         self.groups = SqlGroups(turn, self._changes)
-        self.keys = SqlKeys(turn, self._changes, clock)
         self.intents = SqlIntents(turn)
 
     async def commit(self) -> Committed:

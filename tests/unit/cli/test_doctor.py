@@ -98,7 +98,19 @@ def test_default_password_of_the_first_start_is_found(
 def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Milvus"))
-    assert "root has the default password" in told(capsys)[1]
+    assert "root still has the default password" in told(capsys)[1]
+
+
+def test_a_first_password_that_the_policy_refuses_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
+    status, shown = told(capsys)
+    assert status == 1
+    assert "the password policy standard refuses the first password of root" in shown
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("abc"))
+    assert "root still has its first password, which the password policy standard refuses" in told(capsys)[1]
 
 
 def test_store_with_another_password_is_well_and_its_directory_must_be_private(

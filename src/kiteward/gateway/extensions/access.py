@@ -11,6 +11,7 @@ from kiteward.authn.subjects import Subject
 from kiteward.domain.access import Grant, GrantKey
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.domain.explanation import Explanation, condition_of, explain, held_privileges, rows_of, ways_of
+from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.policy import PolicySnapshot, decide, decide_administrator
 from kiteward.domain.privileges import PRIVILEGES, Level, Privilege
@@ -159,7 +160,8 @@ async def explained(tools: Tools, request: Request, arguments: Asked) -> Explain
     name = await _behind_alias(tools, database, arguments.collection_name)
     privilege, visible_suffices = _needed(arguments)
     if privilege is None:
-        explanation = Explanation(decide(subject.principal, (), request.snapshot))
+        credential = OPERATIONS[arguments.operation].credential
+        explanation = Explanation(decide(subject.principal, (), request.snapshot, credential=credential))
     else:
         condition = condition_of(privilege, database, name, visible_suffices=visible_suffices)
         explanation = explain(subject.principal, condition, request.snapshot)
@@ -294,7 +296,7 @@ class _Looking:
         if not privileges:
             return None
         keys = await self._tools.store.keys(owner=record.name)
-        opening = [key.key_id for key in keys if self._held(self._tools.subjects.of_key(key, record))[0]]
+        opening = [key.key_id for key in keys if self._held(Subject(self._tools.subjects.of_key(key, record)))[0]]
         return Holder(
             user_name=record.name,
             administrator=decide_administrator(subject.principal).allowed,
@@ -335,9 +337,7 @@ async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) 
         return Subject(request.principal), request.principal.key.key_id if request.principal.key else ""
     if key_id:
         subject = await tools.subjects.key(key_id)
-        if subject is None or (
-            subject.principal.user_name != request.principal.user_name and not request.administrator
-        ):
+        if subject is None or not request.reaches_key(await tools.store.lineage(key_id)):
             raise NotFound(f"API key not found: {key_id}")
         return subject, key_id
     request.require_owner(user_name)
@@ -411,6 +411,7 @@ EXTENSIONS: Final = (
         explained,
         "Explain whether somebody may do something: through which grants, or what would allow it.",
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=False,
     ),
     Extension(
@@ -430,6 +431,7 @@ EXTENSIONS: Final = (
         reaches,
         "Tell everything that a user or an API key may do.",
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=False,
     ),
     Extension(
