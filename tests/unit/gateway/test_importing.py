@@ -115,6 +115,7 @@ HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
         ("{disabled}of another kind", True, False, True),
         ("of another kind", True, True, True),
     ],
+    ids=["a hash", "disabled, with a one-time password", "disabled, with an unreadable hash", "an unreadable hash"],
 )
 async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
     house: House, password: str, made: bool, enabled: bool, one_time: bool
