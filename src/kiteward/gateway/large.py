@@ -1,8 +1,8 @@
 """Large messages: who may send one, and how much of the event loop one user takes by them.
 
 Requests are read on the event loop, where whatever takes long holds up everybody. A message up to `LARGE` is read at
-once. A larger one is read only if its sender could be allowed some request of its kind, and one after the other of each
-user, with a pause that grows with the time the event loop spent on it.
+once. A larger one is read only if its sender could be allowed some request of its kind; from `LONG` on one after the
+other of each user, with a pause that grows with the time the event loop spent on it.
 """
 
 import asyncio
@@ -18,11 +18,14 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.policy import PolicySnapshot, decide_administrator, holds_anywhere
 from kiteward.domain.privileges import Privilege
 
-LARGE: Final = 16 * 1024
-"""Bytes of a message that anybody who is signed in may send: at most two or three milliseconds to read."""
+LARGE: Final = 8 * 1024
+"""Bytes of a message that anybody who is signed in may send: about a millisecond to read, whatever it holds."""
+
+LONG: Final = 64 * 1024
+"""Bytes from which on reading a message may take long."""
 
 PAUSE: Final = 3.0
-"""How many times as long as a large message held the event loop its sender's next one waits: a quarter is theirs."""
+"""How many times as long as a large message held the event loop its sender's next one waits: they get a quarter."""
 
 _FREE: Final = 0.002
 """Seconds of each large message that are not counted: what an ordinary one takes of a few megabytes."""

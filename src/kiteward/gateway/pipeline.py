@@ -28,7 +28,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
-from kiteward.gateway.large import LARGE, Turns, require_reach
+from kiteward.gateway.large import LARGE, LONG, Turns, require_reach
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.recording import Recorder, Recording, details_of
@@ -103,7 +103,7 @@ class Gateway:
             if len(call.payload) <= LARGE:
                 answer = await work()
             else:
-                answer = await self._in_turn(operation, recording, work)
+                answer = await self._in_turn(operation, recording, work, size=len(call.payload))
         except BaseException as error:
             visit.leave(outcome_of(error))
             if not recording.apart:
@@ -132,12 +132,13 @@ class Gateway:
             self._recorder.note(recording, error)
             raise
 
-    async def read_large(self, call: Call, read: Callable[[], _T]) -> _T:
+    async def read_large(self, call: Call, read: Callable[[], _T], *, size: int) -> _T:
         """Read what a transport holds of a large request, and return what was read, when its sender's turn has come.
 
         Args:
             call: what the request will ask for, without a payload.
             read: reads it, on the event loop.
+            size: its bytes.
 
         Raises:
             AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded alike.
@@ -149,7 +150,7 @@ class Gateway:
             return read()
 
         try:
-            return await self._in_turn(OPERATIONS[call.operation], recording, work)
+            return await self._in_turn(OPERATIONS[call.operation], recording, work, size=size)
         except KitewardError as error:
             self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
             self._recorder.note(recording, error)
@@ -170,7 +171,12 @@ class Gateway:
         return functools.partial(self._extend, EXTENSIONS[recording.call.operation], recording)
 
     async def _in_turn(
-        self, operation: Operation | None, recording: Recording, work: Callable[[], Coroutine[Any, Any, _T]]
+        self,
+        operation: Operation | None,
+        recording: Recording,
+        work: Callable[[], Coroutine[Any, Any, _T]],
+        *,
+        size: int,
     ) -> _T:
         """Do work for a large request, if its sender may send one, when its sender's turn has come."""
         principal = await self._authenticate(recording)
@@ -181,9 +187,9 @@ class Gateway:
             else:
                 require_reach(principal, operation.privilege, policy, sees_suffices=operation.visible_suffices)
         except AccessDenied:
-            recording.details = {"bytes": len(recording.call.payload)}
+            recording.details = {"bytes": size}
             raise
-        return await self._turns.run(principal.user_name, work)
+        return await (work() if size <= LONG else self._turns.run(principal.user_name, work))
 
     async def _answer(self, operation: Operation, recording: Recording) -> bytes:
         call = recording.call

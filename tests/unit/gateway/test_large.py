@@ -8,7 +8,7 @@ from tests.support.gateway import House, presented
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, PayloadMalformed
 from kiteward.gateway.call import Call
-from kiteward.gateway.large import LARGE, PAUSE, Turns
+from kiteward.gateway.large import LARGE, LONG, PAUSE, Turns
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.wire import messages
 from kiteward.wire.peek import REQUEST_BUDGET
@@ -88,7 +88,7 @@ async def test_operations_of_our_own_are_large_for_administrators_alone(peopled:
 
 
 async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled: House) -> None:
-    payload = padded("Query", collection_name="docs")
+    payload = padded("Query", collection_name="docs", expr=" " * LONG)
     line = peopled.gateway._turns._line("alice")
     async with line.turn:
         waiting = asyncio.create_task(peopled.call("Query", by="alice", payload=payload))
@@ -114,10 +114,12 @@ async def test_no_request_holds_more_fields_than_a_reader_has_time_for(peopled: 
 
 async def test_what_a_transport_holds_is_read_for_whoever_may_send_as_much(peopled: House) -> None:
     call = Call("Query", b"", presented("alice"))
-    assert await peopled.gateway.read_large(call, lambda: "read") == "read"
+    assert await peopled.gateway.read_large(call, lambda: "read", size=LONG + 1) == "read"
     for name in ("bob", "nobody"):
         with pytest.raises((AccessDenied, AuthenticationError)):
-            await peopled.gateway.read_large(Call("Query", b"", presented(name)), lambda: pytest.fail("it was read"))
+            await peopled.gateway.read_large(
+                Call("Query", b"", presented(name)), lambda: pytest.fail("it was read"), size=1
+            )
         assert peopled.trail.events[-1].operation == "Query"
 
 

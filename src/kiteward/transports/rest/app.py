@@ -171,7 +171,7 @@ class RestApp:
         raw = await self._read(request, talk)
         async with self._large if len(raw) > LARGE else contextlib.nullcontext():
             read = functools.partial(bodies.decode, endpoint.body, raw)
-            body = read() if len(raw) <= ANYBODYS else await talk.read_large(endpoint, read)
+            body = read() if len(raw) <= ANYBODYS else await talk.read_large(endpoint, read, size=len(raw))
             talk.settle(body, endpoint)
             return _succeeded(await _unless_gone(request, endpoint.run(talk, body)))
 

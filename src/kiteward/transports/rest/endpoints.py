@@ -185,14 +185,14 @@ class Conversation:
         """
         return msgspec.json.decode(await self._ask(operation, encoded(arguments), ""))
 
-    async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T]) -> _T:
+    async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
         """Return what a large body holds, read when its sender may send one and it is the sender's turn.
 
         Raises:
             KitewardError: as `Gateway.read_large`.
         """
         try:
-            held = await self._gateway.read_large(self._request(endpoint.large, b"", ""), read)
+            held = await self._gateway.read_large(self._request(endpoint.large, b"", ""), read, size=size)
         except _TOLD_TO_THE_KNOWN:
             self.established = True
             raise
