@@ -21,8 +21,8 @@ from benchmarks import filling, peers
 from benchmarks.frames import authorization
 from benchmarks.guessing import SEARCHERS, p99, search
 
-BUDGET: Final = 2.0
-"""How many times as long the slowest hundredth of searches may take."""
+BUDGET: Final = 3.0
+"""How many times as long the slowest hundredth of searches may take: four more clients take their share too."""
 
 _AT_ONCE: Final = 4
 _NAME: Final = "nobody_special"
