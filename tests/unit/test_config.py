@@ -52,6 +52,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.console.enabled": (False, "console.enabled", False),
     "kiteward.console.idleTimeout": (60, "console.sessions.idle", 60),
     "kiteward.console.sessionLifetime": (600, "console.sessions.lifetime", 600),
+    "kiteward.allowedHosts": ("kiteward, a.example", "hosts.names", frozenset({"kiteward", "a.example"})),
     "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
     "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
     "kiteward.audit.enabled": (False, "audit.enabled", False),

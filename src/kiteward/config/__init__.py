@@ -36,6 +36,7 @@ from kiteward.observe.audit.trail import AuditSettings
 from kiteward.observe.watch import TracingSettings
 from kiteward.transports.console.settings import ConsoleSettings
 from kiteward.transports.health import HealthSettings
+from kiteward.transports.hosts import AllowedHosts
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
 
@@ -63,6 +64,7 @@ class Settings:
     Attributes:
         host: address to listen on; `kiteward.host`.
         port: `proxy.port`; 0 lets the system choose.
+        hosts: names that HTTP is served under, `kiteward.allowedHosts`.
         data_dir: where everything is kept; `kiteward.dataDir`.
         default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`, or over it
             `KITEWARD_ROOT_PASSWORD` or the content of `KITEWARD_ROOT_PASSWORD_FILE`; never read again.
@@ -88,6 +90,7 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 19530
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
     data_dir: Path = Path("data")
     default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
     authorization: bool = True
@@ -171,6 +174,7 @@ def _settle(reader: "_Reader") -> Settings:
     return Settings(
         host=reader.text("kiteward.host", default=base.host),
         port=reader.number("proxy.port", default=base.port, least=0, most=_LAST_PORT),
+        hosts=AllowedHosts(reader.names("kiteward.allowedHosts")),
         data_dir=Path(reader.text("kiteward.dataDir", default=str(base.data_dir))),
         default_root_password=Secret(reader.root_password()),
         authorization=reader.flag("common.security.authorizationEnabled", default=base.authorization),

@@ -30,6 +30,11 @@ KEYS: Final = (
     Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
     Key("common.security.superUsers", "names", "users who change passwords without the old one"),
     Key("common.security.tlsMode", "0, 1 or 2", "TLS: none; of the server; of clients too"),
+    Key(
+        "kiteward.allowedHosts",
+        "host names",
+        "names that HTTP is served under beside IP addresses and localhost; * for all",
+    ),
     Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
     Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
     Key("kiteward.audit.dataOperations", "true or false", "whether data operations that were allowed are recorded"),

@@ -90,6 +90,7 @@ class CompiledRole:
         cluster: mask of the cluster-level privileges of type Global.
         users: user name or `*` -> mask of the privileges of type User.
         databases: databases that its grants name, `*` included.
+        anywhere: mask of the privileges that it holds on any object at all.
     """
 
     role: Role
@@ -98,13 +99,14 @@ class CompiledRole:
     cluster: int = 0
     users: Mapping[str, int] = field(default_factory=dict)
     databases: frozenset[str] = frozenset()
+    anywhere: int = 0
 
     @classmethod
     def compile(cls, role: Role, grants: Iterable[Grant], groups: Mapping[str, PrivilegeGroup]) -> Self:
         """Compile a role from its grants and the custom privilege groups in force."""
         rows: dict[tuple[str, str], int] = {}
         users: dict[str, int] = {}
-        cluster = 0
+        cluster = anywhere = 0
         databases: set[str] = set()
         ordered = tuple(sorted(grants, key=lambda grant: grant.key))
         for grant in ordered:
@@ -113,11 +115,13 @@ class CompiledRole:
             reach = _reach(grant, groups)
             for row, mask in reach.rows:
                 rows[row] = rows.get(row, 0) | mask
+                anywhere |= mask
             if reach.users:
                 name = key.object_name if key.object_type is ObjectType.USER else ANY
                 users[name] = users.get(name, 0) | reach.users
             cluster |= reach.cluster
-        return cls(role, ordered, rows, cluster, users, frozenset(databases))
+            anywhere |= reach.cluster | reach.users
+        return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
 
     def on(self, database: str, collection: str) -> int:
         """Return the mask of what the role may do with a collection.
@@ -405,6 +409,21 @@ def _denied(principal: Principal, condition: Condition, name: str) -> Decision:
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
     )
+
+
+def holds_anywhere(
+    principal: Principal, privilege: Privilege, snapshot: PolicySnapshot, *, sees_suffices: bool
+) -> bool:
+    """Tell whether a role of the principal holds a privilege on any object; else no request that needs it is allowed.
+
+    Args:
+        principal: who calls.
+        privilege: what is needed.
+        snapshot: the policy in force.
+        sees_suffices: whether any privilege on a collection does as well.
+    """
+    wanted = privilege.bit | (COLLECTION_LEVEL if sees_suffices else 0)
+    return any(role.anywhere & wanted for role in snapshot.held_by(principal))
 
 
 def listed_collections(

@@ -3,13 +3,14 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import (
     AccessDenied,
     DatabaseNotFound,
+    KitewardError,
     NotReady,
     OperationRefused,
     OperationUnknown,
@@ -27,6 +28,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
+from kiteward.gateway.large import LARGE, LONG, Turns, require_reach
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.recording import Recorder, Recording, details_of
@@ -40,6 +42,7 @@ from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
 _DRAIN: Final = 30.0
+_T = TypeVar("_T")
 
 
 class Gateway:
@@ -65,6 +68,7 @@ class Gateway:
         self._lifecycle = lifecycle
         self._tools = tools
         self._recorder = recorder
+        self._turns = Turns()
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def handle(self, call: Call) -> bytes:
@@ -95,10 +99,11 @@ class Gateway:
             raise unknown
         visit = self._watch.enter(call.operation, call.request_id, call.forward)
         try:
-            if operation is not None:
-                answer = await self._answer(operation, recording)
+            work = self._work(operation, recording)
+            if len(call.payload) <= LARGE:
+                answer = await work()
             else:
-                answer = await self._extend(EXTENSIONS[call.operation], recording)
+                answer = await self._in_turn(operation, recording, work, size=len(call.payload))
         except BaseException as error:
             visit.leave(outcome_of(error))
             if not recording.apart:
@@ -127,6 +132,30 @@ class Gateway:
             self._recorder.note(recording, error)
             raise
 
+    async def read_large(self, call: Call, read: Callable[[], _T], *, size: int) -> _T:
+        """Read what a transport holds of a large request, and return what was read, when its sender's turn has come.
+
+        Args:
+            call: what the request will ask for, without a payload.
+            read: reads it, on the event loop.
+            size: its bytes.
+
+        Raises:
+            AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded alike.
+        """
+        logs.of_request(call.request_id)
+        recording = Recording(call)
+
+        async def work() -> _T:
+            return read()
+
+        try:
+            return await self._in_turn(OPERATIONS[call.operation], recording, work, size=size)
+        except KitewardError as error:
+            self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
+            self._recorder.note(recording, error)
+            raise
+
     async def missing_parts(self) -> tuple[str, ...]:
         """Return what keeps requests from being answered: any of `store`, `engine`, `audit`, `policy`."""
         missing = [name for name, part in (await readiness.parts(self._tools)).items() if not part.ready]
@@ -135,6 +164,32 @@ class Gateway:
         except (NotReady, StoreError):
             missing.append("policy")
         return tuple(missing)
+
+    def _work(self, operation: Operation | None, recording: Recording) -> Callable[[], Coroutine[Any, Any, bytes]]:
+        if operation is not None:
+            return functools.partial(self._answer, operation, recording)
+        return functools.partial(self._extend, EXTENSIONS[recording.call.operation], recording)
+
+    async def _in_turn(
+        self,
+        operation: Operation | None,
+        recording: Recording,
+        work: Callable[[], Coroutine[Any, Any, _T]],
+        *,
+        size: int,
+    ) -> _T:
+        """Do work for a large request, if its sender may send one, when its sender's turn has come."""
+        principal = await self._authenticate(recording)
+        policy = await self._policy()
+        try:
+            if operation is None:
+                require_reach(principal, None, policy)
+            else:
+                require_reach(principal, operation.privilege, policy, sees_suffices=operation.visible_suffices)
+        except AccessDenied:
+            recording.details = {"bytes": size}
+            raise
+        return await (work() if size <= LONG else self._turns.run(principal.user_name, work))
 
     async def _answer(self, operation: Operation, recording: Recording) -> bytes:
         call = recording.call

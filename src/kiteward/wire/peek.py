@@ -12,8 +12,9 @@ from kiteward.domain.errors import PayloadMalformed
 from kiteward.wire.fields import LENGTH, FieldReader, Kind, Step, encode_varint, without_fields
 from kiteward.wire.messages import MessageType, field_path
 
-REQUEST_BUDGET = 100_000
-"""Most fields that a request may hold. Bulk data is a few large fields; what holds more is made to hold us up."""
+REQUEST_BUDGET = 16_384
+"""Most fields that a request may hold, which is room for 1,024 searches in one. Bulk data is a few large fields; what
+holds more is made to hold us up."""
 
 
 class Plan:

@@ -70,6 +70,7 @@ def test_what_confines_the_engine_is_told_and_what_does_not(
         ("common: {security: {enablePublicPrivilege: true}}", "enablePublicPrivilege is true"),
         ("kiteward: {passwordPolicy: legacy}", "passwordPolicy is legacy"),
         ("kiteward: {rest: {corsOrigins: '*'}}", "corsOrigins has *"),
+        ("kiteward: {allowedHosts: '*'}", "allowedHosts has *"),
     ],
 )
 def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: str, finding: str) -> None:
@@ -77,6 +78,14 @@ def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: 
     assert status == 1
     assert finding in shown
     assert shown.endswith("1 unsafe\n")
+
+
+@pytest.mark.parametrize("text", ["kiteward: {host: 0.0.0.0}", "kiteward: {metrics: {host: 0.0.0.0}}"])
+def test_server_that_others_reach_by_no_name_is_told(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    note = "note: kiteward.allowedHosts is empty"
+    assert note in told(capsys, text)[1]
+    assert note not in told(capsys, text.replace("{h", "{allowedHosts: kiteward.example, h", 1))[1]
+    assert note not in told(capsys)[1]
 
 
 def test_configuration_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:

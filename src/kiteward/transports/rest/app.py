@@ -12,6 +12,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 from collections.abc import Awaitable
@@ -26,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
+from kiteward.gateway.large import LARGE as ANYBODYS
 from kiteward.gateway.pipeline import Gateway
 from kiteward.observe import logs
 from kiteward.transports.addresses import address_text
@@ -168,7 +170,8 @@ class RestApp:
             await talk.establish()
         raw = await self._read(request, talk)
         async with self._large if len(raw) > LARGE else contextlib.nullcontext():
-            body = bodies.decode(endpoint.body, raw)
+            read = functools.partial(bodies.decode, endpoint.body, raw)
+            body = read() if len(raw) <= ANYBODYS else await talk.read_large(endpoint, read, size=len(raw))
             talk.settle(body, endpoint)
             return _succeeded(await _unless_gone(request, endpoint.run(talk, body)))
 
