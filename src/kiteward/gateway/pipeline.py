@@ -24,12 +24,13 @@ from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.details import details_of, result_of
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.recording import Recorder, Recording, details_of
+from kiteward.gateway.recording import Recorder, Recording
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.gateway.watched import WatchedAuthenticator
@@ -224,7 +225,8 @@ class Gateway:
             recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
             recording.decision.require_allowed()
 
-        request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
+        change = functools.partial(self._snapshots.change, still_allowed)
+        request = Request(call, principal, snapshot, change, recording.result.update)
         handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
@@ -253,10 +255,14 @@ class Gateway:
                 recording.call.credential, address=recording.call.address, description=description
             ),
             root_bypass=self._tools.root_bypass,
+            record=recording.result.update,
         )
 
         async def work() -> bytes:
-            return encoded(await extension.run(self._tools, request, arguments))
+            outcome = await extension.run(self._tools, request, arguments)
+            if extension.changes:
+                recording.result.update(result_of(extension.name, outcome))
+            return encoded(outcome)
 
         if extension.changes:
             return await self._to_the_end(recording, work)

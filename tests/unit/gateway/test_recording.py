@@ -28,8 +28,8 @@ from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.call import Call
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension
-from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.recording import DETAILS, Recorder, event_of
+from kiteward.gateway.operations import OPERATIONS, Operation
+from kiteward.gateway.recording import Recorder, event_of
 from kiteward.wire import messages
 
 UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"}
@@ -75,16 +75,6 @@ def test_everything_that_changes_the_policy_is_a_change_in_the_record() -> None:
         event = event_of(row)
         assert event is not None
         assert 3000 < event.code < 3100, row.name
-
-
-def test_of_every_administrative_rpc_it_is_said_what_is_recorded() -> None:
-    here = {name for name, row in OPERATIONS.items() if row.executor is Executor.HERE}
-    assert set(DETAILS) == here - {"Connect", "GetVersion", "CheckHealth"}
-
-
-def test_no_field_that_holds_a_secret_is_recorded() -> None:
-    paths = [path for paths in DETAILS.values() for path in paths.values()]
-    assert not [path for path in paths if re.search(r"password|token|secret", path, re.IGNORECASE)]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +278,9 @@ async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited
     assert (begun.outcome, begun.duration) == (Outcome.RECEIVED, None)
     assert (ended.outcome, ended.event) == (Outcome.SUCCEEDED, Event.GRANT_CHANGE)
     assert begun.request_id == ended.request_id
-    assert ended.details == {"role": "reader", "privilege": "Insert", "database": "default", "object": "docs"}
+    assert begun.details == {"role": "reader", "privilege": "Insert", "database": "default", "object": "docs"}
+    result = {"object_type": "Collection", "database": "default", "object": "docs", "privileges": ["Insert"]}
+    assert ended.details == {**begun.details, "result": result}
 
 
 async def test_change_is_recorded_before_anything_is_done(audited: House) -> None:
@@ -360,9 +352,10 @@ async def test_change_whose_caller_is_gone_is_recorded_once_as_it_ended(audited:
 async def test_details_of_our_own_operations_hold_no_secret(audited: House) -> None:
     payload = b'{"userName":"bob","password":"Password-9","description":"of the team"}'
     await audited.gateway.handle(Call("CreateUserAccount", payload, presented("root")))
-    for event in audited.trail.events:
-        assert event.details == {"userName": "bob", "description": "of the team"}
-        assert "Password-9" not in str(event)
+    begun, ended = audited.trail.events
+    assert begun.details == {"userName": "bob", "description": "of the team"}
+    assert ended.details == {**begun.details, "result": {"userName": "bob"}}
+    assert "Password-9" not in str(audited.trail.events)
 
 
 async def test_no_password_reaches_the_record_of_a_restored_policy(audited: House) -> None:

@@ -214,9 +214,7 @@ class AuditTrail:
             raise ConfigurationError(
                 f"the audit trail in {directory} cannot be written ({error.strerror}): make room or make it yours"
             ) from error
-        return cls(
-            files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes
-        )
+        return cls(files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes)
 
     def record(self, event: AuditEvent) -> None:
         """Take an event that may be written a little later, shortened; a loss is counted."""
