@@ -53,7 +53,7 @@ class AuditSettings:
     Attributes:
         enabled: whether there is a trail; `kiteward.audit.enabled`.
         data_operations: whether data operations that were allowed are in it; `kiteward.audit.dataOperations`.
-        keep_days: how many days are kept, 0 for all; `kiteward.audit.keepDays`.
+        keep_days: days of uptime that a line is kept, 0 for ever; `kiteward.audit.keepDays`.
         directory: where it is; `kiteward.audit.directory`; None is `audit` in the data directory.
     """
 
