@@ -1,7 +1,8 @@
 """What is recorded: one immutable event for each thing that an operator may have to answer for."""
 
+import operator
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -60,6 +61,9 @@ MOST_VALUES: Final = 32
 _CONTAINER: Final = 64
 """Bytes that a list or mapping takes beside what it holds, roughly."""
 
+_EVENT: Final = 512
+"""Bytes that an event takes beside its texts, resources and details, roughly."""
+
 
 class AuditEvent(NamedTuple):
     """One event. Empty fields are not written.
@@ -113,14 +117,13 @@ class AuditEvent(NamedTuple):
 
 def shortened(event: AuditEvent) -> AuditEvent:
     """Return an event whose texts and lists are bounded; what was cut says so."""
-    changed: dict[str, Any] = {
-        name: _short(value) for name in _TEXTS if len(value := getattr(event, name)) > LONGEST_TEXT
-    }
-    if event.resources and (resources := _cut(event.resources)) != event.resources:
-        changed["resources"] = tuple(resources)
-    if event.details:
-        changed["details"] = _cut(event.details)
-    return event._replace(**changed) if changed else event
+    resources = event.resources
+    if max(map(len, _texts(event))) > LONGEST_TEXT:
+        texts: dict[str, Any] = {name: _short(getattr(event, name)) for name in TEXTS}
+        event = event._replace(**texts)
+    if len(resources) > MOST_VALUES or (resources and max(map(len, resources)) > LONGEST_TEXT):
+        event = event._replace(resources=_cut(resources))
+    return event._replace(details=_cut(event.details)) if event.details else event
 
 
 def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -130,7 +133,7 @@ def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def weight(value: Any) -> int:
-    """Return about how many bytes of memory a value takes: an event, its details, or a part of them."""
+    """Return about how many bytes of memory details, or a part of them, take."""
     if isinstance(value, str):
         return sys.getsizeof(value)
     if isinstance(value, dict):
@@ -140,20 +143,16 @@ def weight(value: Any) -> int:
     return 8
 
 
-_TEXTS: Final = (
-    "request_id",
-    "principal",
-    "presented_user",
-    "credential",
-    "address",
-    "client",
-    "transport",
-    "operation",
-    "database",
-    "privilege",
-    "reason",
-    "error",
-)
+def weight_of(event: AuditEvent) -> int:
+    """Return about how many bytes of memory an event takes."""
+    size = _EVENT + sum(map(sys.getsizeof, _texts(event))) + sum(map(sys.getsizeof, event.resources))
+    return size + weight(event.details) if event.details else size
+
+
+TEXTS: Final = tuple(name for name, kind in AuditEvent.__annotations__.items() if kind is str)
+"""The fields that hold text, in their order."""
+
+_texts: Final[Callable[[AuditEvent], tuple[str, ...]]] = operator.attrgetter(*TEXTS)
 
 
 def _short(value: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kiteward.domain.audit import AuditEvent, weight
+from kiteward.domain.audit import TEXTS, AuditEvent, weight
 
 BEGINNING: Final = "0" * 64
 """What stands for the chain of a line before the first."""
@@ -130,7 +130,7 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
         "code": event.event.code,
         "outcome": event.outcome.value,
     }
-    for name in _TEXTS:
+    for name in TEXTS:
         value = getattr(event, name)
         if value:
             document[name] = value
@@ -143,23 +143,6 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
     if event.details:
         document["details"] = event.details
     return document
-
-
-_TEXTS: Final = (
-    "request_id",
-    "principal",
-    "presented_user",
-    "credential",
-    "address",
-    "client",
-    "transport",
-    "operation",
-    "database",
-    "privilege",
-    "decision",
-    "reason",
-    "error",
-)
 
 
 def _ascii(document: dict[str, Any]) -> bytes:

@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
-from kiteward.domain.audit import AuditEvent, Event, Outcome, shortened, weight
+from kiteward.domain.audit import AuditEvent, Event, Outcome, shortened, weight_of
 from kiteward.domain.errors import AuditUnavailable, ConfigurationError
 from kiteward.observe.audit.files import ChainedFiles
 
@@ -138,8 +138,7 @@ def open_sink(settings: AuditSettings, data_dir: Path) -> AuditSink:
     return AuditTrail.open(settings.place(data_dir), keep_days=settings.keep_days)
 
 
-@dataclass(frozen=True, slots=True)
-class _Queued:
+class _Queued(NamedTuple):
     """An event in the queue.
 
     Attributes:
@@ -219,7 +218,7 @@ class AuditTrail:
     def record(self, event: AuditEvent) -> None:
         """Take an event that may be written a little later, shortened; a loss is counted."""
         event = shortened(event)
-        size = weight(event)
+        size = weight_of(event)
         if len(self._queue) >= self._capacity or self._waiting[False] + size > self._capacity_bytes:
             self._count_lost(1)
         else:
@@ -231,7 +230,7 @@ class AuditTrail:
         Raises:
             AuditUnavailable: it is not.
         """
-        size = weight(event)
+        size = weight_of(event)
         if self._waiting[True] and self._waiting[True] + size > self._changes_bytes:
             raise AuditUnavailable("more changes wait for the audit trail than it can take now, so it was not done")
         done = asyncio.get_running_loop().create_future()
