@@ -347,6 +347,16 @@ def test_trail_of_which_nothing_was_noted_is_kept_in_full_and_longer(tmp_path: P
     assert kept(tmp_path) == ["4", "5"]
 
 
+def test_head_of_an_earlier_version_is_gone_on_with(tmp_path: Path, clock: Clock) -> None:
+    trail(tmp_path, 1, clock=clock)
+    head = json.loads((tmp_path / HEAD).read_bytes())
+    del head["seen"]
+    (tmp_path / HEAD).write_text(json.dumps(head))
+    trail(tmp_path, 2, clock=clock)
+    assert findings(tmp_path) == ()
+    assert kept(tmp_path) == ["1", "2"]
+
+
 def test_head_has_room_for_the_largest_numbers() -> None:
     seen = Seen(seconds=1.234567890123456e300, clock=1.234567890123456e300, uptime=1.234567890123456e300)
     head = Head(first=2**63, before="f" * 64, seq=2**63, chain="f" * 64, file="audit-2036-11-24_0001.jsonl", size=2**63)
