@@ -175,6 +175,7 @@ def _text(entry: Entry) -> str:
         str(entry["seq"]),
         entry["outcome"],
         entry.get("operation", entry["kind"]),
+        f"part {entry['part']} of {entry['parts']}" if "parts" in entry else "",
         who,
         about,
         " ".join(f"{name}={value}" for name, value in entry.get("details", {}).items()),

@@ -40,7 +40,7 @@ KEYS: Final = (
     Key("kiteward.audit.dataOperations", "true or false", "whether data operations that were allowed are recorded"),
     Key("kiteward.audit.directory", "path", "where the audit trail is; without it `audit` in the data directory"),
     Key("kiteward.audit.enabled", "true or false", "whether there is an audit trail"),
-    Key("kiteward.audit.keepDays", "days", "how long the audit trail is kept; 0 for ever"),
+    Key("kiteward.audit.keepDays", "days", "days of uptime that a line of the audit trail is kept; 0 for ever"),
     Key("kiteward.console.enabled", "true or false", "whether there is a console, below /console/"),
     Key("kiteward.console.idleTimeout", "seconds", "after which a session of the console ends that nobody uses"),
     Key("kiteward.console.sessionLifetime", "seconds", "after which a session of the console ends in any case"),

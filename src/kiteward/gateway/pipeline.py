@@ -25,13 +25,14 @@ from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.details import details_of, result_of
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
 from kiteward.gateway.large import LARGE, LONG, Turns, require_reach
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.recording import Recorder, Recording, details_of
+from kiteward.gateway.recording import Recorder, Recording
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.gateway.watched import WatchedAuthenticator
@@ -187,7 +188,7 @@ class Gateway:
             else:
                 require_reach(principal, operation.privilege, policy, sees_suffices=operation.visible_suffices)
         except AccessDenied:
-            recording.details = {"bytes": size}
+            recording.details = {"request_bytes": size}
             raise
         return await (work() if size <= LONG else self._turns.run(principal.user_name, work))
 
@@ -291,7 +292,8 @@ class Gateway:
             caller = await self._authenticate(recording)
             self._decide(operation, recording, caller)[1].require_allowed()
 
-        request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
+        change = functools.partial(self._snapshots.change, still_allowed)
+        request = Request(call, principal, snapshot, change, recording.result.update)
         handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
@@ -320,10 +322,14 @@ class Gateway:
                 recording.call.credential, address=recording.call.address, description=description
             ),
             root_bypass=self._tools.root_bypass,
+            record=recording.result.update,
         )
 
         async def work() -> bytes:
-            return encoded(await extension.run(self._tools, request, arguments))
+            outcome = await extension.run(self._tools, request, arguments)
+            if extension.changes:
+                recording.result.update(result_of(extension.name, outcome))
+            return encoded(outcome)
 
         if extension.changes:
             return await self._to_the_end(recording, work)

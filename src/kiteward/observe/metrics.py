@@ -121,6 +121,7 @@ class _ServerCollector(Collector):
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
         yield _gauge("kiteward_audit_queue", "Events that wait to be written to the audit trail.", audit.queued)
+        yield _gauge("kiteward_audit_queue_bytes", "Memory that these events take, about.", audit.queued_bytes)
         yield _counter(
             "kiteward_audit_lost", "Events that could not be written to the audit trail.", (), [((), audit.lost)]
         )

@@ -103,7 +103,7 @@ async def test_a_refused_one_is_recorded_by_its_size_and_not_read(peopled: House
     payload = padded("SelectUser", user={"name": "carol"})
     with pytest.raises(AccessDenied):
         await peopled.call("SelectUser", by="bob", payload=payload)
-    assert peopled.trail.events[-1].details == {"bytes": len(payload)}
+    assert peopled.trail.events[-1].details == {"request_bytes": len(payload)}
 
 
 async def test_no_request_holds_more_fields_than_a_reader_has_time_for(peopled: House) -> None:

@@ -162,7 +162,7 @@ async def test_a_connection_that_is_open_is_counted_as_what_it_carries(tmp_path:
 
 
 def test_the_audit_trail_says_how_it_keeps_up() -> None:
-    loads = iter([AuditState(), AuditState(queued=7, lost=2)])
+    loads = iter([AuditState(), AuditState(queued=7, lost=2, queued_bytes=900)])
     metrics = Metrics(
         Sources(
             Watch(),
@@ -178,6 +178,7 @@ def test_the_audit_trail_says_how_it_keeps_up() -> None:
     first, second = (parsed(metrics.text().decode()) for _ in range(2))
     assert (first["kiteward_audit_queue", ()], first["kiteward_audit_lost_total", ()]) == (0, 0)
     assert (second["kiteward_audit_queue", ()], second["kiteward_audit_lost_total", ()]) == (7, 2)
+    assert second["kiteward_audit_queue_bytes", ()] == 900
     assert ("kiteward_policy_revision", ()) not in first
     assert second["kiteward_engine_restarts_total", ()] == 0
 

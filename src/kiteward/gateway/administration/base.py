@@ -142,12 +142,15 @@ class Request:
         snapshot: the policy it was allowed by.
         change: opens the transaction for a change; it checks again that the caller may, in case that changed while
             waiting.
+        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request itself;
+            never a secret.
     """
 
     call: Call
     principal: Principal
     snapshot: PolicySnapshot
     change: Callable[[], AbstractAsyncContextManager[Transaction]]
+    record: Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,12 @@ async def check_v2_privilege(transaction: Transaction, name: str, database: str,
 
 async def _operate(transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool) -> None:
     keys = with_those_along(key)
+    request.record(
+        object_type=key.object_type.value,
+        database=key.db_name,
+        object=key.object_name,
+        privileges=[each.privilege for each in keys],
+    )
     if revoke:
         await transaction.grants.remove(role, keys)
     else:

@@ -48,6 +48,8 @@ async def update(tools: Tools, request: Request) -> bytes:
         old = decode_password(message.oldPassword, "old password")
         new = decode_password(message.newPassword, "password")
         await _change_password(tools, request, message.username, old, new, description)
+        exempt = request.principal.user_name in tools.super_users
+        request.record(password_changed=True, old_password_verified=not exempt)
     return messages.success("UpdateCredential")
 
 

@@ -46,6 +46,8 @@ class Request:
         principal: who calls; after `change` has been entered, as of then.
         snapshot: the policy it was allowed by.
         root_bypass: whether `root` needs no roles.
+        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request and the
+            outcome; never a secret.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Request:
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
         root_bypass: bool,
+        record: Callable[..., None],
     ) -> None:
         self.principal = principal
         self.snapshot = snapshot
         self._change = change
         self._caller_now = caller_now
         self.root_bypass = root_bypass
+        self.record = record
         self._begin_session = begin_session
 
     async def begin_session(self, description: str) -> Secret:

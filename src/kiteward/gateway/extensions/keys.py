@@ -133,6 +133,7 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
         if await transaction.keys.count(owner) >= tools.key_rules.per_user:
             raise LimitReached(f"{owner} has {tools.key_rules.per_user} API keys already: revoke one first")
         await transaction.keys.add(key)
+    request.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
     return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
 
 

@@ -40,7 +40,7 @@ from kiteward.transports.rest.table import TABLE
 
 _log = logging.getLogger("kiteward.rest")
 
-FROM_ANYBODY: Final = 64 * 1024
+FROM_ANYBODY: Final = 16 * 1024
 """Bytes of a body that are read before its sender is known."""
 
 LARGE: Final = 1024 * 1024
