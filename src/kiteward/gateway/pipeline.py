@@ -224,7 +224,13 @@ class Gateway:
             recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
             recording.decision.require_allowed()
 
-        request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
+        request = Request(
+            call,
+            principal,
+            snapshot,
+            functools.partial(self._snapshots.change, still_allowed),
+            functools.partial(self._authenticator.verify_password, address=call.address),
+        )
         handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
