@@ -124,7 +124,15 @@ class LimitReached(RequestRefused):
 
 
 class OldPasswordWrong(RequestRefused):
-    """A password change without the right old password, or for an unknown user: deliberately one fact."""
+    """A password change without the right old password, or for an unknown user: deliberately one fact.
+
+    Attributes:
+        reason: why, for operators, as of `AuthenticationError`.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ProtectedObject(RequestRefused):

@@ -292,8 +292,14 @@ class Gateway:
             caller = await self._authenticate(recording)
             self._decide(operation, recording, caller)[1].require_allowed()
 
-        change = functools.partial(self._snapshots.change, still_allowed)
-        request = Request(call, principal, snapshot, change, recording.result.update)
+        request = Request(
+            call,
+            principal,
+            snapshot,
+            functools.partial(self._snapshots.change, still_allowed),
+            functools.partial(self._authenticator.verify_password, address=call.address),
+            recording.result.update,
+        )
         handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))

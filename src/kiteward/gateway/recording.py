@@ -20,6 +20,7 @@ from kiteward.domain.errors import (
     AuthenticationError,
     KitewardError,
     LimitReached,
+    OldPasswordWrong,
     OperationRefused,
     OperationUnknown,
 )
@@ -356,6 +357,8 @@ def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -
     """Return how a request ended and the kind of error, which is all that is recorded of one: texts may quote data."""
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
+    if isinstance(error, OldPasswordWrong):
+        return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
     if error is not None:
         return Outcome.FAILED, _name(error)
     code = messages.status_code(recording.call.operation, answer) if recording.call.operation in OPERATIONS else 0

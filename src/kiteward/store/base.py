@@ -1,6 +1,6 @@
 """What every store promises: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,11 +16,16 @@ class Subject(StrEnum):
     ROLE = "role"
     GROUP = "group"
     KEY = "key"
+    CREDENTIAL = "credential"
+    """A user was created, given another password, unlocked or enabled: its failures so far count no longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was."""
+    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
+
+    A `CREDENTIAL` stands beside the `USER` that it says more about.
+    """
 
     subject: Subject
     name: str
@@ -52,6 +57,19 @@ class FormerSecret:
     stored: str = field(repr=False)
     credential_id: str
     valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class HashKinds:
+    """Which kinds of password hashes users have.
+
+    Attributes:
+        prefixes: how the hashes begin, algorithm and cost included.
+        former_until: when the last former password ends that is still accepted, or None where there is none.
+    """
+
+    prefixes: frozenset[str]
+    former_until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +427,10 @@ class Store(Protocol):
             prefix: only names that begin so.
             limit: at most so many.
         """
+        ...
+
+    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+        """Return the kinds of password hashes that these users have, or that all have when None."""
         ...
 
     async def lineage(self, key_id: str) -> Sequence[KeyRecord]:

@@ -53,7 +53,7 @@ class SqlUsers:
             "one_time": one_time,
         }
         await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
-        self._changes.add(Subject.USER, name)
+        self._note(name, forgiven=True)
 
     async def set_password(
         self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
@@ -62,6 +62,7 @@ class SqlUsers:
         await self._update(
             name,
             _users.name == name,
+            forgiven=True,
             password_hash=password_hash,
             credential_id=_new_credential_id(),
             former_hash=_users.password_hash if kept else None,
@@ -82,7 +83,7 @@ class SqlUsers:
     async def enable(self, name: str, enabled: bool) -> None:
         differs = and_(_users.name == name, _users.enabled != enabled)
         if enabled:
-            await self._update(name, differs, enabled=True)
+            await self._update(name, differs, forgiven=True, enabled=True)
         else:
             # What was verified before, such as a session, stays over when the user is let in again.
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
@@ -91,7 +92,7 @@ class SqlUsers:
         await self._mark(name, _users.locked_at.is_(None), self._clock())
 
     async def unlock(self, name: str) -> None:
-        await self._mark(name, _users.locked_at.is_not(None), None)
+        await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True)
 
     async def describe(self, name: str, description: str) -> None:
         differs = and_(_users.name == name, _users.description != description)
@@ -103,14 +104,22 @@ class SqlUsers:
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
-    async def _mark(self, name: str, where: ColumnElement[bool], locked_at: float | None) -> None:
+    async def _mark(
+        self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
+    ) -> None:
         named = and_(_users.name == name, where)
         if await self._turn.run(update(schema.users).where(named).values(locked_at=locked_at)):
-            self._changes.add(Subject.USER, name)
+            self._note(name, forgiven=forgiven)
 
-    async def _update(self, name: str, where: ColumnElement[bool], **values: Any) -> None:
+    async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
         if await self._turn.run(update(schema.users).where(where).values(changed_at=self._clock(), **values)):
-            self._changes.add(Subject.USER, name)
+            self._note(name, forgiven=forgiven)
+
+    def _note(self, name: str, *, forgiven: bool) -> None:
+        """Note that a user changed, and whether what failed before says nothing about it now."""
+        self._changes.add(Subject.USER, name)
+        if forgiven:
+            self._changes.add(Subject.CREDENTIAL, name)
 
 
 class SqlRoles:
