@@ -39,7 +39,7 @@ class Operation:
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
         targets: fields that name a collection to be; judged as they stand, without resolving aliases.
-        aliases: fields that name an alias; judged by the collection it stands for.
+        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
         creates: fields that give a name to a new collection or alias; held to the naming rule.
         creates_database: field that gives a name to a new database; held to the naming rule.
         same: fields inside sub-requests that must name the same collection, or none.
@@ -50,6 +50,9 @@ class Operation:
         own_role: field that names a role whose holders need no privilege.
         visible_suffices: whether any privilege on the collection does as well.
         if_named: whether the privilege is needed only when a collection is named.
+        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one will do.
+        not_while_aliased: the sentence that refuses a collection which aliases stand for, with `{collection}` and
+            `{aliases}`; empty where they do not matter.
         exists: whether the settled database must exist for the request to make sense.
         closed: for NOBODY, why.
     """
@@ -71,6 +74,8 @@ class Operation:
     own_role: str = ""
     visible_suffices: bool = False
     if_named: bool = False
+    not_by_alias: str = ""
+    not_while_aliased: str = ""
     exists: bool = True
     closed: str = ""
     plan: Plan | None = field(default=None, repr=False, compare=False)
@@ -129,7 +134,17 @@ _ONE: Final = ("collection_name",)
 
 def _collection_rows(rows: _Rows) -> None:
     rows.engine("CreateCollection", "CreateCollection", targets=_ONE, creates=_ONE)
-    rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
+    rows.engine(
+        "DropCollection",
+        "DropCollection",
+        collections=_ONE,
+        not_by_alias="cannot drop the collection via alias = {alias}",
+        not_while_aliased=(
+            "unable to drop the collection [{collection}] because it has associated aliases [{aliases}], "
+            "please remove all aliases before dropping the collection"
+        ),
+    )
+    rows.engine("TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
     rows.engine(
         "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
@@ -157,6 +172,7 @@ def _collection_rows(rows: _Rows) -> None:
         targets=("newName",),
         creates=("newName",),
         target_database="newDBName",
+        not_by_alias="unsupported use an alias to rename collection, alias:{alias}",
     )
     rows.engine("LoadCollection LoadPartitions Prewarm", "Load", collections=_ONE)
     rows.engine("ReleaseCollection ReleasePartitions", "Release", collections=_ONE)
@@ -233,7 +249,8 @@ def _data_rows(rows: _Rows) -> None:
 
 
 def _alias_and_database_rows(rows: _Rows) -> None:
-    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, creates=("alias",))
+    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, aliases=("alias",), creates=("alias",))
     rows.engine("AlterAlias", "CreateAlias", collections=_ONE, aliases=("alias",))
     rows.engine("DropAlias", "DropAlias", aliases=("alias",))
     rows.engine("DescribeAlias", "DescribeAlias", aliases=("alias",))

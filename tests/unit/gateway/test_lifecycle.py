@@ -333,21 +333,21 @@ async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted:
 async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
     granted: House, engine: FakeEngine
 ) -> None:
-    """A caller who may drop `docs` must not drop `docs2` through an alias that moves meanwhile."""
+    """A caller who may name `docs` anew must not name `docs2` through an alias that moves meanwhile."""
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
-    await granted.role("dropper", ("DropCollection", "default", "docs"))
-    await granted.user("alice", "dropper")
+    await granted.role("namer", ("CreateAlias", "default", "docs"), ("CreateAlias", "default", "newest"))
+    await granted.user("alice", "namer")
     gate = engine.hold("AlterAlias")
     moving = asyncio.create_task(granted.call("AlterAlias", collection_name="docs2", alias="current"))
     await engine.reached("AlterAlias")
-    dropping = asyncio.create_task(granted.call("DropCollection", by="alice", collection_name="current"))
+    naming = asyncio.create_task(granted.call("CreateAlias", by="alice", collection_name="current", alias="newest"))
     while not granted.lifecycle._turn._waiters:
         await asyncio.sleep(0)
     gate.set()
     await moving
     with pytest.raises(AccessDenied):
-        await dropping
-    assert engine.called("DropCollection") == []
+        await naming
+    assert "newest" not in engine.databases["default"].aliases
 
 
 async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:
