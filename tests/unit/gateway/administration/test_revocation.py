@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -28,7 +28,8 @@ async def _by_v2(house: House, action: str, name: str) -> None:
 
 
 async def _in_one_step(house: House, action: str, name: str) -> None:
-    await Own(house)("ChangeGrants", roleName="reader", **{action: [{"privilege": "Query", "collectionName": name}]})
+    change: dict[str, Any] = {action: [{"privilege": "Query", "collectionName": name}]}
+    await Own(house)("ChangeGrants", roleName="reader", **change)
 
 
 Operate = Callable[[House, str, str], Awaitable[None]]
