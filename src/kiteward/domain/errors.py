@@ -18,6 +18,7 @@ KitewardError
 │   ├── NotFound                     a named thing does not exist
 │   ├── AlreadyExists                a named thing exists already
 │   ├── InUse                        a thing that others hold cannot go
+│   ├── AliasConflict                an alias is named where it cannot be, or stands for what is to go
 │   ├── LimitReached                 a configured limit would be passed
 │   ├── OldPasswordWrong             a password change without the right old password
 │   ├── ProtectedObject              the root user and built-in roles stay as they are
@@ -117,6 +118,10 @@ class AlreadyExists(RequestRefused):
 
 class InUse(RequestRefused):
     """A role or privilege group that others hold cannot go."""
+
+
+class AliasConflict(RequestRefused):
+    """An alias is named where only the collection itself can be, or stands for a collection that is to go."""
 
 
 class LimitReached(RequestRefused):

@@ -320,7 +320,7 @@ def decide(
     for condition in conditions:
         lacking = _lacking(principal, condition, held, exempt=exempt)
         if lacking is not None:
-            return _denied(principal, condition, lacking)
+            return denied(principal, condition, lacking)
     return _ALLOWED
 
 
@@ -401,7 +401,8 @@ def _collection_without(condition: Condition, held: list[CompiledRole]) -> str |
     return None
 
 
-def _denied(principal: Principal, condition: Condition, name: str) -> Decision:
+def denied(principal: Principal, condition: Condition, name: str) -> Decision:
+    """Return the refusal of a condition that does not hold on an object."""
     privilege = condition.privilege
     database = ANY if privilege.level is Level.CLUSTER else condition.database
     return Decision(

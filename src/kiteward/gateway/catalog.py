@@ -57,6 +57,11 @@ class Catalog:
         aliases = self._aliases.get(database)
         return aliases.get(name, name) if aliases else name
 
+    def aliases_of(self, database: str, collection: str) -> list[str]:
+        """Return the aliases that stand for a collection, sorted."""
+        aliases = self._aliases.get(database, {})
+        return sorted(alias for alias, target in aliases.items() if target == collection)
+
     async def _load(self, database: str) -> dict[str, str]:
         listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))
         found: dict[str, str] = {}

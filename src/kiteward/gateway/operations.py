@@ -41,7 +41,7 @@ class Operation:
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
         targets: fields that name a collection to be; judged as they stand, without resolving aliases.
-        aliases: fields that name an alias; judged by the collection it stands for.
+        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
         creates: fields that give a name to a new collection or alias; held to the naming rule.
         creates_database: field that gives a name to a new database; held to the naming rule.
         creates_partitions: fields that give a name to a new partition; held to its naming rule.
@@ -57,6 +57,9 @@ class Operation:
         if_named: whether the privilege is needed only when a collection is named.
         credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
             holder of the role that it is about. Who holds the privilege may call it with any.
+        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one will do.
+        not_while_aliased: the sentence that refuses a collection which aliases stand for, with `{collection}` and
+            `{aliases}`; empty where they do not matter.
         exists: whether the settled database must exist for the request to make sense.
         closed: for NOBODY, why.
         places: where the rules about addresses and files hold, found by `outbound`.
@@ -83,6 +86,8 @@ class Operation:
     visible_suffices: bool = False
     if_named: bool = False
     credential: CredentialReach = CredentialReach.FULL
+    not_by_alias: str = ""
+    not_while_aliased: str = ""
     exists: bool = True
     closed: str = ""
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
@@ -160,7 +165,17 @@ def _collection_rows(rows: _Rows) -> None:
             "schema.struct_array_fields.fields.name",
         ),
     )
-    rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
+    rows.engine(
+        "DropCollection",
+        "DropCollection",
+        collections=_ONE,
+        not_by_alias="cannot drop the collection via alias = {alias}",
+        not_while_aliased=(
+            "unable to drop the collection [{collection}] because it has associated aliases [{aliases}], "
+            "please remove all aliases before dropping the collection"
+        ),
+    )
+    rows.engine("TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
     rows.engine(
         "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
@@ -206,6 +221,7 @@ def _collection_rows(rows: _Rows) -> None:
         targets=("newName",),
         creates=("newName",),
         target_database="newDBName",
+        not_by_alias="unsupported use an alias to rename collection, alias:{alias}",
     )
     rows.engine("LoadCollection LoadPartitions Prewarm", "Load", collections=_ONE)
     rows.engine("ReleaseCollection ReleasePartitions", "Release", collections=_ONE)
@@ -291,7 +307,8 @@ def _data_rows(rows: _Rows) -> None:
 
 
 def _alias_and_database_rows(rows: _Rows) -> None:
-    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, creates=("alias",))
+    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, aliases=("alias",), creates=("alias",))
     rows.engine("AlterAlias", "CreateAlias", collections=_ONE, aliases=("alias",))
     rows.engine("DropAlias", "DropAlias", aliases=("alias",))
     rows.engine("DescribeAlias", "DescribeAlias", aliases=("alias",))

@@ -17,6 +17,7 @@ from kiteward.domain.errors import (
     StoreError,
 )
 from kiteward.domain.identity import Principal
+from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
@@ -228,13 +229,13 @@ class Gateway:
 
     async def _pass_through(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call
-        snapshot = await self._policy()
+        await self._policy()
         settled, decision = self._decide(operation, recording, principal)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
-        if operation.exists and operation.database and not self._catalog.has_database(settled.database):
-            return self._without_database(operation, settled, principal, snapshot)
+        if operation.exists and operation.database and not self._has_database(operation, settled, principal):
+            return visibility.empty(operation.name)
         if not operation.database and not engine_metadata.is_carriable(settled.database):
             # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
             raise _no_database(settled.database)
@@ -262,6 +263,7 @@ class Gateway:
             decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
+            settled.require_consistent()
             self._require_legal(operation, settled)
             return settled
 
@@ -373,14 +375,28 @@ class Gateway:
         if not task.cancelled():
             task.exception()
 
-    @staticmethod
-    def _without_database(
-        operation: Operation, settled: Settled, principal: Principal, snapshot: PolicySnapshot
-    ) -> bytes:
-        """Answer for a database that does not exist, without telling so to those who could not see it either."""
-        if operation.name in visibility.TRIMMED and not listed_databases(principal, [settled.database], snapshot)[0]:
-            return visibility.empty(operation.name)
-        raise _no_database(settled.database)
+    def _has_database(self, operation: Operation, settled: Settled, principal: Principal) -> bool:
+        """Tell whether the database of an allowed request exists, as far as the caller may know.
+
+        Who is shown a database, or whose privileges have allowed the request in it, is told. Others are answered alike,
+        without the engine, for one that exists and one that does not; that `default` exists is known to everybody.
+
+        Returns:
+            False where the answer is an empty list.
+
+        Raises:
+            DatabaseNotFound: it does not exist for this caller.
+        """
+        trimmed = operation.name in visibility.TRIMMED
+        if trimmed or not (settled.conditions or settled.database == DEFAULT_DATABASE):
+            shown = listed_databases(principal, [settled.database], self._snapshots.current())[0]
+            if trimmed and not shown:
+                return False
+            if not shown:
+                raise _no_database(settled.database)
+        if not self._catalog.has_database(settled.database):
+            raise _no_database(settled.database)
+        return True
 
 
 def _needs_catalog(operation: Operation) -> bool:

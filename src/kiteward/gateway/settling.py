@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import AliasConflict, InvalidArgument, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.domain.policy import Condition
 from kiteward.domain.privileges import Level, ObjectType
@@ -32,7 +32,7 @@ class Settled:
         payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
         collections: the collections it names, aliases resolved.
         fields: what was read from the request.
-        contradiction: what sub-requests name that the request does not, or empty.
+        refusal: why nobody may have this: sub-requests that look elsewhere, or an alias out of place; None for nothing.
     """
 
     database: str
@@ -40,18 +40,19 @@ class Settled:
     payload: bytes
     collections: tuple[str, ...]
     fields: Mapping[str, Value]
-    contradiction: str = ""
+    refusal: RequestRefused | None = None
 
     def require_consistent(self) -> None:
-        """Refuse a request whose sub-requests look elsewhere.
+        """Refuse a request that nobody may have, whatever they hold.
 
-        To be called after the decision: it tells what an alias stands for.
+        To be called after the decision: the refusal tells which names are aliases.
 
         Raises:
-            InvalidArgument: with the contradiction.
+            InvalidArgument: a sub-request names another collection or database than the request.
+            AliasConflict: an alias is named where only a collection can be, or stands for what is to be dropped.
         """
-        if self.contradiction:
-            raise InvalidArgument(self.contradiction)
+        if self.refusal is not None:
+            raise self.refusal
 
 
 def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
@@ -67,8 +68,10 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
     other_database = _target_database(operation, fields, database, replacements)
     conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
     payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
-    contradiction = _contradiction(operation, fields, database, collections, catalog)
-    return Settled(database, conditions, payload, collections, fields, contradiction)
+    refusal = _contradiction(operation, fields, database, collections, catalog) or _alias_conflict(
+        operation, fields, database, collections, catalog
+    )
+    return Settled(database, conditions, payload, collections, fields, refusal)
 
 
 def check_new_names(operation: Operation, settled: Settled, naming: NamingRules) -> None:
@@ -120,17 +123,38 @@ def _resolve(
 
 def _contradiction(
     operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
-) -> str:
+) -> InvalidArgument | None:
     """Return what sub-requests name that the request does not: engines ignore it, so honouring it is impossible."""
     for path in operation.same:
         for name in _texts(fields[path]):
             if name and catalog.resolve(database, name) not in collections:
-                return f"a sub-request names the collection {name}; it must name the collection of the request or none"
+                return InvalidArgument(
+                    f"a sub-request names the collection {name}; it must name the collection of the request or none"
+                )
     for path in operation.same_database:
         for name in _texts(fields[path]):
             if name and name != database:
-                return f"a sub-request names the database {name}; it must name the database of the request or none"
-    return ""
+                return InvalidArgument(
+                    f"a sub-request names the database {name}; it must name the database of the request or none"
+                )
+    return None
+
+
+def _alias_conflict(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> AliasConflict | None:
+    """Return why an alias is in the way of an operation on the collection itself."""
+    if operation.not_by_alias:
+        given = (name for path in operation.collections for name in _texts(fields[path]))
+        for name, collection in zip(given, collections, strict=True):
+            if name != collection:
+                return AliasConflict(operation.not_by_alias.format(alias=name))
+    if operation.not_while_aliased:
+        for name in collections:
+            if aliases := catalog.aliases_of(database, name):
+                told = operation.not_while_aliased.format(collection=name, aliases=" ".join(aliases))
+                return AliasConflict(told)
+    return None
 
 
 def _target_database(

@@ -282,8 +282,8 @@ class Grants(Protocol):
         """Store the grants; one that is there already keeps its grantor and changes nothing."""
         ...
 
-    async def remove(self, role: str, keys: Sequence[GrantKey]) -> None:
-        """Remove grants; absent ones do nothing."""
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        """Remove grants; absent ones do nothing. Return whether any was there."""
         ...
 
     async def drop_object(self, db_name: str, object_name: str | None) -> None:

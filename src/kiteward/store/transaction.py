@@ -192,11 +192,14 @@ class SqlGrants:
             if await self._turn.run(insert_missing(schema.grants), rows):
                 self._changes.add(Subject.ROLE, role)
 
-    async def remove(self, role: str, keys: Sequence[GrantKey]) -> None:
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        removed = False
         for key in keys:
             exactly = and_(*(_grants[column] == value for column, value in _columns(role, key).items()))
-            if await self._turn.run(delete(schema.grants).where(exactly)):
-                self._changes.add(Subject.ROLE, role)
+            removed = bool(await self._turn.run(delete(schema.grants).where(exactly))) or removed
+        if removed:
+            self._changes.add(Subject.ROLE, role)
+        return removed
 
     async def drop_object(self, db_name: str, object_name: str | None) -> None:
         gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)

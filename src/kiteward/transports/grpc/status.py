@@ -71,6 +71,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.NotFound: MilvusStatus(1100, None, _INVALID),
     errors.AlreadyExists: MilvusStatus(1100, None, _INVALID),
     errors.InUse: MilvusStatus(1100, None, _INVALID),
+    errors.AliasConflict: MilvusStatus(65535, _UNEXPECTED),
     errors.LimitReached: MilvusStatus(9, None, "quota exceeded", input_error=False),
     errors.OldPasswordWrong: MilvusStatus(1400, _UNEXPECTED, "not authenticated"),
     errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),

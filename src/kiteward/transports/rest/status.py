@@ -98,6 +98,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.NotFound: _INVALID,
     errors.AlreadyExists: _INVALID,
     errors.InUse: _INVALID,
+    errors.AliasConflict: Row(UNEXPECTED),
     errors.LimitReached: Row(9, suffix="quota exceeded"),
     errors.OldPasswordWrong: Row(1400, suffix="not authenticated"),
     errors.ProtectedObject: Row(1401, suffix="privilege not permitted"),

@@ -60,7 +60,7 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("collections/list", {}, "ShowCollections", {}),
     ("collections/has", C, "HasCollection", {"collection_name": "books"}),
     ("collections/get_stats", C, "GetCollectionStatistics", {"collection_name": "books"}),
-    ("collections/drop", C, "DropCollection", {"collection_name": "books"}),
+    ("collections/drop", {"collectionName": "maps"}, "DropCollection", {"collection_name": "maps"}),
     ("collections/truncate", C, "TruncateCollection", {"collection_name": "books"}),
     ("collections/load", C, "LoadCollection", {"collection_name": "books"}),
     ("collections/refresh_load", C, "LoadCollection", {"collection_name": "books", "refresh": True}),
@@ -311,7 +311,7 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 @pytest.fixture
 def shelf(engine: FakeEngine) -> FakeEngine:
     """An engine with a collection, an alias and a second database."""
-    engine.create("books")
+    engine.create("books", "maps")
     engine.databases["default"].aliases["novels"] = "books"
     engine.create(database="shelf")
     engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(
