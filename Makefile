@@ -41,7 +41,7 @@ ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
 $(milvus)/.made-in: remake
 endif
 
-.PHONY: help serve test check format bench bench-quick lock clean remake
+.PHONY: help serve test fuzz audit check format bench bench-quick lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -51,6 +51,12 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 
 test: $(venv)/.dev-ready $(older)/.ready $(frameworks)/.ready ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
+
+# Bounded in time by ARGS='--minutes 30'; a finding comes with the smallest request, and ARGS='--seed N' repeats a run.
+FUZZ_REQUESTS ?= 1000000
+
+fuzz: $(venv)/.dev-ready ## send a million mutated requests to servers of its own; FUZZ_REQUESTS says how many
+	$(bin)/python -m tests.fuzz --requests $(FUZZ_REQUESTS) $(ARGS)
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
 	$(bin)/ruff check .

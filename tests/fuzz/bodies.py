@@ -44,7 +44,7 @@ class Bodies:
         payload = documents.mutated(draw, drawn.body(draw, path))
         return Sent(caller, path, payload, (draw.of(_FIELDS),) if draw.chance(0.3) else ())
 
-    def fault(self, target: Target, sent: Sent, answer: Answer) -> str:
+    def fault(self, _target: Target, sent: Sent, answer: Answer) -> str:
         if answer.status < 0:
             return "was not answered"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -57,6 +57,9 @@ class Bodies:
             return f"was answered with what is no JSON: {answer.body[:100]!r}"
         if not isinstance(told, dict) or type(told.get("code")) is not int:
             return f"was answered without a code: {answer.body[:100]!r}"
-        if sent.caller == _UNKNOWN and answer.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+        if sent.caller == _UNKNOWN and answer.status not in (
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ):
             return f"let somebody unknown in: {answer.body[:100]!r}"
         return ""

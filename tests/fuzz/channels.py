@@ -73,7 +73,7 @@ class _Http2(asyncio.Protocol):
         self._done: asyncio.Future[None] | None = None
 
     async def ask(self, waiting: "collections.deque[tuple[int, Sent]]", answers: list[Answer]) -> None:
-        """Take requests off the queue and put down their answers, until the queue is empty or the connection is lost."""
+        """Take requests off the queue and put down their answers until it is empty or the connection is lost."""
         self._waiting, self._answers = waiting, answers
         self._done = asyncio.get_running_loop().create_future()
         self._send_more()
@@ -81,7 +81,7 @@ class _Http2(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
-        transport.write(_GREETING)
+        self.transport.write(_GREETING)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -97,7 +97,7 @@ class _Http2(asyncio.Protocol):
         del received[:start]
         self._send_more()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.lost = True
         self._open.clear()
         self._finish()
@@ -224,7 +224,7 @@ class _Http1(asyncio.Protocol):
             return
         self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.lost = True
         self._finish(BROKEN_OFF)
 

@@ -15,7 +15,18 @@ _VALUES: Final[Sequence[Any]] = (
 _NAMES_AND_VALUES: Final = (*material.NAMES, *_VALUES)
 _MEMBERS: Final = (
     *("dbName", "collectionName", "collectionNames", "aliasName", "userName", "roleName", "privilege", "objectName"),
-    *("newCollectionName", "partitionName", "filter", "limit", "offset", "data", "search", "params", "keyId", "unknown"),
+    *(
+        "newCollectionName",
+        "partitionName",
+        "filter",
+        "limit",
+        "offset",
+        "data",
+        "search",
+        "params",
+        "keyId",
+        "unknown",
+    ),
 )
 _RAW: Final = (b"", b"null", b"[]", b'"text"', b"7", b"{", b"{}", b"\xff\xfe{}", b'{"a":}', b"{} {}", b"\xef\xbb\xbf{}")
 _MOST_CHANGES: Final = 3

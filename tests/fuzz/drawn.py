@@ -1,4 +1,4 @@
-"""Valid requests to begin with: for every RPC from its descriptor, for every endpoint from its type, and known calls."""
+"""Valid requests to begin with: of every RPC by its descriptor, of every endpoint by its type, and calls of clients."""
 
 import types
 import typing
@@ -47,6 +47,7 @@ _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
 """What stands in a field whose name holds one of these words; the first row that fits decides."""
 
 _OTHER: Final = ("", "id", "vector", "x", "1", material.OWN, *material.HIDDEN)
+
 
 def word(draw: Draw, name: str) -> str:
     """Return what may stand in a field of that name."""

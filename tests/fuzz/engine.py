@@ -13,7 +13,9 @@ from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.wire import messages
 
 _NAMING_FIELD: Final = re.compile("collection|alias|oldName|newName", re.IGNORECASE)
-_READS: Final = re.compile("Get|Has|Describe|BatchDescribe|Show|List|Search|HybridSearch|Query|Select|Run|Compute|Check")
+_READS: Final = re.compile(
+    "Get|Has|Describe|BatchDescribe|Show|List|Search|HybridSearch|Query|Select|Run|Compute|Check"
+)
 _TELL_NOTHING: Final = frozenset({"GetVersion", "CheckHealth", "Connect", "AllocTimestamp", "ComputePhraseMatchSlop"})
 """What everybody may ask: the answer says nothing of what is stored."""
 
@@ -80,7 +82,8 @@ class MarkedEngine(StockedEngine):
         if not _READS.match(method) and not _KEPT.fullmatch(method):
             self.writes[f"{method} in {database}"] += 1
         response: Any = messages.method_of(method).response.FromString(answer)
-        _mark(response, 0)
+        if response.DESCRIPTOR.name != "Status":
+            _mark(response, 0)
         return bytes(response.SerializeToString())
 
     def _by_id(self, called: EngineCall) -> EngineCall:

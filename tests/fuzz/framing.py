@@ -32,7 +32,7 @@ class Mirror:
     """An application that answers with the id of the request and a digest of its body.
 
     Attributes:
-        smuggled: ports of the clients that something was taken for a request of, or for a header field, and was neither.
+        smuggled: ports of clients of whom something was taken for a request or a header field, and was neither.
     """
 
     def __init__(self) -> None:
@@ -226,7 +226,7 @@ class _Client(asyncio.Protocol):
         self.answers.append(Heard(-1, data))
         self._changed.set()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._lost = True
         self._changed.set()
 

@@ -80,7 +80,7 @@ class Isolation:
 
 
 def administration() -> Isolation:
-    """Return the same for identity: RPCs and endpoints about users, roles, grants and keys, narrowed keys among callers."""
+    """Return the same for RPCs and endpoints about users, roles, grants and keys; narrowed keys call too."""
     return Isolation(
         "administration",
         (people.NOBODY, people.HOLDER, people.READER_KEY, people.EMPTY_KEY, people.ROOT_KEY),

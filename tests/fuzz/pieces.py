@@ -14,7 +14,16 @@ SMUGGLED: Final = "smuggled"
 _CLOSE: Final = "close"
 _HOST: Final = "host: kiteward\r\n"
 _REQUEST_IN_A_BODY: Final = f"GET {PATH}{SMUGGLED} HTTP/1.1\r\nhost: kiteward\r\n\r\n".encode()
-_BODIES: Final = (b"", b"x", b"{}", b"0\r\n\r\n", b"\r\n", b"a" * 300, _REQUEST_IN_A_BODY, b"0\r\n\r\n" + _REQUEST_IN_A_BODY)
+_BODIES: Final = (
+    b"",
+    b"x",
+    b"{}",
+    b"0\r\n\r\n",
+    b"\r\n",
+    b"a" * 300,
+    _REQUEST_IN_A_BODY,
+    b"0\r\n\r\n" + _REQUEST_IN_A_BODY,
+)
 
 
 class Fate(StrEnum):
@@ -78,7 +87,14 @@ def _head(method: str, number: str, fields: str = "", *, version: str = "1.1", h
 
 
 def _get(draw: Draw, number: str) -> Piece:
-    odd = ("", "", "x-odd:\t value \t\r\n", "x-empty:\r\n", "accept: */*\r\naccept: text/html\r\n", f"x: {'y' * 900}\r\n")
+    odd = (
+        "",
+        "",
+        "x-odd:\t value \t\r\n",
+        "x-empty:\r\n",
+        "accept: */*\r\naccept: text/html\r\n",
+        f"x: {'y' * 900}\r\n",
+    )
     return Piece("get", number, _head("GET", number, draw.of(odd)))
 
 
@@ -159,7 +175,9 @@ def _fields(*values: str) -> Callable[[Draw, str], bytes]:
 
 
 def _begins(*values: str) -> Callable[[Draw, str], bytes]:
-    return lambda draw, number: draw.of(values).replace("ID", PATH + number).encode() + b"\r\n" + _HOST.encode() + b"\r\n"
+    return lambda draw, number: (
+        draw.of(values).replace("ID", PATH + number).encode() + b"\r\n" + _HOST.encode() + b"\r\n"
+    )
 
 
 def _too_long(draw: Draw, number: str) -> Piece:
@@ -184,8 +202,12 @@ _ODD: Final[Sequence[Callable[[Draw, str], Piece]]] = (
     _refused("the same length twice", _lengths("5\r\ncontent-length: 5", "5, 5"), Fate.EITHER),
     _refused("length and encoding", _both, Fate.EITHER),
     _refused("encoding that is none", _encodings("xchunked", "chunked, nothing", "chunked;q=1")),
-    _refused("odd encoding", _encodings("gzip, chunked", "identity, chunked", "chunked, chunked", ",chunked"), Fate.EITHER),
-    _refused("chunk size that is none", _chunks(b"g\r\nabcde\r\n", b"-5\r\nabcde\r\n", b"0x5\r\nabcde\r\n", b"\r\nabcde\r\n")),
+    _refused(
+        "odd encoding", _encodings("gzip, chunked", "identity, chunked", "chunked, chunked", ",chunked"), Fate.EITHER
+    ),
+    _refused(
+        "chunk size that is none", _chunks(b"g\r\nabcde\r\n", b"-5\r\nabcde\r\n", b"0x5\r\nabcde\r\n", b"\r\nabcde\r\n")
+    ),
     _refused("chunk longer than its size", _chunks(b"2\r\nabcde\r\n0\r\n\r\n", b"5\r\nabcdef\r\n0\r\n\r\n")),
     _refused("odd chunk size", _chunks(b"5 \r\nabcde\r\n0\r\n\r\n", b"5\nabcde\n0\n\n"), Fate.EITHER),
     _refused("no host", _hosts("")),

@@ -1,6 +1,7 @@
 """What is sent, what comes back, and how a request is cut down to what is needed."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,7 +10,9 @@ from tests.fuzz import protobuf
 
 from kiteward.wire import messages
 
+_READS: Final = re.compile("get|has|describe|list|query|(hybrid_|advanced_)?search|explain|show|select", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 2_000
+_OK: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,12 @@ class Sent:
         """All that the caller has said, in which a name of an answer may stand."""
         return b"\n".join((self.payload, *(value.encode() for _, value in self.fields)))
 
+    @property
+    def writes(self) -> bool:
+        """Whether it may store what it says."""
+        operation = self.path.rpartition("/")[2]
+        return not _READS.match(operation)
+
     def __str__(self) -> str:
         shown = self.payload.decode(errors="replace") if self.rest else f"hex {self.payload.hex()} {self._message()}"
         fields = "".join(f" {name}: {value!r}" for name, value in self.fields)
@@ -64,6 +73,11 @@ class Answer:
     status: int
     data: bytes
     body: bytes = b""
+
+    @property
+    def right(self) -> bool:
+        """Whether the request was carried out, as far as its status tells."""
+        return self.status in (0, _OK)
 
 
 BROKEN_OFF: Final = Answer(-1, b"")

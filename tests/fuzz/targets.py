@@ -85,6 +85,7 @@ class Target:
         self.key_ids: tuple[str, ...] = ()
         self.secrets: tuple[bytes, ...] = ()
         self._exempt: frozenset[str] = frozenset()
+        self._written: set[str] = set()
         self._guarded: tuple[str, ...] = ()
         self._revision = -1
         self._administered: tuple[object, object, object] = (None, None, None)
@@ -93,8 +94,8 @@ class Target:
 
     @property
     def own_names(self) -> Collection[str]:
-        """Names that callers have given to what is their own."""
-        return self._stored.own_names
+        """Names that callers have given to what is their own, and what they have written there."""
+        return self._stored.own_names | self._written
 
     async def ask(self, requests: Sequence[Sent]) -> list[Answer]:
         """Send requests side by side and return their answers, in the same order."""
@@ -104,6 +105,8 @@ class Target:
             told = [self._told(requests[place]) for place in places]
             for place, answer in zip(places, await (self._rest if rest else self._grpc).ask(told), strict=True):
                 answers[place] = answer
+                if answer.right and requests[place].writes:
+                    self._written.update(word.decode() for word in material.MARKED.findall(requests[place].text))
         return answers
 
     async def lets_in(self, callers: Sequence[str]) -> bool:
@@ -125,6 +128,7 @@ class Target:
         self.key_ids, self.secrets, self._exempt = people.key_ids, people.secrets, people.exempt
         self._guarded = people.key_ids[: people.others]
         self._revision = -1
+        self._written.clear()
 
     async def ask_as_root(self, path: str, payload: bytes) -> Answer:
         """Send one request of `root`."""
