@@ -22,6 +22,7 @@ venv := .venv
 older := .venv-pymilvus25
 milvus := .venv-milvus
 frameworks := .venv-frameworks
+auditing := .venv-audit
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
@@ -40,6 +41,9 @@ endif
 ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
 $(milvus)/.made-in: remake
 endif
+ifneq ($(shell cat $(auditing)/.made-in 2>/dev/null),$(CURDIR))
+$(auditing)/.made-in: remake
+endif
 
 .PHONY: help serve test fuzz audit check format bench bench-quick lock clean remake
 
@@ -57,6 +61,9 @@ FUZZ_REQUESTS ?= 1000000
 
 fuzz: $(venv)/.dev-ready ## send a million mutated requests to servers of its own; FUZZ_REQUESTS says how many
 	$(bin)/python -m tests.fuzz --requests $(FUZZ_REQUESTS) $(ARGS)
+
+audit: $(auditing)/.ready ## hold requirements/*.lock against known vulnerabilities; status 4: no source can be reached
+	$(auditing)/bin/python .ci/audit.py
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
 	$(bin)/ruff check .
@@ -92,9 +99,10 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
 	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
+	$(compile) --group audit --output-file requirements/audit.lock
 
 clean: ## remove the environments and caches; data/ stays
-	rm -rf $(venv) $(older) $(frameworks) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(venv) $(older) $(frameworks) $(milvus) $(auditing) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf .cache tests/compat/node/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -131,4 +139,8 @@ $(frameworks)/.ready: $(frameworks)/.made-in requirements/frameworks.lock
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock
 	$(milvus)/bin/python $(locked) -r requirements/milvus235.lock
+	@touch "$@"
+
+$(auditing)/.ready: $(auditing)/.made-in requirements/audit.lock
+	$(auditing)/bin/python $(locked) -r requirements/audit.lock
 	@touch "$@"
