@@ -45,7 +45,7 @@ ifneq ($(shell cat $(auditing)/.made-in 2>/dev/null),$(CURDIR))
 $(auditing)/.made-in: remake
 endif
 
-.PHONY: help serve test fuzz audit check format bench bench-quick lock clean remake
+.PHONY: help serve test fuzz audit check format bench bench-quick bench-bounds lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -85,6 +85,9 @@ bench: $(venv)/.bench-ready $(milvus)/.ready ## the same with more turns, and th
 bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a real Milvus 2.3.5, in about four minutes
 	@$(MAKE) --no-print-directory $(milvus)/.ready || echo 'going on without Milvus 2.3.5' >&2
 	$(bin)/python -m benchmarks.quick $(ARGS)
+
+bench-bounds: $(venv)/.bench-ready ## measure beside an earlier commit; fails beyond 3 % of processor time
+	$(bin)/python -m benchmarks.bounds $(ARGS)
 
 # Versions that a lock already holds stay unless they no longer fit; `make lock ARGS=--upgrade` moves all of them. Nothing
 # younger than a week is taken: most releases that have to be withdrawn are withdrawn by then.
