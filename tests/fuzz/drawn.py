@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from tests.access.doors import administration, cluster, collections, pairs, parts
+from tests.access.doors import pairs
 from tests.access.doors.drawing import PARTITIONS, Draw
-from tests.access.doors.pairs import Counterpart, Failed, Outcome
+from tests.access.doors.pairs import Failed, Outcome
+from tests.access.doors.running import COUNTERPARTS
 from tests.access.doors.stock import StockedEngine
 from tests.fuzz import material
 
@@ -17,14 +18,6 @@ from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.transports.rest.endpoints import PREFIX
 from kiteward.transports.rest.table import TABLE
 from kiteward.wire import messages
-
-KNOWN: Final[Mapping[str, Counterpart]] = {
-    **administration.COUNTERPARTS,
-    **collections.COUNTERPARTS,
-    **parts.COUNTERPARTS,
-    **cluster.COUNTERPARTS,
-}
-"""By path of the endpoint, what draws a request to it and the calls over gRPC that ask for the same."""
 
 IDENTITY_WORDS: Final = ("Credential", "Role", "Privilege", "User", "Grant", "RBAC", "RowPolic")
 """Parts of the names of those RPCs that are about users, roles, grants and groups."""
@@ -37,7 +30,7 @@ _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
     (("privilege",), (*PRIVILEGES, *BUILT_IN_GROUPS, "All", "*")),
     (("group",), (*material.GROUPS, *BUILT_IN_GROUPS, "new_group")),
     (("role",), (*material.ROLES[:3], "admin", "public", "reader", "new_role")),
-    (("user", "owner"), (*material.USERS[:3], "root", "boss", "nobody", "holder", "new_user")),
+    (("user", "owner"), (*material.USERS[:3], "root", "administrator", "nobody", "holder", "new_user")),
     (("partition",), PARTITIONS),
     (("password",), ("UGFzc3dvcmQtOQ==", "Password-9", "")),
     (("keyid", "key_id"), material.KEY_IDS),
@@ -73,7 +66,7 @@ def rpc_path(operation: str) -> str:
 async def known_calls(draw: Draw, each: int) -> dict[str, list[bytes]]:
     """Return valid requests by RPC: those that clients make, `each` times for every endpoint that asks for the same."""
     caller = _Recorder(StockedEngine())
-    for counterpart in KNOWN.values():
+    for counterpart in COUNTERPARTS.values():
         for _ in range(each):
             pair = counterpart(draw)
             caller.database = draw.of(material.DATABASES)
@@ -87,8 +80,8 @@ async def known_calls(draw: Draw, each: int) -> dict[str, list[bytes]]:
 def body(draw: Draw, path: str) -> Any:
     """Return a valid body of a REST endpoint."""
     short = path.removeprefix(PREFIX)
-    if short in KNOWN and draw.chance(0.8):
-        document = material.renamed(dict(KNOWN[short](draw).body))
+    if short in COUNTERPARTS and draw.chance(0.8):
+        document = material.renamed(dict(COUNTERPARTS[short](draw).body))
         return {**document, "dbName": draw.of(material.DATABASES)} if draw.chance(0.6) else document
     return _struct(draw, TABLE[path].body)
 

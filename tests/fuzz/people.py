@@ -1,4 +1,4 @@
-"""Who lives on the server: others, whose names are marked, and the callers."""
+"""Users, roles, grants and API keys of a server: those of others, whose names are marked, and those of the callers."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -19,8 +19,8 @@ NOBODY: Final = "nobody"
 HOLDER: Final = "holder"
 """Holds everything that can be held on one collection."""
 
-BOSS: Final = "boss"
-"""An administrator."""
+ADMINISTRATOR: Final = "administrator"
+"""Owns the narrowed keys."""
 
 READER_KEY: Final = "key of an administrator, narrowed to one role"
 EMPTY_KEY: Final = "key of an administrator, narrowed to no role"
@@ -53,7 +53,7 @@ class People:
     exempt: frozenset[str]
 
 
-class KeyMaker:
+class Maker:
     """Makes things as `root`, and demands that it succeeds."""
 
     def __init__(self, ask: Ask) -> None:
@@ -74,7 +74,7 @@ class KeyMaker:
         return told["data"]["keyId"], told["data"]["key"]
 
 
-async def settle(make: KeyMaker) -> People:
+async def settle(make: Maker) -> People:
     """Make users, roles, grants and keys on a fresh server."""
     for name in material.GROUPS:
         await make.rpc("CreatePrivilegeGroup", group_name=name)
@@ -88,11 +88,11 @@ async def settle(make: KeyMaker) -> People:
         await make.rpc("OperatePrivilegeV2", **v2(role, group, database, collection))
     await _user(make, NOBODY)
     await _user(make, HOLDER, _OF_THE_HOLDER)
-    await _user(make, BOSS, "admin", _READER, password=_OTHERS_PASSWORD)
-    others = [await make.key(user, None, material.CONTENT) for user in (material.USERS[0], BOSS, "root")]
+    await _user(make, ADMINISTRATOR, "admin", _READER, password=_OTHERS_PASSWORD)
+    others = [await make.key(user, None, material.CONTENT) for user in (material.USERS[0], ADMINISTRATOR, "root")]
     callers = {
-        READER_KEY: await make.key(BOSS, [_READER], "own"),
-        EMPTY_KEY: await make.key(BOSS, [], "own"),
+        READER_KEY: await make.key(ADMINISTRATOR, [_READER], "own"),
+        EMPTY_KEY: await make.key(ADMINISTRATOR, [], "own"),
     }
     await make.rpc("OperateUserRole", username="root", role_name=_READER)
     callers[ROOT_KEY] = await make.key("root", [_READER], "own")
@@ -106,7 +106,7 @@ async def settle(make: KeyMaker) -> People:
     )
 
 
-async def _user(make: KeyMaker, name: str, *roles: str, password: str = PASSWORD) -> None:
+async def _user(make: Maker, name: str, *roles: str, password: str = PASSWORD) -> None:
     await make.rpc("CreateCredential", username=name, password=encoded(password))
     for role in roles:
         await make.rpc("OperateUserRole", username=name, role_name=role)

@@ -10,7 +10,7 @@ from tests.fuzz import material
 from tests.fuzz.channels import GrpcChannel, RestChannel
 from tests.fuzz.embedded import EmbeddedStock
 from tests.fuzz.engine import MarkedEngine
-from tests.fuzz.people import KeyMaker, settle
+from tests.fuzz.people import Maker, settle
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent
 from tests.support.doors import LOOPBACK
 from tests.support.gateway import quick_directory
@@ -123,7 +123,7 @@ class Target:
 
     async def populate(self) -> None:
         """Make users, roles, grants and keys."""
-        people = await settle(KeyMaker(self.ask_as_root))
+        people = await settle(Maker(self.ask_as_root))
         self.tokens |= people.tokens
         self.key_ids, self.secrets, self._exempt = people.key_ids, people.secrets, people.exempt
         self._guarded = people.key_ids[: people.others]
