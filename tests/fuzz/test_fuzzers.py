@@ -12,8 +12,6 @@ from tests.fuzz.requests import Sent, smaller
 from tests.fuzz.running import run
 from tests.fuzz.targets import live
 
-from kiteward.domain.policy import Decision
-from kiteward.observe.watch import Watch
 from kiteward.transports.asgi import Receive, Scope, Send
 from kiteward.transports.rest import bodies
 from kiteward.wire import messages
@@ -32,16 +30,14 @@ async def test_mutated_requests_tell_and_change_nothing(job: jobs.Job) -> None:
     assert not found, f"{found}\nagain: python -m tests.fuzz --requests {_REQUESTS} --seed {_SEED} --only {job.fuzzer}"
 
 
-async def test_name_that_is_told_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kiteward.gateway.visibility.listed_collections", lambda _, __, names, ___: [True] * len(names))
-    tally = await run(Isolation(operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
+async def test_name_that_is_told_is_noticed() -> None:
+    tally = await run(Isolation(callers=("root",), operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
     found = [finding.what for finding in tally.findings.values()]
     assert any("told a hidden name: canary" in what for what in found), tally
 
 
-async def test_change_is_traced_to_the_smallest_request_that_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watch, "decide", lambda *_: Decision(True, "everybody may"))
-    tally = await run(Isolation(operations=["DropAlias"], by_rest=0.0), _FEW, 1, live)
+async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
+    tally = await run(Isolation(callers=("root",), operations=["DropAlias"], by_rest=0.0), _FEW, 1, live)
     changes = [finding for kind, finding in tally.findings.items() if kind.startswith("changed")]
     assert any('{alias: "canary_alias"}' in finding.smallest for finding in changes), tally
 
