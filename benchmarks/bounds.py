@@ -2,7 +2,8 @@
 
 The commit is checked out into a temporary directory. Both builds run in the same environment; `PYTHONPATH` decides
 which one is loaded, and that is verified. Beside the calls a second stands the processor time of a call, in the server
-and its engine: it changes less while the machine does other things, and the budget is held against it.
+and its engine: it changes less while the machine does other things, and the budget is held against it. With `--control`
+the base runs twice, and how far it is from itself tells what the figures of this run are worth.
 """
 
 import argparse
@@ -32,6 +33,7 @@ BUDGET: Final = 1.03
 """How many times the processor time of the base a call may take."""
 
 OURS: Final = "this build"
+AGAIN: Final = "the base again"
 _PROJECT: Final = Path(__file__).parents[1]
 _AT_ONCE: Final = 32
 _WARM_UP: Final = 500
@@ -70,6 +72,8 @@ class Row:
     def ratios(self, base: str) -> Iterator[report.Ratio]:
         """Return how this build compares with the base."""
         yield report.paired(f"{self.what}, time", self.times, ours=OURS, against=base, budget=BUDGET, at_most=True)
+        if AGAIN in self.times:
+            yield report.paired(f"{self.what}, time, control", self.times, ours=AGAIN, against=base)
         if self.rates:
             yield report.paired(f"{self.what}, calls a second", self.rates, ours=OURS, against=base)
 
@@ -83,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         peers.require_h2load()
-        with _trees(arguments.base) as trees:
+        with _trees(arguments.base, control=arguments.control) as trees:
             rows = _rows(trees, arguments.rounds, arguments.seconds)
     except (PeerMissing, subprocess.CalledProcessError) as missing:
         print(f"not measured: {missing}", file=sys.stderr)
@@ -101,20 +105,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__)
     parser.add_argument("--base", default=BASE, help=f"the commit to compare with (default: {BASE})")
+    parser.add_argument("--control", action="store_true", help="run the base twice, to see the noise of this run")
     parser.add_argument("--rounds", type=int, default=9, help="how often each build takes its turn (default: 9)")
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long one turn lasts (default: 2)")
     return parser.parse_args(argv)
 
 
 @contextlib.contextmanager
-def _trees(base: str) -> Iterator[Mapping[str, Path]]:
-    """Check the base out, and give the directory of each build."""
+def _trees(base: str, *, control: bool) -> Iterator[Mapping[str, Path]]:
+    """Check the base out, and give the directory of each build; with a control the base is there twice."""
     with tempfile.TemporaryDirectory(prefix="kiteward-bounds-") as directory:
         tree = Path(directory) / "base"
         git = ("git", "-C", str(_PROJECT), "worktree")
         subprocess.run([*git, "add", "--quiet", "--detach", str(tree), base], check=True)
         try:
-            yield {base: tree, OURS: _PROJECT}
+            yield {base: tree, OURS: _PROJECT, **({AGAIN: tree} if control else {})}
         finally:
             subprocess.run([*git, "remove", "--force", str(tree)], check=True)
 
@@ -164,9 +169,14 @@ def _in_turns(what: str, loads: Mapping[str, Measure], rounds: int) -> Row:
     row = Row(what)
     for number in range(rounds):
         _say(f"{what}, round {number + 1} of {rounds}")
-        for build in sorted(loads, reverse=bool(number % 2)):
+        for build in _rotated(list(loads), number):
             row.add(build, loads[build]())
     return row
+
+
+def _rotated(builds: Sequence[str], number: int) -> Sequence[str]:
+    first = number % len(builds)
+    return [*builds[first:], *builds[:first]]
 
 
 def _by_h2load(peer: Peer, request: Recorded, seconds: float) -> Measure:
