@@ -22,6 +22,7 @@ venv := .venv
 older := .venv-pymilvus25
 milvus := .venv-milvus
 frameworks := .venv-frameworks
+auditing := .venv-audit
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
@@ -40,8 +41,11 @@ endif
 ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
 $(milvus)/.made-in: remake
 endif
+ifneq ($(shell cat $(auditing)/.made-in 2>/dev/null),$(CURDIR))
+$(auditing)/.made-in: remake
+endif
 
-.PHONY: help serve test check format bench bench-quick lock clean remake
+.PHONY: help serve test fuzz audit check format bench bench-quick bench-bounds lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -51,6 +55,15 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 
 test: $(venv)/.dev-ready $(older)/.ready $(frameworks)/.ready ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
+
+# Bounded in time by ARGS='--minutes 30'; a finding comes with the smallest request, and ARGS='--seed N' repeats a run.
+FUZZ_REQUESTS ?= 1000000
+
+fuzz: $(venv)/.dev-ready ## send a million mutated requests to servers of its own; FUZZ_REQUESTS says how many
+	$(bin)/python -m tests.fuzz --requests $(FUZZ_REQUESTS) $(ARGS)
+
+audit: $(auditing)/.ready ## hold requirements/*.lock against known vulnerabilities; status 4: no source can be reached
+	$(auditing)/bin/python .ci/audit.py
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
 	$(bin)/ruff check .
@@ -73,6 +86,9 @@ bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a rea
 	@$(MAKE) --no-print-directory $(milvus)/.ready || echo 'going on without Milvus 2.3.5' >&2
 	$(bin)/python -m benchmarks.quick $(ARGS)
 
+bench-bounds: $(venv)/.bench-ready ## measure beside an earlier commit; fails beyond 3 % of processor time
+	$(bin)/python -m benchmarks.bounds $(ARGS)
+
 # Versions that a lock already holds stay unless they no longer fit; `make lock ARGS=--upgrade` moves all of them. Nothing
 # younger than a week is taken: most releases that have to be withdrawn are withdrawn by then.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -86,9 +102,10 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
 	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
+	$(compile) --group audit --output-file requirements/audit.lock
 
 clean: ## remove the environments and caches; data/ stays
-	rm -rf $(venv) $(older) $(frameworks) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(venv) $(older) $(frameworks) $(milvus) $(auditing) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf .cache tests/compat/node/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -125,4 +142,8 @@ $(frameworks)/.ready: $(frameworks)/.made-in requirements/frameworks.lock
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock
 	$(milvus)/bin/python $(locked) -r requirements/milvus235.lock
+	@touch "$@"
+
+$(auditing)/.ready: $(auditing)/.made-in requirements/audit.lock
+	$(auditing)/bin/python $(locked) -r requirements/audit.lock
 	@touch "$@"

@@ -86,6 +86,11 @@ class Load:
         self._request = request
         self._calls = 0
 
+    @property
+    def calls(self) -> int:
+        """How many calls one run makes, those of the checks before and after included."""
+        return self._calls + 2
+
     def warm_up(self, seconds: float) -> None:
         """Run for a short while, and settle how many calls take about `seconds`."""
         rate = self._run(_WARM_UP_CALLS).rate

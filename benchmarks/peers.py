@@ -40,11 +40,13 @@ class Peer:
         name: what it is called in the table.
         address: host and port.
         token: `user:password` of the caller, empty where there are no users.
+        process: the number of its process.
     """
 
     name: str
     address: str
     token: str = ""
+    process: int = 0
 
 
 @contextlib.contextmanager
@@ -53,8 +55,8 @@ def kiteward(directory: Path, **settings: str) -> Iterator[Peer]:
     command = [sys.executable, "-u", "-m", "kiteward", "serve", "--port", "0", "--data-dir", str(directory / "data")]
     # The port for health and metrics is left to the system: two servers may run at a time.
     settings = {"KITEWARD_METRICS_PORT": "0", **settings}
-    with _running(command, directory, ready=r"ready on http://([\d.]+:\d+)", settings=settings) as address:
-        yield Peer(KITEWARD, address, f"{CALLER}:{CALLER_PASSWORD}")
+    with _running(command, directory, ready=r"ready on http://([\d.]+:\d+)", settings=settings) as (address, process):
+        yield Peer(KITEWARD, address, f"{CALLER}:{CALLER_PASSWORD}", process)
 
 
 @contextlib.contextmanager
@@ -62,8 +64,8 @@ def milvus_lite(directory: Path) -> Iterator[Peer]:
     """Run the server that Milvus Lite ships with."""
     command = [sys.executable, "-u", "-m", "milvus_lite", "server", "--data-dir", str(directory / "data")]
     command += ["--host", "127.0.0.1", "--port", str(free_port())]
-    with _running(command, directory, ready=r"listening on ([\d.]+:\d+)") as address:
-        yield Peer(LITE, address)
+    with _running(command, directory, ready=r"listening on ([\d.]+:\d+)") as (address, process):
+        yield Peer(LITE, address, process=process)
 
 
 @contextlib.contextmanager
@@ -77,8 +79,8 @@ def milvus(directory: Path, python: Path) -> Iterator[Peer]:
     if not python.exists():
         raise PeerMissing(f"there is no {python}; `make .venv-milvus/.ready` installs it")
     command = [str(python), "-u", str(_PROJECT / "benchmarks" / "milvus_standalone.py"), str(directory)]
-    with _running(command, directory, ready=r"ready on ([\d.]+:\d+)") as address:
-        yield Peer(MILVUS, address, f"{CALLER}:{CALLER_PASSWORD}")
+    with _running(command, directory, ready=r"ready on ([\d.]+:\d+)") as (address, process):
+        yield Peer(MILVUS, address, f"{CALLER}:{CALLER_PASSWORD}", process)
 
 
 def require_h2load() -> None:
@@ -101,8 +103,8 @@ def free_port() -> int:
 @contextlib.contextmanager
 def _running(
     command: Sequence[str], directory: Path, *, ready: str, settings: Mapping[str, str] = NO_SETTINGS
-) -> Iterator[str]:
-    """Run a server and give the address it announces.
+) -> Iterator[tuple[str, int]]:
+    """Run a server and give the address it announces and the number of its process.
 
     Raises:
         PeerMissing: it ended or did not announce one in time.
@@ -120,7 +122,7 @@ def _running(
             env={**os.environ, **settings},
         )
     try:
-        yield _address(process, log, ready)
+        yield _address(process, log, ready), process.pid
     finally:
         _stop(process)
 

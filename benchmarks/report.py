@@ -57,10 +57,12 @@ class Ratio:
         }
 
 
-def paired(what: str, rates: Rates, *, ours: str, against: str, budget: float | None = None) -> Ratio:
+def paired(
+    what: str, rates: Rates, *, ours: str, against: str, budget: float | None = None, at_most: bool = False
+) -> Ratio:
     """Compare round by round: what disturbed the machine in one round disturbed both."""
     ratios = [mine / theirs for mine, theirs in zip(rates[ours], rates[against], strict=True)]
-    return Ratio(what, against, statistics.median(ratios), min(ratios), max(ratios), budget)
+    return Ratio(what, against, statistics.median(ratios), min(ratios), max(ratios), budget, at_most)
 
 
 def single(what: str, value: float, *, against: str, budget: float) -> Ratio:

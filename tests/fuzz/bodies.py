@@ -1,0 +1,65 @@
+"""Broken and odd JSON for every REST endpoint: whatever comes, the answer is JSON with a code."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final
+
+from tests.access.doors.drawing import Draw
+from tests.fuzz import documents, drawn, people
+from tests.fuzz.requests import Answer, Sent
+from tests.fuzz.targets import Target
+
+from kiteward.transports.rest.table import TABLE
+
+_UNKNOWN: Final = "somebody unknown"
+_FIELDS: Final = (
+    ("Accept-Type-Allow-Int64", "true"),
+    ("Accept-Type-Allow-Int64", "maybe"),
+    ("Request-Timeout", "30"),
+    ("Request-Timeout", "soon"),
+    ("DB-Name", "default"),
+    ("DB-Name", "missing"),
+    ("Content-Type", "text/plain"),
+    ("Accept", "text/html"),
+)
+
+
+class Bodies:
+    """Implements `running.Fuzzer`."""
+
+    name = "bodies"
+    callers: Sequence[str] = ("root",)
+    guarded = False
+
+    def __init__(self) -> None:
+        self._paths = tuple(TABLE)
+
+    async def prepare(self, draw: Draw) -> None:
+        """Nothing has to be ready."""
+
+    def draw(self, draw: Draw) -> Sent:
+        path = draw.of(self._paths)
+        caller = draw.of(("root", "root", "root", people.HOLDER, people.NOBODY, _UNKNOWN))
+        payload = documents.mutated(draw, drawn.body(draw, path))
+        return Sent(caller, path, payload, (draw.of(_FIELDS),) if draw.chance(0.3) else ())
+
+    def fault(self, _target: Target, sent: Sent, answer: Answer) -> str:
+        if answer.status < 0:
+            return "was not answered"
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return f"failed: {answer.body!r}"
+        if b"Traceback" in answer.data:
+            return "told a traceback"
+        try:
+            told = json.loads(answer.body)
+        except ValueError:
+            return f"was answered with what is no JSON: {answer.body[:100]!r}"
+        if not isinstance(told, dict) or type(told.get("code")) is not int:
+            return f"was answered without a code: {answer.body[:100]!r}"
+        if sent.caller == _UNKNOWN and answer.status not in (
+            HTTPStatus.UNAUTHORIZED,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ):
+            return f"let somebody unknown in: {answer.body[:100]!r}"
+        return ""

@@ -1,0 +1,100 @@
+"""Callers without rights, or with rights on one collection, ask for what is hidden from them in every way there is."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from tests.access.doors.drawing import Draw
+from tests.fuzz import documents, drawn, material, people, protobuf
+from tests.fuzz.requests import Answer, Sent
+from tests.fuzz.targets import Target
+
+from kiteward.transports.rest.table import TABLE
+from kiteward.wire import messages
+
+_EACH: Final = 12
+_BY_REST: Final = 0.2
+_INTERNAL: Final = (2, 13)
+_SERVER_ERROR: Final = 500
+_PLAIN: Final = tuple(name for name in material.NAMES if name.isprintable() and name == name.strip())
+"""Names that a header field can hold."""
+
+
+class Isolation:
+    """Requests of every RPC and every endpoint; implements `running.Fuzzer`.
+
+    Args:
+        name: of the fuzzer.
+        callers: who sends.
+        operations: RPCs that are called.
+        paths: REST endpoints that are asked.
+    """
+
+    guarded = True
+
+    def __init__(
+        self,
+        name: str = "isolation",
+        callers: Sequence[str] = (people.NOBODY, people.HOLDER),
+        *,
+        operations: Sequence[str] = tuple(messages.METHODS),
+        paths: Sequence[str] = tuple(TABLE),
+        by_rest: float = _BY_REST,
+    ) -> None:
+        self.name = name
+        self.callers = callers
+        self._operations = operations
+        self._paths = paths
+        self._by_rest = by_rest
+        self._calls: dict[str, list[bytes]] = {}
+
+    async def prepare(self, draw: Draw) -> None:
+        if self._calls:
+            return
+        known = await drawn.known_calls(draw, _EACH)
+        for operation in self._operations:
+            random = [drawn.message(draw, operation) for _ in range(_EACH)]
+            self._calls[operation] = [*random, *known.get(operation, ())]
+
+    def draw(self, draw: Draw) -> Sent:
+        caller = draw.of(self.callers)
+        if draw.chance(self._by_rest):
+            path = draw.of(self._paths)
+            body = drawn.body(draw, path)
+            payload = documents.mutated(draw, body) if draw.chance(0.8) else material.body(body)
+            return Sent(caller, path, payload, _fields(draw, "DB-Name"))
+        operation = draw.of(self._operations)
+        payload = draw.of(self._calls[operation])
+        if draw.chance(0.9):
+            payload = protobuf.mutated(draw, payload)
+        return Sent(caller, drawn.rpc_path(operation), payload, _fields(draw, "dbname"))
+
+    def fault(self, target: Target, sent: Sent, answer: Answer) -> str:
+        word = material.told(answer.data, said=sent.text, own=target.own_names)
+        if word:
+            return f"told a hidden name: {word}"
+        if any(secret in answer.data for secret in target.secrets):
+            return "told a secret"
+        if (sent.rest and answer.status >= _SERVER_ERROR) or (not sent.rest and answer.status in _INTERNAL):
+            return f"failed: {answer.data[-300:]!r}"
+        return ""
+
+
+def administration() -> Isolation:
+    """Return the same for RPCs and endpoints about users, roles, grants and keys; narrowed keys call too."""
+    return Isolation(
+        "administration",
+        (people.NOBODY, people.HOLDER, people.READER_KEY, people.EMPTY_KEY, people.ROOT_KEY),
+        operations=[name for name in messages.METHODS if any(word in name for word in drawn.IDENTITY_WORDS)],
+        paths=[path for path in TABLE if _is_identity(path)],
+        by_rest=0.6,
+    )
+
+
+def _is_identity(path: str) -> bool:
+    return "/kiteward/" in path or any(word in path for word in ("/users/", "/roles/", "/privilege_groups/"))
+
+
+def _fields(draw: Draw, name: str) -> tuple[tuple[str, str], ...]:
+    """Return a database beside the message, or several, or none."""
+    number = draw.of((0, 0, 1, 1, 2))
+    return tuple((name, draw.of(_PLAIN)) for _ in range(number))

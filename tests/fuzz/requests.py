@@ -1,0 +1,101 @@
+"""What is sent, what comes back, and how a request is cut down to what is needed."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tests.fuzz import protobuf
+
+from kiteward.wire import messages
+
+_READS: Final = re.compile("get|has|describe|list|query|(hybrid_|advanced_)?search|explain|show|select", re.IGNORECASE)
+_LONGEST_SHOWN: Final = 2_000
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One request.
+
+    Attributes:
+        caller: who sends it; the name of a credential that the target has.
+        path: of the RPC or the REST endpoint.
+        payload: the message or the body.
+        fields: header fields beside the credential; over gRPC these are metadata.
+    """
+
+    caller: str
+    path: str
+    payload: bytes
+    fields: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def rest(self) -> bool:
+        """Whether it goes to the REST API."""
+        return self.path.startswith("/v2/")
+
+    @property
+    def text(self) -> bytes:
+        """All that the caller has said, in which a name of an answer may stand."""
+        return b"\n".join((self.payload, *(value.encode() for _, value in self.fields)))
+
+    @property
+    def writes(self) -> bool:
+        """Whether it may store what it says."""
+        operation = self.path.rpartition("/")[2]
+        return not _READS.match(operation)
+
+    def __str__(self) -> str:
+        shown = self.payload.decode(errors="replace") if self.rest else f"hex {self.payload.hex()} {self._message()}"
+        fields = "".join(f" {name}: {value!r}" for name, value in self.fields)
+        return f"{self.caller} sends {self.path}{fields} {shown[:_LONGEST_SHOWN]}"
+
+    def _message(self) -> str:
+        rpc = messages.METHODS.get(self.path.rpartition("/")[2])
+        try:
+            return "{" + " ".join(str(rpc.request.FromString(self.payload)).split()) + "}" if rpc else ""
+        except ValueError:
+            return "(unreadable)"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: the HTTP status over REST, `grpc-status` over gRPC; -1 where the stream or connection was broken off.
+        data: everything of it: header fields, message or body, trailers.
+        body: the body over REST.
+    """
+
+    status: int
+    data: bytes
+    body: bytes = b""
+
+    @property
+    def right(self) -> bool:
+        """Whether the request was carried out, as far as its status tells."""
+        return self.status in (0, _OK)
+
+
+BROKEN_OFF: Final = Answer(-1, b"")
+
+
+def smaller(sent: Sent) -> Iterator[Sent]:
+    """Return the requests that lack one part of this one."""
+    for number in range(len(sent.fields)):
+        yield replace(sent, fields=sent.fields[:number] + sent.fields[number + 1 :])
+    for payload in _smaller_body(sent.payload) if sent.rest else protobuf.smaller(sent.payload):
+        yield replace(sent, payload=payload)
+
+
+def _smaller_body(payload: bytes) -> Iterator[bytes]:
+    try:
+        document = json.loads(payload)
+    except ValueError:
+        return
+    if isinstance(document, dict):
+        for name in document:
+            yield json.dumps({key: value for key, value in document.items() if key != name}).encode()

@@ -1,0 +1,89 @@
+"""A short form of `make fuzz`, and proof that each fuzzer notices a defect of the kind it looks for."""
+
+import os
+from typing import Any, Final
+
+import pytest
+from tests.access.doors.drawing import Draw
+from tests.fuzz import documents, drawn, framing, jobs, protobuf
+from tests.fuzz.bodies import Bodies
+from tests.fuzz.isolation import Isolation
+from tests.fuzz.requests import Sent, smaller
+from tests.fuzz.running import run
+from tests.fuzz.targets import live
+
+from kiteward.transports.asgi import Receive, Scope, Send
+from kiteward.transports.rest import bodies
+from kiteward.wire import messages
+
+_SEED: Final = int(os.environ.get("KITEWARD_FUZZ_SEED", "20261128"))
+_REQUESTS: Final = 6_000
+_FEW: Final = 300
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("job", jobs.parts_of(_REQUESTS, _SEED, sorted(jobs.SHARES)), ids=lambda job: str(job.fuzzer))
+async def test_mutated_requests_tell_and_change_nothing(job: jobs.Job) -> None:
+    tally = await jobs.task(job)
+    assert tally.requests[job.fuzzer] >= job.requests
+    found = "\n".join(str(finding) for finding in tally.findings.values())
+    assert not found, f"{found}\nagain: python -m tests.fuzz --requests {_REQUESTS} --seed {_SEED} --only {job.fuzzer}"
+
+
+async def test_name_that_is_told_is_noticed() -> None:
+    tally = await run(Isolation(callers=("root",), operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
+    found = [finding.what for finding in tally.findings.values()]
+    assert any("told a hidden name: canary" in what for what in found), tally
+
+
+async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
+    tally = await run(Isolation(callers=("root",), operations=["DropAlias"], by_rest=0.0), _FEW, 1, live)
+    changes = [finding for kind, finding in tally.findings.items() if kind.startswith("changed")]
+    assert any('{alias: "canary_alias"}' in finding.smallest for finding in changes), tally
+
+
+async def test_body_that_makes_the_server_fail_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(kind: Any, raw: bytes) -> Any:
+        if b"limit" in raw:
+            raise RuntimeError("a defect")
+        return decode(kind, raw)
+
+    decode = bodies.decode
+    monkeypatch.setattr(bodies, "decode", broken)
+    tally = await run(Bodies(), _FEW, 1, live)
+    assert any(finding.what.startswith("failed") for finding in tally.findings.values()), tally
+
+
+async def test_answer_of_another_request_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mixed(framing.Mirror):
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await super().__call__({**scope, "path": f"{scope['path']}0"}, receive, send)
+
+    monkeypatch.setattr(framing, "Mirror", Mixed)
+    tally = await framing.run(_FEW, 1)
+    assert "gave another answer" in tally.findings, tally
+
+
+def test_fields_of_a_message_are_taken_apart_and_put_together_again() -> None:
+    draw = Draw(1)
+    for operation in messages.METHODS:
+        payload = drawn.message(draw, operation)
+        assert b"".join(protobuf.split(payload)) == payload
+        assert all(len(less) < len(payload) for less in protobuf.smaller(payload))
+
+
+def test_same_seed_makes_the_same_requests() -> None:
+    payload = drawn.message(Draw(1), "Search")
+    assert protobuf.mutated(Draw(2), payload) == protobuf.mutated(Draw(2), payload)
+    document = {"collectionName": "own_docs", "filter": "id > 0"}
+    assert documents.mutated(Draw(2), document) == documents.mutated(Draw(2), document)
+    assert jobs.parts_of(_REQUESTS, 1, ["bodies"]) == jobs.parts_of(_REQUESTS, 1, ["bodies"])
+
+
+def test_body_is_cut_down_member_by_member() -> None:
+    sent = Sent("nobody", "/v2/vectordb/users/list", b'{"a": 1, "b": 2}', (("DB-Name", "x"),))
+    assert {(less.payload, less.fields) for less in smaller(sent)} == {
+        (b'{"a": 1, "b": 2}', ()),
+        (b'{"b": 2}', sent.fields),
+        (b'{"a": 1}', sent.fields),
+    }
