@@ -285,7 +285,8 @@ async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited
     assert (ended.outcome, ended.event) == (Outcome.SUCCEEDED, Event.GRANT_CHANGE)
     assert begun.request_id == ended.request_id
     assert begun.details == {"role": "reader", "privilege": "Insert", "database": "default", "object": "docs"}
-    result = {"object_type": "Collection", "database": "default", "object": "docs", "privileges": ["Insert"]}
+    result = {"object_type": "Collection", "database": "default", "objects": ["docs"], "privileges": ["Insert"]}
+    result |= {"changed": True}
     assert ended.details == {**begun.details, "result": result}
 
 
@@ -434,7 +435,7 @@ async def test_grant_is_recorded_by_the_name_that_was_given_and_what_it_stands_f
     await audited.grant("reader", "Insert", "default", "current")
     begun, ended = audited.trail.events
     assert begun.details["object"] == "current"
-    assert ended.details["result"]["object"] == "docs"
+    assert ended.details["result"]["objects"] == ["docs"]
 
 
 # What is read

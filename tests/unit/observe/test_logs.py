@@ -162,6 +162,7 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
         warned = line_with(server, "kiteward.authn", "signed in with the default password")
         with contextlib.closing(MilvusClient(uri=server.uri, token=servers.ROOT_TOKEN)) as root:
             root.create_collection("docs", dimension=4)
+            root.insert("docs", [{"id": 1, "vector": [1.0, 0.0, 0.0, 0.0]}])
             with pytest.raises(MilvusException):
                 root.search("docs", data=[[1.0]])
         engine = line_with(server, "kiteward.engine", "failed")
