@@ -1,10 +1,19 @@
 """What a client may send: windows for what comes (RFC 9113, 5.2), and how much is held of those whom nobody knows."""
 
+from typing import Final
+
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.frames import ConnectionFault, StreamFault
 from kiteward.transports.http2.limits import Http2Limits
 from kiteward.transports.http2.sending import Sender
 from kiteward.transports.http2.streams import Stream
+
+_BEYOND: Final = frames.FRAME_LIMIT
+"""Bytes of a stream's window that stay open behind a body.
+
+grpc-js ends a stream by an empty DATA frame, which it holds back while the window is closed, although such a frame
+needs no window (RFC 9113, 6.9).
+"""
 
 
 class Receiver:
@@ -45,11 +54,11 @@ class Receiver:
                 raise StreamFault(frames.FLOW_CONTROL_ERROR, "more bytes than the stream allows")
 
     def let_in(self, stream: Stream, size: int) -> None:
-        """Allow a body of `size` bytes in all, and hold no more of it against the connection."""
+        """Allow a body of `size` bytes in all and its end, and hold no more of it against the connection."""
         if not self._known:
             self._known = True
             self.give_back(self._limits.known)
-        missing = size - stream.size - stream.allowed
+        missing = size + _BEYOND - stream.size - stream.allowed
         if stream.receiving and missing > 0:
             self.allow_more(stream, missing)
         self.release(stream)
