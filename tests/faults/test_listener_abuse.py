@@ -226,7 +226,7 @@ async def test_garbage_floods_leave_nothing_behind() -> None:
                 client.sendall(b"\xff\x00\xff\x00")
             await asyncio.sleep(0)
         await until(lambda: not doors.open_connections())
-        assert not doors.listener._by_host
+        assert not doors.listener._by_source
         assert await call(doors.port, b"fine") == b"fine"
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 import grpc.aio
 
+from kiteward.domain.identity import Principal
 from kiteward.gateway.call import Call
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.asgi import Application, Receive, Scope, Send
@@ -35,8 +36,9 @@ class RecordingGateway:
         self.hold.set()
         self.answer: bytes | None = None
 
-    async def admit(self, call: Call) -> None:
+    async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
         """Know everybody."""
+        return Principal("alice")
 
     async def handle(self, call: Call) -> bytes:
         self.calls.append(call)

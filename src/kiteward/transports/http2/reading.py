@@ -37,6 +37,11 @@ class FrameReader:
         """Whether a frame or a field section has begun and not ended."""
         return bool(self._rest) or self._section is not None
 
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame or a field section that has begun and not ended."""
+        return len(self._rest) + (len(self._section[2]) if self._section is not None else 0)
+
     def feed(self, data: bytes) -> bool:
         """Take bytes, and return whether a frame has ended in them.
 

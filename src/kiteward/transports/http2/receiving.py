@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from kiteward.transports.budget import Claim
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.frames import ConnectionFault, StreamFault
 from kiteward.transports.http2.limits import Http2Limits
@@ -24,13 +25,21 @@ class Receiver:
 
     Attributes:
         allowed: bytes that the client may send, on all streams together.
+        known: whether anybody on the connection was let in.
     """
 
-    def __init__(self, sender: Sender, limits: Http2Limits) -> None:
-        """Begin."""
+    def __init__(self, sender: Sender, limits: Http2Limits, claim: Claim) -> None:
+        """Begin.
+
+        Args:
+            sender: tells the client what it may send.
+            limits: what a client may take.
+            claim: what the connection holds for callers who are not authenticated.
+        """
         self._sender = sender
         self._limits = limits
-        self._known = False
+        self._claim = claim
+        self.known = False
         self._to_return = 0
         self.allowed = frames.DEFAULT_WINDOW
         self.give_back(limits.unknown - self.allowed)
@@ -39,15 +48,18 @@ class Receiver:
         """Count a frame's bytes, padding included; without a stream, nobody waits for them.
 
         Raises:
-            ConnectionFault, StreamFault: they are more than was allowed.
+            ConnectionFault, StreamFault: they are more than was allowed, or there is no room for them.
         """
         self.allowed -= length
         if self.allowed < 0:
             raise ConnectionFault(frames.FLOW_CONTROL_ERROR, "more bytes than the connection allows")
         if stream is None or stream.held is None:
             self.give_back(length)
-        else:
+        elif self._claim.take(length):
             stream.held += length
+        else:
+            self.give_back(length)
+            raise StreamFault(frames.ENHANCE_YOUR_CALM, "no room for bodies of callers who are not authenticated")
         if stream is not None:
             stream.allowed -= length
             if stream.allowed < 0:
@@ -55,8 +67,8 @@ class Receiver:
 
     def let_in(self, stream: Stream, size: int) -> None:
         """Allow a body of `size` bytes in all and its end, and hold no more of it against the connection."""
-        if not self._known:
-            self._known = True
+        if not self.known:
+            self.known = True
             self.give_back(self._limits.known)
         missing = size + _BEYOND - stream.size - stream.allowed
         if stream.receiving and missing > 0:
@@ -71,7 +83,8 @@ class Receiver:
     def release(self, stream: Stream) -> None:
         """Hold nothing of a stream against the connection, now and later."""
         held, stream.held = stream.held, None
-        if held is not None:
+        if held:
+            self._claim.give_back(held)
             self.give_back(held)
 
     def give_back(self, amount: int) -> None:

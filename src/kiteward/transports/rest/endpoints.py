@@ -186,7 +186,16 @@ class Conversation:
         return msgspec.json.decode(await self._ask(operation, encoded(arguments), ""))
 
     async def _ask(self, operation: str, payload: bytes, database: str) -> bytes:
-        call = Call(
+        try:
+            answer = await self._gateway.handle(self._request(operation, payload, database))
+        except _TOLD_TO_THE_KNOWN:
+            self.established = True
+            raise
+        self.established = True
+        return answer
+
+    def _request(self, operation: str, payload: bytes, database: str) -> Call:
+        return Call(
             operation=operation,
             payload=payload,
             credential=self._caller.credential,
@@ -198,13 +207,6 @@ class Conversation:
             transport="rest",
             client=self._caller.client,
         )
-        try:
-            answer = await self._gateway.handle(call)
-        except _TOLD_TO_THE_KNOWN:
-            self.established = True
-            raise
-        self.established = True
-        return answer
 
     def settle(self, body: msgspec.Struct, endpoint: "Endpoint[Any]") -> None:
         """Take the database from the body, where it names one."""
@@ -222,6 +224,16 @@ class Conversation:
         """
         if not self.established:
             await self.call("GetVersion", messages.GetVersionRequest(), database="")
+
+    async def admitted(self) -> str:
+        """Return the name of the caller, whom the gateway lets in.
+
+        Raises:
+            KitewardError: as `Gateway.handle`, above all AuthenticationError.
+        """
+        principal = await self._gateway.admit(self._request("GetVersion", b"", ""))
+        self.established = True
+        return principal.user_name
 
     async def aside(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a conversion that may take long in a thread, so that other requests go on meanwhile."""
