@@ -257,7 +257,7 @@ def failed(failure: RestFailure) -> Response:
     if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
     response = _json({"code": failure.code, "message": failure.message}, failure.http)
-    if failure.http == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
         # The rest of the body is still on its way, and nobody is going to read it.
         response.headers["Connection"] = "close"
     return response
