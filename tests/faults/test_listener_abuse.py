@@ -73,7 +73,9 @@ async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> No
 async def test_a_body_that_comes_steadily_is_waited_for() -> None:
     size = 20
     async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
-        writer.write(f"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode())
+        writer.write(
+            f"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode()
+        )
         for _ in range(size):
             writer.write(b"a" * 512)
             await writer.drain()
@@ -141,7 +143,8 @@ async def test_a_request_for_a_tunnel_ends_the_connection_after_its_answer() -> 
 
 async def test_many_headers_that_are_too_large_together_are_refused() -> None:
     async with opened() as doors, connected(doors.port) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\nhost: kiteward\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 900) for n in range(90)) + b"\r\n")
+        fields = b"".join(b"x-%d: %s\r\n" % (number, b"a" * 900) for number in range(90))
+        writer.write(b"GET / HTTP/1.1\r\nhost: kiteward\r\n" + fields + b"\r\n")
         assert (await ended(reader)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
         assert doors.echo.requests == []
 

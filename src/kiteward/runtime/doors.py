@@ -12,6 +12,7 @@ from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.runtime.parts import repeat
 from kiteward.transports import health
 from kiteward.transports.asgi import Application, Receive, Scope, Send
+from kiteward.transports.budget import Budget
 from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.transports.console.app import build_console
 from kiteward.transports.grpc.front import GrpcFront
@@ -38,17 +39,27 @@ _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_addre
 
 
 class Doors:
-    """The one port and the doors behind it: gRPC, REST and the console."""
+    """The one port and the doors behind it: gRPC, REST and the console.
+
+    Attributes:
+        gateway: answers every request.
+        budget: what clients make the server hold, over all doors.
+    """
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway = gateway
         self._settings = settings
         self._open = False
-        self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
-        self._http = HttpServer(with_console(self._app, gateway, settings)) if self._app is not None else None
+        self.budget = Budget(settings.held)
+        self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
+        self._http = (
+            HttpServer(with_console(self._app, gateway, settings), budget=self.budget)
+            if self._app is not None
+            else None
+        )
         limits = ListenerLimits()
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
-        self._grpc = GrpcFront(gateway)
+        self._grpc = GrpcFront(gateway, budget=self.budget)
         self.listener = Listener(
             http=self._http,
             grpc=self._grpc,

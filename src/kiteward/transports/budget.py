@@ -6,7 +6,7 @@ all others, so that whoever comes next finds room.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
@@ -24,8 +24,8 @@ class ByteLimits:
     """How many bytes are held.
 
     Attributes:
-        unauthenticated: for all callers that are not authenticated, `kiteward.limits.unauthenticatedBytes`: heads, small
-            bodies, and `REQUEST` for each request under way until it is answered.
+        unauthenticated: for all callers that are not authenticated, `kiteward.limits.unauthenticatedBytes`: heads,
+            small bodies, and `REQUEST` for each request under way until it is answered.
         unauthenticated_address: of these, for one address, `kiteward.limits.unauthenticatedAddressBytes`.
         authenticated: for all users, `kiteward.limits.authenticatedBytes`: large messages, what they unpack to, and
             answers that wait to be taken.
@@ -214,6 +214,7 @@ class Budget:
     def _address(self, source: str) -> Share:
         return self.authenticated.share(f"address {source}", self.limits.address)
 
-    def pools(self) -> dict[str, Pool]:
-        """Return the pools by name."""
-        return {"unauthenticated": self.unauthenticated, "authenticated": self.authenticated}
+    def told(self) -> Mapping[str, tuple[int, int, int]]:
+        """Return of each pool by name how many bytes are held and may be, and how often there was no room."""
+        pools = {"unauthenticated": self.unauthenticated, "authenticated": self.authenticated}
+        return {name: (pool.held, pool.limit, pool.refused) for name, pool in pools.items()}

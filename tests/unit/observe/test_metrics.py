@@ -161,7 +161,7 @@ async def test_a_connection_that_is_open_is_counted_as_what_it_carries(tmp_path:
                 await asyncio.sleep(0.01)
 
 
-def test_the_audit_trail_says_how_it_keeps_up() -> None:
+def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> None:
     loads = iter([AuditState(), AuditState(queued=7, lost=2)])
     metrics = Metrics(
         Sources(
@@ -169,6 +169,7 @@ def test_the_audit_trail_says_how_it_keeps_up() -> None:
             authentications=dict,
             connections=dict,
             refused=dict,
+            held=lambda: {"authenticated": (5, 10, 3)},
             generation=lambda: 0,
             engine_ready=lambda: False,
             revision=lambda: None,
@@ -179,6 +180,9 @@ def test_the_audit_trail_says_how_it_keeps_up() -> None:
     assert (first["kiteward_audit_queue", ()], first["kiteward_audit_lost_total", ()]) == (0, 0)
     assert (second["kiteward_audit_queue", ()], second["kiteward_audit_lost_total", ()]) == (7, 2)
     assert ("kiteward_policy_revision", ()) not in first
+    kind = (("kind", "authenticated"),)
+    assert (first["kiteward_held_bytes", kind], first["kiteward_held_bytes_limit", kind]) == (5, 10)
+    assert first["kiteward_held_bytes_refused_total", kind] == 3
     assert second["kiteward_engine_restarts_total", ()] == 0
 
 

@@ -49,8 +49,8 @@ class UnaryCall:
     """A call with one message each way. Implements `http2.streams.Exchange`.
 
     A message that does not come in one piece, or is compressed, is read on only when its sender is known: nobody else
-    makes the server hold or unpack more than a few kilobytes. It is read on when there is room for all of it, and so are
-    the bytes that it unpacks to: until then its window stays closed.
+    makes the server hold or unpack more than a few kilobytes. It is read on when there is room for all of it, and
+    unpacked when there is room for what comes out: until then it waits, with its window closed.
     """
 
     __slots__ = (
@@ -174,19 +174,20 @@ class UnaryCall:
         message, self._came = bytes(self._came), b""
         if not self._compressed:
             return message
-        assert self._claim is not None, "whatever is compressed has been let in"
+        if self._claim is None:
+            raise AssertionError("unreachable: whatever is compressed has been let in")
         try:
             limit = protocol.unpacked_limit(message, self._encoding, MESSAGE_LIMIT)
             await self._claim.wait_for(limit)
             loop = asyncio.get_running_loop()
             self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)
             plain = await asyncio.shield(self._unpacking)
-            self._claim.resize(len(plain))
-            return plain
         except protocol.TooLarge as error:
             raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error
         except ValueError as error:
             raise Refusal(_Code.INVALID_ARGUMENT, str(error)) from error
+        self._claim.resize(len(plain))
+        return plain
 
     def _late(self) -> None:
         self._refuse(Refusal(_Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))

@@ -187,9 +187,7 @@ class _Work:
 class GrpcFront(Http2Server):
     """The gRPC server: takes the HTTP/2 connections that a listener accepted. Implements `listener.Door`."""
 
-    def __init__(
-        self, gateway: Gateway, limits: Http2Limits | None = None, *, budget: Budget | None = None
-    ) -> None:
+    def __init__(self, gateway: Gateway, limits: Http2Limits | None = None, *, budget: Budget | None = None) -> None:
         """Prepare a server.
 
         Args:

@@ -46,5 +46,5 @@ class Http2Limits:
     round: float = 1.0
 
     def seconds_for(self, size: int) -> float:
-        """Return how long a body may last of which so many bytes have come, or an answer of which so many were taken."""
+        """Return the seconds for a body of which so many bytes have come, or an answer of which so many were taken."""
         return min(self.longest, self.stall + size / self.rate)

@@ -193,7 +193,9 @@ class RestApp:
             if len(read) + len(chunk) > limit:
                 raise _too_large(limit)
             if claim is None and len(read) + len(chunk) > FROM_ANYBODY:
-                claim = self._budget.of_user(await talk.admitted(), source_of(request.client[0] if request.client else ""))
+                claim = self._budget.of_user(
+                    await talk.admitted(), source_of(request.client[0] if request.client else "")
+                )
                 held.callback(claim.close)
                 await claim.wait_for(most)
             read += chunk

@@ -185,8 +185,8 @@ class _Phase(Enum):
 class _Http1(HttpToolsProtocol):
     """uvicorn's protocol of one connection, that knows what it waits for and since when.
 
-    INVARIANT: `_ahead` holds what was read and not parsed: a head that is not whole, or what comes behind a request that
-    is not answered or a body that is not asked for. The connection is read only in the first case.
+    INVARIANT: `_ahead` holds what was read and not parsed: a head that is not whole, what comes behind a request that
+    is not answered, or a body that is not asked for. The connection is read only in the first case.
     """
 
     flow: Flow
@@ -253,7 +253,7 @@ class _Http1(HttpToolsProtocol):
         self.flow.read(on=self._last or not self._ahead or self._goes_on())
 
     def _goes_on(self) -> bool:
-        """Return whether the parser may have more: no request before the last is answered, no body before it is asked for."""
+        """Return whether the parser may have more: the last request is answered, the body is asked for."""
         if self._last or self._ending or self.transport.is_closing():
             return False
         if self._phase is _Phase.NOTHING:

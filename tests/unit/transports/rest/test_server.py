@@ -83,7 +83,7 @@ async def test_a_flood_of_requests_ahead_is_not_read_while_the_first_is_answered
             assert connection.get_write_buffer_size() == unsent > len(flood) // 4
             assert len(doors.http.state.tasks) == 1
         connection.abort()
-        assert taken.bytes < len(flood) + 2 * 1024 * 1024
+    assert taken.bytes < 2 * len(flood)  # most of it on the client's side
 
 
 async def test_what_was_sent_ahead_is_served_although_the_first_request_waited_for_its_caller_to_hang_up() -> None:
@@ -188,7 +188,8 @@ async def test_a_request_without_exactly_one_well_formed_host_is_refused(host: b
 
 
 @pytest.mark.parametrize(
-    "host", [b"kiteward", b"kiteward:19530", b"127.0.0.1:19530", b"[::1]:19530", b"[fe80::1%25eth0]", b"a_b.c-d.", b"a:"]
+    "host",
+    [b"kiteward", b"kiteward:19530", b"127.0.0.1:19530", b"[::1]:19530", b"[fe80::1%25eth0]", b"a_b.c-d.", b"a:"],
 )
 async def test_a_request_with_one_well_formed_host_is_served(host: bytes) -> None:
     async with opened() as doors, connected(doors.port) as (reader, writer):
