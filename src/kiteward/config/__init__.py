@@ -84,8 +84,8 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
-        held: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`, `unauthenticatedAddressBytes`,
-            `authenticatedBytes`, `addressBytes` and `userBytes`.
+        held: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
+            `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
 

@@ -75,7 +75,11 @@ async def test_whatever_is_called_the_labels_are_few_and_none_is_made_by_a_calle
         "operation": OPERATIONS.keys() | EXTENSIONS.keys() | {OTHER},
         "outcome": {str(outcome) for outcome in Outcome},
         "decision": {"allowed", "refused"},
-        "kind": {"password", "api_key", "none", "grpc", "http", "undecided"},
+        "kind": {
+            *("password", "api_key", "none"),
+            *("grpc", "http", "undecided"),
+            *("unauthenticated", "authenticated"),
+        },
         "result": {"remembered", "verified", "refused", "throttled"},
         "reason": {"stopping", "connections", "address", "undecided", "handshake", "garbage"},
         "stage": {str(stage) for stage in Stage},
