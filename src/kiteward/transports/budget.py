@@ -6,7 +6,7 @@ all others, so that whoever comes next finds room.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
@@ -17,6 +17,9 @@ MEBIBYTE: Final = 1024 * 1024
 
 REQUEST: Final = 8 * 1024
 """Bytes that a request takes beside those that its client sends: it bounds how many there are at once."""
+
+INCLUDED: Final = 4 * 1024
+"""Bytes of a body for which `REQUEST` has room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +84,9 @@ class Pool:
             found = self._shares[name] = Share(limit)
         return found
 
-    def take(self, amount: int, shares: Iterable[Share]) -> bool:
-        """Take so many bytes for these shares, all or nothing, and return whether there was room."""
-        held = self.held + amount
-        left = self.limit - held
-        for share in shares:
-            wanted = share.held + amount
-            if wanted > left or wanted > share.limit:
-                return False
-        self.held = held
-        for share in shares:
-            share.held += amount
-        return True
-
-    def give_back(self, amount: int, shares: Iterable[Share]) -> None:
-        """Give back bytes that were taken for these shares."""
+    def give_back(self, amount: int) -> None:
+        """Hold so many bytes less, and let those look who wait for room."""
         self.held -= amount
-        for share in shares:
-            share.held -= amount
         if self._waiting:
             waiting, self._waiting = self._waiting, []
             for each in waiting:
@@ -136,8 +124,7 @@ class Claim:
 
     def take(self, amount: int) -> bool:
         """Take so many bytes more, all or nothing, and return whether there was room."""
-        if self._pool.take(amount, self._shares):
-            self.held += amount
+        if self._take(amount):
             return True
         self._pool.refused += 1
         return False
@@ -145,7 +132,9 @@ class Claim:
     def give_back(self, amount: int) -> None:
         """Give so many bytes back."""
         self.held -= amount
-        self._pool.give_back(amount, self._shares)
+        for share in self._shares:
+            share.held -= amount
+        self._pool.give_back(amount)
 
     def resize(self, amount: int) -> bool:
         """Hold just so many bytes, and return whether there was room; without, as many are held as before."""
@@ -164,18 +153,31 @@ class Claim:
         """
         try:
             async with asyncio.timeout(self._wait if self._ever(amount) else 0):
-                while not self._pool.take(amount, self._shares):
+                while not self._take(amount):
                     await self._pool.changed()
         except TimeoutError:
             self._pool.refused += 1
             raise CapacityExceeded(
                 f"there is no room for {amount} bytes more: too much is under way, try again later or send less at once"
             ) from None
-        self.held += amount
 
     def close(self) -> None:
         """Give everything back."""
         self.give_back(self.held)
+
+    def _take(self, amount: int) -> bool:
+        pool = self._pool
+        held = pool.held + amount
+        left = pool.limit - held
+        for share in self._shares:
+            wanted = share.held + amount
+            if wanted > left or wanted > share.limit:
+                return False
+        for share in self._shares:
+            share.held += amount
+        pool.held = held
+        self.held += amount
+        return True
 
     def _ever(self, amount: int) -> bool:
         """Return whether there would be room if nobody else held anything."""

@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._reader = FrameReader(self._take, block_limit=home.limits.block)
         self._decoder = FieldDecoder(home.limits.section)
         self._streams: dict[int, Stream] = {}
-        self._last = 0
+        self._last = self._unread = 0
         self._dropped: dict[int, None] = {}  # streams that we ended first: what is on its way there is no fault
         self._heard = self._frame_at = self._loop.time()
         self._noise = NoiseMeter(home.limits, self._heard)
@@ -122,7 +122,10 @@ class Connection(asyncio.Protocol):
         try:
             if self._reader.feed(data) or begins:
                 self._frame_at = self._heard
-            self._holding.unread(self._reader.pending + self._decoder.kept, known=self._receiver.known)
+            unread = self._reader.pending + self._decoder.kept
+            if unread != self._unread:
+                self._unread = unread
+                self._holding.unread(unread, known=self._receiver.known)
         except ConnectionFault as fault:
             _log.debug("the connection of %s is given up: %s", self.address, fault)
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))

@@ -45,7 +45,7 @@ class Holding:
         Raises:
             ConnectionFault: there is no room, and nobody has.
         """
-        if amount != self._unread.held and not self._unread.resize(amount) and not known:
+        if not self._unread.resize(amount) and not known:
             raise ConnectionFault(ENHANCE_YOUR_CALM, "no room for what is no request yet")
 
     def wait_to_be_taken(self, stream: Stream) -> bool:
@@ -57,7 +57,8 @@ class Holding:
 
     def forget(self, stream: Stream) -> None:
         """Count nothing of a stream any more."""
-        self.requests.give_back(stream.cost)
+        if stream.cost:
+            self.requests.give_back(stream.cost)
         if stream.untaken:
             self._untaken.give_back(stream.untaken)
         stream.cost = stream.untaken = 0

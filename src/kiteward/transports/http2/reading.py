@@ -17,6 +17,7 @@ class FrameReader:
 
     Attributes:
         greeted: whether the first frame has come.
+        pending: bytes of a frame or a field section that has begun and not ended.
     """
 
     def __init__(self, take: Take, *, block_limit: int) -> None:
@@ -31,16 +32,12 @@ class FrameReader:
         self._rest = b""
         self._section: tuple[int, int, bytearray] | None = None  # not yet whole: its stream, flags and bytes
         self.greeted = False
+        self.pending = 0
 
     @property
     def halfway(self) -> bool:
         """Whether a frame or a field section has begun and not ended."""
         return bool(self._rest) or self._section is not None
-
-    @property
-    def pending(self) -> int:
-        """Bytes of a frame or a field section that has begun and not ended."""
-        return len(self._rest) + (len(self._section[2]) if self._section is not None else 0)
 
     def feed(self, data: bytes) -> bool:
         """Take bytes, and return whether a frame has ended in them.
@@ -62,6 +59,7 @@ class FrameReader:
             position = start + length
             self._frame(kind, stream & frames.LAST_STREAM, flags, data[start:position])
         self._rest = data[position:]
+        self.pending = end - position + (0 if self._section is None else len(self._section[2]))
         return position > 0
 
     def _frame(self, kind: int, stream: int, flags: int, payload: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from kiteward.transports.budget import Claim
+from kiteward.transports.budget import INCLUDED, Claim
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.frames import ConnectionFault, StreamFault
 from kiteward.transports.http2.limits import Http2Limits
@@ -55,15 +55,19 @@ class Receiver:
             raise ConnectionFault(frames.FLOW_CONTROL_ERROR, "more bytes than the connection allows")
         if stream is None or stream.held is None:
             self.give_back(length)
-        elif self._claim.take(length):
-            stream.held += length
         else:
-            self.give_back(length)
-            raise StreamFault(frames.ENHANCE_YOUR_CALM, "no room for bodies of callers who are not authenticated")
+            stream.held += length
+            if stream.held > stream.counted:
+                self._count(stream, stream.held - stream.counted)
         if stream is not None:
             stream.allowed -= length
             if stream.allowed < 0:
                 raise StreamFault(frames.FLOW_CONTROL_ERROR, "more bytes than the stream allows")
+
+    def _count(self, stream: Stream, amount: int) -> None:
+        if not self._claim.take(amount):
+            raise StreamFault(frames.ENHANCE_YOUR_CALM, "no room for bodies of callers who are not authenticated")
+        stream.counted += amount
 
     def let_in(self, stream: Stream, size: int) -> None:
         """Allow a body of `size` bytes in all and its end, and hold no more of it against the connection."""
@@ -84,8 +88,10 @@ class Receiver:
         """Hold nothing of a stream against the connection, now and later."""
         held, stream.held = stream.held, None
         if held:
-            self._claim.give_back(held)
             self.give_back(held)
+            if stream.counted > INCLUDED:
+                self._claim.give_back(stream.counted - INCLUDED)
+                stream.counted = INCLUDED
 
     def give_back(self, amount: int) -> None:
         """Let the client send so many bytes more on the connection, once it is worth a frame."""

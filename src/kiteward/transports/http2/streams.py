@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from kiteward.transports.budget import INCLUDED
 from kiteward.transports.http2 import frames
 
 
@@ -65,6 +66,7 @@ class Stream:
         size: bytes of its body that have come.
         allowed: bytes that the client may still send.
         held: bytes that came and that the connection's window lacks until they are let in; None once they are.
+        counted: bytes of its body for which there is room, whoever sends it.
         cost: bytes that its head takes, and the request itself.
         untaken: bytes of its answer that count as held because the client does not take them.
         window: bytes that the client takes of the answer's body.
@@ -78,6 +80,7 @@ class Stream:
         "_owner",
         "allowed",
         "cost",
+        "counted",
         "exchange",
         "held",
         "length",
@@ -103,6 +106,7 @@ class Stream:
         self.size = 0
         self.allowed = frames.DEFAULT_WINDOW
         self.held: int | None = 0
+        self.counted = INCLUDED
         self.cost = 0
         self.untaken = 0
         self.window = window

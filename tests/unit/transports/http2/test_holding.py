@@ -6,7 +6,7 @@ from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
 from tests.support.http2 import REQUEST as HEAD
 from tests.support.http2 import Clock, Link, data, headers
 
-from kiteward.transports.budget import REQUEST, Budget, ByteLimits
+from kiteward.transports.budget import INCLUDED, REQUEST, Budget, ByteLimits
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.limits import Http2Limits
 
@@ -21,7 +21,7 @@ async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -
     before = budget.unauthenticated.held
     link.send(headers(1), data(1, bytes(5_000), end=True))
     kept = link.connection._decoder.kept
-    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 + kept
+    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 - INCLUDED + kept
     link.asked[0].answer()
     assert budget.unauthenticated.held - before == kept
 
@@ -32,9 +32,9 @@ async def test_whoever_is_let_in_no_longer_counts_as_unauthenticated_with_the_bo
     link.send(headers(1), data(1, bytes(5_000)))
     before = budget.unauthenticated.held
     link.asked[0].stream.let_in(100_000)
-    assert budget.unauthenticated.held == before - 5_000
+    assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
     link.send(data(1, bytes(5_000)))
-    assert budget.unauthenticated.held == before - 5_000
+    assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
 
 
 async def test_requests_beyond_the_budget_are_refused_so_that_they_may_be_tried_again() -> None:
@@ -50,7 +50,7 @@ async def test_requests_beyond_the_budget_are_refused_so_that_they_may_be_tried_
 
 async def test_bodies_beyond_the_budget_are_refused() -> None:
     link = Link(budget=narrow(3 * REQUEST))
-    link.send(headers(1), data(1, bytes(5_000)), headers(3), data(3, bytes(5_000)))
+    link.send(headers(1), data(1, bytes(8_000)), headers(3), data(3, bytes(8_000)))
     assert link.codes(RstStreamFrame) == [(3, frames.ENHANCE_YOUR_CALM)]
     assert link.asked[1].gone == 1
     assert link.asked[0].gone == 0
