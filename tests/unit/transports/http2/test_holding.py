@@ -50,7 +50,7 @@ async def test_requests_beyond_the_budget_are_refused_so_that_they_may_be_tried_
 
 async def test_bodies_beyond_the_budget_are_refused() -> None:
     link = Link(budget=narrow(3 * REQUEST))
-    link.send(headers(1), data(1, bytes(8_000)), headers(3), data(3, bytes(8_000)))
+    link.send(headers(1), data(1, bytes(10_000)), headers(3), data(3, bytes(10_000)))
     assert link.codes(RstStreamFrame) == [(3, frames.ENHANCE_YOUR_CALM)]
     assert link.asked[1].gone == 1
     assert link.asked[0].gone == 0
