@@ -34,6 +34,7 @@ from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.observe import logs
 from kiteward.observe.audit.trail import AuditSettings
 from kiteward.observe.watch import TracingSettings
+from kiteward.transports.budget import MEBIBYTE, ByteLimits
 from kiteward.transports.console.settings import ConsoleSettings
 from kiteward.transports.health import HealthSettings
 from kiteward.transports.hosts import AllowedHosts
@@ -85,6 +86,8 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
+        held: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
+            `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
 
@@ -108,6 +111,7 @@ class Settings:
     rest: RestSettings = field(default_factory=RestSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
+    held: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
@@ -206,6 +210,7 @@ def _settle(reader: "_Reader") -> Settings:
         rest=_rest(reader),
         console=_console(reader),
         tls=_tls(reader),
+        held=_held(reader),
         tracing=_tracing(reader),
     )
 
@@ -224,6 +229,21 @@ def _tracing(reader: "_Reader") -> TracingSettings:
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ConfigurationError(f"{key} must be like http://localhost:4318/v1/traces, without a password in it")
     return TracingSettings(endpoint, percent)
+
+
+def _held(reader: "_Reader") -> ByteLimits:
+    base = ByteLimits()
+
+    def number(key: str, default: int) -> int:
+        return reader.number(f"kiteward.limits.{key}", default=default, least=MEBIBYTE)
+
+    return ByteLimits(
+        unauthenticated=number("unauthenticatedBytes", base.unauthenticated),
+        unauthenticated_address=number("unauthenticatedAddressBytes", base.unauthenticated_address),
+        authenticated=number("authenticatedBytes", base.authenticated),
+        address=number("addressBytes", base.address),
+        user=number("userBytes", base.user),
+    )
 
 
 def _tls(reader: "_Reader") -> TlsSettings | None:

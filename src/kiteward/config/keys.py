@@ -47,6 +47,19 @@ KEYS: Final = (
     Key("kiteward.dataDir", "path", "where everything is kept"),
     Key("kiteward.engine.syncMode", "batch, close or none", "when a write is on disk"),
     Key("kiteward.host", "address", "address to listen on"),
+    Key("kiteward.limits.addressBytes", "bytes", "large messages and waiting answers that are held for one address"),
+    Key(
+        "kiteward.limits.authenticatedBytes", "bytes", "large messages and waiting answers that are held for all users"
+    ),
+    Key(
+        "kiteward.limits.unauthenticatedAddressBytes",
+        "bytes",
+        "requests that are held for one address before their callers are known",
+    ),
+    Key(
+        "kiteward.limits.unauthenticatedBytes", "bytes", "requests that are held for all before their callers are known"
+    ),
+    Key("kiteward.limits.userBytes", "bytes", "large messages that are held for one user"),
     Key("kiteward.log.level", "debug, info, warning or error", "from which level on the server's own lines are logged"),
     Key("kiteward.metrics.enabled", "true or false", "whether there is a port for health and metrics"),
     Key("kiteward.metrics.host", "address", "where that port listens"),

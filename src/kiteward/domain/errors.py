@@ -35,6 +35,7 @@ KitewardError
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
 ├── AuditUnavailable                 it cannot be recorded now, so it is not done
+├── CapacityExceeded                 too much is held for others, or for this caller, at the moment
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
 """
@@ -194,6 +195,10 @@ class DataDirectoryHeld(StoreError):
 
 class AuditUnavailable(KitewardError):
     """What is asked for cannot be recorded in the audit trail now, so it is not done."""
+
+
+class CapacityExceeded(KitewardError):
+    """Too much is held for others, or for this caller, at the moment; nothing was done."""
 
 
 class ConfigurationError(KitewardError):

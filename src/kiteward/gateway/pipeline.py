@@ -116,8 +116,8 @@ class Gateway:
             self._recorder.note(recording, None, answer)
         return answer
 
-    async def admit(self, call: Call) -> None:
-        """Refuse, as `handle` would, a request whose caller is not known, before the rest of it is read.
+    async def admit(self, call: Call) -> Principal:
+        """Return who calls; refuse, as `handle` would, a caller who is not known, before the rest of a request is read.
 
         Args:
             call: the request, its payload still empty.
@@ -128,7 +128,7 @@ class Gateway:
         logs.of_request(call.request_id)
         recording = Recording(call)
         try:
-            await self._authenticate(recording)
+            return await self._authenticate(recording)
         except BaseException as error:
             self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
             self._recorder.note(recording, error)

@@ -169,6 +169,7 @@ class Server:
                 authentications=lambda: authenticator.counts,
                 connections=doors.listener.open_connections,
                 refused=lambda: doors.listener.refused,
+                held=doors.budget.told,
                 generation=lambda: engine.generation,
                 engine_ready=lambda: engine.health().ready,
                 revision=snapshots.revision,

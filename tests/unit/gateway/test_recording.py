@@ -285,9 +285,8 @@ async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited
     assert (ended.outcome, ended.event) == (Outcome.SUCCEEDED, Event.GRANT_CHANGE)
     assert begun.request_id == ended.request_id
     assert begun.details == {"role": "reader", "privilege": "Insert", "database": "default", "object": "docs"}
-    result = {"object_type": "Collection", "database": "default", "objects": ["docs"], "privileges": ["Insert"]}
-    result |= {"changed": True}
-    assert ended.details == {**begun.details, "result": result}
+    stored = {"object_type": "Collection", "database": "default", "objects": ["docs"], "privileges": ["Insert"]}
+    assert ended.details == {**begun.details, "result": {**stored, "changed": True}}
 
 
 async def test_change_is_recorded_before_anything_is_done(audited: House) -> None:

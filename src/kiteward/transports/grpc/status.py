@@ -89,6 +89,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     # A status in the response: SDKs repeat what is UNAVAILABLE, a change that could be done among it.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
+    # Before anything was done, so that the SDKs which try again may.
+    errors.CapacityExceeded: GrpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.ConfigurationError: GrpcStatus(
         grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),

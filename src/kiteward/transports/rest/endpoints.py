@@ -239,6 +239,16 @@ class Conversation:
         if not self.established:
             await self.call("GetVersion", messages.GetVersionRequest(), database="")
 
+    async def admitted(self) -> str:
+        """Return the name of the caller, whom the gateway lets in.
+
+        Raises:
+            KitewardError: as `Gateway.handle`, above all AuthenticationError.
+        """
+        principal = await self._gateway.admit(self._request("GetVersion", b"", ""))
+        self.established = True
+        return principal.user_name
+
     async def aside(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a conversion that may take long in a thread, so that other requests go on meanwhile."""
         loop = asyncio.get_running_loop()
