@@ -274,7 +274,7 @@ def _data_rows(rows: _Rows) -> None:
         same_database=("requests.db_name",),
     )
     rows.engine("Flush", "Flush", collections=("collection_names",))
-    rows.engine("GetFlushState", "GetFlushState", collections=_ONE)
+    rows.engine("GetFlushState", "GetFlushState", collections=_ONE, ids=("segmentIDs",), if_named=True, credential=_ANY)
     rows.engine("LoadBalance", "LoadBalance", collections=("collectionName",))
     rows.engine("ManualCompaction", "Compaction", collections=_ONE, ids=("collectionID",))
     rows.engine("GetCompactionState", "Compaction", database="", ids=("compactionID",))

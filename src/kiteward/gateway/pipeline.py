@@ -241,7 +241,9 @@ class Gateway:
             raise _no_database(settled.database)
         self._require_legal(operation, settled)
         metadata = {**call.forward, "dbname": settled.database}
+        ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
+        ids.learn(operation.name, answer, database=settled.database, collections=settled.collections, mark=mark)
         if operation.name in visibility.TRIMMED:
             # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
             return visibility.trim(operation.name, answer, principal, await self._policy(), settled, self._catalog)

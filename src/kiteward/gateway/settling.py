@@ -13,6 +13,7 @@ from kiteward.domain.policy import Condition
 from kiteward.domain.privileges import Level, ObjectType
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import Operation
 from kiteward.wire.peek import replace
 
@@ -64,6 +65,7 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
     fields: Mapping[str, Value] = operation.plan.read(call.payload) if operation.plan else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
     replacements: dict[str, str | list[str]] = {}
+    fields = _named_by_id(operation, fields, database, catalog, replacements)
     collections = _resolve(operation, fields, database, catalog, replacements)
     other_database = _target_database(operation, fields, database, replacements)
     conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
@@ -101,6 +103,32 @@ def check_new_names(operation: Operation, settled: Settled, naming: NamingRules)
 
 def _texts(value: Value) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _named_by_id(
+    operation: Operation,
+    fields: Mapping[str, Value],
+    database: str,
+    catalog: Catalog,
+    replacements: dict[str, str | list[str]],
+) -> Mapping[str, Value]:
+    """Return what was read, with the name of the collection where it was selected by its id alone.
+
+    The name is forwarded, so that the engine takes the collection that is judged.
+    """
+    if operation.collections != ("collection_name",) or fields["collection_name"]:
+        return fields
+    owners = {catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])}
+    owner = owners.pop() if len(owners) == 1 else None
+    if owner is None or owner.database != database:
+        return fields
+    replacements["collection_name"] = owner.collection
+    return {**fields, "collection_name": owner.collection}
+
+
+def _numbers(value: Value) -> list[int]:
+    """Return the ids in a field; zero selects nothing."""
+    return [int(each) for each in (value if isinstance(value, list) else [value]) if each]
 
 
 def _resolve(
@@ -180,10 +208,18 @@ def _conditions(
     if privilege.level is Level.CLUSTER:
         own_role = str(fields[operation.own_role]) if operation.own_role else ""
         return (Condition(privilege, own_role=own_role),)
-    names = (*collections, *_others(operation, fields, database, catalog))
+    owners, unknown = _owners(operation, fields, catalog)
+    if not operation.database and len({owner.database for owner in owners}) == 1:
+        # The request is about no database; the ids in it are.
+        database = owners[0].database
+    judged = [owner.collection if owner.database == database else ANY for owner in owners]
+    if owners or unknown:
+        # Selected by ids alone: the name that was not given selects nothing.
+        collections = tuple(filter(None, collections))
+    names = (*collections, *_others(operation, fields, database, catalog), *judged, *([ANY] if unknown else []))
     if operation.if_named and not any(names):
         return ()
-    return (Condition(privilege, database, names or (ANY,), operation.visible_suffices),)
+    return (Condition(privilege, database, tuple(dict.fromkeys(names)) or (ANY,), operation.visible_suffices),)
 
 
 def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> Iterable[str]:
@@ -191,8 +227,13 @@ def _others(operation: Operation, fields: Mapping[str, Value], database: str, ca
         yield from _texts(fields[path])
     for path in operation.aliases:
         yield from (catalog.resolve(database, name) for name in _texts(fields[path]))
-    for path in operation.ids:
-        value = fields[path]
-        # An id selects without a name, so nothing less than every object will do.
-        if any(value) if isinstance(value, list) else value:
-            yield ANY
+
+
+def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:
+    """Return the collections that ids belong to, and whether there is an id of which that is not known.
+
+    Such an id selects without a name, so that nothing less than every object will do.
+    """
+    found = [catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])]
+    known = [owner for owner in found if owner is not None]
+    return known, len(known) < len(found)
