@@ -11,10 +11,10 @@ from typing import Final, TypeVar
 
 from kiteward.authn.hash_kinds import StoredKinds
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.sources import source_of
 from kiteward.authn.subjects import closed_user
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.turns import Turns
+from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
 from kiteward.store.base import Store, UserRecord
@@ -105,7 +105,7 @@ class Passwords:
             PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
             StoreUnavailable: users cannot be read.
         """
-        source = source_of(address)
+        source = source_of(host_in(address))
         if self._throttle.waits(presented.user_name, source):
             raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
         digest = self._digest(presented)
