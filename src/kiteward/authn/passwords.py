@@ -105,27 +105,28 @@ class Passwords:
             PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
             StoreUnavailable: users cannot be read.
         """
-        source = source_of(host_in(address))
-        if self._throttle.waits(presented.user_name, source):
+        source, digest = source_of(host_in(address)), self._digest(presented)
+        if self._throttle.refuses(presented.user_name, source):
             raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
-        digest = self._digest(presented)
         return self._verified.get(digest) or await self._verify(presented, digest, source)
 
     async def sign_in(self, presented: PasswordCredential, *, address: str) -> Proof:
         """Return what a password proves that is presented to call with.
 
-        While a user's passwords from a source wait, a remembered one goes on to count on connections that it came by
-        before, without a wrong one since. On all others it waits too: else the waits would hold up everybody but who
-        guesses right.
+        A remembered password counts during waits too, but not when many attempts were refused meanwhile: waits would
+        hold up everybody but who guesses right. It then goes on to count on connections that it came by before,
+        without a wrong one since.
 
         Args, Raises:
             As of `verify`.
         """
         digest, connection = self._digest(presented), (address, presented.user_name)
-        if self._let_in.get(connection) == digest and (proof := self._verified.get(digest)) is not None:
+        proof = self._verified.get(digest)
+        if proof is not None and self._let_in.get(connection) == digest:
             return proof
         try:
-            proof = await self.verify(presented, address=address)
+            if proof is None or not self._throttle.spares(presented.user_name, source_of(address)):
+                proof = await self.verify(presented, address=address)
         except PasswordRejected:
             self._let_in.pop(connection, None)
             raise
