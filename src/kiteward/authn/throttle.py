@@ -71,7 +71,7 @@ class _Pair:
 
     Attributes:
         failures: wrong passwords of this user from this source.
-        refusals: attempts that were refused during waits.
+        refusals: attempts that were refused without being looked at.
         running: verifications under way.
         until: when the next may begin.
     """
@@ -132,11 +132,19 @@ class Throttle:
         known.refusals.add(now)
         return True
 
+    def note_refusal(self, user: str, source: str) -> None:
+        """Count an attempt that was begun and is not looked at."""
+        known = self._known(user, source)
+        if known is not None:
+            known.refusals.add(self._clock())
+
     def spares(self, user: str, source: str) -> bool:
         """Tell whether waits do not hold for remembered passwords of a user from this source.
 
-        Each attempt that a wait refuses is a guess at what is remembered, so that few may be made.
+        Each attempt that is refused without being looked at is a guess at what is remembered, so that few may be made.
         """
+        if self._source(source).failures >= SOURCE_BURST:
+            return False
         known = self._known(user, source)
         return known is None or known.refusals.as_of(self._clock()) < FREE_REFUSALS
 
