@@ -11,10 +11,10 @@ from typing import Final, TypeVar
 
 from kiteward.authn.hash_kinds import StoredKinds
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.sources import source_of
 from kiteward.authn.subjects import closed_user
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.turns import Turns
+from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
 from kiteward.store.base import Store, UserRecord
@@ -105,27 +105,28 @@ class Passwords:
             PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
             StoreUnavailable: users cannot be read.
         """
-        source = source_of(address)
-        if self._throttle.waits(presented.user_name, source):
+        source, digest = source_of(host_in(address)), self._digest(presented)
+        if self._throttle.refuses(presented.user_name, source):
             raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
-        digest = self._digest(presented)
-        return self._verified.get(digest) or await self._verify(presented, digest, source)
+        return await self._verify(presented, digest, source)
 
     async def sign_in(self, presented: PasswordCredential, *, address: str) -> Proof:
         """Return what a password proves that is presented to call with.
 
-        While a user's passwords from a source wait, a remembered one goes on to count on connections that it came by
-        before, without a wrong one since. On all others it waits too: else the waits would hold up everybody but who
-        guesses right.
+        A remembered password counts as long as its source could have guessed little: `Throttle.spares` tells. After
+        that it goes on to count on connections that it came by before, without a wrong one since, and on others it is
+        looked up where a wrong one would be counted. Else waits would hold up everybody but who guesses right.
 
         Args, Raises:
             As of `verify`.
         """
         digest, connection = self._digest(presented), (address, presented.user_name)
-        if self._let_in.get(connection) == digest and (proof := self._verified.get(digest)) is not None:
+        proof = self._verified.get(digest)
+        if proof is not None and self._let_in.get(connection) == digest:
             return proof
         try:
-            proof = await self.verify(presented, address=address)
+            if proof is None or not self._throttle.spares(presented.user_name, source_of(host_in(address))):
+                proof = await self.verify(presented, address=address)
         except PasswordRejected:
             self._let_in.pop(connection, None)
             raise
@@ -160,12 +161,12 @@ class Passwords:
         return hashlib.blake2b(encoded, key=self._key, digest_size=32).digest()
 
     async def _verify(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
-        """Verify a password that is not remembered; equal ones from the same source wait for the same verification."""
+        """Verify a password in the turn of its source; equal ones from there wait for the same verification."""
         running = self._verifying.get((digest, source))
         if running is None:
             if not self._throttle.begin(presented.user_name, source):
                 raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
-            running = asyncio.ensure_future(self._compare_throttled(presented, source))
+            running = asyncio.ensure_future(self._compare_throttled(presented, digest, source))
             self._verifying[digest, source] = running
             running.add_done_callback(lambda done: self._settle(digest, source, done))
         try:
@@ -176,17 +177,24 @@ class Passwords:
 
     def _settle(self, digest: bytes, source: str, done: "asyncio.Future[Proof]") -> None:
         self._verifying.pop((digest, source), None)
-        if not done.cancelled() and done.exception() is None:
-            proof = done.result()
+        if not done.cancelled() and done.exception() is None and not (proof := done.result()).remembered:
             remembered = Proof(proof.user_name, proof.credential_id, remembered=True)
             _remember(self._verified, digest, remembered, capacity=self._capacity)
 
-    async def _compare_throttled(self, presented: PasswordCredential, source: str) -> Proof:
+    async def _compare_throttled(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
+        """Look at a password.
+
+        INVARIANT: a remembered one is looked up where a wrong one would be counted, and nowhere else: what is refused
+        without being counted, in a wait or for want of a turn, must not tell whether it was right. It ends no waits.
+        """
         right: bool | None = None
         try:
             if not await self._turns.take(source):
+                self._throttle.note_refusal(presented.user_name, source)
                 raise PasswordRejected(WRONG_PASSWORD, reason=OVERLOADED)
             try:
+                if (remembered := self._verified.get(digest)) is not None:
+                    return remembered
                 proof = await self._compare(presented)
             except PasswordRejected:
                 right = False

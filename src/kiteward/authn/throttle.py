@@ -22,6 +22,9 @@ LONGEST_WAIT: Final = 15 * 60.0
 FAILURES_TO_LOCK: Final = 100
 """Wrong passwords of one user in a row, from whatever sources, that lock the user."""
 
+FREE_REFUSALS: Final = 20
+"""Attempts of one user from one source, refused during waits, after which waits hold for remembered passwords too."""
+
 FORGOTTEN_AFTER: Final = 24 * 3600.0
 """Seconds without another wrong password after which those before count no longer: typing errors do not add up."""
 
@@ -39,7 +42,7 @@ PairName = tuple[bytes, str]
 
 @dataclass(slots=True)
 class _Failures:
-    """Wrong passwords in a row.
+    """Wrong passwords, or attempts that were refused, in a row.
 
     Attributes:
         count: how many.
@@ -68,11 +71,13 @@ class _Pair:
 
     Attributes:
         failures: wrong passwords of this user from this source.
+        refusals: attempts that were refused without being looked at.
         running: verifications under way.
         until: when the next may begin.
     """
 
     failures: _Failures = field(default_factory=_Failures)
+    refusals: _Failures = field(default_factory=_Failures)
     running: int = 0
     until: float = 0.0
 
@@ -93,7 +98,7 @@ class _Source:
 class Throttle:
     """Counts failures in memory. What is longest unheard of is forgotten first, so that memory is bounded.
 
-    A user and a source that were not known take less than 1,000 bytes together, whatever the name: 100 MB for 100,000.
+    A user and a source that were not known take about 1,000 bytes together, whatever the name: 100 MB for 100,000.
     Users that do not exist are counted like those that do: a wait tells nothing.
     """
 
@@ -112,21 +117,40 @@ class Throttle:
         self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._in_a_row: OrderedDict[bytes, _Failures] = OrderedDict()
 
-    def waits(self, user: str, source: str) -> bool:
-        """Tell whether a user's passwords are not looked at now when they come from this source.
+    def refuses(self, user: str, source: str) -> bool:
+        """Tell whether a user's passwords are not looked at now when they come from this source, and count it if so.
 
         Attempts under way count as failures, so that many at once do not slip by before the first has failed.
         """
-        known = self._pairs.get((self._digest(user), source)) if self._pairs else None
+        known = self._known(user, source)
         if known is None:
             return False
         now = self._clock()
         beyond = known.failures.as_of(now) + known.running >= FREE_FAILURES
-        return now < known.until or (beyond and known.running > 0)
+        if now >= known.until and not (beyond and known.running):
+            return False
+        known.refusals.add(now)
+        return True
+
+    def note_refusal(self, user: str, source: str) -> None:
+        """Count an attempt that was begun and is not looked at."""
+        known = self._known(user, source)
+        if known is not None:
+            known.refusals.add(self._clock())
+
+    def spares(self, user: str, source: str) -> bool:
+        """Tell whether waits do not hold for remembered passwords of a user from this source.
+
+        Each attempt that is refused without being looked at is a guess at what is remembered, so that few may be made.
+        """
+        if self._source(source).failures >= SOURCE_BURST:
+            return False
+        known = self._known(user, source)
+        return known is None or known.refusals.as_of(self._clock()) < FREE_REFUSALS
 
     def begin(self, user: str, source: str) -> bool:
         """Tell whether a password may be verified now; if so, `end` must follow."""
-        if self._source(source).failures >= SOURCE_BURST or self.waits(user, source):
+        if self._source(source).failures >= SOURCE_BURST or self.refuses(user, source):
             return False
         digest = self._digest(user)
         known = self._pairs.get((digest, source))
@@ -178,7 +202,10 @@ class Throttle:
         self._in_a_row.pop(digest, None)
         for source in self._sources_of.get(digest, ()):
             known = self._pairs[digest, source]
-            known.failures, known.until = _Failures(), 0.0
+            known.failures, known.refusals, known.until = _Failures(), _Failures(), 0.0
+
+    def _known(self, user: str, source: str) -> _Pair | None:
+        return self._pairs.get((self._digest(user), source)) if self._pairs else None
 
     def _digest(self, user: str) -> bytes:
         encoded = user.encode("utf-8", "surrogatepass")

@@ -7,7 +7,7 @@ import os
 import socket
 from typing import Any, Final
 
-from kiteward.transports.addresses import address_text
+from kiteward.domain.addresses import address_text
 
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 """A peer that has vanished without a word is noticed after two minutes."""

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.addresses import address_text
 from kiteward.transports.asgi import Application, Receive, Scope, Send
 from kiteward.transports.rest.credentials import presented_credential
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, cast
 
-from kiteward.transports.addresses import address_text, source_of
+from kiteward.domain.addresses import address_text, source_of
 from kiteward.transports.binding import bind, cannot_listen
 from kiteward.transports.http2.frames import PREFACE
 from kiteward.transports.tls import ServerTls, TlsAcceptor

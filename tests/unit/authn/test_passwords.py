@@ -12,8 +12,8 @@ from tests.support.gateway import SteppingClock, quick_directory
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, HashingProfile, PasswordHasher
-from kiteward.authn.passwords import LONGEST
-from kiteward.authn.throttle import FREE_FAILURES, SOURCE_BURST, Throttle
+from kiteward.authn.passwords import LONGEST, OVERLOADED, THROTTLED
+from kiteward.authn.throttle import FREE_FAILURES, FREE_REFUSALS, SOURCE_BURST, Throttle
 from kiteward.authn.turns import MOST_WAITING
 from kiteward.domain.access import Role
 from kiteward.domain.errors import PasswordRejected
@@ -96,13 +96,16 @@ def test_passwords_are_verified_nowhere_else() -> None:
 
 # Waits hold for remembered passwords too
 
+MANY = FREE_FAILURES + FREE_REFUSALS
+"""Guesses after which they do."""
+
 
 async def test_while_a_wait_lasts_a_right_guess_is_answered_like_a_wrong_one_though_its_user_is_in(
     entrance: Entrance,
 ) -> None:
     """Else the wait would hold up everybody but who guesses right, as often as requests can be sent."""
     assert await entrance.come_in() == ""
-    await entrance.guess(FREE_FAILURES)
+    await entrance.guess(MANY)
     assert await entrance.come_in("guess", address=NEIGHBOUR) == await entrance.come_in(address=NEIGHBOUR) != ""
     entrance.clock.now += 1.0
     assert await entrance.come_in(address=NEIGHBOUR) == ""
@@ -111,7 +114,7 @@ async def test_while_a_wait_lasts_a_right_guess_is_answered_like_a_wrong_one_tho
 async def test_many_guesses_at_once_are_not_compared_with_what_is_remembered(entrance: Entrance) -> None:
     assert await entrance.come_in() == ""
     entrance.hasher.go_on.clear()
-    guesses = [asyncio.create_task(entrance.come_in(f"guess-{number}", address=NEIGHBOUR)) for number in range(9)]
+    guesses = [asyncio.create_task(entrance.come_in(f"guess-{number}", address=NEIGHBOUR)) for number in range(MANY)]
     right = asyncio.create_task(entrance.come_in(address=NEIGHBOUR))
     await asyncio.sleep(0)
     entrance.hasher.go_on.set()
@@ -119,16 +122,60 @@ async def test_many_guesses_at_once_are_not_compared_with_what_is_remembered(ent
     assert all(await asyncio.gather(*guesses))
 
 
+async def test_a_source_that_may_not_guess_is_not_told_what_is_remembered(entrance: Entrance) -> None:
+    """Else a flood of ever new names would let its source guess, as fast as it can, at everybody who is in."""
+    assert await entrance.come_in() == ""
+    for number in range(SOURCE_BURST):
+        await entrance.guess(1, user=f"user-{number}")
+    assert await entrance.come_in("guess", address=NEIGHBOUR) == await entrance.come_in(address=NEIGHBOUR) != ""
+    assert await entrance.come_in() == ""
+    assert await entrance.come_in(address=ELSEWHERE) == ""
+    entrance.clock.now += 1.0
+    assert await entrance.come_in(address=NEIGHBOUR) == ""
+
+
+async def test_a_guess_that_would_not_get_a_turn_is_not_compared_with_what_is_remembered(entrance: Entrance) -> None:
+    assert await entrance.come_in() == ""
+    entrance.hasher.go_on.clear()
+    names = [f"user-{number}" for number in range(MOST_WAITING + 2 * entrance.hasher.workers)]
+    flood = [asyncio.create_task(entrance.come_in("guess", name, NEIGHBOUR)) for name in names]
+    await asyncio.sleep(0)
+    for number in range(FREE_REFUSALS):
+        assert await entrance.come_in(f"guess-{number}", address=NEIGHBOUR) in (OVERLOADED, THROTTLED)
+    guess = asyncio.create_task(entrance.come_in("guess", address=NEIGHBOUR))
+    right = asyncio.create_task(entrance.come_in(address=NEIGHBOUR))
+    elsewhere = asyncio.create_task(entrance.come_in(address=ELSEWHERE))
+    assert await guess == await right == OVERLOADED
+    entrance.hasher.go_on.set()
+    assert await elsewhere == ""
+    assert all(await asyncio.gather(*flood))
+
+
+async def test_a_password_that_is_remembered_ends_no_waits_of_others(entrance: Entrance) -> None:
+    """A right one that is looked at proves somebody is back; a program that calls anew each time proves nothing."""
+    assert await entrance.come_in() == ""
+    await entrance.guess(FREE_FAILURES - 1)
+    assert await entrance.come_in(address="10.0.0.1:4002") == ""
+    await entrance.guess(1 + FREE_REFUSALS)
+    assert await entrance.come_in(address="10.0.0.1:4003") == THROTTLED
+
+
 async def test_who_came_in_by_a_connection_stays_in_on_it_while_others_guess(entrance: Entrance) -> None:
     assert await entrance.come_in() == ""
-    await entrance.guess(FREE_FAILURES + 3)
+    await entrance.guess(MANY)
     assert await entrance.come_in() == ""
     assert await entrance.come_in(address=ELSEWHERE) == ""
 
 
+async def test_a_few_wrong_passwords_hold_up_no_new_connection_of_who_is_in(entrance: Entrance) -> None:
+    assert await entrance.come_in() == ""
+    await entrance.guess(MANY - 1)
+    assert await entrance.come_in(address=NEIGHBOUR) == ""
+
+
 async def test_a_connection_by_which_a_wrong_password_came_waits_like_a_new_one(entrance: Entrance) -> None:
     assert await entrance.come_in() == ""
-    await entrance.guess(FREE_FAILURES)
+    await entrance.guess(MANY)
     assert await entrance.come_in("guess")
     assert await entrance.come_in()
 
@@ -200,8 +247,7 @@ async def test_a_quiet_source_comes_in_while_eight_others_guess_at_ever_new_name
     await asyncio.sleep(0)
     entrance.hasher.go_on.set()
     assert await quiet == ""
-    # What ran already and a turn of each of the eight come first, and a few more begin before this is looked at.
-    assert len(entrance.hasher.asked) < len(flood) / 2
+    assert len(entrance.hasher.asked) < MOST_WAITING // 4  # long before the flood has been served
     assert all(await asyncio.gather(*flood))
 
 

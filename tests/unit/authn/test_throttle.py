@@ -6,6 +6,7 @@ from kiteward.authn.throttle import (
     FAILURES_TO_LOCK,
     FORGOTTEN_AFTER,
     FREE_FAILURES,
+    FREE_REFUSALS,
     LONGEST_WAIT,
     SOURCE_BURST,
     SOURCE_RATE,
@@ -98,6 +99,28 @@ def test_a_user_that_is_locked_already_is_to_be_locked_once_in_a_hundred(throttl
     ]
 
 
+def test_attempts_that_waits_refuse_end_what_is_spared_until_they_are_forgotten(
+    throttle: Throttle, clock: Clock
+) -> None:
+    assert throttle.spares("alice", "10.0.0.1")
+    fail(throttle, FREE_FAILURES)
+    for _ in range(FREE_REFUSALS):
+        assert throttle.spares("alice", "10.0.0.1")
+        assert throttle.refuses("alice", "10.0.0.1")
+    assert not throttle.spares("alice", "10.0.0.1")
+    assert throttle.spares("alice", "10.0.0.2")
+    assert throttle.spares("bob", "10.0.0.1")
+    clock.now += FORGOTTEN_AFTER + 1
+    assert throttle.spares("alice", "10.0.0.1")
+
+
+def test_forgiving_spares_again(throttle: Throttle) -> None:
+    fail(throttle, FREE_FAILURES)
+    assert all(throttle.refuses("alice", "10.0.0.1") for _ in range(FREE_REFUSALS))
+    throttle.forgive("alice")
+    assert throttle.spares("alice", "10.0.0.1")
+
+
 def test_wrong_passwords_are_forgotten_after_a_day_without_another(throttle: Throttle, clock: Clock) -> None:
     for _ in range(FAILURES_TO_LOCK * 2):
         assert throttle.begin("alice", "10.0.0.1")
@@ -147,7 +170,7 @@ def test_memory_does_not_depend_on_how_long_a_user_name_is(throttle: Throttle) -
 
 def test_names_that_no_encoding_holds_are_counted_too(throttle: Throttle) -> None:
     fail(throttle, FREE_FAILURES, user="\udcff")
-    assert throttle.waits("\udcff", "10.0.0.1")
+    assert throttle.refuses("\udcff", "10.0.0.1")
 
 
 # One address, ever new user names

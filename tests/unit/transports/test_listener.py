@@ -17,7 +17,7 @@ from tests.support.doors import (
     until,
 )
 
-from kiteward.transports.addresses import address_text
+from kiteward.domain.addresses import address_text
 from kiteward.transports.http2.frames import PREFACE
 from kiteward.transports.listener import Listener, affordable_connections
 

@@ -25,6 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
+from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import (
     AccessDenied,
     AuthenticationError,
@@ -40,7 +41,6 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import SessionCredential
 from kiteward.gateway.call import new_request_id
 from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.addresses import address_text
 from kiteward.transports.asgi import Receive, Scope, Send
 from kiteward.transports.console import guard
 from kiteward.transports.console.language import catalogues, chosen

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from kiteward.transports.addresses import address_text, source_of
+from kiteward.domain.addresses import address_text, source_of
 from kiteward.transports.budget import Budget
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.fields import FieldDecoder, Head, require_well_formed

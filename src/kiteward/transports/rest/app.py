@@ -25,12 +25,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from kiteward.domain.addresses import address_text, source_of
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
 from kiteward.gateway.large import LARGE as ANYBODYS
 from kiteward.gateway.pipeline import Gateway
 from kiteward.observe import logs
-from kiteward.transports.addresses import address_text, source_of
 from kiteward.transports.budget import Budget
 from kiteward.transports.rest import bodies, credentials, headers
 from kiteward.transports.rest.endpoints import Answer, Caller, Conversation, Table

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from kiteward.transports.addresses import source_of
+from kiteward.domain.addresses import source_of
 from kiteward.transports.asgi import Application
 from kiteward.transports.budget import REQUEST, Budget
 from kiteward.transports.rest.flow import Flow
