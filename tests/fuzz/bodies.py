@@ -29,7 +29,7 @@ class Bodies:
     """Implements `running.Fuzzer`."""
 
     name = "bodies"
-    callers: Sequence[str] = ("root",)
+    callers: Sequence[str] = ("root", people.HOLDER, people.NOBODY)
     guarded = False
 
     def __init__(self) -> None:

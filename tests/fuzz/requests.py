@@ -67,17 +67,28 @@ class Answer:
     Attributes:
         status: the HTTP status over REST, `grpc-status` over gRPC; -1 where the stream or connection was broken off.
         data: everything of it: header fields, message or body, trailers.
-        body: the body over REST.
+        body: the body over REST, the message over gRPC.
     """
 
     status: int
     data: bytes
     body: bytes = b""
 
-    @property
-    def right(self) -> bool:
-        """Whether the request was carried out, as far as its status tells."""
-        return self.status in (0, _OK)
+
+def carried_out(sent: Sent, answer: Answer) -> bool:
+    """Tell whether a request was carried out: a refusal may come with a status of success and a code inside."""
+    if sent.rest:
+        return answer.status == _OK and _code(answer.body) == 0
+    operation = sent.path.rpartition("/")[2]
+    return answer.status == 0 and operation in messages.METHODS and not messages.status_code(operation, answer.body)
+
+
+def _code(body: bytes) -> object:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return None
+    return told.get("code") if isinstance(told, dict) else None
 
 
 BROKEN_OFF: Final = Answer(-1, b"")
