@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from tests.fuzz import protobuf
 
@@ -78,17 +78,18 @@ class Answer:
 def carried_out(sent: Sent, answer: Answer) -> bool:
     """Tell whether a request was carried out: a refusal may come with a status of success and a code inside."""
     if sent.rest:
-        return answer.status == _OK and _code(answer.body) == 0
+        told = parsed(answer.body)
+        return answer.status == _OK and isinstance(told, dict) and told.get("code") == 0
     operation = sent.path.rpartition("/")[2]
     return answer.status == 0 and operation in messages.METHODS and not messages.status_code(operation, answer.body)
 
 
-def _code(body: bytes) -> object:
+def parsed(body: bytes) -> Any:
+    """Return what JSON says, None where it is none."""
     try:
-        told = json.loads(body)
+        return json.loads(body)
     except ValueError:
         return None
-    return told.get("code") if isinstance(told, dict) else None
 
 
 BROKEN_OFF: Final = Answer(-1, b"")
@@ -103,10 +104,7 @@ def smaller(sent: Sent) -> Iterator[Sent]:
 
 
 def _smaller_body(payload: bytes) -> Iterator[bytes]:
-    try:
-        document = json.loads(payload)
-    except ValueError:
-        return
+    document = parsed(payload)
     if isinstance(document, dict):
         for name in document:
             yield json.dumps({key: value for key, value in document.items() if key != name}).encode()
