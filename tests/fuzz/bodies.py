@@ -1,13 +1,13 @@
 """Broken and odd JSON for every REST endpoint: whatever comes, the answer is JSON with a code."""
 
-import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
 from tests.access.doors.drawing import Draw
 from tests.fuzz import documents, drawn, people
-from tests.fuzz.requests import Answer, Sent
+from tests.fuzz.corpus import Corpus
+from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
 
 from kiteward.transports.rest.table import TABLE
@@ -29,11 +29,12 @@ class Bodies:
     """Implements `running.Fuzzer`."""
 
     name = "bodies"
-    callers: Sequence[str] = ("root",)
+    callers: Sequence[str] = ("root", people.HOLDER, people.NOBODY)
     guarded = False
 
     def __init__(self) -> None:
         self._paths = tuple(TABLE)
+        self._corpus = Corpus()
 
     async def prepare(self, draw: Draw) -> None:
         """Nothing has to be ready."""
@@ -41,8 +42,12 @@ class Bodies:
     def draw(self, draw: Draw) -> Sent:
         path = draw.of(self._paths)
         caller = draw.of(("root", "root", "root", people.HOLDER, people.NOBODY, _UNKNOWN))
-        payload = documents.mutated(draw, drawn.body(draw, path))
+        known = self._corpus.draw(draw, path)
+        payload = documents.mutated(draw, parsed(known) if known else drawn.body(draw, path))
         return Sent(caller, path, payload, (draw.of(_FIELDS),) if draw.chance(0.3) else ())
+
+    def learn(self, sent: Sent, answer: Answer) -> None:
+        self._corpus.add(sent, answer)
 
     def fault(self, _target: Target, sent: Sent, answer: Answer) -> str:
         if answer.status < 0:
@@ -51,12 +56,9 @@ class Bodies:
             return f"failed: {answer.body!r}"
         if b"Traceback" in answer.data:
             return "told a traceback"
-        try:
-            told = json.loads(answer.body)
-        except ValueError:
-            return f"was answered with what is no JSON: {answer.body[:100]!r}"
+        told = parsed(answer.body)
         if not isinstance(told, dict) or type(told.get("code")) is not int:
-            return f"was answered without a code: {answer.body[:100]!r}"
+            return f"was answered with what is no JSON or has no code: {answer.body[:100]!r}"
         if sent.caller == _UNKNOWN and answer.status not in (
             HTTPStatus.UNAUTHORIZED,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

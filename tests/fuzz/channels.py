@@ -9,7 +9,7 @@ from typing import Final, cast
 import httptools
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent
 
-from kiteward.transports.grpc.protocol import prefix
+from kiteward.transports.grpc.protocol import PREFIX_SIZE, prefix
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.fields import encoded
 
@@ -67,7 +67,7 @@ class _Http2(asyncio.Protocol):
         self._received = bytearray()
         self._window = frames.DEFAULT_WINDOW
         self._next = 1
-        self._open: dict[int, tuple[int, bytearray]] = {}
+        self._open: dict[int, tuple[int, bytearray, bytearray]] = {}
         self._waiting: collections.deque[tuple[int, Sent]] = collections.deque()
         self._answers: list[Answer] = []
         self._done: asyncio.Future[None] | None = None
@@ -105,6 +105,8 @@ class _Http2(asyncio.Protocol):
     def _frame(self, kind: int, flags: int, stream: int, body: bytes) -> None:
         if kind in (frames.HEADERS, frames.DATA) and stream in self._open:
             self._open[stream][1].extend(body)
+            if kind == frames.DATA:
+                self._open[stream][2].extend(body)
             if flags & frames.END_STREAM:
                 self._end(stream, broken=False)
         elif kind == frames.RST_STREAM and stream in self._open:
@@ -119,8 +121,8 @@ class _Http2(asyncio.Protocol):
             self.transport.close()
 
     def _end(self, stream: int, *, broken: bool) -> None:
-        place, data = self._open.pop(stream)
-        self._answers[place] = Answer(-1 if broken else _status(data), bytes(data))
+        place, data, message = self._open.pop(stream)
+        self._answers[place] = Answer(-1 if broken else _status(data), bytes(data), bytes(message[PREFIX_SIZE:]))
 
     def _send_more(self) -> None:
         out = []
@@ -131,7 +133,7 @@ class _Http2(asyncio.Protocol):
                 break
             self._waiting.popleft()
             self._window -= len(message)
-            self._open[self._next] = (place, bytearray())
+            self._open[self._next] = (place, bytearray(), bytearray())
             head = encoded((*_BEGINNING, (":path", sent.path), *_GRPC, *sent.fields))
             out.append(frames.frame(frames.HEADERS, frames.END_HEADERS, self._next, head))
             out.append(frames.frame(frames.DATA, frames.END_STREAM, self._next, message))

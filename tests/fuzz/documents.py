@@ -38,7 +38,7 @@ def mutated(draw: Draw, document: Any) -> bytes:
     if isinstance(document, bytes) or draw.chance(0.03):
         return draw.of(_RAW)
     changed = json.loads(json.dumps(document))
-    for _ in range(draw.number(_MOST_CHANGES)):
+    for _ in range(draw.number(draw.of((1, 1, _MOST_CHANGES)))):
         draw.of(_CHANGES)(draw, changed)
     payload = json.dumps(changed, ensure_ascii=draw.chance(0.5)).encode(errors="replace")
     return _respelled(draw, payload) if draw.chance(0.15) else payload

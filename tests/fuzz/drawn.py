@@ -15,15 +15,29 @@ from tests.fuzz import material
 
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
-from kiteward.transports.rest.endpoints import PREFIX
+from kiteward.transports.rest.endpoints import OWN_PREFIX, PREFIX
 from kiteward.transports.rest.table import TABLE
 from kiteward.wire import messages
 
 IDENTITY_WORDS: Final = ("Credential", "Role", "Privilege", "User", "Grant", "RBAC", "RowPolic")
 """Parts of the names of those RPCs that are about users, roles, grants and groups."""
 
+_TOGETHER: Final[Mapping[str, Sequence[Sequence[str]]]] = {
+    f"{OWN_PREFIX}access/explain": (
+        ("privilege", "collectionName"),
+        ("privilege", "collectionName", "dbName"),
+        ("operation", "collectionName"),
+        ("operation", "collectionName", "dbName"),
+        ("userName", "privilege", "collectionName"),
+        ("keyId", "privilege", "collectionName"),
+    )
+}
+"""Members that make sense together, of those endpoints that refuse most other choices."""
+
 _DEEPEST: Final = 4
+_SHARES_OF_OPTIONAL_FIELDS: Final = (0.1, 0.3, 0.6)
 _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
+    (("operation",), tuple(messages.METHODS)),
     (("alias",), (*material.HIDDEN_ALIASES, material.OWN_ALIAS, "new_alias")),
     (("collection", "oldname", "newname", "object_name", "objectname"), (*material.COLLECTIONS, "*", "new_collection")),
     (("db", "database"), (*material.DATABASES, "")),
@@ -83,6 +97,8 @@ def body(draw: Draw, path: str) -> Any:
     if short in COUNTERPARTS and draw.chance(0.8):
         document = material.renamed(dict(COUNTERPARTS[short](draw).body))
         return {**document, "dbName": draw.of(material.DATABASES)} if draw.chance(0.6) else document
+    if path in _TOGETHER and draw.chance(0.7):
+        return {name: word(draw, name) for name in draw.of(_TOGETHER[path])}
     return _struct(draw, TABLE[path].body)
 
 
@@ -141,10 +157,11 @@ def _scalar(draw: Draw, field: Any) -> Any:
 
 
 def _struct(draw: Draw, kind: Any) -> dict[str, Any]:
+    share = draw.of(_SHARES_OF_OPTIONAL_FIELDS)
     return {
         field.encode_name: _value(draw, field.type, field.name)
         for field in msgspec.structs.fields(kind)
-        if field.required or draw.chance(0.6)
+        if field.required or draw.chance(share)
     }
 
 

@@ -5,16 +5,23 @@ from typing import Final
 
 from tests.access.doors.drawing import Draw
 from tests.fuzz import documents, drawn, material, people, protobuf
-from tests.fuzz.requests import Answer, Sent
+from tests.fuzz.corpus import Corpus
+from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
 
+from kiteward.transports.rest.endpoints import OWN_PREFIX
 from kiteward.transports.rest.table import TABLE
 from kiteward.wire import messages
 
 _EACH: Final = 12
-_BY_REST: Final = 0.2
+_BY_REST: Final = 0.3
+_MUTATED: Final = 0.7
+"""The others go as they were drawn: what is refused for its form never reaches the decision."""
 _INTERNAL: Final = (2, 13)
 _SERVER_ERROR: Final = 500
+_PATHS: Final = (*TABLE, *(path for path in TABLE if path.startswith(OWN_PREFIX)))
+"""Every endpoint; those of our own twice, as no RPC stands for them."""
+
 _PLAIN: Final = tuple(name for name in material.NAMES if name.isprintable() and name == name.strip())
 """Names that a header field can hold."""
 
@@ -37,7 +44,7 @@ class Isolation:
         callers: Sequence[str] = (people.NOBODY, people.HOLDER),
         *,
         operations: Sequence[str] = tuple(messages.METHODS),
-        paths: Sequence[str] = tuple(TABLE),
+        paths: Sequence[str] = _PATHS,
         by_rest: float = _BY_REST,
     ) -> None:
         self.name = name
@@ -45,6 +52,7 @@ class Isolation:
         self._operations = operations
         self._paths = paths
         self._by_rest = by_rest
+        self._corpus = Corpus()
         self._calls: dict[str, list[bytes]] = {}
 
     async def prepare(self, draw: Draw) -> None:
@@ -59,14 +67,19 @@ class Isolation:
         caller = draw.of(self.callers)
         if draw.chance(self._by_rest):
             path = draw.of(self._paths)
-            body = drawn.body(draw, path)
-            payload = documents.mutated(draw, body) if draw.chance(0.8) else material.body(body)
+            known = self._corpus.draw(draw, path)
+            body = parsed(known) if known else drawn.body(draw, path)
+            payload = documents.mutated(draw, body) if draw.chance(_MUTATED) else material.body(body)
             return Sent(caller, path, payload, _fields(draw, "DB-Name"))
         operation = draw.of(self._operations)
-        payload = draw.of(self._calls[operation])
-        if draw.chance(0.9):
+        path = drawn.rpc_path(operation)
+        payload = self._corpus.draw(draw, path) or draw.of(self._calls[operation])
+        if draw.chance(_MUTATED):
             payload = protobuf.mutated(draw, payload)
-        return Sent(caller, drawn.rpc_path(operation), payload, _fields(draw, "dbname"))
+        return Sent(caller, path, payload, _fields(draw, "dbname"))
+
+    def learn(self, sent: Sent, answer: Answer) -> None:
+        self._corpus.add(sent, answer)
 
     def fault(self, target: Target, sent: Sent, answer: Answer) -> str:
         word = material.told(answer.data, said=sent.text, own=target.own_names)

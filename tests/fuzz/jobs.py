@@ -19,7 +19,7 @@ from tests.fuzz.targets import live, live_embedded
 SHARES: Final = {"isolation": 0.45, "embedded": 0.05, "administration": 0.2, "bodies": 0.1, "framing": 0.2}
 """What part of all requests each fuzzer sends; `embedded` is isolation with the embedded engine behind it."""
 
-_CHUNK: Final = 25_000
+_CHUNK: Final = 40_000
 """Requests of one job: it has a server of its own, and a seed that depends on the run's seed alone."""
 
 

@@ -59,7 +59,7 @@ def smaller(payload: bytes) -> Iterator[bytes]:
 def mutated(draw: Draw, payload: bytes) -> bytes:
     """Return the message with a few things changed."""
     parts = split(payload)
-    for _ in range(draw.number(_MOST_CHANGES)):
+    for _ in range(draw.number(draw.of((1, 1, _MOST_CHANGES)))):
         draw.of(_CHANGES)(draw, parts)
     out = b"".join(parts)
     if out and draw.chance(0.03):

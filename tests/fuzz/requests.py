@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from tests.fuzz import protobuf
 
@@ -67,17 +67,29 @@ class Answer:
     Attributes:
         status: the HTTP status over REST, `grpc-status` over gRPC; -1 where the stream or connection was broken off.
         data: everything of it: header fields, message or body, trailers.
-        body: the body over REST.
+        body: the body over REST, the message over gRPC.
     """
 
     status: int
     data: bytes
     body: bytes = b""
 
-    @property
-    def right(self) -> bool:
-        """Whether the request was carried out, as far as its status tells."""
-        return self.status in (0, _OK)
+
+def carried_out(sent: Sent, answer: Answer) -> bool:
+    """Tell whether a request was carried out: a refusal may come with a status of success and a code inside."""
+    if sent.rest:
+        told = parsed(answer.body)
+        return answer.status == _OK and isinstance(told, dict) and told.get("code") == 0
+    operation = sent.path.rpartition("/")[2]
+    return answer.status == 0 and operation in messages.METHODS and not messages.status_code(operation, answer.body)
+
+
+def parsed(body: bytes) -> Any:
+    """Return what JSON says, None where it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 BROKEN_OFF: Final = Answer(-1, b"")
@@ -92,10 +104,7 @@ def smaller(sent: Sent) -> Iterator[Sent]:
 
 
 def _smaller_body(payload: bytes) -> Iterator[bytes]:
-    try:
-        document = json.loads(payload)
-    except ValueError:
-        return
+    document = parsed(payload)
     if isinstance(document, dict):
         for name in document:
             yield json.dumps({key: value for key, value in document.items() if key != name}).encode()

@@ -44,6 +44,10 @@ class Fuzzer(Protocol):
         """Return the next request."""
         ...
 
+    def learn(self, sent: Sent, answer: Answer) -> None:
+        """Take notice of an answer: what was carried out makes further requests."""
+        ...
+
     def fault(self, target: Target, sent: Sent, answer: Answer, /) -> str:
         """Return what is wrong with an answer, or nothing."""
         ...
@@ -70,6 +74,7 @@ async def _interval(fuzzer: Fuzzer, batch: Sequence[Sent], target: Target, *, ta
     before = await target.inventory() if fuzzer.guarded else None
     for sent, answer in zip(batch, await target.ask(batch), strict=True):
         tally.answered(fuzzer.name, answer.status)
+        fuzzer.learn(sent, answer)
         fault = fuzzer.fault(target, sent, answer)
         kind = f"{fault.partition(':')[0]} {sent.path} {sent.caller}"
         if fault and kind not in tally.findings:

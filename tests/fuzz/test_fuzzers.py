@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 from tests.access.doors.drawing import Draw
-from tests.fuzz import documents, drawn, framing, jobs, protobuf
+from tests.fuzz import documents, drawn, framing, jobs, material, protobuf
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.isolation import Isolation
 from tests.fuzz.requests import Sent, smaller
@@ -34,6 +34,15 @@ async def test_name_that_is_told_is_noticed() -> None:
     tally = await run(Isolation(callers=("root",), operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
     found = [finding.what for finding in tally.findings.values()]
     assert any("told a hidden name: canary" in what for what in found), tally
+
+
+async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it() -> None:
+    refused = Sent("nobody", "/v2/vectordb/roles/create", b'{"roleName": "canary_role_1"}')
+    described = Sent("nobody", "/v2/kiteward/api_keys/create", b'{"description": "canary_wages"}')
+    message = messages.method_of("CreateRole").request(entity={"name": "canary_role_2"}).SerializeToString()
+    async with live() as target:
+        await target.ask([refused, Sent("nobody", drawn.rpc_path("CreateRole"), message), described])
+        assert {name for name in target.own_names if material.MARK in name} == {"canary_wages"}
 
 
 async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
