@@ -116,7 +116,7 @@ def _named_by_id(
 
     The name is forwarded, so that the engine takes the collection that is judged.
     """
-    if operation.collections != ("collection_name",) or fields["collection_name"]:
+    if operation.collections != ("collection_name",) or fields["collection_name"] != "":
         return fields
     owners = {catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])}
     owner = owners.pop() if len(owners) == 1 else None

@@ -66,7 +66,7 @@ async def test_unreadable_request_is_rejected_and_the_engine_lives_on(engine: En
     assert engine.generation == 1
 
 
-@pytest.mark.parametrize("method", ["NoSuchOperation", "CreateCredential", "GetReplicas"])
+@pytest.mark.parametrize("method", ["NoSuchOperation", "CreateCredential", "CreateResourceGroup"])
 async def test_operation_the_engine_lacks_is_named(engine: Engine, method: str) -> None:
     with pytest.raises(EngineLacksOperation, match=method):
         await engine.call(method, b"", metadata={}, timeout=10)
