@@ -21,7 +21,7 @@ BUDGET: Final = 2.0
 """How many times as long the slowest hundredth of searches may take."""
 
 _SERVICE: Final = "/milvus.proto.milvus.MilvusService"
-_SEARCHERS: Final = 4
+SEARCHERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Guesser:
 GUESSERS: Final = (Guesser("one user", 1), Guesser("a new user name each time", 1_000_000))
 
 
-async def _search(address: str, until: float) -> list[float]:
+async def search(address: str, until: float) -> list[float]:
     """Search again and again as a user who is in, and return the milliseconds each took."""
     request = next(each for each in recorded(filling.DESCRIBED_ROLE) if each.operation == "Search")
     metadata = (("authorization", authorization(f"{peers.CALLER}:{peers.CALLER_PASSWORD}")),)
@@ -82,7 +82,7 @@ async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> i
     return refused
 
 
-def _p99(taken: list[float]) -> float:
+def p99(taken: list[float]) -> float:
     return statistics.quantiles(taken, n=100)[98]
 
 
@@ -104,18 +104,18 @@ async def measure(address: str, pid: int, *, rate: float, seconds: float) -> boo
         before = _memory(pid)
         for _ in range(3):  # in turn, so that a busy machine is busy for both
             until = time.monotonic() + seconds / 3
-            for each in await asyncio.gather(*(_search(address, until) for _ in range(_SEARCHERS))):
+            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
                 quiet += each
             until = time.monotonic() + seconds / 3
             attempts = asyncio.create_task(_guess(address, guesser, rate, until))
-            for each in await asyncio.gather(*(_search(address, until) for _ in range(_SEARCHERS))):
+            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
                 loud += each
             guessed += await attempts
-        ratio = _p99(loud) / _p99(quiet)
+        ratio = p99(loud) / p99(quiet)
         kept &= ratio <= BUDGET
         print(
-            f"{guesser.name}: {guessed:,} wrong passwords refused at {rate:.0f}/s; searches p99 {_p99(quiet):.1f} ms "
-            f"in peace, {_p99(loud):.1f} ms meanwhile: {ratio:.2f} (budget {BUDGET:.0f}); median "
+            f"{guesser.name}: {guessed:,} wrong passwords refused at {rate:.0f}/s; searches p99 {p99(quiet):.1f} ms "
+            f"in peace, {p99(loud):.1f} ms meanwhile: {ratio:.2f} (budget {BUDGET:.0f}); median "
             f"{statistics.median(quiet):.1f} and {statistics.median(loud):.1f} ms; memory {before:.0f} to "
             f"{_memory(pid):.0f} MiB"
         )

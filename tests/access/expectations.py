@@ -86,7 +86,9 @@ _ROWS: Final = {
     # CollectionReadOnly and ReadOnly, type Global
     "++-111+++-----+": "DescribeAlias ListAliases",
     # CollectionAdmin and ReadWrite, type Global
-    "++---1+++-----+": "CreateAlias AlterAlias DropAlias",
+    "++---1+++-----+": "AlterAlias DropAlias",
+    # The new name is judged too, so that nothing less than the database will do.
+    "++----+++-----+": "CreateAlias",
     # DatabaseAdmin, Admin
     "++----++++-----": """
         CreateCollection AlterCollection AlterCollectionField AddCollectionFunction AlterCollectionFunction

@@ -113,9 +113,6 @@ _FIELDS_BY_REASON: Final = {
         LoadBalance.src_nodeID LoadBalance.dst_nodeIDs LoadBalance.sealed_segmentIDs
         DescribeSegmentIndexData.segmentsIDs
     """,
-    "it tells of segments that whoever flushed the collection was told; the answer is one bit, flushed or not": """
-        GetFlushState.segmentIDs
-    """,
     "the answer is trimmed to what the caller may see": "ShowCollections.collection_names",
     _NOBODY: "Connect.client_info.user",
     _CLOSED: """

@@ -15,6 +15,11 @@ from kiteward.wire import messages
 
 _FURTHER: Final[dict[str, dict[str, Any]]] = {
     "CreateAlias": {"alias": "new_alias"},
+    "CreatePartition": {"partition_name": "new_name"},
+    "CreateNamespace": {"namespace_name": "new_name"},
+    "CreateSnapshot": {"name": "new_name"},
+    "AddCollectionField": {"schema": b"\x12\x08new_name"},
+    "AddCollectionStructField": {"struct_array_field_schema": {"name": "new_name"}},
     "RenameCollection": {"newName": "new_name"},
     "RestoreSnapshot": {"target_collection_name": "new_name"},
     "GetCompactionState": {"compactionID": 7},
@@ -41,9 +46,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield house
 
 
-def _request(operation: str, collection: str) -> bytes:
+def _request(operation: str, collection: str, further: dict[str, Any]) -> bytes:
     """Return a request that names db1 and a collection wherever it names any."""
-    request = messages.METHODS[operation].request(**_FURTHER.get(operation, {}))
+    request = messages.METHODS[operation].request(**(further or _FURTHER.get(operation, {})))
     for field in request.DESCRIPTOR.fields:
         if field.name in ("db_name", "dbName"):
             setattr(request, field.name, "db1")
@@ -55,10 +60,10 @@ def _request(operation: str, collection: str) -> bytes:
     return bytes(request.SerializeToString())
 
 
-async def _verdict(house: House, operation: str, by: str, collection: str) -> str:
+async def verdict(house: House, operation: str, by: Any, collection: str, **further: Any) -> str:
     """Return `+` for allowed, `-` for denied, `x` for what does not exist for the caller, `U` for not offered."""
     try:
-        answer = await house.call(operation, by=by, database="db1", payload=_request(operation, collection))
+        answer = await house.call(operation, by=by, database="db1", payload=_request(operation, collection, further))
     except AccessDenied:
         return "-"
     except OperationRefused:
@@ -101,7 +106,7 @@ async def test_every_principal_may_what_the_expectations_say(house: House) -> No
     wrong = []
     for number, holder in enumerate(PRINCIPALS):
         for operation, marks in EXPECTED.items():
-            verdicts = [await _verdict(house, operation, holder.name, name) for name in ("c1", "c2")]
+            verdicts = [await verdict(house, operation, holder.name, name) for name in ("c1", "c2")]
             mark = _MARKS.get((verdicts[0], verdicts[1]), f"{verdicts}")
             if mark != marks[number]:
                 wrong.append(f"{holder.name} {operation}: expected {marks[number]}, found {mark}")
@@ -125,10 +130,10 @@ async def test_what_public_holds_is_everybodys(
     await house.grant("public", "Query", database, collection)
     found = []
     for operation in ("Query", "DescribeCollection"):
-        verdicts = [await _verdict(house, operation, "nobody", name) for name in ("c1", "c2")]
+        verdicts = [await verdict(house, operation, "nobody", name) for name in ("c1", "c2")]
         found.append(_MARKS[verdicts[0], verdicts[1]])
     assert found == [query, describe]
-    assert await _verdict(house, "Search", "nobody", "c1") == "-"
+    assert await verdict(house, "Search", "nobody", "c1") == "-"
     shown = await house.succeed("ShowCollections", by="nobody", db_name="db1")
     assert list(shown.collection_names) == listed
     databases = await house.succeed("ListDatabases", by="nobody")
@@ -142,7 +147,7 @@ async def test_grant_on_a_named_collection_of_every_database_gives_nothing_of_th
     await _move_in(house, Holder("narrow", v2=(privilege, "*", "c1")))
     cluster = [operation for operation, marks in EXPECTED.items() if marks.startswith("++-----") and marks[10] == "+"]
     assert len(cluster) > 40
-    verdicts = {operation: await _verdict(house, operation, "narrow", "c1") for operation in cluster}
+    verdicts = {operation: await verdict(house, operation, "narrow", "c1") for operation in cluster}
     assert set(verdicts.values()) == {"-"}, verdicts
 
 

@@ -136,6 +136,22 @@ def test_response_without_status_belongs_to_nothing_that_we_answer_ourselves() -
     assert {row.executor for row in bare} <= {Executor.NOBODY, Executor.ENGINE}
 
 
+_NAMES_NOTHING_NEW = {
+    "AddCollectionFunction": "a function's name is kept in the schema and opens no file",
+    "AddFileResource": "its path is refused, and so is it",
+    "AlterAlias": "the alias is there already",
+    "CreateResourceGroup": "resource groups are not of the embedded engine",
+}
+
+
+def test_every_operation_that_makes_something_holds_its_name_to_a_rule() -> None:
+    makes = re.compile(r"(Create|Add|Rename|Restore(External)?Snapshot|AlterCollectionSchema|AlterAlias)")
+    for name, row in OPERATIONS.items():
+        if row.executor is Executor.ENGINE and makes.match(name):
+            held = (*row.creates, row.creates_database, *row.creates_partitions, *row.creates_fields)
+            assert any(held) or row.creates_indexes or name in _NAMES_NOTHING_NEW, name
+
+
 def test_streams_are_closed() -> None:
     streams = [OPERATIONS[name] for name, method in messages.METHODS.items() if method.streaming]
     assert streams

@@ -85,7 +85,8 @@ def test_call_is_allowed_with_just_its_privilege_and_on_the_named_collection_onl
 ) -> None:
     papers.create(root, "own")
     papers.create(root, "foreign")
-    people.add(root, "specialist", ("DescribeCollection", "foreign"))
+    # An alias takes the privilege on its own name as well.
+    people.add(root, "specialist", ("DescribeCollection", "foreign"), ("CreateAlias", "nickname"))
     with people.signed_in(server.uri, "specialist") as client:
         for label, (privilege, invoke) in DATA_CALLS.items():
             if label in ("drop", "rename"):
@@ -184,7 +185,7 @@ def test_any_privilege_on_a_collection_makes_it_visible(
 def test_group_on_a_named_collection_never_reaches_beyond_it(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "team_a")
     papers.create(root, "team_b")
-    people.add(root, "team_member", ("CollectionAdmin", "team_a", "default"))
+    people.add(root, "team_member", ("CollectionAdmin", "team_a", "default"), ("CreateAlias", "a_team"))
     with people.signed_in(server.uri, "team_member") as client:
         assert papers.nearest(client, "team_a", 1)[0] == 1
         assert client.insert("team_a", ROW)["insert_count"] == 1

@@ -85,6 +85,8 @@ EXPECTED: Final[Mapping[str, object]] = {
     "insert": 10,
     "search": [1, 0],
     "query": list(range(10)),
+    # A message of several windows of HTTP/2
+    "insert_large": 9_990,
     "delete": None,
     "query_after_delete": [0, 1, 2],
     # Everything else is refused to that user

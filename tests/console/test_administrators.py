@@ -189,7 +189,7 @@ def test_collections_show_who_may_touch_them_and_health_how_the_server_is(consol
         expect(holders.get_by_role("row", name=re.compile("^boss"))).to_contain_text("Everything")
         page.get_by_role("link", name="Health").click()
         expect(page.get_by_text("Cannot be reached")).to_have_count(0)
-        expect(page.get_by_role("main")).to_contain_text("3.0.0-kiteward")
+        expect(page.get_by_role("main")).to_contain_text("3.0.0+kiteward")
 
 
 def test_keys_of_others_are_found_and_disabled(console: Console) -> None:

@@ -48,6 +48,14 @@ def test_what_is_done_in_the_console_is_in_the_trail_as_done_there(console: Cons
         expect(rows.first).to_contain_text("Mozilla")
 
 
+def test_parts_of_a_long_change_say_so(console: Console) -> None:
+    grants = [{"privilege": "Query", "collectionName": f"collection{number}"} for number in range(300)]
+    console.rest("kiteward/roles/change_grants", roleName="docs_reader", grant=grants, dryRun=True)
+    with console.signed_in("root") as page:
+        page.goto(f"{console.address}audit?operation=ChangeGrants&collection=collection7")
+        expect(page.get_by_role("row").filter(has_text=re.compile(r"part 1/\d"))).to_have_count(2)
+
+
 def test_older_lines_are_a_page_further(console: Console) -> None:
     for _ in range(60):
         console.rest("kiteward/users/describe", by="reader")

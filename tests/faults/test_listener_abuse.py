@@ -65,7 +65,7 @@ async def test_an_idle_connection_is_closed_after_its_answer() -> None:
 async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> None:
     async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
-        writer.write(b"POST / HTTP/1.1\r\ncontent-length: 100000\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: 100000\r\n\r\n")
         await trickle(writer, b"a", finished)
         assert finished.result() == b""
 
@@ -73,7 +73,9 @@ async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> No
 async def test_a_body_that_comes_steadily_is_waited_for() -> None:
     size = 20
     async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
-        writer.write(f"POST / HTTP/1.1\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode())
+        writer.write(
+            f"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode()
+        )
         for _ in range(size):
             writer.write(b"a" * 512)
             await writer.drain()
@@ -88,7 +90,7 @@ async def test_a_body_that_nobody_waits_for_any_more_must_end_soon() -> None:
 
     async with opened(http=QUICK, application=refuse) as doors, connected(doors.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(b"POST / HTTP/1.1\r\nhost: kiteward\r\ntransfer-encoding: chunked\r\n\r\n")
         await trickle(writer, b"200\r\n" + b"a" * 512 + b"\r\n", finished)
         assert finished.result().startswith(b"HTTP/1.1 401 ")
 
@@ -108,7 +110,7 @@ async def test_a_head_larger_than_allowed_is_refused_before_it_ends() -> None:
 async def test_an_offer_to_switch_protocols_neither_loses_the_body_nor_makes_it_the_next_request(pause: float) -> None:
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
     body = b"GET /smuggled HTTP/1.1\r\n\r\n"
-    head = b"POST / HTTP/1.1\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
+    head = b"POST / HTTP/1.1\r\nhost: kiteward\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
     async with opened() as doors, connected(doors.port) as (reader, writer):
         for part in (head[:40], head[40:], body, b"GET /next HTTP/1.0\r\n\r\n"):
             writer.write(part)
@@ -118,24 +120,31 @@ async def test_an_offer_to_switch_protocols_neither_loses_the_body_nor_makes_it_
         assert body in answers
 
 
-async def test_an_offer_right_behind_a_body_ends_the_connection_after_its_answer() -> None:
+async def test_an_offer_right_behind_a_body_makes_no_request_of_its_own_body_either() -> None:
+    body = b"GET /smuggled HTTP/1.1\r\n\r\n"
     async with opened() as doors, connected(doors.port) as (reader, writer):
         doors.echo.hold.clear()
-        writer.write(b"POST /one HTTP/1.1\r\ncontent-length: 4\r\n\r\n")
+        writer.write(b"POST /one HTTP/1.1\r\nhost: kiteward\r\ncontent-length: 4\r\n\r\n")
         await until(lambda: doors.echo.requests)
-        offering = b"POST /two HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 28\r\n\r\n"
-        writer.write(b"body" + offering)
-        await asyncio.sleep(0.05)
-        writer.write(b"GET /smuggled HTTP/1.1\r\n\r\n\x00\r\n\r\n")
-        await asyncio.sleep(0.05)
+        offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
+        head = b"POST /two HTTP/1.1\r\nhost: kiteward\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
+        writer.write(b"body" + head + body + b"GET /three HTTP/1.0\r\n\r\n")
         doors.echo.hold.set()
-        assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
-        assert [request["path"] for request in doors.echo.requests] == ["/one", "/two"]
+        assert body in await ended(reader)
+        assert [request["path"] for request in doors.echo.requests] == ["/one", "/two", "/three"]
+
+
+async def test_a_request_for_a_tunnel_ends_the_connection_after_its_answer() -> None:
+    async with opened() as doors, connected(doors.port) as (reader, writer):
+        writer.write(b"CONNECT kiteward:80 HTTP/1.1\r\nhost: kiteward\r\n\r\nGET /next HTTP/1.0\r\n\r\n")
+        await ended(reader)
+        assert "/next" not in [request["path"] for request in doors.echo.requests]
 
 
 async def test_many_headers_that_are_too_large_together_are_refused() -> None:
     async with opened() as doors, connected(doors.port) as (reader, writer):
-        writer.write(b"GET / HTTP/1.1\r\n" + b"".join(b"x-%d: %s\r\n" % (n, b"a" * 900) for n in range(90)) + b"\r\n")
+        fields = b"".join(b"x-%d: %s\r\n" % (number, b"a" * 900) for number in range(90))
+        writer.write(b"GET / HTTP/1.1\r\nhost: kiteward\r\n" + fields + b"\r\n")
         assert (await ended(reader)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
         assert doors.echo.requests == []
 
@@ -145,7 +154,7 @@ async def test_trailers_without_end_are_refused() -> None:
         finished = asyncio.ensure_future(ended(reader))
         # A large body earns its framing some room, which trailers must not use up.
         body = b"186a0\r\n" + b"a" * 100_000 + b"\r\n0\r\n"
-        writer.write(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n" + body)
+        writer.write(b"POST / HTTP/1.1\r\nhost: kiteward\r\ntransfer-encoding: chunked\r\n\r\n" + body)
         with contextlib.suppress(ConnectionError):
             for number in range(2_000):
                 writer.write(b"t%d: %s\r\n" % (number, b"a" * 100))
@@ -226,7 +235,7 @@ async def test_garbage_floods_leave_nothing_behind() -> None:
                 client.sendall(b"\xff\x00\xff\x00")
             await asyncio.sleep(0)
         await until(lambda: not doors.open_connections())
-        assert not doors.listener._by_host
+        assert not doors.listener._by_source
         assert await call(doors.port, b"fine") == b"fine"
 
 

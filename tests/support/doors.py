@@ -8,9 +8,11 @@ from typing import Any, Final, cast
 
 import grpc.aio
 
+from kiteward.domain.identity import Principal
 from kiteward.gateway.call import Call
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.asgi import Application, Receive, Scope, Send
+from kiteward.transports.budget import Budget
 from kiteward.transports.grpc.front import GrpcFront
 from kiteward.transports.listener import Listener, ListenerLimits
 from kiteward.transports.rest.server import HttpLimits, HttpServer
@@ -35,8 +37,9 @@ class RecordingGateway:
         self.hold.set()
         self.answer: bytes | None = None
 
-    async def admit(self, call: Call) -> None:
+    async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
         """Know everybody."""
+        return Principal("alice")
 
     async def handle(self, call: Call) -> bytes:
         self.calls.append(call)
@@ -72,11 +75,13 @@ class Echo:
 class Doors:
     """The listener and what is behind it."""
 
-    def __init__(self, limits: ListenerLimits, http: HttpLimits, application: Application | None) -> None:
+    def __init__(
+        self, limits: ListenerLimits, http: HttpLimits, application: Application | None, budget: Budget
+    ) -> None:
         self.gateway = RecordingGateway()
         self.echo = Echo()
-        self.http = HttpServer(application or self.echo, http)
-        self.grpc = GrpcFront(cast("Gateway", self.gateway))
+        self.http = HttpServer(application or self.echo, http, budget=budget)
+        self.grpc = GrpcFront(cast("Gateway", self.gateway), budget=budget)
         self.listener = Listener(http=self.http, grpc=self.grpc, limits=limits)
         self.port = 0
 
@@ -99,9 +104,10 @@ async def opened(
     limits: ListenerLimits | None = None,
     http: HttpLimits | None = None,
     application: Application | None = None,
+    budget: Budget | None = None,
 ) -> AsyncIterator[Doors]:
     """Open a listener on a port that the system chooses, and close it at the end."""
-    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application)
+    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application, budget or Budget())
     await doors.open(host)
     try:
         yield doors

@@ -3,9 +3,8 @@
 import base64
 import contextlib
 import dataclasses
-import itertools
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -65,20 +64,35 @@ class RecordedEvents:
         pass
 
 
+class SteppingClock:
+    """A clock that is later by a step, in seconds, each time it is read."""
+
+    def __init__(self, step: float) -> None:
+        self.now = 0.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
 class House:
     """A gateway with everything behind it.
 
     Attributes:
         tools: what the handlers work with; tests replace parts of it before they call.
         trail: what was recorded.
+        throttle_clock: moves on by an hour each time, so that wrong passwords in a test make nobody wait; a test of
+            waits sets its `step`.
     """
 
     def __init__(self, store: SqlStore, hasher: PasswordHasher, engine: FakeEngine, settings: Settings) -> None:
         self.store = store
         self.hasher = hasher
         self.engine = engine
+        self.throttle_clock = SteppingClock(3600.0)
         self.authenticator = Authenticator(
-            store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(_hours())
+            store, hasher, root_bypass=settings.root_bypass, local=True, throttle=Throttle(self.throttle_clock)
         )
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
@@ -123,6 +137,7 @@ class House:
         by: Any = "root",
         database: Any = "",
         payload: Any = None,
+        address: Any = "",
         **fields: Any,
     ) -> Any:
         """Send a request through the gateway and return the response message.
@@ -132,6 +147,7 @@ class House:
             by: who calls: a user name, with the usual password, or what a transport made of the header.
             database: the database of the connection.
             payload: the request's bytes; without it they are made of the fields.
+            address: where the caller is, as `host:port`.
             fields: fields of the request.
 
         Raises:
@@ -141,7 +157,7 @@ class House:
         if payload is None:
             payload = rpc.request(**fields).SerializeToString() if rpc else b""
         credential = presented(by) if isinstance(by, str) else by
-        answer = await self.gateway.handle(Call(method, payload, credential, database=database))
+        answer = await self.gateway.handle(Call(method, payload, credential, database=database, address=address))
         assert rpc is not None
         return rpc.response.FromString(answer)
 
@@ -203,11 +219,6 @@ class House:
         return [
             (each.object.name, each.db_name, each.object_name, each.grantor.privilege.name) for each in listed.entities
         ]
-
-
-def _hours() -> Callable[[], float]:
-    """Return a clock that is an hour later each time, so that wrong passwords in a test make nobody wait."""
-    return itertools.count(step=3600.0).__next__
 
 
 def presented(user: str, password: str | None = None) -> PasswordCredential:

@@ -9,6 +9,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from hyperframe.frame import Frame
 
+from kiteward.transports.budget import Budget
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.connection import Connection
 from kiteward.transports.http2.fields import Head, encoded
@@ -168,9 +169,10 @@ class Application:
         left_by: the connections that are gone.
     """
 
-    def __init__(self, limits: Http2Limits | None = None) -> None:
+    def __init__(self, limits: Http2Limits | None = None, budget: Budget | None = None) -> None:
         """Begin."""
         self.limits = limits or Http2Limits()
+        self.budget = budget or Budget()
         self.asked: list[Asked] = []
         self.left_by: list[Connection] = []
         self.at_once: Callable[[Asked], None] = lambda _: None
@@ -188,15 +190,23 @@ class Application:
 class Link:
     """A connection, its application and its transport. What a client sends is given to it as bytes."""
 
-    def __init__(self, limits: Http2Limits | None = None, *, taking: bool = True, greeted: bool = True) -> None:
+    def __init__(
+        self,
+        limits: Http2Limits | None = None,
+        *,
+        taking: bool = True,
+        greeted: bool = True,
+        budget: Budget | None = None,
+    ) -> None:
         """Connect.
 
         Args:
             limits: what the client may take.
             taking: whether it takes what is sent.
             greeted: whether it has sent its settings.
+            budget: what clients may make the server hold together.
         """
-        self.application = Application(limits)
+        self.application = Application(limits, budget)
         self.losses = 0
         self.connection = Connection(self.application, self._lost)
         self.wire = Wire(taking=taking)

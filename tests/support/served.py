@@ -32,12 +32,14 @@ async def serving(
         await server.stop()
 
 
-async def ask(port: int | None, path: str, method: str = "GET", **sent: str) -> tuple[int, dict[str, str], str]:
+async def ask(
+    port: int | None, path: str, method: str = "GET", *, host: str = "localhost", **sent: str
+) -> tuple[int, dict[str, str], str]:
     """Return status, headers and body of one answer; `sent` are further headers."""
     assert port is not None
     async with connected(port) as (reader, writer):
         more = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}\r\n".encode())
+        writer.write(f"{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{more}\r\n".encode())
         head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in lines)

@@ -52,6 +52,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.console.enabled": (False, "console.enabled", False),
     "kiteward.console.idleTimeout": (60, "console.sessions.idle", 60),
     "kiteward.console.sessionLifetime": (600, "console.sessions.lifetime", 600),
+    "kiteward.allowedHosts": ("kiteward, a.example", "hosts.names", frozenset({"kiteward", "a.example"})),
     "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
     "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
     "kiteward.audit.enabled": (False, "audit.enabled", False),
@@ -59,6 +60,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+    "kiteward.limits.unauthenticatedBytes": (2**20, "held.unauthenticated", 2**20),
+    "kiteward.limits.unauthenticatedAddressBytes": (2**21, "held.unauthenticated_address", 2**21),
+    "kiteward.limits.authenticatedBytes": (2**22, "held.authenticated", 2**22),
+    "kiteward.limits.addressBytes": (2**23, "held.address", 2**23),
+    "kiteward.limits.userBytes": (2**24, "held.user", 2**24),
     "kiteward.log.level": ("error", "log_level", "error"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
@@ -239,6 +245,13 @@ def test_file_is_read(tmp_path: Path) -> None:
         (b"- a\n- b\n", "must hold sections"),
         (b"just text", "must hold sections"),
         (b"a: !!python/object/apply:os.system ['true']", "is not YAML"),
+        (
+            b"security: {authorizationEnabled: true}\nport: 19531",
+            "no section of a milvus.yaml.*found `port`, `security`",
+        ),
+        (b"apiVersion: v1\nkind: ConfigMap\ndata: {}", "no section of a milvus.yaml.*found `apiVersion`, `data`"),
+        (b"kind: Milvus\nmetadata: {name: m}", "must hold the sections at spec.config"),
+        (b"kind: Milvus\nspec: {config: {port: 1}}", "spec.config has no section of a milvus.yaml.*found `port`"),
     ],
 )
 def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, text: str) -> None:
@@ -246,6 +259,18 @@ def test_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes
     file.write_bytes(content)
     with pytest.raises(ConfigurationError, match=text):
         load(file, {})
+
+
+def test_resource_of_the_milvus_operator_carries_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "milvus.yaml"
+    manifest = "apiVersion: milvus.io/v1beta1\nkind: Milvus\nmetadata: {name: m}\nspec:\n  mode: cluster\n  config:\n"
+    file.write_text(
+        f"{manifest}    proxy: {{port: 19531}}\n    common:\n      security: {{superUsers: alice}}\n", "utf-8"
+    )
+    settings = load(file, {})
+    assert (settings.port, settings.super_users) == (19531, frozenset({"alice"}))
+    port = next(each for each in explain(file, {})[1] if each.key == "proxy.port")
+    assert port.origin == f"{file}, spec.config: proxy.port"
 
 
 def test_file_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ ROOMS = {
         (
             "kiteward.transports.rest",
             "kiteward.gateway.extensions",
-            "kiteward.gateway.recording",
+            "kiteward.gateway.details",
             "kiteward.observe.audit",
         ),
         "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",

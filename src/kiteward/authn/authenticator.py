@@ -1,26 +1,21 @@
 """Who calls: verifies presented credentials, and remembers what it verified for as long as it holds."""
 
-import asyncio
-import hashlib
-import hmac
-import logging
-import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.known_keys import KnownKey, refusal_of
+from kiteward.authn.known_keys import KnownKey, KnownKeys, refusal_of
 from kiteward.authn.known_users import KnownUser
+from kiteward.authn.passwords import OVERLOADED, THROTTLED, WRONG_PASSWORD, Passwords, Proof
 from kiteward.authn.sessions import Sessions
-from kiteward.authn.subjects import closed_user, principal_of
+from kiteward.authn.subjects import closed_key, principal_of, read_key
 from kiteward.authn.throttle import Throttle
 from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
 from kiteward.domain.identity import (
-    DEFAULT_ROOT_PASSWORD,
     ROOT,
     KeyCredential,
     LocalCredential,
@@ -32,16 +27,20 @@ from kiteward.domain.identity import (
 )
 from kiteward.store.base import Store, UserRecord
 
-_log = logging.getLogger("kiteward.authn")
-
-WRONG_PASSWORD: Final = "auth check failure, please check username and password are correct"  # noqa: S105  a text, not a password
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
-"""Texts of contract 1.4, cases C and D."""
+"""Text of contract 1.4, case D."""
 
 ANYBODY: Final = Principal("anonymous", unrestricted=True, credential="none")
 """Who calls where authentication is switched off."""
 
 _OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
+
+
+class _Verify(Protocol):
+    """A way to verify a password, of `Passwords`."""
+
+    async def __call__(self, presented: PasswordCredential, *, address: str) -> Proof: ...
+
 
 _COUNTED: Final = (
     *(("password", result) for result in ("remembered", "verified", "refused", "throttled")),
@@ -53,10 +52,9 @@ _COUNTED: Final = (
 class Authenticator:
     """Turns presented credentials into principals.
 
-    A verified password is remembered under a keyed digest, never as itself, together with the id of the stored
-    credential it matched; the key is random for each process. A change to a user or key forgets it, so that the next
-    request reads it again and a credential with another id no longer matches. API keys are compared by their digest at
-    every request: that costs no more than remembering them.
+    `Passwords` verifies passwords and remembers which stored credential each matched. A change to a user or key forgets
+    it, so that the next request reads it again and a credential with another id no longer matches. API keys are
+    compared by their digest at every request: that costs no more than remembering them.
 
     INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
 
@@ -95,30 +93,22 @@ class Authenticator:
             capacity: most verified passwords remembered at a time; the oldest go first.
         """
         self._store = store
-        self._hasher = hasher
+        self._passwords = Passwords(store, hasher, throttle=throttle, clock=clock, capacity=capacity)
         self._root_bypass = root_bypass
         self._local = local
         self._open_to_anybody = open_to_anybody
-        self._throttle = throttle or Throttle()
         self.sessions = sessions or Sessions(clock=clock)
         self._clock = clock
-        self._capacity = capacity
-        self._key = secrets.token_bytes(32)
-        self._verified: dict[bytes, tuple[str, str]] = {}
         self._known: dict[str, KnownUser] = {}
-        self._known_keys: dict[str, KnownKey] = {}
-        self._keys_of: dict[str, set[str]] = {}
+        self._known_keys = KnownKeys()
         self._forgets = 0
-        self._verifying: dict[bytes, asyncio.Future[tuple[str, str]]] = {}
         self._users_seen: dict[str, float] = {}
         self._keys_seen: dict[str, float] = {}
-        self._chores: set[asyncio.Task[None]] = set()
-        self._lock: Callable[[str], Awaitable[None]] | None = None
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def lock_by(self, lock: Callable[[str], Awaitable[None]]) -> None:
         """Take what locks a user after too many wrong passwords in a row."""
-        self._lock = lock
+        self._passwords.lock_by(lock)
 
     async def authenticate(
         self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
@@ -151,24 +141,23 @@ class Authenticator:
             raise presented
         raise KeyRejected(WRONG_KEY)
 
-    def forget(self, user_names: Iterable[str], key_ids: Iterable[str] = ()) -> None:
+    def forget(self, user_names: Collection[str], key_ids: Collection[str] = ()) -> None:
         """Forget what is known of these users, their keys, and these keys; called before a change is acknowledged."""
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
-            # Created, unlocked or given a new password: what failed before says nothing about it.
-            self._throttle.forgive(name)
-            for key_id in self._keys_of.pop(name, ()):
-                self._known_keys.pop(key_id, None)
-        for key_id in key_ids:
-            self._known_keys.pop(key_id, None)
+        self._known_keys.forget(user_names, key_ids)
+
+    def forgive(self, user_names: Iterable[str]) -> None:
+        """Forget the wrong passwords of users who were created, given another one, unlocked or enabled."""
+        self._passwords.forgive(user_names)
 
     def forget_all(self) -> None:
-        """Forget every user and key: what has changed is not known."""
+        """Forget every user and key: what has changed is not known. Wrong passwords stay counted."""
         self._forgets += 1
+        self._passwords.changed_all()
         self._known.clear()
         self._known_keys.clear()
-        self._keys_of.clear()
 
     def taken_uses(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
         """Return when users and keys were seen since the last time this was asked, in seconds since the epoch."""
@@ -183,127 +172,58 @@ class Authenticator:
 
     async def close(self) -> None:
         """Wait for what is still to be written down."""
-        while self._chores:
-            await asyncio.wait(self._chores)
+        await self._passwords.close()
 
     # Passwords
 
-    async def _by_password(self, presented: PasswordCredential, address: str) -> Principal:
-        digest = self._digest(presented)
-        found = self._verified.get(digest)
-        if found is not None:
-            name, credential_id = found
-            known = self._known.get(name)
-            if known is None:
-                known = await self._look_up(name)
-            principal = known.opened_by(credential_id, self._clock) if known is not None else None
-            if principal is not None:
-                self._users_seen[name] = self._clock()
-                self.counts["password", "remembered"] += 1
-                return principal
-            self._verified.pop(digest, None)
-        return await self._verify(presented, digest, address.rpartition(":")[0])
+    async def verify_password(self, presented: PasswordCredential, *, address: str = "") -> str:
+        """Verify a password that is presented for something else than to call, as the old one is for another.
 
-    def _digest(self, presented: PasswordCredential) -> bytes:
-        text = f"{len(presented.user_name)}:{presented.user_name}{presented.password.reveal()}"
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=32).digest()
+        It is throttled, counted and remembered as one to call with, and may lock the user.
 
-    async def _verify(self, presented: PasswordCredential, digest: bytes, host: str) -> Principal:
-        """Verify a credential that is not remembered; equal ones presented meanwhile wait for the same verification."""
-        running = self._verifying.get(digest)
-        if running is None:
-            if not self._throttle.begin(presented.user_name, host):
-                self.counts["password", "throttled"] += 1
-                raise PasswordRejected(WRONG_PASSWORD, reason="throttled after wrong passwords")
-            running = asyncio.ensure_future(self._compare_throttled(presented, host))
-            self._verifying[digest] = running
-            running.add_done_callback(lambda done: self._settle(digest, done))
-        try:
-            principal = await self._verified_user(running)
-        except PasswordRejected as error:
-            self.counts["password", "refused"] += 1
-            raise PasswordRejected(WRONG_PASSWORD, reason=error.reason) from None
-        self._users_seen[principal.user_name] = self._clock()
-        self.counts["password", "verified"] += 1
-        return principal
+        Args:
+            presented: user name and password.
+            address: where from, as `host:port`.
 
-    async def _verified_user(self, running: "asyncio.Future[tuple[str, str]]") -> Principal:
-        """Wait for a verification, and return the principal if what was verified is one of its credentials by then.
+        Returns:
+            The id of the stored credential that it matches.
 
         Raises:
-            PasswordRejected: it was not, or no longer is.
+            PasswordRejected, StoreUnavailable: as `authenticate`.
         """
-        user_name, credential_id = await asyncio.shield(running)
-        known = self._known.get(user_name) or await self._look_up(user_name)
-        principal = known.opened_by(credential_id, self._clock) if known is not None else None
-        if principal is None:
-            raise PasswordRejected(WRONG_PASSWORD, reason="the user was changed meanwhile")
+        _, credential_id = await self._prove(self._passwords.verify, presented, address)
+        return credential_id
+
+    async def _by_password(self, presented: PasswordCredential, address: str) -> Principal:
+        principal, _ = await self._prove(self._passwords.sign_in, presented, address)
+        self._users_seen[principal.user_name] = self._clock()
         return principal
 
-    def _settle(self, digest: bytes, done: "asyncio.Future[tuple[str, str]]") -> None:
-        self._verifying.pop(digest, None)
-        if done.cancelled() or done.exception() is not None:
-            return
-        while len(self._verified) >= self._capacity:
-            self._verified.pop(next(iter(self._verified)))
-        self._verified[digest] = done.result()
+    async def _prove(self, verify: _Verify, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
+        """Return whose a password is and the id of the stored credential that it matches; nothing is waited for after.
 
-    async def _compare_throttled(self, presented: PasswordCredential, host: str) -> tuple[str, str]:
-        right: bool | None = None
-        try:
-            matched = await self._compare(presented)
-            right = True
-        except PasswordRejected:
-            right = False
-            raise
-        finally:
-            if self._throttle.end(presented.user_name, host, right=right) and self._lock is not None:
-                # Not waited for: whoever authenticates in the writer's place would wait for itself.
-                self._begin_chore(self._lock(presented.user_name))
-        return matched
-
-    async def _compare(self, presented: PasswordCredential) -> tuple[str, str]:
-        """Return the user name and the id of the stored credential that the presented one matches.
-
-        The user is read and the hash computed in the same way whether the user exists or not, and may come in or not.
+        Raises:
+            PasswordRejected: it is nobody's, or no longer.
         """
-        record = await self._store.user(presented.user_name)
-        matches = await self._hasher.verify(record.password_hash if record else None, presented.password)
-        if record is None:
-            raise PasswordRejected(WRONG_PASSWORD, reason="no such user")
-        # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
-        closed = closed_user(record)
-        if closed or not matches:
-            former = record.former
-            if former is None or self._clock() >= former.valid_until:
-                raise PasswordRejected(WRONG_PASSWORD, reason=closed or "wrong password")
-            if not await self._hasher.verify(former.stored, presented.password) or closed:
-                raise PasswordRejected(WRONG_PASSWORD, reason=closed or "wrong password")
-            return record.name, former.credential_id
-        if self._hasher.is_outdated(record.password_hash):
-            self._begin_chore(self._rehash(record, presented))
-        if record.name == ROOT and hmac.compare_digest(
-            presented.password.reveal().encode("utf-8", "surrogatepass"), DEFAULT_ROOT_PASSWORD.encode()
-        ):
-            _log.warning("root has signed in with the default password; change it")
-        return record.name, record.credential_id
+        while True:
+            try:
+                proof = await verify(presented, address=address)
+            except PasswordRejected as error:
+                self._count_rejected(error)
+                raise
+            known = self._known.get(proof.user_name) or await self._look_up(proof.user_name)
+            principal = known.opened_by(proof.credential_id, self._clock) if known is not None else None
+            if principal is not None:
+                self.counts["password", "remembered" if proof.remembered else "verified"] += 1
+                return principal, proof.credential_id
+            if not proof.remembered:
+                changed = PasswordRejected(WRONG_PASSWORD, reason="the user was changed meanwhile")
+                self._count_rejected(changed)
+                raise changed
+            self._passwords.forget(presented)
 
-    async def _rehash(self, record: UserRecord, presented: PasswordCredential) -> None:
-        """Store a better hash of a password that has just been proved."""
-        better = await self._hasher.hash(presented.password)
-        async with self._store.transaction() as transaction:
-            await transaction.users.rehash(record.name, better, credential_id=record.credential_id)
-            await transaction.commit()
-
-    def _begin_chore(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._chores.add(task)
-        task.add_done_callback(self._chore_done)
-
-    def _chore_done(self, task: "asyncio.Task[None]") -> None:
-        self._chores.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.warning("a better hash or a lock could not be stored", exc_info=task.exception())
+    def _count_rejected(self, error: PasswordRejected) -> None:
+        self.counts["password", "throttled" if error.reason in (THROTTLED, OVERLOADED) else "refused"] += 1
 
     async def _look_up(self, name: str) -> KnownUser | None:
         """Read a user and remember it.
@@ -333,26 +253,26 @@ class Authenticator:
             known = await self._look_up_key(key_id)
             result = "verified"
         now = self._clock()
-        if key_id is None or known is None or not known.opens(api_keys.digest_of(text), now, address):
+        principal = known.opened_by(api_keys.digest_of(text), now, address) if known is not None else None
+        if key_id is None or principal is None:
             self.counts["api_key", "refused"] += 1
             raise KeyRejected(WRONG_KEY, reason=refusal_of(key_id, known))
-        self._keys_seen[key_id] = self._users_seen[known.principal.user_name] = now
+        self._keys_seen[key_id] = self._users_seen[principal.user_name] = now
         self.counts["api_key", result] += 1
-        return known.principal
+        return principal
 
     async def _look_up_key(self, key_id: str) -> KnownKey | None:
-        """Read a key with its owner and remember it; read again if anybody was forgotten meanwhile."""
+        """Read a key with its makers and owners and remember it; read again if anybody was forgotten meanwhile."""
         before = -1
-        record, owner = None, None
         while before != self._forgets:
             before = self._forgets
-            record = await self._store.key(key_id)
-            owner = await self._store.user(record.owner) if record is not None else None
-        if record is None or owner is None:
+            found = await read_key(self._store, key_id)
+        if found is None:
             return None
-        known = KnownKey.of(record, self._principal(owner), closed=not record.enabled or bool(closed_user(owner)))
-        self._known_keys[key_id] = known
-        self._keys_of.setdefault(owner.name, set()).add(key_id)
+        lineage, owners = found
+        principal = self._principal(owners[lineage[0].owner])
+        known = KnownKey.of(lineage[0], principal, closed=bool(closed_key(lineage, owners)))
+        self._known_keys.remember(known, lineage)
         return known
 
     # Sessions
@@ -374,14 +294,12 @@ class Authenticator:
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
             raise AccessDenied("a session begins with a user name and password")
-        principal = await self._by_password(presented, address)
-        known = self._known.get(principal.user_name)
-        verified = self._verified.get(self._digest(presented))
-        # Nothing was waited for in between: what has just been verified stands here, or was crowded out.
-        if known is None or known.credential_id is None or verified is None:
-            raise PasswordRejected(WRONG_PASSWORD)
+        principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
+        self._users_seen[principal.user_name] = self._clock()
+        # Nothing was waited for in between, so that the user stands here with a current credential.
+        current_id = self._known[principal.user_name].credential_id or ""
         return self.sessions.begin(
-            principal.user_name, verified[1], known.credential_id, address=address, description=description
+            principal.user_name, credential_id, current_id, address=address, description=description
         )
 
     async def _by_session(self, presented: SessionCredential) -> Principal:

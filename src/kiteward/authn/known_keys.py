@@ -2,7 +2,9 @@
 
 import hmac
 import ipaddress
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Self
 
 from kiteward.domain.access import ADMIN_ROLE
@@ -20,11 +22,13 @@ class KnownKey:
         record: the key; None while it or its owner may not come in.
         networks: where it opens from; empty for anywhere.
         principal: what it makes.
+        before: what the secret before its last rotation makes: it ends when that secret does.
     """
 
     record: KeyRecord | None
     networks: tuple[Network, ...]
     principal: Principal
+    before: Principal
 
     @classmethod
     def of(cls, record: KeyRecord, owner: Principal, *, closed: bool) -> Self:
@@ -33,21 +37,64 @@ class KnownKey:
         Args:
             record: the key as stored.
             owner: the principal that its owner's own credential makes, as of now.
-            closed: whether the key or its owner may not come in.
+            closed: whether the key, one that it descends from, or the owner of one of them may not come in.
         """
         networks = tuple(ipaddress.ip_network(network) for network in record.networks)
-        return cls(None if closed else record, networks, _narrowed(owner, record))
+        principal = before = _narrowed(owner, record)
+        if record.former is not None:
+            ends = min(record.former.valid_until, record.expires_at or math.inf)
+            before = _narrowed(owner, replace(record, expires_at=ends))
+        return cls(None if closed else record, networks, principal, before)
 
-    def opens(self, digest: str, now: float, address: str) -> bool:
-        """Tell whether a key with this digest opens now and from there."""
-        record = self.record
+    def opened_by(self, digest: str, now: float, address: str) -> Principal | None:
+        """Return the principal of a key with this digest, or None if it does not open now and from there."""
+        record, principal = self.record, self.principal
         if record is None or (record.expires_at is not None and now >= record.expires_at):
-            return False
+            return None
         if not hmac.compare_digest(digest, record.digest):
-            former = record.former
+            former, principal = record.former, self.before
             if former is None or now >= former.valid_until or not hmac.compare_digest(digest, former.stored):
-                return False
-        return not self.networks or _within(address, self.networks)
+                return None
+        return principal if not self.networks or _within(address, self.networks) else None
+
+
+class KnownKeys:
+    """Every key that is in use, and what it is forgotten with: the keys that it descends from, and their owners."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, KnownKey] = {}
+        self._of_user: dict[str, set[str]] = {}
+        self._of_key: dict[str, set[str]] = {}
+
+    def get(self, key_id: str) -> KnownKey | None:
+        """Return what is known of a key, or None."""
+        return self._known.get(key_id)
+
+    def remember(self, known: KnownKey, lineage: Sequence[KeyRecord]) -> None:
+        """Remember a key.
+
+        Args:
+            known: what is known of it.
+            lineage: the key, then those that it descends from.
+        """
+        key_id = lineage[0].key_id
+        self._known[key_id] = known
+        for record in lineage:
+            self._of_user.setdefault(record.owner, set()).add(key_id)
+            self._of_key.setdefault(record.key_id, set()).add(key_id)
+
+    def forget(self, user_names: Iterable[str], key_ids: Iterable[str]) -> None:
+        """Forget the keys of these users and these keys, with everything that descends from them."""
+        named = [self._of_user.pop(name, ()) for name in user_names]
+        named += [self._of_key.pop(key_id, ()) for key_id in key_ids]
+        for key_id in (each for keys in named for each in keys):
+            self._known.pop(key_id, None)
+
+    def clear(self) -> None:
+        """Forget every key."""
+        self._known.clear()
+        self._of_user.clear()
+        self._of_key.clear()
 
 
 def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
@@ -82,5 +129,5 @@ def refusal_of(key_id: str | None, known: KnownKey | None) -> str:
     if known is None:
         return "no such API key"
     if known.record is None:
-        return "the API key or its user is disabled or locked"
+        return "the API key, one that it descends from, or a user of one of them is disabled or locked"
     return "a wrong secret, an API key that has ended, or a network it may not be used from"

@@ -1,7 +1,7 @@
 """Which principal a user or an API key makes, without any credential: for whoever explains decisions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kiteward.authn.known_keys import KnownKey
@@ -24,6 +24,30 @@ def closed_user(record: UserRecord) -> str:
     if not record.enabled:
         return "the user is disabled"
     return "" if record.locked_at is None else "the user is locked after too many wrong passwords"
+
+
+def closed_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> str:
+    """Return why an API key may not come in, or empty; when it ends and from where it opens is not looked at.
+
+    A key comes in only while every key that it descends from may.
+
+    Args:
+        lineage: the key, then those that it descends from.
+        owners: their owners by name.
+    """
+    for record in lineage:
+        closed = closed_user(owners[record.owner]) or ("" if record.enabled else "the API key is disabled")
+        if closed:
+            return closed if record is lineage[0] else f"of the API key {record.key_id}, which made it: {closed}"
+    return ""
+
+
+async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict[str, UserRecord]] | None:
+    """Return an API key with those that it descends from, and their owners by name; None where there is none."""
+    lineage = await store.lineage(key_id)
+    owners = {name: await store.user(name) for name in {record.owner for record in lineage}}
+    found = {name: owner for name, owner in owners.items() if owner is not None}
+    return (lineage, found) if lineage and len(found) == len(owners) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +85,19 @@ class Subjects:
 
     async def key(self, key_id: str) -> Subject | None:
         """Return an API key, or None."""
-        record = await self._store.key(key_id)
-        owner = None if record is None else await self._store.user(record.owner)
-        return None if record is None or owner is None else self.of_key(record, owner)
+        found = await read_key(self._store, key_id)
+        if found is None:
+            return None
+        lineage, owners = found
+        record, closed = lineage[0], closed_key(lineage, owners)
+        if not closed and record.expires_at is not None and self._clock() >= record.expires_at:
+            closed = "the API key has ended"
+        return Subject(self.of_key(record, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> Subject:
         """Return what a user makes."""
         return Subject(principal_of(record, root_bypass=self._root_bypass), closed_user(record))
 
-    def of_key(self, record: KeyRecord, owner: UserRecord) -> Subject:
-        """Return what an API key makes."""
-        known = KnownKey.of(record, principal_of(owner, root_bypass=self._root_bypass), closed=False)
-        closed = closed_user(owner)
-        if not record.enabled:
-            closed = "the API key is disabled"
-        elif record.expires_at is not None and self._clock() >= record.expires_at:
-            closed = "the API key has ended"
-        return Subject(known.principal, closed)
+    def of_key(self, record: KeyRecord, owner: UserRecord) -> Principal:
+        """Return what an API key makes, whether it may come in or not."""
+        return KnownKey.of(record, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal

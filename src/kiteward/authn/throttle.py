@@ -1,45 +1,85 @@
-"""Slows guessing down: waits that grow for each user and address, and a lock after many wrong passwords in a row."""
+"""Slows guessing down: waits that grow for each user and source, and a lock after many wrong passwords in a row.
 
+A source is an IPv4 address or an IPv6 network of 64 bits. User names are kept as keyed digests of 16 bytes, so that
+memory does not depend on what is presented.
+"""
+
+import hashlib
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 FREE_FAILURES: Final = 5
-"""Wrong passwords of one user from one address before there are waits."""
+"""Wrong passwords of one user from one source before there are waits."""
 
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 15 * 60.0
 """Seconds; each further failure doubles the wait."""
 
 FAILURES_TO_LOCK: Final = 100
-"""Wrong passwords of one user in a row, from whatever addresses, that lock the user."""
+"""Wrong passwords of one user in a row, from whatever sources, that lock the user."""
 
-ADDRESS_BURST: Final = 100
-"""Wrong passwords from one address, of whatever users, before their rate counts."""
+FORGOTTEN_AFTER: Final = 24 * 3600.0
+"""Seconds without another wrong password after which those before count no longer: typing errors do not add up."""
 
-ADDRESS_RATE: Final = 10.0
+SOURCE_BURST: Final = 100
+"""Wrong passwords from one source, of whatever users, before their rate counts."""
+
+SOURCE_RATE: Final = 10.0
 """Wrong passwords a second that are then still looked at: a flood of ever new user names runs no more hashes."""
 
-_WAITING_AT_ONCE: Final = 256
-"""Verifications under way and waiting for a thread, at most."""
+_DIGEST_BYTES: Final = 16
 
-Pair = tuple[str, str]
+PairName = tuple[bytes, str]
+"""Digest of a user name, and a source."""
 
 
 @dataclass(slots=True)
 class _Failures:
-    """What is known of one user at one address."""
+    """Wrong passwords in a row.
+
+    Attributes:
+        count: how many.
+        at: when the last one came.
+    """
 
     count: int = 0
+    at: float = 0.0
+
+    def as_of(self, now: float) -> int:
+        """Return how many there are, those that are forgotten left out."""
+        if now - self.at > FORGOTTEN_AFTER:
+            self.count = 0
+        return self.count
+
+    def add(self, now: float) -> int:
+        """Count another and return how many there are."""
+        self.count = self.as_of(now) + 1
+        self.at = now
+        return self.count
+
+
+@dataclass(slots=True)
+class _Pair:
+    """What is known of one user at one source.
+
+    Attributes:
+        failures: wrong passwords of this user from this source.
+        running: verifications under way.
+        until: when the next may begin.
+    """
+
+    failures: _Failures = field(default_factory=_Failures)
     running: int = 0
     until: float = 0.0
 
 
 @dataclass(slots=True)
-class _Address:
-    """What is known of one address.
+class _Source:
+    """What is known of one source.
 
     Attributes:
         failures: wrong passwords, those that have been worn off by time left out.
@@ -53,6 +93,7 @@ class _Address:
 class Throttle:
     """Counts failures in memory. What is longest unheard of is forgotten first, so that memory is bounded.
 
+    A user and a source that were not known take less than 1,000 bytes together, whatever the name: 100 MB for 100,000.
     Users that do not exist are counted like those that do: a wait tells nothing.
     """
 
@@ -61,95 +102,105 @@ class Throttle:
 
         Args:
             clock: seconds, never going back.
-            capacity: most pairs, and most users, remembered at a time.
+            capacity: most pairs, most users and most sources remembered at a time.
         """
         self._clock = clock
         self._capacity = capacity
-        self._pairs: OrderedDict[Pair, _Failures] = OrderedDict()
-        self._hosts: dict[str, set[str]] = {}
-        self._addresses: OrderedDict[str, _Address] = OrderedDict()
-        self._in_a_row: OrderedDict[str, int] = OrderedDict()
-        self._running = 0
+        self._key = secrets.token_bytes(32)
+        self._pairs: OrderedDict[PairName, _Pair] = OrderedDict()
+        self._sources_of: dict[bytes, set[str]] = {}
+        self._sources: OrderedDict[str, _Source] = OrderedDict()
+        self._in_a_row: OrderedDict[bytes, _Failures] = OrderedDict()
 
-    def begin(self, user: str, host: str) -> bool:
-        """Tell whether a password may be verified now; if so, `end` must follow.
+    def waits(self, user: str, source: str) -> bool:
+        """Tell whether a user's passwords are not looked at now when they come from this source.
 
         Attempts under way count as failures, so that many at once do not slip by before the first has failed.
         """
-        if self._running >= _WAITING_AT_ONCE or self._address(host).failures >= ADDRESS_BURST:
+        known = self._pairs.get((self._digest(user), source)) if self._pairs else None
+        if known is None:
             return False
-        known = self._pairs.get((user, host))
-        if known is not None:
-            beyond = known.count + known.running >= FREE_FAILURES
-            if self._clock() < known.until or (beyond and known.running):
-                return False
-        else:
-            known = self._pairs[user, host] = _Failures()
-            self._hosts.setdefault(user, set()).add(host)
-        self._pairs.move_to_end((user, host))
+        now = self._clock()
+        beyond = known.failures.as_of(now) + known.running >= FREE_FAILURES
+        return now < known.until or (beyond and known.running > 0)
+
+    def begin(self, user: str, source: str) -> bool:
+        """Tell whether a password may be verified now; if so, `end` must follow."""
+        if self._source(source).failures >= SOURCE_BURST or self.waits(user, source):
+            return False
+        digest = self._digest(user)
+        known = self._pairs.get((digest, source))
+        if known is None:
+            known = self._pairs[digest, source] = _Pair()
+            self._sources_of.setdefault(digest, set()).add(source)
+        self._pairs.move_to_end((digest, source))
         known.running += 1
-        self._running += 1
         while len(self._pairs) > self._capacity:
             self._drop(next(iter(self._pairs)))
         return True
 
-    def end(self, user: str, host: str, *, right: bool | None) -> bool:
+    def end(self, user: str, source: str, *, right: bool | None) -> bool:
         """Note how a verification ended.
 
         Args:
             user: as in `begin`.
-            host: likewise.
+            source: likewise.
             right: whether the password was right; None when it was not found out.
 
         Returns:
             Whether the user is to be locked.
         """
-        self._running -= 1
-        known = self._pairs.get((user, host))
+        digest = self._digest(user)
+        known = self._pairs.get((digest, source))
         if known is not None:
             known.running -= 1
         if right:
-            self._drop((user, host))
-            self._in_a_row.pop(user, None)
+            self._drop((digest, source))
+            self._in_a_row.pop(digest, None)
             return False
         if right is None:
             return False
-        self._address(host).failures += 1
+        now = self._clock()
+        self._source(source).failures += 1
         if known is not None:
-            known.count += 1
-            if known.count >= FREE_FAILURES:
-                doubled = FIRST_WAIT * 2.0 ** min(known.count - FREE_FAILURES, 16)
-                known.until = self._clock() + min(doubled, LONGEST_WAIT)
-        self._in_a_row[user] = self._in_a_row.get(user, 0) + 1
-        self._in_a_row.move_to_end(user)
+            count = known.failures.add(now)
+            if count >= FREE_FAILURES:
+                known.until = now + min(FIRST_WAIT * 2.0 ** min(count - FREE_FAILURES, 16), LONGEST_WAIT)
+        in_a_row = self._in_a_row.setdefault(digest, _Failures()).add(now)
+        self._in_a_row.move_to_end(digest)
         while len(self._in_a_row) > self._capacity:
             self._in_a_row.popitem(last=False)
-        return self._in_a_row[user] >= FAILURES_TO_LOCK
+        return in_a_row % FAILURES_TO_LOCK == 0
 
     def forgive(self, user: str) -> None:
-        """Forget a user's failures, at whatever address: the user is not what it was."""
-        self._in_a_row.pop(user, None)
-        for host in self._hosts.get(user, ()):
-            known = self._pairs[user, host]
-            known.count, known.until = 0, 0.0
+        """Forget a user's failures, from whatever source."""
+        digest = self._digest(user)
+        self._in_a_row.pop(digest, None)
+        for source in self._sources_of.get(digest, ()):
+            known = self._pairs[digest, source]
+            known.failures, known.until = _Failures(), 0.0
 
-    def _address(self, host: str) -> _Address:
-        """Return what is known of an address as of now."""
+    def _digest(self, user: str) -> bytes:
+        encoded = user.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(encoded, key=self._key, digest_size=_DIGEST_BYTES).digest()
+
+    def _source(self, name: str) -> _Source:
+        """Return what is known of a source as of now."""
         now = self._clock()
-        address = self._addresses.get(host)
-        if address is None:
-            address = self._addresses[host] = _Address(0.0, now)
-            while len(self._addresses) > self._capacity:
-                self._addresses.popitem(last=False)
-        self._addresses.move_to_end(host)
-        address.failures = max(address.failures - (now - address.at) * ADDRESS_RATE, 0.0)
-        address.at = now
-        return address
+        source = self._sources.get(name)
+        if source is None:
+            source = self._sources[name] = _Source(0.0, now)
+            while len(self._sources) > self._capacity:
+                self._sources.popitem(last=False)
+        self._sources.move_to_end(name)
+        source.failures = max(source.failures - (now - source.at) * SOURCE_RATE, 0.0)
+        source.at = now
+        return source
 
-    def _drop(self, pair: Pair) -> None:
+    def _drop(self, pair: PairName) -> None:
         if self._pairs.pop(pair, None) is None:
             return
-        user, host = pair
-        self._hosts[user].discard(host)
-        if not self._hosts[user]:
-            del self._hosts[user]
+        digest, source = pair
+        self._sources_of[digest].discard(source)
+        if not self._sources_of[digest]:
+            del self._sources_of[digest]

@@ -176,8 +176,7 @@ async def _create(admin: str, settings: Settings) -> None:
     settings.naming.check_user_name(admin)
     if admin == ROOT:
         raise ConfigurationError("root is there from the start: name another administrator, for example db_admin")
-    new = not (settings.data_dir / "store.db").exists()
-    closed = new and settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
+    closed = settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     if closed:
         # `root` is there, as in every Milvus, and nobody knows its password until the operator sets one.
         settings = replace(settings, default_root_password=generated_password())

@@ -30,7 +30,7 @@ _FILTERS: Final = (
 )
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     group = commands.add_parser("audit", help="verify, read and export the audit trail")
     group = group.add_subparsers(required=True, metavar="COMMAND")
@@ -175,6 +175,7 @@ def _text(entry: Entry) -> str:
         str(entry["seq"]),
         entry["outcome"],
         entry.get("operation", entry["kind"]),
+        f"part {entry['part']} of {entry['parts']}" if "parts" in entry else "",
         who,
         about,
         " ".join(f"{name}={value}" for name, value in entry.get("details", {}).items()),

@@ -14,13 +14,15 @@ from kiteward.cli.options import given
 from kiteward.config import InForce, Settings, explain, strange_variables
 from kiteward.domain.errors import ConfigurationError, KitewardError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
-from kiteward.runtime.beginning import is_loopback, root_has_default_password
+from kiteward.engine.confinement import available
+from kiteward.runtime.beginning import is_loopback, require_first_password, weakness_of_root_in
+from kiteward.transports.hosts import ANY_HOST
 from kiteward.transports.tls import ServerTls
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "doctor",
@@ -43,13 +45,31 @@ def run(arguments: argparse.Namespace) -> int:
     over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
     for each in (over.get(every.key, every) for every in in_force):
         print(f"{each.key} = {each.shown}  ({each.origin})")
-    found = [*_unsafe_settings(settings), *_unsafe_recording(settings), *_unsafe_data(settings)]
-    for name in strange_variables():
-        print(f"note: the environment variable {name} means nothing to this server")
+    found = [
+        *_unsafe_settings(settings),
+        *_unsafe_pages(settings),
+        *_unsafe_recording(settings),
+        *_unsafe_data(settings),
+    ]
+    for note in _notes(settings):
+        print(f"note: {note}")
     for finding in found:
         print(f"unsafe: {finding}")
     print(f"{len(found)} unsafe" if found else "nothing unsafe was found")
     return 1 if found else 0
+
+
+def _notes(settings: Settings) -> Iterator[str]:
+    confinement = available()
+    yield f"of the engine's process {confinement}"
+    for gap in confinement.gaps:
+        yield f"this system cannot keep native code of the engine from {gap}: run it on Linux 5.19 or newer"
+    for name in strange_variables():
+        yield f"the environment variable {name} means nothing to this server"
+    in_the_open = [settings.host] if settings.tls is None else []
+    in_the_open += [settings.metrics.host] if settings.metrics.enabled else []
+    if not settings.hosts.names and not all(map(is_loopback, in_the_open)):
+        yield "kiteward.allowedHosts is empty: without TLS, HTTP is served under IP addresses and localhost only"
 
 
 def _unsafe_settings(settings: Settings) -> Iterator[str]:
@@ -70,8 +90,13 @@ def _unsafe_settings(settings: Settings) -> Iterator[str]:
         yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"
     if settings.passwords.name == "legacy":
         yield "kiteward.passwordPolicy is legacy: six characters of any kind do; use standard or strict"
+
+
+def _unsafe_pages(settings: Settings) -> Iterator[str]:
     if "*" in settings.rest.cors_origins:
         yield "kiteward.rest.corsOrigins has *: pages of every origin are let in; name the origins"
+    if ANY_HOST in settings.hosts.names:
+        yield "kiteward.allowedHosts has *: pages of other sites reach this server by names of theirs; name the hosts"
 
 
 def _unsafe_recording(settings: Settings) -> Iterator[str]:
@@ -82,18 +107,22 @@ def _unsafe_recording(settings: Settings) -> Iterator[str]:
 def _unsafe_data(settings: Settings) -> Iterator[str]:
     """Look at the data directory as it is: a copy of the store is opened, because opening may bring it up to date."""
     directory = settings.data_dir
-    default = "root has the default password: change it (MilvusClient.update_password)"
     try:
         if not directory.exists() or not (directory / "store.db").exists():
             if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
                 yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
+            try:
+                require_first_password(settings)
+            except ConfigurationError as error:
+                yield str(error)
             return
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
             yield f"the data directory {directory} is open to other users: chmod 700"
         with tempfile.TemporaryDirectory() as copy:
             for file in directory.glob("store.db*"):
                 shutil.copyfile(file, Path(copy) / file.name)
-            if asyncio.run(root_has_default_password(Path(copy) / "store.db")):
-                yield default
+            weakness = asyncio.run(weakness_of_root_in(Path(copy) / "store.db", settings))
+            if weakness:
+                yield f"{weakness}: change it (MilvusClient.update_password)"
     except (OSError, KitewardError):
         yield f"the data directory {directory} cannot be read, so the password of root is not known: run as its owner"

@@ -1,23 +1,61 @@
 """The command line: parse, call, print. No logic lives here."""
 
 import argparse
-from collections.abc import Sequence
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from kiteward import __version__
-from kiteward.cli import access, accounts, audit, doctor, moving, serve
+
+COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        "serve": {"serve": "run the server"},
+        "doctor": {"doctor": "tell what is configured, and what is unsafe"},
+        "accounts": {
+            "users": "users, on the store itself",
+            "keys": "API keys, likewise",
+            "init": "make a new data directory with an administrator",
+        },
+        "moving": {"import": "bring users, roles, grants and groups from a running Milvus"},
+        "audit": {"audit": "verify, read and export the audit trail"},
+        "access": {
+            "explain": "tell whether somebody may do something, and why",
+            "access": "list who can touch a collection, or what somebody can touch",
+        },
+    }
+)
+"""Module of `kiteward.cli` -> its commands with a line of help each.
+
+A module is imported when one of its commands is called, so that the others need not wait for what it needs.
+"""
+
+_INTERRUPTED: Final = 130
+"""The exit status of a command that was ended by Ctrl-C, as shells have it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = _parser(given).parse_args(given)
+        status: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return status
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser, complete for the command that is called."""
+    called = next((word for word in given if not word.startswith("-")), "")
     parser = argparse.ArgumentParser(prog="kiteward", description="A secure Milvus endpoint.")
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve.add_parser(commands)
-    doctor.add_parser(commands)
-    accounts.add_parsers(commands)
-    moving.add_parser(commands)
-    audit.add_parser(commands)
-    access.add_parsers(commands)
-    arguments = parser.parse_args(argv)
-    status: int = arguments.run(arguments)
-    return status
+    for module, helps in COMMANDS.items():
+        if called in helps:
+            importlib.import_module(f"kiteward.cli.{module}").add_parsers(commands)
+            continue
+        for name, text in helps.items():
+            commands.add_parser(name, help=text)
+    return parser

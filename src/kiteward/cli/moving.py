@@ -16,7 +16,7 @@ from kiteward.gateway.importing import Moved
 from kiteward.runtime.local import import_from
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "import",

@@ -18,7 +18,7 @@ from kiteward.runtime.server import serve
 _LAST_PORT: Final = 65535
 
 
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to the command line."""
     parser = commands.add_parser("serve", help="run the server", description="Run the server until SIGTERM or SIGINT.")
     add_arguments(parser)

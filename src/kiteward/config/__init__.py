@@ -34,8 +34,10 @@ from kiteward.gateway.extensions.keys import LONGEST_LIFE
 from kiteward.observe import logs
 from kiteward.observe.audit.trail import AuditSettings
 from kiteward.observe.watch import TracingSettings
+from kiteward.transports.budget import MEBIBYTE, ByteLimits
 from kiteward.transports.console.settings import ConsoleSettings
 from kiteward.transports.health import HealthSettings
+from kiteward.transports.hosts import AllowedHosts
 from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
 from kiteward.transports.tls import TlsSettings
 
@@ -63,6 +65,7 @@ class Settings:
     Attributes:
         host: address to listen on; `kiteward.host`.
         port: `proxy.port`; 0 lets the system choose.
+        hosts: names that HTTP is served under, `kiteward.allowedHosts`.
         data_dir: where everything is kept; `kiteward.dataDir`.
         default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`, or over it
             `KITEWARD_ROOT_PASSWORD` or the content of `KITEWARD_ROOT_PASSWORD_FILE`; never read again.
@@ -83,11 +86,14 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
+        held: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
+            `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
 
     host: str = "127.0.0.1"
     port: int = 19530
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
     data_dir: Path = Path("data")
     default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
     authorization: bool = True
@@ -105,6 +111,7 @@ class Settings:
     rest: RestSettings = field(default_factory=RestSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
+    held: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
@@ -171,6 +178,7 @@ def _settle(reader: "_Reader") -> Settings:
     return Settings(
         host=reader.text("kiteward.host", default=base.host),
         port=reader.number("proxy.port", default=base.port, least=0, most=_LAST_PORT),
+        hosts=AllowedHosts(reader.names("kiteward.allowedHosts")),
         data_dir=Path(reader.text("kiteward.dataDir", default=str(base.data_dir))),
         default_root_password=Secret(reader.root_password()),
         authorization=reader.flag("common.security.authorizationEnabled", default=base.authorization),
@@ -202,6 +210,7 @@ def _settle(reader: "_Reader") -> Settings:
         rest=_rest(reader),
         console=_console(reader),
         tls=_tls(reader),
+        held=_held(reader),
         tracing=_tracing(reader),
     )
 
@@ -220,6 +229,21 @@ def _tracing(reader: "_Reader") -> TracingSettings:
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ConfigurationError(f"{key} must be like http://localhost:4318/v1/traces, without a password in it")
     return TracingSettings(endpoint, percent)
+
+
+def _held(reader: "_Reader") -> ByteLimits:
+    base = ByteLimits()
+
+    def number(key: str, default: int) -> int:
+        return reader.number(f"kiteward.limits.{key}", default=default, least=MEBIBYTE)
+
+    return ByteLimits(
+        unauthenticated=number("unauthenticatedBytes", base.unauthenticated),
+        unauthenticated_address=number("unauthenticatedAddressBytes", base.unauthenticated_address),
+        authenticated=number("authenticatedBytes", base.authenticated),
+        address=number("addressBytes", base.address),
+        user=number("userBytes", base.user),
+    )
 
 
 def _tls(reader: "_Reader") -> TlsSettings | None:

@@ -30,18 +30,36 @@ KEYS: Final = (
     Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
     Key("common.security.superUsers", "names", "users who change passwords without the old one"),
     Key("common.security.tlsMode", "0, 1 or 2", "TLS: none; of the server; of clients too"),
+    Key(
+        "kiteward.allowedHosts",
+        "host names",
+        "names that HTTP is served under beside IP addresses and localhost; * for all",
+    ),
     Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
     Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
     Key("kiteward.audit.dataOperations", "true or false", "whether data operations that were allowed are recorded"),
     Key("kiteward.audit.directory", "path", "where the audit trail is; without it `audit` in the data directory"),
     Key("kiteward.audit.enabled", "true or false", "whether there is an audit trail"),
-    Key("kiteward.audit.keepDays", "days", "how long the audit trail is kept; 0 for ever"),
+    Key("kiteward.audit.keepDays", "days", "days of uptime that a line of the audit trail is kept; 0 for ever"),
     Key("kiteward.console.enabled", "true or false", "whether there is a console, below /console/"),
     Key("kiteward.console.idleTimeout", "seconds", "after which a session of the console ends that nobody uses"),
     Key("kiteward.console.sessionLifetime", "seconds", "after which a session of the console ends in any case"),
     Key("kiteward.dataDir", "path", "where everything is kept"),
     Key("kiteward.engine.syncMode", "batch, close or none", "when a write is on disk"),
     Key("kiteward.host", "address", "address to listen on"),
+    Key("kiteward.limits.addressBytes", "bytes", "large messages and waiting answers that are held for one address"),
+    Key(
+        "kiteward.limits.authenticatedBytes", "bytes", "large messages and waiting answers that are held for all users"
+    ),
+    Key(
+        "kiteward.limits.unauthenticatedAddressBytes",
+        "bytes",
+        "requests that are held for one address before their callers are known",
+    ),
+    Key(
+        "kiteward.limits.unauthenticatedBytes", "bytes", "requests that are held for all before their callers are known"
+    ),
+    Key("kiteward.limits.userBytes", "bytes", "large messages that are held for one user"),
     Key("kiteward.log.level", "debug, info, warning or error", "from which level on the server's own lines are logged"),
     Key("kiteward.metrics.enabled", "true or false", "whether there is a port for health and metrics"),
     Key("kiteward.metrics.host", "address", "where that port listens"),

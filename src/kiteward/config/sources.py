@@ -14,6 +14,17 @@ DEFAULT: Final = "default"
 ROOT_PASSWORD: Final = "KITEWARD_ROOT_PASSWORD"  # noqa: S105  the name of a variable
 ROOT_PASSWORD_FILE: Final = "KITEWARD_ROOT_PASSWORD_FILE"  # noqa: S105  likewise
 
+SECTIONS: Final = frozenset(
+    {
+        "autoIndex", "cipherPlugin", "common", "credential", "dataCoord", "dataNode", "etcd", "function", "gpu",
+        "grpc", "hook", "indexCoord", "indexNode", "internaltls", "kafka", "kiteward", "knowhere", "localStorage",
+        "log", "metastore", "minio", "mixCoord", "mq", "msgChannel", "natsmq", "proxy", "pulsar", "queryCoord",
+        "queryNode", "quotaAndLimits", "rocksmq", "rootCoord", "streaming", "streamingCoord", "streamingNode",
+        "tikv", "tls", "trace", "woodpecker",
+    }
+)  # fmt: skip
+"""The sections of a `milvus.yaml`, Milvus 2.3 to 3.0, and ours."""
+
 _KUBERNETES: Final = re.compile(r"KITEWARD_(?:\w+_)?(?:SERVICE_(?:HOST|PORT\w*)|PORT(?:_\d+_(?:TCP|UDP)\w*)?)")
 """What Kubernetes tells every container of a namespace about a service named after us."""
 
@@ -37,7 +48,7 @@ def variable_of(key: str) -> str:
 
 
 def read_file(path: Path) -> File:
-    """Read a `milvus.yaml`, or the `extraConfigFiles.user.yaml` of a Helm values file.
+    """Read a `milvus.yaml`, also where a Helm values file or a resource of the Milvus operator carries it.
 
     Raises:
         ConfigurationError: it cannot be read or is no configuration.
@@ -48,15 +59,35 @@ def read_file(path: Path) -> File:
         raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"the configuration file {path} is not YAML") from error
-    document = _sections(text, str(path))
-    if "extraConfigFiles" not in document:
-        return File(str(path), document)
-    name = f"{path}, extraConfigFiles.user.yaml"
-    inner = document["extraConfigFiles"]
-    content = inner.get("user.yaml") if isinstance(inner, dict) else None
-    if not isinstance(content, str):
-        raise ConfigurationError(f"the Helm values file {path} must hold a text at extraConfigFiles.user.yaml")
-    return File(name, _sections(content, name))
+    file = _carried(File(str(path), _sections(text, str(path))))
+    if file.document and SECTIONS.isdisjoint(file.document):
+        raise ConfigurationError(
+            f"the configuration file {file.name} has no section of a milvus.yaml: expected `common:`, `proxy:`, "
+            f"`kiteward:` or the like, found {', '.join(f'`{name}`' for name in sorted(map(str, file.document)))}"
+        )
+    return file
+
+
+def _carried(file: File) -> File:
+    """Return the `milvus.yaml` within a file that carries one, else the file itself.
+
+    Raises:
+        ConfigurationError: the file is of a kind that carries one, and does not.
+    """
+    if "extraConfigFiles" in file.document:
+        name = f"{file.name}, extraConfigFiles.user.yaml"
+        inner = file.document["extraConfigFiles"]
+        content = inner.get("user.yaml") if isinstance(inner, dict) else None
+        if not isinstance(content, str):
+            raise ConfigurationError(f"the Helm values file {file.name} must hold a text at extraConfigFiles.user.yaml")
+        return File(name, _sections(content, name))
+    if file.document.get("kind") == "Milvus":
+        spec = file.document.get("spec")
+        config = spec.get("config") if isinstance(spec, dict) else None
+        if not isinstance(config, dict):
+            raise ConfigurationError(f"the Milvus resource {file.name} must hold the sections at spec.config")
+        return File(f"{file.name}, spec.config", config)
+    return file
 
 
 def _sections(text: str, name: str) -> Mapping[str, Any]:

@@ -1,6 +1,8 @@
 """What is recorded: one immutable event for each thing that an operator may have to answer for."""
 
-from collections.abc import Mapping
+import operator
+import sys
+from collections.abc import Callable, Mapping
 from enum import Enum, StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +52,18 @@ class Event(Enum):
 
 NO_DETAILS: Final[Mapping[str, Any]] = {}
 
+LONGEST_TEXT: Final = 256
+"""Characters of one value of a shortened event; callers choose many of them."""
+
+MOST_VALUES: Final = 32
+"""Values of one list of a shortened event."""
+
+_CONTAINER: Final = 64
+"""Bytes that a list or mapping takes beside what it holds, roughly."""
+
+_EVENT: Final = 512
+"""Bytes that an event takes beside its texts, resources and details, roughly."""
+
 
 class AuditEvent(NamedTuple):
     """One event. Empty fields are not written.
@@ -74,6 +88,8 @@ class AuditEvent(NamedTuple):
         error: what kind of error it ended with.
         duration: in seconds, until the outcome was known.
         details: what a change is about, without any secret.
+        part: which part of an event this is, from 1, where one is written on several lines; 0 for a whole event.
+        parts: how many parts there are; 0 for a whole event.
     """
 
     event: Event
@@ -95,3 +111,61 @@ class AuditEvent(NamedTuple):
     error: str = ""
     duration: float | None = None
     details: Mapping[str, Any] = NO_DETAILS
+    part: int = 0
+    parts: int = 0
+
+
+def shortened(event: AuditEvent) -> AuditEvent:
+    """Return an event whose texts and lists are bounded; what was cut says so."""
+    resources = event.resources
+    if max(map(len, _texts(event))) > LONGEST_TEXT:
+        texts: dict[str, Any] = {name: _short(getattr(event, name)) for name in TEXTS}
+        event = event._replace(**texts)
+    if len(resources) > MOST_VALUES or (resources and max(map(len, resources)) > LONGEST_TEXT):
+        event = event._replace(resources=_cut(resources))
+    return event._replace(details=_cut(event.details)) if event.details else event
+
+
+def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return details whose texts and lists are bounded; what was cut says so."""
+    cut: Mapping[str, Any] = _cut(details)
+    return cut
+
+
+def weight(value: Any) -> int:
+    """Return about how many bytes of memory details, or a part of them, take."""
+    if isinstance(value, str):
+        return sys.getsizeof(value)
+    if isinstance(value, dict):
+        return _CONTAINER + sum(weight(name) + weight(each) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return _CONTAINER + sum(map(weight, value))
+    return 8
+
+
+def weight_of(event: AuditEvent) -> int:
+    """Return about how many bytes of memory an event takes."""
+    size = _EVENT + sum(map(sys.getsizeof, _texts(event))) + sum(map(sys.getsizeof, event.resources))
+    return size + weight(event.details) if event.details else size
+
+
+TEXTS: Final = tuple(name for name, kind in AuditEvent.__annotations__.items() if kind is str)
+"""The fields that hold text, in their order."""
+
+_texts: Final[Callable[[AuditEvent], tuple[str, ...]]] = operator.attrgetter(*TEXTS)
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return _short(value)
+    if isinstance(value, dict):
+        return {name: _cut(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        shown = [_cut(each) for each in value[:MOST_VALUES]]
+        shown += [f"… ({len(value)} in all)"] if len(value) > MOST_VALUES else []
+        return shown if isinstance(value, list) else tuple(shown)
+    return value

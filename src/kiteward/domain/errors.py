@@ -18,11 +18,13 @@ KitewardError
 │   ├── NotFound                     a named thing does not exist
 │   ├── AlreadyExists                a named thing exists already
 │   ├── InUse                        a thing that others hold cannot go
+│   ├── AliasConflict                an alias is named where it cannot be, or stands for what is to go
 │   ├── LimitReached                 a configured limit would be passed
 │   ├── OldPasswordWrong             a password change without the right old password
 │   ├── ProtectedObject              the root user and built-in roles stay as they are
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
+│   ├── FieldNameInvalid             a field name breaks a rule
 │   └── CollectionNotFound           the collection does not exist or is not visible
 ├── EngineError                      the engine did not answer as asked
 │   ├── EngineUnavailable            it cannot be reached now
@@ -33,6 +35,7 @@ KitewardError
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
 ├── AuditUnavailable                 it cannot be recorded now, so it is not done
+├── CapacityExceeded                 too much is held for others, or for this caller, at the moment
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
 """
@@ -118,12 +121,24 @@ class InUse(RequestRefused):
     """A role or privilege group that others hold cannot go."""
 
 
+class AliasConflict(RequestRefused):
+    """An alias is named where only the collection itself can be, or stands for a collection that is to go."""
+
+
 class LimitReached(RequestRefused):
     """A configured limit would be passed."""
 
 
 class OldPasswordWrong(RequestRefused):
-    """A password change without the right old password, or for an unknown user: deliberately one fact."""
+    """A password change without the right old password, or for an unknown user: deliberately one fact.
+
+    Attributes:
+        reason: why, for operators, as of `AuthenticationError`.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ProtectedObject(RequestRefused):
@@ -136,6 +151,10 @@ class DatabaseNotFound(RequestRefused):
 
 class DatabaseNameInvalid(RequestRefused):
     """A database name breaks a rule."""
+
+
+class FieldNameInvalid(RequestRefused):
+    """A field name breaks a rule."""
 
 
 class CollectionNotFound(RequestRefused):
@@ -176,6 +195,10 @@ class DataDirectoryHeld(StoreError):
 
 class AuditUnavailable(KitewardError):
     """What is asked for cannot be recorded in the audit trail now, so it is not done."""
+
+
+class CapacityExceeded(KitewardError):
+    """Too much is held for others, or for this caller, at the moment; nothing was done."""
 
 
 class ConfigurationError(KitewardError):

@@ -1,18 +1,20 @@
 """Explains decisions: by which grant something is allowed, and what would allow what is refused.
 
 Verdicts are those of `decide` and of nothing else: a grant counts as a way when `decide` allows a role that holds
-this grant alone.
+this grant alone. What is explained about somebody costs what that one's own grants cost; only remedies look at every
+role.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from kiteward.domain.access import ADMIN_ROLE, Grant, GrantKey
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.domain.policy import CompiledRole, Condition, Decision, PolicySnapshot, decide
-from kiteward.domain.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.domain.policy import CompiledRole, Condition, Decision, PolicySnapshot, decide, denied
+from kiteward.domain.privileges import LEGACY_GROUPS, PRIVILEGES, Level, ObjectType, Privilege
 
 MOST_REMEDIES: Final = 20
 """Most roles that are named as remedies."""
@@ -38,7 +40,7 @@ class Explanation:
     Attributes:
         decision: what `decide` says.
         ways: every grant that alone allows it; empty where a rule does, or nothing does.
-        remedies: what would allow it; empty where it is allowed.
+        remedies: what would allow it; empty where it is allowed, or was not asked for.
     """
 
     decision: Decision
@@ -63,7 +65,7 @@ def condition_of(privilege: Privilege, database: str, name: str, *, visible_suff
 
 
 def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> Explanation:
-    """Explain whether a principal may do something, and why.
+    """Explain whether a principal may do something, and through which of its own grants.
 
     Args:
         principal: who would call.
@@ -71,16 +73,38 @@ def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot
         snapshot: the policy in force.
     """
     decision = decide(principal, (condition,), snapshot)
-    if not decision.allowed:
-        return Explanation(decision, remedies=_remedies(principal, condition, snapshot))
-    if principal.unrestricted or ADMIN_ROLE in principal.roles or _by_rule(principal, condition, snapshot):
+    unneeded = principal.unrestricted or ADMIN_ROLE in principal.roles
+    if unneeded or not decision.allowed or _by_rule(principal, condition, snapshot):
         return Explanation(decision)
     return Explanation(decision, ways_of(snapshot.held_by(principal), condition, snapshot))
 
 
+def explain_with_remedies(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> Explanation:
+    """Explain the same, and what would allow what is refused, by the roles of everybody.
+
+    It is for administrators, and costs a decision for each role there is.
+    """
+    found = explain(principal, condition, snapshot)
+    if found.decision.allowed:
+        return found
+    return replace(found, remedies=_remedies(principal, condition, snapshot))
+
+
+def named_as_given(found: Explanation, principal: Principal, condition: Condition, name: str) -> Explanation:
+    """Return an explanation whose reason names an object as it was asked for, not what stands behind an alias."""
+    if found.decision.allowed:
+        return found
+    return replace(found, decision=denied(principal, condition, name))
+
+
 def ways_of(roles: Iterable[CompiledRole], condition: Condition, snapshot: PolicySnapshot) -> tuple[Grant, ...]:
     """Return the grants of these roles that allow something each by itself."""
-    return tuple(grant for role in roles for grant in role.grants if _allows(role, (grant,), condition, snapshot))
+    return tuple(
+        grant
+        for role in roles
+        for grant in role.grants
+        if _concerns(grant.key, condition) and _allows(role, (grant,), condition, snapshot)
+    )
 
 
 def held_privileges(principal: Principal, database: str, name: str, snapshot: PolicySnapshot) -> tuple[str, ...]:
@@ -100,27 +124,39 @@ def rows_of(roles: Iterable[CompiledRole]) -> Sequence[tuple[str, str]]:
 
 def _by_rule(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> bool:
     """Tell whether it is allowed without any grant, such as reading about oneself."""
-    bare = {name: CompiledRole(role.role) for name, role in snapshot.roles.items()}
+    bare = {role.role.name: CompiledRole(role.role) for role in snapshot.held_by(principal)}
     return decide(principal, (condition,), replace(snapshot, roles=bare)).allowed
 
 
+def _concerns(key: GrantKey, condition: Condition) -> bool:
+    """Tell whether a grant may have to do with a condition; whether it allows anything is for `decide` to say."""
+    if condition.privilege.object_type is ObjectType.USER or condition.privilege.level is Level.CLUSTER:
+        return True
+    # A legacy group on a collection reaches its database too.
+    named = key.object_name in (ANY, *condition.names) or key.privilege in LEGACY_GROUPS
+    return named and key.db_name in (ANY, condition.database)
+
+
 def _allows(role: CompiledRole, grants: Sequence[Grant], condition: Condition, snapshot: PolicySnapshot) -> bool:
+    return _suffices(CompiledRole.compile(role.role, grants, snapshot.groups), condition, snapshot)
+
+
+def _suffices(role: CompiledRole, condition: Condition, snapshot: PolicySnapshot) -> bool:
     name = role.role.name
-    alone = CompiledRole.compile(role.role, grants, snapshot.groups)
     holder = Principal("", frozenset({name}))
-    return decide(holder, (condition,), replace(snapshot, roles={name: alone})).allowed
+    return decide(holder, (condition,), replace(snapshot, roles={name: role})).allowed
 
 
 def _remedies(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> tuple[Remedy, ...]:
     """Return the roles that would do if they were bound, and the grants that would do if they were given."""
-    bindable = [
+    bindable = (
         Remedy(name)
         for name, role in sorted(snapshot.roles.items())
-        if name != ADMIN_ROLE and name not in principal.roles and _allows(role, role.grants, condition, snapshot)
-    ]
+        if name != ADMIN_ROLE and name not in principal.roles and _suffices(role, condition, snapshot)
+    )
     key = _least_grant(condition)
-    grantable = [Remedy(name, key) for name in sorted(principal.roles) if name in snapshot.roles]
-    return (*grantable[:MOST_REMEDIES], *bindable[:MOST_REMEDIES])
+    grantable = (Remedy(name, key) for name in sorted(principal.roles) if name in snapshot.roles)
+    return (*islice(grantable, MOST_REMEDIES), *islice(bindable, MOST_REMEDIES))
 
 
 def _least_grant(condition: Condition) -> GrantKey:

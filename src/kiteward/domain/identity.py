@@ -2,6 +2,7 @@
 
 import hmac
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 ROOT: Final = "root"
@@ -99,6 +100,23 @@ class KeyScope:
     expires_at: float | None = None
     networks: tuple[str, ...] = ()
 
+    @property
+    def limited(self) -> bool:
+        """Whether it reaches less far than its owner: in roles, in time, or in where it may be used from."""
+        return self.narrowed or self.expires_at is not None or bool(self.networks)
+
+
+class CredentialReach(StrEnum):
+    """Which credentials may call what is allowed to a user as such, and not by a privilege.
+
+    ANY: each of them; what is answered or changed stays within what the credential itself may.
+    FULL: those that reach as far as their user: a password, a session, or an API key without any limit. A limited API
+    key calls it only when its own roles make it an administrator.
+    """
+
+    ANY = "any"
+    FULL = "full"
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -122,3 +140,12 @@ class Principal:
     credential: str = field(default="password", compare=False)
     key: KeyScope | None = field(default=None, compare=False)
     one_time: bool = field(default=False, compare=False)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it came by a limited API key, which never acts as its user."""
+        return self.key is not None and self.key.limited
+
+    def acts_as(self, user_name: str) -> bool:
+        """Tell whether what is allowed to a user as such is allowed to this principal."""
+        return self.user_name == user_name and not self.limited

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from kiteward.domain.errors import DatabaseNameInvalid, InvalidArgument, InvalidGroupName
+from kiteward.domain.errors import DatabaseNameInvalid, FieldNameInvalid, InvalidArgument, InvalidGroupName
 
 ANY: Final = "*"
 """The wildcard: any object, any database or any privilege."""
@@ -18,6 +18,9 @@ DEFAULT_DATABASE: Final = "default"
 
 _USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_PARTITION_NAME = re.compile(r"[A-Za-z0-9_\-]*\Z")
+_SHOWN: Final = 64
+"""Characters of a name that a refusal repeats where Milvus repeats it whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,57 @@ class NamingRules:
             InvalidArgument: as Milvus' rule for collection names, which is that of object names without the wildcard.
         """
         self._check_name(name, what, self.object_characters)
+
+    def check_partition_name(self, name: str) -> None:
+        """Refuse an illegal name of a partition to be. It may begin with a digit and hold hyphens, as in Milvus.
+
+        Raises:
+            InvalidArgument: empty, too long, or with a character out of place.
+        """
+        fault = ""
+        if not name.strip():
+            fault = "Partition name should not be empty."
+        elif _size(name) > self.max_name:
+            fault = f"The length of a partition name must be less than {self.max_name} characters."
+        elif name[0] == "-" or not _PARTITION_NAME.match(name[0]):
+            fault = "The first character of a partition name must be an underscore or letter."
+        elif not _PARTITION_NAME.match(name):
+            fault = "Partition name can only contain numbers, letters and underscores."
+        if fault:
+            raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}")
+
+    def check_field_name(self, name: str) -> None:
+        """Refuse an illegal name of a field to be.
+
+        Raises:
+            FieldNameInvalid: empty, too long, or with a character out of place.
+        """
+        if not name.strip():
+            raise FieldNameInvalid("field name should not be empty: field name invalid[field=]")
+        fault = self._plain_fault(name, "field")
+        if fault:
+            shown = name[:_SHOWN]
+            raise FieldNameInvalid(f"Invalid field name: {shown}. {fault}: field name invalid[field={shown}]")
+
+    def check_index_name(self, name: str) -> None:
+        """Refuse an illegal name of an index to be; without one the engine chooses.
+
+        Raises:
+            InvalidArgument: too long, or with a character out of place.
+        """
+        fault = self._plain_fault(name, "index") if name else ""
+        if fault:
+            raise InvalidArgument(f"Invalid index name: {name[:_SHOWN]}. {fault}")
+
+    def _plain_fault(self, name: str, what: str) -> str:
+        """Return what is wrong with the name of a field or index, which takes no further characters; else nothing."""
+        if _size(name) > self.max_name:
+            return f"The length of a {what} name must be less than {self.max_name} characters."
+        if not _PLAIN_NAME.match(name[0]):
+            return f"The first character of a {what} name must be an underscore or letter."
+        if not _PLAIN_NAME.match(name):
+            return f"{what.capitalize()} name can only contain numbers, letters, and underscores."
+        return ""
 
     def check_database_name(self, name: str) -> None:
         """Refuse an illegal database name; empty and `*` are settled before.

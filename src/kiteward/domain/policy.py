@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from kiteward.domain.access import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import (
     ALL,
@@ -90,6 +90,7 @@ class CompiledRole:
         cluster: mask of the cluster-level privileges of type Global.
         users: user name or `*` -> mask of the privileges of type User.
         databases: databases that its grants name, `*` included.
+        anywhere: mask of the privileges that it holds on any object at all.
     """
 
     role: Role
@@ -98,13 +99,14 @@ class CompiledRole:
     cluster: int = 0
     users: Mapping[str, int] = field(default_factory=dict)
     databases: frozenset[str] = frozenset()
+    anywhere: int = 0
 
     @classmethod
     def compile(cls, role: Role, grants: Iterable[Grant], groups: Mapping[str, PrivilegeGroup]) -> Self:
         """Compile a role from its grants and the custom privilege groups in force."""
         rows: dict[tuple[str, str], int] = {}
         users: dict[str, int] = {}
-        cluster = 0
+        cluster = anywhere = 0
         databases: set[str] = set()
         ordered = tuple(sorted(grants, key=lambda grant: grant.key))
         for grant in ordered:
@@ -113,11 +115,13 @@ class CompiledRole:
             reach = _reach(grant, groups)
             for row, mask in reach.rows:
                 rows[row] = rows.get(row, 0) | mask
+                anywhere |= mask
             if reach.users:
                 name = key.object_name if key.object_type is ObjectType.USER else ANY
                 users[name] = users.get(name, 0) | reach.users
             cluster |= reach.cluster
-        return cls(role, ordered, rows, cluster, users, frozenset(databases))
+            anywhere |= reach.cluster | reach.users
+        return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
 
     def on(self, database: str, collection: str) -> int:
         """Return the mask of what the role may do with a collection.
@@ -286,13 +290,21 @@ _ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
 _ALLOWED: Final = Decision(True, "the roles of the principal hold every privilege needed")
 
 
-def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: PolicySnapshot) -> Decision:
+def decide(
+    principal: Principal,
+    conditions: tuple[Condition, ...],
+    snapshot: PolicySnapshot,
+    *,
+    credential: CredentialReach = CredentialReach.FULL,
+) -> Decision:
     """Decide whether a principal may do what the conditions describe.
 
     Args:
         principal: who calls.
-        conditions: all must hold; none at all means that any authenticated principal may.
+        conditions: all must hold; none at all means that no privilege is needed.
         snapshot: the policy in force.
+        credential: which credentials may call it where no privilege is needed, or where the user or a holder of the
+            role that it is about is exempt.
 
     Returns:
         The verdict with its reason. Nothing is changed, nothing is looked up elsewhere.
@@ -300,20 +312,39 @@ def decide(principal: Principal, conditions: tuple[Condition, ...], snapshot: Po
     if principal.unrestricted:
         return _ALLOWED_ROOT
     if not conditions:
-        return _ALLOWED_OPEN
+        return decide_signed_in(principal, credential)
     if ADMIN_ROLE in principal.roles:
         return _ALLOWED_ADMIN
     held = snapshot.held_by(principal)
+    exempt = _is_open(principal, credential)
     for condition in conditions:
-        lacking = _lacking(principal, condition, held)
+        lacking = _lacking(principal, condition, held, exempt=exempt)
         if lacking is not None:
-            return _denied(principal, condition, lacking)
+            return denied(principal, condition, lacking)
     return _ALLOWED
 
 
-def decide_signed_in(_principal: Principal) -> Decision:
-    """Decide for operations that judge whose the things are that they are asked for."""
-    return _ALLOWED_OPEN
+def decide_signed_in(principal: Principal, credential: CredentialReach) -> Decision:
+    """Decide where no privilege is needed: any user may, with a credential that reaches far enough.
+
+    Args:
+        principal: who calls.
+        credential: which credentials may.
+    """
+    if _is_open(principal, credential):
+        return _ALLOWED_OPEN
+    administrator = decide_administrator(principal)
+    if administrator.allowed:
+        return administrator
+    return Decision(
+        False,
+        f"`{principal.credential}` is limited, and does not act as `{principal.user_name}`",
+        f"permission deny to {principal.user_name}: a limited API key does not act as its user",
+    )
+
+
+def _is_open(principal: Principal, credential: CredentialReach) -> bool:
+    return credential is CredentialReach.ANY or not principal.limited
 
 
 def decide_administrator(principal: Principal) -> Decision:
@@ -332,26 +363,28 @@ def decide_administrator(principal: Principal) -> Decision:
     )
 
 
-def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
+def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole], *, exempt: bool) -> str | None:
     """Return the first object on which the condition does not hold, or None when it holds.
 
-    The object is `*` where none in particular is missing.
+    The object is `*` where none in particular is missing. `exempt` says whether the user and the roles of the principal
+    are exempt from conditions about themselves.
     """
     privilege = condition.privilege
     bit = privilege.bit
-    if condition.own_role and (condition.own_role == PUBLIC_ROLE or condition.own_role in principal.roles):
+    own_role = condition.own_role if exempt else ""
+    if own_role and (own_role == PUBLIC_ROLE or own_role in principal.roles):
         return None
     if privilege.object_type is ObjectType.USER:
-        return _user_without(principal, condition, held)
+        return _user_without(principal.user_name if exempt else None, condition, held)
     if privilege.level is Level.CLUSTER:
         return None if any(role.cluster & bit for role in held) else ANY
     return _collection_without(condition, held)
 
 
-def _user_without(principal: Principal, condition: Condition, held: list[CompiledRole]) -> str | None:
+def _user_without(exempt: str | None, condition: Condition, held: list[CompiledRole]) -> str | None:
     bit = condition.privilege.bit
     for name in condition.names or (ANY,):
-        if name != principal.user_name and not any(role.on_user(name) & bit for role in held):
+        if name != exempt and not any(role.on_user(name) & bit for role in held):
             return name
     return None
 
@@ -368,7 +401,8 @@ def _collection_without(condition: Condition, held: list[CompiledRole]) -> str |
     return None
 
 
-def _denied(principal: Principal, condition: Condition, name: str) -> Decision:
+def denied(principal: Principal, condition: Condition, name: str) -> Decision:
+    """Return the refusal of a condition that does not hold on an object."""
     privilege = condition.privilege
     database = ANY if privilege.level is Level.CLUSTER else condition.database
     return Decision(
@@ -376,6 +410,21 @@ def _denied(principal: Principal, condition: Condition, name: str) -> Decision:
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
     )
+
+
+def holds_anywhere(
+    principal: Principal, privilege: Privilege, snapshot: PolicySnapshot, *, sees_suffices: bool
+) -> bool:
+    """Tell whether a role of the principal holds a privilege on any object; else no request that needs it is allowed.
+
+    Args:
+        principal: who calls.
+        privilege: what is needed.
+        snapshot: the policy in force.
+        sees_suffices: whether any privilege on a collection does as well.
+    """
+    wanted = privilege.bit | (COLLECTION_LEVEL if sees_suffices else 0)
+    return any(role.anywhere & wanted for role in snapshot.held_by(principal))
 
 
 def listed_collections(

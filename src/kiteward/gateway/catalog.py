@@ -9,16 +9,22 @@ import asyncio
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
+from kiteward.gateway.object_ids import ObjectIds
 from kiteward.wire import messages
 
 _TIMEOUT = 30.0
 
 
 class Catalog:
-    """The engine's databases and aliases, in memory."""
+    """The engine's databases and aliases, in memory.
+
+    Attributes:
+        ids: ids that the engine gave, and whose they are.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.ids = ObjectIds()
         self._aliases: dict[str, dict[str, str]] = {DEFAULT_DATABASE: {}}
         self._generation = -1
         self._loading = asyncio.Lock()
@@ -56,6 +62,11 @@ class Catalog:
         """Return the collection an alias stands for; any other name as it is."""
         aliases = self._aliases.get(database)
         return aliases.get(name, name) if aliases else name
+
+    def aliases_of(self, database: str, collection: str) -> list[str]:
+        """Return the aliases that stand for a collection, sorted."""
+        aliases = self._aliases.get(database, {})
+        return sorted(alias for alias, target in aliases.items() if target == collection)
 
     async def _load(self, database: str) -> dict[str, str]:
         listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))

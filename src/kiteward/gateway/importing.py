@@ -5,7 +5,7 @@ listing RPCs; its passwords stay behind, so that users get new ones.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kiteward.authn.hashing import PasswordHasher
@@ -15,9 +15,9 @@ from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
 from kiteward.engine.channel import EngineChannel as Channel
+from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.accounts import Reset, generated_password
-from kiteward.gateway.extensions.base import Arguments, encoded
+from kiteward.gateway.extensions.accounts import generated_password
 from kiteward.gateway.pipeline import Gateway
 from kiteward.wire import messages
 
@@ -124,19 +124,16 @@ async def bring(source: Source, gateway: Gateway, hasher: PasswordHasher, *, dry
     meta, left = _new(found, here.RBAC_meta)
     passwords: dict[str, Secret] = {}
     for user in meta.users:
-        if not hashed:
-            passwords[user.user] = generated_password()
-        elif not hasher.recognises(user.password):
+        held = BackedUpPassword.parse(user.password, user_name=user.user)
+        if hashed and hasher.recognises(held.stored):
+            continue
+        if hashed:
             left.append(f"password of user {user.user}: of a kind that is not known here")
-            passwords[user.user] = generated_password()
+        made = passwords[user.user] = generated_password()
+        if not dry_run:
+            user.password = replace(held, stored=await hasher.hash(made), one_time=True).text()
     if not dry_run:
-        for user in meta.users:
-            if user.user in passwords:
-                user.password = await hasher.hash(passwords[user.user])
         await _call(gateway, "RestoreRBAC", messages.RestoreRBACMetaRequest(RBAC_meta=meta))
-        for name, password in passwords.items():
-            # Until this is done nobody has been told the password, so that nobody comes in with it.
-            await _own(gateway, "ResetPassword", Reset(user_name=name, new_password=password, one_time=True))
     return Moved(
         tuple(user.user for user in meta.users),
         tuple(role.name for role in meta.roles),
@@ -227,11 +224,6 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
 def _grant_line(grant: Any) -> str:
     where = f"{grant.db_name or 'default'}.{grant.object_name}"
     return f"{grant.grantor.privilege.name} on {grant.object.name} {where} to {grant.role.name}"
-
-
-async def _own(gateway: Gateway, operation: str, arguments: Arguments) -> None:
-    """Ask for one of our own operations as the operator of this machine."""
-    await gateway.handle(Call(operation, encoded(arguments), LocalCredential(), transport="local"))
 
 
 async def _call(gateway: Gateway, operation: str, request: Any) -> Any:

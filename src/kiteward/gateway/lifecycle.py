@@ -138,13 +138,20 @@ class Lifecycle:
                 _log.warning("it is not known yet what became of a change: %s", error)
 
     async def _ask(self, operation: str, settled: Settled) -> bytes:
+        self._forget_ids(_intent(operation, settled))
         try:
             return await self._engine.call(
                 operation, settled.payload, metadata={"dbname": settled.database}, timeout=_TIMEOUT
             )
         finally:
+            self._forget_ids(_intent(operation, settled))
             self._catalog.forget()
             await self._refresh_quietly()
+
+    def _forget_ids(self, intent: Intent | None) -> None:
+        """Forget the ids of what is dropped or renamed, lest they be judged by a name that is another's by then."""
+        if intent is not None:
+            self._catalog.ids.forget(intent.db_name, intent.object_name or None)
 
     async def _refresh_quietly(self) -> None:
         try:
@@ -164,6 +171,7 @@ class Lifecycle:
                 await transaction.intents.remove(intent.intent_id)
             self._open.pop(0)
             if happened:
+                self._forget_ids(intent)
                 self._recorder.note_own(Event.GRANT_CHANGE, "FollowObject", **_told(intent))
 
     async def _happened(self, intent: Intent) -> bool:

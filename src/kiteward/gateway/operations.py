@@ -9,12 +9,14 @@ resolved; a request that selects by an id needs the privilege on `*`, because an
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.domain.identity import CredentialReach
 from kiteward.domain.privileges import PRIVILEGES, Privilege
+from kiteward.gateway import outbound
 from kiteward.wire import messages
 from kiteward.wire.peek import Plan
 
@@ -39,9 +41,12 @@ class Operation:
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
         targets: fields that name a collection to be; judged as they stand, without resolving aliases.
-        aliases: fields that name an alias; judged by the collection it stands for.
+        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
         creates: fields that give a name to a new collection or alias; held to the naming rule.
         creates_database: field that gives a name to a new database; held to the naming rule.
+        creates_partitions: fields that give a name to a new partition; held to its naming rule.
+        creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
+        creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
         same: fields inside sub-requests that must name the same collection, or none.
         same_database: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
@@ -50,8 +55,14 @@ class Operation:
         own_role: field that names a role whose holders need no privilege.
         visible_suffices: whether any privilege on the collection does as well.
         if_named: whether the privilege is needed only when a collection is named.
+        credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
+            holder of the role that it is about. Who holds the privilege may call it with any.
+        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one will do.
+        not_while_aliased: the sentence that refuses a collection which aliases stand for, with `{collection}` and
+            `{aliases}`; empty where they do not matter.
         exists: whether the settled database must exist for the request to make sense.
         closed: for NOBODY, why.
+        places: where the rules about addresses and files hold, found by `outbound`.
     """
 
     name: str
@@ -63,6 +74,9 @@ class Operation:
     aliases: tuple[str, ...] = ()
     creates: tuple[str, ...] = ()
     creates_database: str = ""
+    creates_partitions: tuple[str, ...] = ()
+    creates_fields: tuple[str, ...] = ()
+    creates_indexes: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
     same_database: tuple[str, ...] = ()
     target_database: str = ""
@@ -71,15 +85,24 @@ class Operation:
     own_role: str = ""
     visible_suffices: bool = False
     if_named: bool = False
+    credential: CredentialReach = CredentialReach.FULL
+    not_by_alias: str = ""
+    not_while_aliased: str = ""
     exists: bool = True
     closed: str = ""
+    places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
     plan: Plan | None = field(default=None, repr=False, compare=False)
 
     def fields(self) -> tuple[str, ...]:
-        """Return every field the rules read."""
+        """Return every field that selects or names an object."""
         single = (self.database, self.creates_database, self.target_database, self.user, self.own_role)
         judged = (*self.collections, *self.targets, *self.aliases, *self.same, *self.same_database, *self.ids)
         return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
+
+    def content(self) -> tuple[str, ...]:
+        """Return every field of the request's content that is looked at: it selects nothing, and may be refused."""
+        named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
+        return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
 
 class _Rows:
@@ -107,10 +130,11 @@ class _Rows:
         if name in self.table:
             raise ValueError(f"operation `{name}` stands twice in the table")
         needed = None if privilege is None else PRIVILEGES[privilege]
-        row = Operation(name, executor, needed, **rules)  # type: ignore[arg-type]  # rules are the dataclass's own fields
-        paths = row.fields()
-        plan = Plan.of(name, paths) if paths else None
-        self.table[name] = Operation(name, executor, needed, **rules, plan=plan)  # type: ignore[arg-type]  # as above
+        places = outbound.places(name) if executor is Executor.ENGINE else ()
+        row = Operation(name, executor, needed, **rules, places=places)  # type: ignore[arg-type]  # the dataclass's own fields
+        selecting, content = row.fields(), row.content()
+        plan = Plan.of(name, selecting, erasable=content) if selecting or content else None
+        self.table[name] = replace(row, plan=plan)
 
 
 def _build() -> Mapping[str, Operation]:
@@ -125,11 +149,33 @@ def _build() -> Mapping[str, Operation]:
 
 
 _ONE: Final = ("collection_name",)
+_ANY: Final = CredentialReach.ANY
+"""For what tells nothing, or is trimmed to what the credential may see."""
 
 
 def _collection_rows(rows: _Rows) -> None:
-    rows.engine("CreateCollection", "CreateCollection", targets=_ONE, creates=_ONE)
-    rows.engine("DropCollection TruncateCollection", "DropCollection", collections=_ONE)
+    rows.engine(
+        "CreateCollection",
+        "CreateCollection",
+        targets=_ONE,
+        creates=_ONE,
+        creates_fields=(
+            "schema.fields.name",
+            "schema.struct_array_fields.name",
+            "schema.struct_array_fields.fields.name",
+        ),
+    )
+    rows.engine(
+        "DropCollection",
+        "DropCollection",
+        collections=_ONE,
+        not_by_alias="cannot drop the collection via alias = {alias}",
+        not_while_aliased=(
+            "unable to drop the collection [{collection}] because it has associated aliases [{aliases}], "
+            "please remove all aliases before dropping the collection"
+        ),
+    )
+    rows.engine("TruncateCollection", "DropCollection", collections=_ONE)
     rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
     rows.engine(
         "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
@@ -138,7 +184,7 @@ def _collection_rows(rows: _Rows) -> None:
         "BatchDescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
     )
     # Every answer is trimmed to what the caller may see, so that the list itself needs nothing.
-    rows.engine("ShowCollections", None)
+    rows.engine("ShowCollections", None, credential=_ANY)
     rows.engine("AlterCollectionField", "CreateCollection", collections=_ONE)
     rows.engine(
         "AlterCollection AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
@@ -147,9 +193,27 @@ def _collection_rows(rows: _Rows) -> None:
         ids=("collectionID",),
     )
     rows.engine(
-        "AddCollectionField AddCollectionStructField", "AddCollectionField", collections=_ONE, ids=("collectionID",)
+        "AddCollectionField",
+        "AddCollectionField",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("schema.name",),
     )
-    rows.engine("AlterCollectionSchema", "AlterCollectionSchema", collections=_ONE, ids=("collectionID",))
+    rows.engine(
+        "AddCollectionStructField",
+        "AddCollectionField",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
+    )
+    rows.engine(
+        "AlterCollectionSchema",
+        "AlterCollectionSchema",
+        collections=_ONE,
+        ids=("collectionID",),
+        creates_fields=("action.add_request.field_infos.field_schema.name",),
+        creates_indexes=("action.add_request.field_infos.index_name",),
+    )
     rows.engine(
         "RenameCollection",
         "RenameCollection",
@@ -157,17 +221,20 @@ def _collection_rows(rows: _Rows) -> None:
         targets=("newName",),
         creates=("newName",),
         target_database="newDBName",
+        not_by_alias="unsupported use an alias to rename collection, alias:{alias}",
     )
     rows.engine("LoadCollection LoadPartitions Prewarm", "Load", collections=_ONE)
     rows.engine("ReleaseCollection ReleasePartitions", "Release", collections=_ONE)
     rows.engine("GetLoadState GetLoadingProgress", "GetLoadState", collections=_ONE)
     rows.engine("GetCollectionStatistics GetPartitionStatistics", "GetStatistics", collections=_ONE)
-    rows.engine("CreatePartition CreateNamespace", "CreatePartition", collections=_ONE)
+    rows.engine("CreatePartition", "CreatePartition", collections=_ONE, creates_partitions=("partition_name",))
+    rows.engine("CreateNamespace", "CreatePartition", collections=_ONE, creates_partitions=("namespace_name",))
     rows.engine("DropPartition DropNamespace", "DropPartition", collections=_ONE)
     rows.engine("HasPartition HasNamespace", "HasPartition", collections=_ONE)
     rows.engine("ShowPartitions", "ShowPartitions", collections=_ONE, ids=("collectionID",))
     rows.engine("DescribeNamespace ListNamespaces GetNamespaceStats", "ShowPartitions", collections=_ONE)
-    rows.engine("CreateIndex AlterIndex", "CreateIndex", collections=_ONE)
+    rows.engine("CreateIndex", "CreateIndex", collections=_ONE, creates_indexes=("index_name",))
+    rows.engine("AlterIndex", "CreateIndex", collections=_ONE)
     rows.engine("DropIndex", "DropIndex", collections=_ONE)
     rows.engine(
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
@@ -175,7 +242,7 @@ def _collection_rows(rows: _Rows) -> None:
         collections=_ONE,
         visible_suffices=True,
     )
-    rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE)
+    rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE, creates=("name",))
     rows.engine("DropSnapshot", "DropSnapshot", collections=_ONE)
     rows.engine("ListSnapshots", "ListSnapshots", collections=_ONE)
     rows.engine("DescribeSnapshot", "DescribeSnapshot", collections=_ONE)
@@ -207,7 +274,7 @@ def _data_rows(rows: _Rows) -> None:
         same_database=("requests.db_name",),
     )
     rows.engine("Flush", "Flush", collections=("collection_names",))
-    rows.engine("GetFlushState", "GetFlushState", collections=_ONE)
+    rows.engine("GetFlushState", "GetFlushState", collections=_ONE, ids=("segmentIDs",), if_named=True, credential=_ANY)
     rows.engine("LoadBalance", "LoadBalance", collections=("collectionName",))
     rows.engine("ManualCompaction", "Compaction", collections=_ONE, ids=("collectionID",))
     rows.engine("GetCompactionState", "Compaction", database="", ids=("compactionID",))
@@ -227,21 +294,29 @@ def _data_rows(rows: _Rows) -> None:
     rows.engine("GetRefreshExternalCollectionProgress", "RefreshExternalCollection", database="", ids=("job_id",))
     # An analyzer run on given text shows nothing that is stored; with a collection named it uses that collection's
     # analyzer.
-    rows.engine("RunAnalyzer", "DescribeCollection", collections=_ONE, visible_suffices=True, if_named=True)
-    rows.engine("ComputePhraseMatchSlop", None, database="")
-    rows.engine("AllocTimestamp", None, database="")
+    rows.engine(
+        "RunAnalyzer",
+        "DescribeCollection",
+        collections=_ONE,
+        visible_suffices=True,
+        if_named=True,
+        credential=_ANY,
+    )
+    rows.engine("ComputePhraseMatchSlop", None, database="", credential=_ANY)
+    rows.engine("AllocTimestamp", None, database="", credential=_ANY)
 
 
 def _alias_and_database_rows(rows: _Rows) -> None:
-    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, creates=("alias",))
+    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    rows.engine("CreateAlias", "CreateAlias", collections=_ONE, aliases=("alias",), creates=("alias",))
     rows.engine("AlterAlias", "CreateAlias", collections=_ONE, aliases=("alias",))
     rows.engine("DropAlias", "DropAlias", aliases=("alias",))
     rows.engine("DescribeAlias", "DescribeAlias", aliases=("alias",))
     # Without a collection the answer is trimmed to aliases of collections the caller may see.
-    rows.engine("ListAliases", "ListAliases", collections=_ONE, if_named=True)
+    rows.engine("ListAliases", "ListAliases", collections=_ONE, if_named=True, credential=_ANY)
     rows.engine("CreateDatabase", "CreateDatabase", creates_database="db_name", exists=False)
     rows.engine("DropDatabase", "DropDatabase")
-    rows.engine("ListDatabases", None, database="")
+    rows.engine("ListDatabases", None, database="", credential=_ANY)
     rows.engine("AlterDatabase", "AlterDatabase", ids=("db_id",))
     rows.engine("DescribeDatabase", "DescribeDatabase")
 
@@ -275,7 +350,7 @@ def _cluster_rows(rows: _Rows) -> None:
 
 
 def _administration_rows(rows: _Rows) -> None:
-    rows.here("Connect GetVersion CheckHealth", None)
+    rows.here("Connect GetVersion CheckHealth", None, credential=_ANY)
     rows.here("CreateCredential CreateRole AlterRole", "CreateOwnership")
     rows.here("UpdateCredential", "UpdateUser", user="username")
     rows.here("DeleteCredential DropRole", "DropOwnership")

@@ -3,33 +3,37 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import (
     AccessDenied,
     DatabaseNotFound,
+    KitewardError,
     NotReady,
     OperationRefused,
     OperationUnknown,
     StoreError,
 )
 from kiteward.domain.identity import Principal
+from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.domain.policy import Decision, PolicySnapshot, listed_databases
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
-from kiteward.gateway import readiness, visibility
+from kiteward.gateway import outbound, readiness, visibility
 from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.administration.base import Request, Tools
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.details import details_of, result_of
 from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
+from kiteward.gateway.large import LARGE, LONG, Turns, require_reach
 from kiteward.gateway.lifecycle import CHANGES, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.recording import Recorder, Recording, details_of
+from kiteward.gateway.recording import Recorder, Recording
 from kiteward.gateway.settling import Settled, check_new_names, settle
 from kiteward.gateway.snapshots import Snapshots
 from kiteward.gateway.watched import WatchedAuthenticator
@@ -40,6 +44,7 @@ from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
 _DRAIN: Final = 30.0
+_T = TypeVar("_T")
 
 
 class Gateway:
@@ -65,6 +70,7 @@ class Gateway:
         self._lifecycle = lifecycle
         self._tools = tools
         self._recorder = recorder
+        self._turns = Turns()
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def handle(self, call: Call) -> bytes:
@@ -95,10 +101,11 @@ class Gateway:
             raise unknown
         visit = self._watch.enter(call.operation, call.request_id, call.forward)
         try:
-            if operation is not None:
-                answer = await self._answer(operation, recording)
+            work = self._work(operation, recording)
+            if len(call.payload) <= LARGE:
+                answer = await work()
             else:
-                answer = await self._extend(EXTENSIONS[call.operation], recording)
+                answer = await self._in_turn(operation, recording, work, size=len(call.payload))
         except BaseException as error:
             visit.leave(outcome_of(error))
             if not recording.apart:
@@ -109,8 +116,8 @@ class Gateway:
             self._recorder.note(recording, None, answer)
         return answer
 
-    async def admit(self, call: Call) -> None:
-        """Refuse, as `handle` would, a request whose caller is not known, before the rest of it is read.
+    async def admit(self, call: Call) -> Principal:
+        """Return who calls; refuse, as `handle` would, a caller who is not known, before the rest of a request is read.
 
         Args:
             call: the request, its payload still empty.
@@ -121,8 +128,32 @@ class Gateway:
         logs.of_request(call.request_id)
         recording = Recording(call)
         try:
-            await self._authenticate(recording)
+            return await self._authenticate(recording)
         except BaseException as error:
+            self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
+            self._recorder.note(recording, error)
+            raise
+
+    async def read_large(self, call: Call, read: Callable[[], _T], *, size: int) -> _T:
+        """Read what a transport holds of a large request, and return what was read, when its sender's turn has come.
+
+        Args:
+            call: what the request will ask for, without a payload.
+            read: reads it, on the event loop.
+            size: its bytes.
+
+        Raises:
+            AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded alike.
+        """
+        logs.of_request(call.request_id)
+        recording = Recording(call)
+
+        async def work() -> _T:
+            return read()
+
+        try:
+            return await self._in_turn(OPERATIONS[call.operation], recording, work, size=size)
+        except KitewardError as error:
             self._watch.enter(call.operation, call.request_id, call.forward).leave(outcome_of(error))
             self._recorder.note(recording, error)
             raise
@@ -135,6 +166,32 @@ class Gateway:
         except (NotReady, StoreError):
             missing.append("policy")
         return tuple(missing)
+
+    def _work(self, operation: Operation | None, recording: Recording) -> Callable[[], Coroutine[Any, Any, bytes]]:
+        if operation is not None:
+            return functools.partial(self._answer, operation, recording)
+        return functools.partial(self._extend, EXTENSIONS[recording.call.operation], recording)
+
+    async def _in_turn(
+        self,
+        operation: Operation | None,
+        recording: Recording,
+        work: Callable[[], Coroutine[Any, Any, _T]],
+        *,
+        size: int,
+    ) -> _T:
+        """Do work for a large request, if its sender may send one, when its sender's turn has come."""
+        principal = await self._authenticate(recording)
+        policy = await self._policy()
+        try:
+            if operation is None:
+                require_reach(principal, None, policy)
+            else:
+                require_reach(principal, operation.privilege, policy, sees_suffices=operation.visible_suffices)
+        except AccessDenied:
+            recording.details = {"request_bytes": size}
+            raise
+        return await (work() if size <= LONG else self._turns.run(principal.user_name, work))
 
     async def _answer(self, operation: Operation, recording: Recording) -> bytes:
         call = recording.call
@@ -172,34 +229,44 @@ class Gateway:
 
     async def _pass_through(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call
-        snapshot = await self._policy()
-        settled = recording.settled = settle(operation, call, self._catalog)
-        decision = recording.decision = self._watch.decide(principal, settled.conditions, snapshot)
+        await self._policy()
+        settled, decision = self._decide(operation, recording, principal)
         if not decision.allowed:
             return _refuse(operation, settled, decision)
         settled.require_consistent()
-        if operation.exists and operation.database and not self._catalog.has_database(settled.database):
-            return self._without_database(operation, settled, principal, snapshot)
+        if operation.exists and operation.database and not self._has_database(operation, settled, principal):
+            return visibility.empty(operation.name)
         if not operation.database and not engine_metadata.is_carriable(settled.database):
             # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
             raise _no_database(settled.database)
+        self._require_legal(operation, settled)
         metadata = {**call.forward, "dbname": settled.database}
+        ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(operation.name, settled.payload, metadata=metadata, timeout=call.timeout)
+        ids.learn(operation.name, answer, database=settled.database, collections=settled.collections, mark=mark)
         if operation.name in visibility.TRIMMED:
             # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
             return visibility.trim(operation.name, answer, principal, await self._policy(), settled, self._catalog)
         return answer
 
+    def _decide(self, operation: Operation, recording: Recording, principal: Principal) -> tuple[Settled, Decision]:
+        """Settle what a request is about, and decide whether its caller may do that with this credential."""
+        settled = recording.settled = settle(operation, recording.call, self._catalog)
+        decision = recording.decision = self._watch.decide(
+            principal, settled.conditions, self._snapshots.current(), credential=operation.credential
+        )
+        return settled, decision
+
     async def _change(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         """Let databases, collections or aliases change; once begun, it goes on when the caller is gone."""
 
         def settled_and_decided(caller: Principal) -> Settled:
-            settled = recording.settled = settle(operation, recording.call, self._catalog)
-            decision = recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
+            settled, decision = self._decide(operation, recording, caller)
             decision.require_allowed()
             if operation.exists and not self._catalog.has_database(settled.database):
                 raise _no_database(settled.database)
-            check_new_names(operation, settled, self._tools.naming)
+            settled.require_consistent()
+            self._require_legal(operation, settled)
             return settled
 
         async def in_turn() -> Settled:
@@ -210,21 +277,33 @@ class Gateway:
         settled_and_decided(principal)
         return await self._to_the_end(recording, lambda: self._lifecycle.run(operation.name, in_turn))
 
+    def _require_legal(self, operation: Operation, settled: Settled) -> None:
+        """Refuse what no engine may be asked for, whoever asks; after the decision, lest it tell what may not be seen.
+
+        Raises:
+            RequestRefused: an illegal name, or an address, file or credential that comes with the request.
+        """
+        check_new_names(operation, settled, self._tools.naming)
+        outbound.check(operation.places, settled.fields)
+
     async def _administer(self, operation: Operation, recording: Recording, principal: Principal) -> bytes:
         call = recording.call
         snapshot = await self._policy()
-        recording.settled = settle(operation, call, self._catalog)
-        recording.decision = self._watch.decide(principal, recording.settled.conditions, snapshot)
-        recording.decision.require_allowed()
+        self._decide(operation, recording, principal)[1].require_allowed()
         messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticate(recording)
-            settled = settle(operation, call, self._catalog)
-            recording.decision = self._watch.decide(caller, settled.conditions, self._snapshots.current())
-            recording.decision.require_allowed()
+            self._decide(operation, recording, caller)[1].require_allowed()
 
-        request = Request(call, principal, snapshot, functools.partial(self._snapshots.change, still_allowed))
+        request = Request(
+            call,
+            principal,
+            snapshot,
+            functools.partial(self._snapshots.change, still_allowed),
+            functools.partial(self._authenticator.verify_password, address=call.address),
+            recording.result.update,
+        )
         handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
@@ -253,10 +332,14 @@ class Gateway:
                 recording.call.credential, address=recording.call.address, description=description
             ),
             root_bypass=self._tools.root_bypass,
+            record=recording.result.update,
         )
 
         async def work() -> bytes:
-            return encoded(await extension.run(self._tools, request, arguments))
+            outcome = await extension.run(self._tools, request, arguments)
+            if extension.changes:
+                recording.result.update(result_of(extension.name, outcome))
+            return encoded(outcome)
 
         if extension.changes:
             return await self._to_the_end(recording, work)
@@ -294,14 +377,28 @@ class Gateway:
         if not task.cancelled():
             task.exception()
 
-    @staticmethod
-    def _without_database(
-        operation: Operation, settled: Settled, principal: Principal, snapshot: PolicySnapshot
-    ) -> bytes:
-        """Answer for a database that does not exist, without telling so to those who could not see it either."""
-        if operation.name in visibility.TRIMMED and not listed_databases(principal, [settled.database], snapshot)[0]:
-            return visibility.empty(operation.name)
-        raise _no_database(settled.database)
+    def _has_database(self, operation: Operation, settled: Settled, principal: Principal) -> bool:
+        """Tell whether the database of an allowed request exists, as far as the caller may know.
+
+        Who is shown a database, or whose privileges have allowed the request in it, is told. Others are answered alike,
+        without the engine, for one that exists and one that does not; that `default` exists is known to everybody.
+
+        Returns:
+            False where the answer is an empty list.
+
+        Raises:
+            DatabaseNotFound: it does not exist for this caller.
+        """
+        trimmed = operation.name in visibility.TRIMMED
+        if trimmed or not (settled.conditions or settled.database == DEFAULT_DATABASE):
+            shown = listed_databases(principal, [settled.database], self._snapshots.current())[0]
+            if trimmed and not shown:
+                return False
+            if not shown:
+                raise _no_database(settled.database)
+        if not self._catalog.has_database(settled.database):
+            raise _no_database(settled.database)
+        return True
 
 
 def _needs_catalog(operation: Operation) -> bool:

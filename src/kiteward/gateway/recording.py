@@ -1,46 +1,50 @@
 """What of each request is recorded in the audit trail, and when.
 
 Changes are recorded before they begin and when they have ended, each time on disk before anything goes on. Refusals,
-administrative reads and, by setting, data operations are recorded when they have ended. Nothing here holds a secret:
-of a request only the fields named below are recorded, of our own operations every field that is no `Secret`.
+administrative reads and, by setting, data operations are recorded when they have ended. Changes are recorded in full or
+refused, everything else is shortened; `details` says which fields of a request are recorded, none of them a secret.
 """
 
+import asyncio
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import msgspec
-
 from kiteward.authn.api_keys import key_id_of
-from kiteward.domain.audit import NO_DETAILS, AuditEvent, Event, Outcome
+from kiteward.domain.audit import NO_DETAILS, AuditEvent, Event, Outcome, shortened_details, weight
 from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
     AuthenticationError,
     KitewardError,
+    LimitReached,
+    OldPasswordWrong,
     OperationRefused,
     OperationUnknown,
 )
-from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, Secret
+from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
 from kiteward.domain.policy import Decision
 from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.call import Call
+from kiteward.gateway.details import AT_ONCE, DETAILS, details_of_rpc, room_of
 from kiteward.gateway.extensions import EXTENSIONS
-from kiteward.gateway.extensions.base import Arguments, Extension
+from kiteward.gateway.extensions.base import Extension
 from kiteward.gateway.lifecycle import CHANGES
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.settling import Settled
 from kiteward.observe.audit.trail import AuditSink, AuditState
 from kiteward.wire import messages
-from kiteward.wire.peek import Plan
 
 _STRANGERS_A_SECOND: Final = 200
 """Most lines a second about callers who are not let in; beyond, they are counted, so that nobody fills the disk."""
 
 _CLIENTS: Final = 10_000
 """Most clients remembered by the number that `Connect` gave them."""
+
+_CLIENT_TEXT: Final = 64
+"""Characters that are kept of a client's kind, and of its version."""
 
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 """What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
@@ -73,52 +77,6 @@ _READS: Final = re.compile(r"(Get|Describe|BatchDescribe|Show|List|Has|Query|Sea
 _WRITES: Final = frozenset(
     {"Insert", "Upsert", "Delete", "Import", "BatchUpdateManifest", "TruncateCollection", "ReplicateMessage"}
 )
-
-DETAILS: Final[Mapping[str, Mapping[str, str]]] = {
-    "CreateCredential": {"user": "username"},
-    "UpdateCredential": {"user": "username"},
-    "DeleteCredential": {"user": "username"},
-    "ListCredUsers": {},
-    "SelectUser": {"user": "user.name"},
-    "OperateUserRole": {"user": "username", "role": "role_name", "removed": "type"},
-    "CreateRole": {"role": "entity.name"},
-    "AlterRole": {"role": "role_name"},
-    "DropRole": {"role": "role_name", "force": "force_drop"},
-    "SelectRole": {"role": "role.name"},
-    "OperatePrivilege": {
-        "role": "entity.role.name",
-        "privilege": "entity.grantor.privilege.name",
-        "object_type": "entity.object.name",
-        "object": "entity.object_name",
-        "database": "entity.db_name",
-        "revoked": "type",
-    },
-    "OperatePrivilegeV2": {
-        "role": "role.name",
-        "privilege": "grantor.privilege.name",
-        "database": "db_name",
-        "object": "collection_name",
-        "revoked": "type",
-    },
-    "SelectGrant": {"role": "entity.role.name", "database": "entity.db_name", "object": "entity.object_name"},
-    "CreatePrivilegeGroup": {"group": "group_name"},
-    "DropPrivilegeGroup": {"group": "group_name"},
-    "ListPrivilegeGroups": {},
-    "OperatePrivilegeGroup": {"group": "group_name", "privileges": "privileges.name", "removed": "type"},
-    "BackupRBAC": {},
-    "RestoreRBAC": {
-        "users": "RBAC_meta.users.user",
-        "roles": "RBAC_meta.roles.name",
-        "groups": "RBAC_meta.privilege_groups.group_name",
-        "granted_to": "RBAC_meta.grants.role.name",
-        "granted": "RBAC_meta.grants.grantor.privilege.name",
-    },
-}
-"""Administrative RPC -> what is recorded of its request -> the field it stands in. A test demands every one."""
-
-_PLANS: Final[Mapping[str, Plan]] = {
-    name: Plan.of(name, tuple(paths.values())) for name, paths in DETAILS.items() if paths
-}
 
 
 def event_of(operation: Operation | Extension) -> Event | None:
@@ -155,10 +113,11 @@ class Recording:
         settled: what it is about, once that is settled.
         decision: whether it is allowed, once that is decided.
         details: what a change is about.
+        result: what came of a change beyond what was asked for.
         apart: whether it is a change, which is recorded where it is carried out and goes on when its caller is gone.
     """
 
-    __slots__ = ("apart", "call", "decision", "details", "principal", "settled", "started", "time")
+    __slots__ = ("apart", "call", "decision", "details", "principal", "result", "settled", "started", "time")
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -166,6 +125,7 @@ class Recording:
         self.settled: Settled | None = None
         self.decision: Decision | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
+        self.result: dict[str, Any] = {}
         self.apart = False
         self.time = time.time()
         self.started = time.perf_counter()
@@ -206,16 +166,23 @@ class Recorder:
             raise AuditUnavailable("the audit trail cannot be written now, so nothing is told")
 
     async def begin(self, recording: Recording) -> None:
-        """Record that a change is about to begin.
+        """Record in full that a change is about to begin.
 
         Raises:
             AuditUnavailable: that could not be recorded; the change must not begin.
+            LimitReached: it holds more than is recorded of one change; it must not begin either.
         """
         try:
+            recording.details = recording.details or await _in_full(recording.call)
+            if weight(recording.details) > room_of(recording.call.operation):
+                raise _too_large(recording.call.operation)
             await self._sink.record_durably(self._event(recording, _kind(recording), Outcome.RECEIVED, ended=False))
-        except AuditUnavailable as error:
+        except (AuditUnavailable, LimitReached) as error:
+            recording.details = shortened_details(recording.details)
             self.note(recording, error)
             raise
+        # They are in the trail in full; how it ended is told with enough to be found by.
+        recording.details = shortened_details(recording.details)
 
     async def end(self, recording: Recording, answer: bytes) -> None:
         """Record that a change which has begun has been carried out.
@@ -270,7 +237,8 @@ class Recorder:
         """Remember what a client told of itself when it connected (contract 1.5)."""
         info = messages.ConnectRequest.FromString(request).client_info
         number = str(messages.ConnectResponse.FromString(answer).identifier)
-        self._clients[number] = " ".join(part for part in (info.sdk_type, info.sdk_version) if part)
+        told = (part[:_CLIENT_TEXT] for part in (info.sdk_type, info.sdk_version))
+        self._clients[number] = " ".join(filter(None, told))
         while len(self._clients) > _CLIENTS:
             self._clients.popitem(last=False)
 
@@ -306,6 +274,9 @@ class Recorder:
     ) -> AuditEvent:
         call, principal, settled, decision = recording.call, recording.principal, recording.settled, recording.decision
         operation = OPERATIONS.get(call.operation)
+        details = recording.details or _in_short(recording)
+        if recording.result:
+            details = {**details, "result": dict(recording.result)}
         presented_user, credential = _presented(call) if principal is None else ("", principal.credential)
         return AuditEvent(
             kind or Event.ADMINISTRATIVE_READ,
@@ -326,25 +297,38 @@ class Recorder:
             reason if decision is None else decision.reason,
             error,
             time.perf_counter() - recording.started if ended else None,
-            recording.details or _details(call),
+            details,
         )
 
 
-def details_of(arguments: Arguments) -> Mapping[str, Any]:
-    """Return what is recorded of a request to one of our own operations: what was given, without secrets."""
-    given = ((field.encode_name, getattr(arguments, field.name)) for field in msgspec.structs.fields(arguments))
-    return {name: msgspec.to_builtins(value) for name, value in given if value and not isinstance(value, Secret)}
+async def _in_full(call: Call) -> Mapping[str, Any]:
+    """Return the details of a change whose caller may make it.
+
+    Raises:
+        LimitReached: it is larger than what is recorded of one change.
+    """
+    if len(call.payload) > room_of(call.operation):
+        raise _too_large(call.operation)
+    if len(call.payload) <= AT_ONCE:
+        return details_of_rpc(call.operation, call.payload)
+    return await asyncio.to_thread(details_of_rpc, call.operation, call.payload)
 
 
-def _details(call: Call) -> Mapping[str, Any]:
-    plan = _PLANS.get(call.operation)
-    if plan is None:
+def _in_short(recording: Recording) -> Mapping[str, Any]:
+    """Return the details of what changes nothing; of a caller who is not known nothing is read."""
+    call = recording.call
+    if recording.principal is None or call.operation not in DETAILS:
         return NO_DETAILS
-    try:
-        values = plan.read(call.payload)
-    except KitewardError:
-        return NO_DETAILS
-    return {name: values[path] for name, path in DETAILS[call.operation].items() if values[path]}
+    if len(call.payload) > AT_ONCE:
+        return {"request_bytes": len(call.payload)}
+    return details_of_rpc(call.operation, call.payload)
+
+
+def _too_large(operation: str) -> LimitReached:
+    return LimitReached(
+        f"{operation} holds more than the {room_of(operation)} bytes that the audit trail records of one change: "
+        "make several of it"
+    )
 
 
 def _resources(operation: Operation, settled: Settled) -> tuple[str, ...]:
@@ -373,6 +357,8 @@ def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -
     """Return how a request ended and the kind of error, which is all that is recorded of one: texts may quote data."""
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
+    if isinstance(error, OldPasswordWrong):
+        return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
     if error is not None:
         return Outcome.FAILED, _name(error)
     code = messages.status_code(recording.call.operation, answer) if recording.call.operation in OPERATIONS else 0

@@ -5,17 +5,22 @@ Exactly what is settled here is decided on and forwarded (contract 4.8, the 3.0 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import AliasConflict, InvalidArgument, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.domain.policy import Condition
 from kiteward.domain.privileges import Level, ObjectType
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import Operation
 from kiteward.wire.peek import replace
 
 Value = str | int | list[str] | list[int]
+
+_CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
+"""What a field names that is to be, where that is no collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Settled:
         payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
         collections: the collections it names, aliases resolved.
         fields: what was read from the request.
-        contradiction: what sub-requests name that the request does not, or empty.
+        refusal: why nobody may have this: sub-requests that look elsewhere, or an alias out of place; None for nothing.
     """
 
     database: str
@@ -36,18 +41,19 @@ class Settled:
     payload: bytes
     collections: tuple[str, ...]
     fields: Mapping[str, Value]
-    contradiction: str = ""
+    refusal: RequestRefused | None = None
 
     def require_consistent(self) -> None:
-        """Refuse a request whose sub-requests look elsewhere.
+        """Refuse a request that nobody may have, whatever they hold.
 
-        To be called after the decision: it tells what an alias stands for.
+        To be called after the decision: the refusal tells which names are aliases.
 
         Raises:
-            InvalidArgument: with the contradiction.
+            InvalidArgument: a sub-request names another collection or database than the request.
+            AliasConflict: an alias is named where only a collection can be, or stands for what is to be dropped.
         """
-        if self.contradiction:
-            raise InvalidArgument(self.contradiction)
+        if self.refusal is not None:
+            raise self.refusal
 
 
 def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
@@ -59,32 +65,70 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
     fields: Mapping[str, Value] = operation.plan.read(call.payload) if operation.plan else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
     replacements: dict[str, str | list[str]] = {}
+    fields = _named_by_id(operation, fields, database, catalog, replacements)
     collections = _resolve(operation, fields, database, catalog, replacements)
     other_database = _target_database(operation, fields, database, replacements)
     conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
     payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
-    contradiction = _contradiction(operation, fields, database, collections, catalog)
-    return Settled(database, conditions, payload, collections, fields, contradiction)
+    refusal = _contradiction(operation, fields, database, collections, catalog) or _alias_conflict(
+        operation, fields, database, collections, catalog
+    )
+    return Settled(database, conditions, payload, collections, fields, refusal)
 
 
 def check_new_names(operation: Operation, settled: Settled, naming: NamingRules) -> None:
     """Refuse illegal names of what is to be created; to be called after the decision.
 
-    Engines accept more than Milvus does, names that differ only by spaces included.
+    Engines accept more than Milvus does, names that differ only by spaces and names that are paths included.
 
     Raises:
-        InvalidArgument: a collection or alias.
+        InvalidArgument: a collection, alias, snapshot, partition or index.
+        FieldNameInvalid: a field.
         DatabaseNameInvalid: a database.
     """
     for path in operation.creates:
         for name in _texts(settled.fields[path]):
-            naming.check_new_name(name, "alias" if path == "alias" else "collection name")
+            naming.check_new_name(name, _CREATED.get(path, "collection name"))
+    for paths, check in (
+        (operation.creates_partitions, naming.check_partition_name),
+        (operation.creates_fields, naming.check_field_name),
+        (operation.creates_indexes, naming.check_index_name),
+    ):
+        for path in paths:
+            for name in _texts(settled.fields[path]):
+                check(name)
     if operation.creates_database:
         naming.check_database_name(str(settled.fields[operation.creates_database]))
 
 
 def _texts(value: Value) -> list[str]:
     return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _named_by_id(
+    operation: Operation,
+    fields: Mapping[str, Value],
+    database: str,
+    catalog: Catalog,
+    replacements: dict[str, str | list[str]],
+) -> Mapping[str, Value]:
+    """Return what was read, with the name of the collection where it was selected by its id alone.
+
+    The name is forwarded, so that the engine takes the collection that is judged.
+    """
+    if operation.collections != ("collection_name",) or fields["collection_name"]:
+        return fields
+    owners = {catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])}
+    owner = owners.pop() if len(owners) == 1 else None
+    if owner is None or owner.database != database:
+        return fields
+    replacements["collection_name"] = owner.collection
+    return {**fields, "collection_name": owner.collection}
+
+
+def _numbers(value: Value) -> list[int]:
+    """Return the ids in a field; zero selects nothing."""
+    return [int(each) for each in (value if isinstance(value, list) else [value]) if each]
 
 
 def _resolve(
@@ -107,17 +151,38 @@ def _resolve(
 
 def _contradiction(
     operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
-) -> str:
+) -> InvalidArgument | None:
     """Return what sub-requests name that the request does not: engines ignore it, so honouring it is impossible."""
     for path in operation.same:
         for name in _texts(fields[path]):
             if name and catalog.resolve(database, name) not in collections:
-                return f"a sub-request names the collection {name}; it must name the collection of the request or none"
+                return InvalidArgument(
+                    f"a sub-request names the collection {name}; it must name the collection of the request or none"
+                )
     for path in operation.same_database:
         for name in _texts(fields[path]):
             if name and name != database:
-                return f"a sub-request names the database {name}; it must name the database of the request or none"
-    return ""
+                return InvalidArgument(
+                    f"a sub-request names the database {name}; it must name the database of the request or none"
+                )
+    return None
+
+
+def _alias_conflict(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> AliasConflict | None:
+    """Return why an alias is in the way of an operation on the collection itself."""
+    if operation.not_by_alias:
+        given = (name for path in operation.collections for name in _texts(fields[path]))
+        for name, collection in zip(given, collections, strict=True):
+            if name != collection:
+                return AliasConflict(operation.not_by_alias.format(alias=name))
+    if operation.not_while_aliased:
+        for name in collections:
+            if aliases := catalog.aliases_of(database, name):
+                told = operation.not_while_aliased.format(collection=name, aliases=" ".join(aliases))
+                return AliasConflict(told)
+    return None
 
 
 def _target_database(
@@ -143,10 +208,18 @@ def _conditions(
     if privilege.level is Level.CLUSTER:
         own_role = str(fields[operation.own_role]) if operation.own_role else ""
         return (Condition(privilege, own_role=own_role),)
-    names = (*collections, *_others(operation, fields, database, catalog))
+    owners, unknown = _owners(operation, fields, catalog)
+    if not operation.database and len({owner.database for owner in owners}) == 1:
+        # The request is about no database; the ids in it are.
+        database = owners[0].database
+    judged = [owner.collection if owner.database == database else ANY for owner in owners]
+    if owners or unknown:
+        # Selected by ids alone: the name that was not given selects nothing.
+        collections = tuple(filter(None, collections))
+    names = (*collections, *_others(operation, fields, database, catalog), *judged, *([ANY] if unknown else []))
     if operation.if_named and not any(names):
         return ()
-    return (Condition(privilege, database, names or (ANY,), operation.visible_suffices),)
+    return (Condition(privilege, database, tuple(dict.fromkeys(names)) or (ANY,), operation.visible_suffices),)
 
 
 def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> Iterable[str]:
@@ -154,8 +227,13 @@ def _others(operation: Operation, fields: Mapping[str, Value], database: str, ca
         yield from _texts(fields[path])
     for path in operation.aliases:
         yield from (catalog.resolve(database, name) for name in _texts(fields[path]))
-    for path in operation.ids:
-        value = fields[path]
-        # An id selects without a name, so nothing less than every object will do.
-        if any(value) if isinstance(value, list) else value:
-            yield ANY
+
+
+def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:
+    """Return the collections that ids belong to, and whether there is an id of which that is not known.
+
+    Such an id selects without a name, so that nothing less than every object will do.
+    """
+    found = [catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])]
+    known = [owner for owner in found if owner is not None]
+    return known, len(known) < len(found)

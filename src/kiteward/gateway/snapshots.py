@@ -91,6 +91,7 @@ class Snapshots:
         finally:
             # A change that could not be followed leaves no snapshot: nothing is decided until the policy loads again.
             self._authenticator.forget(_names(committed.changes, Subject.USER), _names(committed.changes, Subject.KEY))
+            self._authenticator.forgive(_names(committed.changes, Subject.CREDENTIAL))
             self._current = following
 
     async def follow_others(self) -> None:
@@ -127,7 +128,7 @@ class Snapshots:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
             # Who is disabled is kept out already, and comes in again by being enabled alone.
-            locked = user is not None and user.enabled
+            locked = user is not None and user.enabled and user.locked_at is None
             if locked:
                 await transaction.users.lock(user_name)
         if locked:

@@ -5,7 +5,7 @@ from time import perf_counter
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AuthenticationError
-from kiteward.domain.identity import PresentedCredential, Principal, Secret
+from kiteward.domain.identity import PasswordCredential, PresentedCredential, Principal, Secret
 from kiteward.engine.base import Engine, EngineHealth
 from kiteward.engine.metadata import REQUEST_ID, TRACE_KEYS
 from kiteward.observe import logs
@@ -29,6 +29,10 @@ class WatchedAuthenticator:
             return await self._authenticator.authenticate(presented, address=address)
         finally:
             self._watch.took(Stage.AUTHENTICATE, begun)
+
+    async def verify_password(self, presented: PasswordCredential, *, address: str) -> str:
+        """Verify a password presented for something else. See `Authenticator.verify_password`."""
+        return await self._authenticator.verify_password(presented, address=address)
 
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str

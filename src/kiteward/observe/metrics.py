@@ -30,6 +30,7 @@ class Sources:
         authentications: (kind, result) -> how often.
         connections: open connections by kind.
         refused: connections closed for a reason of the listener's.
+        held: bytes held for clients by kind: how many, how many there may be, and how often there was no room.
         generation: how often the engine has come to life.
         engine_ready: whether a call sent now would reach the engine.
         revision: the revision of the policy in force; None while there is none.
@@ -40,6 +41,7 @@ class Sources:
     authentications: Callable[[], Mapping[tuple[str, str], int]]
     connections: Callable[[], Mapping[str, int]]
     refused: Callable[[], Mapping[str, int]]
+    held: Callable[[], Mapping[str, tuple[int, int, int]]]
     generation: Callable[[], int]
     engine_ready: Callable[[], bool]
     revision: Callable[[], int | None]
@@ -69,6 +71,7 @@ class _ServerCollector(Collector):
         """Yield every family."""
         yield from self._requests()
         yield from self._connections()
+        yield from self._held()
         yield from self._parts()
 
     def _requests(self) -> Iterator[Metric]:
@@ -110,6 +113,22 @@ class _ServerCollector(Collector):
             (((reason,), number) for reason, number in self._sources.refused().items()),
         )
 
+    def _held(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily("kiteward_held_bytes", "Bytes that are held for clients.", labels=("kind",))
+        limits = GaugeMetricFamily("kiteward_held_bytes_limit", "Bytes that may be held.", labels=("kind",))
+        told = self._sources.held()
+        for kind, (now, limit, _) in told.items():
+            held.add_metric((kind,), now)
+            limits.add_metric((kind,), limit)
+        yield held
+        yield limits
+        yield _counter(
+            "kiteward_held_bytes_refused",
+            "How often there was no room for what a client sent, or did not take.",
+            ("kind",),
+            (((kind,), refused) for kind, (_, _, refused) in told.items()),
+        )
+
     def _parts(self) -> Iterator[Metric]:
         sources = self._sources
         generation, audit, revision = sources.generation(), sources.audit(), sources.revision()
@@ -121,6 +140,7 @@ class _ServerCollector(Collector):
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
         yield _gauge("kiteward_audit_queue", "Events that wait to be written to the audit trail.", audit.queued)
+        yield _gauge("kiteward_audit_queue_bytes", "Memory that these events take, about.", audit.queued_bytes)
         yield _counter(
             "kiteward_audit_lost", "Events that could not be written to the audit trail.", (), [((), audit.lost)]
         )

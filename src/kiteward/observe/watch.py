@@ -7,7 +7,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import Final, Protocol
 
-from kiteward.domain.identity import Principal
+from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.policy import Condition, Decision, PolicySnapshot, decide
 from kiteward.observe.counts import Outcome, RequestCounts
 from kiteward.observe.latency import Histogram
@@ -113,10 +113,17 @@ class Watch:
         if self.tracing is not None and stage in _SHOWN:
             self.tracing.took(stage.value, seconds)
 
-    def decide(self, principal: Principal, conditions: tuple[Condition, ...], snapshot: PolicySnapshot) -> Decision:
+    def decide(
+        self,
+        principal: Principal,
+        conditions: tuple[Condition, ...],
+        snapshot: PolicySnapshot,
+        *,
+        credential: CredentialReach,
+    ) -> Decision:
         """Decide as `kiteward.domain.policy.decide` does, and take note of it."""
         begun = perf_counter()
-        decision = decide(principal, conditions, snapshot)
+        decision = decide(principal, conditions, snapshot, credential=credential)
         self._decided(begun, allowed=decision.allowed)
         return decision
 

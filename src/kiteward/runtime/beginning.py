@@ -10,7 +10,7 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.domain.audit import Event
-from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.domain.privileges import ObjectType
@@ -35,6 +35,9 @@ async def bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHa
     """Create what every server has, where it is missing.
 
     Built-in roles, `root`, and the seeds of `public` if wanted.
+
+    Raises:
+        ConfigurationError: as `require_first_password`; nothing was created.
     """
     made: dict[str, list[str]] = {}
     async with snapshots.change() as transaction:
@@ -43,6 +46,7 @@ async def bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHa
                 await transaction.roles.put(Role(name))
                 made.setdefault("roles", []).append(name)
         if await transaction.users.get(ROOT) is None:
+            require_first_password(settings)
             await transaction.users.add(ROOT, await hasher.hash(settings.default_root_password))
             made["users"] = [ROOT]
         held = {grant.key for grant in await transaction.grants.of_role(PUBLIC_ROLE)}
@@ -54,8 +58,8 @@ async def bootstrap(settings: Settings, snapshots: Snapshots, hasher: PasswordHa
         recorder.note_own(Event.POLICY_CHANGE, "Bootstrap", **made)
 
 
-async def root_has_default_password(store_path: Path) -> bool:
-    """Tell whether `root` still has the default password in a store, which is brought up to date by this.
+async def weakness_of_root_in(store_path: Path, settings: Settings) -> str:
+    """Return what is wrong with the password of `root` in a store, which is brought up to date by this, or empty.
 
     Raises:
         StoreError: it cannot be read.
@@ -63,30 +67,67 @@ async def root_has_default_password(store_path: Path) -> bool:
     store = await SqlStore.open(store_path)
     hasher = PasswordHasher()
     try:
-        return await has_default_password(store, hasher)
+        return await weakness_of_root(store, hasher, settings)
     finally:
         hasher.close()
         await store.close()
 
 
-async def has_default_password(store: SqlStore, hasher: PasswordHasher) -> bool:
-    """Tell whether `root` still has the password that every server begins with."""
+def require_first_password(settings: Settings) -> None:
+    """Hold the configured first password of `root` to the password policy.
+
+    The default password is let through: it is documented, and kept on this machine by `keep_weak_root_on_loopback`.
+
+    Raises:
+        ConfigurationError: the policy refuses it; the message names the broken rules.
+    """
+    password = settings.default_root_password
+    if password == Secret(DEFAULT_ROOT_PASSWORD):
+        return
+    try:
+        settings.passwords.check(password, user_name=ROOT)
+    except InvalidArgument as error:
+        raise ConfigurationError(
+            f"the password policy {settings.passwords.name} refuses the first password of root ({error}): give another "
+            "by KITEWARD_ROOT_PASSWORD or common.security.defaultRootPassword"
+        ) from None
+
+
+async def weakness_of_root(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+    """Return what is wrong with the password of `root`, or empty.
+
+    It is the default, or the configured first password and refused by the policy: a server of an earlier version, or of
+    another policy, may have begun with it.
+    """
     root = await store.user(ROOT)
-    return root is not None and await hasher.verify(root.password_hash, Secret(DEFAULT_ROOT_PASSWORD))
+    if root is None:
+        return ""
+    if await hasher.verify(root.password_hash, Secret(DEFAULT_ROOT_PASSWORD)):
+        return "root still has the default password"
+    try:
+        require_first_password(settings)
+    except ConfigurationError:
+        if await hasher.verify(root.password_hash, settings.default_root_password):
+            return f"root still has its first password, which the password policy {settings.passwords.name} refuses"
+    return ""
 
 
-def require_loopback(host: str) -> None:
-    """Keep the default password on this machine.
+async def keep_weak_root_on_loopback(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> None:
+    """Keep a weak password of `root` on this machine, and warn of it there.
 
     Raises:
         ConfigurationError: the server would listen on another address.
     """
-    if not is_loopback(host):
+    weakness = await weakness_of_root(store, hasher, settings)
+    if not weakness:
+        return
+    if not is_loopback(settings.host):
         raise ConfigurationError(
-            f"refusing to listen on {host}: root still has the default password. Start on 127.0.0.1 "
+            f"refusing to listen on {settings.host}: {weakness}. Start on 127.0.0.1 "
             "and change it (MilvusClient.update_password), or start a new data directory with "
             "common.security.defaultRootPassword set"
         )
+    _log.warning("%s; change it before anybody else can reach this server", weakness)
 
 
 def require_loopback_without_authorization(host: str) -> None:

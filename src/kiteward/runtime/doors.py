@@ -12,9 +12,11 @@ from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.runtime.parts import repeat
 from kiteward.transports import health
 from kiteward.transports.asgi import Application, Receive, Scope, Send
+from kiteward.transports.budget import Budget
 from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.transports.console.app import build_console
 from kiteward.transports.grpc.front import GrpcFront
+from kiteward.transports.hosts import only_allowed_hosts
 from kiteward.transports.listener import Listener, ListenerLimits, affordable_connections
 from kiteward.transports.rest.app import build_app
 from kiteward.transports.rest.server import HttpServer
@@ -38,17 +40,27 @@ _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_addre
 
 
 class Doors:
-    """The one port and the doors behind it: gRPC, REST and the console."""
+    """The one port and the doors behind it: gRPC, REST and the console.
+
+    Attributes:
+        gateway: answers every request.
+        budget: what clients make the server hold, over all doors.
+    """
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self.gateway = gateway
         self._settings = settings
         self._open = False
-        self._app = build_app(gateway, settings.rest) if settings.rest.enabled else None
-        self._http = HttpServer(with_console(self._app, gateway, settings)) if self._app is not None else None
+        self.budget = Budget(settings.held)
+        self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
+        self._http = (
+            _http_server(with_console(self._app, gateway, settings), settings, budget=self.budget)
+            if self._app is not None
+            else None
+        )
         limits = ListenerLimits()
         self.tls = ServerTls(settings.tls) if settings.tls is not None else None
-        self._grpc = GrpcFront(gateway)
+        self._grpc = GrpcFront(gateway, budget=self.budget)
         self.listener = Listener(
             http=self._http,
             grpc=self._grpc,
@@ -88,6 +100,12 @@ class Doors:
             self._app.close()
 
 
+def _http_server(application: Application, settings: Settings, *, budget: Budget | None = None) -> HttpServer:
+    """Return what serves an application on HTTP/1.x, under the names of this server only."""
+    hosts = settings.hosts.including((settings.host, settings.metrics.host))
+    return HttpServer(only_allowed_hosts(application, hosts), budget=budget)
+
+
 def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
     """Return what serves HTTP: REST, and the console below its path.
 
@@ -117,7 +135,7 @@ async def open_metrics(stack: AsyncExitStack, settings: Settings, sources: Sourc
     app = health.build_app(
         doors.missing_parts, health.described_by(doors.gateway), Metrics(sources).text, metrics_type=CONTENT_TYPE
     )
-    http = HttpServer(app)
+    http = _http_server(app, settings)
     listener = Listener(http=http, limits=_METRICS_LIMITS)
     stack.push_async_callback(listener.close, 0.0)
     stack.push_async_callback(http.stop, _FLUSH)

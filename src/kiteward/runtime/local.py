@@ -10,7 +10,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
-from kiteward.domain.identity import Secret
+from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.absent import AbsentEngine
 from kiteward.engine.channel import EngineChannel
 from kiteward.gateway.catalog import Catalog
@@ -18,7 +18,7 @@ from kiteward.gateway.importing import Moved, Source, bring
 from kiteward.gateway.lifecycle import Lifecycle
 from kiteward.gateway.pipeline import Gateway
 from kiteward.gateway.snapshots import Snapshots
-from kiteward.runtime.beginning import bootstrap
+from kiteward.runtime.beginning import bootstrap, require_first_password
 from kiteward.runtime.parts import make_tools, open_recorder
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
@@ -39,22 +39,30 @@ async def open_local(
 
     Args:
         settings: what is configured; `default_root_password` becomes that of a `root` which is created.
-        create: whether the data directory may be new.
+        create: whether the data directory is to be made: it must not be in use, nor have been.
         hashing: what a password hash costs.
 
     Raises:
-        ConfigurationError: there is no data directory.
+        ConfigurationError: there is no data directory; or with `create`, it has been initialised already.
+        DataDirectoryHeld: with `create`, a server holds it.
         StoreError: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
         if not create and not (settings.data_dir / "store.db").is_file():
             raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
+        if create:
+            require_first_password(settings)
         # A running server holds the directory; the store itself takes writers of several processes in turn.
-        with contextlib.suppress(DataDirectoryHeld):
+        with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
             stack.enter_context(DataDirectory.hold(settings.data_dir))
-        recorder = open_recorder(stack, settings)
         store = await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path)
         stack.push_async_callback(store.close)
+        if create and await store.user(ROOT) is not None:
+            raise ConfigurationError(
+                f"the data directory {settings.data_dir} has been initialised already: make an administrator with "
+                "`kiteward users create NAME --role admin`, or choose another --data-dir"
+            )
+        recorder = open_recorder(stack, settings)
         hasher = PasswordHasher(hashing)
         stack.callback(hasher.close)
         authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)

@@ -25,8 +25,7 @@ from kiteward.observe.metrics import Sources
 from kiteward.observe.watch import Watch
 from kiteward.runtime.beginning import (
     bootstrap,
-    has_default_password,
-    require_loopback,
+    keep_weak_root_on_loopback,
     require_loopback_without_authorization,
 )
 from kiteward.runtime.doors import Doors, open_metrics
@@ -132,9 +131,7 @@ class Server:
             snapshots = Snapshots(store, authenticator, recorder)
             await snapshots.load()
             await bootstrap(settings, snapshots, hasher, recorder)
-            if await has_default_password(store, hasher):
-                require_loopback(settings.host)
-                _log.warning("root still has the default password; change it before anybody else can reach this server")
+            await keep_weak_root_on_loopback(store, hasher, settings)
             stack.push_async_callback(note_uses, store, authenticator)
             repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
             repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: note_uses(store, authenticator))
@@ -172,6 +169,7 @@ class Server:
                 authentications=lambda: authenticator.counts,
                 connections=doors.listener.open_connections,
                 refused=lambda: doors.listener.refused,
+                held=doors.budget.told,
                 generation=lambda: engine.generation,
                 engine_ready=lambda: engine.health().ready,
                 revision=snapshots.revision,

@@ -1,6 +1,6 @@
 """What every store promises: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,11 +16,16 @@ class Subject(StrEnum):
     ROLE = "role"
     GROUP = "group"
     KEY = "key"
+    CREDENTIAL = "credential"
+    """A user was created, given another password, unlocked or enabled: its failures so far count no longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was."""
+    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
+
+    A `CREDENTIAL` stands beside the `USER` that it says more about.
+    """
 
     subject: Subject
     name: str
@@ -52,6 +57,19 @@ class FormerSecret:
     stored: str = field(repr=False)
     credential_id: str
     valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class HashKinds:
+    """Which kinds of password hashes users have.
+
+    Attributes:
+        prefixes: how the hashes begin, algorithm and cost included.
+        former_until: when the last former password ends that is still accepted, or None where there is none.
+    """
+
+    prefixes: frozenset[str]
+    former_until: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +120,7 @@ class KeyRecord:
         description: free text.
         created_at: seconds since the epoch.
         created_by: the user who made it.
+        made_by_key: the id of the API key that it was made with, or None; it goes when that one goes.
         expires_at: when it ends, or None.
         roles: what it is narrowed to, sorted; None for all roles of its owner, empty for none.
         networks: where it may be used from, in CIDR form; empty for anywhere.
@@ -122,6 +141,7 @@ class KeyRecord:
     enabled: bool = True
     used_at: float | None = None
     former: FormerSecret | None = None
+    made_by_key: str | None = None
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"
@@ -208,7 +228,10 @@ class Users(Protocol):
         ...
 
     async def remove(self, name: str) -> None:
-        """Remove a user with its role bindings; an unknown name does nothing."""
+        """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
+
+        An unknown name does nothing.
+        """
         ...
 
 
@@ -259,8 +282,8 @@ class Grants(Protocol):
         """Store the grants; one that is there already keeps its grantor and changes nothing."""
         ...
 
-    async def remove(self, role: str, keys: Sequence[GrantKey]) -> None:
-        """Remove grants; absent ones do nothing."""
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        """Remove grants; absent ones do nothing. Return whether any was there."""
         ...
 
     async def drop_object(self, db_name: str, object_name: str | None) -> None:
@@ -295,10 +318,13 @@ class Groups(Protocol):
 
 
 class Keys(Protocol):
-    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys."""
+    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys.
 
-    async def get(self, key_id: str) -> KeyRecord | None:
-        """Return the key, or None."""
+    A key descends from the key that it was made with, and from whatever that one descends from.
+    """
+
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        """Return the key, then the keys that it descends from, the nearest first; empty where there is no such key."""
         ...
 
     async def count(self, owner: str) -> int:
@@ -310,7 +336,10 @@ class Keys(Protocol):
         ...
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
-        """Replace the digest of an existing key; the present one stays accepted until then, or no longer."""
+        """Replace the digest of an existing key; the present one stays accepted until then, or no longer.
+
+        What descends from the key ends with the present digest.
+        """
         ...
 
     async def enable(self, key_id: str, enabled: bool) -> None:
@@ -318,7 +347,7 @@ class Keys(Protocol):
         ...
 
     async def remove(self, key_id: str) -> None:
-        """Remove a key; an unknown id does nothing."""
+        """Remove a key and what descends from it; an unknown id does nothing."""
         ...
 
 
@@ -400,12 +429,25 @@ class Store(Protocol):
         """
         ...
 
-    async def key(self, key_id: str) -> KeyRecord | None:
-        """Return one API key, or None."""
+    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+        """Return the kinds of password hashes that these users have, or that all have when None."""
         ...
 
-    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
-        """Return API keys sorted by id: of one user or of all, only ids that sort after `after`, at most `limit`."""
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        """Return an API key, then the keys that it descends from, the nearest first; empty where there is none."""
+        ...
+
+    async def keys(
+        self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        """Return API keys sorted by id.
+
+        Args:
+            owner: only keys of this user.
+            root: only this key and what descends from it.
+            after: only ids that sort after this one.
+            limit: at most so many.
+        """
         ...
 
     async def revision(self) -> int:

@@ -1,10 +1,10 @@
 """API keys in SQL: the statements that read them, what their rows mean, and their part of a transaction."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
 from kiteward.store import schema
 from kiteward.store.base import FormerSecret, KeyRecord, Subject
@@ -17,23 +17,50 @@ _COLUMNS: Final = tuple(_keys)
 _WIDTH: Final = len(_COLUMNS)
 
 
+_WITH_ROLES: Final = schema.api_keys.outerjoin(schema.api_key_roles, _roles.key_id == _keys.key_id)
+
+
 def selected(
-    *, key_id: str | None = None, owner: str | None = None, after: str = "", limit: int | None = None
+    *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
 ) -> Select[*tuple[Any, ...]]:
     """Return the statement that reads keys sorted by id, a row for each role; a key without roles has one row."""
     chosen = select(_keys.key_id).order_by(_keys.key_id).where(_keys.key_id > after)
-    if key_id is not None:
-        chosen = chosen.where(_keys.key_id == key_id)
+    if root is not None:
+        chosen = chosen.where(_keys.key_id.in_(with_descendants(_keys.key_id == root)))
     if owner is not None:
         chosen = chosen.where(_keys.owner == owner)
     if limit is not None:
         chosen = chosen.limit(limit)
     return (
         select(*_COLUMNS, _roles.role_name)
-        .select_from(schema.api_keys.outerjoin(schema.api_key_roles, _roles.key_id == _keys.key_id))
+        .select_from(_WITH_ROLES)
         .where(_keys.key_id.in_(chosen))
         .order_by(_keys.key_id, _roles.role_name)
     )
+
+
+def lineage_of(key_id: str) -> Select[*tuple[Any, ...]]:
+    """Return the statement that reads a key and those it descends from, in rows as of `selected`, the nearest first."""
+    first = select(_keys.key_id, _keys.made_by_key, literal(0).label("distance")).where(_keys.key_id == key_id)
+    found = first.cte("lineage", recursive=True)
+    makers = schema.api_keys.alias("makers").c
+    found = found.union_all(
+        select(makers.key_id, makers.made_by_key, found.c.distance + 1).where(makers.key_id == found.c.made_by_key)
+    )
+    return (
+        select(*_COLUMNS, _roles.role_name)
+        .select_from(_WITH_ROLES.join(found, found.c.key_id == _keys.key_id))
+        .order_by(found.c.distance, _roles.role_name)
+    )
+
+
+def with_descendants(where: ColumnElement[bool]) -> Select[tuple[str]]:
+    """Return the statement that reads the ids of some keys and of every key that descends from one of them."""
+    found = select(_keys.key_id).where(where).cte("descendants", recursive=True)
+    made = schema.api_keys.alias("made").c
+    # Each once: of two keys that are asked for, one may descend from the other.
+    found = found.union(select(made.key_id).where(made.made_by_key == found.c.key_id))
+    return select(found.c.key_id)
 
 
 def records(rows: Rows) -> Iterator[KeyRecord]:
@@ -54,6 +81,7 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
             enabled=held["enabled"],
             used_at=held["used_at"],
             former=None if until is None else FormerSecret(held["former_digest"], "", until),
+            made_by_key=held["made_by_key"],
         )
 
 
@@ -65,8 +93,8 @@ class SqlKeys:
         self._changes = changes
         self._clock = clock
 
-    async def get(self, key_id: str) -> KeyRecord | None:
-        return next(records(await self._turn.rows(selected(key_id=key_id))), None)
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        return list(records(await self._turn.rows(lineage_of(key_id))))
 
     async def count(self, owner: str) -> int:
         counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner)
@@ -86,6 +114,7 @@ class SqlKeys:
                 "narrowed": key.roles is not None,
                 "networks": " ".join(key.networks),
                 "enabled": key.enabled,
+                "made_by_key": key.made_by_key,
             },
         )
         if key.roles:
@@ -96,14 +125,28 @@ class SqlKeys:
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
         former = _keys.digest if former_until is not None else None
         await self._update(key_id, digest=digest, former_digest=former, former_until=former_until)
+        made = _keys.made_by_key == key_id
+        if former_until is None:
+            await self.remove_where(made)
+            return
+        later = or_(_keys.expires_at.is_(None), _keys.expires_at > former_until)
+        for (each,) in await self._turn.rows(with_descendants(made)):
+            ending = update(schema.api_keys).where(_keys.key_id == each, later).values(expires_at=former_until)
+            if await self._turn.run(ending):
+                self._changes.add(Subject.KEY, each)
 
     async def enable(self, key_id: str, enabled: bool) -> None:
         await self._update(key_id, enabled=enabled)
 
     async def remove(self, key_id: str) -> None:
-        if await self._turn.run(delete(schema.api_keys).where(_keys.key_id == key_id)):
+        await self.remove_where(_keys.key_id == key_id)
+
+    async def remove_where(self, where: ColumnElement[bool]) -> None:
+        """Remove some keys and what descends from them."""
+        for (key_id,) in await self._turn.rows(with_descendants(where)):
+            await self._turn.run(delete(schema.api_keys).where(_keys.key_id == key_id))
             self._changes.add(Subject.KEY, key_id)
 
     async def _update(self, key_id: str, **values: Any) -> None:
-        if await self._turn.run(update(schema.api_keys).where(and_(_keys.key_id == key_id)).values(**values)):
+        if await self._turn.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):
             self._changes.add(Subject.KEY, key_id)

@@ -1,16 +1,17 @@
 """Statements that read users and policy, and what their rows mean; shared by reads and transactions."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 
 from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.domain.privileges import ObjectType
 from kiteward.store import schema
 from kiteward.store.base import FormerSecret, UserRecord
 from kiteward.store.connections import Rows
+from kiteward.store.sqlite import position
 
 _OBJECT_TYPES: Final = {str(kind): kind for kind in ObjectType}
 
@@ -95,6 +96,22 @@ def grants_of(role: str) -> Select[*tuple[Any, ...]]:
 def groups_named(name: str) -> Select[*tuple[Any, ...]]:
     """Return `GROUPS` for one group."""
     return GROUPS.where(_groups.name == name)
+
+
+def hash_kinds(names: Collection[str] | None) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
+    """Return how current hashes begin, and how former ones do with the latest end of each; of these users, or all."""
+    current = select(_beginning(_users.password_hash)).distinct()
+    kind = _beginning(_users.former_hash)
+    former = select(kind, func.max(_users.former_until)).where(_users.former_until.is_not(None)).group_by(kind)
+    if names is not None:
+        current, former = current.where(_users.name.in_(names)), former.where(_users.name.in_(names))
+    return current, former
+
+
+def _beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return the algorithm and cost that a password hash begins with: `$2a$10`, `$argon2id$v=19$m=19456,t=2,p=1$`."""
+    lanes = position(column, ",p=")
+    return func.substr(column, 1, case((lanes > 0, lanes + len(",p=16") - 1), else_=len("$2a$10")))
 
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:

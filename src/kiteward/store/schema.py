@@ -116,7 +116,10 @@ api_keys: Final = Table(
     Column("enabled", Boolean(), nullable=False),
     Column("used_at", Float()),
     *_former("former_digest"),
+    # No foreign key: SQLite adds none to a table that is there. What descends from a key is removed with it in code.
+    Column("made_by_key", _name()),
     Index("api_keys_by_owner", "owner", "key_id"),
+    Index("api_keys_by_maker", "made_by_key", "key_id"),
     sqlite_with_rowid=False,
 )
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.domain.access import Grant, Policy, PrivilegeGroup, Role
 from kiteward.store import keys, migrations, reads, schema, sqlite
-from kiteward.store.base import Change, KeyRecord, Subject, Transaction, UserRecord
+from kiteward.store.base import Change, HashKinds, KeyRecord, Subject, Transaction, UserRecord
 from kiteward.store.connections import Noted, Reader, Writer, settled, translated, unnoted
 from kiteward.store.transaction import FEED_LENGTH, SqlTransaction
 
@@ -89,12 +89,19 @@ class SqlStore:
         (rows,) = await self._reader.rows(reads.users_listed(after=after, prefix=prefix, limit=limit))
         return await _gathered(reads.user_records(rows))
 
-    async def key(self, key_id: str) -> KeyRecord | None:
-        (rows,) = await self._reader.rows(keys.selected(key_id=key_id))
-        return next(keys.records(rows), None)
+    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+        current, former = await self._reader.rows(*reads.hash_kinds(names))
+        prefixes = frozenset(prefix for prefix, *_ in (*current, *former))
+        return HashKinds(prefixes, max((until for _, until in former), default=None))
 
-    async def keys(self, *, owner: str | None = None, after: str = "", limit: int | None = None) -> Sequence[KeyRecord]:
-        (rows,) = await self._reader.rows(keys.selected(owner=owner, after=after, limit=limit))
+    async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        (rows,) = await self._reader.rows(keys.lineage_of(key_id))
+        return list(keys.records(rows))
+
+    async def keys(
+        self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
+    ) -> Sequence[KeyRecord]:
+        (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
         return await _gathered(keys.records(rows))
 
     async def revision(self) -> int:

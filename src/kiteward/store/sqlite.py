@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, event
+from sqlalchemy import ColumnElement, Connection, Table, event, func
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -95,6 +95,11 @@ def reading_engine(path: Path) -> AsyncEngine:
 def insert_missing(table: Table) -> Insert:
     """Return an insert that leaves rows alone whose key is there already; its row count tells how many were new."""
     return insert(table).on_conflict_do_nothing()
+
+
+def position(column: ColumnElement[Any], text: str) -> ColumnElement[int]:
+    """Return where a text begins in a column, from 1; 0 where it does not stand in it."""
+    return func.instr(column, text)
 
 
 def broken_references(connection: Connection) -> int:

@@ -31,9 +31,10 @@ _key_roles = schema.api_key_roles.c
 class SqlUsers:
     """Implements `Users`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes, clock: Callable[[], float]) -> None:
+    def __init__(self, turn: WriteTurn, changes: Changes, keys: SqlKeys, clock: Callable[[], float]) -> None:
         self._turn = turn
         self._changes = changes
+        self._keys = keys
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -52,7 +53,7 @@ class SqlUsers:
             "one_time": one_time,
         }
         await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
-        self._changes.add(Subject.USER, name)
+        self._note(name, forgiven=True)
 
     async def set_password(
         self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
@@ -61,6 +62,7 @@ class SqlUsers:
         await self._update(
             name,
             _users.name == name,
+            forgiven=True,
             password_hash=password_hash,
             credential_id=_new_credential_id(),
             former_hash=_users.password_hash if kept else None,
@@ -81,7 +83,7 @@ class SqlUsers:
     async def enable(self, name: str, enabled: bool) -> None:
         differs = and_(_users.name == name, _users.enabled != enabled)
         if enabled:
-            await self._update(name, differs, enabled=True)
+            await self._update(name, differs, forgiven=True, enabled=True)
         else:
             # What was verified before, such as a session, stays over when the user is let in again.
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
@@ -90,24 +92,34 @@ class SqlUsers:
         await self._mark(name, _users.locked_at.is_(None), self._clock())
 
     async def unlock(self, name: str) -> None:
-        await self._mark(name, _users.locked_at.is_not(None), None)
+        await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True)
 
     async def describe(self, name: str, description: str) -> None:
         differs = and_(_users.name == name, _users.description != description)
         await self._update(name, differs, description=description)
 
     async def remove(self, name: str) -> None:
+        # The user's own keys would go by themselves; those of others that descend from them would not.
+        await self._keys.remove_where(schema.api_keys.c.owner == name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
-    async def _mark(self, name: str, where: ColumnElement[bool], locked_at: float | None) -> None:
+    async def _mark(
+        self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
+    ) -> None:
         named = and_(_users.name == name, where)
         if await self._turn.run(update(schema.users).where(named).values(locked_at=locked_at)):
-            self._changes.add(Subject.USER, name)
+            self._note(name, forgiven=forgiven)
 
-    async def _update(self, name: str, where: ColumnElement[bool], **values: Any) -> None:
+    async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
         if await self._turn.run(update(schema.users).where(where).values(changed_at=self._clock(), **values)):
-            self._changes.add(Subject.USER, name)
+            self._note(name, forgiven=forgiven)
+
+    def _note(self, name: str, *, forgiven: bool) -> None:
+        """Note that a user changed, and whether what failed before says nothing about it now."""
+        self._changes.add(Subject.USER, name)
+        if forgiven:
+            self._changes.add(Subject.CREDENTIAL, name)
 
 
 class SqlRoles:
@@ -180,11 +192,14 @@ class SqlGrants:
             if await self._turn.run(insert_missing(schema.grants), rows):
                 self._changes.add(Subject.ROLE, role)
 
-    async def remove(self, role: str, keys: Sequence[GrantKey]) -> None:
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        removed = False
         for key in keys:
             exactly = and_(*(_grants[column] == value for column, value in _columns(role, key).items()))
-            if await self._turn.run(delete(schema.grants).where(exactly)):
-                self._changes.add(Subject.ROLE, role)
+            removed = bool(await self._turn.run(delete(schema.grants).where(exactly))) or removed
+        if removed:
+            self._changes.add(Subject.ROLE, role)
+        return removed
 
     async def drop_object(self, db_name: str, object_name: str | None) -> None:
         gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
@@ -283,11 +298,11 @@ class SqlTransaction:
     def __init__(self, turn: WriteTurn, clock: Callable[[], float]) -> None:
         self._turn = turn
         self._changes = Changes()
-        self.users = SqlUsers(turn, self._changes, clock)
+        self.keys = SqlKeys(turn, self._changes, clock)
+        self.users = SqlUsers(turn, self._changes, self.keys, clock)
         self.roles = SqlRoles(turn, self._changes)
         self.grants = SqlGrants(turn, self._changes)
         self.groups = SqlGroups(turn, self._changes)
-        self.keys = SqlKeys(turn, self._changes, clock)
         self.intents = SqlIntents(turn)
 
     async def commit(self) -> Committed:

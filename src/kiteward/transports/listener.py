@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol, cast
 
-from kiteward.transports.addresses import address_text, host_of
+from kiteward.transports.addresses import address_text, source_of
 from kiteward.transports.binding import bind, cannot_listen
 from kiteward.transports.http2.frames import PREFACE
 from kiteward.transports.tls import ServerTls, TlsAcceptor
@@ -45,7 +45,7 @@ class ListenerLimits:
     Attributes:
         connections: open connections of all kinds; further ones are closed as they come.
         undecided: connections that have not yet shown what they are; the oldest makes room for a new one.
-        per_address: open connections of one address.
+        per_address: open connections of one address, or of one /64 network of IPv6.
         greeting: seconds in which a connection must show what it is.
     """
 
@@ -103,7 +103,7 @@ class Listener:
         self._accepting = False
         self._open: dict[_Connection, Kind] = {}
         self._undecided: dict[_Connection, None] = {}
-        self._by_host: Counter[str] = Counter()
+        self._by_source: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
         self.refused: Counter[str] = Counter()
@@ -179,12 +179,12 @@ class Listener:
             return self._refuse("stopping")
         if len(self._open) >= limits.connections:
             return self._refuse("connections")
-        if self._by_host[connection.host] >= limits.per_address:
+        if self._by_source[connection.source] >= limits.per_address:
             return self._refuse("address")
         if len(self._undecided) >= limits.undecided:
             self._refuse("undecided")
             next(iter(self._undecided)).abort()
-        self._by_host[connection.host] += 1
+        self._by_source[connection.source] += 1
         self._open[connection] = Kind.UNDECIDED
         self._undecided[connection] = None
         self._empty.clear()
@@ -210,9 +210,9 @@ class Listener:
         self._undecided.pop(connection, None)
         if self._open.pop(connection, None) is None:
             return
-        self._by_host[connection.host] -= 1
-        if not self._by_host[connection.host]:
-            del self._by_host[connection.host]
+        self._by_source[connection.source] -= 1
+        if not self._by_source[connection.source]:
+            del self._by_source[connection.source]
         if not self._open:
             self._empty.set()
 
@@ -229,14 +229,14 @@ class _Connection(asyncio.Protocol):
         self._head = b""
         self._deadline: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport
-        self.host = ""
+        self.source = ""
         self.address = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if peer:
-            self.host, self.address = host_of(peer[0]), address_text(peer[0], peer[1])
+            self.source, self.address = source_of(peer[0]), address_text(peer[0], peer[1])
         # Without a name it is gone already.
         if not peer or not self._listener.admit(self):
             self.transport.abort()

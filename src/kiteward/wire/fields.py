@@ -10,7 +10,8 @@ the name the engine reads. What is not read is skipped: neither copied nor exami
 4. Field number 0 (outside groups) and the wire types 6 and 7 are errors. Groups are unknown fields, may nest and must
    match.
 5. Messages and groups nest 100 deep.
-6. Of a singular field the last occurrence counts; occurrences of a singular message merge.
+6. Of a singular field the last occurrence counts; occurrences of a singular message merge, those of a message that is
+   serialised into a bytes field do not.
 7. Parsers disagree about a map entry that holds an unknown field (upb drops the entry, Go keeps it), so it is refused.
 8. A reader may have a budget of fields: Python is slow enough for millions of them to hold up everybody else.
 """
@@ -52,6 +53,7 @@ class Step:
 
     Args:
         entry_tags: of a map field, the tags that an entry may hold (rule 7); empty for every other field.
+        serialised: whether it is a bytes field that holds a message, of which the last occurrence alone counts.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Step:
     kind: Kind
     repeated: bool
     entry_tags: frozenset[int] = frozenset()
+    serialised: bool = False
 
     def tag(self, wire_type: int) -> int:
         """Return what announces this field in that wire type."""
@@ -99,7 +102,12 @@ class _Leaf:
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """What to read of one message: its fields by tag, and what each new element of a repeated message begins with."""
+    """What to read of one message.
+
+    Attributes:
+        begins: what each new element of a repeated message begins with.
+        resets: what an occurrence of a serialised message begins with; None stands for a list.
+    """
 
     depth: int
     entry_tags: frozenset[int]
@@ -107,12 +115,13 @@ class _Node:
     numbers: dict[int, TakeNumber] = field(default_factory=dict)
     children: dict[int, "_Node"] = field(default_factory=dict)
     begins: list[tuple[int, str | int]] = field(default_factory=list)
+    resets: list[tuple[int, str | int | None]] = field(default_factory=list)
 
     def child(self, step: Step) -> "_Node":
         """Return the node of a message field, the same for every path through it."""
         tag = step.tag(LENGTH)
         if tag not in self.children:
-            child = self.children[tag] = _Node(self.depth + 1, step.entry_tags)
+            child = self.children[tag] = _Node(0 if step.serialised else self.depth + 1, step.entry_tags)
             self.lengths[tag] = child.take
         return self.children[tag]
 
@@ -133,6 +142,8 @@ class _Node:
             IndexError: a field crosses the end of the payload.
             UnicodeDecodeError: a string that is read is not UTF-8.
         """
+        for slot, cleared in self.resets:
+            values[slot] = [] if cleared is None else cleared
         for slot, default in self.begins:
             values[slot].append(default)
         lengths, numbers, strict = self.lengths, self.numbers, bool(self.entry_tags)
@@ -192,14 +203,20 @@ class FieldReader:
         *parents, last = path
         default: str | int = "" if last.kind is Kind.STRING else _in_kind(last.kind, 0)
         node = self._root
-        element = None
+        element = holder = None
         for step in parents:
             node = node.child(step)
             element = node if step.repeated else element
+            if step.serialised:
+                holder = node
+                if element is not None:
+                    raise ValueError(f"`{step.name}` is a serialised message in a repeated one")
         if element is not None and not last.repeated:
             element.begins.append((slot, default))
         in_list = last.repeated or element is not None
         node.add_leaf(last, _Leaf(slot, last.kind, appends=last.repeated, in_list=in_list))
+        if holder is not None:
+            holder.resets.append((slot, None if in_list else default))
         return None if in_list else default
 
     def read(self, payload: bytes) -> list[Any]:

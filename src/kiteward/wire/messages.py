@@ -16,7 +16,8 @@ from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from kiteward.domain.errors import OperationUnknown, PayloadMalformed
-from kiteward.wire.fields import FIXED32, FIXED64, LENGTH, VARINT, FieldReader, Kind, Step
+from kiteward.wire.fields import FieldReader, Step
+from kiteward.wire.paths import find, steps
 
 AllocTimestampResponse: TypeAlias = milvus_pb2.AllocTimestampResponse
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
@@ -126,17 +127,6 @@ LEGACY_COLLECTION_NOT_EXISTS = 4
 """Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
 
 MessageType = type[Message]
-
-_KINDS = {
-    FieldDescriptor.TYPE_BOOL: Kind.BOOL,
-    FieldDescriptor.TYPE_ENUM: Kind.INT32,
-    FieldDescriptor.TYPE_INT32: Kind.INT32,
-    FieldDescriptor.TYPE_INT64: Kind.INT64,
-    FieldDescriptor.TYPE_MESSAGE: Kind.MESSAGE,
-    FieldDescriptor.TYPE_STRING: Kind.STRING,
-    FieldDescriptor.TYPE_UINT32: Kind.UINT32,
-    FieldDescriptor.TYPE_UINT64: Kind.UINT64,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +298,8 @@ def status_code(method: str, response: bytes) -> int:
 def _status_reader(method: str) -> FieldReader:
     rpc = method_of(method)
     prefix = f"{rpc.status_field}." if rpc.status_field else ""
-    return FieldReader([_steps(rpc.response, f"{prefix}{name}") for name in ("code", "error_code")])
+    names = [f"{prefix}{name}" for name in ("code", "error_code")]
+    return FieldReader([steps(rpc.response.DESCRIPTOR, name, erasable=True) for name in names])
 
 
 def annotation(method: str) -> Annotation | None:
@@ -329,65 +320,30 @@ def annotation(method: str) -> Annotation | None:
     )
 
 
-def field_path(source: str | MessageType, path: str) -> tuple[Step, ...]:
+def field_path(source: str | MessageType, path: str, *, erasable: bool = False) -> tuple[Step, ...]:
     """Return the steps of a dotted path.
 
     Args:
         source: the RPC whose request the path begins at, or a message class.
         path: field names joined by dots; the last one names a string, integer, bool or enum.
+        erasable: whether the path may pass a oneof with several members; see `kiteward.wire.paths.steps`.
 
     Raises:
         OperationUnknown: there is no such RPC.
-        ValueError: the path leads nowhere, ends at another kind of field, or passes a oneof with several members, of
-            which one on the wire would erase another.
+        ValueError: as `kiteward.wire.paths.steps`.
     """
     message_type = method_of(source).request if isinstance(source, str) else source
-    steps = _steps(message_type, path)
-    descriptor = message_type.DESCRIPTOR
-    for step in steps:
-        field = descriptor.fields_by_name[step.name]
-        if field.containing_oneof and len(field.containing_oneof.fields) > 1:
-            raise ValueError(f"`{field.full_name}` belongs to a oneof")
-        descriptor = field.message_type
-    return steps
+    return steps(message_type.DESCRIPTOR, path, erasable=erasable)
 
 
-def _steps(message_type: MessageType, path: str) -> tuple[Step, ...]:
-    descriptor = message_type.DESCRIPTOR
-    steps = []
-    for name in path.split("."):
-        field = descriptor.fields_by_name.get(name) if descriptor else None
-        if field is None:
-            raise ValueError(f"{message_type.DESCRIPTOR.name} has no field `{path}`")
-        steps.append(_step(field))
-        descriptor = field.message_type
-    if steps[-1].kind is Kind.MESSAGE:
-        raise ValueError(f"`{path}` of {message_type.DESCRIPTOR.name} is a message, not a value")
-    return tuple(steps)
+def paths_to(method: str, message: str) -> tuple[str, ...]:
+    """Return the path of every field of a request, nested ones included, that holds a message of a type.
 
+    Args:
+        method: the RPC.
+        message: full name of the message type. The request itself has the path `""`.
 
-def _step(field: FieldDescriptor) -> Step:
-    if field.type not in _KINDS:
-        raise ValueError(f"`{field.full_name}` is not a string, integer, bool, enum or message")
-    if field.enum_type and field.enum_type.is_closed:
-        raise ValueError(f"`{field.full_name}` is a closed enum")
-    return Step(field.name, field.number, _KINDS[field.type], field.is_repeated, _entry_tags(field.message_type))
-
-
-def _entry_tags(message: Descriptor | None) -> frozenset[int]:
-    """Return the tags of a map entry's key and value."""
-    if message is None or not message.GetOptions().map_entry:
-        return frozenset()
-    return frozenset(field.number << 3 | _wire_type(field) for field in message.fields)
-
-
-def _wire_type(field: FieldDescriptor) -> int:
-    match field.type:
-        case FieldDescriptor.TYPE_STRING | FieldDescriptor.TYPE_BYTES | FieldDescriptor.TYPE_MESSAGE:
-            return LENGTH
-        case FieldDescriptor.TYPE_DOUBLE | FieldDescriptor.TYPE_FIXED64 | FieldDescriptor.TYPE_SFIXED64:
-            return FIXED64
-        case FieldDescriptor.TYPE_FLOAT | FieldDescriptor.TYPE_FIXED32 | FieldDescriptor.TYPE_SFIXED32:
-            return FIXED32
-        case _:
-            return VARINT
+    Raises:
+        OperationUnknown: there is no such RPC.
+    """
+    return find(method_of(method).request.DESCRIPTOR, message)

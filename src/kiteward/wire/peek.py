@@ -12,8 +12,9 @@ from kiteward.domain.errors import PayloadMalformed
 from kiteward.wire.fields import LENGTH, FieldReader, Kind, Step, encode_varint, without_fields
 from kiteward.wire.messages import MessageType, field_path
 
-REQUEST_BUDGET = 100_000
-"""Most fields that a request may hold. Bulk data is a few large fields; what holds more is made to hold us up."""
+REQUEST_BUDGET = 16_384
+"""Most fields that a request may hold, which is room for 1,024 searches in one. Bulk data is a few large fields; what
+holds more is made to hold us up."""
 
 
 class Plan:
@@ -33,21 +34,25 @@ class Plan:
         self._reader = reader
 
     @classmethod
-    def of(cls, source: str | MessageType, fields: Sequence[str]) -> Self:
+    def of(cls, source: str | MessageType, fields: Sequence[str], *, erasable: Sequence[str] = ()) -> Self:
         """Resolve paths.
 
         Args:
             source: the RPC whose request is read, or a message class.
             fields: the paths.
+            erasable: further paths, which may pass a oneof: what is read there may hold values that the parser drops.
 
         Raises:
             OperationUnknown: there is no such RPC.
             ValueError: a path leads nowhere, to a value that is neither a string nor an integer, or through a oneof;
                 or it is given twice.
         """
-        if len(set(fields)) != len(fields):
-            raise ValueError(f"a path is given twice: {', '.join(fields)}")
-        return cls(tuple(fields), FieldReader([field_path(source, path) for path in fields], budget=REQUEST_BUDGET))
+        paths = (*fields, *erasable)
+        if len(set(paths)) != len(paths):
+            raise ValueError(f"a path is given twice: {', '.join(paths)}")
+        read = [field_path(source, path) for path in fields]
+        read += [field_path(source, path, erasable=True) for path in erasable]
+        return cls(paths, FieldReader(read, budget=REQUEST_BUDGET))
 
     def read(self, payload: bytes) -> dict[str, Any]:
         """Return the value of each path.

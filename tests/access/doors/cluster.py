@@ -21,6 +21,9 @@ NOT_SERVED: Final[Mapping[str, str]] = {
 }
 """Endpoints that are only refused, and why; they too tell so to nobody but those who may come in."""
 
+NAMING_STORAGE: Final = frozenset({"file_resources/add", "jobs/snapshot/export", "jobs/snapshot/restore_external"})
+"""Endpoints whose requests cannot but name storage outside, which is refused to everybody who may come in."""
+
 
 def _restore_external(draw: Draw) -> Pair:
     target = draw.new_collection()
@@ -71,13 +74,11 @@ def _jobs(operation: str) -> Counterpart:
 
 def _refresh(draw: Draw) -> Pair:
     name = draw.collection()
+    body, fields = draw.of((({}, {}), ({"externalSource": "s3://there"}, {"external_source": "s3://there"})))
     conversation = once(
-        "RefreshExternalCollection",
-        lambda response: {"jobId": response.job_id},
-        collection_name=name,
-        external_source="s3://there",
+        "RefreshExternalCollection", lambda response: {"jobId": response.job_id}, collection_name=name, **fields
     )
-    return Pair({"collectionName": name, "externalSource": "s3://there"}, conversation)
+    return Pair({"collectionName": name, **body}, conversation)
 
 
 def _group(operation: str, tell: Any = lambda _: {}) -> Counterpart:

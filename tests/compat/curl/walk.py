@@ -30,10 +30,11 @@ class Refused(Exception):
 
 def ask(token: str, path: str, *options: str, **body: Any) -> Any:
     """Call an endpoint and return the data of its answer."""
-    command = [CURL, "--silent", "--show-error", "--max-time", "30", *options, "--data", json.dumps(body)]
+    command = [CURL, "--silent", "--show-error", "--max-time", "30", *options, "--data", "@-"]
     if token:
         command += ["--header", f"Authorization: Bearer {token}"]
-    ran = subprocess.run([*command, f"http://{ADDRESS}/v2/vectordb/{path}"], capture_output=True, text=True, check=True)
+    command.append(f"http://{ADDRESS}/v2/vectordb/{path}")
+    ran = subprocess.run(command, input=json.dumps(body), capture_output=True, text=True, check=True)
     answer = json.loads(ran.stdout)
     if answer["code"]:
         raise Refused(answer["message"])
@@ -195,6 +196,7 @@ def data() -> None:
     step("insert", ANN, "entities/insert", lambda data: data["insertCount"], **notes, data=rows(10))
     search("search", ANN, "notes")
     query("query", ANN, "notes")
+    step("insert_large", ANN, "entities/insert", lambda data: data["insertCount"], **notes, data=rows(10_000)[10:])
     step("delete", ANN, "entities/delete", **notes, filter="id >= 3")
     query("query_after_delete", ANN, "notes")
 

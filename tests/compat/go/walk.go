@@ -266,11 +266,15 @@ func data(root, ann *milvusclient.Client) {
 		return task.Await(ctx)
 	})
 	step("insert", func() (any, error) {
-		result, err := ann.Insert(ctx, rows(10))
+		result, err := ann.Insert(ctx, rows(0, 10))
 		return result.InsertCount, err
 	})
 	step("search", search(ann, "notes"))
 	step("query", query(ann, "notes"))
+	step("insert_large", func() (any, error) {
+		result, err := ann.Insert(ctx, rows(10, 10_000))
+		return result.InsertCount, err
+	})
 	do("delete", func() error {
 		_, err := ann.Delete(ctx, milvusclient.NewDeleteOption("notes").WithExpr("id >= 3"))
 		return err
@@ -284,9 +288,9 @@ type writing interface {
 	milvusclient.UpsertOption
 }
 
-func rows(count int) writing {
+func rows(first, end int) writing {
 	ids, vectors := []int64{}, [][]float32{}
-	for number := range count {
+	for number := first; number < end; number++ {
 		ids = append(ids, int64(number))
 		vectors = append(vectors, vector(number))
 	}
@@ -299,7 +303,7 @@ func everythingElse(ann *milvusclient.Client) {
 	listCollections := func() (any, error) {
 		return sorted(ann.ListCollections(ctx, milvusclient.NewListCollectionOption()))
 	}
-	do("upsert", func() error { _, err := ann.Upsert(ctx, rows(1)); return err })
+	do("upsert", func() error { _, err := ann.Upsert(ctx, rows(0, 1)); return err })
 	do("flush", func() error { _, err := ann.Flush(ctx, milvusclient.NewFlushOption("notes")); return err })
 	do("release", func() error {
 		return ann.ReleaseCollection(ctx, milvusclient.NewReleaseCollectionOption("notes"))

@@ -300,6 +300,9 @@ public final class Walk {
                 ann.insert(InsertReq.builder().collectionName("notes").data(rows(10)).build()).getInsertCnt());
         step("search", () -> search(ann, "notes"));
         step("query", () -> query(ann, "notes"));
+        List<JsonObject> many = rows(10_000).subList(10, 10_000);
+        step("insert_large", () ->
+                ann.insert(InsertReq.builder().collectionName("notes").data(many).build()).getInsertCnt());
         act("delete", () -> ann.delete(DeleteReq.builder().collectionName("notes").filter("id >= 3").build()));
         step("query_after_delete", () -> query(ann, "notes"));
     }

@@ -156,6 +156,8 @@ async function data(root, ann) {
   await step("insert", () => ann.insert({ collection_name, data: rows(10) }), (answer) => Number(answer.insert_cnt));
   await step("search", search(ann, collection_name), nearest);
   await step("query", query(ann, collection_name), found);
+  const many = rows(10_000).slice(10);
+  await step("insert_large", () => ann.insert({ collection_name, data: many }), (answer) => Number(answer.insert_cnt));
   await step("delete", () => ann.delete({ collection_name, filter: "id >= 3" }));
   await step("query_after_delete", query(ann, collection_name), found);
 }

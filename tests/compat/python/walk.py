@@ -193,6 +193,7 @@ def data(root: MilvusClient, ann: MilvusClient) -> None:
     step("insert", lambda: ann.insert("notes", rows(10)), lambda answer: answer["insert_count"])
     step("search", search(ann, "notes"), nearest)
     step("query", query(ann, "notes"), found)
+    step("insert_large", lambda: ann.insert("notes", rows(10_000)[10:]), lambda answer: answer["insert_count"])
     step("delete", lambda: ann.delete("notes", filter="id >= 3"))
     step("query_after_delete", query(ann, "notes"), found)
 

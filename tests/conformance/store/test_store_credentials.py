@@ -17,6 +17,83 @@ async def alice_with_a_key(transaction: Transaction) -> None:
     await transaction.keys.add(KEY)
 
 
+async def only(store: Store, key_id: str) -> KeyRecord | None:
+    """Return a key, or None."""
+    return next(iter(await store.lineage(key_id)), None)
+
+
+async def three_generations(transaction: Transaction) -> None:
+    """`k1` of alice made `k2` of bob, which made `k3` of alice; `other` of alice descends from nothing."""
+    await alice_with_a_key(transaction)
+    await transaction.users.add("bob", "hash")
+    await transaction.keys.add(KeyRecord("k2", "bob", "bb", "", 0.0, "alice", made_by_key="k1"))
+    await transaction.keys.add(
+        KeyRecord("k3", "alice", "cc", "", 0.0, "bob", 70.0, ("reader", "writer"), made_by_key="k2")
+    )
+    await transaction.keys.add(KeyRecord("other", "alice", "dd", "", 0.0, "alice"))
+
+
+async def ids(store: Store) -> list[str]:
+    return [key.key_id for key in await store.keys()]
+
+
+async def test_the_lineage_of_a_key_is_what_it_descends_from_the_nearest_first(store: Store, change: Transact) -> None:
+    await change(three_generations)
+    lineage = await store.lineage("k3")
+    assert [(key.key_id, key.owner, key.roles) for key in lineage] == [
+        ("k3", "alice", ("reader", "writer")),
+        ("k2", "bob", None),
+        ("k1", "alice", ("reader",)),
+    ]
+    assert list(await store.lineage("nothing")) == []
+    async with store.transaction() as transaction:
+        assert await transaction.keys.lineage("k3") == lineage
+
+
+async def test_a_key_is_listed_with_what_descends_from_it(store: Store, change: Transact) -> None:
+    await change(three_generations)
+    assert [key.key_id for key in await store.keys(root="k2")] == ["k2", "k3"]
+    assert [key.key_id for key in await store.keys(root="k1", owner="alice")] == ["k1", "k3"]
+    assert [key.key_id for key in await store.keys(root="k1", after="k1", limit=1)] == ["k2"]
+    assert [key.key_id for key in await store.keys(root="k3")] == ["k3"]
+    assert list(await store.keys(root="nothing")) == []
+
+
+async def test_what_descends_from_a_key_is_removed_with_it_and_announced(store: Store, change: Transact) -> None:
+    await change(three_generations)
+    done = await change(lambda t: t.keys.remove("k1"))
+    assert set(done.changes) == {Change(Subject.KEY, key_id) for key_id in ("k1", "k2", "k3")}
+    assert await ids(store) == ["other"]
+
+
+async def test_what_descends_from_a_users_keys_goes_with_the_user_whosever_it_is(
+    store: Store, change: Transact
+) -> None:
+    await change(three_generations)
+    done = await change(lambda t: t.users.remove("bob"))
+    assert set(done.changes) == {Change(Subject.USER, "bob"), Change(Subject.KEY, "k2"), Change(Subject.KEY, "k3")}
+    assert await ids(store) == ["k1", "other"]
+
+
+async def test_what_a_key_has_made_ends_when_its_secret_is_replaced(store: Store, change: Transact) -> None:
+    await change(three_generations)
+    done = await change(lambda t: t.keys.rotate("k1", "ee"))
+    assert set(done.changes) == {Change(Subject.KEY, key_id) for key_id in ("k1", "k2", "k3")}
+    assert await ids(store) == ["k1", "other"]
+
+
+async def test_what_a_key_has_made_ends_with_a_secret_that_stays_for_a_while(store: Store, change: Transact) -> None:
+    await change(three_generations)
+    done = await change(lambda t: t.keys.rotate("k1", "ee", former_until=80.0))
+    assert set(done.changes) == {Change(Subject.KEY, "k1"), Change(Subject.KEY, "k2")}
+    assert {key.key_id: key.expires_at for key in await store.keys()} == {
+        "k1": 99.5,
+        "k2": 80.0,
+        "k3": 70.0,
+        "other": None,
+    }
+
+
 async def test_a_new_user_is_enabled_unlocked_and_unseen(store: Store, change: Transact) -> None:
     await change(adding("alice"))
     alice = await existing(store, "alice")
@@ -76,6 +153,7 @@ async def test_disabling_and_locking_are_changes_once(store: Store, change: Tran
     await change(adding("alice"))
     clock.now = 12.0
     alice = (Change(Subject.USER, "alice"),)
+    forgiven = (*alice, Change(Subject.CREDENTIAL, "alice"))
     assert (await change(lambda t: t.users.enable("alice", False))).changes == alice
     assert (await change(lambda t: t.users.enable("alice", False))).changes == ()
     assert (await change(lambda t: t.users.lock("alice"))).changes == alice
@@ -83,7 +161,7 @@ async def test_disabling_and_locking_are_changes_once(store: Store, change: Tran
     assert (await change(lambda t: t.users.lock("alice"))).changes == ()
     user = await existing(store, "alice")
     assert (user.enabled, user.locked_at) == (False, 12.0)
-    assert (await change(lambda t: t.users.unlock("alice"))).changes == alice
+    assert (await change(lambda t: t.users.unlock("alice"))).changes == forgiven
     assert (await change(lambda t: t.users.unlock("alice"))).changes == ()
     assert (await existing(store, "alice")).locked_at is None
 
@@ -92,11 +170,11 @@ async def test_a_key_is_read_back_whole_and_sorted(store: Store, change: Transac
     clock.now = 7.0
     done = await change(alice_with_a_key)
     assert Change(Subject.KEY, "k1") in done.changes
-    key = await store.key("k1")
+    key = await only(store, "k1")
     assert key == KeyRecord(
         "k1", "alice", "aa" * 32, "for the crawler", 7.0, "root", 99.5, ("reader",), ("10.0.0.0/8", "::1/128")
     )
-    assert await store.key("k2") is None
+    assert await only(store, "k2") is None
     assert "aa" not in repr(key)
 
 
@@ -119,7 +197,7 @@ async def test_a_key_that_is_not_narrowed_has_no_roles_of_its_own(store: Store, 
     await change(alice_with_a_key)
     await change(lambda t: t.keys.add(KeyRecord("all", "alice", "bb", "", 0.0, "alice")))
     await change(lambda t: t.keys.add(KeyRecord("none", "alice", "bb", "", 0.0, "alice", roles=())))
-    everything, nothing = await store.key("all"), await store.key("none")
+    everything, nothing = await only(store, "all"), await only(store, "none")
     assert everything is not None
     assert nothing is not None
     assert (everything.roles, nothing.roles) == (None, ())
@@ -132,7 +210,7 @@ async def test_a_removed_role_leaves_the_key_and_does_not_come_back_with_its_nam
     done = await change(lambda t: t.roles.remove("reader"))
     assert Change(Subject.KEY, "k1") in done.changes
     await change(lambda t: t.roles.put(Role("reader")))
-    key = await store.key("k1")
+    key = await only(store, "k1")
     assert key is not None
     assert key.roles == ()
 
@@ -140,19 +218,19 @@ async def test_a_removed_role_leaves_the_key_and_does_not_come_back_with_its_nam
 async def test_keys_go_with_their_owner(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     await change(lambda t: t.users.remove("alice"))
-    assert await store.key("k1") is None
+    assert await only(store, "k1") is None
 
 
 async def test_rotating_disabling_and_removing_a_key_are_changes(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     changed = (Change(Subject.KEY, "k1"),)
     assert (await change(lambda t: t.keys.rotate("k1", "cc", former_until=5.0))).changes == changed
-    key = await store.key("k1")
+    key = await only(store, "k1")
     assert key is not None
     assert (key.digest, key.former) == ("cc", FormerSecret("aa" * 32, "", 5.0))
     await change(lambda t: t.keys.rotate("k1", "dd"))
     assert (await change(lambda t: t.keys.enable("k1", False))).changes == changed
-    key = await store.key("k1")
+    key = await only(store, "k1")
     assert key is not None
     assert (key.digest, key.former, key.enabled) == ("dd", None, False)
     assert (await change(lambda t: t.keys.remove("k1"))).changes == changed
@@ -163,7 +241,7 @@ async def test_a_note_of_use_is_kept_and_is_no_change(store: Store, change: Tran
     await change(alice_with_a_key)
     before = await store.revision()
     await store.note_use(users={"alice": 10.0, "gone": 11.0}, keys={"k1": 12.0})
-    key = await store.key("k1")
+    key = await only(store, "k1")
     assert key is not None
     assert ((await existing(store, "alice")).signed_in_at, key.used_at) == (10.0, 12.0)
     assert await store.revision() == before

@@ -46,10 +46,11 @@ async def test_changes_name_each_thing_once(change: Transact) -> None:
     committed = await change(everything)
     assert set(committed.changes) == {
         Change(Subject.USER, "alice"),
+        Change(Subject.CREDENTIAL, "alice"),
         Change(Subject.ROLE, "reader"),
         Change(Subject.GROUP, "mine"),
     }
-    assert len(committed.changes) == 3
+    assert len(committed.changes) == 4
 
 
 # Intents

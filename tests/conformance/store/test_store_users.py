@@ -4,11 +4,15 @@ import pytest
 from tests.conformance.store.harness import Clock, Transact, Work, adding, existing
 
 from kiteward.domain.access import Role
-from kiteward.store.base import Change, Store, Subject, Transaction
+from kiteward.store.base import Change, HashKinds, Store, Subject, Transaction
 
 
 def user_changed(*names: str) -> tuple[Change, ...]:
     return tuple(Change(Subject.USER, name) for name in names)
+
+
+def credential_changed(name: str) -> tuple[Change, ...]:
+    return (Change(Subject.USER, name), Change(Subject.CREDENTIAL, name))
 
 
 async def alice_reads_and_writes(transaction: Transaction) -> None:
@@ -26,7 +30,46 @@ async def test_added_user_is_read_back_whole(store: Store, change: Transact, clo
     assert (user.name, user.password_hash, user.description) == ("alice", "$argon2id$...", "writes docs")
     assert (user.created_at, user.changed_at, user.roles) == (77.5, 77.5, ())
     assert user.credential_id
-    assert committed.changes == user_changed("alice")
+    assert committed.changes == credential_changed("alice")
+
+
+async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store: Store, change: Transact) -> None:
+    """Wrong passwords are forgiven by it: whatever a user or key can have done often must not be one."""
+    await change(alice_reads_and_writes)
+    credential, user = credential_changed("alice"), user_changed("alice")
+    works: list[tuple[Work, tuple[Change, ...]]] = [
+        (lambda t: t.users.describe("alice", "something else"), user),
+        (lambda t: t.users.set_password("alice", "second", former_until=99.0), credential),
+        (lambda t: t.users.end_former("alice"), user),
+        (lambda t: t.users.lock("alice"), user),
+        (lambda t: t.users.unlock("alice"), credential),
+        (lambda t: t.users.unlock("alice"), ()),
+        (lambda t: t.users.enable("alice", False), user),
+        (lambda t: t.users.enable("alice", True), credential),
+        (lambda t: t.users.enable("alice", True), ()),
+        (lambda t: t.roles.unbind("alice", "writer"), user),
+        (lambda t: t.roles.bind("alice", "writer"), user),
+        (lambda t: t.users.remove("alice"), user),
+    ]
+    before = await store.revision()
+    for work, expected in works:
+        assert (await change(work)).changes == expected
+        assert set(await store.changes_since(before) or ()) == set(expected)
+        before = await store.revision()
+
+
+async def test_kinds_of_hashes_are_told_of_all_users_and_of_some(store: Store, change: Transact) -> None:
+    own, brought, older = "$argon2id$v=19$m=19456,t=2,p=1$", "$2a$04", "$argon2id$v=19$m=8,t=1,p=16"
+    assert await store.hash_kinds(None) == HashKinds(frozenset(), None)
+    await change(lambda t: t.users.add("alice", f"{own}c2FsdA$aGFzaA"))
+    await change(lambda t: t.users.add("anna", f"{own}b3RoZXI$aGFzaA"))
+    await change(lambda t: t.users.add("bob", f"{brought}$" + "a" * 53))
+    await change(lambda t: t.users.add("carol", f"{older}$c2FsdA$aGFzaA"))
+    await change(lambda t: t.users.set_password("carol", f"{own}c2FsdA$aGFzaA", former_until=99.0))
+    assert await store.hash_kinds(None) == HashKinds(frozenset({own, brought, older}), 99.0)
+    assert await store.hash_kinds(["alice", "nobody"]) == HashKinds(frozenset({own}), None)
+    assert await store.hash_kinds(["bob"]) == HashKinds(frozenset({brought}), None)
+    assert await store.hash_kinds(["carol"]) == HashKinds(frozenset({own, older}), 99.0)
 
 
 async def test_unknown_user_is_none_inside_and_outside_a_transaction(store: Store) -> None:
@@ -86,7 +129,7 @@ async def test_new_password_brings_a_new_credential_id_and_moves_the_time(
     assert after.credential_id != before.credential_id
     assert (after.created_at, after.changed_at) == (before.created_at, before.created_at + 10)
     assert after.roles == before.roles
-    assert committed.changes == user_changed("alice")
+    assert committed.changes == credential_changed("alice")
 
 
 async def test_same_password_hash_again_is_still_a_new_credential(store: Store, change: Transact) -> None:
@@ -94,7 +137,7 @@ async def test_same_password_hash_again_is_still_a_new_credential(store: Store, 
     before = await existing(store, "alice")
     committed = await change(lambda t: t.users.set_password("alice", "hash"))
     assert (await existing(store, "alice")).credential_id != before.credential_id
-    assert committed.changes == user_changed("alice")
+    assert committed.changes == credential_changed("alice")
 
 
 async def test_every_password_of_every_user_has_a_credential_id_of_its_own(store: Store, change: Transact) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import replace
 from types import FunctionType, ModuleType
 from typing import Any, cast
 
 import pytest
 
-from kiteward.authn.authenticator import WRONG_KEY, WRONG_PASSWORD, Authenticator
+from kiteward.authn.authenticator import WRONG_KEY, Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authn.passwords import WRONG_PASSWORD
 from kiteward.domain.errors import (
     CredentialMalformed,
     CredentialMissing,
@@ -20,7 +21,7 @@ from kiteward.domain.errors import (
     StoreUnavailable,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, Secret
-from kiteward.store.base import Store, UserRecord
+from kiteward.store.base import HashKinds, Store, UserRecord
 
 
 class CountingHasher(PasswordHasher):
@@ -33,11 +34,13 @@ class CountingHasher(PasswordHasher):
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def verify(self, stored: str | None, password: Secret) -> bool:
+    async def find(
+        self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
+    ) -> int | None:
         """Verify, slowly if told so."""
-        self.verifications.append(stored is not None)
+        self.verifications.append(bool(stored))
         self.begun.set()
-        result = await super().verify(stored, password)
+        result = await super().find(stored, password, kinds=kinds, rounds=rounds)
         await self.go_on.wait()
         return result
 
@@ -67,6 +70,10 @@ class Users:
         self.read.set()
         await self.go_on.wait()
         return record
+
+    async def hash_kinds(self, _: Collection[str] | None) -> HashKinds:
+        """Return none: every hash here is of our own kind."""
+        return HashKinds(frozenset(), None)
 
     def hold(self) -> None:
         """Let reads wait from here on, with what they have read."""
@@ -228,14 +235,14 @@ async def test_no_more_credentials_are_remembered_than_the_capacity(users: Users
     small = Authenticator(cast("Store", users), hasher, capacity=3)
     for number in range(6):
         await small.authenticate(credential(f"user{number}"))
-    assert len(small._verified) == 3
+    assert len(small._passwords._verified) == 3
     hasher.verifications.clear()
     for number in (3, 4, 5):
         await small.authenticate(credential(f"user{number}"))
     assert hasher.verifications == []
     await small.authenticate(credential("user0"))
     assert len(hasher.verifications) == 1
-    assert len(small._verified) == 3
+    assert len(small._passwords._verified) == 3
 
 
 async def test_credentials_that_only_together_look_alike_are_told_apart(
@@ -386,7 +393,7 @@ async def test_remembered_digests_differ_between_processes(users: Users, hasher:
     first, second = (Authenticator(cast("Store", users), hasher) for _ in range(2))
     await first.authenticate(credential())
     await second.authenticate(credential())
-    assert set(first._verified).isdisjoint(second._verified)
+    assert set(first._passwords._verified).isdisjoint(second._passwords._verified)
 
 
 async def test_no_password_is_logged(

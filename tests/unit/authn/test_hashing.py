@@ -21,8 +21,8 @@ async def hasher() -> AsyncIterator[PasswordHasher]:
     made.close()
 
 
-def bcrypt_hash(password: str) -> str:
-    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+def bcrypt_hash(password: str, cost: int = 4) -> str:
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(cost)).decode()
 
 
 def test_production_costs_at_least_what_the_standards_ask() -> None:
@@ -73,19 +73,87 @@ async def test_unreadable_stored_hash_verifies_nothing(hasher: PasswordHasher) -
         assert not await hasher.verify(stored, RIGHT), stored
 
 
+class Work:
+    """Takes note of which hashes are computed, and of their cost."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: list[str] = []
+        verify, checkpw = argon2.PasswordHasher.verify, bcrypt.checkpw
+
+        def by_argon2(hasher: argon2.PasswordHasher, stored: str, password: bytes) -> bool:
+            self.done.append(stored[: stored.index(",p=") + 4])
+            return verify(hasher, stored, password)
+
+        def by_bcrypt(password: bytes, stored: bytes) -> bool:
+            self.done.append(f"bcrypt {stored[4:6].decode()}")
+            return checkpw(password, stored)
+
+        monkeypatch.setattr(argon2.PasswordHasher, "verify", by_argon2)
+        monkeypatch.setattr(bcrypt, "checkpw", by_bcrypt)
+
+    def taken(self) -> list[str]:
+        """Return what was done since the last time, in no order."""
+        done, self.done = sorted(self.done), []
+        return done
+
+
+OWN = f"$argon2id$v=19$m={TESTING.memory_kib},t=1,p=1"
+
+
 async def test_unknown_user_is_never_right_and_costs_one_hash(
     hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged: list[str] = []
+    work = Work(monkeypatch)
+    assert await hasher.find([], RIGHT) is None
+    assert work.taken() == [OWN]
 
-    def verify(_: object, stored: str, __: str) -> bool:
-        judged.append(stored)
-        return True
 
-    monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
-    assert not await hasher.verify(None, RIGHT)
-    assert len(judged) == 1
-    assert argon2.extract_parameters(judged[0]).memory_cost == TESTING.memory_kib
+async def test_a_wrong_password_costs_the_same_whatever_is_stored(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stronger = PasswordHasher(HashingProfile(memory_kib=16, passes=2, lanes=1))
+    stored = [await hasher.hash(RIGHT), await stronger.hash(RIGHT), bcrypt_hash("Password-1"), bcrypt_hash("x", 5)]
+    work = Work(monkeypatch)
+    for users in ([], *([each] for each in stored), ["unreadable"], ["$2b$short"]):
+        assert await hasher.find(users, WRONG, kinds=stored) is None
+        assert work.taken() == ["$argon2id$v=19$m=16,t=2,p=1", OWN, "bcrypt 04", "bcrypt 05"], users
+    stronger.close()
+
+
+async def test_a_wrong_password_costs_the_same_with_and_without_a_former_one(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, brought = await hasher.hash(RIGHT), bcrypt_hash("Password-1")
+    work = Work(monkeypatch)
+    for users in ([], [own], [brought], [own, brought], [brought, own]):
+        assert await hasher.find(users, WRONG, kinds=[brought], rounds=2) is None
+        assert work.taken() == [OWN, OWN, "bcrypt 04", "bcrypt 04"]
+
+
+async def test_the_right_password_costs_one_hash_where_it_is_of_our_own_kind(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, brought = await hasher.hash(RIGHT), bcrypt_hash("Password-1")
+    work = Work(monkeypatch)
+    assert await hasher.find([own], RIGHT, kinds=[brought], rounds=2) == 0
+    assert work.taken() == [OWN]
+    assert await hasher.find([brought, own], RIGHT, kinds=[brought], rounds=2) == 0
+
+
+async def test_a_former_password_is_found_in_its_place(hasher: PasswordHasher) -> None:
+    stored = [await hasher.hash(WRONG), await hasher.hash(RIGHT)]
+    assert await hasher.find(stored, RIGHT, rounds=2) == 1
+
+
+async def test_the_beginning_of_a_hash_tells_its_kind(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Work(monkeypatch)
+    await hasher.find([], RIGHT, kinds=["$2a$04", "$2y$05", "$argon2id$v=19$m=16,t=1,p=1$", f"{OWN}$", "", "nothing"])
+    assert work.taken() == ["$argon2id$v=19$m=16,t=1,p=1", OWN, "bcrypt 04", "bcrypt 05"]
+
+
+async def test_presented_text_that_no_encoding_holds_is_only_wrong(hasher: PasswordHasher) -> None:
+    for stored in (await hasher.hash(RIGHT), bcrypt_hash("Password-1")):
+        assert not await hasher.verify(stored, Secret("\udcff"))
 
 
 async def test_hash_is_outdated_when_the_cost_or_algorithm_is_another(hasher: PasswordHasher) -> None:
@@ -101,8 +169,9 @@ async def test_only_formats_that_can_be_judged_are_recognised(hasher: PasswordHa
     assert hasher.recognises(await hasher.hash(RIGHT))
     assert hasher.recognises(bcrypt_hash("Password-1"))
     other_variant = argon2.PasswordHasher(1, 8, 1, type=argon2.Type.I).hash("Password-1")
-    expensive, garbage = "$2b$31$" + "a" * 53, "$2b$" + "?" * 56
-    for text in ("", "Password-1", "$2b$short", "$1$md5$abc", other_variant, expensive, garbage):
+    expensive = ("$2b$13$" + "a" * 53, argon2.PasswordHasher(1, 64 * 1024 + 8, 1).hash("Password-1"))
+    garbage = "$2b$" + "?" * 56
+    for text in ("", "Password-1", "$2b$short", "$1$md5$abc", other_variant, *expensive, garbage):
         assert not hasher.recognises(text), text
 
 
@@ -124,6 +193,6 @@ async def test_hashes_run_in_a_bounded_pool_and_leave_the_loop_alone(monkeypatch
         return True
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", verify)
-    await asyncio.gather(*(hasher.verify("$argon2id$", RIGHT) for _ in range(8)))
+    await asyncio.gather(*(hasher.verify("unreadable", RIGHT) for _ in range(8)))
     assert most == 2
     hasher.close()

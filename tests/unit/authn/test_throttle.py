@@ -3,11 +3,12 @@
 import pytest
 
 from kiteward.authn.throttle import (
-    ADDRESS_BURST,
-    ADDRESS_RATE,
     FAILURES_TO_LOCK,
+    FORGOTTEN_AFTER,
     FREE_FAILURES,
     LONGEST_WAIT,
+    SOURCE_BURST,
+    SOURCE_RATE,
     Throttle,
 )
 
@@ -86,6 +87,26 @@ def test_after_a_hundred_wrong_passwords_in_a_row_the_user_is_to_be_locked(throt
     assert locks == [False] * (FAILURES_TO_LOCK - 1) + [True]
 
 
+def test_a_user_that_is_locked_already_is_to_be_locked_once_in_a_hundred(throttle: Throttle) -> None:
+    locks = []
+    for number in range(3 * FAILURES_TO_LOCK):
+        host = f"10.0.{number // 250}.{number % 250}"
+        assert throttle.begin("alice", host)
+        locks.append(throttle.end("alice", host, right=False))
+    assert [number + 1 for number, lock in enumerate(locks) if lock] == [
+        FAILURES_TO_LOCK * times for times in (1, 2, 3)
+    ]
+
+
+def test_wrong_passwords_are_forgotten_after_a_day_without_another(throttle: Throttle, clock: Clock) -> None:
+    for _ in range(FAILURES_TO_LOCK * 2):
+        assert throttle.begin("alice", "10.0.0.1")
+        assert not throttle.end("alice", "10.0.0.1", right=False)
+        clock.now += FORGOTTEN_AFTER + 1
+    fail(throttle, FREE_FAILURES)
+    assert not throttle.begin("alice", "10.0.0.1")
+
+
 def test_a_right_password_in_between_begins_the_row_anew(throttle: Throttle) -> None:
     for number in range(FAILURES_TO_LOCK * 2):
         host = f"10.0.{number % 250}.1"
@@ -99,7 +120,7 @@ def test_what_was_not_found_out_counts_for_nothing(throttle: Throttle) -> None:
         assert not throttle.end("alice", "10.0.0.1", right=None)
 
 
-def test_a_user_that_has_changed_starts_anew_everywhere(throttle: Throttle) -> None:
+def test_a_user_that_is_forgiven_starts_anew_everywhere(throttle: Throttle) -> None:
     for host in ("10.0.0.1", "10.0.0.2"):
         fail(throttle, FREE_FAILURES, host=host)
     throttle.forgive("alice")
@@ -111,26 +132,29 @@ def test_memory_is_bounded_and_what_is_longest_unheard_of_goes_first(clock: Cloc
     throttle = Throttle(clock, capacity=10)
     for number in range(100):
         fail(throttle, FREE_FAILURES, user=f"user{number}", host=f"10.0.0.{number}")
-    assert len(throttle._pairs) == len(throttle._in_a_row) == len(throttle._hosts) == len(throttle._addresses) == 10
+    assert len(throttle._pairs) == len(throttle._in_a_row) == len(throttle._sources_of) == len(throttle._sources) == 10
     assert not throttle.begin("user99", "10.0.0.99")
     assert throttle.begin("user0", "10.0.0.0")
 
 
-def test_verifications_at_once_are_bounded() -> None:
-    throttle = Throttle(lambda: 0.0)
-    begun = 0
-    while throttle.begin(f"user{begun}", "10.0.0.1"):
-        begun += 1
-        assert begun <= 1000
-    throttle.end("user0", "10.0.0.1", right=True)
-    assert throttle.begin("somebody", "10.0.0.1")
+def test_memory_does_not_depend_on_how_long_a_user_name_is(throttle: Throttle) -> None:
+    name = "a" * 60_000
+    fail(throttle, FREE_FAILURES, user=name)
+    assert not throttle.begin(name, "10.0.0.1")
+    kept = [digest for digest, _ in throttle._pairs] + [*throttle._in_a_row, *throttle._sources_of]
+    assert {len(each) for each in kept} == {16}
+
+
+def test_names_that_no_encoding_holds_are_counted_too(throttle: Throttle) -> None:
+    fail(throttle, FREE_FAILURES, user="\udcff")
+    assert throttle.waits("\udcff", "10.0.0.1")
 
 
 # One address, ever new user names
 
 
 def test_guesses_at_ever_new_names_from_one_address_are_looked_at_at_a_rate(throttle: Throttle, clock: Clock) -> None:
-    for number in range(ADDRESS_BURST):
+    for number in range(SOURCE_BURST):
         fail(throttle, 1, user=f"user{number}")
     assert not throttle.begin("another", "10.0.0.1")
     looked_at = 0
@@ -139,24 +163,24 @@ def test_guesses_at_ever_new_names_from_one_address_are_looked_at_at_a_rate(thro
         if throttle.begin(f"name{number}", "10.0.0.1"):
             throttle.end(f"name{number}", "10.0.0.1", right=False)
             looked_at += 1
-    assert looked_at == pytest.approx(10 * ADDRESS_RATE, abs=2)
+    assert looked_at == pytest.approx(10 * SOURCE_RATE, abs=2)
 
 
 def test_other_addresses_do_not_wait_for_one_that_guesses(throttle: Throttle) -> None:
-    for number in range(ADDRESS_BURST):
+    for number in range(SOURCE_BURST):
         fail(throttle, 1, user=f"user{number}")
     assert throttle.begin("alice", "10.0.0.2")
 
 
 def test_right_passwords_of_many_users_behind_one_address_are_never_too_many(throttle: Throttle) -> None:
-    for number in range(5 * ADDRESS_BURST):
+    for number in range(5 * SOURCE_BURST):
         assert throttle.begin(f"user{number}", "10.0.0.1")
         throttle.end(f"user{number}", "10.0.0.1", right=True)
 
 
 def test_an_address_is_forgiven_with_time(throttle: Throttle, clock: Clock) -> None:
-    for number in range(ADDRESS_BURST):
+    for number in range(SOURCE_BURST):
         fail(throttle, 1, user=f"user{number}")
-    clock.now += ADDRESS_BURST / ADDRESS_RATE
-    for number in range(ADDRESS_BURST):
+    clock.now += SOURCE_BURST / SOURCE_RATE
+    for number in range(SOURCE_BURST):
         fail(throttle, 1, user=f"fresh{number}")

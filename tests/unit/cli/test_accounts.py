@@ -72,6 +72,35 @@ def test_init_with_a_name_that_cannot_be_leaves_no_directory_behind(
     assert not (tmp_path / "data").exists()
 
 
+def test_init_makes_no_second_administrator_where_there_is_one(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init", "--admin", "db_admin")
+    assert main(["init", "--admin", "other", "--data-dir", str(tmp_path / "data")]) == 1
+    told = capsys.readouterr().err
+    assert "has been initialised already" in told
+    assert "kiteward users create NAME --role admin" in told
+    assert [user["userName"] for user in json.loads(run("users", "list", "--json"))] == ["db_admin", "root"]
+
+
+def test_init_leaves_a_directory_alone_that_a_server_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with DataDirectory.hold(tmp_path / "data"):
+        assert main(["init", "--admin", "other", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "is held by another server" in capsys.readouterr().err
+    assert not (tmp_path / "data" / "store.db").exists()
+
+
+def test_init_after_a_refused_one_begins_anew(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
+    assert main(["init", "--admin", "db_admin", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "refuses the first password of root (invalid password length[3 out of range" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+    monkeypatch.delenv("KITEWARD_ROOT_PASSWORD")
+    run("init", "--admin", "db_admin")
+
+
 def test_after_init_nobody_knows_the_password_of_root(run: Run, tmp_path: Path) -> None:
     run("init", "--admin", "db_admin")
     assert not opens(tmp_path, PasswordCredential("root", Secret("Milvus")))

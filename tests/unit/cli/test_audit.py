@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from tests.support.commands import Run, on
+from tests.support.trail import whole_details
 
 from kiteward.cli.main import main
-from kiteward.observe.audit.files import files_of
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.observe.audit.files import ChainedFiles, files_of
 
 
 @pytest.fixture
@@ -70,6 +73,22 @@ def test_tail_prints_the_newest_lines_oldest_first_for_people(run: Run) -> None:
     assert len(lines) == 2
     assert "received  DisableUser  root  userName=alice" in lines[0]
     assert "succeeded  DisableUser" in lines[1]
+
+
+def test_long_change_is_verified_searched_and_exported_part_by_part(run: Run, tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path / "data" / "audit", keep_days=0)
+    long = AuditEvent(Event.POLICY_CHANGE, time.time(), Outcome.RECEIVED, "r1", operation="RestoreRBAC")
+    names = [f"role{number:05}" for number in range(1500)]
+    files.append([long._replace(details={"roles": names})])
+    files.close()
+    assert run("audit", "verify")[0] == 0
+    found = list(reversed(entries(run("audit", "search", "--request-id", "r1", "--json")[1])))
+    assert len(found) > 2
+    assert whole_details(found) == {"roles": names}
+    assert f"RestoreRBAC  part 1 of {len(found)}" in run("audit", "search", "--request-id", "r1")[1]
+    exported = [entry["params"] for entry in entries(run("audit", "export", "--request-id", "r1")[1])]
+    assert whole_details(exported) == {"roles": names}  # type: ignore[arg-type]  # what JSON holds
+    assert [part["part"] for part in exported] == [part["part"] for part in found]  # type: ignore[index]  # likewise
 
 
 def test_search_filters_by_user_outcome_and_time(run: Run) -> None:

@@ -9,6 +9,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
 from kiteward.domain.identity import ROOT, Secret
+from kiteward.engine.confinement import Confinement, available
 from kiteward.store.sql import SqlStore
 
 
@@ -47,6 +48,18 @@ def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFix
     assert "proxy.port = 5  (command line)" in shown
 
 
+def test_what_confines_the_engine_is_told_and_what_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"note: of the engine's process {available()}" in told(capsys)[1]
+    hook = ("an audit hook of Python",)
+    monkeypatch.setattr("kiteward.cli.doctor.available", lambda: Confinement(hook, hook))
+    status, shown = told(capsys)
+    assert status == 0
+    assert "cannot keep native code of the engine from the network" in shown
+    assert "cannot keep native code of the engine from files outside its directories" in shown
+
+
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
@@ -57,6 +70,7 @@ def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFix
         ("common: {security: {enablePublicPrivilege: true}}", "enablePublicPrivilege is true"),
         ("kiteward: {passwordPolicy: legacy}", "passwordPolicy is legacy"),
         ("kiteward: {rest: {corsOrigins: '*'}}", "corsOrigins has *"),
+        ("kiteward: {allowedHosts: '*'}", "allowedHosts has *"),
     ],
 )
 def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: str, finding: str) -> None:
@@ -64,6 +78,14 @@ def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: 
     assert status == 1
     assert finding in shown
     assert shown.endswith("1 unsafe\n")
+
+
+@pytest.mark.parametrize("text", ["kiteward: {host: 0.0.0.0}", "kiteward: {metrics: {host: 0.0.0.0}}"])
+def test_server_that_others_reach_by_no_name_is_told(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    note = "note: kiteward.allowedHosts is empty"
+    assert note in told(capsys, text)[1]
+    assert note not in told(capsys, text.replace("{h", "{allowedHosts: kiteward.example, h", 1))[1]
+    assert note not in told(capsys)[1]
 
 
 def test_configuration_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -85,7 +107,19 @@ def test_default_password_of_the_first_start_is_found(
 def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Milvus"))
-    assert "root has the default password" in told(capsys)[1]
+    assert "root still has the default password" in told(capsys)[1]
+
+
+def test_a_first_password_that_the_policy_refuses_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
+    status, shown = told(capsys)
+    assert status == 1
+    assert "the password policy standard refuses the first password of root" in shown
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("abc"))
+    assert "root still has its first password, which the password policy standard refuses" in told(capsys)[1]
 
 
 def test_store_with_another_password_is_well_and_its_directory_must_be_private(

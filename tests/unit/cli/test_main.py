@@ -1,7 +1,10 @@
 """The command line: what it takes, what it prints, and how it ends."""
 
 import argparse
+import importlib
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from kiteward import __version__
 from kiteward.cli import serve
-from kiteward.cli.main import main
+from kiteward.cli.main import COMMANDS, main
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
 
@@ -41,6 +44,45 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"kiteward {__version__}\n"
+
+
+def modules_after(argument: str) -> set[str]:
+    """The modules that a process has loaded once the command has ended, with what it would load anyway left out."""
+    program = """
+import sys
+before = set(sys.modules)
+from kiteward.cli.main import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+sys.stderr.write(" ".join(set(sys.modules) - before))
+"""
+    ended = subprocess.run([sys.executable, "-c", program, argument], capture_output=True, text=True, check=True)
+    return set(ended.stderr.split())
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_version_and_help_load_no_library_and_none_of_the_commands(argument: str) -> None:
+    loaded = modules_after(argument)
+    assert {name for name in loaded if name.startswith("kiteward")} == {"kiteward", "kiteward.cli", "kiteward.cli.main"}
+    assert {name.partition(".")[0] for name in loaded} - {"kiteward"} <= sys.stdlib_module_names
+    assert len(loaded) < 100
+
+
+@pytest.mark.parametrize(("module", "helps"), COMMANDS.items())
+def test_help_of_a_command_is_the_one_in_the_list(module: str, helps: dict[str, str]) -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(f"kiteward.cli.{module}").add_parsers(commands)
+    assert {action.dest: action.help for action in commands._choices_actions} == helps  # nowhere else
+
+
+def test_interrupt_ends_a_command_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(_settings: Settings) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serve, "serve", interrupted)
+    assert main(["serve"]) == 130
 
 
 @pytest.mark.parametrize("arguments", [[], ["bogus"], ["serve", "--bogus"]])
@@ -93,7 +135,7 @@ def test_configuration_that_cannot_be_read_ends_the_command(tmp_path: Path, caps
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     parser = argparse.ArgumentParser()
-    serve.add_parser(parser.add_subparsers())
+    serve.add_parsers(parser.add_subparsers())
     with pytest.raises(SystemExit):
         parser.parse_args(["serve", "--help"])
     text = capsys.readouterr().out

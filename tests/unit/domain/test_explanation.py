@@ -2,16 +2,25 @@
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 import pytest
 
 from kiteward.domain.access import ADMIN_ROLE, PUBLIC_ROLE, Grant, GrantKey, Policy, PrivilegeGroup, Role
-from kiteward.domain.explanation import condition_of, explain, held_privileges, rows_of, ways_of
+from kiteward.domain.explanation import (
+    condition_of,
+    explain,
+    explain_with_remedies,
+    held_privileges,
+    named_as_given,
+    rows_of,
+    ways_of,
+)
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY
-from kiteward.domain.policy import Condition, PolicySnapshot, decide
+from kiteward.domain.policy import CompiledRole, Condition, PolicySnapshot, decide
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, ObjectType
 
 CASES: Final = int(os.environ.get("KITEWARD_EXPLAIN_CASES", "100000"))
@@ -77,8 +86,10 @@ def test_explanations_agree_with_decisions() -> None:
                 by_grant += bool(found.ways)
                 _check_ways(principal, condition, policy, found.ways)
             elif chance.random() < 0.05:
-                remedied += len(found.remedies)
-                _check_remedies(principal, condition, policy, found.remedies)
+                assert found.remedies == ()
+                remedies = explain_with_remedies(principal, condition, snapshot).remedies
+                remedied += len(remedies)
+                _check_remedies(principal, condition, policy, remedies)
     # Were any of these rare, the comparison would say little.
     assert min(allowed, by_grant, CASES - allowed) > CASES // 25
     assert remedied > 0
@@ -148,7 +159,8 @@ def test_reading_about_oneself_has_no_ways() -> None:
 
 
 def test_refusal_names_roles_that_would_do_and_the_least_grant() -> None:
-    found = explain(ALICE, condition_of(PRIVILEGES["Search"], "", "docs"), _snapshot(writer=[SEARCH]))
+    condition = condition_of(PRIVILEGES["Search"], "", "docs")
+    found = explain_with_remedies(ALICE, condition, _snapshot(writer=[SEARCH]))
     assert not found.decision.allowed
     assert [(remedy.role, remedy.grant) for remedy in found.remedies] == [("reader", SEARCH), ("writer", None)]
 
@@ -157,3 +169,26 @@ def test_rows_are_what_the_grants_are_about() -> None:
     snapshot = _snapshot(SEARCH, GrantKey(ObjectType.COLLECTION, "other", ANY, "Query"))
     assert rows_of(snapshot.held_by(ALICE)) == [("default", "docs"), ("other", ANY)]
     assert ways_of([], condition_of(PRIVILEGES["Search"], "", "docs"), snapshot) == ()
+
+
+def test_refusal_of_what_stands_behind_an_alias_reads_as_that_of_a_name_that_stands_for_nothing() -> None:
+    behind, nothing = (condition_of(PRIVILEGES["Search"], "", name) for name in ("papers", "current"))
+    snapshot = _snapshot(SEARCH)
+    told = named_as_given(explain(ALICE, behind, snapshot), ALICE, behind, "current")
+    assert told == explain(ALICE, nothing, snapshot)
+
+
+def test_explanation_of_oneself_looks_at_no_role_of_others() -> None:
+    class OnlyOwn(dict[str, CompiledRole]):
+        """Roles that may be looked up by name and not be listed."""
+
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all roles are looked at")
+
+        items = values = keys = __iter__  # type: ignore[assignment]  # every way to list them
+
+    snapshot = _snapshot(SEARCH, writer=[SEARCH])
+    own = replace(snapshot, roles=OnlyOwn(snapshot.roles))
+    for name in ("docs", "papers"):
+        condition = condition_of(PRIVILEGES["Search"], "", name)
+        assert explain(ALICE, condition, own) == explain(ALICE, condition, snapshot)

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kiteward.domain.errors import DatabaseNameInvalid, InvalidArgument, InvalidGroupName, RequestRefused
+from kiteward.domain.errors import (
+    DatabaseNameInvalid,
+    FieldNameInvalid,
+    InvalidArgument,
+    InvalidGroupName,
+    RequestRefused,
+)
 from kiteward.domain.naming import NamingRules
 
 RULES = NamingRules()
@@ -17,6 +23,9 @@ CHECKS: dict[str, tuple[Check, int, str]] = {
     "object": (RULES.check_object_name, 255, "_$"),
     "database": (RULES.check_database_name, 255, "_"),
     "group": (RULES.check_group_name, 255, "_"),
+    "field": (RULES.check_field_name, 255, "_"),
+    "index": (RULES.check_index_name, 255, "_"),
+    "partition": (RULES.check_partition_name, 255, "_-"),
 }
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS = "0123456789"
@@ -34,9 +43,9 @@ def is_legal(check: Check, name: str) -> bool:
 @given(name=st.text(max_size=8) | st.text(f"{LETTERS}{DIGITS}_$.- ", max_size=8))
 def test_name_is_legal_exactly_when_the_rule_says_so(kind: str, name: str) -> None:
     check, _, further = CHECKS[kind]
-    first = LETTERS if kind == "user" else LETTERS + "_"
+    first = {"user": LETTERS, "partition": LETTERS + DIGITS + "_"}.get(kind, LETTERS + "_")
     expected = bool(name) and name[0] in first and set(name) <= set(LETTERS + DIGITS + further)
-    if kind == "object" and name == "*":
+    if (kind, name) in (("object", "*"), ("index", "")):
         expected = True
     assert is_legal(check, name) is expected
 
@@ -72,7 +81,8 @@ def test_longest_name_fits_and_one_more_byte_does_not(kind: str) -> None:
     ],
 )
 def test_no_name_passes_that_looks_like_another(kind: str, name: str) -> None:
-    assert not is_legal(CHECKS[kind][0], name)
+    # An index without a name gets one from the engine.
+    assert is_legal(CHECKS[kind][0], name) is ((kind, name) == ("index", ""))
 
 
 def test_each_kind_of_name_is_refused_in_its_own_class() -> None:
@@ -120,3 +130,17 @@ def test_description_is_limited_in_bytes_and_free_in_content(check: Check) -> No
 @pytest.mark.parametrize("kind", CHECKS)
 def test_lone_surrogate_is_refused_like_any_other_character(kind: str) -> None:
     assert not is_legal(CHECKS[kind][0], "a\ud800")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "a\\b", ".", "..", "a\0b", "a ", "é"])
+@pytest.mark.parametrize("kind", ["partition", "field", "index"])
+def test_names_that_are_paths_are_illegal_inside_collections_too(kind: str, name: str) -> None:
+    with pytest.raises((InvalidArgument, FieldNameInvalid), match=f"Invalid {kind} name"):
+        CHECKS[kind][0](name)
+
+
+def test_refusal_repeats_no_endless_name() -> None:
+    for kind in ("partition", "field", "index"):
+        with pytest.raises(RequestRefused) as refusal:
+            CHECKS[kind][0]("n" * 100_000)
+        assert len(str(refusal.value)) < 400

@@ -1,10 +1,12 @@
 """What an import brings, and what stays behind: nobody is given more here than at the source."""
 
-from typing import Any
+from typing import Any, cast
 
+import bcrypt
 import pytest
+from tests.support.gateway import House
 
-from kiteward.gateway.importing import _new
+from kiteward.gateway.importing import Source, _new, bring
 from kiteward.wire import messages
 
 
@@ -90,3 +92,40 @@ def test_a_role_that_the_source_does_not_list_is_not_bound() -> None:
     users, _, left = brought(meta(users={"alice": ["ghost"]}), meta(roles={"ghost": ["Insert"]}))
     assert users == {"alice": []}
     assert len(left) == 1
+
+
+class Backup:
+    """A source that answers with a backup."""
+
+    def __init__(self, found: Any) -> None:
+        self._found = found
+
+    async def policy(self) -> tuple[Any, bool]:
+        return self._found, True
+
+
+HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
+
+
+@pytest.mark.parametrize(
+    ("password", "made", "enabled", "one_time"),
+    [
+        (HASH, False, True, False),
+        (f"{{disabled,one-time}}{HASH}", False, False, True),
+        ("{disabled}of another kind", True, False, True),
+        ("of another kind", True, True, True),
+    ],
+    ids=["a hash", "disabled, with a one-time password", "disabled, with an unreadable hash", "an unreadable hash"],
+)
+async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
+    house: House, password: str, made: bool, enabled: bool, one_time: bool
+) -> None:
+    found = meta(users={"alice": []})
+    found.users[0].password = password
+    moved = await bring(cast("Source", Backup(found)), house.gateway, house.hasher, dry_run=False)
+    assert ("alice" in moved.passwords) is made
+    alice = await house.store.user("alice")
+    assert alice is not None
+    assert (alice.enabled, alice.one_time) == (enabled, one_time)
+    if made:
+        assert await house.hasher.verify(alice.password_hash, moved.passwords["alice"])

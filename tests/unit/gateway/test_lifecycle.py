@@ -126,6 +126,55 @@ async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: Ho
     assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
 
 
+@pytest.mark.parametrize(
+    ("operation", "fields", "told"),
+    [
+        ("DropCollection", {"collection_name": "current"}, "cannot drop the collection via alias = current"),
+        (
+            "RenameCollection",
+            {"oldName": "current", "newName": "latest"},
+            "unsupported use an alias to rename collection, alias:current",
+        ),
+        (
+            "DropCollection",
+            {"collection_name": "docs"},
+            (
+                "unable to drop the collection [docs] because it has associated aliases [current newest], "
+                "please remove all aliases before dropping the collection"
+            ),
+        ),
+    ],
+)
+async def test_collection_is_not_dropped_or_renamed_by_an_alias_nor_dropped_while_one_stands_for_it(
+    granted: House, engine: FakeEngine, operation: str, fields: dict[str, str], told: str
+) -> None:
+    for alias in ("newest", "current"):
+        await granted.succeed("CreateAlias", collection_name="docs", alias=alias)
+    status = await granted.status(operation, **fields)
+    assert (status.code, status.error_code, status.reason) == (65535, 1, told)
+    assert engine.called(operation) == []
+    assert engine.databases["default"].collections == ["docs", "docs2"]
+    assert await all_grants(granted) == ALL
+
+
+async def test_alias_in_the_way_is_not_told_to_who_may_not_drop_its_collection(granted: House) -> None:
+    await granted.succeed("CreateAlias", collection_name="docs", alias="current")
+    await granted.role("dropper", ("DropCollection", "default", "docs2"))
+    await granted.user("alice", "dropper")
+    refusals = set()
+    for name in ("current", "docs", "nothing"):
+        with pytest.raises(AccessDenied) as refused:
+            await granted.call("DropCollection", by="alice", collection_name=name)
+        refusals.add(str(refused.value))
+    assert len(refusals) == 1
+
+
+async def test_collection_is_emptied_by_an_alias_as_in_milvus(granted: House, engine: FakeEngine) -> None:
+    await granted.succeed("CreateAlias", collection_name="docs", alias="current")
+    await granted.succeed("TruncateCollection", collection_name="current")
+    assert engine.called("TruncateCollection")[-1].request.collection_name == "docs"
+
+
 async def test_alias_dropped_or_moved_changes_no_grant(granted: House) -> None:
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.succeed("AlterAlias", collection_name="docs2", alias="current")
@@ -333,21 +382,21 @@ async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted:
 async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
     granted: House, engine: FakeEngine
 ) -> None:
-    """A caller who may drop `docs` must not drop `docs2` through an alias that moves meanwhile."""
+    """A caller who may name `docs` anew must not name `docs2` through an alias that moves meanwhile."""
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
-    await granted.role("dropper", ("DropCollection", "default", "docs"))
-    await granted.user("alice", "dropper")
+    await granted.role("namer", ("CreateAlias", "default", "docs"), ("CreateAlias", "default", "newest"))
+    await granted.user("alice", "namer")
     gate = engine.hold("AlterAlias")
     moving = asyncio.create_task(granted.call("AlterAlias", collection_name="docs2", alias="current"))
     await engine.reached("AlterAlias")
-    dropping = asyncio.create_task(granted.call("DropCollection", by="alice", collection_name="current"))
+    naming = asyncio.create_task(granted.call("CreateAlias", by="alice", collection_name="current", alias="newest"))
     while not granted.lifecycle._turn._waiters:
         await asyncio.sleep(0)
     gate.set()
     await moving
     with pytest.raises(AccessDenied):
-        await dropping
-    assert engine.called("DropCollection") == []
+        await naming
+    assert "newest" not in engine.databases["default"].aliases
 
 
 async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:

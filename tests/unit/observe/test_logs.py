@@ -1,6 +1,7 @@
 """What lines look like: for people on a terminal, for programs elsewhere, and never what a caller makes of them."""
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymilvus import MilvusClient, MilvusException
 from tests.support import raw
 from tests.support import server as servers
 
@@ -158,15 +160,12 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
         token = {"authorization": f"Bearer {servers.ROOT_TOKEN}"}
         asked = httpx.post(f"{server.uri}/v2/vectordb/users/list", json={}, headers=token)
         warned = line_with(server, "kiteward.authn", "signed in with the default password")
-        response = raw.call(
-            server.uri,
-            "CreateCollection",
-            header=raw.authorization(servers.ROOT_TOKEN),
-            collection_name="docs",
-            schema=b"\xff",
-        )
-        assert response.code
-        engine = line_with(server, "kiteward.engine", "CreateCollection failed")
+        with contextlib.closing(MilvusClient(uri=server.uri, token=servers.ROOT_TOKEN)) as root:
+            root.create_collection("docs", dimension=4)
+            root.insert("docs", [{"id": 1, "vector": [1.0, 0.0, 0.0, 0.0]}])
+            with pytest.raises(MilvusException):
+                root.search("docs", data=[[1.0]])
+        engine = line_with(server, "kiteward.engine", "failed")
         lines = lines_of(server)
     assert warned["request_id"] == asked.headers["x-request-id"]
     assert re.fullmatch(r"[0-9a-f]{16}", engine["request_id"])

@@ -75,7 +75,11 @@ async def test_whatever_is_called_the_labels_are_few_and_none_is_made_by_a_calle
         "operation": OPERATIONS.keys() | EXTENSIONS.keys() | {OTHER},
         "outcome": {str(outcome) for outcome in Outcome},
         "decision": {"allowed", "refused"},
-        "kind": {"password", "api_key", "none", "grpc", "http", "undecided"},
+        "kind": {
+            *("password", "api_key", "none"),
+            *("grpc", "http", "undecided"),
+            *("unauthenticated", "authenticated"),
+        },
         "result": {"remembered", "verified", "refused", "throttled"},
         "reason": {"stopping", "connections", "address", "undecided", "handshake", "garbage"},
         "stage": {str(stage) for stage in Stage},
@@ -161,14 +165,15 @@ async def test_a_connection_that_is_open_is_counted_as_what_it_carries(tmp_path:
                 await asyncio.sleep(0.01)
 
 
-def test_the_audit_trail_says_how_it_keeps_up() -> None:
-    loads = iter([AuditState(), AuditState(queued=7, lost=2)])
+def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> None:
+    loads = iter([AuditState(), AuditState(queued=7, lost=2, queued_bytes=900)])
     metrics = Metrics(
         Sources(
             Watch(),
             authentications=dict,
             connections=dict,
             refused=dict,
+            held=lambda: {"authenticated": (5, 10, 3)},
             generation=lambda: 0,
             engine_ready=lambda: False,
             revision=lambda: None,
@@ -178,7 +183,11 @@ def test_the_audit_trail_says_how_it_keeps_up() -> None:
     first, second = (parsed(metrics.text().decode()) for _ in range(2))
     assert (first["kiteward_audit_queue", ()], first["kiteward_audit_lost_total", ()]) == (0, 0)
     assert (second["kiteward_audit_queue", ()], second["kiteward_audit_lost_total", ()]) == (7, 2)
+    assert second["kiteward_audit_queue_bytes", ()] == 900
     assert ("kiteward_policy_revision", ()) not in first
+    kind = (("kind", "authenticated"),)
+    assert (first["kiteward_held_bytes", kind], first["kiteward_held_bytes_limit", kind]) == (5, 10)
+    assert first["kiteward_held_bytes_refused_total", kind] == 3
     assert second["kiteward_engine_restarts_total", ()] == 0
 
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import opened
 
 from kiteward.authn.hashing import TESTING
+from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
@@ -21,6 +23,7 @@ from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
 from kiteward.runtime.beginning import PUBLIC_SEEDS, is_loopback
 from kiteward.runtime.parts import repeat
 from kiteward.runtime.server import Server
+from kiteward.store.sql import SqlStore
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[FakeEngine]]
 
@@ -80,14 +83,45 @@ async def test_default_password_is_not_served_beyond_loopback(tmp_path: Path, ho
 
 
 async def test_another_password_is_served_anywhere(tmp_path: Path) -> None:
-    server = await start(Settings(host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Other-1")))
+    server = await start(Settings(host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Another-1")))
     assert server.port > 0
     await server.stop()
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+async def test_a_first_password_that_the_policy_refuses_is_refused_at_the_start_with_the_broken_rules(
+    tmp_path: Path, host: str, policy: PasswordPolicy
+) -> None:
+    engine = FakeEngine()
+    settings = Settings(host=host, port=0, data_dir=tmp_path, default_root_password=Secret("abc"), passwords=policy)
+    with pytest.raises(
+        ConfigurationError, match=rf"invalid password length\[3 out of range {policy.shortest}"
+    ) as refused:
+        await start(settings, engine)
+    assert "abc" not in str(refused.value)
+    assert engine.calls == []
+    store = await SqlStore.open(tmp_path / "store.db")
+    assert list(await store.users()) == []
+    await store.close()
+
+
+async def test_a_refused_first_password_of_an_earlier_start_is_served_on_this_machine_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lenient = replace(POLICIES["legacy"], shortest=1)
+    settings = Settings(port=0, data_dir=tmp_path, default_root_password=Secret("abc"), passwords=lenient)
+    await (await start(settings)).stop()
+    settings = replace(settings, passwords=POLICIES["standard"])
+    await (await start(settings)).stop()
+    assert "which the password policy standard refuses" in caplog.text
+    with pytest.raises(ConfigurationError, match="root still has its first password"):
+        await start(replace(settings, host="0.0.0.0"))
+
+
 async def test_no_authentication_is_not_served_beyond_loopback(tmp_path: Path) -> None:
     settings = Settings(
-        host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Other-1"), authorization=False
+        host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Another-1"), authorization=False
     )
     with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false.*this machine only"):
         await start(settings)
@@ -113,7 +147,7 @@ async def test_default_password_put_back_is_noticed_at_the_next_start(tmp_path: 
     await first.stop()
     # The setting counts at the first start only: what counts is the password in the store.
     with pytest.raises(ConfigurationError):
-        await start(Settings(host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Other-1")))
+        await start(Settings(host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Another-1")))
 
 
 # What a start creates
@@ -126,7 +160,7 @@ async def test_first_start_creates_root_and_the_built_in_roles_and_later_ones_ch
     assert {role.name for role in policy.roles} == set(BUILT_IN_ROLES)
     assert [(user.name, user.roles) for user in users] == [("root", ())]
     assert (policy.grants, policy.groups) == ((), ())
-    async with opened(path, settings=Settings(default_root_password=Secret("Other-1"))) as house:
+    async with opened(path, settings=Settings(default_root_password=Secret("Another-1"))) as house:
         assert await house.state() == (policy, users)
 
 

@@ -38,7 +38,12 @@ async def test_change_feed_says_what_changed_at_each_revision(store: SqlStore, t
         await transaction.roles.put(Role("writer"))
         await transaction.roles.bind("alice", "writer")
         await transaction.commit()
-    assert feed(tmp_path) == [(1, "role", "reader"), (2, "role", "writer"), (2, "user", "alice")]
+    assert feed(tmp_path) == [
+        (1, "role", "reader"),
+        (2, "credential", "alice"),
+        (2, "role", "writer"),
+        (2, "user", "alice"),
+    ]
 
 
 async def test_change_feed_of_an_undone_transaction_is_empty(store: SqlStore, tmp_path: Path) -> None:

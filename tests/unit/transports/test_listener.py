@@ -57,7 +57,7 @@ async def test_a_connection_that_is_gone_is_forgotten() -> None:
     async with opened() as doors:
         await call(doors.port)
         await until(lambda: not doors.open_connections())
-        assert not doors.listener._by_host
+        assert not doors.listener._by_source
 
 
 @pytest.mark.parametrize("beginning", [PREFACE, REQUEST])

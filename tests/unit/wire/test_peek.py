@@ -11,6 +11,7 @@ from tests.unit.wire.payloads import PayloadWriter, number_field, text_field
 from tests.unit.wire.test_fields import EXAMPLES
 
 from kiteward.domain.errors import OperationUnknown, PayloadMalformed
+from kiteward.wire import messages
 from kiteward.wire.fields import encode_varint
 from kiteward.wire.messages import (
     METHODS,
@@ -86,6 +87,42 @@ def test_plan_refuses_a_path_it_could_not_read(path: str) -> None:
 def test_plan_refuses_a_member_of_a_oneof() -> None:
     with pytest.raises(ValueError, match="oneof"):
         Plan.of("AlterCollectionSchema", ["action.drop_request.field_name"])
+
+
+def test_plan_reads_more_than_the_parser_keeps_of_a_oneof_where_told_that_it_may() -> None:
+    request = messages.method_of("AlterCollectionSchema").request
+    first = request(action={"add_request": {"field_infos": [{"index_name": "first"}]}}).SerializeToString()
+    second = request(action={"drop_request": {"field_name": "x"}}).SerializeToString()
+    path = "action.add_request.field_infos.index_name"
+    plan = Plan.of("AlterCollectionSchema", ["db_name"], erasable=[path])
+    assert plan.read(first + second) == {"db_name": "", path: ["first"]}
+
+
+@given(parts=st.lists(st.lists(st.text("ab", max_size=2), max_size=3), max_size=3), name=st.text("xy", max_size=2))
+def test_plan_reads_a_serialised_message_as_the_parser_would(parts: list[list[str]], name: str) -> None:
+    request = messages.CreateCollectionRequest
+    payload = request(collection_name=name).SerializeToString()
+    for fields in parts:
+        schema = messages.DescribeCollectionResponse().schema
+        schema.name = name
+        for field in fields:
+            schema.fields.add(name=field).type_params.add(key=field)
+        payload += request(schema=schema.SerializeToString()).SerializeToString()
+    kept = messages.DescribeCollectionResponse().schema.FromString(request.FromString(payload).schema)
+    paths = ["collection_name", "schema.name", "schema.fields.name", "schema.fields.type_params.key"]
+    assert list(Plan.of("CreateCollection", paths).read(payload).values()) == [
+        name,
+        kept.name,
+        [field.name for field in kept.fields],
+        [pair.key for field in kept.fields for pair in field.type_params],
+    ]
+
+
+def test_fields_of_a_serialised_message_count_too() -> None:
+    schema = b"\x22\x00" * (REQUEST_BUDGET + 1)
+    payload = messages.CreateCollectionRequest(schema=schema).SerializeToString()
+    with pytest.raises(PayloadMalformed, match="too many"):
+        Plan.of("CreateCollection", ["schema.fields.name"]).read(payload)
 
 
 def test_plan_reads_an_optional_field() -> None:

@@ -8,9 +8,11 @@ import milvus_lite.engine.recovery
 from milvus_lite.storage.data_file import write_data_file
 from milvus_lite.storage.delta_file import write_delta_file
 
+from kiteward.engine.embedded import filters
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.durability import SyncMode, wal_class, whole_file_writer
+from kiteward.engine.embedded.providers import close_providers
 from kiteward.engine.embedded.reading import PinnedMemTable
 from kiteward.engine.embedded.servicer import use_milvus_codes
 
@@ -28,6 +30,8 @@ def open_database(data_dir: str, sync_mode: SyncMode) -> ServedDatabase:
         milvus_lite.exceptions.DataDirLockedError: another process holds the directory.
     """
     use_milvus_codes()
+    close_providers()
+    filters.adopt()
     ServedCollection.sync_mode = sync_mode
     milvus_lite.db.Collection = ServedCollection
     milvus_lite.engine.collection.WAL = wal_class(sync_mode)

@@ -20,6 +20,7 @@ import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
 from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
+from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.adoption import open_database
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
@@ -93,6 +94,7 @@ def main() -> None:
     arguments = _parse(sys.argv[1:])
     _die_with_parent(arguments.parent)
     _log_to_stderr()
+    _confine(arguments)
     database = _open(arguments)
     _clear_old_sockets(arguments)
     try:
@@ -125,6 +127,14 @@ def _log_to_stderr() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LogLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _confine(arguments: Arguments) -> None:
+    """Leave this process its data and its socket, and say what could not be closed."""
+    found = confine([Path(arguments.data), Path(arguments.socket).parent])
+    logger.info("the engine is confined: %s", found)
+    for gap in found.gaps:
+        logger.warning("this system cannot keep native code of the engine from %s", gap)
 
 
 def _open(arguments: Arguments) -> ServedDatabase:

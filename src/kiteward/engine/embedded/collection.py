@@ -1,8 +1,9 @@
 """A Milvus Lite collection that remembers being loaded, reads consistently and survives failed writes."""
 
+import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +17,9 @@ from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
 from kiteward.engine.embedded.durability import DRAFTS, SyncMode, sync_directory, sync_file, write_whole
-from kiteward.engine.embedded.reading import VIEW
+from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
+from kiteward.engine.embedded.metadata import CollectionMetadata
+from kiteward.engine.embedded.reading import VIEW, load_state_taken_for
 
 LOADED_MARK = "LOADED"
 
@@ -33,6 +36,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
     Attributes:
         sync_mode: how durable the mark and index files must be; set once, before the first collection is opened.
+        metadata: ids, and indexes as they were asked for.
         damaged: true after a failed write. What is in memory may then differ from what is on disk, so the
             collection must be abandoned and opened again, which replays the write-ahead log.
     """
@@ -43,6 +47,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         self, name: str, data_dir: str, schema: CollectionSchema, database_properties: dict[str, Any] | None = None
     ) -> None:
         self.damaged = False
+        self.metadata = CollectionMetadata(data_dir, synced=self.sync_mode != "none")
         self._index_files = threading.RLock()
         super().__init__(name, data_dir, schema, database_properties=database_properties)
         if self._index_specs and self._mark.exists():
@@ -61,7 +66,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
     @property
     def _load_state(self) -> str:
-        return "loaded" if VIEW.load_state_ignored else self._own_load_state
+        return VIEW.load_state or self._own_load_state
 
     @_load_state.setter
     def _load_state(self, state: str) -> None:
@@ -72,6 +77,11 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             if VIEW.active:
                 VIEW.memtables[id(self)] = self._current_memtable
             return super()._read_snapshot()
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return the data files as of now."""
+        found: tuple[Segment, ...] = self._segments_snapshot()
+        return found
 
     # Writing
 
@@ -106,6 +116,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         if not is_plain_file_name(partition_name):
             raise SchemaValidationError(f"Invalid partition name: {partition_name}")
         super().create_partition(partition_name)
+        self.metadata.partition_id(partition_name)
         if self.sync_mode == "batch":
             sync_directory(Path(self._data_dir, "partitions"))
 
@@ -113,6 +124,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         if not is_plain_file_name(partition_name):
             raise PartitionNotFoundError(partition_name)
         super().drop_partition(partition_name)
+        self.metadata.forget_partition(partition_name)
 
     # Load state
 
@@ -131,6 +143,46 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def drop_index(self, field_name: str | None = None) -> None:
         super().drop_index(field_name)
         self._settle_mark()
+
+    # Indexes as Milvus knows them
+
+    def index_records(self) -> list[IndexRecord]:
+        """Return every index as it was asked for."""
+        built = [self.metadata.index(spec.field_name) or IndexRecord.of(spec) for spec in self._index_specs.values()]
+        return [*built, *self.metadata.indexes_not_built()]
+
+    def make_index(self, field_name: str, name: str, parameters: Mapping[str, str]) -> None:
+        """Make an index as Milvus does: what is not given is filled in, and an identical one is made already.
+
+        Args:
+            field_name: the field.
+            name: the index's name; empty for the field's.
+            parameters: as a client sends them.
+
+        Raises:
+            SchemaValidationError: the field, the type or the parameters are wrong, or another index stands there.
+        """
+        field = next((field for field in self._schema.fields if field.name == field_name), None)
+        if field is None:
+            raise SchemaValidationError(f"cannot create index on non-exist field: {field_name}")
+        request = completed(field, name, parameters, bm25=field_name in self._bm25_analyzers)
+        if check_against(request.record, self.index_records()):
+            return
+        self.metadata.put_index(request.record)
+        if request.engine_parameters is not None:
+            self.create_index(field_name, dict(request.engine_parameters))
+
+    def remove_index(self, record: IndexRecord) -> None:
+        """Drop one index.
+
+        Milvus refuses to drop a vector's index while a client has the collection loaded. Milvus Lite refuses any, also
+        for a collection that is loaded only because it is new.
+        """
+        if record.built:
+            refusable = self.metadata.load_requested and "metric_type" in record.parameters
+            with contextlib.nullcontext() if refusable else load_state_taken_for("released"):
+                self.drop_index(record.field_name)
+        self.metadata.forget_index(record.field_name)
 
     @property
     def _mark(self) -> Path:

@@ -41,6 +41,12 @@ def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
     return keys
 
 
+def _every_collection(database: ServedDatabase, name: str, _request: Any) -> set[LockKey]:
+    """Name every collection and the catalogue, so that none comes meanwhile."""
+    collections = database.list_collections(database_name=name) if database.is_known(name) else []
+    return {(name, ""), *((name, collection) for collection in collections)}
+
+
 def _resolved(database: ServedDatabase, name: str, collection: str) -> LockKey:
     if not database.is_known(name):
         return (name, collection)
@@ -53,6 +59,7 @@ MUTATIONS: dict[str, LockKeys] = {
     "Upsert": _collection,
     "Delete": _collection,
     "Flush": _named_collections,
+    "FlushAll": _every_collection,
     "CreateIndex": _collection,
     "DropIndex": _collection,
     "LoadCollection": _collection,
@@ -83,10 +90,18 @@ READS: frozenset[str] = frozenset(
         "DescribeIndex",
         "GetCollectionStatistics",
         "GetCompactionState",
+        "GetCompactionStateWithPlans",
+        "GetFlushAllState",
         "GetFlushState",
+        "GetIndexBuildProgress",
+        "GetIndexState",
+        "GetIndexStatistics",
         "GetLoadState",
         "GetLoadingProgress",
         "GetPartitionStatistics",
+        "GetPersistentSegmentInfo",
+        "GetQuerySegmentInfo",
+        "GetReplicas",
         "GetVersion",
         "HasCollection",
         "HasPartition",

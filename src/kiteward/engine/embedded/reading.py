@@ -18,7 +18,7 @@ class ReadView(threading.local):
 
     def __init__(self) -> None:
         self.active = False
-        self.load_state_ignored = False
+        self.load_state: str | None = None
         self.memtables: dict[int, MemTable] = {}
         self.tombstones: dict[int, dict[Any, Any]] = {}
         self.looked_up: tuple[int, Any, bool] | None = None
@@ -48,13 +48,13 @@ def reading() -> Iterator[None]:
 
 
 @contextmanager
-def ignoring_load_state() -> Iterator[None]:
-    """Let the deletion by filter inside read a released collection without showing others a loaded one."""
-    VIEW.load_state_ignored = True
+def load_state_taken_for(state: str) -> Iterator[None]:
+    """Take every collection for `loaded` or `released` in the work inside, without showing others another state."""
+    VIEW.load_state = state
     try:
         yield
     finally:
-        VIEW.load_state_ignored = False
+        VIEW.load_state = None
 
 
 class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no types

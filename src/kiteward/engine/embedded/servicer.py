@@ -1,24 +1,31 @@
 """Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
 
-import time
+from contextlib import suppress
 from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 from milvus_lite.adapter.grpc import errors
-from milvus_lite.adapter.grpc.servicer import MilvusServicer
-from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError, MilvusLiteError
-from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
+from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError
+from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
-from kiteward.engine.embedded.reading import ignoring_load_state
+from kiteward.engine.embedded import iterators
+from kiteward.engine.embedded.answers import answering, invalid_parameter, success
+from kiteward.engine.embedded.filters import filled_in
+from kiteward.engine.embedded.index_rpcs import IndexServicer
+from kiteward.engine.embedded.indexes import search_parameters_without_tuning
+from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
+from kiteward.engine.embedded.reading import load_state_taken_for
+from kiteward.engine.embedded.segment_rpcs import SegmentServicer
 
 CODE_DATABASE_NOT_FOUND = 800
-CODE_PARAMETER_INVALID = 1100
+_IDS = ("collectionID", "collection_id")
+"""Fields that select a collection by its id; a request has one of them at most."""
+
 LARGEST_WINDOW = 16_384
 LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
 LARGEST_DIMENSION = 32_768
-LOGICAL_BITS = 18
-"""A timestamp of Milvus is milliseconds since 1970, followed by a counter of this many bits."""
+_SHOWN_OF_EMBEDDINGS = ("provider", "model_name", "dimensions")
 
 
 class CallContext:
@@ -44,63 +51,165 @@ class CallContext:
         self.details = details
 
 
-class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries no types
+class EngineServicer(IndexServicer, SegmentServicer):
     """The RPCs of the embedded engine."""
 
     def database_name(self, request: Any, context: CallContext) -> str:
         """Return the database a request means: its own field, else the metadata, else the default."""
         return str(self._database_name(request, context))
 
+    def _get_collection(self, request: Any, context: CallContext) -> Any:
+        """Return the collection of a request: the one it names, or where it names none the one of its id.
+
+        Raises:
+            CollectionNotFoundError: there is none.
+        """
+        database = self.database_name(request, context)
+        number = next((getattr(request, field) for field in _IDS if hasattr(request, field)), 0)
+        if request.collection_name or not number:
+            return self._db.get_collection(request.collection_name, database_name=database)
+        for name in self._db.list_collections(database_name=database):
+            with suppress(CollectionNotFoundError):
+                collection = self._db.get_collection(name, database_name=database)
+                if collection.metadata.collection_id() == number:
+                    return collection
+        raise CollectionNotFoundError(f"collection not found[collection={number}]")
+
+    @answering(milvus_pb2.BoolResponse)
     def HasCollection(self, request: Any, context: CallContext) -> Any:
         """Answer as Milvus Lite does, but name a missing database by its code."""
-        try:
-            exists = self._db.has_collection(
-                request.collection_name, database_name=self.database_name(request, context)
-            )
-        except MilvusLiteError as error:
-            return milvus_pb2.BoolResponse(status=_status(error))
-        return milvus_pb2.BoolResponse(status=_success(), value=exists)
+        exists = self._db.has_collection(request.collection_name, database_name=self.database_name(request, context))
+        return milvus_pb2.BoolResponse(status=success(), value=exists)
 
+    @answering(milvus_pb2.ShowCollectionsResponse)
     def ShowCollections(self, request: Any, context: CallContext) -> Any:
-        """List collections with their load state; one dropped meanwhile is left out and fails nothing."""
+        """List collections with ids, times and load state; one dropped meanwhile is left out and fails nothing."""
         database = self.database_name(request, context)
         wanted = set(request.collection_names)
-        response = milvus_pb2.ShowCollectionsResponse(status=_success())
-        try:
-            for name in self._db.list_collections(database_name=database):
-                if not wanted or name in wanted:
-                    self._append_collection(response, database, name)
-        except MilvusLiteError as error:
-            return milvus_pb2.ShowCollectionsResponse(status=_status(error))
+        response = milvus_pb2.ShowCollectionsResponse(status=success())
+        for name in self._db.list_collections(database_name=database):
+            if not wanted or name in wanted:
+                self._append_collection(response, database, name)
         return response
 
     def _append_collection(self, response: Any, database: str, name: str) -> None:
         try:
-            loaded = self._db.get_collection(name, database_name=database).load_state == "loaded"
+            collection = self._db.get_collection(name, database_name=database)
         except CollectionNotFoundError:
             return
+        loaded = collection.load_state == "loaded"
+        created = collection.metadata.collection_id()
         response.collection_names.append(name)
+        response.collection_ids.append(created)
+        response.created_timestamps.append(created)
+        response.created_utc_timestamps.append(milliseconds(created))
         response.inMemory_percentages.append(100 if loaded else 0)
         response.query_service_available.append(loaded)
         response.shards_num.append(1)
 
+    def DescribeCollection(self, request: Any, context: CallContext) -> Any:
+        """Describe as Milvus Lite does, with ids, times, aliases and the database.
+
+        Addresses and keys of providers, which v0.1 stored for callers, are left out.
+        """
+        response = super().DescribeCollection(request, context)
+        if response.status.code:
+            return response
+        for function in response.schema.functions:
+            if function.type == schema_pb2.FunctionType.TextEmbedding:
+                shown = [pair for pair in function.params if pair.key in _SHOWN_OF_EMBEDDINGS]
+                del function.params[:]
+                function.params.extend(shown)
+        database = self.database_name(request, context)
+        created = self._get_collection(request, context).metadata.collection_id()
+        response.collectionID = created
+        response.db_name = database
+        response.created_timestamp = created
+        response.created_utc_timestamp = milliseconds(created)
+        response.aliases.extend(self._db.list_aliases(response.collection_name, database_name=database))
+        return response
+
+    def ShowPartitions(self, request: Any, context: CallContext) -> Any:
+        """List partitions as Milvus Lite does, with ids and times."""
+        response = super().ShowPartitions(request, context)
+        if response.status.code:
+            return response
+        collection = self._get_collection(request, context)
+        created = [collection.metadata.partition_id(name) for name in response.partition_names]
+        response.partitionIDs.extend(created)
+        response.created_timestamps.extend(created)
+        response.created_utc_timestamps.extend(milliseconds(each) for each in created)
+        return response
+
+    def LoadCollection(self, request: Any, context: CallContext) -> Any:
+        """Load as Milvus Lite does, and remember that it was asked for."""
+        status = super().LoadCollection(request, context)
+        if not status.code:
+            self._get_collection(request, context).metadata.set_load_requested(value=True)
+        return status
+
+    def ReleaseCollection(self, request: Any, context: CallContext) -> Any:
+        """Release as Milvus Lite does."""
+        status = super().ReleaseCollection(request, context)
+        if not status.code:
+            self._get_collection(request, context).metadata.set_load_requested(value=False)
+        return status
+
+    def GetLoadingProgress(self, request: Any, context: CallContext) -> Any:
+        """Tell how far a load is, which is also how far a refreshing one is."""
+        response = super().GetLoadingProgress(request, context)
+        response.refresh_progress = response.progress
+        return response
+
+    def Insert(self, request: Any, context: CallContext) -> Any:
+        """Insert as Milvus Lite does, and say when."""
+        return _dated(super().Insert(request, context))
+
+    def Upsert(self, request: Any, context: CallContext) -> Any:
+        """Upsert as Milvus Lite does, and say when."""
+        return _dated(super().Upsert(request, context))
+
+    @answering(milvus_pb2.QueryResults)
+    def Query(self, request: Any, context: CallContext) -> Any:
+        """Query as Milvus Lite does, with the filter's templates filled in."""
+        request.expr = filled_in(request.expr, request.expr_template_values)
+        return super().Query(request, context)
+
+    @answering(milvus_pb2.MutationResult)
     def Delete(self, request: Any, context: CallContext) -> Any:
-        """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile."""
-        with ignoring_load_state():
-            return super().Delete(request, context)
+        """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile.
+
+        The answer counts and lists nothing, as Milvus' does: clients take a list of keys for another kind of answer.
+        """
+        request.expr = filled_in(request.expr, request.expr_template_values)
+        with load_state_taken_for("loaded"):
+            response = super().Delete(request, context)
+        response.ClearField("IDs")
+        return _dated(response)
 
     def CreateCollection(self, request: Any, context: CallContext) -> Any:
         """Create as Milvus Lite does, with vectors no longer than Milvus allows."""
         refusal = _dimension_refusal(_fields(request.schema))
         return super().CreateCollection(request, context) if refusal is None else refusal
 
+    @answering(milvus_pb2.SearchResults)
     def Search(self, request: Any, context: CallContext) -> Any:
-        """Search as Milvus Lite does, within the window that Milvus allows."""
+        """Search as Milvus Lite does, within the window that Milvus allows; for an iterator, page by page."""
+        page = iterators.page_of(request, lambda: self._get_collection(request, context).num_entities)
         refusal = _window_refusal(request.search_params, "topk")
         if refusal is not None:
             return milvus_pb2.SearchResults(status=refusal)
-        return super().Search(request, context)
+        _prepare(request)
+        if page is not None:
+            iterators.narrow(request, page)
+        response = super().Search(request, context)
+        if not response.status.code:
+            response.session_ts = next_timestamp()
+            if page is not None:
+                iterators.finish(response, page)
+        return response
 
+    @answering(milvus_pb2.SearchResults)
     def HybridSearch(self, request: Any, context: CallContext) -> Any:
         """Search as Milvus Lite does, within the window that Milvus allows, in each part and as a whole."""
         refusals = [_window_refusal(request.rank_params, "limit")]
@@ -108,35 +217,18 @@ class EngineServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carri
         for refusal in refusals:
             if refusal is not None:
                 return milvus_pb2.SearchResults(status=refusal)
+        for part in request.requests:
+            _prepare(part)
         return super().HybridSearch(request, context)
 
     def AllocTimestamp(self, _request: Any, _context: CallContext) -> Any:
         """Return the time as Milvus counts it, which the asynchronous client asks for before it waits for an index."""
-        milliseconds = time.time_ns() // 1_000_000
-        return milvus_pb2.AllocTimestampResponse(status=_success(), timestamp=milliseconds << LOGICAL_BITS)
-
-    def DropIndex(self, request: Any, context: CallContext) -> Any:
-        """Drop the index that is named. Milvus Lite drops all of a collection's when it does not know the name."""
-        if request.index_name and not request.field_name:
-            try:
-                indexed = self._indexed_fields(request, context)
-            except MilvusLiteError as error:
-                return _status(error)
-            request = _with_field_of_index(request, indexed)
-        return super().DropIndex(request, context)
-
-    def _indexed_fields(self, request: Any, context: CallContext) -> list[str]:
-        # They are listed nowhere else.
-        return list(self._get_collection(request, context)._index_specs)  # noqa: SLF001
+        return milvus_pb2.AllocTimestampResponse(status=success(), timestamp=next_timestamp())
 
     def RenameCollection(self, request: Any, context: CallContext) -> Any:
         """Rename within one database. Milvus Lite would ignore another target database and rename in place."""
         if request.newDBName and request.newDBName != self.database_name(request, context):
-            return common_pb2.Status(
-                error_code=common_pb2.ErrorCode.IllegalArgument,
-                code=CODE_PARAMETER_INVALID,
-                reason="the embedded engine cannot move a collection to another database",
-            )
+            return invalid_parameter("the embedded engine cannot move a collection to another database")
         return super().RenameCollection(request, context)
 
 
@@ -157,11 +249,9 @@ def _dimension_refusal(fields: list[Any]) -> Any:
     for field in fields:
         dimension = max((_number(pair.value) for pair in field.type_params if pair.key == "dim"), default=0)
         if dimension > LARGEST_DIMENSION:
-            return common_pb2.Status(
-                error_code=common_pb2.ErrorCode.IllegalArgument,
-                code=CODE_PARAMETER_INVALID,
-                reason=f"invalid dimension: {dimension} of field {field.name}. "
-                f"float vector dimension should be in range 2 ~ {LARGEST_DIMENSION}: invalid parameter",
+            return invalid_parameter(
+                f"invalid dimension: {dimension} of field {field.name}. "
+                f"float vector dimension should be in range 2 ~ {LARGEST_DIMENSION}: invalid parameter"
             )
     return None
 
@@ -175,10 +265,8 @@ def _window_refusal(parameters: Any, limit_key: str) -> Any:
     limit, offset, size = (_number(given.get(key)) for key in (limit_key, "offset", "group_size"))
     if limit + offset <= LARGEST_WINDOW and max(size, 1) * limit <= LARGEST_GROUPED_WINDOW:
         return None
-    return common_pb2.Status(
-        error_code=common_pb2.ErrorCode.IllegalArgument,
-        code=CODE_PARAMETER_INVALID,
-        reason=f"{limit_key} [{limit}] with offset [{offset}] and group size [{max(size, 1)}] is invalid, "
+    return invalid_parameter(
+        f"{limit_key} [{limit}] with offset [{offset}] and group size [{max(size, 1)}] is invalid, "
         f"limit and offset together should be in range [1, {LARGEST_WINDOW}], "
         f"limit times group size at most {LARGEST_GROUPED_WINDOW}: invalid parameter",
     )
@@ -192,19 +280,19 @@ def _number(text: str | None) -> int:
         return 0
 
 
-def _with_field_of_index(request: Any, indexed: list[str]) -> Any:
-    """Return the request with the field in it. An index is listed under its field's name; any other name was not kept.
+def _dated(response: Any) -> Any:
+    """Return the answer of a change with the time at which it was made."""
+    if not response.status.code:
+        response.timestamp = next_timestamp()
+    return response
 
-    The only index is meant by whatever name; among several an unknown name is left to be refused.
-    """
-    name = request.index_name
-    known = [field for field in indexed if name in (field, f"{field}_idx")] or (
-        indexed if len(indexed) == 1 else [name]
-    )
-    settled = milvus_pb2.DropIndexRequest()
-    settled.CopyFrom(request)
-    settled.field_name = known[0]
-    return settled
+
+def _prepare(search: Any) -> None:
+    """Fill in a search's templates, and take out what tunes an approximation that is not made here."""
+    search.dsl = filled_in(search.dsl, search.expr_template_values)
+    for pair in search.search_params:
+        if pair.key == "params":
+            pair.value = search_parameters_without_tuning(pair.value)
 
 
 def use_milvus_codes() -> None:
@@ -216,11 +304,3 @@ def use_milvus_codes() -> None:
         CODE_DATABASE_NOT_FOUND,
         "DatabaseNotFound",
     )
-
-
-def _success() -> Any:
-    return common_pb2.Status(**errors.success_status_kwargs())
-
-
-def _status(error: MilvusLiteError) -> Any:
-    return common_pb2.Status(**errors.to_status_kwargs(error))

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -57,7 +57,6 @@ class EmbeddedEngineSettings:
         stop_timeout: seconds a stopping engine may take to write everything down before it is killed.
         lock_timeout: seconds to wait for a predecessor to let go of the data.
         longest_pause: seconds between restarts of an engine that keeps dying.
-        environment: further variables for the child, such as keys of embedding providers.
     """
 
     directory: Path
@@ -68,7 +67,6 @@ class EmbeddedEngineSettings:
     stop_timeout: float = 30.0
     lock_timeout: float = 10.0
     longest_pause: float = 4.0
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class EmbeddedEngine:
@@ -220,7 +218,7 @@ class EmbeddedEngine:
     def _child_environment(self) -> dict[str, str]:
         environment = {name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ}
         package_root = str(Path(kiteward.__path__[0]).absolute().parent)
-        return environment | {"PYTHONPATH": package_root} | dict(self._settings.environment)
+        return environment | {"PYTHONPATH": package_root}
 
     async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
         """Hand the child's log lines to our logging and remember the last ones."""

@@ -11,12 +11,13 @@ from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIV
 from kiteward.gateway.administration.base import Handler, Request, Tools
 from kiteward.gateway.administration.grants import grant_entity
 from kiteward.gateway.administration.privilege_groups import is_reserved_group_name
+from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.store.base import Transaction
 from kiteward.wire import messages
 
 
 async def backup(tools: Tools, request: Request) -> bytes:
-    """Return users with password hashes and roles, roles, grants and custom groups.
+    """Return users with password hashes, roles and what keeps them out, roles, grants and custom groups.
 
     `root`, `admin` and `public` are left out.
     """
@@ -26,7 +27,7 @@ async def backup(tools: Tools, request: Request) -> bytes:
         users=[
             messages.UserInfo(
                 user=record.name,
-                password=record.password_hash,
+                password=BackedUpPassword.of(record).text(),
                 roles=[messages.RoleEntity(name=role) for role in record.roles],
             )
             for record in await tools.store.users()
@@ -46,7 +47,10 @@ async def backup(tools: Tools, request: Request) -> bytes:
 
 
 async def restore(tools: Tools, request: Request) -> bytes:
-    """Add everything in a backup, or nothing. Names, hashes and limits are checked, unlike in Milvus (contract Q31)."""
+    """Add everything in a backup, or nothing. Names, hashes and limits are checked, unlike in Milvus (contract Q31).
+
+    Users come back as they were: disabled, locked, or with a one-time password. Those that exist are never touched.
+    """
     meta = messages.RestoreRBACMetaRequest.FromString(request.call.payload).RBAC_meta
     _check_names(tools, meta)
     async with request.change() as transaction:
@@ -65,7 +69,7 @@ def _check_names(tools: Tools, meta: messages.RBACMeta) -> None:
         tools.naming.check_group_name(group.group_name)
     for user in meta.users:
         tools.naming.check_user_name(user.user)
-        if not tools.hasher.recognises(user.password):
+        if not tools.hasher.recognises(BackedUpPassword.parse(user.password, user_name=user.user).stored):
             raise InvalidArgument(f"the password hash of user [{user.user}] is neither Argon2id nor bcrypt")
     for grant in meta.grants:
         tools.naming.check_object_name(grant.object_name)
@@ -118,7 +122,12 @@ async def _restore_users(transaction: Transaction, tools: Tools, meta: messages.
             raise InvalidGrant(f"user [{user.user}] already exists")
         if await transaction.users.count() >= tools.limits.users:
             raise LimitReached("unable to add user because the number of users has reached the limit")
-        await transaction.users.add(user.user, user.password)
+        password = BackedUpPassword.parse(user.password, user_name=user.user)
+        await transaction.users.add(user.user, password.stored, one_time=password.one_time)
+        if not password.enabled:
+            await transaction.users.enable(user.user, False)
+        if password.locked:
+            await transaction.users.lock(user.user)
         for role in user.roles:
             if await transaction.roles.get(role.name) is None:
                 raise InvalidGrant(f"role [{role.name}] does not exist")

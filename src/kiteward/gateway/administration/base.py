@@ -12,7 +12,7 @@ from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.sessions import Sessions
 from kiteward.authn.subjects import Subjects
 from kiteward.domain.errors import InvalidArgument
-from kiteward.domain.identity import Principal, Secret
+from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.domain.policy import PolicySnapshot
 from kiteward.engine.base import Engine
@@ -98,7 +98,7 @@ class Tools:
         store: users and everything else that is stored.
         engine: asked for its health only.
         catalog: databases and aliases.
-        hasher: hashes and verifies passwords.
+        hasher: hashes new passwords.
         passwords: which passwords may be chosen.
         naming: which names are legal.
         limits: how many users and roles there may be.
@@ -142,12 +142,18 @@ class Request:
         snapshot: the policy it was allowed by.
         change: opens the transaction for a change; it checks again that the caller may, in case that changed while
             waiting.
+        verify_password: returns the id of the stored credential that a user name and password match, or raises
+            PasswordRejected; throttled and counted as if the caller had signed in with them.
+        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request itself;
+            never a secret.
     """
 
     call: Call
     principal: Principal
     snapshot: PolicySnapshot
     change: Callable[[], AbstractAsyncContextManager[Transaction]]
+    verify_password: Callable[[PasswordCredential], Awaitable[str]]
+    record: Callable[..., None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,14 @@
 """Grants: v1 and V2, and their listing (contract 2.4, 4.12). Both versions share one storage."""
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import replace
+from typing import Final, Protocol
 
 from kiteward.domain.access import Grant, GrantKey
 from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, InvalidGrant, NotFound
+from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.domain.policy import PolicySnapshot, listed_databases
 from kiteward.domain.privileges import (
     ALL,
     BUILT_IN_GROUPS,
@@ -22,6 +25,15 @@ from kiteward.wire import messages
 
 _GRANT, _REVOKE = 0, 1
 _OBJECT_TYPES: Final = frozenset(ObjectType)
+
+
+class Caller(Protocol):
+    """Who asks, and the policy that answers are judged by."""
+
+    @property
+    def principal(self) -> Principal: ...
+    @property
+    def snapshot(self) -> PolicySnapshot: ...
 
 
 async def operate_v1(tools: Tools, request: Request) -> bytes:
@@ -43,15 +55,13 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
             f"not found the object type[name: {object_type}], supported the object types: [Collection Global User]"
         )
     kind = ObjectType(object_type)
-    if kind is ObjectType.GLOBAL:
-        object_name = ANY
-    elif kind is ObjectType.COLLECTION:
-        object_name = collection_of(tools, database, object_name)
+    key = GrantKey(kind, database, ANY if kind is ObjectType.GLOBAL else object_name, privilege)
+    if message.type == _GRANT:
+        require_database(tools, request, key)
     async with request.change() as transaction:
         await _require_role(transaction, entity.role.name)
         await _check_v1_privilege(transaction, privilege, kind)
-        key = GrantKey(kind, database, object_name, privilege)
-        await _operate(transaction, request, entity.role.name, key, revoke=message.type == _REVOKE)
+        await _operate(tools, transaction, request, entity.role.name, key, revoke=message.type == _REVOKE)
     return messages.success("OperatePrivilege")
 
 
@@ -101,15 +111,13 @@ async def operate_v2(tools: Tools, request: Request) -> bytes:
         raise InvalidArgument(f"the type in the request not grant or revoke, current type: {message.type}")
     database = _database(tools, request, message.db_name)
     tools.naming.check_object_name(message.collection_name, "collection name")
-    kind = v2_type(name)
-    collection = message.collection_name
-    if kind is not ObjectType.USER:
-        collection = collection_of(tools, database, collection)
+    key = GrantKey(v2_type(name), database, message.collection_name, name)
+    if message.type == _GRANT:
+        require_database(tools, request, key)
     async with request.change() as transaction:
         await _require_role(transaction, message.role.name)
-        await check_v2_privilege(transaction, name, database, collection)
-        key = GrantKey(kind, database, collection, name)
-        await _operate(transaction, request, message.role.name, key, revoke=message.type == _REVOKE)
+        await check_v2_privilege(transaction, name, database, message.collection_name)
+        await _operate(tools, transaction, request, message.role.name, key, revoke=message.type == _REVOKE)
     return messages.success("OperatePrivilegeV2")
 
 
@@ -144,12 +152,25 @@ async def check_v2_privilege(transaction: Transaction, name: str, database: str,
         raise InvalidGrant(f"please specify database name for the collection level privilege: {name}")
 
 
-async def _operate(transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool) -> None:
-    keys = with_those_along(key)
-    if revoke:
-        await transaction.grants.remove(role, keys)
-    else:
+async def _operate(
+    tools: Tools, transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool
+) -> None:
+    keys = revoked_keys(tools, key) if revoke else with_those_along(on_collection(tools, key))
+    taken = True
+    if not revoke:
         await transaction.grants.add([Grant(role, each, request.principal.user_name) for each in keys])
+    else:
+        taken = bool(await transaction.grants.remove(role, keys))
+        if not taken:
+            # Revoking what is not there is a success (contract 2.4), but not in a database that is not there either.
+            require_database(tools, request, key)
+    request.record(
+        object_type=key.object_type.value,
+        database=key.db_name,
+        objects=list(dict.fromkeys(each.object_name for each in keys)),
+        privileges=list(dict.fromkeys(each.privilege for each in keys)),
+        changed=taken,
+    )
 
 
 def with_those_along(key: GrantKey) -> list[GrantKey]:
@@ -171,17 +192,39 @@ def _database(tools: Tools, request: Request, given: str) -> str:
     return database
 
 
-def collection_of(tools: Tools, database: str, name: str) -> str:
-    """Return the collection behind a name in a grant (contract 4.10).
+def on_collection(tools: Tools, key: GrantKey) -> GrantKey:
+    """Return the key of a grant as it is stored: on the collection behind an alias (contract 4.10).
 
-    A name that is neither collection nor alias is kept, so that grants may come before their object; its database must
-    exist.
+    A name that is neither collection nor alias is kept, so that grants may come before their object.
     """
-    if ANY in (name, database):
-        return name
-    if not tools.catalog.has_database(database):
-        raise DatabaseNotFound(f"database not found[database={database}]")
-    return tools.catalog.resolve(database, name)
+    if key.object_type is ObjectType.USER:
+        return key
+    return replace(key, object_name=tools.catalog.resolve(key.db_name, key.object_name))
+
+
+def revoked_keys(tools: Tools, key: GrantKey) -> list[GrantKey]:
+    """Return the keys of all that a revocation takes away.
+
+    A grant may have been stored under a name before that became an alias, so that the name counts as it was given and
+    as what it stands for.
+    """
+    meant = (key, on_collection(tools, key))
+    return list(dict.fromkeys(each for named in meant for each in with_those_along(named)))
+
+
+def require_database(tools: Tools, request: Caller, key: GrantKey) -> None:
+    """Refuse a grant on a named collection of a missing database.
+
+    Whoever is not shown the database is not told either: a grant there is kept as one on a collection to be.
+
+    Raises:
+        DatabaseNotFound: there is none, and the caller would be shown it.
+    """
+    if ANY in (key.object_name, key.db_name) or key.object_type is ObjectType.USER:
+        return
+    shown = listed_databases(request.principal, [key.db_name], request.snapshot)[0]
+    if shown and not tools.catalog.has_database(key.db_name):
+        raise DatabaseNotFound(f"database not found[database={key.db_name}]")
 
 
 async def select(tools: Tools, request: Request) -> bytes:
@@ -194,7 +237,7 @@ async def select(tools: Tools, request: Request) -> bytes:
         raise InvalidArgument("the role entity in the grant entity is nil")
     tools.naming.check_role_name(entity.role.name)
     database = entity.db_name or request.call.database or DEFAULT_DATABASE
-    wanted = _wanted_object(tools, entity, database)
+    wanted = _wanted_objects(tools, request, entity, database)
     role = request.snapshot.roles.get(entity.role.name)
     if role is None:
         raise NotFound(f'the role "{entity.role.name}" does not exist')
@@ -202,13 +245,18 @@ async def select(tools: Tools, request: Request) -> bytes:
         grant_entity(grant)
         for grant in role.grants
         if database in (ANY, grant.key.db_name) or grant.key.db_name == ANY
-        if wanted is None or wanted == (grant.key.object_type, grant.key.object_name)
+        if wanted is None or (grant.key.object_type, grant.key.object_name) in wanted
     ]
     return bytes(messages.SelectGrantResponse(status=messages.Status(), entities=entities).SerializeToString())
 
 
-def _wanted_object(tools: Tools, entity: messages.GrantEntity, database: str) -> tuple[str, str] | None:
-    """Return the object to list the grants on; a name without a type is ignored, as in Milvus."""
+def _wanted_objects(
+    tools: Tools, request: Request, entity: messages.GrantEntity, database: str
+) -> frozenset[tuple[str, str]] | None:
+    """Return the objects to list the grants on; a name without a type is ignored, as in Milvus.
+
+    An alias is listed as what it stands for and under its own name, like what a revocation takes away.
+    """
     if not entity.HasField("object"):
         return None
     tools.naming.check_object_name(entity.object_name)
@@ -217,9 +265,11 @@ def _wanted_object(tools: Tools, entity: messages.GrantEntity, database: str) ->
         raise InvalidGrant(
             f"not found the object type[name: {kind}], supported the object types: [Collection Global User]"
         )
-    if kind == ObjectType.COLLECTION:
-        return kind, collection_of(tools, database, entity.object_name)
-    return kind, entity.object_name
+    if kind != ObjectType.COLLECTION:
+        return frozenset({(kind, entity.object_name)})
+    key = GrantKey(ObjectType.COLLECTION, database, entity.object_name, ANY)
+    require_database(tools, request, key)
+    return frozenset({(kind, each.object_name) for each in (key, on_collection(tools, key))})
 
 
 def grant_entity(grant: Grant) -> messages.GrantEntity:

@@ -11,8 +11,8 @@ from kiteward.domain.policy import listed_databases
 from kiteward.gateway.administration.base import Handler, Request, Tools
 from kiteward.wire import messages
 
-VERSION: Final = f"3.0.0-kiteward-{__version__}"
-"""The Milvus version whose protocol and rules are spoken, and our own."""
+VERSION: Final = f"3.0.0+kiteward.{__version__}"
+"""The Milvus version whose protocol and rules are spoken, with our own as its build, as PEP 440 and semver read it."""
 
 
 async def connect(tools: Tools, request: Request) -> bytes:

@@ -10,9 +10,10 @@ from kiteward.domain.errors import (
     LimitReached,
     NotFound,
     OldPasswordWrong,
+    PasswordRejected,
     ProtectedObject,
 )
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import ROOT, PasswordCredential, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Handler, Request, Tools, decode_password
 from kiteward.store.base import UserRecord
@@ -48,6 +49,7 @@ async def update(tools: Tools, request: Request) -> bytes:
         old = decode_password(message.oldPassword, "old password")
         new = decode_password(message.newPassword, "password")
         await _change_password(tools, request, message.username, old, new, description)
+        request.record(password_changed=True, old_password_verified=not _needs_no_old_password(tools, request))
     return messages.success("UpdateCredential")
 
 
@@ -66,25 +68,41 @@ async def _change_password(
 ) -> None:
     tools.passwords.check(new, user_name=name)
     tools.naming.check_user_description(description or "")
-    wrong = OldPasswordWrong(f"old password not correct for {name}")
-    current = await tools.store.user(name)
-    if request.principal.user_name not in tools.super_users:
-        # Verified outside the transaction, so that a slow hash holds up nobody; the credential id proves that it still
-        # holds.
-        if not await tools.hasher.verify(current.password_hash if current else None, old):
-            raise wrong
-    elif current is None:
-        raise NotFound(f"user not found: {name}")
-    if current is not None and current.one_time and new == old:
-        raise InvalidArgument("the new password must be another than the one that is good once")
+    credential_id = await _credential_to_replace(tools, request, name, old)
+    # Hashed outside the transaction, so that it holds up nobody; the credential id proves that what was verified still
+    # holds.
     hashed = await tools.hasher.hash(new)
     async with request.change() as transaction:
         found = await transaction.users.get(name)
-        if found is None or current is None or found.credential_id != current.credential_id:
-            raise wrong
+        if found is None or found.credential_id != credential_id:
+            raise _old_password_wrong(name, "not the current password")
+        if found.one_time and new == old:
+            raise InvalidArgument("the new password must be another than the one that is good once")
         await transaction.users.set_password(name, hashed)
         if description is not None:
             await transaction.users.describe(name, description)
+
+
+async def _credential_to_replace(tools: Tools, request: Request, name: str, old: Secret) -> str:
+    """Return the id of the credential that the old password proves; of the current one for who needs no old one."""
+    if _needs_no_old_password(tools, request):
+        current = await tools.store.user(name)
+        if current is None:
+            raise NotFound(f"user not found: {name}")
+        return current.credential_id
+    try:
+        return await request.verify_password(PasswordCredential(name, old))
+    except PasswordRejected as error:
+        raise _old_password_wrong(name, error.reason) from None
+
+
+def _needs_no_old_password(tools: Tools, request: Request) -> bool:
+    """Tell whether the caller is a super user, by a credential that may do all that its user may."""
+    return request.principal.user_name in tools.super_users and not request.principal.limited
+
+
+def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
+    return OldPasswordWrong(f"old password not correct for {name}", reason=reason)
 
 
 async def delete(tools: Tools, request: Request) -> bytes:

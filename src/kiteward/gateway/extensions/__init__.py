@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.gateway.extensions import access, accounts, audit, grants, keys, server, sessions, views
+from kiteward.gateway.extensions import access, accounts, audit, grants, keys, server, sessions, unused, views
 from kiteward.gateway.extensions.base import Extension
 
-TOPICS: Final = (access, accounts, audit, grants, keys, server, sessions, views)
+TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions, views)
 """The rooms of the extensions."""
 
 EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType(

@@ -4,21 +4,28 @@ import asyncio
 import contextlib
 import difflib
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 from kiteward.authn.subjects import Subject
 from kiteward.domain.access import Grant, GrantKey
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
-from kiteward.domain.explanation import Explanation, condition_of, explain, held_privileges, rows_of, ways_of
+from kiteward.domain.explanation import (
+    Explanation,
+    condition_of,
+    explain,
+    explain_with_remedies,
+    held_privileges,
+    named_as_given,
+    rows_of,
+    ways_of,
+)
+from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.policy import PolicySnapshot, decide, decide_administrator
-from kiteward.domain.privileges import PRIVILEGES, Level, Privilege
+from kiteward.domain.privileges import PRIVILEGES, Level, ObjectType, Privilege
 from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.accounts import moment
 from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.observe.audit.reading import Entry, Question, TrailReader
 from kiteward.store.base import UserRecord
 
 _EXAMINED: Final = 10_000
@@ -61,7 +68,10 @@ class Cure(Outcome):
 
 
 class Explained(Outcome):
-    """A decision, and what is behind it. `closed` says why the user or key may not even come in."""
+    """A decision, and what is behind it. `closed` says why the user or key may not even come in.
+
+    `remedies` and the collection behind an alias are for administrators; others read the name as they gave it.
+    """
 
     user_name: str
     key_id: str | None
@@ -130,48 +140,32 @@ class Reaches(Outcome):
     closed: str
 
 
-class Since(Arguments):
-    """A moment, such as `2026-11-27T00:00:00Z`."""
-
-    since: datetime
-
-
-class UnusedKey(Outcome):
-    """An API key that was not used."""
-
-    key_id: str
-    user_name: str
-    used_at: datetime | None
-
-
-class Unused(Outcome):
-    """What was not used since then, as far as is recorded: from `recordedSince` on, null for nothing at all."""
-
-    grants: list[Way]
-    keys: list[UnusedKey]
-    recorded_since: datetime | None
-
-
 async def explained(tools: Tools, request: Request, arguments: Asked) -> Explained:
     """Explain whether somebody may do something."""
     subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
-    database = arguments.db_name or DEFAULT_DATABASE
-    name = await _behind_alias(tools, database, arguments.collection_name)
+    database, given = arguments.db_name or DEFAULT_DATABASE, arguments.collection_name or ANY
     privilege, visible_suffices = _needed(arguments)
+    on_user = privilege is not None and privilege.object_type is ObjectType.USER
+    name = given if on_user else await _behind_alias(tools, database, given)
     if privilege is None:
-        explanation = Explanation(decide(subject.principal, (), request.snapshot))
+        credential = OPERATIONS[arguments.operation].credential
+        explanation = Explanation(decide(subject.principal, (), request.snapshot, credential=credential))
     else:
         condition = condition_of(privilege, database, name, visible_suffices=visible_suffices)
-        explanation = explain(subject.principal, condition, request.snapshot)
+        # Off the loop: who asks may hold tens of thousands of grants, and remedies look at every role.
+        way = explain_with_remedies if request.administrator else explain
+        explanation = await asyncio.to_thread(way, subject.principal, condition, request.snapshot)
+        if not request.administrator:
+            explanation = named_as_given(explanation, subject.principal, condition, given)
     return Explained(
         user_name=subject.principal.user_name,
         key_id=key_id or None,
         privilege=privilege.name if privilege is not None else None,
         db_name=database,
-        collection_name=name or ANY,
+        collection_name=name if request.administrator else given,
         allowed=explanation.decision.allowed and not subject.closed,
         reason=subject.closed or explanation.decision.reason,
-        ways=[_way(grant) for grant in explanation.ways],
+        ways=[way_of(grant) for grant in explanation.ways],
         remedies=[_cure(remedy.role, remedy.grant) for remedy in explanation.remedies],
         closed=subject.closed,
     )
@@ -204,8 +198,7 @@ async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reac
     subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
     principal, snapshot = subject.principal, request.snapshot
     administrator = decide_administrator(principal).allowed
-    rows = [] if administrator else rows_of(snapshot.held_by(principal))
-    found = ((row, held_privileges(principal, *row, snapshot)) for row in rows)
+    found = [] if administrator else await asyncio.to_thread(_held_by_row, principal, snapshot)
     return Reaches(
         user_name=principal.user_name,
         key_id=key_id or None,
@@ -224,57 +217,9 @@ async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reac
     )
 
 
-async def unused(tools: Tools, request: Request, arguments: Since) -> Unused:
-    """List grants and API keys that were not used since a moment."""
-    if tools.trail is None:
-        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
-    since = _utc(arguments.since)
-    roles = {record.name: record.roles for record in await tools.store.users()}
-    uses, first = await asyncio.to_thread(_uses, tools.trail, since)
-    used = {grant for use in uses for grant in _used_grants(use, roles, request.snapshot)}
-    grants = [grant for role in request.snapshot.roles.values() for grant in role.grants if grant not in used]
-    keys = [key for key in await tools.store.keys() if (key.used_at or 0.0) < since.timestamp()]
-    return Unused(
-        grants=[_way(grant) for grant in sorted(grants, key=lambda grant: (grant.role, grant.key))],
-        keys=[UnusedKey(key_id=key.key_id, user_name=key.owner, used_at=moment(key.used_at)) for key in keys],
-        recorded_since=first,
-    )
-
-
-Use = tuple[str, str, str, str, str]
-"""Who did what: user, privilege, operation, database, collection."""
-
-
-def _uses(trail: TrailReader, since: datetime) -> tuple[set[Use], datetime | None]:
-    """Return what was done since a moment, each thing once, and since when that is recorded."""
-    uses: set[Use] = set()
-    oldest = next(iter(trail.every(Question())), None)
-    for entry in trail.every(Question(since=since.timestamp())):
-        if entry.get("decision") == "allowed" and entry.get("privilege"):
-            uses.update(_uses_of(entry))
-    first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
-    return uses, None if first is None else max(first, since)
-
-
-def _uses_of(entry: Entry) -> Iterable[Use]:
-    for name in entry.get("resources") or ("",):
-        yield (
-            entry.get("principal", ""),
-            entry["privilege"],
-            entry.get("operation", ""),
-            entry.get("database", ""),
-            name,
-        )
-
-
-def _used_grants(use: Use, roles: dict[str, tuple[str, ...]], snapshot: PolicySnapshot) -> Iterable[Grant]:
-    user, privilege, operation, database, name = use
-    row = OPERATIONS.get(operation)
-    if privilege not in PRIVILEGES or row is None:
-        return ()
-    condition = condition_of(PRIVILEGES[privilege], database, name, visible_suffices=row.visible_suffices)
-    held = [snapshot.roles[role] for role in (*roles.get(user, ()), "public") if role in snapshot.roles]
-    return ways_of(held, condition, snapshot)
+def _held_by_row(principal: Principal, snapshot: PolicySnapshot) -> list[tuple[tuple[str, str], tuple[str, ...]]]:
+    """Return what a principal holds on everything that its grants are about."""
+    return [(row, held_privileges(principal, *row, snapshot)) for row in rows_of(snapshot.held_by(principal))]
 
 
 class _Looking:
@@ -290,11 +235,13 @@ class _Looking:
     async def at(self, record: UserRecord) -> Holder | None:
         """Return how a user can touch it, or None."""
         subject = self._tools.subjects.of_user(record)
-        privileges, ways = self._held(subject)
+        privileges, ways = await self._held(subject)
         if not privileges:
             return None
         keys = await self._tools.store.keys(owner=record.name)
-        opening = [key.key_id for key in keys if self._held(self._tools.subjects.of_key(key, record))[0]]
+        opening = [
+            key.key_id for key in keys if (await self._held(Subject(self._tools.subjects.of_key(key, record))))[0]
+        ]
         return Holder(
             user_name=record.name,
             administrator=decide_administrator(subject.principal).allowed,
@@ -304,12 +251,12 @@ class _Looking:
             closed=subject.closed,
         )
 
-    def _held(self, subject: Subject) -> tuple[tuple[str, ...], list[Way]]:
+    async def _held(self, subject: Subject) -> tuple[tuple[str, ...], list[Way]]:
         principal = subject.principal
         known = self._known.get((principal.roles, principal.unrestricted))
         if known is None:
             privileges = held_privileges(principal, self._database, self._name, self._snapshot)
-            known = privileges, self._ways(subject, privileges)
+            known = privileges, await asyncio.to_thread(self._ways, subject, privileges)
             self._known[principal.roles, principal.unrestricted] = known
         return known
 
@@ -319,7 +266,7 @@ class _Looking:
         conditions = [condition_of(PRIVILEGES[name], self._database, self._name) for name in privileges]
         held = self._snapshot.held_by(subject.principal)
         grants = dict.fromkeys(grant for each in conditions for grant in ways_of(held, each, self._snapshot))
-        return [_way(grant) for grant in grants]
+        return [way_of(grant) for grant in grants]
 
 
 async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) -> tuple[Subject, str]:
@@ -335,9 +282,7 @@ async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) 
         return Subject(request.principal), request.principal.key.key_id if request.principal.key else ""
     if key_id:
         subject = await tools.subjects.key(key_id)
-        if subject is None or (
-            subject.principal.user_name != request.principal.user_name and not request.administrator
-        ):
+        if subject is None or not request.reaches_key(await tools.store.lineage(key_id)):
             raise NotFound(f"API key not found: {key_id}")
         return subject, key_id
     request.require_owner(user_name)
@@ -381,11 +326,8 @@ async def _behind_alias(tools: Tools, database: str, name: str) -> str:
     return name
 
 
-def _utc(given: datetime) -> datetime:
-    return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
-
-
-def _way(grant: Grant) -> Way:
+def way_of(grant: Grant) -> Way:
+    """Return a grant as answers hold it."""
     key = grant.key
     return Way(
         role=grant.role,
@@ -411,6 +353,7 @@ EXTENSIONS: Final = (
         explained,
         "Explain whether somebody may do something: through which grants, or what would allow it.",
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=False,
     ),
     Extension(
@@ -430,15 +373,7 @@ EXTENSIONS: Final = (
         reaches,
         "Tell everything that a user or an API key may do.",
         administrators=False,
-        changes=False,
-    ),
-    Extension(
-        "ListUnusedAccess",
-        "access/unused",
-        Since,
-        Unused,
-        unused,
-        "List grants and API keys that were not used since a moment, by the audit trail.",
+        credential=CredentialReach.ANY,
         changes=False,
     ),
 )

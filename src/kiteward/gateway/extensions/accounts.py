@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
-from kiteward.domain.identity import ROOT, Principal, Secret
+from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.domain.policy import PolicySnapshot
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Tools
@@ -328,6 +328,7 @@ EXTENSIONS: Final = (
         who_am_i,
         "Tell who calls, with which roles and grants.",
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=False,
     ),
     Extension(
@@ -338,6 +339,7 @@ EXTENSIONS: Final = (
         password_policy,
         "Tell what new passwords must be.",
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=False,
     ),
     Extension("ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False),

@@ -5,7 +5,7 @@ The gRPC door serves methods of the protocol only, so that none of them can be c
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +14,10 @@ import msgspec
 
 from kiteward.domain.access import ADMIN_ROLE
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import ROOT, Principal, Secret
+from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.domain.policy import Decision, PolicySnapshot, decide_administrator, decide_signed_in
 from kiteward.gateway.administration.base import Tools
-from kiteward.store.base import Transaction
+from kiteward.store.base import KeyRecord, Transaction
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
@@ -46,6 +46,8 @@ class Request:
         principal: who calls; after `change` has been entered, as of then.
         snapshot: the policy it was allowed by.
         root_bypass: whether `root` needs no roles.
+        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request and the
+            outcome; never a secret.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Request:
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
         root_bypass: bool,
+        record: Callable[..., None],
     ) -> None:
         self.principal = principal
         self.snapshot = snapshot
         self._change = change
         self._caller_now = caller_now
         self.root_bypass = root_bypass
+        self.record = record
         self._begin_session = begin_session
 
     async def begin_session(self, description: str) -> Secret:
@@ -84,13 +88,29 @@ class Request:
         return ADMIN_ROLE in roles or (user_name == ROOT and self.root_bypass)
 
     def require_owner(self, user_name: str) -> None:
-        """Let users at what is theirs, and administrators at everything.
+        """Let users at what is theirs, and administrators at everything. A limited API key does not act as its user.
 
         Raises:
             AccessDenied: the caller is neither.
         """
-        if self.principal.user_name != user_name:
+        if not self.principal.acts_as(user_name):
             decide_administrator(self.principal).require_allowed()
+
+    def reaches_key(self, lineage: Sequence[KeyRecord]) -> bool:
+        """Tell whether the caller may see and manage an API key.
+
+        Users may their own, a limited API key itself and what descends from it, administrators all.
+
+        Args:
+            lineage: the key, then those that it descends from; empty for one that does not exist.
+        """
+        if not lineage:
+            return False
+        principal, used, owner = self.principal, self.principal.key, lineage[0].owner
+        if self.administrator or principal.acts_as(owner):
+            return True
+        descends = used is not None and any(record.key_id == used.key_id for record in lineage)
+        return descends and principal.user_name == owner
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:
@@ -121,6 +141,7 @@ class Extension:
         run: does it; raises AccessDenied where the caller may not.
         summary: one sentence for readers of the document.
         administrators: whether administrators alone may call it; others judge in `run` whose the things are.
+        credential: where users may call it, with which credentials; see `CredentialReach`.
         changes: whether it changes anything; such work goes on to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
     """
@@ -132,12 +153,13 @@ class Extension:
     run: Run
     summary: str
     administrators: bool = True
+    credential: CredentialReach = CredentialReach.FULL
     changes: bool = True
     rest: bool = True
 
     def decide(self, principal: Principal) -> Decision:
-        """Decide whether a principal may call this."""
-        return decide_administrator(principal) if self.administrators else decide_signed_in(principal)
+        """Decide whether a principal may call this, with the credential that it came by."""
+        return decide_administrator(principal) if self.administrators else decide_signed_in(principal, self.credential)
 
     def read(self, payload: bytes) -> Arguments:
         """Return what a request holds.

@@ -10,7 +10,14 @@ from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, 
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.domain.privileges import ObjectType
 from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.administration.grants import check_v2_privilege, collection_of, v2_type, with_those_along
+from kiteward.gateway.administration.grants import (
+    check_v2_privilege,
+    on_collection,
+    require_database,
+    revoked_keys,
+    v2_type,
+    with_those_along,
+)
 from kiteward.gateway.extensions.base import MOST_LISTED, Arguments, Extension, Outcome, Request
 from kiteward.store.base import Transaction
 
@@ -66,8 +73,8 @@ async def changed(tools: Tools, request: Request, arguments: GrantChange) -> Gra
         if await transaction.roles.get(role) is None:
             raise NotFound(f"role not found: {role}")
         held = {grant.key for grant in await transaction.grants.of_role(role)}
-        wanted = [key for named in arguments.grant for key in await _granted(tools, transaction, named)]
-        unwanted = [key for named in arguments.revoke for key in _revoked(named)]
+        wanted = [key for named in arguments.grant for key in await _granted(tools, transaction, request, named)]
+        unwanted = [key for named in arguments.revoke for key in _revoked(tools, named)]
         granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & held)
         if set(granted) & set(unwanted) or set(wanted) & set(revoked):
             raise InvalidArgument("the same grant is to be given and taken")
@@ -78,7 +85,7 @@ async def changed(tools: Tools, request: Request, arguments: GrantChange) -> Gra
     return GrantsChanged(granted=_shown(granted), revoked=_shown(revoked), users=list(users))
 
 
-async def _granted(tools: Tools, transaction: Transaction, named: GrantNamed) -> list[GrantKey]:
+async def _granted(tools: Tools, transaction: Transaction, request: Request, named: GrantNamed) -> list[GrantKey]:
     """Return the keys of a grant that OperatePrivilegeV2 would give, under its rules.
 
     Raises:
@@ -92,18 +99,17 @@ async def _granted(tools: Tools, transaction: Transaction, named: GrantNamed) ->
     if database != ANY:
         tools.naming.check_database_name(database)
     await check_v2_privilege(transaction, privilege, database, collection)
-    kind = v2_type(privilege)
-    if kind is not ObjectType.USER:
-        collection = collection_of(tools, database, collection)
-    return with_those_along(GrantKey(kind, database, collection, privilege))
+    key = GrantKey(v2_type(privilege), database, collection, privilege)
+    require_database(tools, request, key)
+    return with_those_along(on_collection(tools, key))
 
 
-def _revoked(named: GrantNamed) -> list[GrantKey]:
+def _revoked(tools: Tools, named: GrantNamed) -> list[GrantKey]:
     """Return the keys of a grant as the role lists it, whether or not it could be given today."""
     if named.object_type and named.object_type not in _OBJECT_TYPES:
         raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
     kind = ObjectType(named.object_type) if named.object_type else v2_type(named.privilege)
-    return with_those_along(GrantKey(kind, named.db_name, named.collection_name, named.privilege))
+    return revoked_keys(tools, GrantKey(kind, named.db_name, named.collection_name, named.privilege))
 
 
 def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:

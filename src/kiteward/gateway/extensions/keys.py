@@ -1,14 +1,18 @@
 """API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
 
 import ipaddress
+import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 from kiteward.authn import api_keys
 from kiteward.domain.access import PUBLIC_ROLE
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
-from kiteward.domain.identity import KeyScope, Secret
+from kiteward.domain.identity import CredentialReach, KeyScope, Secret
+from kiteward.domain.policy import decide_administrator
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.extensions.accounts import moment, overlap
 from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
@@ -32,7 +36,10 @@ class NewKey(Arguments):
 
 
 class KeyListing(Arguments):
-    """Whose keys to list: the caller's without `userName`, or all of them for an administrator."""
+    """Whose keys to list: the caller's without `userName`, or all of them for an administrator.
+
+    A limited API key lists itself and what descends from it.
+    """
 
     user_name: str = ""
     after: str = ""
@@ -53,7 +60,10 @@ class Rotation(Arguments):
 
 
 class Key(Outcome):
-    """A key, without its secret. `roles` is null for all roles of its owner."""
+    """A key, without its secret. `roles` is null for all roles of its owner.
+
+    `madeByKey` is the key that it was made with: it opens only while that one does, and goes with it.
+    """
 
     key_id: str
     user_name: str
@@ -63,6 +73,7 @@ class Key(Outcome):
     enabled: bool
     created_at: datetime | None
     created_by: str
+    made_by_key: str | None
     expires_at: datetime | None
     used_at: datetime | None
     old_key_valid_until: datetime | None
@@ -97,7 +108,8 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
     async with request.change() as transaction:
         principal = request.principal
         owner = arguments.user_name or principal.user_name
-        request.require_owner(owner)
+        if owner != principal.user_name:
+            decide_administrator(principal).require_allowed()
         record = await tools.store.user(owner)
         if record is None:
             raise NotFound(f"user not found: {owner}")
@@ -113,6 +125,7 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
             expires_at=expires_at,
             roles=roles,
             networks=networks,
+            made_by_key=principal.key.key_id if principal.key is not None else None,
         )
         if principal.key is not None:
             key = _within(key, request, principal.key)
@@ -120,6 +133,7 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
         if await transaction.keys.count(owner) >= tools.key_rules.per_user:
             raise LimitReached(f"{owner} has {tools.key_rules.per_user} API keys already: revoke one first")
         await transaction.keys.add(key)
+    request.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
     return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
 
 
@@ -130,7 +144,7 @@ def _within(key: KeyRecord, request: Request, maker: KeyScope) -> KeyRecord:
         AccessDenied: more was asked for; it says what.
     """
     principal = request.principal
-    if key.owner != principal.user_name and is_limited(maker):
+    if key.owner != principal.user_name and maker.limited:
         raise AccessDenied("a limited API key makes keys for its own user only")
     roles, expires_at, networks = key.roles, key.expires_at, key.networks
     if maker.narrowed:
@@ -145,60 +159,54 @@ def _within(key: KeyRecord, request: Request, maker: KeyScope) -> KeyRecord:
         networks = networks or maker.networks
         if not all(_covered(network, maker.networks) for network in networks):
             raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
-    return KeyRecord(
-        key.key_id,
-        key.owner,
-        key.digest,
-        key.description,
-        0.0,
-        key.created_by,
-        expires_at=expires_at,
-        roles=roles,
-        networks=networks,
-    )
+    return replace(key, expires_at=expires_at, roles=roles, networks=networks)
 
 
 async def _check_roles(
     transaction: Transaction, request: Request, key: KeyRecord, owner_roles: tuple[str, ...]
 ) -> None:
-    """Make sure that a key is narrowed to roles that exist and that its owner holds.
+    """Make sure that a key is narrowed to roles that its owner holds.
+
+    Whether a role exists that the owner does not hold is neither told nor looked up.
 
     Raises:
-        NotFound: no such role.
+        NotFound: the owner holds every role, and there is no such one.
         InvalidArgument: the owner does not hold it.
     """
     for role in key.roles or ():
-        if await transaction.roles.get(role) is None:
-            raise NotFound(f"role not found: {role}")
-        if role in owner_roles or role == PUBLIC_ROLE or request.holds_everything(key.owner, owner_roles):
+        if role in owner_roles or role == PUBLIC_ROLE:
+            continue
+        if request.holds_everything(key.owner, owner_roles):
+            if await transaction.roles.get(role) is None:
+                raise NotFound(f"role not found: {role}")
             continue
         raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
 
 
 async def listed(tools: Tools, request: Request, arguments: KeyListing) -> Keys:
-    """List keys: one's own, or of others for administrators."""
+    """List keys: one's own, or of others for administrators; of a limited key, itself and what descends from it."""
     limit = page(arguments.limit)
-    owner: str | None = arguments.user_name or request.principal.user_name
-    if not arguments.user_name and request.administrator:
-        owner = None
-    elif owner is not None:
-        request.require_owner(owner)
-    found = await tools.store.keys(owner=owner, after=arguments.after, limit=limit)
+    principal, owner, root = request.principal, arguments.user_name or None, None
+    if not request.administrator:
+        if owner not in (None, principal.user_name):
+            decide_administrator(principal).require_allowed()
+        owner = principal.user_name
+        root = principal.key.key_id if principal.key is not None and principal.limited else None
+    found = await tools.store.keys(owner=owner, root=root, after=arguments.after, limit=limit)
     return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
 
 
 async def described(tools: Tools, request: Request, arguments: KeyNamed) -> Key:
     """Describe a key."""
-    return _key(_owned(request, arguments.key_id, await tools.store.key(arguments.key_id)))
+    return _key(_reached(request, arguments.key_id, await tools.store.lineage(arguments.key_id)))
 
 
 async def rotated(_tools: Tools, request: Request, arguments: Rotation) -> MadeKey:
-    """Give a key a new secret; the old one may stay valid for a while."""
+    """Give a key a new secret; the old one may stay valid for a while. What it has made ends with the old one."""
     until = overlap(arguments.keep_old_for)
     minted = api_keys.mint(arguments.key_id)
     async with request.change() as transaction:
-        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
-        _require_reach(request, record)
+        record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
         if until is not None and record.expires_at is not None:
             until = min(until, record.expires_at)
         await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
@@ -212,9 +220,9 @@ async def rotated(_tools: Tools, request: Request, arguments: Rotation) -> MadeK
 
 
 async def disabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
-    """Let a key open no longer."""
+    """Let a key, and what descends from it, open no longer."""
     async with request.change() as transaction:
-        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
         await transaction.keys.enable(record.key_id, False)
     return Done()
 
@@ -222,44 +230,45 @@ async def disabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done
 async def enabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
     """Let a disabled key open again."""
     async with request.change() as transaction:
-        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
-        _require_reach(request, record)
+        record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
         await transaction.keys.enable(record.key_id, True)
     return Done()
 
 
 async def revoked(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
-    """Remove a key for good."""
+    """Remove a key, and what descends from it, for good."""
     async with request.change() as transaction:
-        record = _owned(request, arguments.key_id, await transaction.keys.get(arguments.key_id))
+        record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
         await transaction.keys.remove(record.key_id)
     return Done()
 
 
-def is_limited(scope: KeyScope) -> bool:
-    """Tell whether a key reaches less far than its owner."""
-    return scope.narrowed or scope.expires_at is not None or bool(scope.networks)
-
-
-def _require_reach(request: Request, record: KeyRecord) -> None:
-    """Keep a limited key from opening another, which may reach further.
-
-    Raises:
-        AccessDenied: the caller came by such a key.
-    """
-    scope = request.principal.key
-    if scope is not None and scope.key_id != record.key_id and is_limited(scope):
-        raise AccessDenied("a limited API key rotates and enables no key but itself")
-
-
-def _owned(request: Request, key_id: str, record: KeyRecord | None) -> KeyRecord:
-    """Return a key that is the caller's, or any for an administrator; others' keys are not told from missing ones.
+def _reached(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
+    """Return a key that the caller may see and manage; others are not told from missing ones.
 
     Raises:
         NotFound: there is none for this caller.
     """
-    if record is None or (record.owner != request.principal.user_name and not request.administrator):
+    if not request.reaches_key(lineage):
         raise NotFound(f"API key not found: {key_id}")
+    return lineage[0]
+
+
+def _opened(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
+    """Return a key that the caller may make open: not one that may reach further than a limited key of the caller's.
+
+    Raises:
+        NotFound: as `_reached`.
+        AccessDenied: the caller came by a limited key, and this one does not descend from it, or outlives it. Of a
+            rotated key, the old secret is such a key, and the new one outlives it.
+    """
+    record, used = _reached(request, key_id, lineage), request.principal.key
+    if used is None or not used.limited:
+        return record
+    if used.key_id not in {each.key_id for each in lineage}:
+        raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
+    if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
+        raise AccessDenied("an API key rotates and enables no key that outlives it")
     return record
 
 
@@ -291,6 +300,7 @@ def _key(record: KeyRecord) -> Key:
         enabled=record.enabled,
         created_at=moment(record.created_at),
         created_by=record.created_by,
+        made_by_key=record.made_by_key,
         expires_at=moment(record.expires_at),
         used_at=moment(record.used_at),
         old_key_valid_until=moment(former.valid_until) if former and former.valid_until > time.time() else None,
@@ -298,15 +308,15 @@ def _key(record: KeyRecord) -> Key:
 
 
 def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> Extension:
-    """Return a row that anybody may call: whose the key is, is judged inside."""
+    """Return a row that anybody may call, with any credential: which keys these reach is judged inside."""
     summaries = {
         "create": "Make an API key; the answer holds it this once.",
         "list": "List API keys, page by page.",
         "describe": "Describe an API key.",
-        "rotate": "Give an API key a new secret; the answer holds it this once.",
-        "disable": "Let an API key open no longer.",
+        "rotate": "Give an API key a new secret; the answer holds it this once. Keys it made end with the old one.",
+        "disable": "Let an API key, and keys that it made, open no longer.",
         "enable": "Let a disabled API key open again.",
-        "revoke": "Remove an API key for good.",
+        "revoke": "Remove an API key, and keys that it made, for good.",
     }
     return Extension(
         name,
@@ -316,6 +326,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         run,  # type: ignore[arg-type]  # handlers take their own arguments
         summaries[action],
         administrators=False,
+        credential=CredentialReach.ANY,
         changes=action not in ("list", "describe"),
     )
 

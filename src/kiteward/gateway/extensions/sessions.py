@@ -87,7 +87,7 @@ def _listed(tools: Tools, request: Request, session: Session) -> ListedSession:
 async def ended(tools: Tools, request: Request, arguments: SessionNamed) -> Done:
     """End a session: one's own, or any for administrators."""
     session = tools.sessions.get(arguments.session_id)
-    if session is None or (session.user_name != request.principal.user_name and not request.administrator):
+    if session is None or not (request.principal.acts_as(session.user_name) or request.administrator):
         raise NotFound(f"session not found: {arguments.session_id}")
     tools.sessions.end(session.session_id)
     return Done()

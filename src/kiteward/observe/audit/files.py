@@ -1,5 +1,7 @@
 """The files of the trail: one a day, chained line by line, with a head that says where the chain ends.
 
+While the clock says a day before that of the newest file, another file of that day is begun for each day that passes.
+
 Several processes may write, such as a server and the command line beside it; each batch is written under a lock.
 
 INVARIANT: a batch is on disk before the head names its end, and the head is never ahead of what is on disk. So a line
@@ -14,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -23,13 +25,16 @@ import msgspec
 from kiteward.domain.audit import AuditEvent, Event, Outcome
 from kiteward.observe.audit import lines
 from kiteward.observe.audit.lines import BEGINNING
+from kiteward.observe.audit.retention import DAY, Retention, Seen
 
 HEAD: Final = "head"
 _LOCK: Final = "lock"
 _HEAD_BYTES: Final = 512
-_NAME: Final = re.compile(r"audit-(\d{4}-\d{2}-\d{2})\.jsonl")
+_NAME: Final = re.compile(r"audit-(\d{4}-\d{2}-\d{2})(?:_(\d{4}))?\.jsonl")
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
+_LOOK: Final = 3600.0
+"""Seconds between two looks for files that are old enough to be removed."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         chain: its chain.
         file: the file it is in.
         size: bytes of that file that the chain covers.
+        seen: how much time the trail has seen pass.
     """
 
     first: int = 1
@@ -50,6 +56,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     chain: str = BEGINNING
     file: str = ""
     size: int = 0
+    seen: Seen = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +94,30 @@ def look_at(directory: Path) -> Trail:
 class ChainedFiles:
     """Appends events to the trail of a directory."""
 
-    def __init__(self, directory: Path, *, keep_days: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep_days: int,
+        clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open a trail, or begin one.
 
         Args:
             directory: where its files are; made if absent, and closed to others.
             keep_days: how many days are kept; 0 keeps all.
             clock: seconds since the epoch.
+            uptime: seconds that never go back while the machine runs, the same in every process.
 
         Raises:
             OSError: it cannot be written.
         """
         self._directory = directory
-        self._keep_days = keep_days
         self._clock = clock
+        self._uptime = uptime
+        self._retention = Retention(directory, keep_days, _sync_directory)
+        self._look_at = 0.0  # seconds of seen time
         directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         directory.chmod(_DIRECTORY_MODE)
         self._lock = self._open(_LOCK, os.O_RDWR)
@@ -129,15 +146,12 @@ class ChainedFiles:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         try:
             head, found = self._caught_up()
-            day = max(_day_of(head.file), datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%d"))
-            name = f"audit-{day}.jsonl"
-            if name != head.file:
-                head, expired = self._next_day(head, name, day)
-                found = [*found, *expired]
             if not (found or events):
                 return
-            self._use(name)
-            head = self._append_to(head, [*found, *events])
+            head = replace_head(head, seen=head.seen.on(self._clock(), self._uptime()))
+            head, expired = self._in_todays_file(head)
+            self._use(head.file)
+            head = self._append_to(head, [*found, *expired, *events])
             self._write_head(head)
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
@@ -146,9 +160,10 @@ class ChainedFiles:
         seq, chain = head.seq, head.chain
         encoded = []
         for event in events:
-            seq += 1
-            line, chain = lines.encode(event, seq, chain)
-            encoded.append(line)
+            for part in lines.parts_of(event):
+                seq += 1
+                line, chain = lines.encode(part, seq, chain)
+                encoded.append(line)
         data = b"".join(encoded)
         try:
             _write_whole(self._file, data)
@@ -249,24 +264,36 @@ class ChainedFiles:
             head = self._checked_end(replace_head(head, file=path.name, size=0), found)
         return head, found
 
-    def _next_day(self, head: Head, name: str, day: str) -> tuple[Head, list[AuditEvent]]:
-        """Return the head at the beginning of a new file, and what is to be said of files that were removed."""
-        expired = []
-        if self._keep_days:
-            oldest = (datetime.fromisoformat(day) - timedelta(days=self._keep_days - 1)).strftime("%Y-%m-%d")
-            expired = [path for path in files_of(self._directory) if _day_of(path.name) < oldest]
-        last = _last_line(expired)
-        if last is not None:
-            head = replace_head(head, first=last.seq + 1, before=last.chain)
-        head = replace_head(head, file=name, size=0)
+    def _in_todays_file(self, head: Head) -> tuple[Head, list[AuditEvent]]:
+        """Return the head in the file to write to, and what is to be said of files that were removed."""
+        day = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%d")
+        seconds = head.seen.seconds
+        if day <= _day_of(head.file) and seconds < self._look_at:
+            return head, []
+        names = [path.name for path in files_of(self._directory)]
+        begun = self._retention.begun(names, seconds)
+        if day > _day_of(head.file):
+            head = replace_head(head, file=f"audit-{day}.jsonl", size=0)
+        elif seconds - begun.get(head.file, seconds) >= DAY:
+            head = replace_head(head, file=_following(head.file), size=0)
+        if head.file not in begun:
+            begun = self._retention.begun([*names, head.file], seconds)
+        self._look_at = seconds + _LOOK
+        return self._without(self._retention.expired(begun, seconds), head)
+
+    def _without(self, expired: Sequence[str], head: Head) -> tuple[Head, list[AuditEvent]]:
+        """Remove files, and return the head of what is left, and what is to be said of them."""
         if not expired:
             return head, []
+        paths = [self._directory / name for name in expired]
+        last = _last_line(paths)
+        if last is not None:
+            head = replace_head(head, first=last.seq + 1, before=last.chain)
         # First the head: were the files gone before it said so, they would be missing.
         self._write_head(head)
-        for path in expired:
+        for path in paths:
             path.unlink()
-        names = [path.name for path in expired]
-        return head, [self._system(Event.FILES_EXPIRED, files=names, first_seq=head.first)]
+        return head, [self._system(Event.FILES_EXPIRED, files=list(expired), first_seq=head.first)]
 
     def _system(self, event: Event, **details: object) -> AuditEvent:
         return AuditEvent(event, self._clock(), Outcome.SUCCEEDED, details=details)
@@ -280,6 +307,14 @@ def replace_head(head: Head, **changes: object) -> Head:
 def _day_of(name: str) -> str:
     found = _NAME.fullmatch(name)
     return found[1] if found else ""
+
+
+def _following(name: str) -> str:
+    """Return the name of the next file of the same day."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(f"`{name}` is no file of a trail")
+    return f"audit-{found[1]}_{int(found[2] or 1) + 1:04}.jsonl"
 
 
 def _lines_of(path: Path) -> Iterator[lines.Line]:

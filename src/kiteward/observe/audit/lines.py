@@ -8,20 +8,20 @@ The chain of a line is SHA-256 over the chain of the line before and everything 
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kiteward.domain.audit import AuditEvent
+from kiteward.domain.audit import TEXTS, AuditEvent, weight
 
 BEGINNING: Final = "0" * 64
 """What stands for the chain of a line before the first."""
 
-LONGEST_TEXT: Final = 256
-"""Characters of one value; callers choose many of them."""
+LONGEST_DETAILS: Final = 32 * 1024
+"""Bytes of details on one line, about; an event that holds more is written in parts, one a line."""
 
-_MOST_VALUES: Final = 32
 _MARK: Final = b',"chain":"'
 _TAIL: Final = len(_MARK) + 64 + len(b'"}')
 
@@ -45,6 +45,46 @@ class Line(NamedTuple):
 def moment(seconds: float) -> str:
     """Return a time in UTC with microseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parts_of(event: AuditEvent) -> Sequence[AuditEvent]:
+    """Return an event as the events that stand on one line each: itself, or parts with a share of its details.
+
+    Every part holds everything else of the event, so that a search finds each of them. Lists are cut between their
+    elements: under one name, the elements of all parts in their order are the whole list.
+    """
+    if not event.details or weight(event.details) <= LONGEST_DETAILS:
+        return (event,)
+    shares: list[dict[str, Any]] = []
+    room = 0
+    for path, value in _pieces(event.details, ()):
+        room -= weight(value) + sum(map(weight, path))
+        if not shares or room < 0:
+            shares.append({})
+            room = LONGEST_DETAILS - weight(value) - sum(map(weight, path))
+        _put(shares[-1], path, value)
+    return [event._replace(details=share, part=number, parts=len(shares)) for number, share in enumerate(shares, 1)]
+
+
+def _pieces(details: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what details hold, each with its path; a list piece by piece, each a list of one."""
+    for name, value in details.items():
+        path = (*above, name)
+        if isinstance(value, dict) and value:
+            yield from _pieces(value, path)
+        elif isinstance(value, list) and value:
+            yield from ((path, [each]) for each in value)
+        else:
+            yield path, value
+
+
+def _put(share: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for name in path[:-1]:
+        share = share.setdefault(name, {})
+    if isinstance(value, list) and path[-1] in share:
+        share[path[-1]] += value
+    else:
+        share[path[-1]] = value
 
 
 def encode(event: AuditEvent, seq: int, previous: str) -> tuple[bytes, str]:
@@ -90,53 +130,19 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
         "code": event.event.code,
         "outcome": event.outcome.value,
     }
-    for name in _TEXTS:
+    for name in TEXTS:
         value = getattr(event, name)
         if value:
-            document[name] = _short(value)
+            document[name] = value
+    if event.parts:
+        document["part"], document["parts"] = event.part, event.parts
     if event.resources:
-        document["resources"] = _values(event.resources)
+        document["resources"] = event.resources
     if event.duration is not None:
         document["duration_ms"] = round(event.duration * 1000, 3)
     if event.details:
-        document["details"] = {name: _detail(value) for name, value in event.details.items()}
+        document["details"] = event.details
     return document
-
-
-_TEXTS: Final = (
-    "request_id",
-    "principal",
-    "presented_user",
-    "credential",
-    "address",
-    "client",
-    "transport",
-    "operation",
-    "database",
-    "privilege",
-    "decision",
-    "reason",
-    "error",
-)
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
-
-
-def _values(values: "tuple[Any, ...] | list[Any]") -> list[Any]:
-    shown = [_detail(value) for value in values[:_MOST_VALUES]]
-    return shown if len(values) <= _MOST_VALUES else [*shown, f"… ({len(values)} in all)"]
-
-
-def _detail(value: Any) -> Any:
-    if isinstance(value, str):
-        return _short(value)
-    if isinstance(value, list | tuple):
-        return _values(value)
-    if isinstance(value, dict):
-        return {name: _detail(each) for name, each in value.items()}
-    return value
 
 
 def _ascii(document: dict[str, Any]) -> bytes:
@@ -156,5 +162,5 @@ def _readable(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, dict):
-        return {name: _readable(each) for name, each in value.items()}
-    return [_readable(each) for each in value] if isinstance(value, list) else value
+        return {_readable(name): _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list | tuple) else value

@@ -28,8 +28,8 @@ class Question:
 
     Attributes:
         user: the principal, or the user name that was presented.
-        collection: one of the resources, or the object of a grant.
-        database: the database, of the request or of a grant.
+        collection: one of the resources, or a collection that stands anywhere in the details, such as of a grant.
+        database: the database of the request, or one that stands anywhere in the details.
         operation: RPC or extension.
         kind: the kind of the event, such as `user` or `refusal`.
         outcome: `received`, `succeeded`, `failed` or `refused`.
@@ -53,10 +53,11 @@ class Question:
     def fits(self, entry: Entry) -> bool:
         """Tell whether a line is wanted."""
         details = entry.get("details", {})
+        told, database = {*entry.get("resources", ())}, entry.get("database")
         return (
             self.user in ("", entry.get("principal"), entry.get("presented_user"))
-            and (not self.collection or self.collection in (*entry.get("resources", ()), details.get("object")))
-            and self.database in ("", entry.get("database"), details.get("database"))
+            and (not self.collection or self.collection in told or _holds(details, _COLLECTIONS, self.collection))
+            and (self.database in ("", database) or _holds(details, _DATABASES, self.database))
             and self.operation in ("", entry.get("operation"))
             and self.kind in ("", entry["kind"])
             and self.outcome in ("", entry["outcome"])
@@ -70,6 +71,18 @@ class Question:
         """Return what a line that fits holds in its bytes, so that most others need not be read."""
         parts = (self.user, self.collection, self.database, self.operation, self.kind, self.outcome, self.request_id)
         return [json.dumps(part).encode() for part in parts if part]
+
+
+_COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
+_DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
+"""Under which names details hold collections and databases."""
+
+
+def _holds(details: Any, names: frozenset[str], value: str) -> bool:
+    """Tell whether a value stands under one of these names, at any depth."""
+    if isinstance(details, dict):
+        return any((name in names and each == value) or _holds(each, names, value) for name, each in details.items())
+    return isinstance(details, list) and any(_holds(each, names, value) for each in details)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Why may somebody do something, and who did what: explanations, and the audit trail."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -77,6 +78,7 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "where": entry.get("address", "").rpartition(":")[0],
         "client": entry.get("client", ""),
         "about": ".".join(filter(None, [entry.get("database", ""), ", ".join(map(str, resources))])),
+        "part": f"{entry['part']}/{entry['parts']}" if "parts" in entry else "",
         "details": ", ".join(f"{name}: {_text(value)}" for name, value in details.items()),
         "reason": entry.get("reason", ""),
         "error": entry.get("error", ""),
@@ -86,7 +88,9 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 async def explain(visit: Visit) -> Response:

@@ -6,6 +6,8 @@ from typing import Final, Protocol
 
 import grpc
 
+from kiteward.domain.errors import CapacityExceeded
+from kiteward.transports.budget import Claim
 from kiteward.transports.grpc import protocol
 from kiteward.transports.http2.streams import Stream
 
@@ -34,8 +36,8 @@ class Refusal(Exception):
 class Work(Protocol):
     """What is to be done for a call."""
 
-    async def admit(self) -> None:
-        """Raise Refusal for a call whose sender is not known."""
+    async def admit(self) -> Claim:
+        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
         ...
 
     async def run(self, message: bytes) -> bytes:
@@ -47,11 +49,13 @@ class UnaryCall:
     """A call with one message each way. Implements `http2.streams.Exchange`.
 
     A message that does not come in one piece, or is compressed, is read on only when its sender is known: nobody else
-    makes the server hold or unpack more than a few kilobytes.
+    makes the server hold or unpack more than a few kilobytes. It is read on when there is room for all of it, and
+    unpacked when there is room for what comes out: until then it waits, with its window closed.
     """
 
     __slots__ = (
         "_came",
+        "_claim",
         "_compressed",
         "_deadline",
         "_due",
@@ -59,6 +63,7 @@ class UnaryCall:
         "_size",
         "_stream",
         "_task",
+        "_unpacking",
         "_whole",
         "_work",
     )
@@ -79,7 +84,9 @@ class UnaryCall:
         self._came: bytes | bytearray = b""  # one whatever the number of pieces: small ones take room of their own
         self._size = 0
         self._due = 0  # bytes until the message is whole, its prefix included; 0 until it has come
+        self._claim: Claim | None = None
         self._task: asyncio.Task[None] | None = None
+        self._unpacking: asyncio.Future[bytes] | None = None
         self._whole: asyncio.Event | None = None
         self._deadline = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._late)
 
@@ -99,7 +106,7 @@ class UnaryCall:
             refusal = Refusal(_Code.INVALID_ARGUMENT, "a second message where one is expected")
         if refusal is not None:
             self._refuse(refusal)
-        elif self._task is None and (self._compressed or self._size != self._due):
+        elif self._task is None and self._due and (self._compressed or self._size != self._due):
             self._whole = asyncio.Event()
             self._start()
 
@@ -135,13 +142,15 @@ class UnaryCall:
     async def _serve(self) -> None:
         try:
             if self._whole is not None:
-                await self._work.admit()
-                self._stream.let_in(self._due or protocol.PREFIX_SIZE + MESSAGE_LIMIT)
-                await self._whole.wait()
+                await self._let_in(self._whole)
             answer = await self._work.run(await self._message())
         except Refusal as refusal:
             self._task = None
             self._refuse(refusal)
+            return
+        except CapacityExceeded as error:
+            self._task = None
+            self._refuse(Refusal(_Code.RESOURCE_EXHAUSTED, str(error)))
             return
         except Exception:  # noqa: BLE001  the call is answered whatever happens; the log has the rest
             _log.exception("a call failed unexpectedly")
@@ -154,16 +163,31 @@ class UnaryCall:
         self._stream.answer(protocol.ANSWER, (protocol.prefix(answer), answer), protocol.OK)
         self._end()
 
+    async def _let_in(self, whole: asyncio.Event) -> None:
+        """Read the rest of the message once its sender is known and there is room for it."""
+        self._claim = await self._work.admit()
+        await self._claim.wait_for(self._due)
+        self._stream.let_in(self._due)
+        await whole.wait()
+
     async def _message(self) -> bytes:
         message, self._came = bytes(self._came), b""
         if not self._compressed:
             return message
+        if self._claim is None:
+            raise AssertionError("unreachable: whatever is compressed has been let in")
         try:
-            return await asyncio.to_thread(protocol.decompressed, message, self._encoding, MESSAGE_LIMIT)
+            limit = protocol.unpacked_limit(message, self._encoding, MESSAGE_LIMIT)
+            await self._claim.wait_for(limit)
+            loop = asyncio.get_running_loop()
+            self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)
+            plain = await asyncio.shield(self._unpacking)
         except protocol.TooLarge as error:
             raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error
         except ValueError as error:
             raise Refusal(_Code.INVALID_ARGUMENT, str(error)) from error
+        self._claim.resize(len(plain))
+        return plain
 
     def _late(self) -> None:
         self._refuse(Refusal(_Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))
@@ -178,6 +202,18 @@ class UnaryCall:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
+        if self._unpacking is not None and not self._unpacking.done():
+            # Nobody can stop the thread: what it unpacks is held until it has ended.
+            self._unpacking.add_done_callback(self._let_go)
+        else:
+            self._let_go(None)
+
+    def _let_go(self, unpacked: asyncio.Future[bytes] | None) -> None:
+        """Count nothing of this call any more."""
+        if unpacked is not None and not unpacked.cancelled():
+            unpacked.exception()  # nobody else looks at it
+        if self._claim is not None:
+            self._claim.close()
 
 
 class UnreadCall(UnaryCall):

@@ -22,6 +22,7 @@ from kiteward.domain.identity import KeyCredential, PasswordCredential, Presente
 from kiteward.engine import metadata as engine_metadata
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.pipeline import Gateway
+from kiteward.transports.budget import Budget, Claim
 from kiteward.transports.grpc import protocol
 from kiteward.transports.grpc.exchange import Refusal, UnaryCall, UnreadCall
 from kiteward.transports.grpc.status import GrpcStatus, failure_of
@@ -124,25 +125,28 @@ def caller_of(head: Head) -> Caller:
 class _Work:
     """What the gateway does for one call. Implements `exchange.Work`."""
 
-    __slots__ = ("_address", "_caller", "_gateway", "_late_at", "_request_id")
+    __slots__ = ("_address", "_budget", "_caller", "_gateway", "_late_at", "_request_id", "_source")
 
-    def __init__(self, gateway: Gateway, caller: Caller, address: str) -> None:
+    def __init__(self, gateway: Gateway, budget: Budget, caller: Caller, stream: Stream) -> None:
         self._gateway = gateway
+        self._budget = budget
         self._caller = caller
-        self._address = address
+        self._address = stream.address
+        self._source = stream.source
         timeout = caller.timeout
         self._late_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
         self._request_id = new_request_id()
 
-    async def admit(self) -> None:
-        """Raise Refusal for a call whose sender is not known."""
+    async def admit(self) -> Claim:
+        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
         try:
-            await self._gateway.admit(self._call(b""))
+            principal = await self._gateway.admit(self._call(b""))
         except Exception as error:
             failure = self._failure(error)
             if isinstance(failure, bytes):  # only an answer has room for it, and there is none to this call yet
                 failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
             raise Refusal(failure.code, failure.text) from error
+        return self._budget.of_user(principal.user_name, self._source)
 
     async def run(self, message: bytes) -> bytes:
         """Return the answer to a message, or raise Refusal."""
@@ -183,14 +187,15 @@ class _Work:
 class GrpcFront(Http2Server):
     """The gRPC server: takes the HTTP/2 connections that a listener accepted. Implements `listener.Door`."""
 
-    def __init__(self, gateway: Gateway, limits: Http2Limits | None = None) -> None:
+    def __init__(self, gateway: Gateway, limits: Http2Limits | None = None, *, budget: Budget | None = None) -> None:
         """Prepare a server.
 
         Args:
             gateway: answers the calls.
             limits: what a client may take.
+            budget: what clients may make the server hold together.
         """
-        super().__init__(self._exchange, limits)
+        super().__init__(self._exchange, limits, budget=budget)
         self._gateway = gateway
 
     def _exchange(self, stream: Stream, head: Head) -> Exchange:
@@ -206,5 +211,5 @@ class GrpcFront(Http2Server):
                 stream.answer(protocol.failure(refusal.code, str(refusal)))
                 return NOBODY
         kind = UnreadCall if caller.method.streaming else UnaryCall
-        work = _Work(self._gateway, caller, stream.address)
+        work = _Work(self._gateway, self.budget, caller, stream)
         return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)

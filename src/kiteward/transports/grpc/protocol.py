@@ -24,6 +24,9 @@ _LONGEST_TEXT: Final = 2_048
 """Bytes of what is told about a failure: written as `%XX` each, they still fit what clients take of metadata."""
 
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_MOST_UNPACKED: Final = 1032
+"""Bytes that one byte of deflate can stand for at most."""
+
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
 
 ENCODINGS: Final = ("identity", *_WINDOW_BITS)
@@ -80,6 +83,19 @@ def not_grpc(head: Head) -> HTTPStatus | None:
 def bare(status: HTTPStatus) -> bytes:
     """Return the field section that is a whole answer: an HTTP status alone."""
     return encoded(((":status", str(status.value)),))
+
+
+def unpacked_limit(message: bytes, encoding: str, limit: int) -> int:
+    """Return how many bytes a compressed message has at most, by what it says itself and by what its size allows.
+
+    Args:
+        message: the compressed bytes.
+        encoding: one of `ENCODINGS` but `identity`.
+        limit: the most bytes that it may have.
+    """
+    most = min(limit, _MOST_UNPACKED * len(message))
+    # gzip tells the size at its end (RFC 1952, 2.3.1).
+    return min(most, int.from_bytes(message[-4:], "little")) if encoding == "gzip" else most
 
 
 def decompressed(message: bytes, encoding: str, limit: int) -> bytes:

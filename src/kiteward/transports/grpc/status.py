@@ -71,11 +71,13 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.NotFound: MilvusStatus(1100, None, _INVALID),
     errors.AlreadyExists: MilvusStatus(1100, None, _INVALID),
     errors.InUse: MilvusStatus(1100, None, _INVALID),
+    errors.AliasConflict: MilvusStatus(65535, _UNEXPECTED),
     errors.LimitReached: MilvusStatus(9, None, "quota exceeded", input_error=False),
     errors.OldPasswordWrong: MilvusStatus(1400, _UNEXPECTED, "not authenticated"),
     errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),
     errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
+    errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
     errors.CollectionNotFound: MilvusStatus(100, 4),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
@@ -87,6 +89,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     # A status in the response: SDKs repeat what is UNAVAILABLE, a change that could be done among it.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
+    # Before anything was done, so that the SDKs which try again may.
+    errors.CapacityExceeded: GrpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.ConfigurationError: GrpcStatus(
         grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),

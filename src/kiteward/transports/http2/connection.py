@@ -9,10 +9,12 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
-from kiteward.transports.addresses import address_text
+from kiteward.transports.addresses import address_text, source_of
+from kiteward.transports.budget import Budget
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.fields import FieldDecoder, Head, require_well_formed
 from kiteward.transports.http2.frames import ConnectionFault, StreamFault
+from kiteward.transports.http2.holding import Holding
 from kiteward.transports.http2.limits import Http2Limits
 from kiteward.transports.http2.noise import NoiseMeter
 from kiteward.transports.http2.reading import FrameReader, require_priority, unpadded
@@ -36,6 +38,7 @@ class Home(Protocol):
     """Who serves connections."""
 
     limits: Http2Limits
+    budget: Budget
 
     def begin(self, stream: Stream, head: Head) -> Exchange:
         """Begin a request."""
@@ -51,6 +54,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         address: the client's address.
+        source: what it counts as.
     """
 
     def __init__(self, home: Home, on_lost: Callable[[], None]) -> None:
@@ -67,10 +71,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._sender: Sender
         self._receiver: Receiver
+        self._holding: Holding
         self._reader = FrameReader(self._take, block_limit=home.limits.block)
         self._decoder = FieldDecoder(home.limits.section)
         self._streams: dict[int, Stream] = {}
-        self._last = 0
+        self._last = self._unread = 0
         self._dropped: dict[int, None] = {}  # streams that we ended first: what is on its way there is no fault
         self._heard = self._frame_at = self._loop.time()
         self._noise = NoiseMeter(home.limits, self._heard)
@@ -88,7 +93,7 @@ class Connection(asyncio.Protocol):
             frames.GOAWAY: self._on_goaway,
             frames.WINDOW_UPDATE: self._on_window_update,
         }
-        self.address = ""
+        self.address = self.source = ""
 
     # What the loop tells
 
@@ -96,7 +101,8 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._sender = Sender(self._transport)
         peer = transport.get_extra_info("peername")
-        self.address = address_text(peer[0], peer[1]) if peer else ""
+        if peer:
+            self.address, self.source = address_text(peer[0], peer[1]), source_of(peer[0])
         limits = self._limits
         values = {
             frames.ENABLE_PUSH: 0,
@@ -104,7 +110,8 @@ class Connection(asyncio.Protocol):
             frames.MAX_HEADER_LIST_SIZE: limits.section,
         }
         self._sender.write(frames.settings(values))
-        self._receiver = Receiver(self._sender, limits)
+        self._holding = Holding(self._home.budget, self.source)
+        self._receiver = Receiver(self._sender, limits, self._holding.requests)
 
     def data_received(self, data: bytes) -> None:
         if self._closed:
@@ -115,6 +122,10 @@ class Connection(asyncio.Protocol):
         try:
             if self._reader.feed(data) or begins:
                 self._frame_at = self._heard
+            unread = self._reader.pending + self._decoder.kept
+            if unread != self._unread:
+                self._unread = unread
+                self._holding.unread(unread, known=self._receiver.known)
         except ConnectionFault as fault:
             _log.debug("the connection of %s is given up: %s", self.address, fault)
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))
@@ -146,6 +157,7 @@ class Connection(asyncio.Protocol):
         self._home.left(self)
         self._on_lost()
         self._lose_all()
+        self._holding.close()
 
     # What the server wants
 
@@ -162,8 +174,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         for stream in list(self._streams.values()):
-            if (stream.receiving and now - stream.since > limits.stall + stream.size / limits.rate) or (
-                stream.unsent and now - stream.waits_since > limits.stall + stream.taken / limits.rate
+            if (stream.receiving and now - stream.since > limits.seconds_for(stream.size)) or (
+                stream.unsent and now - stream.waits_since > limits.seconds_for(stream.taken)
             ):
                 self._drop(stream, frames.CANCEL)
         if self._asked_at is None and now - self._heard > limits.idle:
@@ -194,8 +206,10 @@ class Connection(asyncio.Protocol):
             self._noise.earn()
         if self._sender.answer(stream, section, body, trailers):
             self._sent(stream)
-        else:
-            self._flush()
+            return
+        self._flush()
+        if not self._holding.wait_to_be_taken(stream):
+            self._drop(stream, frames.ENHANCE_YOUR_CALM)
 
     def let_in(self, stream: Stream, size: int) -> None:
         """Take a body of `size` bytes in all."""
@@ -225,6 +239,7 @@ class Connection(asyncio.Protocol):
     def _forget(self, stream: Stream) -> Exchange:
         """Strike a stream off every list, and return its exchange; the two hold one another no longer."""
         self._streams.pop(stream.number, None)
+        self._holding.forget(stream)
         self._sender.forget(stream)
         self._receiver.release(stream)
         stream.receiving = False
@@ -300,8 +315,10 @@ class Connection(asyncio.Protocol):
             return
         if len(self._streams) >= self._limits.streams:
             raise StreamFault(frames.REFUSED_STREAM, "more requests at once than allowed")
+        cost = self._holding.begin(head)
         window = self._sender.stream_window
         stream = self._streams[number] = Stream(self, number, since=self._heard, window=window, length=head.length)
+        stream.cost = cost
         if last:
             self._complete(stream)
         try:

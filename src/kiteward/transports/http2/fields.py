@@ -59,6 +59,7 @@ class Head:
         method, path: what is asked for.
         fields: every field but the pseudo-header fields, in the order they came.
         length: what `content-length` announced, or None.
+        size: bytes of its section, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2).
         too_large: the section was larger than allowed.
         kept: whatever the application made of it, to be found again in a request with the same bytes.
     """
@@ -67,6 +68,7 @@ class Head:
     path: str
     fields: tuple[Field, ...] = field(repr=False)
     length: int | None = None
+    size: int = 0
     too_large: bool = False
     kept: object = field(default=None, repr=False)
 
@@ -86,6 +88,9 @@ class FieldDecoder:
 
     INVARIANT: `_heads` holds heads only of sections that did not change the dynamic table, and is emptied whenever it
     changes: the same bytes then mean the same head.
+
+    Attributes:
+        kept: bytes of the heads that are remembered, and of the sections they were read from.
     """
 
     def __init__(self, limit: int) -> None:
@@ -99,7 +104,7 @@ class FieldDecoder:
         self._decoder = Decoder(max_header_list_size=_FAR_TOO_LARGE * limit)
         self._table = self._decoder.header_table = _Table()
         self._heads: dict[bytes, Head] = {}
-        self._kept = 0
+        self.kept = 0
 
     def head(self, block: bytes) -> Head:
         """Return the head of a request.
@@ -113,10 +118,9 @@ class FieldDecoder:
             return known
         fields = self.fields(block)
         head = _head(fields)
-        size = _size(fields)
-        head.too_large = size > self._limit
+        head.too_large = head.size > self._limit
         if not self._table.changed and not head.too_large:
-            self._keep(block, head, len(block) + size)
+            self._keep(block, head, len(block) + head.size)
         return head
 
     def fields(self, block: bytes) -> list[Field]:
@@ -141,14 +145,14 @@ class FieldDecoder:
         return fields
 
     def _keep(self, block: bytes, head: Head, size: int) -> None:
-        if self._kept + size > _KEPT:
+        if self.kept + size > _KEPT:
             self._forget_heads()
-        self._kept += size
+        self.kept += size
         self._heads[block] = head
 
     def _forget_heads(self) -> None:
         self._heads.clear()
-        self._kept = 0
+        self.kept = 0
 
 
 def _head(fields: Sequence[Field]) -> Head:
@@ -169,7 +173,7 @@ def _head(fields: Sequence[Field]) -> Head:
     require_well_formed(regular)
     if any(name == "te" and value != "trailers" for name, value in regular):
         raise StreamFault(PROTOCOL_ERROR, "`te` may only be `trailers`")
-    return Head(found[":method"], found[":path"], regular, _length(regular))
+    return Head(found[":method"], found[":path"], regular, _length(regular), _size(fields))
 
 
 def require_well_formed(fields: Sequence[Field]) -> None:

@@ -18,6 +18,7 @@ class Http2Limits:
         pong: seconds in which it must answer that.
         stall: seconds that a frame, a body, or the taking of an answer may fall behind.
         rate: bytes a second that a client must send of a body, and take of an answer that waits for it.
+        longest: seconds that a body, or the taking of an answer, may last, however steady it is.
         linger: seconds in which a client must take what was still to be sent when its connection closes.
         parting: seconds in which it may learn which rule it has broken.
         last_call: seconds that requests may be on their way when the server stops.
@@ -36,9 +37,14 @@ class Http2Limits:
     pong: float = 20.0
     stall: float = 30.0
     rate: int = 512
+    longest: float = 600.0
     linger: float = 30.0
     parting: float = 1.0
     last_call: float = 1.0
     noise: int = 1_000
     noise_rate: int = 200
     round: float = 1.0
+
+    def seconds_for(self, size: int) -> float:
+        """Return the seconds for a body of which so many bytes have come, or an answer of which so many were taken."""
+        return min(self.longest, self.stall + size / self.rate)

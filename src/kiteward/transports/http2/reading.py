@@ -17,6 +17,7 @@ class FrameReader:
 
     Attributes:
         greeted: whether the first frame has come.
+        pending: bytes of a frame or a field section that has begun and not ended.
     """
 
     def __init__(self, take: Take, *, block_limit: int) -> None:
@@ -31,6 +32,7 @@ class FrameReader:
         self._rest = b""
         self._section: tuple[int, int, bytearray] | None = None  # not yet whole: its stream, flags and bytes
         self.greeted = False
+        self.pending = 0
 
     @property
     def halfway(self) -> bool:
@@ -57,6 +59,7 @@ class FrameReader:
             position = start + length
             self._frame(kind, stream & frames.LAST_STREAM, flags, data[start:position])
         self._rest = data[position:]
+        self.pending = end - position + (0 if self._section is None else len(self._section[2]))
         return position > 0
 
     def _frame(self, kind: int, stream: int, flags: int, payload: bytes) -> None:

@@ -1,10 +1,20 @@
 """What a client may send: windows for what comes (RFC 9113, 5.2), and how much is held of those whom nobody knows."""
 
+from typing import Final
+
+from kiteward.transports.budget import INCLUDED, Claim
 from kiteward.transports.http2 import frames
 from kiteward.transports.http2.frames import ConnectionFault, StreamFault
 from kiteward.transports.http2.limits import Http2Limits
 from kiteward.transports.http2.sending import Sender
 from kiteward.transports.http2.streams import Stream
+
+_BEYOND: Final = frames.FRAME_LIMIT
+"""Bytes of a stream's window that stay open behind a body.
+
+grpc-js ends a stream by an empty DATA frame, which it holds back while the window is closed, although such a frame
+needs no window (RFC 9113, 6.9).
+"""
 
 
 class Receiver:
@@ -15,13 +25,21 @@ class Receiver:
 
     Attributes:
         allowed: bytes that the client may send, on all streams together.
+        known: whether anybody on the connection was let in.
     """
 
-    def __init__(self, sender: Sender, limits: Http2Limits) -> None:
-        """Begin."""
+    def __init__(self, sender: Sender, limits: Http2Limits, claim: Claim) -> None:
+        """Begin.
+
+        Args:
+            sender: tells the client what it may send.
+            limits: what a client may take.
+            claim: what the connection holds for callers who are not authenticated.
+        """
         self._sender = sender
         self._limits = limits
-        self._known = False
+        self._claim = claim
+        self.known = False
         self._to_return = 0
         self.allowed = frames.DEFAULT_WINDOW
         self.give_back(limits.unknown - self.allowed)
@@ -30,7 +48,7 @@ class Receiver:
         """Count a frame's bytes, padding included; without a stream, nobody waits for them.
 
         Raises:
-            ConnectionFault, StreamFault: they are more than was allowed.
+            ConnectionFault, StreamFault: they are more than was allowed, or there is no room for them.
         """
         self.allowed -= length
         if self.allowed < 0:
@@ -39,17 +57,24 @@ class Receiver:
             self.give_back(length)
         else:
             stream.held += length
+            if stream.held > stream.counted:
+                self._count(stream, stream.held - stream.counted)
         if stream is not None:
             stream.allowed -= length
             if stream.allowed < 0:
                 raise StreamFault(frames.FLOW_CONTROL_ERROR, "more bytes than the stream allows")
 
+    def _count(self, stream: Stream, amount: int) -> None:
+        if not self._claim.take(amount):
+            raise StreamFault(frames.ENHANCE_YOUR_CALM, "no room for bodies of callers who are not authenticated")
+        stream.counted += amount
+
     def let_in(self, stream: Stream, size: int) -> None:
-        """Allow a body of `size` bytes in all, and hold no more of it against the connection."""
-        if not self._known:
-            self._known = True
+        """Allow a body of `size` bytes in all and its end, and hold no more of it against the connection."""
+        if not self.known:
+            self.known = True
             self.give_back(self._limits.known)
-        missing = size - stream.size - stream.allowed
+        missing = size + _BEYOND - stream.size - stream.allowed
         if stream.receiving and missing > 0:
             self.allow_more(stream, missing)
         self.release(stream)
@@ -62,8 +87,11 @@ class Receiver:
     def release(self, stream: Stream) -> None:
         """Hold nothing of a stream against the connection, now and later."""
         held, stream.held = stream.held, None
-        if held is not None:
+        if held:
             self.give_back(held)
+            if stream.counted > INCLUDED:
+                self._claim.give_back(stream.counted - INCLUDED)
+                stream.counted = INCLUDED
 
     def give_back(self, amount: int) -> None:
         """Let the client send so many bytes more on the connection, once it is worth a frame."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from kiteward.transports.budget import Budget
 from kiteward.transports.http2.connection import Connection
 from kiteward.transports.http2.fields import Head
 from kiteward.transports.http2.frames import PREFACE
@@ -14,15 +15,23 @@ from kiteward.transports.http2.streams import Exchange, Stream
 class Http2Server:
     """An application and the connections it is served on. Implements `listener.Door`."""
 
-    def __init__(self, begin: Callable[[Stream, Head], Exchange], limits: Http2Limits | None = None) -> None:
+    def __init__(
+        self,
+        begin: Callable[[Stream, Head], Exchange],
+        limits: Http2Limits | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
         """Prepare a server.
 
         Args:
             begin: makes of each request an exchange.
             limits: what a client may take.
+            budget: what clients may make the server hold together.
         """
         self.begin = begin
         self.limits = limits or Http2Limits()
+        self.budget = budget or Budget()
         self._connections: set[Connection] = set()
         self._rounds: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()

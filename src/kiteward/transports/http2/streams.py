@@ -2,6 +2,7 @@
 
 from typing import Final, Protocol
 
+from kiteward.transports.budget import INCLUDED
 from kiteward.transports.http2 import frames
 
 
@@ -42,6 +43,7 @@ class Owner(Protocol):
     """The connection of a stream."""
 
     address: str
+    source: str
 
     def answer(self, stream: "Stream", section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:
         """Answer a request."""
@@ -64,6 +66,9 @@ class Stream:
         size: bytes of its body that have come.
         allowed: bytes that the client may still send.
         held: bytes that came and that the connection's window lacks until they are let in; None once they are.
+        counted: bytes of its body for which there is room, whoever sends it.
+        cost: bytes that its head takes, and the request itself.
+        untaken: bytes of its answer that count as held because the client does not take them.
         window: bytes that the client takes of the answer's body.
         unsent: what is left of that.
         waits_since: when it began to wait for the client, on the loop's clock.
@@ -74,6 +79,8 @@ class Stream:
     __slots__ = (
         "_owner",
         "allowed",
+        "cost",
+        "counted",
         "exchange",
         "held",
         "length",
@@ -84,6 +91,7 @@ class Stream:
         "taken",
         "trailers",
         "unsent",
+        "untaken",
         "waits_since",
         "window",
     )
@@ -98,6 +106,9 @@ class Stream:
         self.size = 0
         self.allowed = frames.DEFAULT_WINDOW
         self.held: int | None = 0
+        self.counted = INCLUDED
+        self.cost = 0
+        self.untaken = 0
         self.window = window
         self.unsent: list[memoryview] = []
         self.waits_since = since
@@ -108,6 +119,11 @@ class Stream:
     def address(self) -> str:
         """The client's address."""
         return self._owner.address
+
+    @property
+    def source(self) -> str:
+        """The address, or the network, that the client counts as (`addresses.source_of`)."""
+        return self._owner.source
 
     def let_in(self, size: int) -> None:
         """Take a body of `size` bytes in all: who sends it is known."""

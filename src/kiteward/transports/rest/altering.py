@@ -129,9 +129,21 @@ async def add_struct_field(talk: Conversation, body: AddStructFieldReq) -> Nothi
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
-    Endpoint("collections/add_function", FunctionOfReq, Nothing, add_function, "Add a function to a collection."),
     Endpoint(
-        "collections/alter_function", AlterFunctionReq, Nothing, alter_function, "Change a function of a collection."
+        "collections/add_function",
+        FunctionOfReq,
+        Nothing,
+        add_function,
+        "Add a function to a collection.",
+        large="AddCollectionFunction",
+    ),
+    Endpoint(
+        "collections/alter_function",
+        AlterFunctionReq,
+        Nothing,
+        alter_function,
+        "Change a function of a collection.",
+        large="AlterCollectionFunction",
     ),
     change(
         "collections/drop_function",
@@ -147,6 +159,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         Nothing,
         add_function_field,
         "Add a function and the field it fills to a collection.",
+        large="AlterCollectionSchema",
     ),
     Endpoint(
         "collections/drop_function_field",
@@ -164,7 +177,14 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         field_name="field_name",
         properties="field_params",
     ),
-    Endpoint("collections/fields/add", AddFieldReq, Nothing, add_field, "Add a field to a collection."),
+    Endpoint(
+        "collections/fields/add",
+        AddFieldReq,
+        Nothing,
+        add_field,
+        "Add a field to a collection.",
+        large="AddCollectionField",
+    ),
     Endpoint(
         "collections/struct_fields/add",
         AddStructFieldReq,

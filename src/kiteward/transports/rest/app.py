@@ -12,6 +12,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import re
 from collections.abc import Awaitable
@@ -26,9 +27,11 @@ from starlette.types import Receive, Scope, Send
 
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
+from kiteward.gateway.large import LARGE as ANYBODYS
 from kiteward.gateway.pipeline import Gateway
 from kiteward.observe import logs
-from kiteward.transports.addresses import address_text
+from kiteward.transports.addresses import address_text, source_of
+from kiteward.transports.budget import Budget
 from kiteward.transports.rest import bodies, credentials, headers
 from kiteward.transports.rest.endpoints import Answer, Caller, Conversation, Table
 from kiteward.transports.rest.page import shown_to_everybody
@@ -38,7 +41,7 @@ from kiteward.transports.rest.table import TABLE
 
 _log = logging.getLogger("kiteward.rest")
 
-FROM_ANYBODY: Final = 64 * 1024
+FROM_ANYBODY: Final = 16 * 1024
 """Bytes of a body that are read before its sender is known."""
 
 LARGE: Final = 1024 * 1024
@@ -58,8 +61,9 @@ _NO_V1: Final = "the first version of the REST API is not offered here: use /v2/
 class RestApp:
     """The ASGI application; made by `build_app`."""
 
-    def __init__(self, gateway: Gateway, settings: RestSettings, table: Table) -> None:
+    def __init__(self, gateway: Gateway, settings: RestSettings, table: Table, budget: Budget) -> None:
         self._gateway = gateway
+        self._budget = budget
         self._settings = settings
         self._table = table
         self._shown = shown_to_everybody(table)
@@ -166,45 +170,58 @@ class RestApp:
             raise RestFailure(UNEXPECTED, told, http=HTTPStatus.NOT_FOUND)
         if patient:
             await talk.establish()
-        raw = await self._read(request, talk)
-        async with self._large if len(raw) > LARGE else contextlib.nullcontext():
-            body = bodies.decode(endpoint.body, raw)
-            talk.settle(body, endpoint)
-            return _succeeded(await _unless_gone(request, endpoint.run(talk, body)))
+        with contextlib.ExitStack() as held:
+            raw = await self._read(request, talk, held)
+            async with self._large if len(raw) > LARGE else contextlib.nullcontext():
+                read = functools.partial(bodies.decode, endpoint.body, raw)
+                body = read() if len(raw) <= ANYBODYS else await talk.read_large(endpoint, read, size=len(raw))
+                talk.settle(body, endpoint)
+                return _succeeded(await _unless_gone(request, endpoint.run(talk, body)))
 
-    async def _read(self, request: Request, talk: Conversation) -> bytearray:
-        """Return the body.
+    async def _read(self, request: Request, talk: Conversation, held: contextlib.ExitStack) -> bytearray:
+        """Return the body, once there is room for it; `held` gives back what it takes.
 
         Raises:
             RestFailure: 413, it is too large.
-            KitewardError: it is larger than anybody may send, and its sender is not let in.
+            KitewardError: it is larger than anybody may send, and its sender is not let in, or there is no room.
         """
         limit = self._settings.max_body
         declared = request.headers.get("content-length", "")
         if _LENGTH.fullmatch(declared) and int(declared) > limit:
             raise _too_large(limit)
-        read = bytearray()
+        # A body in chunks may turn out to be as large as any.
+        most = int(declared) if _LENGTH.fullmatch(declared) else limit
+        read, claim = bytearray(), None
         async for chunk in request.stream():
             if len(read) + len(chunk) > limit:
                 raise _too_large(limit)
-            if len(read) + len(chunk) > FROM_ANYBODY:
-                await talk.establish()
+            if claim is None and len(read) + len(chunk) > FROM_ANYBODY:
+                claim = self._budget.of_user(
+                    await talk.admitted(), source_of(request.client[0] if request.client else "")
+                )
+                held.callback(claim.close)
+                await claim.wait_for(most)
             read += chunk
+        if claim is not None:
+            claim.resize(len(read))
         return read
 
 
-def build_app(gateway: Gateway, settings: RestSettings, *, table: Table = TABLE) -> RestApp:
+def build_app(
+    gateway: Gateway, settings: RestSettings, *, table: Table = TABLE, budget: Budget | None = None
+) -> RestApp:
     """Return the ASGI application of the REST door.
 
     Args:
         gateway: the one door behind it.
         settings: limits and switches.
         table: the endpoints.
+        budget: what clients may make the server hold together.
 
     Returns:
         The application; whoever built it calls `close` when it is no longer served.
     """
-    return RestApp(gateway, settings, table)
+    return RestApp(gateway, settings, table, budget or Budget())
 
 
 async def _unless_gone(request: Request, work: Awaitable[Any]) -> Any:
@@ -245,7 +262,7 @@ def failed(failure: RestFailure) -> Response:
     if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
     response = _json({"code": failure.code, "message": failure.message}, failure.http)
-    if failure.http == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+    if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
         # The rest of the body is still on its way, and nobody is going to read it.
         response.headers["Connection"] = "close"
     return response

@@ -70,7 +70,7 @@ def change(path: str, body: type[Body], operation: str, summary: str, /, **field
         await ask(talk, operation, **{field: getattr(given, attribute) for field, attribute in fields.items()})
         return NOTHING
 
-    return Endpoint(path, body, Nothing, run, summary)
+    return Endpoint(path, body, Nothing, run, summary, large=operation)
 
 
 def key_values(given: Mapping[str, Any]) -> list[messages.KeyValuePair]:

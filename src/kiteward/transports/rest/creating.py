@@ -162,5 +162,6 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         Nothing,
         create,
         "Create a collection; with an index, or in a quick set-up, it is loaded too.",
+        large="CreateCollection",
     ),
 )

@@ -185,8 +185,31 @@ class Conversation:
         """
         return msgspec.json.decode(await self._ask(operation, encoded(arguments), ""))
 
+    async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
+        """Return what a large body holds, read when its sender may send one and it is the sender's turn.
+
+        Raises:
+            KitewardError: as `Gateway.read_large`.
+        """
+        try:
+            held = await self._gateway.read_large(self._request(endpoint.large, b"", ""), read, size=size)
+        except _TOLD_TO_THE_KNOWN:
+            self.established = True
+            raise
+        self.established = True
+        return held
+
     async def _ask(self, operation: str, payload: bytes, database: str) -> bytes:
-        call = Call(
+        try:
+            answer = await self._gateway.handle(self._request(operation, payload, database))
+        except _TOLD_TO_THE_KNOWN:
+            self.established = True
+            raise
+        self.established = True
+        return answer
+
+    def _request(self, operation: str, payload: bytes, database: str) -> Call:
+        return Call(
             operation=operation,
             payload=payload,
             credential=self._caller.credential,
@@ -198,13 +221,6 @@ class Conversation:
             transport="rest",
             client=self._caller.client,
         )
-        try:
-            answer = await self._gateway.handle(call)
-        except _TOLD_TO_THE_KNOWN:
-            self.established = True
-            raise
-        self.established = True
-        return answer
 
     def settle(self, body: msgspec.Struct, endpoint: "Endpoint[Any]") -> None:
         """Take the database from the body, where it names one."""
@@ -222,6 +238,16 @@ class Conversation:
         """
         if not self.established:
             await self.call("GetVersion", messages.GetVersionRequest(), database="")
+
+    async def admitted(self) -> str:
+        """Return the name of the caller, whom the gateway lets in.
+
+        Raises:
+            KitewardError: as `Gateway.handle`, above all AuthenticationError.
+        """
+        principal = await self._gateway.admit(self._request("GetVersion", b"", ""))
+        self.established = True
+        return principal.user_name
 
     async def aside(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run a conversion that may take long in a thread, so that other requests go on meanwhile."""
@@ -243,6 +269,8 @@ class Endpoint(Generic[_B]):
         database_header: whether `DB-Name` counts where the body names no database.
         served: false for what is only refused by name.
         prefix: what the path stands below.
+        large: the RPC that a large body becomes: only who could be allowed that may send one. The default lets
+            administrators alone.
     """
 
     path: str
@@ -254,6 +282,7 @@ class Endpoint(Generic[_B]):
     database_header: bool = True
     served: bool = True
     prefix: str = PREFIX
+    large: str = "GetVersion"
 
     @property
     def tag(self) -> str:

@@ -235,9 +235,27 @@ async def _rows(talk: Conversation, request: Any) -> Answer:
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
-    Endpoint("entities/insert", InsertReq, Inserted, insert, "Insert entities.", beside=Cost),
-    Endpoint("entities/upsert", UpsertReq, Upserted, upsert, "Insert or replace entities.", beside=Cost),
-    Endpoint("entities/delete", DeleteReq, Deleted, delete, "Delete the entities that a filter matches.", beside=Cost),
-    Endpoint("entities/query", QueryReq, list[Row], query, "Return the entities that a filter matches.", beside=Cost),
-    Endpoint("entities/get", GetReq, list[Row], get, "Return entities by primary key.", beside=Cost),
+    Endpoint("entities/insert", InsertReq, Inserted, insert, "Insert entities.", beside=Cost, large="Insert"),
+    Endpoint(
+        "entities/upsert", UpsertReq, Upserted, upsert, "Insert or replace entities.", beside=Cost, large="Upsert"
+    ),
+    Endpoint(
+        "entities/delete",
+        DeleteReq,
+        Deleted,
+        delete,
+        "Delete the entities that a filter matches.",
+        beside=Cost,
+        large="Delete",
+    ),
+    Endpoint(
+        "entities/query",
+        QueryReq,
+        list[Row],
+        query,
+        "Return the entities that a filter matches.",
+        beside=Cost,
+        large="Query",
+    ),
+    Endpoint("entities/get", GetReq, list[Row], get, "Return entities by primary key.", beside=Cost, large="Query"),
 )

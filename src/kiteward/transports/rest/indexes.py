@@ -127,7 +127,7 @@ def _parameter(index: Any, key: str) -> str:
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint("indexes/list", CollectionNameReq, list[str], list_names, "List the names of a collection's indexes."),
     Endpoint("indexes/describe", IndexReq, list[IndexShape], describe, "Describe an index."),
-    Endpoint("indexes/create", IndexParamReq, Nothing, create, "Create indexes."),
+    Endpoint("indexes/create", IndexParamReq, Nothing, create, "Create indexes.", large="CreateIndex"),
     change(
         "indexes/drop",
         IndexReq,

@@ -266,7 +266,15 @@ def _scoring(given: FunctionScore) -> dict[str, Any]:
 
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
-    Endpoint("entities/search", SearchReq, list[Row], search, "Search for the nearest entities.", beside=Counts),
+    Endpoint(
+        "entities/search",
+        SearchReq,
+        list[Row],
+        search,
+        "Search for the nearest entities.",
+        beside=Counts,
+        large="Search",
+    ),
     Endpoint(
         "entities/hybrid_search",
         HybridSearchReq,
@@ -274,6 +282,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         hybrid_search,
         "Search by several vectors and rank the hits together.",
         beside=Counts,
+        large="HybridSearch",
     ),
     Endpoint(
         "entities/advanced_search",
@@ -282,5 +291,6 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         hybrid_search,
         "The older name of entities/hybrid_search.",
         beside=Counts,
+        large="HybridSearch",
     ),
 )

@@ -24,7 +24,7 @@ class RestSettings:
         allow_int64: whether 64-bit integers are JSON numbers unless the caller asks otherwise,
             `proxy.http.acceptTypeAllowInt64`.
         max_body: bytes of the largest body, `kiteward.rest.maxBodyBytes`. The default is as large as a message that
-            Milvus takes over gRPC; reading it holds up other requests for less than half a second.
+            Milvus takes over gRPC.
         cors_origins: origins whose pages are let in, `kiteward.rest.corsOrigins`; `*` stands for every origin.
 
     Raises:

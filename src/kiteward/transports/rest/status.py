@@ -1,9 +1,10 @@
 """The one table from domain errors to what a REST client sees, and the one place that reads the `Status` of a response.
 
 Rules (contract 1.6, 5.1): 401 says that who calls is not established, 403 that the privilege is missing, 408 that time
-is up, 413 that the body is too large. Whatever else was refused or failed is HTTP 200 with a code other than 0, an
-engine or store out of reach included: Milvus answers so, its clients look at the code, and a 503 would make proxies on
-the way repeat a change that may have been carried out. 500 means a defect of ours; the log has the rest.
+is up, 413 that the body is too large, 429 that too much is under way already. Whatever else was refused or failed is
+HTTP 200 with a code other than 0, an engine or store out of reach included: Milvus answers so, its clients look at the
+code, and a 503 would make proxies on the way repeat a change that may have been carried out. 500 means a defect of
+ours; the log has the rest.
 
 A test walks the exception tree and demands a row for each class, and that gRPC tells the same codes and sentences.
 """
@@ -17,6 +18,7 @@ from kiteward.domain import errors
 
 SUCCESS: Final = 0
 UNAVAILABLE: Final = 2
+RATE_LIMITED: Final = 8
 UNIMPLEMENTED: Final = 10
 INVALID_PARAMETER: Final = 1100
 TOO_LARGE: Final = 1102
@@ -26,7 +28,7 @@ FIELD_MISSING: Final = 1802
 TIMEOUT: Final = 10001
 UNEXPECTED: Final = 65535
 DEFECT: Final = 500
-"""Codes of contract 5.1 and appendix A; 10 is Milvus' "service unimplemented"."""
+"""Codes of contract 5.1 and appendix A; 8 is Milvus' "rate limit exceeded", 10 its "service unimplemented"."""
 
 
 class RestFailure(Exception):
@@ -98,11 +100,13 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.NotFound: _INVALID,
     errors.AlreadyExists: _INVALID,
     errors.InUse: _INVALID,
+    errors.AliasConflict: Row(UNEXPECTED),
     errors.LimitReached: Row(9, suffix="quota exceeded"),
     errors.OldPasswordWrong: Row(1400, suffix="not authenticated"),
     errors.ProtectedObject: Row(1401, suffix="privilege not permitted"),
     errors.DatabaseNotFound: Row(800),
     errors.DatabaseNameInvalid: Row(802),
+    errors.FieldNameInvalid: Row(1701),
     errors.CollectionNotFound: Row(100),
     errors.EngineError: _UNAVAILABLE,
     errors.EngineUnavailable: _UNAVAILABLE,
@@ -113,6 +117,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.DataDirectoryHeld: _UNAVAILABLE,
     errors.AuditUnavailable: Row(UNAVAILABLE),
+    errors.CapacityExceeded: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
     errors.ConfigurationError: _DEFECT,
     errors.NotReady: _UNAVAILABLE,
 }

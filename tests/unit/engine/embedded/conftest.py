@@ -5,10 +5,12 @@ from pathlib import Path
 
 import milvus_lite.adapter.grpc.errors
 import milvus_lite.db
+import milvus_lite.embedding.factory
 import milvus_lite.engine.collection
 import milvus_lite.engine.compaction
 import milvus_lite.engine.flush
 import milvus_lite.engine.recovery
+import milvus_lite.rerank.factory
 import pytest
 
 from kiteward.engine.embedded.adoption import open_database
@@ -21,12 +23,14 @@ OpenDatabase = Callable[[SyncMode], ServedDatabase]
 ADOPTED = [
     (milvus_lite.adapter.grpc.errors, "_EXCEPTION_TO_CODE"),
     (milvus_lite.db, "Collection"),
+    (milvus_lite.embedding.factory, "create_embedding_provider"),
     (milvus_lite.engine.collection, "MemTable"),
     (milvus_lite.engine.collection, "WAL"),
     (milvus_lite.engine.compaction, "write_data_file"),
     (milvus_lite.engine.flush, "write_data_file"),
     (milvus_lite.engine.flush, "write_delta_file"),
     (milvus_lite.engine.recovery, "MemTable"),
+    (milvus_lite.rerank.factory, "create_rerank_provider"),
 ]
 
 

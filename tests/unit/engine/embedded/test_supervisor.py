@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.engine import samples
 
+from kiteward.engine.confinement import available
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
 
 
@@ -46,11 +47,21 @@ async def test_files_are_for_this_user_only(tmp_path: Path) -> None:
 
 async def test_child_sees_only_the_environment_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KITEWARD_SECRET", "hidden")
-    engine = await samples.start(tmp_path / "data", environment={"OPENAI_API_KEY": "given"})
+    monkeypatch.setenv("OPENAI_API_KEY", "hidden")
+    engine = await samples.start(tmp_path / "data")
     environment = await asyncio.to_thread(Path(f"/proc/{engine.pid}/environ").read_bytes)
     await engine.close()
     assert b"hidden" not in environment
-    assert b"OPENAI_API_KEY=given" in environment
+    assert b"OPENAI_API_KEY" not in environment
+
+
+async def test_confinement_of_the_child_is_logged_at_its_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="kiteward.engine")
+    engine = await samples.start(tmp_path / "data")
+    await engine.close()
+    assert f"the engine is confined: {available()}" in caplog.text
 
 
 async def test_log_of_the_child_is_ours_and_carries_nothing_a_caller_sent(

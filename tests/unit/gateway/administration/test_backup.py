@@ -1,6 +1,7 @@
 """BackupRBAC and RestoreRBAC over the gateway: contract 2.6, and the round trip for any policy."""
 
 import asyncio
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from tests.support.gateway import House, opened, quick_directory
 from tests.unit.gateway.administration.conftest import Refused
 
 from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.gateway.administration.base import Limits
+from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.store.base import Transaction
 
 RESTORE = "RestoreRBAC"
@@ -83,6 +86,42 @@ async def test_bcrypt_hash_of_a_milvus_backup_lets_its_user_in(house: House) -> 
     assert (await house.status("GetVersion", by=PasswordCredential("carol", Secret("Password-1")))).code == 0
 
 
+@pytest.mark.parametrize(("enabled", "locked", "one_time"), list(itertools.product([True, False], repeat=3)))
+async def test_what_keeps_a_user_out_comes_back_with_it(
+    house: House, bootstrapped_store: Path, tmp_path: Path, enabled: bool, locked: bool, one_time: bool
+) -> None:
+    async with house.snapshots.change() as transaction:
+        await transaction.users.set_password("alice", HASH, one_time=one_time)
+        await transaction.users.enable("alice", enabled)
+        if locked:
+            await transaction.users.lock("alice")
+    meta = await backed_up(house)
+    async with opened(Path(shutil.copy(bootstrapped_store, tmp_path / "other.db"))) as restored:
+        await restored.succeed(RESTORE, RBAC_meta=meta)
+        alice = await restored.store.user("alice")
+        assert alice is not None
+        assert (alice.enabled, alice.locked_at is not None, alice.one_time) == (enabled, locked, one_time)
+        assert await backed_up(restored) == meta
+        if not enabled or locked:
+            with pytest.raises(PasswordRejected):
+                await restored.call("GetVersion", by="alice")
+        elif one_time:
+            with pytest.raises(AccessDenied, match="good once"):
+                await restored.call("Query", by="alice", collection_name="docs")
+
+
+async def test_a_restore_leaves_a_user_that_is_there_as_it_is(house: House, refused: Refused) -> None:
+    meta = await backed_up(house)
+    async with house.snapshots.change() as transaction:
+        await transaction.users.enable("alice", False)
+    only = {"users": [user for user in meta.users if user.user == "alice"]}
+    await refused(RESTORE, 1100, 41, "user [alice] already exists", RBAC_meta=only)
+
+
+def test_a_backed_up_password_shows_no_hash() -> None:
+    assert HASH not in repr(BackedUpPassword(HASH, enabled=False))
+
+
 @pytest.mark.parametrize("fields", [{}, {"RBAC_meta": {}}])
 async def test_nothing_to_restore_succeeds(house: House, fields: dict[str, Any]) -> None:
     before = await house.state()
@@ -138,6 +177,9 @@ async def test_everything_in_a_backup_is_restored(house: House) -> None:
         ("users", {"user": " root ", "password": HASH}, 1100, 5, "the first character must be a letter"),
         ("users", {"user": "carol", "password": "Password-1"}, 1100, 5, "neither Argon2id nor bcrypt"),
         ("users", {"user": "carol"}, 1100, 5, "neither Argon2id nor bcrypt"),
+        ("users", {"user": "carol", "password": "{disabled}x"}, 1100, 5, "neither Argon2id nor bcrypt"),
+        ("users", {"user": "carol", "password": f"{{frozen}}{HASH}"}, 1100, 5, "that is not known here"),
+        ("users", {"user": "carol", "password": f"{{}}{HASH}"}, 1100, 5, "that is not known here"),
         (
             "users",
             {"user": "carol", "password": HASH, "roles": [{"name": "missing"}]},

@@ -1,12 +1,16 @@
 """Connect, GetVersion and CheckHealth over the gateway: contract 1.5."""
 
+import re
+
 import pytest
+from packaging.version import Version
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House, presented
 
 from kiteward import __version__
 from kiteward.domain.errors import PasswordRejected
 from kiteward.engine.base import EngineHealth
+from kiteward.gateway.administration import server
 
 METHODS = ("Connect", "GetVersion", "CheckHealth")
 
@@ -15,10 +19,17 @@ async def test_client_is_greeted_with_version_and_a_number(house: House) -> None
     answers = [await house.succeed("Connect", by="bob") for _ in range(3)]
     for answer in answers:
         assert answer.HasField("status")
-        assert answer.server_info.build_tags == f"3.0.0-kiteward-{__version__}"
+        assert answer.server_info.build_tags == f"3.0.0+kiteward.{__version__}"
         assert answer.server_info.deploy_mode == "STANDALONE"
         assert 0 < answer.identifier < 2**63
     assert len({answer.identifier for answer in answers}) == 3
+
+
+def test_version_is_read_and_ordered_by_the_parsers_of_clients() -> None:
+    assert Version("2.6.99") < Version("3.0.0") < Version(server.VERSION) < Version("3.0.1")
+    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", server.VERSION)
+    assert semver is not None
+    assert semver.groups() == ("3", "0", "0")
 
 
 async def test_version_is_the_one_of_the_greeting(house: House) -> None:

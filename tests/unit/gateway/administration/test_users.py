@@ -8,6 +8,8 @@ import pytest
 from tests.support.gateway import PASSWORD, House, encoded, presented
 from tests.unit.gateway.administration.conftest import Refused
 
+from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES
+from kiteward.domain.audit import Outcome as AuditOutcome
 from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Limits
@@ -280,6 +282,140 @@ async def test_user_recreated_during_a_password_change_keeps_its_new_password(
     go_on.set()
     assert (await changing).code == 1400
     assert await logs_in(house, "alice", "Password-5")
+
+
+# The old password is verified like any other
+
+
+GUESSER = "10.6.6.6:1234"
+
+
+async def guess_old(
+    house: House, target: str, password: str, *, address: str = GUESSER, by: Any = "alice"
+) -> tuple[int, int, str]:
+    status = await house.status(
+        "UpdateCredential",
+        by=by,
+        address=address,
+        username=target,
+        oldPassword=encoded(password),
+        newPassword=encoded("Taken-over-1"),
+    )
+    return status.code, status.error_code, status.reason
+
+
+@pytest.fixture
+async def updaters(house: House) -> House:
+    """Alice may change every user's password who tells the old one; time stands still for whoever has to wait."""
+    await house.grant("reader", "UpdateUser", "*", "*")
+    house.throttle_clock.step = 0.0
+    return house
+
+
+@pytest.mark.parametrize("target", ["root", "bob", "alice", "nobody"])
+async def test_guesses_at_an_old_password_wait_and_the_right_one_among_them_is_answered_like_a_wrong_one(
+    updaters: House, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    wrong = await guess_old(updaters, target, "guess")
+    assert wrong == (1400, 1, f"old password not correct for {target}: not authenticated")
+    for number in range(1, FREE_FAILURES):
+        assert await guess_old(updaters, target, f"guess-{number}") == wrong
+    monkeypatch.setattr(updaters.hasher, "find", None)
+    right = {"root": "Milvus"}.get(target, PASSWORD)
+    assert await guess_old(updaters, target, right) == wrong
+    assert updaters.authenticator.counts["password", "throttled"] == 1
+
+
+async def test_guesses_at_an_old_password_and_at_the_sign_in_count_together(updaters: House) -> None:
+    for number in range(FREE_FAILURES):
+        await guess_old(updaters, "bob", f"guess-{number}")
+    with pytest.raises(PasswordRejected) as refusal:
+        await updaters.call("GetVersion", by="bob", address="10.6.6.6:9")
+    assert refusal.value.reason == "throttled after wrong passwords"
+    await updaters.call("GetVersion", by="bob", address="10.7.7.7:9")
+
+
+async def test_who_guesses_an_old_password_holds_up_neither_itself_nor_others(updaters: House) -> None:
+    await updaters.call("GetVersion", address="10.7.7.7:9")
+    for number in range(FREE_FAILURES + 3):
+        await guess_old(updaters, "root", f"guess-{number}")
+    await updaters.call("GetVersion", by="alice", address=GUESSER)
+    await updaters.call("GetVersion", address="10.7.7.7:9")
+    await updaters.call("GetVersion", address="10.7.7.7:10")
+
+
+async def test_a_hundred_wrong_old_passwords_lock_their_user_and_not_who_guessed(updaters: House) -> None:
+    for number in range(FAILURES_TO_LOCK):
+        await guess_old(updaters, "bob", f"guess-{number}", address=f"10.6.{number}.6:1")
+    await updaters.authenticator.close()
+    bob, alice = await updaters.store.user("bob"), await updaters.store.user("alice")
+    assert bob is not None
+    assert alice is not None
+    assert (bob.locked_at is not None, alice.locked_at) == (True, None)
+    assert (await guess_old(updaters, "bob", PASSWORD, address="10.8.8.8:1"))[0] == 1400
+
+
+async def test_a_change_that_is_no_new_password_forgives_no_wrong_one(updaters: House) -> None:
+    for number in range(FREE_FAILURES):
+        await guess_old(updaters, "alice", f"guess-{number}", address=f"10.6.6.6:{number}")
+        await updaters.succeed(
+            "UpdateCredential", by="alice", username="alice", description=f"{number}", address=GUESSER
+        )
+        await updaters.succeed("OperateUserRole", username="alice", role_name="idle", type=number % 2)
+    assert (await guess_old(updaters, "alice", PASSWORD))[0] == 1400
+    assert updaters.authenticator.counts["password", "throttled"] == 1
+
+
+async def test_a_new_password_forgives_the_wrong_ones_before_it(updaters: House) -> None:
+    for number in range(FREE_FAILURES):
+        await guess_old(updaters, "bob", f"guess-{number}")
+    await updaters.succeed(
+        "UpdateCredential",
+        by="bob",
+        username="bob",
+        oldPassword=encoded(PASSWORD),
+        newPassword=GOOD,
+        address="10.7.7.7:1",
+    )
+    await updaters.call("GetVersion", by=presented("bob", "Password-9"), address=GUESSER)
+
+
+async def test_a_wrong_old_password_is_recorded_as_one(updaters: House) -> None:
+    updaters.trail.events.clear()
+    await guess_old(updaters, "bob", "guess")
+    await guess_old(updaters, "nobody", "guess")
+    for number in range(FREE_FAILURES):
+        await guess_old(updaters, "bob", f"guess-{number}")
+    ended = [each for each in updaters.trail.events if each.outcome is not AuditOutcome.RECEIVED]
+    assert {(each.outcome, each.principal, each.address) for each in ended} == {
+        (AuditOutcome.REFUSED, "alice", GUESSER)
+    }
+    assert [(each.details["user"], each.error) for each in (ended[0], ended[1], ended[-1])] == [
+        ("bob", "OldPasswordWrong: wrong password"),
+        ("nobody", "OldPasswordWrong: no such user"),
+        ("bob", "OldPasswordWrong: throttled after wrong passwords"),
+    ]
+
+
+async def test_the_old_password_of_a_user_who_may_not_come_in_changes_nothing(updaters: House) -> None:
+    async with updaters.snapshots.change() as transaction:
+        await transaction.users.enable("bob", False)
+    assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
+
+
+async def test_a_former_password_changes_nothing(updaters: House) -> None:
+    hashed = await updaters.hasher.hash(Secret("Password-2"))
+    async with updaters.snapshots.change() as transaction:
+        await transaction.users.set_password("bob", hashed, former_until=2.0**40)
+    assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
+    assert (await guess_old(updaters, "bob", "Password-2"))[0] == 0
+
+
+async def test_the_old_password_is_no_sign_that_its_user_was_there(updaters: House) -> None:
+    updaters.authenticator.taken_uses()
+    assert (await guess_old(updaters, "bob", PASSWORD))[0] == 0
+    users, _ = updaters.authenticator.taken_uses()
+    assert "bob" not in users
 
 
 # DeleteCredential

@@ -58,6 +58,28 @@ async def test_explanation_looks_behind_aliases_as_requests_do(team: Own) -> Non
     assert (answer["allowed"], answer["collectionName"]) == (True, "docs")
 
 
+async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -> None:
+    own = await team("ExplainAccess", by="alice", privilege="Search", collectionName="current")
+    assert (own["allowed"], own["collectionName"], ways(own)) == (True, "current", [("reader", "Search", "docs")])
+    hidden = await team("ExplainAccess", by="carol", privilege="Search", collectionName="current")
+    absent = await team("ExplainAccess", by="carol", privilege="Search", collectionName="nothing")
+    assert hidden["reason"] == "no role of `carol` holds Search on `default.current`"
+    assert hidden["remedies"] == absent["remedies"] == []
+    changed = {"collectionName": "nothing", "reason": hidden["reason"].replace("current", "nothing")}
+    assert {**hidden, **changed} == absent
+
+
+async def test_narrowed_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
+    made = await team("CreateApiKey", roles=["reader"])
+    answer = await team("ExplainAccess", by=made["key"], privilege="Query", collectionName="current")
+    assert (answer["allowed"], answer["collectionName"], answer["remedies"]) == (False, "current", [])
+
+
+async def test_name_of_a_user_is_no_alias(team: Own) -> None:
+    answer = await team("ExplainAccess", privilege="SelectUser", collectionName="current")
+    assert answer["collectionName"] == "current"
+
+
 async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
     seen = await team("ExplainAccess", userName="alice", operation="DescribeCollection", collectionName="docs")
     assert (seen["allowed"], seen["privilege"]) == (True, "DescribeCollection")

@@ -57,8 +57,10 @@ async def test_a_key_is_narrowed_to_roles_that_its_owner_holds(own: Own) -> None
     await own.house.user("alice", "reader")
     with pytest.raises(InvalidArgument, match="alice does not hold the role writer"):
         await own("CreateApiKey", by="alice", roles=["writer"])
-    with pytest.raises(NotFound, match="ghost"):
+    with pytest.raises(InvalidArgument, match="alice does not hold the role ghost"):
         await own("CreateApiKey", by="alice", roles=["ghost"])
+    with pytest.raises(NotFound, match="ghost"):
+        await own("CreateApiKey", roles=["ghost"])
     made = await own("CreateApiKey", by="alice", roles=["reader"])
     assert (await own("WhoAmI", by=made["key"]))["roles"] == ["reader"]
     none = await own("CreateApiKey", by="alice", roles=[])
@@ -200,11 +202,151 @@ async def test_a_limited_key_of_an_administrator_makes_keys_for_its_own_user_onl
     await own("CreateApiKey", by=whole, userName="bob")
 
 
-@pytest.mark.parametrize("operation", ["RotateApiKey", "EnableApiKey"])
-async def test_a_limited_key_opens_no_other_key(own: Own, operation: str) -> None:
-    text = await limited(own, roles=["reader"])
+@pytest.mark.parametrize(
+    "operation", ["DescribeApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
+)
+@pytest.mark.parametrize(
+    "limits", [{"roles": ["reader"]}, {"roles": []}, {"expiresIn": 60}, {"networks": ["10.0.0.0/8"]}]
+)
+async def test_a_limited_key_reaches_no_key_but_itself_and_those_that_it_made(
+    own: Own, operation: str, limits: dict[str, Any]
+) -> None:
+    text = await limited(own, **limits)
     wide = await own("CreateApiKey", by="alice")
+    with pytest.raises(NotFound):
+        await own(operation, by=text, keyId=wide["keyId"])
+    assert await works(own, wide["key"])
+    grandchild = await own("CreateApiKey", by=(await own("CreateApiKey", by=text))["key"])
+    await own(operation, by=text, keyId=grandchild["keyId"])
+    await own(operation, by=text, keyId=(await own("WhoAmI", by=text))["keyId"])
+
+
+@pytest.mark.parametrize("operation", ["RotateApiKey", "EnableApiKey"])
+async def test_a_limited_key_of_an_administrator_opens_no_key_of_others(own: Own, operation: str) -> None:
+    text = (await own("CreateApiKey", expiresIn=60))["key"]
+    wide = await own("CreateApiKey")
     with pytest.raises(AccessDenied, match="no key but itself"):
         await own(operation, by=text, keyId=wide["keyId"])
-    key_id = (await own("WhoAmI", by=text))["keyId"]
-    await own(operation, by=text, keyId=key_id)
+
+
+async def test_a_limited_key_lists_itself_and_those_that_it_made(own: Own) -> None:
+    text = await limited(own, roles=["reader"])
+    await own("CreateApiKey", by="alice")
+    made = await own("CreateApiKey", by=text)
+    own_id = (await own("WhoAmI", by=text))["keyId"]
+    listed = (await own("ListApiKeys", by=text))["keys"]
+    assert {each["keyId"]: each["madeByKey"] for each in listed} == {own_id: None, made["keyId"]: own_id}
+    assert (await own("ListApiKeys", by=text, userName="alice"))["keys"] == listed
+    with pytest.raises(AccessDenied):
+        await own("ListApiKeys", by=text, userName="root")
+
+
+# Keys that were made with a key
+
+
+async def test_a_key_tells_with_which_key_it_was_made(own: Own) -> None:
+    maker = await own("CreateApiKey")
+    made = await own("CreateApiKey", by=maker["key"])
+    described = await own("DescribeApiKey", keyId=made["keyId"])
+    assert (described["madeByKey"], described["createdBy"]) == (maker["keyId"], "root")
+    assert (await own("DescribeApiKey", keyId=maker["keyId"]))["madeByKey"] is None
+
+
+async def lineage(own: Own, **limits: Any) -> list[Any]:
+    """Make a key of alice's, one with it, and one with that."""
+    await own.house.user("alice")
+    made = [await own("CreateApiKey", by="alice", **limits)]
+    for _ in range(2):
+        made.append(await own("CreateApiKey", by=made[-1]["key"]))
+    assert [await works(own, each["key"]) for each in made] == [True] * 3
+    return made
+
+
+LIMITS = pytest.mark.parametrize("limits", [{}, {"roles": []}, {"expiresIn": 60}])
+
+
+@LIMITS
+async def test_revoking_a_key_ends_what_descends_from_it_at_once(own: Own, limits: dict[str, Any]) -> None:
+    made = await lineage(own, **limits)
+    await own("RevokeApiKey", keyId=made[0]["keyId"])
+    assert [await works(own, each["key"]) for each in made] == [False] * 3
+    assert (await own("ListApiKeys", userName="alice"))["keys"] == []
+
+
+@LIMITS
+async def test_a_disabled_key_keeps_what_descends_from_it_out_until_it_is_enabled(
+    own: Own, limits: dict[str, Any]
+) -> None:
+    made = await lineage(own, **limits)
+    await own("DisableApiKey", keyId=made[0]["keyId"])
+    assert [await works(own, each["key"]) for each in made] == [False] * 3
+    reach = await own("DescribeUserAccess", keyId=made[2]["keyId"])
+    assert reach["closed"] == f"of the API key {made[0]['keyId']}, which made it: the API key is disabled"
+    await own("EnableApiKey", keyId=made[2]["keyId"])
+    assert not await works(own, made[2]["key"])
+    await own("EnableApiKey", keyId=made[0]["keyId"])
+    assert [await works(own, each["key"]) for each in made] == [True] * 3
+
+
+@LIMITS
+async def test_a_new_secret_ends_what_was_made_with_the_old_one(own: Own, limits: dict[str, Any]) -> None:
+    made = await lineage(own, **limits)
+    rotated = await own("RotateApiKey", keyId=made[0]["keyId"])
+    assert [await works(own, each["key"]) for each in (*made, rotated)] == [False] * 3 + [True]
+
+
+async def test_what_an_old_secret_makes_ends_no_later_than_the_old_secret(own: Own) -> None:
+    maker = await own("CreateApiKey")
+    before = await own("CreateApiKey", by=maker["key"])
+    rotated = await own("RotateApiKey", keyId=maker["keyId"], keepOldFor=60)
+    by_old = await own("CreateApiKey", by=maker["key"])
+    by_new = await own("CreateApiKey", by=rotated["key"])
+    ends = {each["keyId"]: each["expiresAt"] for each in (await own("ListApiKeys"))["keys"]}
+    until = rotated["oldKeyValidUntil"]
+    assert ends == {maker["keyId"]: None, before["keyId"]: until, by_old["keyId"]: until, by_new["keyId"]: None}
+
+
+async def test_a_secret_that_is_about_to_end_does_not_act_as_its_user(own: Own) -> None:
+    await own.house.user("alice")
+    made = await own("CreateApiKey", by="alice")
+    await own("DescribeUserAccount", by=made["key"])
+    rotated = await own("RotateApiKey", by="alice", keyId=made["keyId"], keepOldFor=60)
+    with pytest.raises(AccessDenied, match="a limited API key does not act as its user"):
+        await own("DescribeUserAccount", by=made["key"])
+    await own("DescribeUserAccount", by=rotated["key"])
+
+
+async def test_a_secret_that_is_about_to_end_gets_none_that_does_not(own: Own) -> None:
+    maker = await own("CreateApiKey")
+    rotated = await own("RotateApiKey", keyId=maker["keyId"], keepOldFor=60)
+    by_new = await own("CreateApiKey", by=rotated["key"])
+    for key_id in (maker["keyId"], by_new["keyId"]):
+        with pytest.raises(AccessDenied, match="no key that outlives it"):
+            await own("RotateApiKey", by=maker["key"], keyId=key_id)
+    assert await works(own, rotated["key"])
+    by_old = await own("CreateApiKey", by=maker["key"])
+    await own("RotateApiKey", by=maker["key"], keyId=by_old["keyId"])
+
+
+async def test_a_key_of_another_user_ends_with_the_key_that_made_it(own: Own) -> None:
+    await own.house.user("boss", "admin")
+    await own.house.user("bob")
+    maker = await own("CreateApiKey", by="boss")
+    made = await own("CreateApiKey", by=maker["key"], userName="bob")
+    await own("DisableUser", userName="boss")
+    assert not await works(own, made["key"])
+    await own("EnableUser", userName="boss")
+    assert await works(own, made["key"])
+    await own("DeleteUserAccount", userName="boss")
+    assert not await works(own, made["key"])
+    assert (await own("ListApiKeys", userName="bob"))["keys"] == []
+
+
+async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_made_for_others(own: Own) -> None:
+    await own.house.user("boss", "admin")
+    await own.house.user("bob")
+    maker = await own("CreateApiKey", by="boss")
+    made = await own("CreateApiKey", by=maker["key"], userName="bob")
+    await own.house.succeed("OperateUserRole", username="boss", role_name="admin", type=1)
+    with pytest.raises(NotFound):
+        await own("RotateApiKey", by=maker["key"], keyId=made["keyId"])

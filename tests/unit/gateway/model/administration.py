@@ -165,11 +165,9 @@ def _select_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return Outcome("ok", content=found)
 
 
-def _collection(reference: Reference, database: str, name: str) -> str | None:
-    """Return the collection behind a name in a grant [4.10], None if its database is missing."""
-    if ANY in (database, name):
-        return name
-    return reference.world.resolve(database, name) if database in reference.world.databases else None
+def _told_missing(reference: Reference, judge: Judge, database: str, name: str) -> bool:
+    """Tell whether a named collection is refused because its database is missing [4.10, own 0027]."""
+    return ANY not in (database, name) and database not in reference.world.databases and judge.lists_database(database)
 
 
 def _operate_v1(reference: Reference, step: Step, judge: Judge) -> Outcome:
@@ -184,12 +182,12 @@ def _operate_v1(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return refused(1100, 41)
     if kind == "Global":
         name = ANY
-    found = _collection(reference, database, name) if kind == "Collection" else name
-    if found is None:
+    key = Key(kind, database, name, privilege)
+    if step.message.type == 0 and kind == "Collection" and _told_missing(reference, judge, database, name):
         return NO_DATABASE
     if entity.role.name not in reference.policy.roles or not _fits_v1(privilege, kind):
         return refused(1100, 41)
-    return _operate(reference, step, entity.role.name, Key(kind, database, found, privilege))
+    return _operate(reference, step, judge, entity.role.name, key)
 
 
 def _fits_v1(privilege: str, kind: str) -> bool:
@@ -213,12 +211,12 @@ def _operate_v2(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if not _is_name(message.collection_name):
         return INVALID
     kind = catalogue.object_type(privilege)
-    name = message.collection_name if kind == "User" else _collection(reference, database, message.collection_name)
-    if name is None:
+    name = message.collection_name
+    if message.type == 0 and kind != "User" and _told_missing(reference, judge, database, name):
         return NO_DATABASE
     if role not in reference.policy.roles or not _fits_v2(reference, privilege, database, name):
         return refused(1100, 41)
-    return _operate(reference, step, role, Key(kind, database, name, privilege))
+    return _operate(reference, step, judge, role, Key(kind, database, name, privilege))
 
 
 def _fits_v2(reference: Reference, privilege: str, database: str, name: str) -> bool:
@@ -237,15 +235,18 @@ def _fits_v2(reference: Reference, privilege: str, database: str, name: str) -> 
     return level == "" or database != ANY or name == ANY
 
 
-def _operate(reference: Reference, step: Step, role: str, key: Key) -> Outcome:
+def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key) -> Outcome:
     grants = reference.policy.roles[role]
-    for privilege in (key.privilege, *catalogue.ALONG.get(key.privilege, ())):
-        each = key._replace(privilege=privilege)
-        if step.message.type == 1:
-            grants.pop(each, None)
-        else:
-            grants.setdefault(each, step.caller)
-    return DONE
+    privileges = (key.privilege, *catalogue.ALONG.get(key.privilege, ()))
+    behind = key.name if key.kind == "User" else reference.world.resolve(key.database, key.name)
+    if step.message.type == 0:
+        for privilege in privileges:
+            grants.setdefault(key._replace(name=behind, privilege=privilege), step.caller)
+        return DONE
+    # [own 0027] what is revoked is what stands under the name, and under what it stands for
+    gone = [grants.pop(key._replace(name=n, privilege=p), None) for n in {key.name, behind} for p in privileges]
+    missing = key.kind != "User" and _told_missing(reference, judge, key.database, key.name)
+    return NO_DATABASE if missing and not any(gone) else DONE
 
 
 def _select_grant(reference: Reference, step: Step, judge: Judge) -> Outcome:
@@ -260,16 +261,17 @@ def _select_grant(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return INVALID
     if by_object and kind not in catalogue.OF_TYPE:
         return refused(1100, 42)
-    found = _collection(reference, database, name) if by_object and kind == "Collection" else name
-    if found is None:
+    of_collection = by_object and kind == "Collection"
+    if of_collection and _told_missing(reference, judge, database, name):
         return NO_DATABASE
+    names = {name, reference.world.resolve(database, name) if of_collection else name}
     if role not in reference.policy.roles:
         return refused(1100, 42)
     listed = [
         (role, *key, grantor)
         for key, grantor in sorted(reference.policy.roles[role].items())
         if database == ANY or key.database in (ANY, database)
-        if not by_object or (key.kind, key.name) == (kind, found)
+        if not by_object or (key.kind == kind and key.name in names)
     ]
     return Outcome("ok", content=listed)
 

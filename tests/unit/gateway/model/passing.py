@@ -106,6 +106,7 @@ def _answered(code: int, database: str, names: Sequence[str]) -> Outcome:
 # [3, own] what is created has a legal name; that is seen before the engine is asked, after the database
 _NEW_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _ILLEGAL_NAME: Final = Outcome("status", 1100, 5)
+_ALIAS_CONFLICT: Final = refused(65535, 1)
 _ILLEGAL_DATABASE: Final = Outcome("status", 802, 1)
 
 
@@ -219,8 +220,12 @@ def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
     name = reference.world.resolve(database, step.message.collection_name)
     if not judge.may("DropCollection", database, [name]):
         return DENIED
-    if database not in reference.world.databases:
+    found = reference.world.databases.get(database)
+    if found is None:
         return NO_DATABASE
+    # [own 0027, Milvus 2.6] neither by an alias, nor while one stands for it
+    if name != step.message.collection_name or name in found.aliases.values():
+        return _ALIAS_CONFLICT
     code = reference.world.drop_collection(database, name)
     if not code:
         _forget(reference, lambda key: (key.database, key.name) == (database, name) and key.kind != "User")
@@ -236,6 +241,8 @@ def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
+    if old != step.message.oldName:
+        return _ALIAS_CONFLICT
     if not _NEW_NAME.fullmatch(new):
         return _ILLEGAL_NAME
     code = reference.world.rename_collection((database, old), (target, new))
@@ -253,8 +260,8 @@ def _move(reference: Reference, source: tuple[str, str], target: tuple[str, str]
 def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
     database, alias = database_of(step), step.message.alias
     name = reference.world.resolve(database, step.message.collection_name)
-    moved = [reference.world.resolve(database, alias)] if step.operation == "AlterAlias" else []
-    if not judge.may("CreateAlias", database, [name, *moved]):
+    # [own 0027] an alias is judged by what it stands for, a free name as it stands
+    if not judge.may("CreateAlias", database, [name, reference.world.resolve(database, alias)]):
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
@@ -292,9 +299,11 @@ def _list_aliases(reference: Reference, step: Step, judge: Judge) -> Outcome:
     wanted = reference.world.resolve(database, given)
     if given and not judge.may("ListAliases", database, [wanted]):
         return DENIED
+    if not judge.lists_database(database):
+        return Outcome("ok", content=[])
     found = reference.world.databases.get(database)
     if found is None:
-        return NO_DATABASE if judge.lists_database(database) else Outcome("ok", content=[])
+        return NO_DATABASE
     aliases = [
         alias for alias, name in found.aliases.items() if wanted in ("", name) if judge.lists_collection(database, name)
     ]
@@ -303,9 +312,11 @@ def _list_aliases(reference: Reference, step: Step, judge: Judge) -> Outcome:
 
 def _show_collections(reference: Reference, step: Step, judge: Judge) -> Outcome:
     database = database_of(step)
+    if not judge.lists_database(database):
+        return Outcome("ok", content=[])
     found = reference.world.databases.get(database)
     if found is None:
-        return NO_DATABASE if judge.lists_database(database) else Outcome("ok", content=[])
+        return NO_DATABASE
     shown = [
         (name, number, number * 10, number * 100)
         for name, number in found.collections.items()

@@ -126,6 +126,8 @@ class Draw:
                 setattr(request, name, self._collection(database))
         if "alias" in fields:
             request.alias = self._alias(database)
+        for name, value in _NAMED.get(operation, {}).items():
+            setattr(request, name, value)
         fill = _FURTHER.get(operation)
         if fill is not None:
             fill(self, request)
@@ -317,6 +319,13 @@ class Draw:
             request.privileges.add(name=odd if self._one_in(15) else self._pick(BY_LEVEL[level]))
         return request
 
+
+_NAMED: Final[dict[str, dict[str, Any]]] = {
+    "AddCollectionField": {"schema": b"\x12\x05field"},
+    "CreatePartition": {"partition_name": "part"},
+    "CreateSnapshot": {"name": "shot"},
+}
+"""What requests call the new thing inside a collection; a field is named in the bytes of its schema."""
 
 _FURTHER: Final[dict[str, Callable[[Draw, Any], None]]] = {
     "DescribeCollection": Draw.by_id,

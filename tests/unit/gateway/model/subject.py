@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.support.gateway import SteppingClock
 from tests.unit.gateway.model.engine import FakeEngine
 from tests.unit.gateway.model.passing import subject
 from tests.unit.gateway.model.reference import Outcome, Step
@@ -13,6 +14,7 @@ from tests.unit.gateway.model.reference import Outcome, Step
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.password_policy import POLICIES
+from kiteward.authn.throttle import Throttle
 from kiteward.domain.access import BUILT_IN_ROLES, Role
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import PasswordCredential, Secret
@@ -47,7 +49,8 @@ class Subject:
             stack.push_async_callback(store.close)
             hasher = PasswordHasher(TESTING)
             stack.callback(hasher.close)
-            authenticator = Authenticator(store, hasher)
+            # Days pass between requests, so that the wrong passwords of the workload make nobody wait.
+            authenticator = Authenticator(store, hasher, throttle=Throttle(SteppingClock(2 * 86_400.0)))
             recorder = Recorder(NoTrail())
             snapshots = Snapshots(store, authenticator, recorder)
             await snapshots.load()

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from kiteward.domain.audit import AuditEvent, Event, Outcome
 from kiteward.observe.audit import lines
-from kiteward.observe.audit.files import HEAD, ChainedFiles, files_of
+from kiteward.observe.audit.files import HEAD, ChainedFiles, Head, files_of, replace_head
+from kiteward.observe.audit.retention import BEGUN, Seen
 from kiteward.observe.audit.verify import verify
 
 DAY = 24 * 3600.0
@@ -35,9 +37,16 @@ def event(**parts: Any) -> AuditEvent:
     return AuditEvent(Event.ADMINISTRATIVE_READ, NOON, Outcome.SUCCEEDED, **parts)
 
 
-def trail(directory: Path, *numbers: int, clock: Callable[[], float] | None = None, keep_days: int = 0) -> None:
+def trail(
+    directory: Path,
+    *numbers: int,
+    clock: Callable[[], float] | None = None,
+    uptime: Callable[[], float] | None = None,
+    keep_days: int = 0,
+) -> None:
     """Write some events, in one batch each."""
-    files = ChainedFiles(directory, keep_days=keep_days, clock=clock or Clock())
+    clock = clock or Clock()
+    files = ChainedFiles(directory, keep_days=keep_days, clock=clock, uptime=uptime or clock)
     for number in numbers:
         files.append([event(request_id=str(number))])
     files.close()
@@ -240,10 +249,10 @@ def test_clock_that_goes_back_does_not_write_into_yesterday(tmp_path: Path, cloc
 
 
 def test_files_that_are_too_old_are_removed_which_is_told_and_no_finding(tmp_path: Path, clock: Clock) -> None:
-    for day in range(5):
+    for day in range(6):
         clock.now = NOON + day * DAY
         trail(tmp_path, day, clock=clock, keep_days=2)
-    assert [path.name for path in files_of(tmp_path)] == ["audit-2026-11-30.jsonl", "audit-2026-12-01.jsonl"]
+    assert [path.name[6:16] for path in files_of(tmp_path)] == ["2026-11-30", "2026-12-01", "2026-12-02"]
     expired = [line for line in written(tmp_path) if line["code"] == Event.FILES_EXPIRED.code]
     assert expired[-1]["details"]["files"] == ["audit-2026-11-29.jsonl"]
     assert findings(tmp_path) == ()
@@ -252,12 +261,106 @@ def test_files_that_are_too_old_are_removed_which_is_told_and_no_finding(tmp_pat
     assert findings(tmp_path) != ()
 
 
-def test_server_that_was_off_for_longer_than_is_kept_goes_on(tmp_path: Path, clock: Clock) -> None:
+def test_server_that_was_off_for_longer_than_is_kept_goes_on_and_files_expire_later(
+    tmp_path: Path, clock: Clock
+) -> None:
     trail(tmp_path, 1, clock=clock, keep_days=2)
     clock.now += 30 * DAY
     trail(tmp_path, 2, clock=clock, keep_days=2)
-    assert [line["seq"] for line in written(tmp_path)] == [2, 3]
+    assert [line["seq"] for line in written(tmp_path)] == [1, 2]
+    clock.now += 2 * DAY
+    trail(tmp_path, 3, clock=clock, keep_days=2)
+    assert [line["request_id"] for line in written(tmp_path) if "request_id" in line] == ["2", "3"]
     assert findings(tmp_path) == ()
+
+
+def kept(directory: Path) -> list[str]:
+    return [line["request_id"] for line in written(directory) if "request_id" in line]
+
+
+def test_clock_that_jumps_ahead_ten_years_and_back_expires_nothing_that_is_not_that_old(tmp_path: Path) -> None:
+    clock, uptime = Clock(), Clock()
+    for day in range(4):
+        trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=10)
+        clock.now += DAY
+        uptime.now += DAY
+    clock.now += 3650 * DAY
+    trail(tmp_path, 4, clock=clock, uptime=uptime, keep_days=10)
+    clock.now -= 3650 * DAY
+    trail(tmp_path, 5, clock=clock, uptime=uptime, keep_days=10)
+    assert kept(tmp_path) == ["0", "1", "2", "3", "4", "5"]
+    assert findings(tmp_path) == ()
+
+
+def test_files_expire_while_the_clock_is_before_the_newest_file(tmp_path: Path) -> None:
+    clock, uptime = Clock(), Clock()
+    clock.now += 3650 * DAY
+    trail(tmp_path, 0, clock=clock, uptime=uptime, keep_days=3)
+    clock.now -= 3650 * DAY
+    for day in range(1, 8):
+        clock.now += DAY
+        uptime.now += DAY
+        trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=3)
+    assert {path.name[6:16] for path in files_of(tmp_path)} == {"2036-11-24"}
+    assert kept(tmp_path) == ["4", "5", "6", "7"]
+    assert findings(tmp_path) == ()
+
+
+def test_clock_that_stays_ahead_expires_files_when_they_are_that_old(tmp_path: Path) -> None:
+    clock, uptime = Clock(), Clock()
+    trail(tmp_path, 0, clock=clock, uptime=uptime, keep_days=3)
+    clock.now += 3650 * DAY
+    for day in range(1, 5):
+        trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=3)
+        clock.now += DAY
+        uptime.now += DAY
+    assert kept(tmp_path) == ["1", "2", "3", "4"]
+
+
+def test_uptime_of_another_machine_is_no_time_that_passed(tmp_path: Path) -> None:
+    clock, uptime = Clock(), Clock()
+    for day in range(3):
+        uptime.now += 400 * DAY
+        clock.now += 60.0
+        trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=3)
+    assert kept(tmp_path) == ["0", "1", "2"]
+
+
+def test_machine_that_starts_anew_goes_on_counting(tmp_path: Path) -> None:
+    clock, uptime = Clock(), Clock()
+    for day in range(6):
+        trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=2)
+        clock.now += 2 * DAY
+        uptime.now = DAY * (1 - day / 100)  # less than before: the machine was started a day ago
+    assert kept(tmp_path) == ["2", "3", "4", "5"]
+
+
+def test_trail_of_which_nothing_was_noted_is_kept_in_full_and_longer(tmp_path: Path, clock: Clock) -> None:
+    for day in range(4):
+        trail(tmp_path, day, clock=clock)
+        clock.now += DAY
+    (tmp_path / BEGUN).unlink()
+    trail(tmp_path, 4, clock=clock, keep_days=3)
+    assert kept(tmp_path) == ["0", "1", "2", "3", "4"]
+    clock.now += 3 * DAY
+    trail(tmp_path, 5, clock=clock, keep_days=3)
+    assert kept(tmp_path) == ["4", "5"]
+
+
+def test_head_of_an_earlier_version_is_gone_on_with(tmp_path: Path, clock: Clock) -> None:
+    trail(tmp_path, 1, clock=clock)
+    head = json.loads((tmp_path / HEAD).read_bytes())
+    del head["seen"]
+    (tmp_path / HEAD).write_text(json.dumps(head))
+    trail(tmp_path, 2, clock=clock)
+    assert findings(tmp_path) == ()
+    assert kept(tmp_path) == ["1", "2"]
+
+
+def test_head_has_room_for_the_largest_numbers() -> None:
+    seen = Seen(seconds=1.234567890123456e300, clock=1.234567890123456e300, uptime=1.234567890123456e300)
+    head = Head(first=2**63, before="f" * 64, seq=2**63, chain="f" * 64, file="audit-2036-11-24_0001.jsonl", size=2**63)
+    assert len(msgspec.json.encode(replace_head(head, seen=seen))) < 500
 
 
 # Several writers

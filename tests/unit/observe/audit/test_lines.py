@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.trail import whole_details
 
-from kiteward.domain.audit import AuditEvent, Event, Outcome
-from kiteward.observe.audit.lines import BEGINNING, LONGEST_TEXT, chain_of, decode, encode
+from kiteward.domain.audit import LONGEST_TEXT, AuditEvent, Event, Outcome, shortened
+from kiteward.observe.audit import lines
+from kiteward.observe.audit.lines import BEGINNING, LONGEST_DETAILS, chain_of, decode, encode, parts_of
 
 
 def event(**parts: Any) -> AuditEvent:
@@ -59,10 +61,43 @@ def test_value_that_looks_like_the_end_of_a_line_does_not_end_it() -> None:
 
 
 def test_long_values_and_long_lists_are_shortened_and_say_so() -> None:
-    line, _ = encode(event(principal="x" * 1000, resources=tuple(map(str, range(100)))), 1, BEGINNING)
-    document = json.loads(line)
-    assert document["principal"] == "x" * LONGEST_TEXT + "… (1000 characters)"
-    assert document["resources"][-1] == "… (100 in all)"
+    cut = shortened(event(principal="x" * 1000, resources=tuple(map(str, range(100)))))
+    assert cut.principal == "x" * LONGEST_TEXT + "… (1000 characters)"
+    assert cut.resources == (*map(str, range(32)), "… (100 in all)")
+
+
+def test_short_event_is_one_line() -> None:
+    short = event(details={"roles": ["a"] * 100, "empty": [], "nothing": {}})
+    assert [*parts_of(short)] == [short]
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=5),
+        st.recursive(
+            st.text(max_size=20) | st.lists(st.text(max_size=20), max_size=30) | st.integers() | st.none(),
+            lambda below: st.dictionaries(st.text(min_size=1, max_size=5), below, max_size=5),
+            max_leaves=20,
+        ),
+        max_size=8,
+    )
+)
+def test_parts_of_an_event_hold_its_details_whole_and_in_their_order(details: dict[str, Any]) -> None:
+    long = event(details=details, principal="alice")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "LONGEST_DETAILS", 300)
+        parts = parts_of(long)
+    assert whole_details({"details": part.details} for part in parts) == details
+    if len(parts) > 1:
+        assert [(part.part, part.parts) for part in parts] == [(n + 1, len(parts)) for n in range(len(parts))]
+    assert {part.principal for part in parts} == {"alice"}
+
+
+def test_parts_are_of_about_the_size_that_is_set() -> None:
+    long = event(details={"names": [f"name {number}" for number in range(20_000)]})
+    sizes = [len(encode(part, 1, BEGINNING)[0]) for part in parts_of(long)]
+    assert max(sizes) < LONGEST_DETAILS + 1000
+    assert sum(sizes) > 200_000
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"x" * 200, b'{"a":1,"chain":"' + b"0" * 64 + b'"}'])

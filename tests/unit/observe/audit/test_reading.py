@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.trail import whole_details
 
 from kiteward.domain.audit import AuditEvent, Event, Outcome
 from kiteward.observe.audit import reading
@@ -64,6 +65,22 @@ EVENTS = (
 )
 def test_lines_that_fit_come_newest_first(tmp_path: Path, parts: dict[str, Any], found: list[str]) -> None:
     assert ids(trail(tmp_path, *EVENTS), **parts) == found
+
+
+def test_names_are_found_wherever_they_stand_in_details(tmp_path: Path) -> None:
+    rows = {"grant": [{"dbName": "third", "collectionName": "docs"}], "result": {"granted": [{"objectName": "more"}]}}
+    reader = trail(tmp_path, event(1, details=rows), event(2, details={"description": "docs third more"}))
+    assert ids(reader, collection="docs") == ids(reader, collection="more") == ids(reader, database="third") == ["1"]
+
+
+def test_every_part_of_a_long_event_is_found(tmp_path: Path) -> None:
+    long = event(1, principal="alice", operation="RestoreRBAC", details={"roles": ["x" * 100] * 2000})
+    reader = trail(tmp_path, long, event(2))
+    found = reader.search(Question(user="alice", operation="RestoreRBAC", request_id="1"), limit=1000).entries
+    parts = [entry["part"] for entry in found]
+    assert len(parts) > 3
+    assert parts == list(range(len(parts), 0, -1))
+    assert whole_details(reversed([dict(entry) for entry in found])) == long.details
 
 
 def test_search_goes_on_where_it_ended(tmp_path: Path) -> None:

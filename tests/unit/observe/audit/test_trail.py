@@ -4,6 +4,7 @@ import asyncio
 import errno
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,62 @@ async def test_what_does_not_fit_into_the_queue_is_counted_and_told(tmp_path: Pa
     assert numbers(tmp_path) == [str(number) for number in range(1, 11)]
     (lost,) = [line for line in written(tmp_path) if line["code"] == Event.EVENTS_LOST.code]
     assert lost["details"] == {"events": 20}
+    await trail.close()
+
+
+async def test_queue_is_bounded_in_bytes_too_and_what_does_not_fit_is_counted(tmp_path: Path, full: Disk) -> None:
+    trail = AuditTrail.open(tmp_path, capacity_bytes=100_000)
+    full.full = True
+    with pytest.raises(AuditUnavailable):
+        await trail.record_durably(event(0))
+    for number in range(1, 101):
+        resources = tuple(f"{name:0200}" for name in range(30))
+        trail.record(event(number)._replace(resources=resources))
+    state = trail.state()
+    assert 0 < state.queued < 20
+    assert state.queued + state.lost == 100
+    assert 50_000 < state.queued_bytes <= 100_000
+    full.full = False
+    await until(lambda: trail.state().queued == 0)
+    assert trail.state().queued_bytes == 0
+    await trail.close()
+
+
+async def test_name_of_ten_megabytes_takes_no_room_in_the_queue(tmp_path: Path, full: Disk) -> None:
+    trail = AuditTrail.open(tmp_path)
+    full.full = True
+    long = "x" * 10_000_000
+    trail.record(event(1)._replace(resources=(long,), database=long, reason=long, client=long, details={"a": [long]}))
+    assert trail.state().queued_bytes < 5_000
+    full.full = False
+    await trail.close()
+    (line,) = [each for each in written(tmp_path) if "request_id" in each]
+    assert line["resources"] == [f"{'x' * 256}… (10000000 characters)"]
+
+
+async def test_changes_that_wait_are_bounded_in_bytes_and_refused_beyond_but_lines_take_none_of_their_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = AuditTrail.open(tmp_path, capacity_bytes=10_000, changes_bytes=100_000)
+    let_go = threading.Event()
+    append = ChainedFiles.append
+
+    def held(self: ChainedFiles, events: Sequence[AuditEvent]) -> None:
+        let_go.wait(10)
+        append(self, events)
+
+    monkeypatch.setattr(ChainedFiles, "append", held)
+    large = event(0)._replace(details={"names": ["x" * 100] * 300})
+    first = asyncio.create_task(trail.record_durably(large))
+    await until(lambda: trail.state().queued_bytes == 0 and first is not None)
+    for number in range(100):
+        trail.record(event(number))
+    waiting = [asyncio.create_task(trail.record_durably(large)) for _ in range(5)]
+    refused, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    assert refused
+    assert all(isinstance(task.exception(), AuditUnavailable) for task in refused)
+    let_go.set()
+    await asyncio.gather(first, *(task for task in waiting if task not in refused))
     await trail.close()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import threading
 import zlib
 from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ import grpc
 import pytest
 from tests.support.memory import measured
 
+from kiteward.transports.budget import Budget, ByteLimits, Claim
 from kiteward.transports.grpc import exchange, protocol
 from kiteward.transports.grpc.exchange import Refusal, UnaryCall, UnreadCall
 from kiteward.transports.http2.fields import FieldDecoder
@@ -31,7 +33,7 @@ class Wire:
     """
 
     def __init__(self) -> None:
-        self.address = "192.0.2.1:4000"
+        self.address, self.source = "192.0.2.1:4000", "192.0.2.1"
         self.answers: list[tuple[dict[str, str], bytes]] = []
         self.let_in_up_to: list[int] = []
         self.answered = asyncio.Event()
@@ -56,9 +58,11 @@ class Work:
         cancelled: whether something was ended before its end.
         refusal: what admission ends with, or None.
         failure: what every message ends with, or None.
+        budget: what its messages are counted by.
     """
 
     def __init__(self) -> None:
+        self.budget = Budget()
         self.done: list[object] = []
         self.known, self.ready = asyncio.Event(), asyncio.Event()
         self.known.set()
@@ -67,11 +71,12 @@ class Work:
         self.refusal: Refusal | None = None
         self.failure: Exception | None = None
 
-    async def admit(self) -> None:
+    async def admit(self) -> Claim:
         self.done.append("admit")
         await self._wait_for(self.known)
         if self.refusal is not None:
             raise self.refusal
+        return self.budget.of_user("alice", "192.0.2.1")
 
     async def run(self, message: bytes) -> bytes:
         self.done.append(message)
@@ -257,12 +262,118 @@ async def test_nothing_is_unpacked_for_a_stranger(monkeypatch: pytest.MonkeyPatc
     assert caller.work.done == ["admit"]
 
 
-async def test_whoever_is_let_in_before_the_length_is_known_can_send_the_largest_message() -> None:
+async def test_nobody_is_let_in_before_the_length_is_known() -> None:
     caller = Caller()
-    caller.call.received(b"\0")
+    for position in range(4):
+        caller.call.received(framed(b"kite")[position : position + 1])
+    await settled()
+    assert caller.work.done == []
+    caller.call.received(framed(b"kite")[4:5])
     await until(lambda: caller.wire.let_in_up_to)
-    assert caller.wire.let_in_up_to == [protocol.PREFIX_SIZE + exchange.MESSAGE_LIMIT]
+    assert caller.wire.let_in_up_to == [len(framed(b"kite"))]
     caller.call.lost()
+
+
+# How much is held
+
+
+async def test_a_message_is_held_until_its_call_is_answered() -> None:
+    caller = Caller()
+    caller.work.ready.clear()
+    caller.call.received(framed(bytes(100))[:50])
+    caller.call.received(framed(bytes(100))[50:])
+    caller.call.ended()
+    await until(lambda: len(caller.work.done) == 2)
+    assert caller.work.budget.authenticated.held == len(framed(bytes(100)))
+    caller.work.ready.set()
+    await caller.outcome()
+    assert caller.work.budget.authenticated.held == 0
+
+
+async def test_a_message_is_read_on_only_when_there_is_room_for_it() -> None:
+    caller = Caller()
+    other = caller.work.budget.of_user("alice", "192.0.2.2")
+    assert other.take(caller.work.budget.limits.user - 10)
+    caller.call.received(framed(bytes(100))[:50])
+    await settled()
+    assert caller.work.done == ["admit"]
+    assert caller.wire.let_in_up_to == []
+    other.close()
+    await until(lambda: caller.wire.let_in_up_to)
+    caller.call.lost()
+    assert caller.work.budget.authenticated.held == 0
+
+
+async def test_a_message_for_which_there_is_no_room_in_time_is_refused() -> None:
+    caller = Caller()
+    caller.work.budget = Budget(ByteLimits(user=100, wait=0.01))
+    other = caller.work.budget.of_user("alice", "192.0.2.2")
+    assert other.take(90)
+    caller.call.received(framed(bytes(50))[:20])
+    code, text = await caller.outcome()
+    assert code is StatusCode.RESOURCE_EXHAUSTED
+    assert "try again later" in text
+    assert caller.wire.let_in_up_to == []
+
+
+async def test_a_message_that_is_larger_than_its_sender_may_hold_is_refused_at_once() -> None:
+    caller = Caller()
+    caller.work.budget = Budget(ByteLimits(user=100, wait=60))
+    caller.call.received(framed(bytes(200))[:20])
+    assert await caller.refused() is StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_what_a_message_unpacks_to_is_held_too() -> None:
+    packed = gzip.compress(bytes(10_000))
+    caller = Caller(encoding="gzip")
+    caller.work.ready.clear()
+    caller.call.received(framed(packed, flag=1))
+    caller.call.ended()
+    await until(lambda: len(caller.work.done) == 2)
+    assert caller.work.budget.authenticated.held == 10_000
+    caller.call.lost()
+    assert caller.work.budget.authenticated.held == 0
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_nothing_is_unpacked_without_room_for_it(
+    encoding: str, compress: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "decompressed", None)
+    caller = Caller(encoding=encoding)
+    caller.work.budget = Budget(ByteLimits(user=5_000, wait=60))
+    caller.call.received(framed(compress(bytes(10_000)), flag=1))
+    caller.call.ended()
+    assert await caller.refused() is StatusCode.RESOURCE_EXHAUSTED
+    assert caller.work.budget.authenticated.held == 0
+
+
+async def test_a_message_that_tells_a_smaller_size_than_it_has_is_not_unpacked_beyond_it() -> None:
+    packed = gzip.compress(bytes(10_000))[:-4] + (10).to_bytes(4, "little")
+    caller = Caller(encoding="gzip")
+    caller.call.received(framed(packed, flag=1))
+    caller.call.ended()
+    assert await caller.refused() in {StatusCode.RESOURCE_EXHAUSTED, StatusCode.INVALID_ARGUMENT}
+
+
+async def test_what_is_being_unpacked_is_held_until_the_thread_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(*_: object) -> bytes:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return b"kite"
+
+    monkeypatch.setattr(protocol, "decompressed", slowly)
+    caller = Caller(encoding="gzip")
+    caller.call.received(framed(gzip.compress(bytes(10_000)), flag=1))
+    caller.call.ended()
+    await until(begun.is_set)
+    caller.call.lost()
+    await settled()
+    assert caller.work.budget.authenticated.held >= 10_000
+    go_on.set()
+    await until(lambda: not caller.work.budget.authenticated.held)
 
 
 async def test_a_message_in_crumbs_takes_little_more_memory_than_it_has_bytes() -> None:

@@ -13,7 +13,8 @@ from tests.support.doors import grpc_alone
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House
 
-from kiteward.authn.authenticator import WRONG_KEY, WRONG_PASSWORD
+from kiteward.authn.authenticator import WRONG_KEY
+from kiteward.authn.passwords import WRONG_PASSWORD
 from kiteward.domain.errors import AuthenticationError, CredentialMalformed, CredentialMissing, KeyRejected
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
 from kiteward.engine import metadata as engine_metadata

@@ -94,6 +94,15 @@ async def test_a_body_of_any_announced_size_flows_when_its_sender_is_let_in(size
     assert asked.whole == 1
 
 
+@pytest.mark.parametrize("size", [20_000, CREDIT - 1, CREDIT, CREDIT + 1, 200_000])
+async def test_the_window_is_open_when_the_body_that_was_let_in_is_whole(size: int) -> None:
+    link = Link()
+    link.send(headers(1))
+    link.send(*(data(1, bytes(10_000)) for _ in range(2)))
+    link.asked[0].stream.let_in(size)
+    assert CREDIT + granted(link, 1) > size
+
+
 async def test_a_connection_on_which_one_was_let_in_takes_more() -> None:
     limits = Http2Limits(known=1_000_000)
     link = Link(limits)

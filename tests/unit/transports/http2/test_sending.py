@@ -26,7 +26,7 @@ SETTINGS = frames.settings({})
 class Nobody:
     """An owner that is never asked. Implements `streams.Owner`."""
 
-    address = ""
+    address = source = ""
 
     def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:
         raise AssertionError(stream, section, body, trailers)

@@ -12,6 +12,7 @@ from tests.support.rest import NOT_AUTHENTICATED, Rest, bearer, served
 
 from kiteward.domain.errors import EngineDeadlineExceeded, EngineUnavailable, StoreUnavailable
 from kiteward.gateway.call import Call
+from kiteward.gateway.large import LARGE as ANYBODYS
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.rest.app import FROM_ANYBODY, LARGE, LARGE_AT_ONCE, build_app
 from kiteward.transports.rest.endpoints import Body, Conversation, Endpoint, Nothing, refused
@@ -621,3 +622,29 @@ async def test_a_user_with_a_password_beyond_ascii_signs_in(rest: Rest) -> None:
     header = [(b"authorization", f"Bearer ann:{PASSWORD}-pässwörd".encode())]
     response = await rest.client.post("/v2/vectordb/users/describe", json={"userName": "ann"}, headers=header)
     assert response.json()["code"] == 0
+
+
+# Large bodies
+
+
+@pytest.mark.parametrize("path", sorted(TABLE))
+async def test_nothing_large_is_read_of_a_user_without_roles(
+    house: House, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.user("bob")
+    monkeypatch.setattr("kiteward.transports.rest.app.bodies.decode", lambda *_: pytest.fail("the body was read"))
+    async with served(house.gateway) as rest:
+        answer = await rest.send(path, by="bob", content=b"{" + b" " * ANYBODYS + b"}")
+    assert f"more than {ANYBODYS} bytes" in answer.json()["message"]
+
+
+async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(house: House, engine: FakeEngine) -> None:
+    engine.create("docs")
+    house.catalog.forget()
+    await house.role("reader", ("Query", "default", "docs"))
+    await house.user("alice", "reader")
+    body = {"collectionName": "docs", "filter": " " * ANYBODYS + "id > 0"}
+    async with served(house.gateway) as rest:
+        await rest.ask("entities/query", body, by="alice")
+        assert "Search" in (await rest.send("entities/search", {**body, "data": []}, by="alice")).json()["message"]
+        assert (await rest.send("entities/query", body, by=None)).json() == NOT_AUTHENTICATED

@@ -60,7 +60,7 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("collections/list", {}, "ShowCollections", {}),
     ("collections/has", C, "HasCollection", {"collection_name": "books"}),
     ("collections/get_stats", C, "GetCollectionStatistics", {"collection_name": "books"}),
-    ("collections/drop", C, "DropCollection", {"collection_name": "books"}),
+    ("collections/drop", {"collectionName": "maps"}, "DropCollection", {"collection_name": "maps"}),
     ("collections/truncate", C, "TruncateCollection", {"collection_name": "books"}),
     ("collections/load", C, "LoadCollection", {"collection_name": "books"}),
     ("collections/refresh_load", C, "LoadCollection", {"collection_name": "books", "refresh": True}),
@@ -258,25 +258,13 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("aliases/create", C | {"aliasName": "a"}, "CreateAlias", {"collection_name": "books", "alias": "a"}),
     ("aliases/alter", C | {"aliasName": "novels"}, "AlterAlias", {"collection_name": "books", "alias": "novels"}),
     ("aliases/drop", {"aliasName": "novels"}, "DropAlias", {"alias": "novels"}),
-    (
-        "jobs/snapshot/restore_external",
-        {"targetCollectionName": "t", "snapshotMetadataURI": "s3://m", "externalSpec": "{}"},
-        "RestoreExternalSnapshot",
-        {"target_collection_name": "t", "snapshot_metadata_uri": "s3://m", "external_spec": "{}"},
-    ),
-    (
-        "jobs/snapshot/export",
-        C | {"snapshotName": "s", "targetS3Path": "p"},
-        "ExportSnapshot",
-        {"name": "s", "collection_name": "books", "target_s3_path": "p"},
-    ),
     ("jobs/snapshot/describe", {"jobId": "12"}, "GetRestoreSnapshotState", {"job_id": 12}),
     ("jobs/snapshot/list", C, "ListRestoreSnapshotJobs", {"collection_name": "books"}),
     (
         "jobs/external_collection/refresh",
-        C | {"externalSource": "s3://x"},
+        C,
         "RefreshExternalCollection",
-        {"collection_name": "books", "external_source": "s3://x"},
+        {"collection_name": "books"},
     ),
     ("jobs/external_collection/describe", {"jobId": 12}, "GetRefreshExternalCollectionProgress", {"job_id": 12}),
     ("jobs/external_collection/list", C, "ListRefreshExternalCollectionJobs", {"collection_name": "books"}),
@@ -304,7 +292,6 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
         "RunAnalyzer",
         {"placeholder": ["é".encode()], "analyzer_params": '{"type":"english"}', "with_detail": True},
     ),
-    ("file_resources/add", {"name": "n", "path": "p"}, "AddFileResource", {"name": "n", "path": "p"}),
     ("file_resources/remove", {"name": "n"}, "RemoveFileResource", {"name": "n"}),
     ("file_resources/list", {}, "ListFileResources", {}),
     (
@@ -324,7 +311,7 @@ SENT: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 @pytest.fixture
 def shelf(engine: FakeEngine) -> FakeEngine:
     """An engine with a collection, an alias and a second database."""
-    engine.create("books")
+    engine.create("books", "maps")
     engine.databases["default"].aliases["novels"] = "books"
     engine.create(database="shelf")
     engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(
@@ -351,8 +338,36 @@ def _latest(shelf: FakeEngine, operation: str) -> Any:
     return next((each for each in reversed(requests) if not getattr(each, "db_name", "")), requests[-1])
 
 
+NAMING_STORAGE: list[tuple[str, dict[str, Any], str, str]] = [
+    (
+        "jobs/snapshot/restore_external",
+        {"targetCollectionName": "t", "snapshotMetadataURI": "s3://m", "externalSpec": "{}"},
+        "RestoreExternalSnapshot",
+        "snapshot_metadata_uri",
+    ),
+    ("jobs/snapshot/export", C | {"snapshotName": "s", "targetS3Path": "p"}, "ExportSnapshot", "target_s3_path"),
+    (
+        "jobs/external_collection/refresh",
+        C | {"externalSource": "s3://x"},
+        "RefreshExternalCollection",
+        "external_source",
+    ),
+    ("file_resources/add", {"name": "n", "path": "p"}, "AddFileResource", "path"),
+]
+"""Bodies that name storage outside, and the field of the RPC that is refused for it."""
+
+
+@pytest.mark.parametrize(("path", "body", "operation", "field"), NAMING_STORAGE, ids=[row[0] for row in NAMING_STORAGE])
+async def test_storage_that_a_request_names_is_refused_before_the_engine_is_asked(
+    rest: Rest, shelf: FakeEngine, path: str, body: dict[str, Any], operation: str, field: str
+) -> None:
+    answer = await rest.whole(path, body)
+    assert (answer["code"], f"`{field}` is not accepted" in answer["message"]) == (1100, True)
+    assert not shelf.called(operation)
+
+
 def test_every_endpoint_with_an_rpc_is_in_the_table_above_or_has_tests_of_its_own() -> None:
-    told = {row[0] for row in SENT}
+    told = {row[0] for row in (*SENT, *NAMING_STORAGE)}
     own = {
         "collections/describe",
         "collections/get_load_state",
@@ -524,7 +539,10 @@ async def test_a_search_carries_everything_it_was_given(rest: Rest, shelf: FakeE
         "strictGroupSize": True,
         "searchParams": {"metricType": "L2", "ignoreGrowing": True, "params": {"radius": 0.5}, "nprobe": 4},
         "consistencyLevel": "Eventually",
-        "functionScore": {"functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["n"]}], "params": {"a": 1}},
+        "functionScore": {
+            "functions": [{"name": "f", "type": "Rerank", "inputFieldNames": ["n"]}],
+            "params": {"boost_mode": "sum"},
+        },
     }
     await rest.ask("entities/search", body)
     request = shelf.called("Search")[0].request

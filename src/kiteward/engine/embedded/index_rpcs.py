@@ -1,0 +1,92 @@
+"""RPCs about indexes, answered from the records of what was asked for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from milvus_lite.exceptions import IndexNotFoundError, SchemaValidationError
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
+
+from kiteward.engine.embedded.answers import answering, invalid_parameter, status_alone, success
+from kiteward.engine.embedded.indexes import IndexRecord, find
+
+
+class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries no types
+    """Creating, describing and dropping indexes. An index is ready when its request is answered."""
+
+    @answering(status_alone)
+    def CreateIndex(self, request: Any, context: Any) -> Any:
+        """Make an index; what Milvus fills in is filled in."""
+        collection = self._get_collection(request, context)
+        parameters = {pair.key: pair.value for pair in request.extra_params}
+        try:
+            collection.make_index(request.field_name, request.index_name, parameters)
+        except SchemaValidationError as error:
+            return invalid_parameter(str(error))
+        return success()
+
+    @answering(status_alone)
+    def DropIndex(self, request: Any, context: Any) -> Any:
+        """Drop the index that is named, or all where none is; the only one is meant by whatever name."""
+        collection = self._get_collection(request, context)
+        records = collection.index_records()
+        found = find(records, field_name=request.field_name, name=request.index_name)
+        if not found and len(records) == 1 and not request.field_name:
+            found = records
+        if not found:
+            raise IndexNotFoundError(f"index not found[index={request.index_name or request.field_name}]")
+        for record in found:
+            collection.remove_index(record)
+        return success()
+
+    @answering(milvus_pb2.DescribeIndexResponse)
+    def DescribeIndex(self, request: Any, context: Any) -> Any:
+        """Describe the index that is named, or all."""
+        rows, records = self._indexes(request, context)
+        descriptions = [
+            milvus_pb2.IndexDescription(
+                index_name=record.name,
+                field_name=record.field_name,
+                params=[common_pb2.KeyValuePair(key=key, value=value) for key, value in record.parameters.items()],
+                state=common_pb2.IndexState.Finished,
+                indexed_rows=rows,
+                total_rows=rows,
+            )
+            for record in records
+        ]
+        return milvus_pb2.DescribeIndexResponse(status=success(), index_descriptions=descriptions)
+
+    @answering(milvus_pb2.GetIndexStateResponse)
+    def GetIndexState(self, request: Any, context: Any) -> Any:
+        """Say that an index is finished."""
+        self._indexes(request, context)
+        return milvus_pb2.GetIndexStateResponse(status=success(), state=common_pb2.IndexState.Finished)
+
+    @answering(milvus_pb2.GetIndexBuildProgressResponse)
+    def GetIndexBuildProgress(self, request: Any, context: Any) -> Any:
+        """Say that every row is indexed."""
+        rows, _ = self._indexes(request, context)
+        return milvus_pb2.GetIndexBuildProgressResponse(status=success(), indexed_rows=rows, total_rows=rows)
+
+    @answering(milvus_pb2.GetIndexStatisticsResponse)
+    def GetIndexStatistics(self, request: Any, context: Any) -> Any:
+        """Describe indexes; Milvus answers the same in another message."""
+        described = self.DescribeIndex(request, context)
+        return milvus_pb2.GetIndexStatisticsResponse(
+            status=described.status, index_descriptions=described.index_descriptions
+        )
+
+    def _indexes(self, request: Any, context: Any) -> tuple[int, Sequence[IndexRecord]]:
+        """Return how many rows there are, and the indexes that a request names.
+
+        Raises:
+            IndexNotFoundError: there is none.
+        """
+        collection = self._get_collection(request, context)
+        field = getattr(request, "field_name", "")  # GetIndexStatistics has none
+        found = find(collection.index_records(), field_name=field, name=request.index_name)
+        if not found:
+            raise IndexNotFoundError(
+                f"index not found[collection={request.collection_name}][index={request.index_name or field}]"
+            )
+        return collection.num_entities, found

@@ -1,0 +1,48 @@
+"""Takes the place of the providers of models that Milvus Lite would call (docs/decisions/0026)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import milvus_lite.embedding.factory
+import milvus_lite.rerank.factory
+from milvus_lite.embedding.protocol import EmbeddingProvider
+from milvus_lite.exceptions import SchemaValidationError
+from milvus_lite.rerank.protocol import RerankProvider
+
+
+class ClosedProvider(EmbeddingProvider, RerankProvider):  # type: ignore[misc]  # milvus_lite carries no types
+    """A provider that is never called.
+
+    A collection of an earlier version may hold an embedding function, with an address and a key that a caller chose. It
+    opens, and answers whatever needs no embedding.
+    """
+
+    def __init__(self, params: Mapping[str, Any] | None = None) -> None:
+        """Take what a provider is made of, and keep nothing of it."""
+
+    @property
+    def dimension(self) -> int:
+        """Refuse: only a provider knows."""
+        raise _closed()
+
+    def embed_documents(self, _texts: Sequence[str]) -> Any:
+        """Refuse."""
+        raise _closed()
+
+    def embed_query(self, _text: str) -> Any:
+        """Refuse."""
+        raise _closed()
+
+    def rerank(self, _query: str, _documents: Sequence[str], **_how: Any) -> Any:
+        """Refuse."""
+        raise _closed()
+
+
+def close_providers() -> None:
+    """Make Milvus Lite build closed providers for the whole process."""
+    milvus_lite.embedding.factory.create_embedding_provider = ClosedProvider
+    milvus_lite.rerank.factory.create_rerank_provider = ClosedProvider
+
+
+def _closed() -> SchemaValidationError:
+    return SchemaValidationError("functions that call a provider are not offered")

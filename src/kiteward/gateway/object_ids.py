@@ -1,0 +1,130 @@
+"""Whose ids are whose: ids that went out in answers, and the collection that each belongs to.
+
+Some requests select by id instead of by name. An id that the engine was seen to give for a collection is judged as that
+collection; any other selects something that is not known here.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from kiteward.wire import messages
+
+_CAPACITY: Final = 100_000
+"""Most ids that are remembered; the oldest go first."""
+
+KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "collectionID": "collection",
+        "collection_id": "collection",
+        "compactionID": "compaction",
+        "segmentIDs": "segment",
+    }
+)
+"""Field that selects by id -> what the id is of. Other ids are not remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The collection that an id belongs to."""
+
+    database: str
+    collection: str
+
+
+class ObjectIds:
+    """The ids of collections, segments and compactions that were seen.
+
+    INVARIANT: no id outlives the name of its collection: whatever drops or renames a collection calls `forget` before
+    and after, and an answer that was under way meanwhile teaches nothing.
+    """
+
+    def __init__(self, capacity: int = _CAPACITY) -> None:
+        self._capacity = capacity
+        self._owners: OrderedDict[tuple[str, int], Owner] = OrderedDict()
+        self._forgotten = 0
+
+    def mark(self) -> int:
+        """Return what `learn` is to be given with the answer to a request that is sent now."""
+        return self._forgotten
+
+    def learn(self, operation: str, answer: bytes, *, database: str, collections: tuple[str, ...], mark: int) -> None:
+        """Remember the ids in an answer.
+
+        Args:
+            operation: the RPC that was answered.
+            answer: its response.
+            database: the database it was about.
+            collections: the collections it was about, aliases resolved.
+            mark: what `mark` returned before the engine was asked.
+        """
+        told = _TOLD.get(operation)
+        if told is None or mark != self._forgotten or messages.status_code(operation, answer):
+            return
+        response = messages.method_of(operation).response.FromString(answer)
+        for kind, number, collection in told(response, collections):
+            self._owners.pop((kind, number), None)
+            self._owners[kind, number] = Owner(database, collection)
+        while len(self._owners) > self._capacity:
+            self._owners.popitem(last=False)
+
+    def owner(self, path: str, number: int) -> Owner | None:
+        """Return the collection that the id in a request's field belongs to, or None where that is not known."""
+        return self._owners.get((KINDS.get(path, ""), number))
+
+    def forget(self, database: str, collection: str | None) -> None:
+        """Forget the ids of a collection, or of all in a database when None."""
+        self._forgotten += 1
+        gone = [
+            key
+            for key, owner in self._owners.items()
+            if owner.database == database and collection in (None, owner.collection)
+        ]
+        for key in gone:
+            del self._owners[key]
+
+
+_Told = Iterable[tuple[str, int, str]]
+
+
+def _described(response: Any, _: tuple[str, ...]) -> _Told:
+    return [("collection", response.collectionID, response.collection_name)]
+
+
+def _listed(response: Any, _: tuple[str, ...]) -> _Told:
+    return [
+        ("collection", number, name)
+        for name, number in zip(response.collection_names, response.collection_ids, strict=False)
+    ]
+
+
+def _flushed(response: Any, _: tuple[str, ...]) -> _Told:
+    return [
+        ("segment", number, name)
+        for segments in (response.coll_segIDs, response.flush_coll_segIDs)
+        for name, numbers in segments.items()
+        for number in numbers.data
+    ]
+
+
+def _compacting(response: Any, collections: tuple[str, ...]) -> _Told:
+    return [("compaction", response.compactionID, name) for name in collections]
+
+
+def _segments(response: Any, collections: tuple[str, ...]) -> _Told:
+    return [("segment", info.segmentID, name) for info in response.infos for name in collections]
+
+
+_TOLD: Final[Mapping[str, Callable[[Any, tuple[str, ...]], _Told]]] = MappingProxyType(
+    {
+        "DescribeCollection": _described,
+        "ShowCollections": _listed,
+        "Flush": _flushed,
+        "ManualCompaction": _compacting,
+        "GetPersistentSegmentInfo": _segments,
+        "GetQuerySegmentInfo": _segments,
+    }
+)
+"""Operations whose answers tell ids, and which."""

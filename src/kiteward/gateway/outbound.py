@@ -1,0 +1,189 @@
+"""Refuses what would make the engine call a server or read a file that the caller names.
+
+A function may call a provider of models, an analyzer may read dictionaries, imports and snapshots read and write
+storage. Addresses, paths and keys of that kind never come with a request (docs/decisions/0026). What may come is listed
+in `RULES`, by the type of the message it stands in; the places are found in the protocol's descriptors, wherever in a
+request they are, so that a new request with a function in it is held to the rules from its first day.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kiteward.domain.errors import InvalidArgument
+from kiteward.wire import messages
+
+_SHOWN: Final = 64
+"""Characters of a refused name that are repeated to the caller."""
+
+_MILVUS: Final = "milvus.proto.milvus"
+_SCHEMA: Final = "milvus.proto.schema"
+_COMMON: Final = "milvus.proto.common"
+
+_LOCAL_TYPES: Final = frozenset({0, 1, 3, 4})
+"""Functions that are computed inside the engine: unknown, BM25, rerank, MinHash."""
+
+_RANKING: Final = (
+    "reranker strategy k weights norm_score function origin scale offset decay score_mode weight filter random_score"
+)
+_MIN_HASH: Final = "num_hashes shingle_size hash_function token_level seed"
+
+_PROVIDER: Final = (
+    "functions that call a provider are not offered, and an address or key of a provider never comes with a request"
+)
+_STORAGE: Final = "the engine reads and writes no files or storage that a request names; leave it out"
+_FILES_OF_ANALYZERS: Final = "an analyzer takes its words from the request, not from a file or an address"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What may stand in one field of one type of message.
+
+    Attributes:
+        message: full name of the message type.
+        field: path of the field inside it; the values of a map are not read, its keys are.
+        accepts: whether a value may stand there.
+        what: what a value is called; the sentence repeats a value of it, so no rule about secrets has one.
+        why: why a value is refused, and what is right.
+    """
+
+    message: str
+    field: str
+    accepts: Callable[[Any], bool]
+    what: str
+    why: str
+
+    def refusal(self, path: str, value: Any) -> str:
+        """Return the sentence for a value that is not accepted."""
+        if not self.what:
+            return f"`{path}` is not accepted: {self.why}"
+        return f"{self.what} `{str(value)[:_SHOWN]}` is not accepted: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A field of a request that a rule holds for."""
+
+    path: str
+    rule: Rule
+
+
+def _one_of(words: str) -> Callable[[Any], bool]:
+    return frozenset(words.split()).__contains__
+
+
+def _names_no_file(text: str) -> bool:
+    """Tell whether the parameters of an analyzer name neither a file nor an address."""
+    if not text.lstrip().startswith(("{", "[")):
+        return True
+    found: list[str] = []
+
+    def note(pairs: Sequence[tuple[str, Any]]) -> None:
+        found.extend(key.lower() for key, _ in pairs)
+
+    try:
+        json.loads(text, object_pairs_hook=note)
+    except RecursionError:
+        return False
+    except ValueError:
+        # What is not JSON names nothing; it is for the engine to refuse.
+        return not found
+    return not any(key == "path" or key.endswith(("_file", "_dir")) or "url" in key for key in found)
+
+
+def _empty(value: Any) -> bool:
+    return not value
+
+
+RULES: Final = (
+    Rule(
+        f"{_SCHEMA}.FunctionSchema",
+        "type",
+        _LOCAL_TYPES.__contains__,
+        "function type",
+        f"text embedding is type 2, and {_PROVIDER}",
+    ),
+    Rule(
+        f"{_SCHEMA}.FunctionSchema",
+        "params.key",
+        _one_of(f"{_RANKING} {_MIN_HASH}"),
+        "function parameter",
+        _PROVIDER,
+    ),
+    Rule(
+        f"{_SCHEMA}.FunctionScore",
+        "params.key",
+        _one_of("boost_mode function_mode"),
+        "function score parameter",
+        _PROVIDER,
+    ),
+    Rule(
+        f"{_SCHEMA}.FunctionChain",
+        "ops.params.key",
+        _one_of("column desc tie_break_col limit offset"),
+        "operator parameter",
+        _PROVIDER,
+    ),
+    Rule(
+        f"{_SCHEMA}.FunctionChain",
+        "ops.expr.name",
+        frozenset({"", "decay", "num_combine", "round_decimal"}).__contains__,
+        "expression",
+        _PROVIDER,
+    ),
+    Rule(
+        f"{_SCHEMA}.FunctionChain",
+        "ops.expr.params.key",
+        _one_of("function origin scale offset decay mode weights decimal"),
+        "expression parameter",
+        _PROVIDER,
+    ),
+    # Milvus' semantic highlighter asks a model; the lexical one, type 0, does not.
+    Rule(f"{_COMMON}.Highlighter", "type", _empty, "highlighter type", _PROVIDER),
+    Rule(f"{_SCHEMA}.FieldSchema", "type_params.value", _names_no_file, "", _FILES_OF_ANALYZERS),
+    Rule(f"{_SCHEMA}.FieldSchema", "index_params.value", _names_no_file, "", _FILES_OF_ANALYZERS),
+    Rule(f"{_MILVUS}.RunAnalyzerRequest", "analyzer_params", _names_no_file, "", _FILES_OF_ANALYZERS),
+    Rule(f"{_SCHEMA}.CollectionSchema", "external_source", _empty, "", _STORAGE),
+    Rule(f"{_SCHEMA}.CollectionSchema", "external_spec", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.RefreshExternalCollectionRequest", "external_source", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.RefreshExternalCollectionRequest", "external_spec", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.RestoreExternalSnapshotRequest", "snapshot_metadata_uri", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.RestoreExternalSnapshotRequest", "external_spec", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.ExportSnapshotRequest", "target_s3_path", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.ExportSnapshotRequest", "external_spec", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.ImportRequest", "files", _empty, "", _STORAGE),
+    Rule(f"{_MILVUS}.AddFileResourceRequest", "path", _empty, "", _STORAGE),
+    Rule(f"{_COMMON}.ConnectionParam", "uri", _empty, "", _STORAGE),
+    Rule(f"{_COMMON}.ConnectionParam", "token", _empty, "", _STORAGE),
+)
+"""Every field that may name an address, a file or a credential of one; all other content stays inside the engine."""
+
+
+def places(operation: str) -> tuple[Place, ...]:
+    """Return where in a request of an RPC the rules hold."""
+    return tuple(
+        Place(f"{path}.{rule.field}" if path else rule.field, rule)
+        for rule in RULES
+        for path in messages.paths_to(operation, rule.message)
+    )
+
+
+def check(held: Sequence[Place], fields: Mapping[str, Any]) -> None:
+    """Refuse a request that names an address, a file or a credential; to be called after the decision.
+
+    Args:
+        held: the places of its operation.
+        fields: what was read from it.
+
+    Raises:
+        InvalidArgument: with what it names, and what is right.
+    """
+    for place in held:
+        value = fields[place.path]
+        if not value:
+            # What is absent names nothing; and most requests have nothing at any of the places.
+            continue
+        for each in value if isinstance(value, list) else (value,):
+            if not place.rule.accepts(each):
+                raise InvalidArgument(place.rule.refusal(place.path, each))

@@ -1,0 +1,221 @@
+"""Every operation, called by each kind of credential of one user: what a credential may is asked, not whose it is.
+
+The user holds one role, that of the reader in `expectations`. A key that is narrowed to this role may what the role
+gives, a key that is narrowed to no role what is everybody's; neither acts as the user.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import msgspec
+import pytest
+from tests.access.expectations import EXPECTED, PRINCIPALS
+from tests.access.test_expectations import verdict
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, encoded, opened, presented, quick_directory
+
+from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
+from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
+from kiteward.gateway.administration.base import KeyRules
+from kiteward.gateway.call import Call
+from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.gateway.lifecycle import CHANGES
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.wire import messages
+
+USER: Final = "reader"
+CREDENTIALS: Final = ("password", "session", "key", "narrowed", "nothing")
+"""A password, a session, an API key without limits, one narrowed to the user's role, and one narrowed to no role."""
+
+ABOUT_ONESELF: Final[dict[str, dict[str, Any]]] = {
+    "UpdateCredential": {"username": USER, "description": "mine"},
+    "SelectUser": {"user": {"name": USER}},
+    "SelectRole": {"role": {"name": f"of_{USER}"}},
+    "SelectGrant": {"entity": {"role": {"name": f"of_{USER}"}}},
+}
+"""RPCs with an exemption for the user or the holder of the role that they are about."""
+
+_NOBODY, _READER = (next(n for n, each in enumerate(PRINCIPALS) if each.name == name) for name in ("nobody", USER))
+_HAS: Final = {"+": "+", "1": "+", "v": "+", "-": "-", "x": "x", "U": "U"}
+
+_OWN_ROWS: Final = {
+    # Asked of what the credential itself may.
+    "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys",
+    # Asked as the user.
+    "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
+    # About another key of the user, which does not exist for a limited one.
+    "+++xx": "DescribeApiKey RotateApiKey DisableApiKey EnableApiKey RevokeApiKey",
+    "+----": "BeginSession",
+    "-----": """
+        ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
+        ListCollectionAccess ListUnusedAccess SearchAudit ChangeGrants DescribeServer ViewAsUser
+    """,
+}
+OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}
+"""Operation of our own -> a mark for each of `CREDENTIALS`: allowed, denied, or absent for the caller."""
+
+
+class Holder:
+    """The user with a credential of each kind.
+
+    Attributes:
+        credentials: those that stay the same through a test.
+    """
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.credentials: dict[str, PresentedCredential] = {}
+
+    async def move_in(self) -> None:
+        """Create the user with its role and credentials."""
+        self.house.configure(key_rules=KeyRules(per_user=1_000))
+        await self.house.role(f"of_{USER}", PRINCIPALS[_READER].v2 or ("", "", ""))
+        await self.house.user(USER, f"of_{USER}")
+        self.credentials["password"] = presented(USER)
+        for kind, limits in (("key", {}), ("narrowed", {"roles": [f"of_{USER}"]}), ("nothing", {"roles": []})):
+            made = await self.own("CreateApiKey", presented(USER), **limits)
+            self.credentials[kind] = KeyCredential(Secret(made["key"]))
+        await self.sign_in()
+
+    async def sign_in(self) -> str:
+        """Begin the session that is presented from now on, and return its id."""
+        begun = await self.own("BeginSession", presented(USER))
+        session = self.credentials["session"] = SessionCredential(Secret(begun["token"]))
+        listed = await self.own("ListSessions", session)
+        return str(next(each["sessionId"] for each in listed["sessions"] if each["current"]))
+
+    async def own(self, operation: str, by: PresentedCredential, /, **arguments: Any) -> Any:
+        """Call an operation of our own."""
+        return msgspec.json.decode(await self.send(operation, by, msgspec.json.encode(arguments)))
+
+    async def send(self, operation: str, by: PresentedCredential, payload: bytes) -> bytes:
+        """Send a request from this machine."""
+        return await self.house.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
+
+    async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
+        """Tell whether a credential sets a user's password without the old one."""
+        fields = {"username": user_name, "oldPassword": encoded("Wrong-one-1"), "newPassword": encoded("Another-one-2")}
+        request = messages.UpdateCredentialRequest(**fields)
+        try:
+            await self.send("UpdateCredential", by, request.SerializeToString())
+        except (AccessDenied, OldPasswordWrong):
+            return False
+        return True
+
+    async def verdict(self, operation: str, kind: str) -> str:
+        """Return the mark of an operation of our own for a kind of credential; what it asks for is made anew."""
+        session_id = await self.sign_in()
+        key = await self.own("CreateApiKey", presented(USER))
+        arguments = {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
+        arguments |= {"EndSession": {"sessionId": session_id}, "ExplainAccess": {"operation": "Query"}}.get(
+            operation, {}
+        )
+        try:
+            await self.own(operation, self.credentials[kind], **arguments)
+        except AccessDenied:
+            return "-"
+        except NotFound:
+            return "x"
+        return "+"
+
+
+@pytest.fixture
+async def holder() -> AsyncIterator[Holder]:
+    engine = FakeEngine()
+    engine.create("c1", "c2", database="db1")
+    engine.answers = {operation: messages.success(operation) for operation in CHANGES}
+    with quick_directory() as directory:
+        async with opened(directory / "store.db", engine) as house:
+            holder = Holder(house)
+            await holder.move_in()
+            yield holder
+
+
+def expected(operation: str) -> str:
+    """Return the marks of an RPC: those of the reader in `expectations`, and of nobody for a key without roles."""
+    if operation in ABOUT_ONESELF:
+        return "+++--"
+    reader, nobody = _HAS[EXPECTED[operation][_READER]], _HAS[EXPECTED[operation][_NOBODY]]
+    return reader * 4 + nobody
+
+
+def test_every_operation_is_expected() -> None:
+    assert set(OWN) == set(EXTENSIONS)
+    assert {name for name, row in OPERATIONS.items() if row.user or row.own_role} == set(ABOUT_ONESELF)
+
+
+async def test_a_limited_key_calls_what_it_may_itself_and_nothing_as_its_user(holder: Holder) -> None:
+    wrong = []
+    for number, kind in enumerate(CREDENTIALS):
+        for operation in OPERATIONS:
+            found = await verdict(
+                holder.house, operation, holder.credentials[kind], "c1", **ABOUT_ONESELF.get(operation, {})
+            )
+            if found != expected(operation)[number]:
+                wrong.append(f"{kind} {operation}: expected {expected(operation)[number]}, found {found}")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_limited_key_calls_none_of_our_own_operations_as_its_user(holder: Holder) -> None:
+    wrong = []
+    for number, kind in enumerate(CREDENTIALS):
+        for operation, marks in OWN.items():
+            found = await holder.verdict(operation, kind)
+            if found != marks[number]:
+                wrong.append(f"{kind} {operation}: expected {marks[number]}, found {found}")
+    assert not wrong, "\n".join(wrong)
+
+
+# What a limited key is told, and what exempts its user
+
+
+LIMITS: Final[dict[str, dict[str, Any]]] = {
+    "narrowed": {"roles": [f"of_{USER}"]},
+    "narrowed to nothing": {"roles": []},
+    "ending": {"expiresIn": 60},
+    "held to networks": {"networks": ["127.0.0.0/8"]},
+}
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("super_user", [True, False])
+async def test_a_limited_key_sets_no_password_of_its_user_without_the_old_one(
+    holder: Holder, limits: dict[str, Any], super_user: bool
+) -> None:
+    holder.house.configure(super_users=frozenset({USER} if super_user else ()))
+    await holder.house.grant(f"of_{USER}", "UpdateUser", "*")
+    by = KeyCredential(Secret((await holder.own("CreateApiKey", presented(USER), **limits))["key"]))
+    before = await holder.house.state()
+    assert not await holder.sets_a_password(USER, by)
+    assert await holder.house.state() == before
+    assert await holder.sets_a_password(USER, holder.credentials["key"]) is super_user
+
+
+@pytest.mark.parametrize("operation", ["DescribeUserAccess", "ExplainAccess"])
+async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Holder, operation: str) -> None:
+    asked = {"operation": "Query", "dbName": "db1", "collectionName": "c1"} if operation == "ExplainAccess" else {}
+    answers = {kind: await holder.own(operation, by, **asked) for kind, by in holder.credentials.items()}
+    told = "allowed" if asked else "collections"
+    assert {kind: bool(answer[told]) for kind, answer in answers.items()} == {
+        kind: kind != "nothing" for kind in CREDENTIALS
+    }
+    for kind in ("narrowed", "nothing"):
+        with pytest.raises(AccessDenied):
+            await holder.own(operation, holder.credentials[kind], userName=USER, **asked)
+        other = await holder.own("CreateApiKey", presented(USER))
+        with pytest.raises(NotFound):
+            await holder.own(operation, holder.credentials[kind], keyId=other["keyId"], **asked)
+        made = await holder.own("CreateApiKey", holder.credentials[kind])
+        await holder.own(operation, holder.credentials[kind], keyId=made["keyId"], **asked)
+
+
+@pytest.mark.parametrize("limits", [{"expiresIn": 60}, {"roles": ["admin"]}], ids=["ending", "narrowed to admin"])
+async def test_a_limited_key_that_holds_the_role_admin_is_an_administrator_and_no_super_user(
+    holder: Holder, limits: dict[str, Any]
+) -> None:
+    await holder.house.user("boss", "admin")
+    holder.house.configure(super_users=frozenset({"boss"}))
+    by = KeyCredential(Secret((await holder.own("CreateApiKey", presented("boss"), **limits))["key"]))
+    await holder.own("DescribeUserAccount", by, userName=USER)
+    await holder.own("EndSessions", by, userName=USER)
+    assert not await holder.sets_a_password("boss", by)
