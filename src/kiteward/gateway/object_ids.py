@@ -70,9 +70,9 @@ class ObjectIds:
         while len(self._owners) > self._capacity:
             self._owners.popitem(last=False)
 
-    def owner(self, path: str, number: int) -> Owner | None:
+    def owner(self, path: str, given: int | str) -> Owner | None:
         """Return the collection that the id in a request's field belongs to, or None where that is not known."""
-        return self._owners.get((KINDS.get(path, ""), number))
+        return None if isinstance(given, str) else self._owners.get((KINDS.get(path, ""), given))
 
     def forget(self, database: str, collection: str | None) -> None:
         """Forget the ids of a collection, or of all in a database when None."""

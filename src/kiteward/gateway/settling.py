@@ -118,7 +118,7 @@ def _named_by_id(
     """
     if operation.collections != ("collection_name",) or fields["collection_name"] != "":
         return fields
-    owners = {catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])}
+    owners = {catalog.ids.owner(path, given) for path in operation.ids for given in _ids(fields[path])}
     owner = owners.pop() if len(owners) == 1 else None
     if owner is None or owner.database != database:
         return fields
@@ -126,9 +126,9 @@ def _named_by_id(
     return {**fields, "collection_name": owner.collection}
 
 
-def _numbers(value: Value) -> list[int]:
-    """Return the ids in a field; zero selects nothing."""
-    return [int(each) for each in (value if isinstance(value, list) else [value]) if each]
+def _ids(value: Value) -> list[int | str]:
+    """Return the ids in a field, numbers or texts; zero and an empty one select nothing."""
+    return [each for each in (value if isinstance(value, list) else [value]) if each]
 
 
 def _resolve(
@@ -234,6 +234,6 @@ def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog)
 
     Such an id selects without a name, so that nothing less than every object will do.
     """
-    found = [catalog.ids.owner(path, number) for path in operation.ids for number in _numbers(fields[path])]
+    found = [catalog.ids.owner(path, given) for path in operation.ids for given in _ids(fields[path])]
     known = [owner for owner in found if owner is not None]
     return known, len(known) < len(found)

@@ -73,6 +73,9 @@ def needs(privilege: str, database: str, *names: str) -> Condition:
         ),
         ("ManualCompaction", {"collectionID": 7}, needs("Compaction", "default", "docs")),
         ("ManualCompaction", {"collectionID": 9}, needs("Compaction", "default", ANY)),
+        ("DescribePrewarmTask", {"taskID": "some task"}, needs("Load", "default", ANY)),
+        ("DescribePrewarmTask", {"taskID": "7"}, needs("Load", "default", ANY)),
+        ("AlterDatabase", {"db_id": "default"}, needs("AlterDatabase", "default", ANY)),
         ("GetFlushState", {"segmentIDs": [1, 4]}, needs("GetFlushState", "default", "films", "docs")),
     ],
 )
