@@ -65,6 +65,8 @@ class ObjectIds:
             return
         response = messages.method_of(operation).response.FromString(answer)
         for kind, number, collection in told(response, collections):
+            if not number:
+                continue  # it selects nothing
             self._owners.pop((kind, number), None)
             self._owners[kind, number] = Owner(database, collection)
         while len(self._owners) > self._capacity:

@@ -114,10 +114,14 @@ def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
     def rule(reference: Reference, step: Step, judge: Judge) -> Outcome:
         database = database_of(step)
         names = [reference.world.resolve(database, name) for name in subject(step.operation, step.message)]
-        # [own] an id selects without a name, so that nothing less than every collection will do
-        by_id = [ANY] if _selects_by_id(step.message) else []
+        owners = [reference.world.told.get(number) for number in _ids(step.message)]
+        if names == [""] and len(set(owners)) == 1 and owners[0] is not None and owners[0][0] == database:
+            names = [owners[0][1]]
+        # [own] an id is judged by the collection that it was told for; of any other nothing less than all will do
+        by_id = [owner[1] if owner is not None and owner[0] == database else ANY for owner in owners]
+        wanted = [*(name for name in names if name or not owners), *by_id] or [ANY]
         judged = judge.may_or_sees if visible else judge.may
-        if not judged(privilege, database, [*names, *by_id] or [ANY]):
+        if (step.operation, wanted) != ("GetFlushState", [""]) and not judged(privilege, database, wanted):
             return _HIDDEN.get(step.operation, DENIED)
         if _wanders(reference, step, database, names):
             return refused(1100, 5)
@@ -136,9 +140,34 @@ def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
     return rule
 
 
-def _selects_by_id(request: Any) -> bool:
+def _ids(request: Any) -> list[int]:
     ids = getattr(request, "collectionID", 0)
-    return bool(ids if isinstance(ids, int) else any(ids))
+    return [number for number in ([ids] if isinstance(ids, int) else ids) if number]
+
+
+def _telling(rule: Rule) -> Rule:
+    """Note the ids in what is told of a database's collections."""
+
+    def telling(reference: Reference, step: Step, judge: Judge) -> Outcome:
+        outcome = rule(reference, step, judge)
+        if outcome.forwarded is not None and database_of(step) in reference.world.databases:
+            reference.world.tell_ids(database_of(step))
+        return outcome
+
+    return telling
+
+
+def _ending(rule: Rule) -> Rule:
+    """Forget the ids of what the engine is asked to drop or rename."""
+
+    def ending(reference: Reference, step: Step, judge: Judge) -> Outcome:
+        outcome = rule(reference, step, judge)
+        if outcome.forwarded is not None:
+            database, *names = outcome.forwarded
+            reference.world.forget_ids(database, names[0] if names else None)
+        return outcome
+
+    return ending
 
 
 _HIDDEN: Final = {"HasCollection": Outcome("ok", content=False), "DescribeCollection": refused(COLLECTION_NOT_FOUND, 4)}
@@ -349,16 +378,16 @@ RULES: Final[dict[str, Rule]] = {
     "DescribeDatabase": _on_database("DescribeDatabase"),
     "AlterDatabase": _on_database("AlterDatabase"),
     "CreateDatabase": _create_database,
-    "DropDatabase": _drop_database,
+    "DropDatabase": _ending(_drop_database),
     "CreateCollection": _create_collection,
-    "DropCollection": _drop_collection,
-    "RenameCollection": _rename_collection,
+    "DropCollection": _ending(_drop_collection),
+    "RenameCollection": _ending(_rename_collection),
     "CreateAlias": _create_alias,
     "AlterAlias": _create_alias,
     "DropAlias": _drop_alias,
     "DescribeAlias": _describe_alias,
     "ListAliases": _list_aliases,
-    "ShowCollections": _show_collections,
+    "ShowCollections": _telling(_show_collections),
     "ListDatabases": _list_databases,
     "Connect": _connect,
 }

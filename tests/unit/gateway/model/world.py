@@ -30,6 +30,19 @@ class World:
 
     databases: dict[str, Database] = field(default_factory=lambda: {"default": Database()})
     next_id: int = 1
+    told: dict[int, tuple[str, str]] = field(default_factory=dict, compare=False)
+    """Ids of collections that an answer has told: database and name. A drop or a rename, tried or done, ends it."""
+
+    def tell_ids(self, database: str) -> None:
+        """Note that a list of a database's collections went out, with their ids."""
+        for name, number in self.databases[database].collections.items():
+            self.told[number] = (database, name)
+
+    def forget_ids(self, database: str, name: str | None) -> None:
+        """Note that a collection, or a whole database, was to be dropped or renamed."""
+        self.told = {
+            number: owner for number, owner in self.told.items() if owner[0] != database or name not in (None, owner[1])
+        }
 
     def resolve(self, database: str, name: str) -> str:
         """Return the collection behind an alias, any other name as it is."""
