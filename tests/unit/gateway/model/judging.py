@@ -65,6 +65,9 @@ class Policy:
 def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
     """Return the single privileges that a grant's privilege or group stands for."""
     name = key.privilege
+    if name == ANY and key.kind == "Global" and key.name != ANY:
+        # [own 0007] given by V2 alone, on a named collection
+        return catalogue.COLLECTION
     if name == ANY:
         return catalogue.OF_TYPE[key.kind]
     if name == "All":
