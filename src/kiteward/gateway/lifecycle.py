@@ -110,6 +110,8 @@ class Lifecycle:
             decided = await decide()
             intent = _intent(operation, decided)
             if intent is None or not await self._is_possible(intent):
+                if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+                    return messages.success(operation)
                 return await self._ask(operation, decided.settled)
             return await self._with_intent(operation, decided.settled, intent)
 
