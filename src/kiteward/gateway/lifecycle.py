@@ -122,13 +122,16 @@ class Lifecycle:
         """
         if intent.kind is IntentKind.DROP_DATABASE:
             return self._catalog.has_database(intent.db_name)
-        there = await self._has_collection(intent.db_name, intent.object_name)
         if intent.kind is IntentKind.CREATE_COLLECTION:
-            return not there
-        if not there:
+            return await self._is_kept(intent) and not await self._has_collection(intent.db_name, intent.object_name)
+        if not await self._has_collection(intent.db_name, intent.object_name):
             return False
         renamed = intent.kind is IntentKind.RENAME_COLLECTION
         return not (renamed and await self._has_collection(intent.new_db_name, intent.new_object_name))
+
+    async def _is_kept(self, intent: Intent) -> bool:
+        async with self._snapshots.change() as transaction:
+            return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
     async def _with_intent(self, operation: str, settled: Settled, intent: Intent) -> bytes:
         if await self._write_down(intent) is None:

@@ -325,6 +325,10 @@ class Grants(Protocol):
         """
         ...
 
+    async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Return the roles that hold kept grants on exactly this object, sorted."""
+        ...
+
     async def release_object(self, db_name: str, object_name: str, claimant: Claimant | None) -> Released:
         """Remove the kept grants on exactly this object, but for those kept for this user that are of its roles."""
         ...

@@ -69,8 +69,11 @@ class SqlGrants:
         await self._remove_where(and_(gone, not_(of_claimant)))
         return await self._mark_where(gone, kept_for.user_name)
 
+    async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
+        return await self._roles_where(_kept_on(db_name, object_name))
+
     async def release_object(self, db_name: str, object_name: str, claimant: Claimant | None) -> Released:
-        kept = and_(_on_object(db_name, object_name), _grants.kept_for.is_not(None))
+        kept = _kept_on(db_name, object_name)
         theirs: ColumnElement[bool] = false()
         if claimant is not None:
             theirs = and_(_grants.kept_for == claimant.user_name, _grants.role_name.in_(claimant.roles))
@@ -78,7 +81,7 @@ class SqlGrants:
         return Released(lost=lost, kept=await self._roles_where(kept))
 
     async def confirm_object(self, db_name: str, object_name: str) -> Sequence[str]:
-        return await self._mark_where(and_(_on_object(db_name, object_name), _grants.kept_for.is_not(None)), None)
+        return await self._mark_where(_kept_on(db_name, object_name), None)
 
     async def forget_kept_for(self, user_name: str) -> None:
         await self._remove_where(_grants.kept_for == user_name)
@@ -136,3 +139,7 @@ def _exactly(key: Mapping[str, str]) -> ColumnElement[bool]:
 
 def _on_object(db_name: str, object_name: str) -> ColumnElement[bool]:
     return and_(_grants.db_name == db_name, _grants.object_name == object_name, _grants.object_type.in_(_MOVABLE))
+
+
+def _kept_on(db_name: str, object_name: str) -> ColumnElement[bool]:
+    return and_(_on_object(db_name, object_name), _grants.kept_for.is_not(None))

@@ -126,6 +126,14 @@ async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: Ho
     assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
 
 
+async def test_dropping_a_missing_database_succeeds_without_the_engine(granted: House, engine: FakeEngine) -> None:
+    await granted.grant("reader", "Query", "other", "docs")
+    before = await granted.state()
+    await granted.succeed("DropDatabase", db_name="missing")
+    assert engine.called("DropDatabase") == []
+    assert await granted.state() == before
+
+
 @pytest.mark.parametrize(
     ("operation", "fields", "told"),
     [

@@ -28,7 +28,8 @@ async def create(tools: Tools, request: Request) -> bytes:
     tools.naming.check_group_name(name)
     if is_reserved_group_name(name):
         raise InvalidGrant(
-            f"{_CREATABLE}: privilege group name [{name}] is defined by built in privileges or privilege groups in system"
+            f"{_CREATABLE}: privilege group name [{name}] is defined by "
+            "built in privileges or privilege groups in system"
         )
     async with request.change() as transaction:
         if await transaction.groups.get(name) is not None:
