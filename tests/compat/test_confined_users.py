@@ -117,6 +117,65 @@ def test_grant_for_one_name_to_be_creates_that_collection_only(server: RunningSe
             client.create_collection("not_to_be", dimension=4)
 
 
+OWNER = ("CollectionAdmin", "rebuilt")
+REBUILDS: dict[str, list[tuple[str, str]]] = {
+    "the database": [OWNER, ("CreateCollection", "*"), ("DropCollection", "*")],
+    "the collection": [OWNER, ("CreateCollection", "rebuilt"), ("DropCollection", "rebuilt")],
+}
+"""What a user may hold who drops and creates one collection: where the privileges to do so are granted."""
+
+
+def rebuild(client: MilvusClient) -> list[str]:
+    """Do as programs with `drop_old`, `overwrite` or `reset` do, and return what the user is shown."""
+    if client.has_collection("rebuilt"):
+        client.drop_collection("rebuilt")
+    client.create_collection("rebuilt", dimension=4)
+    client.insert("rebuilt", [{"id": 1, "vector": VECTOR}])
+    assert [hit["id"] for hit in client.search("rebuilt", data=[VECTOR], limit=1)[0]] == [1]
+    assert len(client.query("rebuilt", filter="id > 0")) == 1
+    shown: list[str] = client.list_collections()
+    return shown
+
+
+@pytest.mark.parametrize("where", REBUILDS)
+@pytest.mark.parametrize("first_by_root", [True, False])
+def test_user_rebuilds_the_one_collection_that_its_role_names(
+    server: RunningServer, root: MilvusClient, where: str, first_by_root: bool
+) -> None:
+    people.add(root, "rebuilder", *REBUILDS[where])
+    if first_by_root:
+        root.create_collection("rebuilt", dimension=4)
+    with people.signed_in(server.uri, "rebuilder") as client:
+        for _ in range(3):
+            assert rebuild(client) == ["rebuilt"]
+    held = sorted(
+        (each["privilege"], each["object_name"]) for each in root.describe_role("rebuilder_role")["privileges"]
+    )
+    assert held == sorted(REBUILDS[where])
+    _clear(root, "rebuilder")
+
+
+def test_collection_that_somebody_else_makes_of_a_dropped_ones_name_is_not_the_former_owners(
+    server: RunningServer, root: MilvusClient
+) -> None:
+    people.add(root, "rebuilder", *REBUILDS["the database"])
+    with people.signed_in(server.uri, "rebuilder") as client:
+        rebuild(client)
+        client.drop_collection("rebuilt")
+        root.create_collection("rebuilt", dimension=4)
+        assert client.list_collections() == []
+        with denied("Query", "rebuilder"):
+            client.query("rebuilt", filter="id > 0")
+    assert "CollectionAdmin" not in {each["privilege"] for each in root.describe_role("rebuilder_role")["privileges"]}
+    _clear(root, "rebuilder")
+
+
+def _clear(root: MilvusClient, name: str) -> None:
+    root.drop_collection("rebuilt")
+    root.drop_user(name)
+    root.drop_role(f"{name}_role", force_drop=True)
+
+
 def test_user_without_any_grant_sees_no_collection_at_all(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "hidden")
     root.create_alias("hidden", "hidden_alias")

@@ -44,7 +44,7 @@ EXPECTED: Final[Mapping[str, object]] = {
     "new_password": [],
     # Roles and role bindings
     "create_role": None,
-    "create_role_again": Refused("role [editors] already exists"),
+    "create_role_again": Refused('role [name:"editors"] already exists'),
     "list_roles": ["admin", "editors", "keyholder_role", "public"],
     "grant_role": None,
     "describe_user_with_role": ["editors"],
@@ -68,7 +68,9 @@ EXPECTED: Final[Mapping[str, object]] = {
     "remove_from_group": None,
     "query_without_group": _denied("Query"),
     "search_by_group": [1, 0],
-    "drop_group_in_use": Refused("privilege group [readers] is used by role [editors]"),
+    "drop_group_in_use": Refused(
+        "failed to check if privilege group dropable: privilege group [readers] is used by role [editors]"
+    ),
     "revoke_group": None,
     "drop_group": None,
     "list_groups_without": [],

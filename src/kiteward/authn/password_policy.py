@@ -1,4 +1,7 @@
-"""Which passwords may be chosen. A policy is a named profile; every character counts, whatever its size in bytes."""
+"""Which passwords may be chosen. A policy is a named profile.
+
+Its length is counted in characters, or under `legacy` in bytes of UTF-8, as Milvus does (decision 0031).
+"""
 
 import unicodedata
 from dataclasses import dataclass
@@ -18,10 +21,11 @@ class PasswordPolicy:
 
     Attributes:
         name: the profile.
-        shortest: least number of characters.
-        longest: greatest number of characters.
+        shortest: least length.
+        longest: greatest length.
         classes: whether three of upper case, lower case, digits and special characters are needed.
         block_list: whether passwords that guessers try first are refused.
+        in_bytes: whether lengths are bytes of UTF-8; otherwise they are characters.
     """
 
     name: str
@@ -29,6 +33,7 @@ class PasswordPolicy:
     longest: int
     classes: bool
     block_list: bool = False
+    in_bytes: bool = False
 
     def check(self, password: Secret, *, user_name: str) -> None:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
@@ -42,9 +47,11 @@ class PasswordPolicy:
         """
         text = password.reveal()
         broken = []
-        if not self.shortest <= len(text) <= self.longest:
+        length = len(text.encode("utf-8", "surrogatepass")) if self.in_bytes else len(text)
+        if not self.shortest <= length <= self.longest:
             broken.append(
-                f"invalid password length[{len(text)} out of range {self.shortest} <= value <= {self.longest}]"
+                "invalid password length: invalid parameter"
+                f"[{length} out of range {self.shortest} <= value <= {self.longest}]"
             )
         if self.classes and _classes(text) < _CLASSES_WANTED:
             broken.append(
@@ -68,7 +75,7 @@ def _classes(text: str) -> int:
 POLICIES: Final = MappingProxyType(
     {
         "standard": PasswordPolicy("standard", 8, 64, classes=True),
-        "legacy": PasswordPolicy("legacy", 6, 256, classes=False),
+        "legacy": PasswordPolicy("legacy", 6, 256, classes=False, in_bytes=True),
         "strict": PasswordPolicy("strict", 15, 256, classes=False, block_list=True),
     }
 )

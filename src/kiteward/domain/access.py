@@ -47,11 +47,14 @@ class Grant:
         role: the role that holds it.
         key: what is granted.
         grantor: the user who granted it first; granting again keeps it (contract 4.1).
+        kept_for: the user who dropped the collection that it is on; it goes when anybody else creates one of the name.
+            None for every grant that no such drop has left.
     """
 
     role: str
     key: GrantKey
     grantor: str
+    kept_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

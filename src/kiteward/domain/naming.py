@@ -145,22 +145,22 @@ class NamingRules:
         return ""
 
     def check_database_name(self, name: str) -> None:
-        """Refuse an illegal database name; empty and `*` are settled before.
+        """Refuse an illegal database name; `*` is settled before.
 
         Raises:
-            DatabaseNameInvalid: as contract 2.4, OperatePrivilegeV2.
+            DatabaseNameInvalid: in the words of `ValidateDatabaseName` in the proxy of Milvus 2.6 and 3.0.
         """
-        if _size(name) > self.max_name:
-            raise DatabaseNameInvalid(
-                f"the length of a database name must be at most {self.max_name} bytes: "
-                f"invalid database name[database={name}]"
-            )
-        if not _PLAIN_NAME.match(name):
-            raise DatabaseNameInvalid(
-                "a database name starts with a letter or an underscore "
-                "and contains only letters, numbers and underscores: "
-                f"invalid database name[database={name}]"
-            )
+        fault = ""
+        if not name:
+            fault = "database name couldn't be empty"
+        elif _size(name) > self.max_name:
+            fault = f"the length of a database name must be less than {self.max_name} characters"
+        elif not _PLAIN_NAME.match(name[0]):
+            fault = "the first character of a database name must be an underscore or letter"
+        elif not _PLAIN_NAME.match(name):
+            fault = "database name can only contain numbers, letters and underscores"
+        if fault:
+            raise DatabaseNameInvalid(f"{fault}: invalid database name[database={name}]")
 
     def check_group_name(self, name: str) -> None:
         """Refuse an illegal privilege group name.
@@ -192,7 +192,11 @@ class NamingRules:
         Raises:
             InvalidArgument: too long.
         """
-        _check_description(text, "user", self.max_user_description)
+        if _size(text) > self.max_user_description:
+            raise InvalidArgument(
+                f"invalid user description with length {_size(text)}, "
+                f"the length of user description must be less than or equal to {self.max_user_description}"
+            )
 
     def check_role_description(self, text: str) -> None:
         """Refuse a role description over the limit, in bytes.
@@ -200,16 +204,14 @@ class NamingRules:
         Raises:
             InvalidArgument: too long.
         """
-        _check_description(text, "role", self.max_role_description)
+        if _size(text) > self.max_role_description:
+            raise _too_long("role description", _size(text), self.max_role_description)
 
     def _check_name(self, name: str, what: str, further: str) -> None:
         if not name.strip():
-            raise InvalidArgument(f"{what} should be not empty[expected=not empty][actual=]")
+            raise InvalidArgument(f"{what} should be not empty: invalid parameter[expected=not empty][actual=]")
         if _size(name) > self.max_name:
-            raise InvalidArgument(
-                f"the length of {what} must be not greater than limit"
-                f"[{_size(name)} out of range 0 <= value <= {self.max_name}]"
-            )
+            raise _too_long(what, _size(name), self.max_name)
         if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
             raise InvalidArgument(f"the first character of {what} must be an underscore or letter, but got {name[0]!r}")
         for position, character in enumerate(name):
@@ -228,9 +230,8 @@ def _offender(name: str, allowed: str) -> str:
     return next(c for c in name if not (c.isascii() and (c.isalnum() or c in allowed)))
 
 
-def _check_description(text: str, what: str, limit: int) -> None:
-    if _size(text) > limit:
-        raise InvalidArgument(
-            f"invalid {what} description with length {_size(text)}, "
-            f"the length of {what} description must be less than or equal to {limit}"
-        )
+def _too_long(what: str, size: int, limit: int) -> InvalidArgument:
+    return InvalidArgument(
+        f"the length of {what} must be not greater than limit: invalid parameter"
+        f"[{size} out of range 0 <= value <= {limit}]"
+    )

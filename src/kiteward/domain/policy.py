@@ -189,6 +189,9 @@ def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
 
 def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
     name = grant.key.privilege
+    if name == ANY and grant.key.object_type is ObjectType.GLOBAL and grant.key.object_name != ANY:
+        # Only V2 gives such a grant: on a named collection it stands for all that is of that level (decision 0007).
+        return COLLECTION_LEVEL
     if name == ANY:
         return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[
             grant.key.object_type

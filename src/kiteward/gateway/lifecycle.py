@@ -1,23 +1,29 @@
 """Changes of databases, collections and aliases: the engine does them, and grants and catalog follow.
 
 Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits
-nothing. The change is written down as an intent before the engine is asked, so that a crash between the two cannot part
-grants and objects: what is open at the next start is compared with the engine and finished or forgotten.
+nothing. Only a user who drops a collection keeps what its own roles hold on the name, until somebody else makes one of
+that name (decision 0030).
+
+A change is written down as an intent before the engine is asked, so that a crash between the two cannot part grants and
+objects: what is open at the next start is compared with the engine and finished or forgotten.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from kiteward.domain.access import BUILT_IN_ROLES
 from kiteward.domain.audit import Event
 from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
+from kiteward.domain.identity import Principal
+from kiteward.domain.policy import decide_administrator
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.settling import Settled
 from kiteward.gateway.snapshots import OwnRecorder, Snapshots
-from kiteward.store.base import Intent, IntentKind, Transaction
+from kiteward.store.base import Claimant, Intent, IntentKind, Released, Transaction
 from kiteward.wire import messages
 
 _log = logging.getLogger("kiteward.gateway")
@@ -45,6 +51,14 @@ CHANGES: Final = frozenset(
     }
 )
 """Operations that change which databases, collections or aliases there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request that is allowed, with who makes it."""
+
+    principal: Principal
+    settled: Settled
 
 
 class Lifecycle:
@@ -76,12 +90,12 @@ class Lifecycle:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: str, settle: Callable[[], Awaitable[Settled]]) -> bytes:
+    async def run(self, operation: str, decide: Callable[[], Awaitable[Decided]]) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
             operation: one of `CHANGES`.
-            settle: settles and decides the request; called when its turn has come, because an alias may have moved
+            decide: settles and decides the request; called when its turn has come, because an alias may have moved
                 since.
 
         Returns:
@@ -93,11 +107,13 @@ class Lifecycle:
         async with self._turn:
             await self._reconcile()
             await self._catalog.refresh()
-            settled = await settle()
-            intent = _intent(operation, settled)
+            decided = await decide()
+            intent = _intent(operation, decided)
             if intent is None or not await self._is_possible(intent):
-                return await self._ask(operation, settled)
-            return await self._with_intent(operation, settled, intent)
+                if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+                    return messages.success(operation)
+                return await self._ask(operation, decided.settled)
+            return await self._with_intent(operation, decided.settled, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
         """Tell whether there is anything to follow.
@@ -106,15 +122,20 @@ class Lifecycle:
         """
         if intent.kind is IntentKind.DROP_DATABASE:
             return self._catalog.has_database(intent.db_name)
+        if intent.kind is IntentKind.CREATE_COLLECTION:
+            return await self._is_kept(intent) and not await self._has_collection(intent.db_name, intent.object_name)
         if not await self._has_collection(intent.db_name, intent.object_name):
             return False
         renamed = intent.kind is IntentKind.RENAME_COLLECTION
         return not (renamed and await self._has_collection(intent.new_db_name, intent.new_object_name))
 
-    async def _with_intent(self, operation: str, settled: Settled, intent: Intent) -> bytes:
+    async def _is_kept(self, intent: Intent) -> bool:
         async with self._snapshots.change() as transaction:
-            number = await transaction.intents.add(intent)
-        self._open.append(replace(intent, intent_id=number))
+            return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
+
+    async def _with_intent(self, operation: str, settled: Settled, intent: Intent) -> bytes:
+        if await self._write_down(intent) is None:
+            return await self._ask(operation, settled)
         try:
             answer = await self._ask(operation, settled)
             await self._reconcile()
@@ -122,6 +143,23 @@ class Lifecycle:
             self._settle_later()
             raise
         return answer
+
+    async def _write_down(self, intent: Intent) -> Intent | None:
+        """Write an intent down, once nobody else has anything left on the name that it gives to a collection.
+
+        Returns:
+            The intent as it is stored; None for a creation that nothing has to follow.
+        """
+        async with self._snapshots.change() as transaction:
+            released = await _release(transaction, intent)
+            stored = None
+            if released.kept or intent.kind is not IntentKind.CREATE_COLLECTION:
+                stored = replace(intent, intent_id=await transaction.intents.add(intent))
+        if released.lost:
+            self._recorder.note_own(Event.GRANT_CHANGE, "ReleaseGrants", **_told(intent), roles=list(released.lost))
+        if stored is not None:
+            self._open.append(stored)
+        return stored
 
     def _settle_later(self) -> None:
         """Find out what became of a change whose answer was lost: until then its grants may stand at the wrong name."""
@@ -165,24 +203,27 @@ class Lifecycle:
         while self._open:
             intent = self._open[0]
             happened = await self._happened(intent)
+            kept: Sequence[str] = ()
             async with self._snapshots.change() as transaction:
                 if happened:
-                    await _FOLLOW[intent.kind](transaction, intent)
+                    kept = await _FOLLOW[intent.kind](transaction, intent)
                 await transaction.intents.remove(intent.intent_id)
             self._open.pop(0)
             if happened:
                 self._forget_ids(intent)
-                self._recorder.note_own(Event.GRANT_CHANGE, "FollowObject", **_told(intent))
+                self._recorder.note_own(Event.GRANT_CHANGE, "FollowObject", **_told(intent), **_told_kept(intent, kept))
 
     async def _happened(self, intent: Intent) -> bool:
         """Tell whether the engine did it.
 
-        An intent is only written down for what is there, so that its absence is the proof.
+        An intent is only written down for what is there, so that its absence is the proof; one to create, for what is
+        not there.
         """
         if intent.kind is IntentKind.DROP_DATABASE:
             await self._catalog.refresh()
             return not self._catalog.has_database(intent.db_name)
-        return not await self._has_collection(intent.db_name, intent.object_name)
+        there = await self._has_collection(intent.db_name, intent.object_name)
+        return there is (intent.kind is IntentKind.CREATE_COLLECTION)
 
     async def _has_collection(self, database: str, name: str) -> bool:
         await self._catalog.refresh()
@@ -195,9 +236,15 @@ class Lifecycle:
         return bool(messages.BoolResponse.FromString(answer).value)
 
 
-def _intent(operation: str, settled: Settled) -> Intent | None:
+def _intent(operation: str, decided: Decided) -> Intent | None:
+    settled = decided.settled
     if operation == "DropCollection":
-        return Intent(IntentKind.DROP_COLLECTION, settled.database, settled.collections[0])
+        return Intent(
+            IntentKind.DROP_COLLECTION,
+            settled.database,
+            settled.collections[0],
+            claimant=_claimant(decided.principal),
+        )
     if operation == "RenameCollection":
         target = str(settled.fields["newDBName"]) or settled.database
         return Intent(
@@ -207,9 +254,27 @@ def _intent(operation: str, settled: Settled) -> Intent | None:
             target,
             str(settled.fields["newName"]),
         )
+    if operation == "CreateCollection":
+        name = str(settled.fields["collection_name"])
+        claimant = _claimant(decided.principal)
+        return Intent(IntentKind.CREATE_COLLECTION, settled.database, name, claimant=claimant)
+    if operation in ("RestoreSnapshot", "RestoreExternalSnapshot"):
+        # What is restored was not made by who restores it: nothing is kept for anybody.
+        target = str(settled.fields.get("target_db_name", "")) or settled.database
+        return Intent(IntentKind.CREATE_COLLECTION, target, str(settled.fields["target_collection_name"]))
     if operation == "DropDatabase":
         return Intent(IntentKind.DROP_DATABASE, settled.database)
     return None
+
+
+def _claimant(principal: Principal) -> Claimant | None:
+    """Return for whom grants are kept; None for an administrator, who needs none.
+
+    What `public` holds is nobody's own.
+    """
+    if decide_administrator(principal).allowed:
+        return None
+    return Claimant(principal.user_name, tuple(sorted(principal.roles.difference(BUILT_IN_ROLES))))
 
 
 def _told(intent: Intent) -> dict[str, str]:
@@ -219,22 +284,42 @@ def _told(intent: Intent) -> dict[str, str]:
     return {name: value for name, value in {**told, **moved}.items() if value}
 
 
-async def _after_drop_collection(transaction: Transaction, intent: Intent) -> None:
-    await transaction.grants.drop_object(intent.db_name, intent.object_name)
+def _told_kept(intent: Intent, roles: Sequence[str]) -> dict[str, Any]:
+    """Return what is recorded of grants on a dropped collection that are kept, or are plain again."""
+    return {"user": intent.claimant.user_name, "kept_roles": list(roles)} if intent.claimant and roles else {}
 
 
-async def _after_drop_database(transaction: Transaction, intent: Intent) -> None:
-    await transaction.grants.drop_object(intent.db_name, None)
+async def _release(transaction: Transaction, intent: Intent) -> Released:
+    """Take away what is kept on a name that a collection is to have, but for what is kept for who creates it."""
+    if intent.kind is IntentKind.CREATE_COLLECTION:
+        return await transaction.grants.release_object(intent.db_name, intent.object_name, intent.claimant)
+    if intent.kind is IntentKind.RENAME_COLLECTION:
+        return await transaction.grants.release_object(intent.new_db_name, intent.new_object_name, None)
+    return Released((), ())
 
 
-async def _after_rename(transaction: Transaction, intent: Intent) -> None:
+async def _after_drop_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.drop_object(intent.db_name, intent.object_name, kept_for=intent.claimant)
+
+
+async def _after_drop_database(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.drop_object(intent.db_name, None)
+
+
+async def _after_rename(transaction: Transaction, intent: Intent) -> Sequence[str]:
     await transaction.grants.move_object(
         (intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name)
     )
+    return ()
 
 
-_FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[None]]]] = {
+async def _after_create_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.confirm_object(intent.db_name, intent.object_name)
+
+
+_FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[Sequence[str]]]]] = {
     IntentKind.DROP_COLLECTION: _after_drop_collection,
-    IntentKind.DROP_DATABASE: _after_drop_database,
     IntentKind.RENAME_COLLECTION: _after_rename,
+    IntentKind.CREATE_COLLECTION: _after_create_collection,
+    IntentKind.DROP_DATABASE: _after_drop_database,
 }

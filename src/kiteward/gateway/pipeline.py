@@ -31,7 +31,7 @@ from kiteward.gateway.extensions import EXTENSIONS
 from kiteward.gateway.extensions.base import Extension, encoded
 from kiteward.gateway.extensions.base import Request as ExtensionRequest
 from kiteward.gateway.large import LARGE, LONG, Turns, require_reach
-from kiteward.gateway.lifecycle import CHANGES, Lifecycle
+from kiteward.gateway.lifecycle import CHANGES, Decided, Lifecycle
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.recording import Recorder, Recording
 from kiteward.gateway.settling import Settled, check_new_names, settle
@@ -269,9 +269,10 @@ class Gateway:
             self._require_legal(operation, settled)
             return settled
 
-        async def in_turn() -> Settled:
+        async def in_turn() -> Decided:
             # The caller may have been deleted, or lost a role, while it waited for its turn.
-            return settled_and_decided(await self._authenticate(recording))
+            caller = await self._authenticate(recording)
+            return Decided(caller, settled_and_decided(caller))
 
         await self._policy()
         settled_and_decided(principal)

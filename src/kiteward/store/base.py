@@ -152,7 +152,29 @@ class IntentKind(StrEnum):
 
     DROP_COLLECTION = "drop_collection"
     RENAME_COLLECTION = "rename_collection"
+    CREATE_COLLECTION = "create_collection"
     DROP_DATABASE = "drop_database"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A user who drops or creates a collection: for whom grants on its name are kept (decision 0030).
+
+    Attributes:
+        user_name: the user.
+        roles: the roles that the user acted with; only grants of these are kept.
+    """
+
+    user_name: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The roles that lost kept grants on a name, and those that still have some; both sorted."""
+
+    lost: Sequence[str]
+    kept: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +185,9 @@ class Intent:
 
     Attributes:
         intent_id: set by the store.
-        db_name, object_name: what is dropped or renamed; object_name is empty for a database.
+        db_name, object_name: what is dropped, renamed or created; object_name is empty for a database.
         new_db_name, new_object_name: where a renamed collection goes, else empty.
+        claimant: who drops or creates a collection, where grants are kept for that user.
     """
 
     kind: IntentKind
@@ -173,6 +196,7 @@ class Intent:
     new_db_name: str = ""
     new_object_name: str = ""
     intent_id: int = 0
+    claimant: Claimant | None = None
 
 
 class Users(Protocol):
@@ -230,7 +254,7 @@ class Users(Protocol):
     async def remove(self, name: str) -> None:
         """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
 
-        An unknown name does nothing.
+        Grants that are kept for the user go too. An unknown name does nothing.
         """
         ...
 
@@ -279,24 +303,44 @@ class Grants(Protocol):
         ...
 
     async def add(self, grants: Sequence[Grant]) -> None:
-        """Store the grants; one that is there already keeps its grantor and changes nothing."""
+        """Store the grants; one that is there already keeps its grantor, and is kept for nobody from now on."""
         ...
 
     async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
         """Remove grants; absent ones do nothing. Return whether any was there."""
         ...
 
-    async def drop_object(self, db_name: str, object_name: str | None) -> None:
+    async def drop_object(
+        self, db_name: str, object_name: str | None, *, kept_for: Claimant | None = None
+    ) -> Sequence[str]:
         """Remove the Collection and Global grants on exactly this object of this database.
 
-        Without an object: all grants of the database.
+        Args:
+            db_name: the database.
+            object_name: the object; None for all grants of the database.
+            kept_for: grants of the roles of this user stay, and are kept for the user.
+
+        Returns:
+            The roles whose grants are kept, sorted.
         """
+        ...
+
+    async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Return the roles that hold kept grants on exactly this object, sorted."""
+        ...
+
+    async def release_object(self, db_name: str, object_name: str, claimant: Claimant | None) -> Released:
+        """Remove the kept grants on exactly this object, but for those kept for this user that are of its roles."""
+        ...
+
+    async def confirm_object(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Make the kept grants on exactly this object plain ones. Return the roles that hold them, sorted."""
         ...
 
     async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
         """Move the Collection and Global grants on exactly one object to another.
 
-        Both are pairs of database and name; grants that become equal merge.
+        Both are pairs of database and name; grants that become equal merge. What has moved is kept for nobody.
         """
         ...
 

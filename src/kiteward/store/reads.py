@@ -44,7 +44,13 @@ REVISION: Final[Select[*tuple[Any, ...]]] = select(schema.revision.c.value).wher
 )
 ROLES: Final[Select[*tuple[Any, ...]]] = select(_roles.name, _roles.description).order_by(_roles.name)
 GRANTS: Final[Select[*tuple[Any, ...]]] = select(
-    _grants.role_name, _grants.object_type, _grants.db_name, _grants.object_name, _grants.privilege, _grants.grantor
+    _grants.role_name,
+    _grants.object_type,
+    _grants.db_name,
+    _grants.object_name,
+    _grants.privilege,
+    _grants.grantor,
+    _grants.kept_for,
 ).order_by(_grants.role_name, _grants.object_type, _grants.db_name, _grants.object_name, _grants.privilege)
 GROUPS: Final[Select[*tuple[Any, ...]]] = (
     select(_groups.name, _members.privilege)
@@ -147,8 +153,8 @@ def collected(rows: Rows) -> dict[str, tuple[str, ...]]:
 def grants(rows: Rows) -> Iterator[Grant]:
     """Yield what the rows of `GRANTS` mean."""
     kinds = _OBJECT_TYPES
-    for role, kind, db_name, object_name, privilege, grantor in rows:
-        yield Grant(role, GrantKey(kinds[kind], db_name, object_name, privilege), grantor)
+    for role, kind, db_name, object_name, privilege, grantor, kept_for in rows:
+        yield Grant(role, GrantKey(kinds[kind], db_name, object_name, privilege), grantor, kept_for)
 
 
 def groups(rows: Rows) -> tuple[PrivilegeGroup, ...]:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    text,
     true,
 )
 from sqlalchemy.types import TypeEngine
@@ -81,8 +82,11 @@ grants: Final = Table(
     Column("object_name", _name(), primary_key=True),
     Column("privilege", _name(), primary_key=True),
     Column("grantor", Text(), nullable=False),
+    # No foreign key: SQLite adds none to a table that is there. What is kept for a user goes with the user in code.
+    Column("kept_for", _name()),
     Index("grants_by_privilege", "privilege", "role_name"),
     Index("grants_by_object", "db_name", "object_name"),
+    Index("grants_kept", "kept_for", sqlite_where=text("kept_for IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 
@@ -160,5 +164,7 @@ intents: Final = Table(
     Column("object_name", _name(), nullable=False),
     Column("new_db_name", _name(), nullable=False),
     Column("new_object_name", _name(), nullable=False),
+    Column("claimant", _name()),
+    Column("claimant_roles", Text()),
     sqlite_autoincrement=True,
 )

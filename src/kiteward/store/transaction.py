@@ -1,40 +1,40 @@
 """A transaction of the store: what it reads and writes, and which changes it will announce."""
 
+import json
 import secrets
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
-from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
-from kiteward.domain.privileges import ObjectType
+from kiteward.domain.access import PrivilegeGroup, Role
 from kiteward.store import reads, schema
-from kiteward.store.base import Change, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.changes import Changes
 from kiteward.store.connections import WriteTurn
+from kiteward.store.grants import SqlGrants
 from kiteward.store.keys import SqlKeys
 from kiteward.store.sqlite import insert_missing
 
 FEED_LENGTH: Final = 10_000
 """How many revisions the change feed goes back."""
 
-_MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
-
 _users = schema.users.c
 _roles = schema.roles.c
 _bindings = schema.role_bindings.c
-_grants = schema.grants.c
 _key_roles = schema.api_key_roles.c
 
 
 class SqlUsers:
     """Implements `Users`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes, keys: SqlKeys, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, turn: WriteTurn, changes: Changes, *, keys: SqlKeys, grants: SqlGrants, clock: Callable[[], float]
+    ) -> None:
         self._turn = turn
         self._changes = changes
         self._keys = keys
+        self._grants = grants
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
@@ -101,6 +101,7 @@ class SqlUsers:
     async def remove(self, name: str) -> None:
         # The user's own keys would go by themselves; those of others that descend from them would not.
         await self._keys.remove_where(schema.api_keys.c.owner == name)
+        await self._grants.forget_kept_for(name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
@@ -173,66 +174,6 @@ class SqlRoles:
             self._changes.add(Subject.USER, user)
 
 
-class SqlGrants:
-    """Implements `Grants`, where the contract of each method stands."""
-
-    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
-        self._turn = turn
-        self._changes = changes
-
-    async def of_role(self, role: str) -> Sequence[Grant]:
-        return list(reads.grants(await self._turn.rows(reads.grants_of(role))))
-
-    async def roles_with(self, privilege: str) -> Sequence[str]:
-        return await self._roles_where(_grants.privilege == privilege)
-
-    async def add(self, grants: Sequence[Grant]) -> None:
-        for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
-            rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
-            if await self._turn.run(insert_missing(schema.grants), rows):
-                self._changes.add(Subject.ROLE, role)
-
-    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
-        removed = False
-        for key in keys:
-            exactly = and_(*(_grants[column] == value for column, value in _columns(role, key).items()))
-            removed = bool(await self._turn.run(delete(schema.grants).where(exactly))) or removed
-        if removed:
-            self._changes.add(Subject.ROLE, role)
-        return removed
-
-    async def drop_object(self, db_name: str, object_name: str | None) -> None:
-        gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
-        await self._remove_where(gone)
-
-    async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        if source == target:
-            return
-        moved = _on_object(*source)
-        copies = select(
-            _grants.role_name,
-            _grants.object_type,
-            literal(target[0]),
-            literal(target[1]),
-            _grants.privilege,
-            _grants.grantor,
-        ).where(moved)
-        await self._turn.run(
-            insert_missing(schema.grants).from_select([column.name for column in schema.grants.c], copies)
-        )
-        await self._remove_where(moved)
-
-    async def _remove_where(self, where: ColumnElement[bool]) -> None:
-        roles = await self._roles_where(where)
-        if roles:
-            await self._turn.run(delete(schema.grants).where(where))
-            self._changes.add(Subject.ROLE, *roles)
-
-    async def _roles_where(self, where: ColumnElement[bool]) -> list[str]:
-        rows = await self._turn.rows(select(_grants.role_name).where(where).distinct().order_by(_grants.role_name))
-        return [role for (role,) in rows]
-
-
 class SqlGroups:
     """Implements `Groups`, where the contract of each method stands."""
 
@@ -273,8 +214,16 @@ class SqlIntents:
         columns = schema.intents.c
         rows = await self._turn.rows(select(schema.intents).order_by(columns.id))
         return [
-            Intent(IntentKind(kind), db_name, object_name, new_db_name, new_object_name, intent_id)
-            for intent_id, kind, db_name, object_name, new_db_name, new_object_name in rows
+            Intent(
+                IntentKind(kind),
+                db_name,
+                object_name,
+                new_db_name,
+                new_object_name,
+                intent_id,
+                None if user_name is None else Claimant(user_name, tuple(json.loads(roles))),
+            )
+            for intent_id, kind, db_name, object_name, new_db_name, new_object_name, user_name, roles in rows
         ]
 
     async def add(self, intent: Intent) -> int:
@@ -284,6 +233,8 @@ class SqlIntents:
             "object_name": intent.object_name,
             "new_db_name": intent.new_db_name,
             "new_object_name": intent.new_object_name,
+            "claimant": intent.claimant.user_name if intent.claimant else None,
+            "claimant_roles": json.dumps(intent.claimant.roles) if intent.claimant else None,
         }
         rows = await self._turn.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
         return int(rows[0][0])
@@ -299,9 +250,9 @@ class SqlTransaction:
         self._turn = turn
         self._changes = Changes()
         self.keys = SqlKeys(turn, self._changes, clock)
-        self.users = SqlUsers(turn, self._changes, self.keys, clock)
-        self.roles = SqlRoles(turn, self._changes)
         self.grants = SqlGrants(turn, self._changes)
+        self.users = SqlUsers(turn, self._changes, keys=self.keys, grants=self.grants, clock=clock)
+        self.roles = SqlRoles(turn, self._changes)
         self.groups = SqlGroups(turn, self._changes)
         self.intents = SqlIntents(turn)
 
@@ -322,20 +273,6 @@ class SqlTransaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._turn.run(insert(feed), rows)
         await self._turn.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
-
-
-def _columns(role: str, key: GrantKey) -> dict[str, str]:
-    return {
-        "role_name": role,
-        "object_type": key.object_type.value,
-        "db_name": key.db_name,
-        "object_name": key.object_name,
-        "privilege": key.privilege,
-    }
-
-
-def _on_object(db_name: str, object_name: str) -> ColumnElement[bool]:
-    return and_(_grants.db_name == db_name, _grants.object_name == object_name, _grants.object_type.in_(_MOVABLE))
 
 
 def _new_credential_id() -> str:

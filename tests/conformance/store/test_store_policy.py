@@ -1,13 +1,16 @@
 """Roles, bindings, grants and privilege groups: what is stored, and what counts as a change."""
 
+from dataclasses import replace
+
 import pytest
 from tests.conformance.store.harness import Transact, Work, existing
 
 from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.domain.privileges import ObjectType
-from kiteward.store.base import Change, Store, Subject, Transaction
+from kiteward.store.base import Change, Claimant, Released, Store, Subject, Transaction
 
 COLLECTION, GLOBAL, USER = ObjectType.COLLECTION, ObjectType.GLOBAL, ObjectType.USER
+ALICE = Claimant("alice", ("reader",))
 
 
 def role_changed(*names: str) -> tuple[Change, ...]:
@@ -211,6 +214,90 @@ async def test_dropped_object_loses_exactly_its_collection_and_global_grants(
     committed = await change(lambda t: t.grants.drop_object("default", "docs"))
     assert set((await store.policy()).grants) == set(kept)
     assert set(committed.changes) == set(role_changed("reader", "writer"))
+
+
+async def test_dropped_object_keeps_the_grants_of_some_roles_for_a_user(
+    store: Store, change: Transact, people: None
+) -> None:
+    near = [grant("reader", "Query", "docs2"), grant("reader", "UpdateUser", kind=USER)]
+    await change(granting(grant("reader", "Query"), grant("writer", "Flush", kind=GLOBAL), *near))
+    kept: list[str] = []
+
+    async def drop(transaction: Transaction) -> None:
+        kept.extend(await transaction.grants.drop_object("default", "docs", kept_for=ALICE))
+
+    committed = await change(drop)
+    assert set((await store.policy()).grants) == {replace(grant("reader", "Query"), kept_for="alice"), *near}
+    assert (kept, set(committed.changes)) == (["reader"], set(role_changed("reader", "writer")))
+
+
+async def dropped_for_alice(change: Transact) -> None:
+    await change(granting(grant("reader", "Query"), grant("reader", "Flush", kind=GLOBAL)))
+    await change(dropping("docs", kept_for=ALICE))
+
+
+def dropping(name: str, *, kept_for: Claimant | None = None) -> Work:
+    async def work(transaction: Transaction) -> None:
+        await transaction.grants.drop_object("default", name, kept_for=kept_for)
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("claimant", "stay"),
+    [
+        (ALICE, True),
+        (Claimant("alice", ("writer",)), False),
+        (Claimant("bob", ("reader",)), False),
+        (None, False),
+    ],
+)
+async def test_released_object_keeps_grants_for_the_same_user_and_role_only(
+    store: Store, change: Transact, people: None, claimant: Claimant | None, stay: bool
+) -> None:
+    await dropped_for_alice(change)
+    await change(granting(grant("writer", "Query")))
+    found: list[Released] = []
+
+    async def release(transaction: Transaction) -> None:
+        found.append(await transaction.grants.release_object("default", "docs", claimant))
+
+    committed = await change(release)
+    held = {each.role for each in (await store.policy()).grants}
+    assert held == ({"reader", "writer"} if stay else {"writer"})
+    assert found == [Released([], ["reader"]) if stay else Released(["reader"], [])]
+    assert set(committed.changes) == (set() if stay else set(role_changed("reader")))
+
+
+async def test_confirmed_object_has_plain_grants(store: Store, change: Transact, people: None) -> None:
+    await dropped_for_alice(change)
+    committed = await change(lambda t: t.grants.confirm_object("default", "docs"))
+    assert {each.kept_for for each in (await store.policy()).grants} == {None}
+    assert set(committed.changes) == set(role_changed("reader"))
+
+
+async def test_grant_given_again_is_kept_for_nobody_and_others_stay_as_they_are(
+    store: Store, change: Transact, people: None
+) -> None:
+    await dropped_for_alice(change)
+    committed = await change(granting(grant("reader", "Query", grantor="bob")))
+    assert set((await store.policy()).grants) == {
+        grant("reader", "Query"),
+        replace(grant("reader", "Flush", kind=GLOBAL), kept_for="alice"),
+    }
+    assert set(committed.changes) == set(role_changed("reader"))
+
+
+async def test_removed_user_takes_what_was_kept_for_it(store: Store, change: Transact, people: None) -> None:
+    await dropped_for_alice(change)
+    await change(lambda t: t.users.remove("alice"))
+    assert (await store.policy()).grants == ()
+
+
+async def test_moved_grant_is_kept_for_nobody(store: Store, change: Transact, people: None) -> None:
+    await dropped_for_alice(change)
+    await change(lambda t: t.grants.move_object(("default", "docs"), ("default", "old")))
+    assert {each.kept_for for each in (await store.policy()).grants} == {None}
 
 
 async def test_dropped_database_loses_every_grant_on_it(store: Store, change: Transact, people: None) -> None:

@@ -1,6 +1,7 @@
 """Transactions: all or nothing, one after another, durable once acknowledged, and robust against cancellation."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.conformance.store.harness import OpenStore, Transact, adding, existing
@@ -8,7 +9,7 @@ from tests.conformance.store.harness import OpenStore, Transact, adding, existin
 from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.domain.errors import StoreError, StoreUnavailable
 from kiteward.domain.privileges import ObjectType
-from kiteward.store.base import Change, Committed, Intent, IntentKind, Store, Subject, Transaction
+from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Store, Subject, Transaction
 
 QUERY = Grant("reader", GrantKey(ObjectType.COLLECTION, "default", "docs", "Query"), "root")
 
@@ -61,6 +62,8 @@ async def test_intents_come_back_oldest_first_and_advance_no_revision(store: Sto
         Intent(IntentKind.RENAME_COLLECTION, "default", "docs", "archive", "old"),
         Intent(IntentKind.DROP_DATABASE, "sales"),
         Intent(IntentKind.DROP_COLLECTION, "default", "docs"),
+        Intent(IntentKind.CREATE_COLLECTION, "default", "docs", claimant=Claimant("alice", ("reader", "writer"))),
+        Intent(IntentKind.DROP_COLLECTION, "default", "docs", claimant=Claimant("alice", ())),
     ]
     ids = []
     for intent in written:
@@ -70,10 +73,7 @@ async def test_intents_come_back_oldest_first_and_advance_no_revision(store: Sto
         assert (committed.revision, committed.changes) == (0, ())
     async with store.transaction() as transaction:
         found = list(await transaction.intents.all())
-    assert [intent.intent_id for intent in found] == ids
-    assert [(i.kind, i.db_name, i.object_name, i.new_db_name, i.new_object_name) for i in found] == [
-        (i.kind, i.db_name, i.object_name, i.new_db_name, i.new_object_name) for i in written
-    ]
+    assert found == [replace(intent, intent_id=number) for intent, number in zip(written, ids, strict=True)]
 
 
 async def test_removed_intent_is_forgotten_and_its_id_is_not_used_again(store: Store) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kiteward.authn.common_passwords import CONTEXT, GUESSED_FIRST, IN_A_ROW, SERVICE_WORDS, USER_NAME, _blocked
-from kiteward.authn.password_policy import POLICIES
+from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -20,7 +20,8 @@ def test_standard_takes_8_to_64_characters_of_three_classes(password: str) -> No
 
 @pytest.mark.parametrize("password", ["Abcde12", "Aa1" + "x" * 62, "", "Aä1öü"])
 def test_standard_refuses_other_lengths_and_names_the_range(password: str) -> None:
-    with pytest.raises(InvalidArgument, match=rf"password length\[{len(password)} out of range 8 <= value <= 64\]"):
+    told = rf"^invalid password length: invalid parameter\[{len(password)} out of range 8 <= value <= 64\]"
+    with pytest.raises(InvalidArgument, match=told):
         STANDARD.check(Secret(password), user_name="alice")
 
 
@@ -31,14 +32,23 @@ def test_standard_refuses_fewer_classes_and_names_them(password: str) -> None:
 
 
 def test_password_that_breaks_two_rules_hears_of_both() -> None:
-    with pytest.raises(InvalidArgument, match=r"length\[3 .*three of"):
+    with pytest.raises(InvalidArgument, match=r"length: invalid parameter\[3 .*three of"):
         STANDARD.check(Secret("abc"), user_name="alice")
 
 
-def test_characters_are_counted_not_bytes() -> None:
-    STANDARD.check(Secret("Ä1" + "ö" * 62), user_name="alice")
-    with pytest.raises(InvalidArgument):
-        STANDARD.check(Secret("Ä1" + "ö" * 63), user_name="alice")
+def test_legacy_counts_bytes_as_milvus_does() -> None:
+    LEGACY.check(Secret("ööö"), user_name="alice")
+    LEGACY.check(Secret("ö" * 128), user_name="alice")
+    with pytest.raises(InvalidArgument, match=r"\[258 out of range 6 <= value <= 256\]"):
+        LEGACY.check(Secret("ö" * 129), user_name="alice")
+
+
+@pytest.mark.parametrize("policy", [STANDARD, STRICT])
+def test_characters_are_counted_but_under_legacy(policy: PasswordPolicy) -> None:
+    text = ("Ä1-böse Übung " * policy.longest)[: policy.longest]
+    policy.check(Secret(text), user_name="alice")
+    with pytest.raises(InvalidArgument, match=rf"\[{policy.longest + 1} out of range"):
+        policy.check(Secret(f"{text}x"), user_name="alice")
 
 
 @pytest.mark.parametrize("password", ["abcdef", "a" * 256, "      "])
@@ -118,5 +128,5 @@ def test_the_block_list_is_long_enough_and_folded() -> None:
 
 
 def test_strict_names_every_rule_that_failed() -> None:
-    with pytest.raises(InvalidArgument, match=r"length\[6 .*guessed first.*words of this service"):
+    with pytest.raises(InvalidArgument, match=r"length: invalid parameter\[6 .*guessed first.*words of this service"):
         STRICT.check(Secret("milvus"), user_name="alice")

@@ -95,7 +95,10 @@ def test_init_after_a_refused_one_begins_anew(
 ) -> None:
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
     assert main(["init", "--admin", "db_admin", "--data-dir", str(tmp_path / "data")]) == 1
-    assert "refuses the first password of root (invalid password length[3 out of range" in capsys.readouterr().err
+    assert (
+        "refuses the first password of root (invalid password length: invalid parameter[3 out of range"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "data").exists()
     monkeypatch.delenv("KITEWARD_ROOT_PASSWORD")
     run("init", "--admin", "db_admin")

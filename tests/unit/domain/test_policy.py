@@ -6,7 +6,7 @@ from kiteward.domain.access import ADMIN_ROLE, PUBLIC_ROLE, Grant, GrantKey, Pol
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
 from kiteward.domain.policy import Condition, PolicySnapshot, decide, listed_collections, listed_databases
-from kiteward.domain.privileges import PRIVILEGES, ObjectType
+from kiteward.domain.privileges import PRIVILEGES, Level, ObjectType
 
 ALICE = Principal("alice", frozenset({"reader"}))
 
@@ -170,3 +170,14 @@ def test_a_changed_role_is_as_given_and_a_dropped_one_gives_nothing() -> None:
     assert not decide(ALICE, needs("Query", "docs"), changed).allowed
     assert decide(ALICE, needs("Search", "docs"), changed).allowed
     assert not decide(ALICE, needs("Search", "docs"), changed.with_roles({"reader": None}, revision=3)).allowed
+
+
+def test_star_on_a_named_collection_is_every_privilege_of_that_level_there_and_nothing_else() -> None:
+    policy = snapshot(key("*", kind="Global"))
+    for privilege in PRIVILEGES.values():
+        if privilege.object_type is ObjectType.USER:
+            continue
+        held = decide(ALICE, needs(privilege.name, "docs"), policy).allowed
+        assert held is (privilege.level is Level.COLLECTION), privilege.name
+        assert not decide(ALICE, needs(privilege.name, "other"), policy).allowed
+        assert not decide(ALICE, needs(privilege.name, "docs", database="sales"), policy).allowed

@@ -126,6 +126,14 @@ async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: Ho
     assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
 
 
+async def test_dropping_a_missing_database_succeeds_without_the_engine(granted: House, engine: FakeEngine) -> None:
+    await granted.grant("reader", "Query", "other", "docs")
+    before = await granted.state()
+    await granted.succeed("DropDatabase", db_name="missing")
+    assert engine.called("DropDatabase") == []
+    assert await granted.state() == before
+
+
 @pytest.mark.parametrize(
     ("operation", "fields", "told"),
     [
@@ -185,6 +193,182 @@ async def test_alias_dropped_or_moved_changes_no_grant(granted: House) -> None:
 async def test_truncated_collection_keeps_its_grants(granted: House) -> None:
     await granted.succeed("TruncateCollection", collection_name="docs")
     assert await all_grants(granted) == ALL
+
+
+# Who drops a collection, and creates it anew
+
+OWN = [("Collection", "default", "docs", "Query"), ("Global", "default", "docs", "CollectionReadOnly")]
+
+
+@pytest.fixture
+async def rebuilding(granted: House) -> House:
+    """`alice` rebuilds `docs`, and holds the role `reader`; `bob` may do the same, and holds `writer` too."""
+    await granted.role("builder", ("CreateCollection", "default", "*"), ("DropCollection", "default", "*"))
+    await granted.user("alice", "reader", "builder")
+    await granted.user("bob", "reader", "writer", "builder")
+    return granted
+
+
+async def rebuild(house: House, *, by: str = "alice", then_by: str = "") -> None:
+    await house.succeed("DropCollection", by=by, collection_name="docs")
+    await house.succeed("CreateCollection", by=then_by or by, collection_name="docs")
+
+
+async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had_on_it(rebuilding: House) -> None:
+    for _ in range(2):
+        await rebuild(rebuilding)
+        await rebuilding.succeed("Query", by="alice", collection_name="docs")
+        assert await rebuilding.grants("reader") == OWN
+        assert await rebuilding.grants("writer") == []
+        assert await open_intents(rebuilding) == 0
+
+
+async def test_grants_that_name_the_collection_suffice_to_create_it_anew(granted: House) -> None:
+    names = ("CreateCollection", "DropCollection", "Insert")
+    await granted.role("owner", *((name, "default", "docs") for name in names))
+    await granted.user("alice", "owner")
+    await rebuild(granted)
+    await granted.succeed("Insert", by="alice", collection_name="docs")
+    assert len(await granted.grants("owner")) == len(names)
+
+
+@pytest.mark.parametrize("creator", ["bob", "root"])
+async def test_collection_created_by_somebody_else_inherits_nothing(rebuilding: House, creator: str) -> None:
+    await rebuild(rebuilding, then_by=creator)
+    assert await all_grants(rebuilding) == []
+    with pytest.raises(AccessDenied):
+        await rebuilding.call("Query", by="alice", collection_name="docs")
+
+
+async def test_kept_grants_are_gone_before_the_engine_makes_the_collection_of_somebody_else(
+    rebuilding: House, engine: FakeEngine
+) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    gate = engine.hold("CreateCollection")
+    creating = asyncio.create_task(rebuilding.call("CreateCollection", collection_name="docs"))
+    await engine.reached("CreateCollection")
+    assert await all_grants(rebuilding) == []
+    gate.set()
+    await creating
+
+
+async def test_collection_dropped_by_an_administrator_takes_every_grant_also_of_the_administrators_roles(
+    rebuilding: House,
+) -> None:
+    await rebuilding.user("carol", "admin", "reader")
+    await rebuild(rebuilding, by="carol")
+    assert await all_grants(rebuilding) == []
+
+
+async def test_grants_of_public_are_kept_for_nobody(rebuilding: House) -> None:
+    await rebuilding.grant("public", "Query", "default", "docs")
+    await rebuilding.succeed("OperateUserRole", username="alice", role_name="public")
+    before = await rebuilding.grants("public")
+    await rebuild(rebuilding)
+    assert set(before) - set(await rebuilding.grants("public")) == {("Collection", "default", "docs", "Query")}
+
+
+async def test_grants_of_a_role_that_the_creator_has_lost_meanwhile_do_not_come_back(rebuilding: House) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    await rebuilding.succeed("OperateUserRole", username="alice", role_name="reader", type=1)
+    await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
+    assert await rebuilding.grants("reader") == []
+
+
+async def test_what_is_revoked_while_there_is_no_collection_does_not_come_back(rebuilding: House) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    assert await rebuilding.grants("reader") == OWN
+    await rebuilding.revoke("reader", "Query", "default", "docs")
+    await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
+    assert await rebuilding.grants("reader") == OWN[1:]
+
+
+async def test_what_is_granted_while_there_is_no_collection_is_kept_for_whoever_creates_it(rebuilding: House) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    await rebuilding.grant("reader", "Query", "default", "docs")
+    await rebuilding.succeed("CreateCollection", by="bob", collection_name="docs")
+    assert await rebuilding.grants("reader") == OWN[:1]
+
+
+async def test_user_of_the_same_name_as_a_deleted_one_gets_nothing_back(rebuilding: House) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    await rebuilding.succeed("DeleteCredential", username="alice")
+    await rebuilding.user("alice", "reader", "builder")
+    await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
+    assert await rebuilding.grants("reader") == []
+
+
+async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_same_user(rebuilding: House) -> None:
+    await rebuilding.grant("builder", "RenameCollection")
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    await rebuilding.succeed("RenameCollection", by="alice", oldName="docs2", newName="docs")
+    assert await rebuilding.grants("reader") == []
+    with pytest.raises(AccessDenied):
+        await rebuilding.call("Query", by="alice", collection_name="docs")
+
+
+async def test_snapshot_restored_under_the_name_inherits_nothing(rebuilding: House) -> None:
+    await rebuilding.grant("builder", "RestoreSnapshot")
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    snapshot = {"collection_name": "docs2", "name": "of_before", "target_collection_name": "docs"}
+    await rebuilding.call("RestoreSnapshot", by="alice", **snapshot)
+    assert await rebuilding.grants("reader") == []
+
+
+async def test_dropped_database_takes_what_was_kept_in_it(rebuilding: House, engine: FakeEngine) -> None:
+    await rebuilding.grant("reader", "Query", "other", "docs")
+    await rebuilding.grant("builder", "DropCollection", "other")
+    await rebuilding.grant("builder", "CreateCollection", "*")
+    await rebuilding.succeed("DropCollection", by="alice", db_name="other", collection_name="docs")
+    await rebuilding.succeed("DropDatabase", db_name="other")
+    await rebuilding.succeed("CreateDatabase", db_name="other")
+    await rebuilding.succeed("CreateCollection", by="alice", db_name="other", collection_name="docs")
+    assert await rebuilding.grants("reader") == OWN
+
+
+async def test_creation_that_the_engine_refuses_leaves_what_is_kept_for_the_same_user_only(
+    rebuilding: House, engine: FakeEngine
+) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    engine.failures["CreateCollection"] = EngineUnavailable("the engine cannot be reached")
+    with pytest.raises(EngineUnavailable):
+        await rebuilding.call("CreateCollection", by="alice", collection_name="docs")
+    del engine.failures["CreateCollection"]
+    await rebuilding.succeed("CreateCollection", by="bob", collection_name="docs")
+    assert await rebuilding.grants("reader") == []
+
+
+async def test_attempt_to_create_what_is_there_takes_nothing_from_who_made_it(rebuilding: House) -> None:
+    await rebuild(rebuilding)
+    assert (await rebuilding.status("CreateCollection", by="bob", collection_name="docs")).code != 0
+    assert await rebuilding.grants("reader") == OWN
+
+
+async def test_backup_holds_no_grant_that_is_kept_for_one_user(rebuilding: House) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    backup = (await rebuilding.succeed("BackupRBAC")).RBAC_meta
+    assert [each.object_name for each in backup.grants if each.role.name == "reader"] == []
+    await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
+    backup = (await rebuilding.succeed("BackupRBAC")).RBAC_meta
+    assert [each.object_name for each in backup.grants if each.role.name == "reader"] == ["docs", "docs"]
+
+
+async def test_trail_tells_for_whom_grants_are_kept_and_who_lost_them(rebuilding: House) -> None:
+    await rebuild(rebuilding)
+    await rebuild(rebuilding, then_by="bob")
+    about = {"database": "default", "object": "docs"}
+    alice = {"user": "alice", "kept_roles": ["reader"]}
+    told = [
+        (event.operation, dict(event.details))
+        for event in rebuilding.trail.events
+        if event.operation in ("FollowObject", "ReleaseGrants")
+    ]
+    assert told == [
+        ("FollowObject", {"because": "drop_collection", **about, **alice}),
+        ("FollowObject", {"because": "create_collection", **about, **alice}),
+        ("FollowObject", {"because": "drop_collection", **about, **alice}),
+        ("ReleaseGrants", {"because": "create_collection", **about, "roles": ["reader"]}),
+    ]
 
 
 # What the engine refuses, or does not answer
@@ -298,6 +482,15 @@ def acted(engine: FakeEngine) -> Callable[[], None]:
     return lambda: engine.databases["default"].collections.remove("docs")
 
 
+async def copied(house: House, store_path: Path, target: Path) -> None:
+    """Copy the store as kill -9 leaves it: the intent is written down, and nobody knows what the engine did."""
+    async with house.store.transaction():
+        for suffix in ("", "-wal", "-shm"):
+            side = store_path.with_name(store_path.name + suffix)
+            if side.exists():
+                target.with_name(target.name + suffix).write_bytes(side.read_bytes())
+
+
 @pytest.mark.parametrize("engine_acted", [True, False])
 async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_start(
     granted: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
@@ -306,13 +499,7 @@ async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_star
     dropping = asyncio.create_task(granted.call("DropCollection", collection_name="docs"))
     await engine.reached("DropCollection")
     assert await open_intents(granted) == 1
-    async with granted.store.transaction():
-        # As kill -9 leaves it: the intent is written down, and nobody knows what the engine did.
-        (tmp_path / "after.db").write_bytes(store_path.read_bytes())  # noqa: ASYNC240
-        for suffix in ("-wal", "-shm"):
-            side = store_path.with_name(store_path.name + suffix)
-            if side.exists():
-                (tmp_path / f"after.db{suffix}").write_bytes(side.read_bytes())
+    await copied(granted, store_path, tmp_path / "after.db")
     restarted = FakeEngine()
     restarted.create("docs2", *([] if engine_acted else ["docs"]))
     async with opened(tmp_path / "after.db", restarted) as house:
@@ -320,6 +507,47 @@ async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_star
         assert await open_intents(house) == 0
     gate.set()
     await dropping
+
+
+@pytest.mark.parametrize("engine_acted", [True, False])
+@pytest.mark.parametrize("creator", ["alice", "bob"])
+async def test_rebuilding_cut_short_by_death_keeps_grants_for_the_same_user_only(
+    rebuilding: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool, creator: str
+) -> None:
+    gate = engine.hold("DropCollection")
+    dropping = asyncio.create_task(rebuilding.call("DropCollection", by="alice", collection_name="docs"))
+    await engine.reached("DropCollection")
+    await copied(rebuilding, store_path, tmp_path / "after.db")
+    restarted = FakeEngine()
+    restarted.create("docs2", *([] if engine_acted else ["docs"]))
+    async with opened(tmp_path / "after.db", restarted) as house:
+        assert await open_intents(house) == 0
+        if not engine_acted:
+            assert await all_grants(house) == ALL
+            await house.succeed("DropCollection", by="alice", collection_name="docs")
+        await house.succeed("CreateCollection", by=creator, collection_name="docs")
+        assert await all_grants(house) == (OWN if creator == "alice" else [])
+    gate.set()
+    await dropping
+
+
+@pytest.mark.parametrize("engine_acted", [True, False])
+async def test_creation_cut_short_by_death_keeps_grants_until_the_collection_is_there(
+    rebuilding: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
+) -> None:
+    await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
+    gate = engine.hold("CreateCollection")
+    creating = asyncio.create_task(rebuilding.call("CreateCollection", by="alice", collection_name="docs"))
+    await engine.reached("CreateCollection")
+    await copied(rebuilding, store_path, tmp_path / "after.db")
+    restarted = FakeEngine()
+    restarted.create("docs2", *(["docs"] if engine_acted else []))
+    async with opened(tmp_path / "after.db", restarted) as house:
+        kept = {grant.kept_for for grant in (await house.store.policy()).grants if grant.role == "reader"}
+        assert kept == ({None} if engine_acted else {"alice"})
+        assert (await house.grants("reader"), await open_intents(house)) == (OWN, 0)
+    gate.set()
+    await creating
 
 
 async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_tell(

@@ -96,7 +96,7 @@ async def test_a_first_password_that_the_policy_refuses_is_refused_at_the_start_
     engine = FakeEngine()
     settings = Settings(host=host, port=0, data_dir=tmp_path, default_root_password=Secret("abc"), passwords=policy)
     with pytest.raises(
-        ConfigurationError, match=rf"invalid password length\[3 out of range {policy.shortest}"
+        ConfigurationError, match=rf"invalid password length: invalid parameter\[3 out of range {policy.shortest}"
     ) as refused:
         await start(settings, engine)
     assert "abc" not in str(refused.value)

@@ -21,7 +21,7 @@ def statements(path: Path) -> set[str]:
     """Return what made each table and index, without differences of layout and of order within a table."""
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE '%alembic%'")
-    words = [sorted(sql.replace("(", " ( ").replace(",", " ").split()) for (sql,) in rows]
+    words = [sorted(sql.replace("(", " ( ").replace(")", " ) ").replace(",", " ").split()) for (sql,) in rows]
     connection.close()
     return {" ".join(each) for each in words}
 

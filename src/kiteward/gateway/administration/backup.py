@@ -19,7 +19,7 @@ from kiteward.wire import messages
 async def backup(tools: Tools, request: Request) -> bytes:
     """Return users with password hashes, roles and what keeps them out, roles, grants and custom groups.
 
-    `root`, `admin` and `public` are left out.
+    `root`, `admin` and `public` are left out, and so are grants on dropped collections.
     """
     snapshot = request.snapshot
     roles = [snapshot.roles[name] for name in sorted(snapshot.roles) if name not in BUILT_IN_ROLES]
@@ -34,7 +34,8 @@ async def backup(tools: Tools, request: Request) -> bytes:
             if record.name != ROOT
         ],
         roles=[messages.RoleEntity(name=held.role.name, description=held.role.description) for held in roles],
-        grants=[grant_entity(grant) for held in roles for grant in held.grants],
+        # What is kept for one user would be for anybody once restored.
+        grants=[grant_entity(grant) for held in roles for grant in held.grants if grant.kept_for is None],
         privilege_groups=[
             messages.PrivilegeGroupInfo(
                 group_name=name,

@@ -24,6 +24,8 @@ from kiteward.store.base import Transaction
 from kiteward.wire import messages
 
 _GRANT, _REVOKE = 0, 1
+_CHECK: Final = "failed to operate privilege common check"
+"""What Milvus 2.6 and 3.0 put before the texts of what OperatePrivilege and OperatePrivilegeV2 check first."""
 _OBJECT_TYPES: Final = frozenset(ObjectType)
 
 
@@ -48,12 +50,10 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
     database = _database(tools, request, entity.db_name)
     if message.type not in (_GRANT, _REVOKE):
         raise InvalidGrant(
-            f"invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]"
+            f"{_CHECK}: invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]"
         )
     if object_type not in _OBJECT_TYPES:
-        raise InvalidGrant(
-            f"not found the object type[name: {object_type}], supported the object types: [Collection Global User]"
-        )
+        raise InvalidGrant(f"{_CHECK}: the object entity in the request is nil or invalid")
     kind = ObjectType(object_type)
     key = GrantKey(kind, database, ANY if kind is ObjectType.GLOBAL else object_name, privilege)
     if message.type == _GRANT:
@@ -181,7 +181,7 @@ def with_those_along(key: GrantKey) -> list[GrantKey]:
 
 async def _require_role(transaction: Transaction, name: str) -> None:
     if await transaction.roles.get(name) is None:
-        raise NotFound(f'the role "{name}" does not exist')
+        raise NotFound(f'{_CHECK}: the role "{name}" does not exist')
 
 
 def _database(tools: Tools, request: Request, given: str) -> str:

@@ -11,6 +11,9 @@ from kiteward.store.base import Transaction
 from kiteward.wire import messages
 
 _ADD, _REMOVE = 0, 1
+_CREATABLE: Final = "failed to check if privilege group creatable"
+_ALTERABLE: Final = "failed to check if privilege group alterable"
+"""What Milvus 2.6 and 3.0 put before the texts of these checks."""
 
 
 def is_reserved_group_name(name: str) -> bool:
@@ -25,11 +28,12 @@ async def create(tools: Tools, request: Request) -> bytes:
     tools.naming.check_group_name(name)
     if is_reserved_group_name(name):
         raise InvalidGrant(
-            f"privilege group name [{name}] is defined by built in privileges or privilege groups in system"
+            f"{_CREATABLE}: privilege group name [{name}] is defined by "
+            "built in privileges or privilege groups in system"
         )
     async with request.change() as transaction:
         if await transaction.groups.get(name) is not None:
-            raise InvalidGrant(f"privilege group name [{name}] is defined by users")
+            raise InvalidGrant(f"{_CREATABLE}: privilege group name [{name}] is defined by users")
         await transaction.groups.put(PrivilegeGroup(name))
     return messages.success("CreatePrivilegeGroup")
 
@@ -44,7 +48,8 @@ async def drop(tools: Tools, request: Request) -> bytes:
             holders = await transaction.grants.roles_with(name)
             if holders:
                 raise InUse(
-                    f"privilege group [{name}] is used by role [{holders[0]}], Use REVOKE API to revoke it first"
+                    f"failed to check if privilege group dropable: privilege group [{name}] is used by role "
+                    f"[{holders[0]}], Use REVOKE API to revoke it first"
                 )
             await transaction.groups.remove(name)
     return messages.success("DropPrivilegeGroup")
@@ -65,9 +70,11 @@ async def operate(tools: Tools, request: Request) -> bytes:
     async with request.change() as transaction:
         group = await transaction.groups.get(message.group_name)
         if group is None:
-            raise InvalidGrant(f"there is no privilege group name [{message.group_name}] defined in system to operate")
+            raise InvalidGrant(
+                f"{_ALTERABLE}: there is no privilege group name [{message.group_name}] defined in system to operate"
+            )
         if not names:
-            raise InvalidGrant("privileges is empty when alter the privilege group")
+            raise InvalidGrant(f"{_ALTERABLE}: privileges is empty when alter the privilege group")
         await _require_known(transaction, names)
         if message.type == _ADD:
             members = {*group.privileges, *names}
@@ -82,12 +89,14 @@ async def _require_known(transaction: Transaction, names: Iterable[str]) -> None
     for name in names:
         if name in PRIVILEGES or name in BUILT_IN_GROUPS or await transaction.groups.get(name) is not None:
             continue
-        raise InvalidGrant(f"there is no privilege name or privilege group name [{name}] defined in system to operate")
+        raise InvalidGrant(
+            f"{_ALTERABLE}: there is no privilege name or privilege group name [{name}] defined in system to operate"
+        )
 
 
 def _require_one_level(members: Iterable[str]) -> None:
     if len({_level(name) for name in members} - {None}) > 1:
-        raise InvalidGrant("privileges are not the same privilege level")
+        raise InvalidGrant(f"{_ALTERABLE}: privileges are not the same privilege level")
 
 
 def _level(name: str) -> Level | None:

@@ -1,4 +1,4 @@
-"""Roles and role bindings (contract 2.3)."""
+"""Roles and role bindings (contract 2.3). Clients match on the texts, so they are those of Milvus 2.6 and 3.0."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -24,9 +24,12 @@ async def create(tools: Tools, request: Request) -> bytes:
     tools.naming.check_role_description(message.entity.description)
     async with request.change() as transaction:
         if await transaction.roles.get(name) is not None:
-            raise AlreadyExists(f"role [{name}] already exists")
+            raise AlreadyExists(f'role [name:"{name}"] already exists')
         if await transaction.roles.count() >= tools.limits.roles:
-            raise LimitReached("unable to create role because the number of roles has reached the limit")
+            raise LimitReached(
+                "failed to check if create role: quota exceeded"
+                "[reason=unable to create role because the number of roles has reached the limit]"
+            )
         await transaction.roles.put(Role(name, message.entity.description))
     return messages.success("CreateRole")
 
@@ -39,7 +42,7 @@ async def alter(tools: Tools, request: Request) -> bytes:
     if message.role_name in BUILT_IN_ROLES:
         raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be altered")
     async with request.change() as transaction:
-        await _require_role(transaction, message.role_name)
+        await _require_role(transaction, message.role_name, "failed to check if alter role: role not exists")
         await transaction.roles.put(Role(message.role_name, message.description))
     return messages.success("AlterRole")
 
@@ -53,7 +56,10 @@ async def drop(tools: Tools, request: Request) -> bytes:
     async with request.change() as transaction:
         await _require_role(transaction, message.role_name)
         if not message.force_drop and await transaction.grants.of_role(message.role_name):
-            raise InUse("fail to drop the role that it has privileges. Use REVOKE API to revoke privileges")
+            raise InUse(
+                "failed to check if drop role: "
+                "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges"
+            )
         await transaction.roles.remove(message.role_name)
     return messages.success("DropRole")
 
@@ -77,7 +83,7 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
         elif known is not None:
             await transaction.roles.bind(message.username, message.role_name)
         else:
-            raise NotFound(f'user "{message.username}" not found')
+            raise NotFound(f'failed to check if operate user role: user "{message.username}" not found')
     return messages.success("OperateUserRole")
 
 
@@ -120,9 +126,12 @@ def _may_see_users(request: Request) -> bool:
     return decide(request.principal, (condition,), request.snapshot).allowed
 
 
-async def _require_role(transaction: Transaction, name: str) -> None:
+_NO_ROLE: Final = "not found the role, maybe the role isn't existed or internal system error"
+
+
+async def _require_role(transaction: Transaction, name: str, told: str = _NO_ROLE) -> None:
     if await transaction.roles.get(name) is None:
-        raise NotFound(f'role "{name}" not found')
+        raise NotFound(told)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {

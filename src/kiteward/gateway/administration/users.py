@@ -32,7 +32,10 @@ async def create(tools: Tools, request: Request) -> bytes:
         if await transaction.users.get(message.username) is not None:
             raise AlreadyExists(f"user already exists: {message.username}")
         if await transaction.users.count() >= tools.limits.users:
-            raise LimitReached("unable to add user because the number of users has reached the limit")
+            raise LimitReached(
+                "failed to check if add credential: quota exceeded"
+                "[reason=unable to add user because the number of users has reached the limit]"
+            )
         await transaction.users.add(message.username, hashed, description=message.description)
     return messages.success("CreateCredential")
 
@@ -59,7 +62,7 @@ async def _describe(tools: Tools, request: Request, name: str, description: str 
     tools.naming.check_user_description(description)
     async with request.change() as transaction:
         if await transaction.users.get(name) is None:
-            raise NotFound(f"user not found: {name}")
+            raise NotFound("failed to check if update credential: user not found")
         await transaction.users.describe(name, description)
 
 
@@ -88,7 +91,7 @@ async def _credential_to_replace(tools: Tools, request: Request, name: str, old:
     if _needs_no_old_password(tools, request):
         current = await tools.store.user(name)
         if current is None:
-            raise NotFound(f"user not found: {name}")
+            raise NotFound("failed to check if update credential: user not found")
         return current.credential_id
     try:
         return await request.verify_password(PasswordCredential(name, old))
@@ -109,7 +112,7 @@ async def delete(tools: Tools, request: Request) -> bytes:
     """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
-        raise NotFound("username is empty")
+        raise NotFound("failed to check if delete credential: username is empty")
     # Names are compared as they are stored, so that no spelling of `root` slips past this (contract Q9).
     if message.username == ROOT:
         raise ProtectedObject("root user cannot be deleted")

@@ -90,13 +90,17 @@ class PerhapsNamed(Arguments):
 
 
 class Policy(Outcome):
-    """What new passwords must be: `classes` asks for three of four kinds of characters."""
+    """What new passwords must be: `classes` asks for three of four kinds of characters.
+
+    Lengths are characters, or bytes of UTF-8 with `inBytes`.
+    """
 
     name: str
     shortest: int
     longest: int
     classes: bool
     block_list: bool
+    in_bytes: bool
 
 
 class NewAccount(Arguments):
@@ -193,6 +197,7 @@ async def password_policy(tools: Tools, _request: Request, _arguments: Arguments
         longest=rules.longest,
         classes=rules.classes,
         block_list=rules.block_list,
+        in_bytes=rules.in_bytes,
     )
 
 

@@ -55,7 +55,10 @@ class ChangedGrant(Outcome):
 
 
 class GrantsChanged(Outcome):
-    """What changed, or would: what the role had already or never held is not among it."""
+    """What changed, or would: what the role had already or never held is not among it.
+
+    What it held on a dropped collection, kept for one user, counts as granted when it is granted to all holders.
+    """
 
     granted: list[ChangedGrant]
     revoked: list[ChangedGrant]
@@ -72,10 +75,11 @@ async def changed(tools: Tools, request: Request, arguments: GrantChange) -> Gra
     async with request.change() as transaction:
         if await transaction.roles.get(role) is None:
             raise NotFound(f"role not found: {role}")
-        held = {grant.key for grant in await transaction.grants.of_role(role)}
+        stored = await transaction.grants.of_role(role)
+        held = {grant.key for grant in stored if grant.kept_for is None}
         wanted = [key for named in arguments.grant for key in await _granted(tools, transaction, request, named)]
         unwanted = [key for named in arguments.revoke for key in _revoked(tools, named)]
-        granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & held)
+        granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & {grant.key for grant in stored})
         if set(granted) & set(unwanted) or set(wanted) & set(revoked):
             raise InvalidArgument("the same grant is to be given and taken")
         if not arguments.dry_run:

@@ -24,7 +24,8 @@ _EMPTY_RAW: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     """Return the body that the bytes hold.
 
-    Fields nobody knows are ignored. A `null` at the top level counts as not given, as it does in Milvus.
+    Fields nobody knows are ignored. A `null` at the top level counts as not given, and as a whole body as `{}`, as it
+    does in Milvus.
 
     Args:
         kind: the declared type.
@@ -36,6 +37,8 @@ def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     """
     if not raw.strip():
         raise RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, the request body should be nil, however {{}} is valid")
+    if raw.strip() == _RAW_NULL:
+        raw = b"{}"
     if raw.count(b"{") + raw.count(b"[") > MOST_CONTAINERS:
         raise RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, error: it holds more than {MOST_CONTAINERS} objects and lists")
     try:

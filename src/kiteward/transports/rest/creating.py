@@ -20,9 +20,10 @@ class CollectionReq(CollectionNameReq):
     dimension: Int32 = 0
     id_type: str = "Int64"
     auto_id: bool = msgspec.field(default=False, name="autoID")
-    metric_type: str = "COSINE"
+    metric_type: str = ""
     primary_field_name: str = "id"
     vector_field_name: str = "vector"
+    vector_field_type: str = "FloatVector"
     schema: SchemaReq = SchemaReq()
     index_params: list[IndexParam] = []
     params: dict[str, Any] = {}
@@ -81,15 +82,33 @@ _PROPERTIES: Final = {
 _KEY_TYPES: Final = {"": "Int64", "Int64": "Int64", "int64": "Int64", "VarChar": "VarChar", "Varchar": "VarChar"}
 
 
+_METRICS: Final = {
+    "FloatVector": "COSINE",
+    "Float16Vector": "COSINE",
+    "BFloat16Vector": "COSINE",
+    "Int8Vector": "COSINE",
+    "BinaryVector": "HAMMING",
+    "SparseFloatVector": "IP",
+}
+"""Types of the vector field of a quick set-up, and the metric that each is searched by unless another is given."""
+
+_WITHOUT_DIMENSION: Final = "SparseFloatVector"
+
+
 def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
     """Return the schema and index of a quick set-up.
 
     Raises:
-        RestFailure: the dimension is missing, or the primary key has another type than Int64 and VarChar.
+        RestFailure: the dimension is missing, the primary key has another type than Int64 and VarChar, or the vector
+            field has the type of no vector.
     """
     if body.schema.functions or body.schema.struct_fields:
         raise RestFailure(INVALID_PARAMETER, "a schema with functions or struct fields needs fields: invalid parameter")
-    if body.dimension <= 0:
+    vector_type = body.vector_field_type or "FloatVector"
+    if vector_type not in _METRICS:
+        told = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
+        raise RestFailure(INVALID_PARAMETER, told)
+    if body.dimension <= 0 and vector_type != _WITHOUT_DIMENSION:
         raise RestFailure(
             INVALID_PARAMETER,
             "dimension is required for quickly create collection(default metric type: COSINE): invalid parameter",
@@ -107,15 +126,15 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
     )
     vector = FieldReq(
         field_name=body.vector_field_name or "vector",
-        data_type="FloatVector",
-        element_type_params={"dim": body.dimension},
+        data_type=vector_type,
+        element_type_params={} if vector_type == _WITHOUT_DIMENSION else {"dim": body.dimension},
     )
     dynamic = text_of(body.params.get("enableDynamicField", True)).lower() == "true"
     index = IndexParam(
         field_name=vector.field_name,
         index_name=vector.field_name,
         index_type="AUTOINDEX",
-        metric_type=body.metric_type or "COSINE",
+        metric_type=body.metric_type or _METRICS[vector_type],
     )
     return SchemaReq(fields=[key, vector], enable_dynamic_field=dynamic), [index]
 

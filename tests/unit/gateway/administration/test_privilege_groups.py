@@ -65,7 +65,10 @@ async def test_illegal_group_name_is_refused_with_the_rule(
 
 
 async def test_group_that_exists_is_refused_and_keeps_its_members(refused: Refused) -> None:
-    text = "privilege group name [mine] is defined by users: invalid parameter"
+    text = (
+        "failed to check if privilege group creatable: "
+        "privilege group name [mine] is defined by users: invalid parameter"
+    )
     await refused("CreatePrivilegeGroup", 1100, 58, text, group_name="mine")
 
 
@@ -81,7 +84,10 @@ async def test_group_is_dropped(house: House) -> None:
 
 
 async def test_group_that_a_role_holds_is_not_dropped_until_revoked(house: House, refused: Refused) -> None:
-    text = "privilege group [mine] is used by role [reader], Use REVOKE API to revoke it first: invalid parameter"
+    text = (
+        "failed to check if privilege group dropable: "
+        "privilege group [mine] is used by role [reader], Use REVOKE API to revoke it first: invalid parameter"
+    )
     await refused("DropPrivilegeGroup", 1100, 59, text, group_name="mine")
     await house.revoke("reader", "mine", "default", "docs")
     await house.succeed("DropPrivilegeGroup", group_name="mine")

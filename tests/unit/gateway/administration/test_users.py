@@ -82,9 +82,12 @@ async def test_illegal_name_is_refused_with_the_rule(refused: Refused, name: str
         (base64.urlsafe_b64encode(b"Pass>>word??1").decode(), "decode password failed"),
         (GOOD.rstrip("="), "decode password failed"),
         (base64.b64encode(b"\xff\xfePassword-1").decode(), "decode password failed"),
-        (encoded("Abc-1"), "invalid password length[5 out of range 8 <= value <= 64]: invalid parameter"),
-        ("", "invalid password length[0 out of range"),
-        (encoded("Aa1" * 30), "invalid password length[90 out of range"),
+        (
+            encoded("Abc-1"),
+            "invalid password length: invalid parameter[5 out of range 8 <= value <= 64]",
+        ),
+        ("", "invalid password length: invalid parameter[0 out of range"),
+        (encoded("Aa1" * 30), "invalid password length: invalid parameter[90 out of range"),
         (encoded("password"), "it must include three of upper case letters, lower case letters"),
     ],
 )
@@ -119,7 +122,10 @@ async def test_limit_of_users_counts_root(house: House, refused: Refused) -> Non
     await house.succeed("CreateCredential", username="carol", password=GOOD)
     text = "quota exceeded"
     await refused("CreateCredential", 9, 29, text, username="dave", password=GOOD)
-    text = "unable to add user because the number of users has reached the limit"
+    text = (
+        "failed to check if add credential: quota exceeded"
+        "[reason=unable to add user because the number of users has reached the limit]"
+    )
     await refused("CreateCredential", 9, 29, text, username="dave", password=GOOD)
     # A duplicate is one before the limit is.
     await refused("CreateCredential", 1100, 29, "already exists", username="carol", password=GOOD)
@@ -165,8 +171,8 @@ async def test_wrong_old_password_and_unknown_user_are_one_answer_whoever_asks(h
     [
         (NOT_BASE64, GOOD, "decode old password failed"),
         (encoded(PASSWORD), NOT_BASE64, "decode password failed"),
-        (encoded(PASSWORD), encoded("Abc-1"), "invalid password length[5 out of range"),
-        (encoded("Password-8"), encoded("Abc-1"), "invalid password length[5 out of range"),
+        (encoded(PASSWORD), encoded("Abc-1"), "invalid password length: invalid parameter[5 out of range"),
+        (encoded("Password-8"), encoded("Abc-1"), "invalid password length: invalid parameter[5 out of range"),
         ("", "", "must update either password or description"),
     ],
 )
@@ -201,7 +207,7 @@ async def test_super_user_needs_no_old_password_and_learns_of_unknown_users(hous
     assert await logs_in(house, "alice", "Password-9")
     status = await house.status("UpdateCredential", username="nobody", newPassword=GOOD)
     assert (status.code, status.error_code) == (1100, 30)
-    assert "user not found: nobody" in status.reason
+    assert "failed to check if update credential: user not found" in status.reason
 
 
 async def test_super_users_are_callers_not_targets(house: House, refused: Refused) -> None:
@@ -228,7 +234,7 @@ async def test_password_change_keeps_the_description_unless_one_is_given(house: 
 
 
 async def test_description_of_an_unknown_user_is_refused(refused: Refused) -> None:
-    text = "user not found: nobody"
+    text = "failed to check if update credential: user not found"
     await refused("UpdateCredential", 1100, 30, text, username="nobody", description="x")
 
 

@@ -72,6 +72,9 @@ def _delete_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if step.message.username == "root":
         return PROTECTED
     reference.users.pop(step.message.username, None)
+    for (role, key), user in [*reference.policy.kept.items()]:
+        if user == step.message.username:
+            reference.policy.take(role, key)
     return DONE
 
 
@@ -117,7 +120,7 @@ def _drop_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     grants = reference.policy.roles.get(name)
     if grants is None or (grants and not step.message.force_drop):
         return refused(1100, 36)
-    del reference.policy.roles[name]
+    reference.policy.drop_role(name)
     for user in reference.users.values():
         user.roles.discard(name)
     return DONE
@@ -236,15 +239,16 @@ def _fits_v2(reference: Reference, privilege: str, database: str, name: str) -> 
 
 
 def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key) -> Outcome:
-    grants = reference.policy.roles[role]
     privileges = (key.privilege, *catalogue.ALONG.get(key.privilege, ()))
     behind = key.name if key.kind == "User" else reference.world.resolve(key.database, key.name)
     if step.message.type == 0:
         for privilege in privileges:
-            grants.setdefault(key._replace(name=behind, privilege=privilege), step.caller)
+            reference.policy.give(role, key._replace(name=behind, privilege=privilege), step.caller)
         return DONE
     # [own 0027] what is revoked is what stands under the name, and under what it stands for
-    gone = [grants.pop(key._replace(name=n, privilege=p), None) for n in {key.name, behind} for p in privileges]
+    gone = [
+        reference.policy.take(role, key._replace(name=n, privilege=p)) for n in {key.name, behind} for p in privileges
+    ]
     missing = key.kind != "User" and _told_missing(reference, judge, key.database, key.name)
     return NO_DATABASE if missing and not any(gone) else DONE
 
@@ -345,7 +349,12 @@ def _backup(reference: Reference, _step: Step, judge: Judge) -> Outcome:
     content: dict[str, Any] = {
         "users": [(name, sorted(user.roles)) for name, user in sorted(reference.users.items()) if name != "root"],
         "roles": roles,
-        "grants": [(role, *key, grantor) for role in roles for key, grantor in sorted(policy.roles[role].items())],
+        "grants": [
+            (role, *key, grantor)
+            for role in roles
+            for key, grantor in sorted(policy.roles[role].items())
+            if (role, key) not in policy.kept  # [own 0030]
+        ],
         "groups": [(name, frozenset(members)) for name, members in sorted(policy.groups.items())],
     }
     return Outcome("ok", content=content)

@@ -29,15 +29,45 @@ class Key(NamedTuple):
 
 @dataclass(slots=True)
 class Policy:
-    """Roles with their grants and grantors, and custom groups with their members."""
+    """Roles with their grants and grantors, and custom groups with their members.
+
+    Attributes:
+        kept: role and grant on a dropped collection -> the user who dropped it, for whom it is kept [own 0030].
+    """
 
     roles: dict[str, dict[Key, str]] = field(default_factory=lambda: {"admin": {}, "public": {}})
     groups: dict[str, set[str]] = field(default_factory=dict)
+    kept: dict[tuple[str, Key], str] = field(default_factory=dict)
+
+    def give(self, role: str, key: Key, grantor: str) -> None:
+        """Grant; what is there keeps its grantor, and is kept for nobody."""
+        self.roles[role].setdefault(key, grantor)
+        self.kept.pop((role, key), None)
+
+    def take(self, role: str, key: Key) -> bool:
+        """Take a grant away; tell whether it was there."""
+        self.kept.pop((role, key), None)
+        return self.roles[role].pop(key, None) is not None
+
+    def drop_role(self, role: str) -> None:
+        """Take a role away with all that it holds."""
+        for key in [*self.roles[role]]:
+            self.take(role, key)
+        del self.roles[role]
+
+    def release(self, database: str, name: str, creator: str = "", roles: Iterable[str] = ()) -> None:
+        """Take away what is kept on a name, but for what is kept for this creator of a role that it holds."""
+        for (role, key), user in [*self.kept.items()]:
+            if (key.database, key.name) == (database, name) and not (user == creator and role in roles):
+                self.take(role, key)
 
 
 def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
     """Return the single privileges that a grant's privilege or group stands for."""
     name = key.privilege
+    if name == ANY and key.kind == "Global" and key.name != ANY:
+        # [own 0007] given by V2 alone, on a named collection
+        return catalogue.COLLECTION
     if name == ANY:
         return catalogue.OF_TYPE[key.kind]
     if name == "All":

@@ -220,7 +220,7 @@ def _drop_database(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if not judge.may("DropDatabase"):
         return DENIED
     if database not in reference.world.databases:
-        return NO_DATABASE
+        return DONE  # [Milvus 3.0] dropping what is not there succeeds
     code = reference.world.drop_database(database)
     if not code:
         _forget(reference, lambda key: key.database == database)
@@ -228,9 +228,9 @@ def _drop_database(reference: Reference, step: Step, judge: Judge) -> Outcome:
 
 
 def _forget(reference: Reference, gone: Callable[[Key], bool]) -> None:
-    for grants in reference.policy.roles.values():
+    for role, grants in reference.policy.roles.items():
         for key in [key for key in grants if gone(key)]:
-            del grants[key]
+            reference.policy.take(role, key)
 
 
 def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
@@ -241,7 +241,16 @@ def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return NO_DATABASE
     if not _NEW_NAME.fullmatch(name):
         return _ILLEGAL_NAME
-    return _answered(reference.world.create_collection(database, name), database, [name])
+    found = reference.world.databases[database]
+    if not found.taken(name):
+        # [own 0030] what an administrator creates is nobody's of before
+        reference.policy.release(database, name, *(("", ()) if judge.unlimited else (judge.user, judge.bound)))
+    code = reference.world.create_collection(database, name)
+    if not code:
+        for role, key in [*reference.policy.kept]:
+            if (key.database, key.name) == (database, name):
+                del reference.policy.kept[role, key]
+    return _answered(code, database, [name])
 
 
 def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
@@ -257,7 +266,13 @@ def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return _ALIAS_CONFLICT
     code = reference.world.drop_collection(database, name)
     if not code:
-        _forget(reference, lambda key: (key.database, key.name) == (database, name) and key.kind != "User")
+        own = set() if judge.unlimited else judge.bound - {"public"}
+        for role, grants in reference.policy.roles.items():
+            for key in [key for key in grants if (key.database, key.name) == (database, name) and key.kind != "User"]:
+                if role in own:
+                    reference.policy.kept[role, key] = judge.user  # [own 0030]
+                else:
+                    reference.policy.take(role, key)
     return _answered(code, database, [name])
 
 
@@ -274,6 +289,10 @@ def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return _ALIAS_CONFLICT
     if not _NEW_NAME.fullmatch(new):
         return _ILLEGAL_NAME
+    there = reference.world.databases[database].taken(old)
+    goal = reference.world.databases.get(target)
+    if there and not (goal and goal.taken(new)):
+        reference.policy.release(target, new)
     code = reference.world.rename_collection((database, old), (target, new))
     if not code:
         _move(reference, (database, old), (target, new))
@@ -281,9 +300,11 @@ def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
 
 
 def _move(reference: Reference, source: tuple[str, str], target: tuple[str, str]) -> None:
-    for grants in reference.policy.roles.values():
+    for role, grants in reference.policy.roles.items():
         for key in [key for key in grants if (key.database, key.name) == source and key.kind != "User"]:
-            grants.setdefault(key._replace(database=target[0], name=target[1]), grants.pop(key))
+            grantor = grants[key]
+            reference.policy.take(role, key)
+            reference.policy.give(role, key._replace(database=target[0], name=target[1]), grantor)
 
 
 def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:

@@ -62,7 +62,6 @@ def test_an_empty_body_is_told_apart(raw: bytes) -> None:
         b"{",
         b"[]",
         b'"text"',
-        b"null",
         b"5",
         b'{"thingName": "t"} x',
         b"\xef\xbb\xbf{}",
@@ -99,7 +98,7 @@ def test_no_value_stands_in_a_message() -> None:
     assert "hunter2" not in message
 
 
-@pytest.mark.parametrize("raw", [b"{}", b'{"thingName": ""}', b'{"thingName": null}'])
+@pytest.mark.parametrize("raw", [b"{}", b"null", b" null\n", b'{"thingName": ""}', b'{"thingName": null}'])
 def test_a_required_field_that_is_missing_or_empty_is_named_as_milvus_does(raw: bytes) -> None:
     code, message = failure(ThingReq, raw)
     assert code == 1802
@@ -139,6 +138,10 @@ def test_every_empty_field_is_named_at_once() -> None:
     _, message = failure(RequiredReq, b'{"number": 0, "names": [], "data": [1], "secret": "s"}')
     assert "'RequiredReq.Number'" in message
     assert "'RequiredReq.Names'" in message
+
+
+def test_body_that_is_null_counts_as_an_empty_object() -> None:
+    assert decode(Body, b"null") == decode(Body, b"{}")
 
 
 def test_null_at_the_top_counts_as_not_given_and_further_inside_stays() -> None:

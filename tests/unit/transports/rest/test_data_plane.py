@@ -449,6 +449,30 @@ async def test_the_quick_set_up_is_three_requests(rest: Rest, engine: FakeEngine
     assert {each.key: each.value for each in index.extra_params} == {"index_type": "AUTOINDEX", "metric_type": "COSINE"}
 
 
+@pytest.mark.parametrize(
+    ("body", "number", "dimensions", "metric"),
+    [
+        ({"vectorFieldType": "FloatVector", "dimension": 4}, 101, ["4"], "COSINE"),
+        ({"vectorFieldType": "", "dimension": 4}, 101, ["4"], "COSINE"),
+        ({"vectorFieldType": "Float16Vector", "dimension": 4}, 102, ["4"], "COSINE"),
+        ({"vectorFieldType": "BinaryVector", "dimension": 8}, 100, ["8"], "HAMMING"),
+        ({"vectorFieldType": "SparseFloatVector"}, 104, [], "IP"),
+        ({"vectorFieldType": "BinaryVector", "dimension": 8, "metricType": "JACCARD"}, 100, ["8"], "JACCARD"),
+    ],
+)
+async def test_the_quick_set_up_makes_a_vector_field_of_the_type_that_is_asked_for(
+    rest: Rest, engine: FakeEngine, body: dict[str, Any], number: int, dimensions: list[str], metric: str
+) -> None:
+    await rest.ask("collections/create", {"collectionName": "quick", **body})
+    schema = messages.DescribeCollectionResponse().schema
+    schema.ParseFromString(engine.called("CreateCollection")[0].request.schema)
+    vector = schema.fields[1]
+    assert (vector.name, vector.data_type) == ("vector", number)
+    assert [each.value for each in vector.type_params if each.key == "dim"] == dimensions
+    index = engine.called("CreateIndex")[0].request
+    assert {each.key: each.value for each in index.extra_params}["metric_type"] == metric
+
+
 @pytest.mark.parametrize("step", ["CreateIndex", "LoadCollection"])
 async def test_a_collection_does_not_stay_half_made(rest: Rest, engine: FakeEngine, step: str) -> None:
     engine.answers[step] = messages.failure(step, code=1234, legacy_code=1, reason="no room")
@@ -469,6 +493,8 @@ async def test_a_collection_that_was_there_before_is_not_dropped(rest: Rest, eng
         ({}, 1100),
         ({"dimension": 0}, 1100),
         ({"dimension": 4, "idType": "Float"}, 1100),
+        ({"dimension": 4, "vectorFieldType": "Vector"}, 1100),
+        ({"vectorFieldType": "BinaryVector"}, 1100),
         ({"dimension": 4, "params": {"consistencyLevel": "Never"}}, 1100),
         ({"dimension": 4, "params": {"shardsNum": "many"}}, 1100),
         ({"dimension": "4"}, 1801),

@@ -35,7 +35,10 @@ async def test_no_members_are_refused_by_the_gateway(rest: Rest, house: House) -
     answer = await rest.whole("privilege_groups/add_privileges_to_group", {"privilegeGroupName": "mine"})
     assert answer == {
         "code": 1100,
-        "message": "privileges is empty when alter the privilege group: invalid parameter",
+        "message": (
+            "failed to check if privilege group alterable: "
+            "privileges is empty when alter the privilege group: invalid parameter"
+        ),
     }
 
 

@@ -17,7 +17,7 @@ for (const list of document.querySelectorAll("[data-checks]")) {
   const input = document.getElementById(list.dataset.checks);
   const rules = {
     length: (text) => {
-      const length = [...text].length;
+      const length = list.dataset.bytes === "1" ? new TextEncoder().encode(text).length : [...text].length;
       return length >= Number(list.dataset.shortest) && length <= Number(list.dataset.longest);
     },
     classes: (text) => classesOf(text) >= 3,

@@ -1,0 +1,145 @@
+"""Grants in SQL: their part of a transaction."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, delete, false, literal, not_, null, select, update
+
+from kiteward.domain.access import Grant, GrantKey
+from kiteward.domain.privileges import ObjectType
+from kiteward.store import reads, schema
+from kiteward.store.base import Claimant, Released, Subject
+from kiteward.store.changes import Changes
+from kiteward.store.connections import WriteTurn
+from kiteward.store.sqlite import insert_missing
+
+_MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
+
+_KEY: Final = tuple(column.name for column in schema.grants.primary_key)
+_grants = schema.grants.c
+
+
+class SqlGrants:
+    """Implements `Grants`, where the contract of each method stands."""
+
+    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
+        self._turn = turn
+        self._changes = changes
+
+    async def of_role(self, role: str) -> Sequence[Grant]:
+        return list(reads.grants(await self._turn.rows(reads.grants_of(role))))
+
+    async def roles_with(self, privilege: str) -> Sequence[str]:
+        return await self._roles_where(_grants.privilege == privilege)
+
+    async def add(self, grants: Sequence[Grant]) -> None:
+        for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
+            rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
+            if await self._turn.run(insert_missing(schema.grants), rows):
+                self._changes.add(Subject.ROLE, role)
+            await self._confirm(role, rows)
+
+    async def _confirm(self, role: str, rows: Sequence[Mapping[str, str]]) -> None:
+        """Keep no longer for anybody what is granted anew."""
+        kept = reads.grants(await self._turn.rows(reads.grants_of(role).where(_grants.kept_for.is_not(None))))
+        keys = [_columns(role, grant.key) for grant in kept]
+        given = [{name: row[name] for name in _KEY} for row in rows] if keys else []
+        for key in keys:
+            if key in given:
+                await self._mark_where(_exactly(key), None)
+
+    async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        removed = False
+        for key in keys:
+            exactly = _exactly(_columns(role, key))
+            removed = bool(await self._turn.run(delete(schema.grants).where(exactly))) or removed
+        if removed:
+            self._changes.add(Subject.ROLE, role)
+        return removed
+
+    async def drop_object(
+        self, db_name: str, object_name: str | None, *, kept_for: Claimant | None = None
+    ) -> Sequence[str]:
+        gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
+        if kept_for is None:
+            await self._remove_where(gone)
+            return []
+        of_claimant = _grants.role_name.in_(kept_for.roles)
+        await self._remove_where(and_(gone, not_(of_claimant)))
+        return await self._mark_where(gone, kept_for.user_name)
+
+    async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
+        return await self._roles_where(_kept_on(db_name, object_name))
+
+    async def release_object(self, db_name: str, object_name: str, claimant: Claimant | None) -> Released:
+        kept = _kept_on(db_name, object_name)
+        theirs: ColumnElement[bool] = false()
+        if claimant is not None:
+            theirs = and_(_grants.kept_for == claimant.user_name, _grants.role_name.in_(claimant.roles))
+        lost = await self._remove_where(and_(kept, not_(theirs)))
+        return Released(lost=lost, kept=await self._roles_where(kept))
+
+    async def confirm_object(self, db_name: str, object_name: str) -> Sequence[str]:
+        return await self._mark_where(_kept_on(db_name, object_name), None)
+
+    async def forget_kept_for(self, user_name: str) -> None:
+        await self._remove_where(_grants.kept_for == user_name)
+
+    async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        if source == target:
+            return
+        moved = _on_object(*source)
+        copies = select(
+            _grants.role_name,
+            _grants.object_type,
+            literal(target[0]),
+            literal(target[1]),
+            _grants.privilege,
+            _grants.grantor,
+            null(),
+        ).where(moved)
+        await self._turn.run(
+            insert_missing(schema.grants).from_select([column.name for column in schema.grants.c], copies)
+        )
+        await self._remove_where(moved)
+
+    async def _remove_where(self, where: ColumnElement[bool]) -> list[str]:
+        roles = await self._roles_where(where)
+        if roles:
+            await self._turn.run(delete(schema.grants).where(where))
+            self._changes.add(Subject.ROLE, *roles)
+        return roles
+
+    async def _mark_where(self, where: ColumnElement[bool], kept_for: str | None) -> list[str]:
+        roles = await self._roles_where(where)
+        if roles:
+            await self._turn.run(update(schema.grants).where(where).values(kept_for=kept_for))
+            self._changes.add(Subject.ROLE, *roles)
+        return roles
+
+    async def _roles_where(self, where: ColumnElement[bool]) -> list[str]:
+        rows = await self._turn.rows(select(_grants.role_name).where(where).distinct().order_by(_grants.role_name))
+        return [role for (role,) in rows]
+
+
+def _columns(role: str, key: GrantKey) -> dict[str, str]:
+    return {
+        "role_name": role,
+        "object_type": key.object_type.value,
+        "db_name": key.db_name,
+        "object_name": key.object_name,
+        "privilege": key.privilege,
+    }
+
+
+def _exactly(key: Mapping[str, str]) -> ColumnElement[bool]:
+    return and_(*(_grants[column] == value for column, value in key.items()))
+
+
+def _on_object(db_name: str, object_name: str) -> ColumnElement[bool]:
+    return and_(_grants.db_name == db_name, _grants.object_name == object_name, _grants.object_type.in_(_MOVABLE))
+
+
+def _kept_on(db_name: str, object_name: str) -> ColumnElement[bool]:
+    return and_(_on_object(db_name, object_name), _grants.kept_for.is_not(None))
