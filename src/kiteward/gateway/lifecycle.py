@@ -112,7 +112,7 @@ class Lifecycle:
             if intent is None or not await self._is_possible(intent):
                 if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
                     return messages.success(operation)
-                return await self._ask(operation, decided.settled)
+                return await self._ask(operation, decided.settled, intent)
             return await self._with_intent(operation, decided.settled, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
@@ -135,9 +135,9 @@ class Lifecycle:
 
     async def _with_intent(self, operation: str, settled: Settled, intent: Intent) -> bytes:
         if await self._write_down(intent) is None:
-            return await self._ask(operation, settled)
+            return await self._ask(operation, settled, intent)
         try:
-            answer = await self._ask(operation, settled)
+            answer = await self._ask(operation, settled, intent)
             await self._reconcile()
         except (EngineError, StoreError):
             self._settle_later()
@@ -175,14 +175,14 @@ class Lifecycle:
             except (EngineError, StoreError) as error:
                 _log.warning("it is not known yet what became of a change: %s", error)
 
-    async def _ask(self, operation: str, settled: Settled) -> bytes:
-        self._forget_ids(_intent(operation, settled))
+    async def _ask(self, operation: str, settled: Settled, intent: Intent | None) -> bytes:
+        self._forget_ids(intent)
         try:
             return await self._engine.call(
                 operation, settled.payload, metadata={"dbname": settled.database}, timeout=_TIMEOUT
             )
         finally:
-            self._forget_ids(_intent(operation, settled))
+            self._forget_ids(intent)
             self._catalog.forget()
             await self._refresh_quietly()
 
