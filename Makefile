@@ -19,27 +19,17 @@ JOBS ?= 2
 parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 venv := .venv
-older := .venv-pymilvus25
 milvus := .venv-milvus
-frameworks := .venv-frameworks
+# Older clients and frameworks, each from the lock of its name; the tests that need one are skipped without it.
+clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
 # came along in a copy, or was interrupted while being made, is made anew. Each later step leaves a stamp of its own.
-ifneq ($(shell cat $(venv)/.made-in 2>/dev/null),$(CURDIR))
-$(venv)/.made-in: remake
-endif
-ifneq ($(shell cat $(older)/.made-in 2>/dev/null),$(CURDIR))
-$(older)/.made-in: remake
-endif
-ifneq ($(shell cat $(frameworks)/.made-in 2>/dev/null),$(CURDIR))
-$(frameworks)/.made-in: remake
-endif
-ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
-$(milvus)/.made-in: remake
-endif
+environments := $(venv) $(clients) $(milvus)
+$(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
 .PHONY: help serve test check format bench bench-quick lock clean remake
 
@@ -49,7 +39,7 @@ help: ## list the commands
 serve: $(venv)/.run-ready ## run the server on its default port, with its files in ./data
 	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
-test: $(venv)/.dev-ready $(older)/.ready $(frameworks)/.ready ## run all tests, those with older clients and frameworks included
+test: $(venv)/.dev-ready $(clients:%=%/.ready) ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
 
 check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
@@ -83,13 +73,15 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) pyproject.toml --constraints requirements/dev.lock --output-file requirements/run.lock
 	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
+	$(compile) --group pymilvus24 --excludes requirements/excluded.txt --output-file requirements/pymilvus24.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
+	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
 	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 
 clean: ## remove the environments and caches; data/ stays
-	rm -rf $(venv) $(older) $(frameworks) $(milvus) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	rm -rf .cache tests/compat/node/node_modules
+	rm -rf $(environments) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .cache tests/compat/node/node_modules tests/compat/langchainjs/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 remake:
@@ -115,12 +107,8 @@ $(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock
 	$(bin)/python $(locked) -r requirements/bench.lock
 	@touch "$@"
 
-$(older)/.ready: $(older)/.made-in requirements/pymilvus25.lock
-	$(older)/bin/python $(locked) -r requirements/pymilvus25.lock
-	@touch "$@"
-
-$(frameworks)/.ready: $(frameworks)/.made-in requirements/frameworks.lock
-	$(frameworks)/bin/python $(locked) -r requirements/frameworks.lock
+$(clients:%=%/.ready): .venv-%/.ready: .venv-%/.made-in requirements/%.lock
+	.venv-$*/bin/python $(locked) -r requirements/$*.lock
 	@touch "$@"
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock
