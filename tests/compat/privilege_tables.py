@@ -15,7 +15,7 @@ _REQUIREMENTS: Final = _COMPAT.parents[1] / "requirements"
 def locked(lock: str, package: str) -> str:
     """Return a Python package with its version in a lock."""
     text = (_REQUIREMENTS / f"{lock}.lock").read_text(encoding="utf-8")
-    return f"`{package}` {_version(rf'^{package}==(\S+)', text)}"
+    return f"`{package}` " + _version(rf"^{package}==(\S+)", text)
 
 
 def npm(directory: str, package: str) -> str:
@@ -29,13 +29,13 @@ def npm(directory: str, package: str) -> str:
 def module(directory: str, name: str) -> str:
     """Return a module of Go with its version."""
     text = (_COMPAT / directory / "go.mod").read_text(encoding="utf-8")
-    return f"`{name}` {_version(rf'^(?:require )?\s*{re.escape(name)} v(\S+)', text)}"
+    return f"`{name}` " + _version(rf"^(?:require )?\s*{re.escape(name)} v(\S+)", text)
 
 
 def maven(artifact: str) -> str:
     """Return an artifact of Java with its version."""
     text = (_COMPAT / "java" / "pom.xml").read_text(encoding="utf-8")
-    return f"`{artifact}` {_version(rf'<artifactId>{artifact}</artifactId>\s*<version>(.*?)<', text)}"
+    return f"`{artifact}` " + _version(rf"<artifactId>{artifact}</artifactId>\s*<version>(.*?)<", text)
 
 
 def _version(pattern: str, text: str) -> str:

@@ -1,7 +1,7 @@
 """What programs on Milvus do, and the smallest sets of privileges with which they can.
 
-A trial is one job of a program at a time when its user holds just certain privileges. Each job is tried with its smallest
-set, with each member of that set taken away, and, where a role of Milvus is recommended, with that role's groups.
+A trial is one job of a program at a time when its user holds just certain privileges. Each job is tried with its
+smallest set, with each member of that set taken away, and, where groups of Milvus are recommended, with those.
 """
 
 import json

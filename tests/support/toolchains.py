@@ -33,7 +33,7 @@ def curl() -> list[str]:
 
 
 def node(directory: str = "node") -> list[str]:
-    """Return the command that runs a JavaScript file of this directory of `tests/compat`, to be followed by its name."""
+    """Return the command that runs a JavaScript file of this directory of `tests/compat`, to be followed by it."""
     interpreter, npm = installed("node", package="nodejs"), installed("npm", package="npm")
     project = _COMPAT / directory
     sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]

@@ -15,7 +15,8 @@ class Letters(Embedder):  # type: ignore[misc]  # the types are in the environme
     dimensions: int | None = trials.DIMENSION
 
     def get_embedding(self, text: str) -> list[float]:
-        return trials.vector(text)
+        vector: list[float] = trials.vector(text)
+        return vector
 
     def get_embedding_and_usage(self, text: str) -> tuple[list[float], dict[str, Any] | None]:
         return trials.vector(text), None

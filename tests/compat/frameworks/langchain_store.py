@@ -13,7 +13,8 @@ class Letters(Embeddings):  # type: ignore[misc]  # the types are in the environ
         return [trials.vector(text) for text in texts]
 
     def embed_query(self, text: str) -> list[float]:
-        return trials.vector(text)
+        vector: list[float] = trials.vector(text)
+        return vector
 
 
 def store(collection: str, **options: Any) -> Milvus:

@@ -1,8 +1,8 @@
 """What the programs here share: they go through trials one by one, each with what their user may do just then.
 
 A program gets the address as its argument, and in its environment KITEWARD_TOKEN, KITEWARD_DATABASE and
-KITEWARD_TRIALS, a list of [trial, job, collection]. It says `pause` before each trial, waits for a line, does the job and
-prints what it returned or how it failed.
+KITEWARD_TRIALS, a list of [trial, job, collection]. It says `pause` before each trial, waits for a line, does the job
+and prints what it returned or how it failed.
 """
 
 import json
@@ -30,7 +30,7 @@ def run(jobs: Mapping[str, Callable[[str], Any]]) -> None:
         sys.stdin.readline()
         try:
             seen = {"value": jobs[job](collection)}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever a framework raises is what is looked at
             seen = {"refused": _sentence(error)}
         _say({"trial": trial, **seen})
 
