@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.compat.privileges import Job, Readings
+from tests.compat.privileges import BYSTANDER, Job, Readings
 
 _COMPAT: Final = Path(__file__).parent
 _REQUIREMENTS: Final = _COMPAT.parents[1] / "requirements"
@@ -68,8 +68,12 @@ def table(titles: Mapping[str, str], sdk: tuple[Job, ...], readings: Mapping[str
         "| --- | --- |",
     ]
     lines += [f"| {job.name} | {', '.join(job.needs) or 'any privilege on it'} |" for job in sdk]
-    lines += ["", "| program | job | without any privilege on the collection |", "| --- | --- | --- |"]
-    lines += [f"| {titles[name]} | {row} |" for name, each in readings.items() for row in _hidden(name, each)]
+    lines += ["", "| job | shows, without any privilege on the collection | programs |", "| --- | --- | --- |"]
+    alike: dict[str, list[str]] = {}
+    for name, each in readings.items():
+        for row in _hidden(name, each):
+            alike.setdefault(row, []).append(titles[name])
+    lines += [f"| {row} | {', '.join(programs)} |" for row, programs in alike.items()]
     return "\n".join(lines)
 
 
@@ -85,6 +89,6 @@ def _rows(readings: Readings) -> Iterator[str]:
 def _hidden(name: str, readings: Readings) -> Iterator[str]:
     for key, trial in readings.trials.items():
         if key.endswith("hidden"):
-            shown = readings.shown(key).replace(name, "c")
+            shown = readings.shown(key).replace(name, "c").replace(BYSTANDER, "another")
             named = re.search(r"Privilege\w+: permission deny", shown)
             yield f"{trial.job.name} | `{named[0] if named else shown}`"

@@ -20,6 +20,7 @@ WITHIN: Final = 120.0
 
 READER: Final = ("CollectionReadOnly", "Load")
 WRITER: Final = ("CollectionReadWrite",)
+REBUILDER: Final = ("CollectionReadWrite", "CreateCollection", "DropCollection")
 BYSTANDER: Final = "bystander"
 """A collection that is there and may be queried where a trial grants nothing on the program's own."""
 
@@ -70,7 +71,7 @@ def write(name: str, *needs: str, shows: Mapping[str, str] | None = None) -> Job
 
 def rebuild(*needs: str, shows: Mapping[str, str] | None = None) -> Job:
     """Return the job of dropping a collection and making it again."""
-    return Job("rebuild", needs, everywhere=True, afresh="existing", shows=shows or {})
+    return Job("rebuild", needs, REBUILDER, everywhere=True, afresh="existing", shows=shows or {})
 
 
 def drop(*needs: str) -> Job:
