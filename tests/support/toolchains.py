@@ -72,7 +72,8 @@ def _go_program(name: str, modules: Path, package: str, sources: Mapping[str, st
     product = _CACHE / "go" / name
 
     def make() -> None:
-        product.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(product, ignore_errors=True)  # a file of an earlier program would be compiled too
+        product.mkdir(parents=True)
         for path, text in {**locked, **sources}.items():
             (product / path).write_text(text)
         environment = {
