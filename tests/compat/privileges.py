@@ -5,7 +5,7 @@ smallest set, with each member of that set taken away, and, where groups of Milv
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -87,14 +87,14 @@ class Trial:
         key: tells the trials of a program apart.
         job: what is done.
         collection: with what.
-        grants: privileges and groups, each with the collection it is granted on.
+        grants: privileges and groups, each with the collection it is granted on; None leaves the user with what it has.
         missing: the member of the smallest set that is taken away, or empty.
     """
 
     key: str
     job: Job
     collection: str
-    grants: tuple[tuple[str, str], ...]
+    grants: tuple[tuple[str, str], ...] | None
     missing: str = ""
 
 
@@ -134,6 +134,8 @@ class Stage:
 
     def set(self, trial: Trial) -> None:
         """Let the user hold just what the trial says, and see to the collection where the job wants one."""
+        if trial.grants is None:
+            return
         there = self.root.has_collection(trial.collection)
         if trial.job.afresh == "existing" and not there:
             self.root.create_collection(trial.collection, dimension=4)
@@ -170,7 +172,7 @@ class Readings:
 
 
 def run(
-    server: RunningServer, name: str, command: list[str], jobs: tuple[Job, ...], *, database: str, home: Path
+    server: RunningServer, name: str, command: list[str], tried: Iterable[Trial], *, database: str, home: Path
 ) -> Readings:
     """Let a program go through all trials of its jobs, as a user of that name made for it.
 
@@ -178,14 +180,14 @@ def run(
         server: where it signs in.
         name: of the program: its user and its collections are named after it.
         command: the program, to be followed by the address.
-        jobs: what is tried.
+        tried: the trials, in order.
         database: in which, and on which everything is granted.
         home: a directory that it is started in and may write to.
 
     Returns:
         What it has shown.
     """
-    readings = Readings({trial.key: trial for trial in trials(name, jobs)})
+    readings = Readings({trial.key: trial for trial in tried})
     with people.signed_in_as_root(server.uri, db_name=database) as root:
         people.add(root, name)
         root.create_role(f"{name}_role")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,7 @@ import pytest
 from pymilvus import MilvusClient
 from tests.compat import privilege_tables, privileges
 from tests.compat.privilege_tables import locked, maven, module, npm
-from tests.compat.privileges import Job, Readings, create, drop, read, rebuild, write
+from tests.compat.privileges import Job, Readings, Trial, create, drop, read, rebuild, write
 from tests.support import toolchains, written
 from tests.support.server import RunningServer
 
@@ -131,6 +131,15 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
         "default",
     ),
+    "langchainjs": Program(
+        lambda: [*toolchains.node("langchainjs"), str(_HERE / "langchainjs" / "jobs.mjs")],
+        (
+            create("CreateCollection", "CreateIndex", "Insert", "Flush"),
+            read("search", "Search", "Load", hidden="Collection not found: langchainjs"),
+            write("insert", "Insert", "Flush"),
+            write("delete", "Delete"),
+        ),
+    ),
     "pymilvus": Program(lambda: [sys.executable, str(_HERE / "frameworks" / "pymilvus_calls.py")], SDK),
     "pymilvus26": Program(python(".venv-pymilvus26", "pymilvus_calls.py"), SDK),
     "pymilvus25": Program(python(".venv-pymilvus25", "pymilvus_calls.py"), SDK),
@@ -151,6 +160,7 @@ TITLES: Final[Mapping[str, Callable[[], str]]] = {
     "llamaindex": lambda: locked("pymilvus26", "llama-index-vector-stores-milvus"),
     "mem0": lambda: locked("pymilvus26", "mem0ai"),
     "vectordbbench": lambda: locked("pymilvus26", "vectordb-bench"),
+    "langchainjs": lambda: npm("langchainjs", "@langchain/community"),
     "pymilvus": lambda: locked("run", "pymilvus"),
     "pymilvus26": lambda: locked("pymilvus26", "pymilvus"),
     "pymilvus25": lambda: locked("pymilvus25", "pymilvus"),
@@ -188,7 +198,8 @@ def readings(
     """What each program has shown."""
     program = PROGRAMS[request.param]
     home = tmp_path_factory.mktemp("home")
-    shown = privileges.run(server, request.param, program.command(), program.jobs, database=program.database, home=home)
+    tried = privileges.trials(request.param, program.jobs)
+    shown = privileges.run(server, request.param, program.command(), tried, database=program.database, home=home)
     finished[request.param] = shown
     return shown
 
@@ -217,6 +228,24 @@ def test_hidden_collection_looks_to_the_program_as_documented(readings: Readings
         if key.endswith("hidden"):
             assert trial.job.hidden is not None
             assert trial.job.hidden in readings.shown(key), (key, readings.shown(key))
+
+
+@pytest.mark.parametrize("name", ["langchain", "haystack", "llamaindex", "mem0", "vectordbbench"])
+def test_program_that_rebuilds_its_collection_keeps_what_its_user_had_on_it(
+    server: RunningServer, database: str, tmp_path: Path, name: str
+) -> None:
+    program = PROGRAMS[name]
+    jobs = {job.name: job for job in program.jobs}
+    user = f"{name}_rebuilder"
+    grants = (("CollectionAdmin", user), ("CreateCollection", "*"), ("DropCollection", "*"))
+    tried = (
+        Trial("first build", replace(jobs["rebuild"], afresh="missing"), user, grants),
+        Trial("rebuild", jobs["rebuild"], user, None),
+        Trial("search", jobs["search"], user, None),
+    )
+    shown = privileges.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
+    assert shown.ended[0] == 0, shown.ended[1]
+    assert {key: line.get("refused") for key, line in shown.seen.items()} == dict.fromkeys(shown.trials)
 
 
 def test_the_tables_say_what_was_found(server: RunningServer, finished: dict[str, Readings]) -> None:
