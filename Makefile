@@ -19,31 +19,18 @@ JOBS ?= 2
 parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder)
 
 venv := .venv
-older := .venv-pymilvus25
 milvus := .venv-milvus
-frameworks := .venv-frameworks
 auditing := .venv-audit
+# Older clients and frameworks, each from the lock of its name; the tests that need one are skipped without it.
+clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
 # came along in a copy, or was interrupted while being made, is made anew. Each later step leaves a stamp of its own.
-ifneq ($(shell cat $(venv)/.made-in 2>/dev/null),$(CURDIR))
-$(venv)/.made-in: remake
-endif
-ifneq ($(shell cat $(older)/.made-in 2>/dev/null),$(CURDIR))
-$(older)/.made-in: remake
-endif
-ifneq ($(shell cat $(frameworks)/.made-in 2>/dev/null),$(CURDIR))
-$(frameworks)/.made-in: remake
-endif
-ifneq ($(shell cat $(milvus)/.made-in 2>/dev/null),$(CURDIR))
-$(milvus)/.made-in: remake
-endif
-ifneq ($(shell cat $(auditing)/.made-in 2>/dev/null),$(CURDIR))
-$(auditing)/.made-in: remake
-endif
+environments := $(venv) $(clients) $(milvus) $(auditing)
+$(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
 .PHONY: help serve test fuzz audit check format bench bench-quick bench-bounds lock clean remake
 
@@ -53,7 +40,7 @@ help: ## list the commands
 serve: $(venv)/.run-ready ## run the server on its default port, with its files in ./data
 	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
-test: $(venv)/.dev-ready $(older)/.ready $(frameworks)/.ready ## run all tests, those with older clients and frameworks included
+test: $(venv)/.dev-ready $(clients:%=%/.ready) ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
 
 # Bounded in time by ARGS='--minutes 30'; a finding comes with the smallest request, and ARGS='--seed N' repeats a run.
@@ -99,14 +86,16 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) pyproject.toml --constraints requirements/dev.lock --output-file requirements/run.lock
 	$(compile) --group build --constraints requirements/dev.lock --output-file requirements/build.lock
 	$(compile) --group bench --constraints requirements/dev.lock --output-file requirements/bench.lock
+	$(compile) --group pymilvus24 --excludes requirements/excluded.txt --output-file requirements/pymilvus24.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
+	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
 	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 	$(compile) --group audit --output-file requirements/audit.lock
 
 clean: ## remove the environments and caches; data/ stays
-	rm -rf $(venv) $(older) $(frameworks) $(milvus) $(auditing) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	rm -rf .cache tests/compat/node/node_modules
+	rm -rf $(environments) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .cache tests/compat/node/node_modules tests/compat/langchainjs/node_modules
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 remake:
@@ -132,12 +121,8 @@ $(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock
 	$(bin)/python $(locked) -r requirements/bench.lock
 	@touch "$@"
 
-$(older)/.ready: $(older)/.made-in requirements/pymilvus25.lock
-	$(older)/bin/python $(locked) -r requirements/pymilvus25.lock
-	@touch "$@"
-
-$(frameworks)/.ready: $(frameworks)/.made-in requirements/frameworks.lock
-	$(frameworks)/bin/python $(locked) -r requirements/frameworks.lock
+$(clients:%=%/.ready): .venv-%/.ready: .venv-%/.made-in requirements/%.lock
+	.venv-$*/bin/python $(locked) -r requirements/$*.lock
 	@touch "$@"
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock

@@ -17,7 +17,7 @@ from pymilvus import MilvusClient
 from tests.docs import snippets, tabs, test_documents
 from tests.docs.snippets import Shell, Snippet
 from tests.docs.tabs import CORRECTIONS, LANGUAGES, STEPS
-from tests.support import programs, raw, toolchains
+from tests.support import programs, raw, toolchains, written
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -33,8 +33,6 @@ PYTHON_ALONE: Final = {
 }
 """Documents without tabs, which `test_documents.py` runs."""
 
-BEGIN: Final = "<!-- written by tests/docs/test_sdk_snippets.py -->"
-END: Final = "<!-- up to here -->"
 NODE: Final = REPOSITORY / "tests" / "compat" / "node"
 WITHIN: Final = 60.0
 
@@ -209,13 +207,7 @@ def test_the_table_says_what_was_found(documents: Path, readings: dict[str, Read
     missing = [name for language, name in LANGUAGES.items() if language not in readings]
     if missing:
         pytest.skip(f"nothing was found out about {', '.join(missing)} in this run")
-    text = TABLE.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    found = f"{head}{BEGIN}\n{versions()}\n{table(readings)}\n{END}{tail}"
-    if found != text:
-        TABLE.write_text(found, encoding="utf-8")
-        pytest.fail(f"{TABLE.name} said something else; it has been written anew, to be read and committed")
+    written.demand(TABLE, "tests/docs/test_sdk_snippets.py", f"{versions()}\n{table(readings)}")
 
 
 def versions() -> str:

@@ -32,23 +32,25 @@ def curl() -> list[str]:
     return [sys.executable]
 
 
-def node() -> list[str]:
-    """Return the command that runs a JavaScript file of `tests/compat/node`, to be followed by its name."""
+def node(directory: str = "node") -> list[str]:
+    """Return the command that runs a JavaScript file of this directory of `tests/compat`, to be followed by it."""
     interpreter, npm = installed("node", package="nodejs"), installed("npm", package="npm")
-    project = _COMPAT / "node"
+    project = _COMPAT / directory
     sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
     _made(project / "node_modules", sources, lambda: _run([npm, "ci"], cwd=project))
     return [interpreter]
 
 
-def go(name: str, source: str) -> list[str]:
-    """Return the command that runs a program in Go with the modules of `tests/compat/go`.
+def go(name: str, *sources: str, directory: str = "go") -> list[str]:
+    """Return the command that runs a program in Go.
 
     Args:
         name: tells programs apart.
-        source: the text of its only file.
+        sources: the texts of its files.
+        directory: the one of `tests/compat` whose modules it is built with.
     """
-    return _go_program(name, _COMPAT / "go", ".", {"main.go": source})
+    files = {f"part{number}.go": text for number, text in enumerate(sources)}
+    return _go_program(name, _COMPAT / directory, ".", files)
 
 
 def h2spec() -> list[str]:
@@ -70,7 +72,8 @@ def _go_program(name: str, modules: Path, package: str, sources: Mapping[str, st
     product = _CACHE / "go" / name
 
     def make() -> None:
-        product.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(product, ignore_errors=True)  # a file of an earlier program would be compiled too
+        product.mkdir(parents=True)
         for path, text in {**locked, **sources}.items():
             (product / path).write_text(text)
         environment = {

@@ -1,0 +1,256 @@
+"""Frameworks and SDKs, each as a user whose one role grants just what a job needs, and then a privilege less."""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pymilvus import MilvusClient
+from tests.compat import privilege_tables, privileges
+from tests.compat.privilege_tables import locked, maven, module, npm
+from tests.compat.privileges import Job, Readings, Trial, create, drop, read, rebuild, write
+from tests.support import toolchains, written
+from tests.support.server import RunningServer
+
+_HERE: Final = Path(__file__).parent
+DATABASE: Final = "atelier"
+TABLE: Final = _HERE.parents[1] / "docs" / "compatibility.md"
+
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + privileges.WITHIN + 60)
+
+
+def python(environment: str, script: str) -> Callable[[], list[str]]:
+    """Return what makes the command of a script that an environment of its own runs."""
+
+    def command() -> list[str]:
+        interpreter = _HERE.parents[1] / environment / "bin" / "python"
+        if not interpreter.exists():
+            pytest.skip(f"{environment} is not there; `make test` makes it")
+        return [str(interpreter), "-W", "ignore", str(_HERE / "frameworks" / script)]
+
+    return command
+
+
+def go(directory: str) -> list[str]:
+    """Return the command of the program in Go that this directory has."""
+    sources = [(_HERE / directory / "jobs.go").read_text(), (_HERE / "frameworks" / "trials.go").read_text()]
+    return toolchains.go(f"jobs-{directory}", *sources, directory=directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program, what it does, and the database it does it in."""
+
+    command: Callable[[], list[str]]
+    jobs: tuple[Job, ...]
+    database: str = DATABASE
+
+
+MAKING: Final = ("CreateCollection", "CreateIndex", "Load", "Insert")
+
+SDK: Final = (
+    create(*MAKING),
+    read("search", "Search", hidden="PrivilegeSearch: permission deny"),
+    read("query", "Query"),
+    read("exists", hidden="False"),
+    read("list", hidden="['bystander']"),
+    write("insert", "Insert"),
+    write("upsert", "Upsert"),
+    write("delete", "Delete"),
+    write("load", "Load"),
+    write("statistics", "GetStatistics"),
+    drop("DropCollection"),
+)
+"""What every SDK does, in a language of its own."""
+
+PROGRAMS: Final[Mapping[str, Program]] = {
+    "langchain": Program(
+        python(".venv-frameworks", "langchain_store.py"),
+        (
+            create(*MAKING),
+            read("search", "Search", "Load", hidden="[]"),
+            read("mmr search", "Search", "Query", "Load"),
+            write("insert", "Insert", "Load"),
+            write("delete", "Delete", "Load"),
+            rebuild("DropCollection", *MAKING),
+        ),
+    ),
+    "haystack": Program(
+        python(".venv-frameworks", "haystack_store.py"),
+        (
+            create("CreateCollection", "CreateIndex", "GetLoadState", "Insert"),
+            read("search", "Search", "GetLoadState", hidden="[]"),
+            read("count", "Query", "GetLoadState", hidden="0"),
+            write("insert", "Insert", "GetLoadState"),
+            rebuild("DropCollection", "CreateCollection", "CreateIndex", "GetLoadState", "Insert"),
+        ),
+    ),
+    "agno": Program(
+        python(".venv-frameworks", "agno_store.py"),
+        (
+            create(*MAKING),
+            read("search", "Search", hidden="PrivilegeSearch: permission deny"),
+            read("name_exists", "Query", hidden="PrivilegeQuery: permission deny"),
+            write("insert", "Insert"),
+            write("upsert", "Query", "Upsert"),
+            write("delete_by_name", "Query", "Delete", shows={"Query": "False", "Delete": "False"}),
+        ),
+    ),
+    "llamaindex": Program(
+        python(".venv-pymilvus26", "llama_index_store.py"),
+        (
+            create(*MAKING),
+            read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
+            read("get_nodes", "Query"),
+            write("insert", "Insert"),
+            write("delete", "Query", "Delete"),
+            rebuild("DropCollection", *MAKING),
+        ),
+    ),
+    "mem0": Program(
+        python(".venv-pymilvus26", "mem0_store.py"),
+        (
+            create(*MAKING),
+            read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
+            read("get", "Query"),
+            write("insert", "Insert"),
+            write("update", "Upsert"),
+            write("delete", "Delete"),
+            rebuild("DropCollection", "CreateCollection", "CreateIndex", "Load"),
+        ),
+    ),
+    "vectordbbench": Program(
+        python(".venv-pymilvus26", "vectordbbench.py"),
+        (
+            create("CreateCollection", "CreateIndex", "Load"),
+            write("insert", "Insert"),
+            read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
+            rebuild("DropCollection", "CreateCollection", "CreateIndex", "Load"),
+        ),
+        "default",
+    ),
+    "langchainjs": Program(
+        lambda: [*toolchains.node("langchainjs"), str(_HERE / "langchainjs" / "jobs.mjs")],
+        (
+            create("CreateCollection", "CreateIndex", "Insert", "Flush"),
+            read("search", "Search", "Load", hidden="Collection not found: langchainjs"),
+            write("insert", "Insert", "Flush"),
+            write("delete", "Delete"),
+        ),
+    ),
+    "pymilvus": Program(lambda: [sys.executable, str(_HERE / "frameworks" / "pymilvus_calls.py")], SDK),
+    "pymilvus26": Program(python(".venv-pymilvus26", "pymilvus_calls.py"), SDK),
+    "pymilvus25": Program(python(".venv-pymilvus25", "pymilvus_calls.py"), SDK),
+    "pymilvus24": Program(python(".venv-pymilvus24", "pymilvus_calls.py"), SDK),
+    "node": Program(lambda: [*toolchains.node(), str(_HERE / "node" / "jobs.mjs"), "@zilliz/milvus2-sdk-node"], SDK),
+    "node25": Program(lambda: [*toolchains.node(), str(_HERE / "node" / "jobs.mjs"), "milvus2-sdk-node-2.5"], SDK),
+    "go": Program(lambda: go("go"), SDK),
+    "gov1": Program(lambda: go("gov1"), SDK),
+    "java": Program(lambda: [*toolchains.java(), str(_HERE / "java" / "Jobs.java"), "v2"], SDK),
+    "javav1": Program(lambda: [*toolchains.java(), str(_HERE / "java" / "Jobs.java"), "v1"], SDK),
+}
+
+
+TITLES: Final[Mapping[str, Callable[[], str]]] = {
+    "langchain": lambda: locked("frameworks", "langchain-milvus"),
+    "haystack": lambda: locked("frameworks", "milvus-haystack"),
+    "agno": lambda: locked("frameworks", "agno"),
+    "llamaindex": lambda: locked("pymilvus26", "llama-index-vector-stores-milvus"),
+    "mem0": lambda: locked("pymilvus26", "mem0ai"),
+    "vectordbbench": lambda: locked("pymilvus26", "vectordb-bench"),
+    "langchainjs": lambda: npm("langchainjs", "@langchain/community"),
+    "pymilvus": lambda: locked("run", "pymilvus"),
+    "pymilvus26": lambda: locked("pymilvus26", "pymilvus"),
+    "pymilvus25": lambda: locked("pymilvus25", "pymilvus"),
+    "pymilvus24": lambda: locked("pymilvus24", "pymilvus"),
+    "node": lambda: npm("node", "@zilliz/milvus2-sdk-node"),
+    "node25": lambda: npm("node", "milvus2-sdk-node-2.5"),
+    "go": lambda: module("go", "github.com/milvus-io/milvus/client/v2"),
+    "gov1": lambda: module("gov1", "github.com/milvus-io/milvus-sdk-go/v2"),
+    "java": lambda: maven("milvus-sdk-java"),
+    "javav1": lambda: f"{maven('milvus-sdk-java')} (`MilvusServiceClient`)",
+}
+
+
+@pytest.fixture(scope="module")
+def finished() -> dict[str, Readings]:
+    """What programs have shown in this run."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def database(root: MilvusClient) -> str:
+    """The database that programs work in, where they can name one."""
+    root.create_database(DATABASE)
+    return DATABASE
+
+
+@pytest.fixture(scope="module", params=PROGRAMS)
+def readings(
+    request: pytest.FixtureRequest,
+    server: RunningServer,
+    database: str,
+    finished: dict[str, Readings],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Readings:
+    """What each program has shown."""
+    program = PROGRAMS[request.param]
+    home = tmp_path_factory.mktemp("home")
+    tried = privileges.trials(request.param, program.jobs)
+    shown = privileges.run(server, request.param, program.command(), tried, database=program.database, home=home)
+    finished[request.param] = shown
+    return shown
+
+
+def test_program_goes_through_all_its_trials(readings: Readings) -> None:
+    assert readings.ended[0] == 0, readings.ended[1]
+    assert list(readings.seen) == list(readings.trials)
+
+
+def test_smallest_set_and_the_recommended_role_let_each_job_work(readings: Readings) -> None:
+    for key, trial in readings.trials.items():
+        if not trial.missing and not key.endswith("hidden"):
+            assert "value" in readings.seen[key], (key, readings.shown(key))
+            assert readings.seen[key]["value"] or not trial.job.reads, key
+
+
+def test_no_member_of_a_smallest_set_can_be_spared(readings: Readings) -> None:
+    for key, trial in readings.trials.items():
+        if trial.missing:
+            refusal = f"Privilege{trial.missing}: permission deny"
+            assert trial.job.shows.get(trial.missing, refusal) in readings.shown(key), (key, readings.shown(key))
+
+
+def test_hidden_collection_looks_to_the_program_as_documented(readings: Readings) -> None:
+    for key, trial in readings.trials.items():
+        if key.endswith("hidden"):
+            assert trial.job.hidden is not None
+            assert trial.job.hidden in readings.shown(key), (key, readings.shown(key))
+
+
+@pytest.mark.parametrize("name", ["langchain", "haystack", "llamaindex", "mem0", "vectordbbench"])
+def test_program_that_rebuilds_its_collection_keeps_what_its_user_had_on_it(
+    server: RunningServer, database: str, tmp_path: Path, name: str
+) -> None:
+    program = PROGRAMS[name]
+    jobs = {job.name: job for job in program.jobs}
+    user = f"{name}_rebuilder"
+    grants = (("CollectionAdmin", user), ("CreateCollection", "*"), ("DropCollection", "*"))
+    tried = (
+        Trial("first build", replace(jobs["rebuild"], afresh="missing"), user, grants),
+        Trial("rebuild", jobs["rebuild"], user, None),
+        Trial("search", jobs["search"], user, None),
+    )
+    shown = privileges.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
+    assert shown.ended[0] == 0, shown.ended[1]
+    assert {key: line.get("refused") for key, line in shown.seen.items()} == dict.fromkeys(shown.trials)
+
+
+def test_the_tables_say_what_was_found(server: RunningServer, finished: dict[str, Readings]) -> None:
+    missing = [name for name in PROGRAMS if name not in finished]
+    if missing:
+        pytest.skip(f"nothing was found out about {', '.join(missing)} in this run")
+    titles = {name: title() for name, title in TITLES.items()}
+    written.demand(TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, finished))
