@@ -1,6 +1,6 @@
 """Why may somebody do something, and who did what: explanations, and the audit trail."""
 
-import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,26 +11,12 @@ from kiteward.domain.privileges import PRIVILEGES
 from kiteward.gateway.extensions.access import Asked
 from kiteward.gateway.extensions.audit import Wanted
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.observe.audit.reading import KINDS, OUTCOMES, shown
 from kiteward.transports.console.visit import Page, Visit
 
 _LINES: Final = 50
 _FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")
-KINDS: Final = (
-    "authentication",
-    "session",
-    "refusal",
-    "user",
-    "role",
-    "grant",
-    "privilege_group",
-    "api_key",
-    "policy",
-    "object",
-    "administrative_read",
-    "data",
-    "system",
-)
-OUTCOMES: Final = ("received", "succeeded", "failed", "refused")
+_SEQ: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def audit(visit: Visit) -> Response:
@@ -38,6 +24,8 @@ async def audit(visit: Visit) -> Response:
     asked = {name: visit.asked(name).strip() for name in _FILTERS}
     values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
     before = visit.asked("before")
+    if before and not _SEQ.fullmatch(before):
+        return visit.wrong("audit.html", {"": visit.text("field.number")}, **values)
     wanted = Wanted(
         user_name=asked["user"],
         collection_name=asked["collection"],
@@ -45,7 +33,7 @@ async def audit(visit: Visit) -> Response:
         operation=asked["operation"],
         kind=asked["kind"],
         outcome=asked["outcome"],
-        before=int(before) if before.isdecimal() else None,
+        before=int(before) if before else None,
         limit=_LINES,
     )
     try:
@@ -79,18 +67,12 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "client": entry.get("client", ""),
         "about": ".".join(filter(None, [entry.get("database", ""), ", ".join(map(str, resources))])),
         "part": f"{entry['part']}/{entry['parts']}" if "parts" in entry else "",
-        "details": ", ".join(f"{name}: {_text(value)}" for name, value in details.items()),
+        "details": ", ".join(f"{name}: {shown(value)}" for name, value in details.items()),
         "reason": entry.get("reason", ""),
         "error": entry.get("error", ""),
         "request_id": entry.get("request_id", ""),
         "why": why,
     }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
-        return ", ".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 async def explain(visit: Visit) -> Response:
