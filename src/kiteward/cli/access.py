@@ -68,15 +68,44 @@ async def _explain(arguments: argparse.Namespace) -> int:
 
 def _explained(answer: Any) -> str:
     lines = [f"{'allowed' if answer['allowed'] else 'refused'}: {answer['reason']}"]
+    lines += _about_existence(answer, "  ")
+    lines += _about_opening(answer)
     lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]
     for remedy in answer["remedies"]:
         if remedy["privilege"] is None:
             lines.append(f"  binding the role {remedy['role']} would allow it")
         else:
             lines.append(f"  granting {_grant(remedy)} to the role {remedy['role']} would allow it")
-    if not (answer["allowed"] or answer["remedies"] or answer["closed"]):
+    if not (answer["held"] or answer["remedies"]):
         lines.append("  no role allows it yet: create one, grant it there, and bind it")
     return "\n".join(lines)
+
+
+_OPENINGS: Final = {
+    "EnableUser": ("enabling the user {}", "users enable"),
+    "UnlockUser": ("unlocking the user {}", "users unlock"),
+    "EnableApiKey": ("enabling the API key {}", "keys enable"),
+}
+
+
+def _about_opening(answer: Any) -> list[str]:
+    """Return what would let in somebody who may not come in, and what the roles would allow then."""
+    if not answer["closed"]:
+        return []
+    lines = []
+    if answer["opening"] is not None:
+        words, command = _OPENINGS[answer["opening"]["operation"]]
+        name = answer["opening"]["name"]
+        lines.append(f"  {words.format(name)} would let it in: kiteward {command} {name}")
+    lines.append(f"  its roles {'allow it' if answer['held'] else 'do not allow it either'}, once it may come in")
+    return lines
+
+
+def _about_existence(answer: Any, indent: str = "") -> list[str]:
+    if answer["exists"] is not False:
+        return []
+    where = f"{answer['dbName']}.{answer['collectionName']}"
+    return [f"{indent}there is no collection {where}: this is what would hold if there were one"]
 
 
 def _grant(grant: Any) -> str:
@@ -113,7 +142,8 @@ def _moment(given: str) -> str:
 
 def _told(answer: Any) -> list[str]:
     if "holders" in answer:
-        return [line for holder in answer["holders"] for line in _holder(holder)] or ["nobody can touch it"]
+        lines = [line for holder in answer["holders"] for line in _holder(holder)]
+        return [*_about_existence(answer), *(lines or ["nobody can touch it"])]
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]

@@ -17,13 +17,38 @@ def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:
     assert status == 3
     assert printed.splitlines() == [
         "refused: no role of `alice` holds Insert on `default.docs`",
+        "  there is no collection default.docs: this is what would hold if there were one",
         "  no role allows it yet: create one, grant it there, and bind it",
     ]
 
 
 def test_permission_of_an_administrator_is_explained_by_the_rule(run: Run) -> None:
     status, printed = run("explain", "--user", "db_admin", "--privilege", "Insert", "--collection", "docs")
-    assert (status, printed) == (0, "allowed: the role `admin` may do everything\n")
+    assert (status, printed.splitlines()[0]) == (0, "allowed: the role `admin` may do everything")
+
+
+def test_disabled_user_is_to_be_enabled_and_not_granted_anything(run: Run) -> None:
+    run("users", "create", "bob", "--role", "admin")
+    run("users", "disable", "bob")
+    status, printed = run("explain", "--user", "bob", "--privilege", "CreateOwnership")
+    assert (status, printed.splitlines()) == (
+        3,
+        [
+            "refused: the user is disabled",
+            "  enabling the user bob would let it in: kiteward users enable bob",
+            "  its roles allow it, once it may come in",
+        ],
+    )
+
+
+def test_collection_is_said_to_be_missing_only_where_it_is(run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "data" / "engine" / "databases" / "research" / "collections" / "papers"
+    place.mkdir(parents=True)
+    (place / "schema.json").write_text("{}")
+    (tmp_path / "data" / "engine" / "databases" / "research" / "aliases.json").write_text('{"current": "papers"}')
+    asked = ("access", "--database", "research", "--collection")
+    for name, missing in (("papers", False), ("current", False), ("other", True), ("..", True)):
+        assert (f"there is no collection research.{name}" in run(*asked, name)[1]) is missing
 
 
 def test_role_that_would_do_is_named(run: Run) -> None:
@@ -45,6 +70,7 @@ def test_who_can_touch_a_collection(run: Run) -> None:
     status, printed = run("access", "--collection", "docs")
     assert status == 0
     assert printed.splitlines() == [
+        "there is no collection default.docs: this is what would hold if there were one",
         "db_admin: everything, as an administrator",
         "root: everything, as an administrator",
     ]

@@ -94,6 +94,28 @@ async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: 
     answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
     assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
     assert ways(answer) == [("reader", "Search", "docs")]
+    assert (answer["held"], answer["opening"]) == (True, {"operation": "EnableUser", "name": "alice"})
+
+
+async def test_what_keeps_a_key_out_is_named_with_what_lets_it_in(team: Own) -> None:
+    made = await team("CreateApiKey", userName="alice")
+    asked = {"keyId": made["keyId"], "privilege": "Search", "collectionName": "docs"}
+    await team("DisableApiKey", keyId=made["keyId"])
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableApiKey", "name": made["keyId"]}
+    await team("DisableUser", userName="alice")
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableUser", "name": "alice"}
+
+
+async def test_collection_that_does_not_exist_is_said_not_to_exist_to_administrators_alone(team: Own) -> None:
+    for name, there in (("docs", True), ("current", True), ("nothing", False), ("*", None)):
+        about = {"privilege": "Search", "collectionName": name}
+        assert (await team("ExplainAccess", userName="alice", **about))["exists"] is there
+        assert (await team("ExplainAccess", by="alice", **about))["exists"] is None
+        assert (await team("ListCollectionAccess", collectionName=name))["exists"] is there
+    gone = await team("ListCollectionAccess", collectionName="docs", dbName="nowhere")
+    assert gone["exists"] is False
+    on_a_user = await team("ExplainAccess", userName="alice", privilege="SelectUser", collectionName="bob")
+    assert on_a_user["exists"] is None
 
 
 async def test_api_key_is_explained_by_its_own_roles(team: Own) -> None:
