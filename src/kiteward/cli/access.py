@@ -8,6 +8,7 @@ from typing import Any, Final
 from kiteward.cli.accounts import call
 from kiteward.cli.options import add_configuration, settings_of, told
 from kiteward.domain.errors import ConfigurationError
+from kiteward.observe.audit.reading import shown
 from kiteward.runtime.local import open_local
 
 _REFUSED: Final = 3
@@ -26,6 +27,9 @@ def add_parsers(commands: Any) -> None:
     parser.add_argument("--operation", default="", metavar="NAME", help="instead: what an operation needs")
     parser.add_argument(
         "--collection", default="", metavar="NAME", help="the collection, or for privileges on users the user"
+    )
+    parser.add_argument(
+        "--line", type=int, metavar="SEQ", help="instead: what a line of the audit trail was decided by, then and today"
     )
     _finish(parser, _explain)
     parser = commands.add_parser("access", help="list who can touch a collection, or what somebody can touch")
@@ -50,6 +54,8 @@ def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
 
 
 async def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.line is not None:
+        return await _explain_line(arguments)
     request = {
         "userName": arguments.user,
         "keyId": arguments.key,
@@ -64,6 +70,27 @@ async def _explain(arguments: argparse.Namespace) -> int:
         answer = await call(gateway, "ExplainAccess", request)
     print(json.dumps(answer, indent=2) if arguments.json else _explained(answer))
     return 0 if answer["allowed"] else _REFUSED
+
+
+async def _explain_line(arguments: argparse.Namespace) -> int:
+    async with open_local(settings_of(arguments)) as gateway:
+        answer = await call(gateway, "ExplainAuditLine", {"seq": arguments.line})
+    print(json.dumps(answer, indent=2) if arguments.json else _then_and_today(answer))
+    return _REFUSED if answer["line"].get("decision") == "refused" else 0
+
+
+def _then_and_today(answer: Any) -> str:
+    line = answer["line"]
+    lines = [
+        f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'nothing had to be decided')}"
+    ]
+    if "principal" in line:
+        lines.append(f"  {line['principal']} held the roles {shown(line.get('roles', []))}")
+    if answer["gone"]:
+        lines.append(f"today: {answer['gone']}")
+    elif answer["today"] is not None:
+        lines.append(f"today{', otherwise' if answer['differs'] else ', too'}: {_explained(answer['today'])}")
+    return "\n".join(lines)
 
 
 def _explained(answer: Any) -> str:

@@ -94,3 +94,13 @@ def test_one_question_at_a_time(run: Run, words: list[str]) -> None:
     status, printed = run("access", *words)
     assert status == 1
     assert "give one of" in printed
+
+
+def test_line_of_the_trail_is_explained_then_and_today(run: Run) -> None:
+    _, printed = run("audit", "search", "--operation", "CreateUserAccount", "--user", "alice", "--json")
+    seq = str(json.loads(printed.splitlines()[0])["seq"])
+    status, printed = run("explain", "--line", seq)
+    assert (status, "allowed: `root` is not restricted" in printed) == (0, True)
+    assert "root held the roles none" in printed
+    status, printed = run("explain", "--line", "4711")
+    assert (status, printed) == (1, "kiteward: the audit trail has no line 4711\n")

@@ -226,6 +226,7 @@ class _Readable(msgspec.Struct):
     kind: str
     outcome: Literal["received", "succeeded", "failed", "refused"]
     resources: list[str] = msgspec.field(default_factory=list)
+    roles: list[str] = msgspec.field(default_factory=list)
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
