@@ -46,6 +46,7 @@ from kiteward.transports.console import guard
 from kiteward.transports.console.language import catalogues, chosen
 from kiteward.transports.console.pages import PAGES
 from kiteward.transports.console.talk import Talk
+from kiteward.transports.console.tickets import Tickets
 from kiteward.transports.console.visit import HOME, SIGN_IN, Page, Visit, read_form, shown_time
 
 _log = logging.getLogger("kiteward.console")
@@ -93,6 +94,7 @@ class ConsoleApp:
             name: f"{_STATIC}{name}?{hashlib.sha256(file.content).hexdigest()[:16]}"
             for name, file in self._files.items()
         }
+        self._tickets = Tickets()
         self._languages = catalogues()
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("kiteward.transports.console"),
@@ -135,7 +137,7 @@ class ConsoleApp:
             client=request.headers.get("user-agent", ""),
         )
         text = self._languages[chosen(request.headers.get("accept-language", ""))]
-        return Visit(request, talk, text, self._templates, self._assets, token)
+        return Visit(request, talk, text, self._templates, self._assets, self._tickets, token)
 
     async def _respond(self, visit: Visit) -> Response:
         path, method = visit.request.scope["path"], visit.request.method
