@@ -84,7 +84,7 @@ class _File:
 
 
 class ConsoleApp:
-    """The ASGI application; serves what lies below `/console`."""
+    """The ASGI application; serves what lies below `/console`, and leads there from `/`."""
 
     def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
         self._gateway = gateway
@@ -143,7 +143,7 @@ class ConsoleApp:
         path, method = visit.request.scope["path"], visit.request.method
         if path.startswith(_STATIC):
             return self._file(path.removeprefix(_STATIC), method)
-        if path in (ROOT_PATH, f"{ROOT_PATH}/"):
+        if path in ("/", ROOT_PATH, f"{ROOT_PATH}/"):
             return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
         found = self._find(path)
         try:
