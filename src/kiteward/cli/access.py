@@ -84,8 +84,8 @@ def _then_and_today(answer: Any) -> str:
     lines = [
         f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'nothing had to be decided')}"
     ]
-    if "principal" in line:
-        lines.append(f"  {line['principal']} held the roles {shown(line.get('roles', []))}")
+    if line.get("roles"):
+        lines.append(f"  {line['principal']} held the roles {shown(line['roles'])}")
     if answer["gone"]:
         lines.append(f"today: {answer['gone']}")
     elif answer["today"] is not None:

@@ -1,10 +1,14 @@
 """`kiteward explain` and `kiteward access`, on the store itself."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from tests.support.commands import Run, on
+
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.observe.audit.files import ChainedFiles
 
 
 @pytest.fixture
@@ -96,11 +100,19 @@ def test_one_question_at_a_time(run: Run, words: list[str]) -> None:
     assert "give one of" in printed
 
 
-def test_line_of_the_trail_is_explained_then_and_today(run: Run) -> None:
-    _, printed = run("audit", "search", "--operation", "CreateUserAccount", "--user", "alice", "--json")
-    seq = str(json.loads(printed.splitlines()[0])["seq"])
-    status, printed = run("explain", "--line", seq)
-    assert (status, "allowed: `root` is not restricted" in printed) == (0, True)
-    assert "root held the roles none" in printed
-    status, printed = run("explain", "--line", "4711")
-    assert (status, printed) == (1, "kiteward: the audit trail has no line 4711\n")
+def test_line_of_the_trail_is_explained_then_and_today(run: Run, tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path / "data" / "audit", keep_days=0)
+    search = {"operation": "Search", "privilege": "Search", "database": "default", "resources": ("docs",)}
+    then = {"principal": "alice", "decision": "allowed", "reason": "it was so", "roles": ("reader", "writer")}
+    files.append([AuditEvent(Event.DATA_READ, time.time(), Outcome.SUCCEEDED, "r1", **search, **then)])  # type: ignore[arg-type]  # by name
+    files.close()
+    _, printed = run("audit", "search", "--request-id", "r1", "--json")
+    status, printed = run("explain", "--line", str(json.loads(printed)["seq"]))
+    lines = printed.splitlines()
+    assert (status, lines[0].endswith(": allowed: it was so")) == (0, True)
+    assert lines[1] == "  alice held the roles reader, writer"
+    assert lines[2] == "today, otherwise: refused: no role of `alice` holds Search on `default.docs`"
+
+
+def test_line_that_is_not_there_is_told(run: Run) -> None:
+    assert run("explain", "--line", "4711") == (1, "kiteward: the audit trail has no line 4711\n")
