@@ -38,7 +38,8 @@ help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 serve: $(venv)/.run-ready ## run the server on its default port, with its files in ./data
-	exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
+	@echo 'starting the server: it says when it is ready'
+	@exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
 test: $(venv)/.dev-ready $(clients:%=%/.ready) ## run all tests, those with older clients and frameworks included
 	$(bin)/python -m pytest $(parallel) $(ARGS)
@@ -105,16 +106,20 @@ remake:
 		|| { echo 'Kiteward needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' \
 		|| { echo 'this Python cannot make environments: on Debian, install python3-venv' >&2; exit 1; }
-	"$(PYTHON)" -m venv --clear "$*"
+	@echo 'making the environment $*'
+	@"$(PYTHON)" -m venv --clear "$*"
 	@printf '%s\n' "$(CURDIR)" >"$@"
 
 $(venv)/.run-ready: $(venv)/.made-in requirements/build.lock requirements/run.lock pyproject.toml
-	$(bin)/python $(locked) -r requirements/build.lock -r requirements/run.lock
-	$(bin)/python $(install) --no-build-isolation --no-deps --editable .
+	@echo 'installing what the server needs into $(venv), once: this takes about a minute'
+	@$(bin)/python $(locked) -r requirements/build.lock -r requirements/run.lock
+	@echo 'installing Kiteward into $(venv)'
+	@$(bin)/python $(install) --no-build-isolation --no-deps --editable .
 	@touch "$@"
 
 $(venv)/.dev-ready: $(venv)/.run-ready requirements/dev.lock
-	$(bin)/python $(locked) -r requirements/dev.lock
+	@echo 'installing what tests and checks need into $(venv)'
+	@$(bin)/python $(locked) -r requirements/dev.lock
 	@touch "$@"
 
 $(venv)/.bench-ready: $(venv)/.dev-ready requirements/bench.lock

@@ -26,9 +26,13 @@ def test_refusal_is_found_in_the_trail_and_explained_from_there(console: Console
         page.get_by_label("Outcome").select_option("Refused")
         page.get_by_role("button", name="Search").click()
         line = page.get_by_role("row").filter(has_text="DropCollection").first
-        expect(line).to_contain_text("no role of `reader` holds DropCollection on `default.docs`")
+        expect(line).to_contain_text("no role of reader holds DropCollection on default.docs")
         line.get_by_role("link", name="Why?").click()
-        answer = page.get_by_role("region", name="reader, DropCollection on default.docs")
+        then = page.get_by_role("region", name="Decided at")
+        expect(then).to_contain_text("no role of reader holds DropCollection on default.docs")
+        expect(then).to_contain_text("Roles then: docs_reader")
+        expect(page.get_by_text("Today it would be decided alike.")).to_be_visible()
+        answer = page.get_by_role("region", name="Today: reader, DropCollection on default.docs")
         expect(answer).to_contain_text("Refused")
         expect(answer).to_contain_text("Grant DropCollection on default.docs to the role docs_reader")
 
@@ -79,6 +83,52 @@ def test_permission_is_explained_with_the_grant_behind_it(console: Console) -> N
         expect(answer.get_by_role("row", name="docs_reader Search default docs")).to_be_visible()
 
 
+def test_line_of_a_deleted_user_is_explained_as_of_then(console: Console) -> None:
+    PASSWORDS["leaver"] = console.new_user("leaver", "docs_reader")
+    refuse(console, "leaver", "docs")
+    console.rest("kiteward/users/delete", userName="leaver")
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}audit?user=leaver&outcome=refused&operation=DropCollection")
+        page.get_by_role("link", name="Why?").click()
+        then = page.get_by_role("region", name="Decided at")
+        expect(then).to_contain_text("no role of leaver holds DropCollection on default.docs")
+        expect(page.get_by_text("Today nothing can be said: user not found: leaver")).to_be_visible()
+
+
+def test_disabled_user_is_to_be_enabled_and_not_granted_anything(console: Console) -> None:
+    console.new_user("sleeper", "docs_reader")
+    console.rest("kiteward/users/disable", userName="sleeper")
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}explain?user=sleeper&privilege=Search&collection=docs")
+        answer = page.get_by_role("region", name="sleeper, Search on default.docs")
+        expect(answer).to_contain_text("Its roles allow this, once it may sign in again.")
+        expect(answer).not_to_contain_text("Allowed through")
+        answer.get_by_role("link", name="Enable the user sleeper").click()
+        expect(page.get_by_role("heading", name="sleeper")).to_be_visible()
+
+
+def test_collection_that_does_not_exist_is_said_not_to_exist(console: Console) -> None:
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}explain?user=reader&privilege=Search&collection=dosc")
+        expect(page.get_by_text("There is no such collection.")).to_be_visible()
+        page.goto(f"{console.address}explain?user=reader&privilege=Search&collection=docs")
+        expect(page.get_by_text("There is no such collection.")).to_have_count(0)
+
+
+def test_request_for_a_collection_that_exists_and_may_not_be_seen_is_marked(console: Console) -> None:
+    client = MilvusClient(uri=console.server.uri, token=f"reader:{PASSWORDS['reader']}", dedicated=True)
+    for name in ("images", "imagse"):
+        assert not client.has_collection(name)
+    client.close()
+    with console.signed_in("boss") as page:
+        page.goto(f"{console.address}audit?kind=refusal&collection=images")
+        line = page.get_by_role("row").filter(has_text="Why?").first
+        expect(line).to_contain_text("exists, not shown")
+        expect(line).to_contain_text("answered as if it did not exist")
+        page.goto(f"{console.address}audit?kind=refusal&collection=imagse")
+        expect(page.get_by_text("exists, not shown")).to_have_count(0)
+
+
 def test_user_that_does_not_exist_is_told(console: Console) -> None:
     with console.signed_in("boss") as page:
         page.goto(f"{console.address}explain?user=nobody&privilege=Search")
@@ -92,7 +142,7 @@ def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Conso
         page.get_by_label("Privilege").select_option("Insert")
         page.get_by_label("Collection or user").fill("docs")
         page.get_by_role("button", name="Explain").click()
-        expect(page.get_by_role("region")).to_contain_text("no role of `reader` holds Insert on `default.docs`")
+        expect(page.get_by_role("region")).to_contain_text("no role of reader holds Insert on default.docs")
         expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
         for path in ("audit", "explain?user=boss&privilege=Search"):
             assert page.goto(f"{console.address}{path}").status == 403  # type: ignore[union-attr]  # there is an answer

@@ -271,7 +271,7 @@ class Authenticator:
             return None
         lineage, owners = found
         principal = self._principal(owners[lineage[0].owner])
-        known = KnownKey.of(lineage[0], principal, closed=bool(closed_key(lineage, owners)))
+        known = KnownKey.of(lineage[0], principal, closed=closed_key(lineage, owners) is not None)
         self._known_keys.remember(known, lineage)
         return known
 

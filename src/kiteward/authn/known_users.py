@@ -28,7 +28,7 @@ class KnownUser:
     @classmethod
     def of(cls, record: UserRecord, principal: Principal) -> Self:
         """Return what is to be known of a user that makes this principal."""
-        credential_id = record.credential_id if not closed_user(record) else None
+        credential_id = record.credential_id if closed_user(record) is None else None
         former = record.former
         current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
         before = replace(principal, credential=_fingerprint(former.credential_id)) if former else current

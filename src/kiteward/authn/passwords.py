@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from kiteward.authn.hash_kinds import StoredKinds
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.subjects import closed_user
+from kiteward.authn.subjects import Closed, closed_user
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.turns import Turns
 from kiteward.domain.addresses import host_in, source_of
@@ -218,9 +218,9 @@ class Passwords:
         kinds = await self._kinds.current()
         now = self._clock()
         # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
-        closed = "no such user" if record is None else closed_user(record)
+        closed = Closed("no such user") if record is None else closed_user(record)
         credentials: list[tuple[str, str]] = []
-        if record is not None and not closed:
+        if record is not None and closed is None:
             credentials.append((record.password_hash, record.credential_id))
             if record.former is not None and now < record.former.valid_until:
                 credentials.append((record.former.stored, record.former.credential_id))
@@ -231,7 +231,7 @@ class Passwords:
             rounds=1 if kinds.former_until is None or now >= kinds.former_until else 2,
         )
         if record is None or found is None:
-            raise PasswordRejected(WRONG_PASSWORD, reason=closed or "wrong password")
+            raise PasswordRejected(WRONG_PASSWORD, reason=closed.reason if closed is not None else "wrong password")
         credential_id = credentials[found][1]
         if credential_id == record.credential_id:
             self._attend_to(record, presented)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kiteward.authn.known_keys import KnownKey
 from kiteward.domain.identity import ROOT, Principal
@@ -19,15 +19,32 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
     return Principal(record.name, frozenset(record.roles), unrestricted=root_bypass and record.name == ROOT)
 
 
-def closed_user(record: UserRecord) -> str:
-    """Return why a user may not come in, or empty."""
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Why a user or an API key may not come in, and what would let it in.
+
+    Attributes:
+        reason: why.
+        opening: the operation that lets it in again, empty where none does.
+        opened: the user or API key that the operation is for.
+    """
+
+    reason: str
+    opening: str = ""
+    opened: str = ""
+
+
+def closed_user(record: UserRecord) -> Closed | None:
+    """Return why a user may not come in, or None."""
     if not record.enabled:
-        return "the user is disabled"
-    return "" if record.locked_at is None else "the user is locked after too many wrong passwords"
+        return Closed("the user is disabled", "EnableUser", record.name)
+    if record.locked_at is not None:
+        return Closed("the user is locked after too many wrong passwords", "UnlockUser", record.name)
+    return None
 
 
-def closed_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> str:
-    """Return why an API key may not come in, or empty; when it ends and from where it opens is not looked at.
+def closed_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> Closed | None:
+    """Return why an API key may not come in, or None; when it ends and from where it opens is not looked at.
 
     A key comes in only while every key that it descends from may.
 
@@ -36,10 +53,14 @@ def closed_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -
         owners: their owners by name.
     """
     for record in lineage:
-        closed = closed_user(owners[record.owner]) or ("" if record.enabled else "the API key is disabled")
-        if closed:
-            return closed if record is lineage[0] else f"of the API key {record.key_id}, which made it: {closed}"
-    return ""
+        closed = closed_user(owners[record.owner])
+        if closed is None and not record.enabled:
+            closed = Closed("the API key is disabled", "EnableApiKey", record.key_id)
+        if closed is not None and record is not lineage[0]:
+            closed = replace(closed, reason=f"of the API key {record.key_id}, which made it: {closed.reason}")
+        if closed is not None:
+            return closed
+    return None
 
 
 async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict[str, UserRecord]] | None:
@@ -56,11 +77,11 @@ class Subject:
 
     Attributes:
         principal: what it would run as.
-        closed: why it may not come in now, or empty.
+        closed: why it may not come in now, or None.
     """
 
     principal: Principal
-    closed: str = ""
+    closed: Closed | None = None
 
 
 class Subjects:
@@ -90,8 +111,8 @@ class Subjects:
             return None
         lineage, owners = found
         record, closed = lineage[0], closed_key(lineage, owners)
-        if not closed and record.expires_at is not None and self._clock() >= record.expires_at:
-            closed = "the API key has ended"
+        if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
+            closed = Closed("the API key has ended")
         return Subject(self.of_key(record, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> Subject:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from kiteward.cli.accounts import call
 from kiteward.cli.options import add_configuration, settings_of, told
 from kiteward.domain.errors import ConfigurationError
+from kiteward.observe.audit.reading import shown
 from kiteward.runtime.local import open_local
 
 _REFUSED: Final = 3
@@ -26,6 +27,9 @@ def add_parsers(commands: Any) -> None:
     parser.add_argument("--operation", default="", metavar="NAME", help="instead: what an operation needs")
     parser.add_argument(
         "--collection", default="", metavar="NAME", help="the collection, or for privileges on users the user"
+    )
+    parser.add_argument(
+        "--line", type=int, metavar="SEQ", help="instead: what a line of the audit trail was decided by, then and today"
     )
     _finish(parser, _explain)
     parser = commands.add_parser("access", help="list who can touch a collection, or what somebody can touch")
@@ -50,6 +54,8 @@ def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
 
 
 async def _explain(arguments: argparse.Namespace) -> int:
+    if arguments.line is not None:
+        return await _explain_line(arguments)
     request = {
         "userName": arguments.user,
         "keyId": arguments.key,
@@ -66,17 +72,67 @@ async def _explain(arguments: argparse.Namespace) -> int:
     return 0 if answer["allowed"] else _REFUSED
 
 
+async def _explain_line(arguments: argparse.Namespace) -> int:
+    async with open_local(settings_of(arguments)) as gateway:
+        answer = await call(gateway, "ExplainAuditLine", {"seq": arguments.line})
+    print(json.dumps(answer, indent=2) if arguments.json else _then_and_today(answer))
+    return _REFUSED if answer["line"].get("decision") == "refused" else 0
+
+
+def _then_and_today(answer: Any) -> str:
+    line = answer["line"]
+    lines = [
+        f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'nothing had to be decided')}"
+    ]
+    if line.get("roles"):
+        lines.append(f"  {line['principal']} held the roles {shown(line['roles'])}")
+    if answer["gone"]:
+        lines.append(f"today: {answer['gone']}")
+    elif answer["today"] is not None:
+        lines.append(f"today{', otherwise' if answer['differs'] else ', too'}: {_explained(answer['today'])}")
+    return "\n".join(lines)
+
+
 def _explained(answer: Any) -> str:
     lines = [f"{'allowed' if answer['allowed'] else 'refused'}: {answer['reason']}"]
+    lines += _about_existence(answer, "  ")
+    lines += _about_opening(answer)
     lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]
     for remedy in answer["remedies"]:
         if remedy["privilege"] is None:
             lines.append(f"  binding the role {remedy['role']} would allow it")
         else:
             lines.append(f"  granting {_grant(remedy)} to the role {remedy['role']} would allow it")
-    if not (answer["allowed"] or answer["remedies"] or answer["closed"]):
+    if not (answer["held"] or answer["remedies"]):
         lines.append("  no role allows it yet: create one, grant it there, and bind it")
     return "\n".join(lines)
+
+
+_OPENINGS: Final = {
+    "EnableUser": ("enabling the user {}", "users enable"),
+    "UnlockUser": ("unlocking the user {}", "users unlock"),
+    "EnableApiKey": ("enabling the API key {}", "keys enable"),
+}
+
+
+def _about_opening(answer: Any) -> list[str]:
+    """Return what would let in somebody who may not come in, and what the roles would allow then."""
+    if not answer["closed"]:
+        return []
+    lines = []
+    if answer["opening"] is not None:
+        words, command = _OPENINGS[answer["opening"]["operation"]]
+        name = answer["opening"]["name"]
+        lines.append(f"  {words.format(name)} would let it in: kiteward {command} {name}")
+    lines.append(f"  its roles {'allow it' if answer['held'] else 'do not allow it either'}, once it may come in")
+    return lines
+
+
+def _about_existence(answer: Any, indent: str = "") -> list[str]:
+    if answer["exists"] is not False:
+        return []
+    where = f"{answer['dbName']}.{answer['collectionName']}"
+    return [f"{indent}there is no collection {where}: this is what would hold if there were one"]
 
 
 def _grant(grant: Any) -> str:
@@ -113,7 +169,8 @@ def _moment(given: str) -> str:
 
 def _told(answer: Any) -> list[str]:
     if "holders" in answer:
-        return [line for holder in answer["holders"] for line in _holder(holder)] or ["nobody can touch it"]
+        lines = [line for holder in answer["holders"] for line in _holder(holder)]
+        return [*_about_existence(answer), *(lines or ["nobody can touch it"])]
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]

@@ -3,7 +3,8 @@
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from typing import Any, Final
 from kiteward.cli.options import add_configuration, settings_of, told
 from kiteward.domain.errors import ConfigurationError
 from kiteward.observe.audit.export import zilliz
-from kiteward.observe.audit.reading import Entry, Question, TrailReader
+from kiteward.observe.audit.reading import KINDS, OUTCOMES, Entry, Question, TrailReader, shown
 from kiteward.observe.audit.verify import verify
 
 _PAUSE: Final = 0.2
@@ -20,12 +21,12 @@ _PAUSE: Final = 0.2
 _SHOWN_FINDINGS: Final = 20
 
 _FILTERS: Final = (
-    ("--user", "user", "of this user, or with its name presented"),
+    ("--user", "user", "by this user, with its name presented, or about it"),
     ("--collection", "collection", "about this collection"),
     ("--database", "database", "about this database"),
     ("--operation", "operation", "of this operation, such as Search"),
-    ("--kind", "kind", "of this kind, such as authentication, refusal, user, grant, data"),
-    ("--outcome", "outcome", "that ended so: received, succeeded, failed or refused"),
+    ("--kind", "kind", f"of this kind: {', '.join(KINDS)}"),
+    ("--outcome", "outcome", f"that ended so: {', '.join(OUTCOMES)}"),
     ("--request-id", "request_id", "of this request"),
 )
 
@@ -44,12 +45,12 @@ def add_parsers(commands: Any) -> None:
     )
     _finish(parser, _verify)
     parser = group.add_parser("tail", help="print the newest lines")
-    parser.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="how many (default: 20)")
+    parser.add_argument("-n", "--lines", type=_whole(0), default=20, metavar="N", help="how many (default: 20)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
     _add_filters(parser)
     _finish(parser, _tail)
     parser = group.add_parser("search", help="print lines that fit, newest first")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="how many at most (default: 100)")
+    parser.add_argument("--limit", type=_whole(1), default=100, metavar="N", help="how many at most (default: 100)")
     _add_filters(parser)
     _finish(parser, _search)
     parser = group.add_parser("export", help="print every line that fits in the field names of Zilliz Cloud")
@@ -65,6 +66,17 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
     parser.add_argument("--until", metavar="TIME", help="before this time")
     if json_option:
         parser.add_argument("--json", action="store_true", help="print the lines as they are")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """Return what reads a whole number that is not too small."""
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"give a whole number from {least} on, not {text!r}")
+        return int(text)
+
+    return read
 
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
@@ -107,19 +119,19 @@ def _search(arguments: argparse.Namespace, place: Path) -> int:
         left -= len(found.entries)
         if found.before is None:
             break
-        question = _question(arguments, before=found.before)
+        question = replace(question, before=found.before)
     return 0
 
 
 def _tail(arguments: argparse.Namespace, place: Path) -> int:
-    reader = TrailReader(place)
+    reader, wanted = TrailReader(place), _question(arguments)
     newest = reader.search(Question(), limit=1).entries
     last = newest[0]["seq"] if newest else 0
     if arguments.lines > 0:
-        found = reader.search(_question(arguments, before=last + 1), limit=arguments.lines)
+        found = reader.search(replace(wanted, before=last + 1), limit=arguments.lines)
         _print(reversed(found.entries), as_json=arguments.json)
     if arguments.follow:
-        for entry in _following(reader, _question(arguments), last):
+        for entry in _following(reader, wanted, last):
             _print([entry], as_json=arguments.json)
     return 0
 
@@ -144,11 +156,9 @@ def _export(arguments: argparse.Namespace, place: Path) -> int:
     return 0
 
 
-def _question(arguments: argparse.Namespace, *, before: int | None = None) -> Question:
+def _question(arguments: argparse.Namespace) -> Question:
     given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
-    return Question(
-        **given, since=_time("--since", arguments.since), until=_time("--until", arguments.until), before=before
-    )
+    return Question(**given, since=_time("--since", arguments.since), until=_time("--until", arguments.until))
 
 
 def _time(flag: str, given: str | None) -> float | None:
@@ -178,7 +188,7 @@ def _text(entry: Entry) -> str:
         f"part {entry['part']} of {entry['parts']}" if "parts" in entry else "",
         who,
         about,
-        " ".join(f"{name}={value}" for name, value in entry.get("details", {}).items()),
+        " ".join(f"{name}={shown(value)}" for name, value in entry.get("details", {}).items()),
         entry.get("address", ""),
         f"[{entry['reason']}]" if "reason" in entry else "",
         entry.get("error", ""),

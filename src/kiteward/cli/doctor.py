@@ -12,7 +12,7 @@ from pathlib import Path
 from kiteward.cli import serve
 from kiteward.cli.options import given
 from kiteward.config import InForce, Settings, explain, strange_variables
-from kiteward.domain.errors import ConfigurationError, KitewardError
+from kiteward.domain.errors import ConfigurationError, KitewardError, StoreError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
 from kiteward.runtime.beginning import is_loopback, require_first_password, weakness_of_root_in
@@ -118,11 +118,26 @@ def _unsafe_data(settings: Settings) -> Iterator[str]:
             return
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
             yield f"the data directory {directory} is open to other users: chmod 700"
-        with tempfile.TemporaryDirectory() as copy:
-            for file in directory.glob("store.db*"):
-                shutil.copyfile(file, Path(copy) / file.name)
-            weakness = asyncio.run(weakness_of_root_in(Path(copy) / "store.db", settings))
-            if weakness:
-                yield f"{weakness}: change it (MilvusClient.update_password)"
-    except (OSError, KitewardError):
+        weakness = _weakness_in(directory, settings)
+        if weakness:
+            yield f"{weakness}: change it (MilvusClient.update_password)"
+    except PermissionError:
         yield f"the data directory {directory} cannot be read, so the password of root is not known: run as its owner"
+    except (OSError, KitewardError) as error:
+        yield f"the password of root is not known: {error}"
+
+
+def _weakness_in(directory: Path, settings: Settings) -> str:
+    """Return what is wrong with the password of `root` in a data directory, or empty.
+
+    Raises:
+        OSError: its files cannot be read.
+        StoreError: the store cannot be opened; the message names the file as it lies there.
+    """
+    with tempfile.TemporaryDirectory() as copy:
+        for file in directory.glob("store.db*"):
+            shutil.copyfile(file, Path(copy) / file.name)
+        try:
+            return asyncio.run(weakness_of_root_in(Path(copy) / "store.db", settings))
+        except StoreError as error:
+            raise StoreError(str(error).replace(copy, str(directory))) from error

@@ -23,6 +23,7 @@ from kiteward.config.sources import (
     File,
     read_file,
     root_password,
+    shown_as,
     unknown_variables,
     variable_of,
 )
@@ -261,7 +262,7 @@ def _tls(reader: "_Reader") -> TlsSettings | None:
 
 def _metrics(reader: "_Reader") -> HealthSettings:
     base = HealthSettings()
-    port = reader.number("kiteward.metrics.port", default=-1, least=0, most=_LAST_PORT)
+    port = reader.number("kiteward.metrics.port", default=-1, unset="9091", least=0, most=_LAST_PORT)
     return HealthSettings(
         enabled=reader.flag("kiteward.metrics.enabled", default=base.enabled),
         host=reader.text("kiteward.metrics.host", default=base.host),
@@ -367,8 +368,9 @@ class _Reader:
             return word in _TRUE
         raise ConfigurationError(f"{self._name(key)} must be true or false")
 
-    def number(self, key: str, *, default: int, least: int, most: int | None = None) -> int:
-        value = self._value(key, default)
+    def number(self, key: str, *, default: int, least: int, most: int | None = None, unset: str = "") -> int:
+        """Return a whole number; `unset` says what holds where none is given, if that is not the default itself."""
+        value = self._value(key, unset or default)
         if value is None:
             return default
         try:
@@ -400,7 +402,7 @@ class _Reader:
         if value is None:
             value = self._from_file(key)
             origin = f"{self._file.name}: {key}" if value is not None else DEFAULT
-        shown = str(default if value is None else value)
+        shown = shown_as(default if value is None else value)
         if key in _SECRETS:
             shown = "not set" if value is None else "set"
         self.in_force.append(InForce(key, shown, origin))

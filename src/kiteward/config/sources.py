@@ -138,3 +138,10 @@ def root_password(environment: Mapping[str, str]) -> tuple[str, str] | None:
     if not value:
         raise ConfigurationError(f"{name} gives an empty password: give one, or leave it out")
     return value, name
+
+
+def shown_as(value: object) -> str:
+    """Return a value as it is written in a file."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -58,6 +58,9 @@ LONGEST_TEXT: Final = 256
 MOST_VALUES: Final = 32
 """Values of one list of a shortened event."""
 
+HIDDEN: Final = "; answered as if it did not exist"
+"""How the reason of a refusal ends that its caller could not tell from an object that is not there."""
+
 _CONTAINER: Final = 64
 """Bytes that a list or mapping takes beside what it holds, roughly."""
 
@@ -90,6 +93,7 @@ class AuditEvent(NamedTuple):
         details: what a change is about, without any secret.
         part: which part of an event this is, from 1, where one is written on several lines; 0 for a whole event.
         parts: how many parts there are; 0 for a whole event.
+        roles: those of the principal, by which it was decided; the first of many.
     """
 
     event: Event
@@ -113,6 +117,7 @@ class AuditEvent(NamedTuple):
     details: Mapping[str, Any] = NO_DETAILS
     part: int = 0
     parts: int = 0
+    roles: tuple[str, ...] = ()
 
 
 def shortened(event: AuditEvent) -> AuditEvent:
@@ -145,7 +150,7 @@ def weight(value: Any) -> int:
 
 def weight_of(event: AuditEvent) -> int:
     """Return about how many bytes of memory an event takes."""
-    size = _EVENT + sum(map(sys.getsizeof, _texts(event))) + sum(map(sys.getsizeof, event.resources))
+    size = _EVENT + sum(map(sys.getsizeof, _texts(event))) + sum(map(sys.getsizeof, (*event.resources, *event.roles)))
     return size + weight(event.details) if event.details else size
 
 

@@ -232,7 +232,9 @@ class Gateway:
         await self._policy()
         settled, decision = self._decide(operation, recording, principal)
         if not decision.allowed:
-            return _refuse(operation, settled, decision)
+            hidden = _refuse(operation, settled, decision)
+            recording.hidden = True
+            return hidden
         settled.require_consistent()
         if operation.exists and operation.database and not self._has_database(operation, settled, principal):
             return visibility.empty(operation.name)

@@ -10,10 +10,11 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from kiteward.authn.api_keys import key_id_of
-from kiteward.domain.audit import NO_DETAILS, AuditEvent, Event, Outcome, shortened_details, weight
+from kiteward.domain.audit import HIDDEN, MOST_VALUES, NO_DETAILS, AuditEvent, Event, Outcome, shortened_details, weight
 from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -114,10 +115,22 @@ class Recording:
         decision: whether it is allowed, once that is decided.
         details: what a change is about.
         result: what came of a change beyond what was asked for.
+        hidden: whether its object was answered to be absent, because the principal may not learn of it.
         apart: whether it is a change, which is recorded where it is carried out and goes on when its caller is gone.
     """
 
-    __slots__ = ("apart", "call", "decision", "details", "principal", "result", "settled", "started", "time")
+    __slots__ = (
+        "apart",
+        "call",
+        "decision",
+        "details",
+        "hidden",
+        "principal",
+        "result",
+        "settled",
+        "started",
+        "time",
+    )
 
     def __init__(self, call: Call) -> None:
         self.call = call
@@ -126,6 +139,7 @@ class Recording:
         self.decision: Decision | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
+        self.hidden = False
         self.apart = False
         self.time = time.time()
         self.started = time.perf_counter()
@@ -294,11 +308,19 @@ class Recorder:
             _resources(operation, settled) if operation is not None and settled is not None else (),
             operation.privilege.name if operation is not None and operation.privilege is not None else "",
             "" if decision is None else ("allowed" if decision.allowed else "refused"),
-            reason if decision is None else decision.reason,
+            reason if decision is None else f"{decision.reason}{HIDDEN if recording.hidden else ''}",
             error,
             time.perf_counter() - recording.started if ended else None,
             details,
+            roles=_roles(principal) if principal is not None and decision is not None else (),
         )
+
+
+def _roles(principal: Principal) -> tuple[str, ...]:
+    roles = principal.roles
+    if len(roles) <= MOST_VALUES:
+        return tuple(sorted(roles))
+    return (*sorted(islice(roles, MOST_VALUES)), f"… ({len(roles)} in all)")
 
 
 async def _in_full(call: Call) -> Mapping[str, Any]:

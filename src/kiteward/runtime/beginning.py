@@ -23,6 +23,8 @@ _log = logging.getLogger("kiteward")
 
 _log = logging.getLogger("kiteward")
 
+DEFAULT_IN_PLACE: Final = "root still has the default password"
+
 PUBLIC_SEEDS: Final = (
     GrantKey(ObjectType.COLLECTION, ANY, ANY, "IndexDetail"),
     GrantKey(ObjectType.GLOBAL, ANY, ANY, "DescribeCollection"),
@@ -103,7 +105,7 @@ async def weakness_of_root(store: SqlStore, hasher: PasswordHasher, settings: Se
     if root is None:
         return ""
     if await hasher.verify(root.password_hash, Secret(DEFAULT_ROOT_PASSWORD)):
-        return "root still has the default password"
+        return DEFAULT_IN_PLACE
     try:
         require_first_password(settings)
     except ConfigurationError:
@@ -112,15 +114,15 @@ async def weakness_of_root(store: SqlStore, hasher: PasswordHasher, settings: Se
     return ""
 
 
-async def keep_weak_root_on_loopback(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> None:
-    """Keep a weak password of `root` on this machine, and warn of it there.
+async def keep_weak_root_on_loopback(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+    """Keep a weak password of `root` on this machine, warn of it there, and return what is wrong with it, or empty.
 
     Raises:
         ConfigurationError: the server would listen on another address.
     """
     weakness = await weakness_of_root(store, hasher, settings)
     if not weakness:
-        return
+        return ""
     if not is_loopback(settings.host):
         raise ConfigurationError(
             f"refusing to listen on {settings.host}: {weakness}. Start on 127.0.0.1 "
@@ -128,6 +130,7 @@ async def keep_weak_root_on_loopback(store: SqlStore, hasher: PasswordHasher, se
             "common.security.defaultRootPassword set"
         )
     _log.warning("%s; change it before anybody else can reach this server", weakness)
+    return weakness
 
 
 def require_loopback_without_authorization(host: str) -> None:

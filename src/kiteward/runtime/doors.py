@@ -11,7 +11,7 @@ from kiteward.gateway.pipeline import Gateway
 from kiteward.observe.metrics import CONTENT_TYPE, Metrics, Sources
 from kiteward.runtime.parts import repeat
 from kiteward.transports import health
-from kiteward.transports.asgi import Application, Receive, Scope, Send
+from kiteward.transports.asgi import Application, Receive, Scope, Send, wants_page
 from kiteward.transports.budget import Budget
 from kiteward.transports.console.app import ROOT_PATH as CONSOLE_PATH
 from kiteward.transports.console.app import build_console
@@ -107,7 +107,7 @@ def _http_server(application: Application, settings: Settings, *, budget: Budget
 
 
 def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
-    """Return what serves HTTP: REST, and the console below its path.
+    """Return what serves HTTP: REST, and the console below its path and for browsers that ask for `/`.
 
     Where everybody is let in nobody can sign in, so that there is no console either.
     """
@@ -117,7 +117,7 @@ def with_console(rest: Application, gateway: Gateway, settings: Settings) -> App
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/")
+        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/") or wants_page(scope)
         await (console if inside else rest)(scope, receive, send)
 
     return application

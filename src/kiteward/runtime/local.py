@@ -55,7 +55,8 @@ async def open_local(
         # A running server holds the directory; the store itself takes writers of several processes in turn.
         with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
             stack.enter_context(DataDirectory.hold(settings.data_dir))
-        store = await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path)
+        directory = DataDirectory(settings.data_dir.absolute())
+        store = await SqlStore.open(directory.store_path)
         stack.push_async_callback(store.close)
         if create and await store.user(ROOT) is not None:
             raise ConfigurationError(
@@ -70,7 +71,7 @@ async def open_local(
         snapshots = Snapshots(store, authenticator, recorder)
         await snapshots.load()
         await bootstrap(settings, snapshots, hasher, recorder)
-        engine = AbsentEngine()
+        engine = AbsentEngine(directory.engine_path)
         catalog = Catalog(engine)
         gateway = Gateway(
             authenticator,

@@ -14,6 +14,7 @@ from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
 from kiteward.config import Settings
 from kiteward.domain.audit import Event
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.gateway.catalog import Catalog
@@ -24,6 +25,7 @@ from kiteward.gateway.watched import WatchedEngine
 from kiteward.observe.metrics import Sources
 from kiteward.observe.watch import Watch
 from kiteward.runtime.beginning import (
+    DEFAULT_IN_PLACE,
     bootstrap,
     keep_weak_root_on_loopback,
     require_loopback_without_authorization,
@@ -65,6 +67,7 @@ class Server:
         host: the address listened on.
         port: the port in use.
         metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
+        default_password: whether `root` had the default password when it started.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Server:
         host: str,
         port: int,
         metrics_port: int | None,
+        default_password: bool = False,
     ) -> None:
         self._stack = stack
         self._doors = doors
@@ -83,6 +87,7 @@ class Server:
         self.host = host
         self.port = port
         self.metrics_port = metrics_port
+        self.default_password = default_password
 
     @classmethod
     async def start(
@@ -131,7 +136,7 @@ class Server:
             snapshots = Snapshots(store, authenticator, recorder)
             await snapshots.load()
             await bootstrap(settings, snapshots, hasher, recorder)
-            await keep_weak_root_on_loopback(store, hasher, settings)
+            weakness = await keep_weak_root_on_loopback(store, hasher, settings)
             stack.push_async_callback(note_uses, store, authenticator)
             repeat(stack, _FOLLOW_SECONDS, "followed what others changed", snapshots.follow_others)
             repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: note_uses(store, authenticator))
@@ -177,7 +182,15 @@ class Server:
             )
             metrics_port = await open_metrics(stack, settings, sources, doors)
             port = await doors.open(stack)
-            return cls(stack.pop_all(), gateway, doors, host=settings.host, port=port, metrics_port=metrics_port)
+            return cls(
+                stack.pop_all(),
+                gateway,
+                doors,
+                host=settings.host,
+                port=port,
+                metrics_port=metrics_port,
+                default_password=weakness == DEFAULT_IN_PLACE,
+            )
 
     async def stop(self) -> None:
         """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
@@ -209,13 +222,25 @@ def _allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def ready(server: Server, settings: Settings) -> str:
+    """Return what a server says when it is ready: one line with its address, then where people look."""
+    address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
+    lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
+    if settings.rest.enabled and settings.console.enabled and settings.authorization:
+        lines.append(f"  console: {address}/console/")
+    if settings.rest.enabled:
+        lines.append(f"  documents of the REST API: {address}/docs")
+    if settings.authorization and server.default_password:
+        lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
+    return "\n".join(lines)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until cancelled, then stop cleanly."""
     _allow_many_files()
     server = await Server.start(settings)
     try:
-        scheme = "http" if settings.tls is None else "https"
-        print(f"Kiteward is ready on {scheme}://{server.host}:{server.port} (data in {settings.data_dir})", flush=True)  # noqa: T201  the one line
+        print(ready(server, settings), flush=True)  # noqa: T201  what whoever has started it reads
         await asyncio.Event().wait()
     finally:
         await server.stop()

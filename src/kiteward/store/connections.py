@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kiteward.domain.errors import StoreError, StoreUnavailable
@@ -34,7 +34,15 @@ def translated(done: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
-        raise StoreUnavailable(f"the store could not be {done}") from error
+        why = ": the file is damaged, restore a backup" if _is_damage(error) else ""
+        raise StoreUnavailable(f"the store could not be {done}{why}") from error
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Tell whether an error of the driver says that the file is no database, or not a whole one."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 async def settled(work: Coroutine[Any, Any, T]) -> T:

@@ -1,10 +1,14 @@
 """`kiteward explain` and `kiteward access`, on the store itself."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from tests.support.commands import Run, on
+
+from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.observe.audit.files import ChainedFiles
 
 
 @pytest.fixture
@@ -17,13 +21,38 @@ def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:
     assert status == 3
     assert printed.splitlines() == [
         "refused: no role of `alice` holds Insert on `default.docs`",
+        "  there is no collection default.docs: this is what would hold if there were one",
         "  no role allows it yet: create one, grant it there, and bind it",
     ]
 
 
 def test_permission_of_an_administrator_is_explained_by_the_rule(run: Run) -> None:
     status, printed = run("explain", "--user", "db_admin", "--privilege", "Insert", "--collection", "docs")
-    assert (status, printed) == (0, "allowed: the role `admin` may do everything\n")
+    assert (status, printed.splitlines()[0]) == (0, "allowed: the role `admin` may do everything")
+
+
+def test_disabled_user_is_to_be_enabled_and_not_granted_anything(run: Run) -> None:
+    run("users", "create", "bob", "--role", "admin")
+    run("users", "disable", "bob")
+    status, printed = run("explain", "--user", "bob", "--privilege", "CreateOwnership")
+    assert (status, printed.splitlines()) == (
+        3,
+        [
+            "refused: the user is disabled",
+            "  enabling the user bob would let it in: kiteward users enable bob",
+            "  its roles allow it, once it may come in",
+        ],
+    )
+
+
+def test_collection_is_said_to_be_missing_only_where_it_is(run: Run, tmp_path: Path) -> None:
+    place = tmp_path / "data" / "engine" / "databases" / "research" / "collections" / "papers"
+    place.mkdir(parents=True)
+    (place / "schema.json").write_text("{}")
+    (tmp_path / "data" / "engine" / "databases" / "research" / "aliases.json").write_text('{"current": "papers"}')
+    asked = ("access", "--database", "research", "--collection")
+    for name, missing in (("papers", False), ("current", False), ("other", True), ("..", True)):
+        assert (f"there is no collection research.{name}" in run(*asked, name)[1]) is missing
 
 
 def test_role_that_would_do_is_named(run: Run) -> None:
@@ -45,6 +74,7 @@ def test_who_can_touch_a_collection(run: Run) -> None:
     status, printed = run("access", "--collection", "docs")
     assert status == 0
     assert printed.splitlines() == [
+        "there is no collection default.docs: this is what would hold if there were one",
         "db_admin: everything, as an administrator",
         "root: everything, as an administrator",
     ]
@@ -68,3 +98,21 @@ def test_one_question_at_a_time(run: Run, words: list[str]) -> None:
     status, printed = run("access", *words)
     assert status == 1
     assert "give one of" in printed
+
+
+def test_line_of_the_trail_is_explained_then_and_today(run: Run, tmp_path: Path) -> None:
+    files = ChainedFiles(tmp_path / "data" / "audit", keep_days=0)
+    search = {"operation": "Search", "privilege": "Search", "database": "default", "resources": ("docs",)}
+    then = {"principal": "alice", "decision": "allowed", "reason": "it was so", "roles": ("reader", "writer")}
+    files.append([AuditEvent(Event.DATA_READ, time.time(), Outcome.SUCCEEDED, "r1", **search, **then)])  # type: ignore[arg-type]  # by name
+    files.close()
+    _, printed = run("audit", "search", "--request-id", "r1", "--json")
+    status, printed = run("explain", "--line", str(json.loads(printed)["seq"]))
+    lines = printed.splitlines()
+    assert (status, lines[0].endswith(": allowed: it was so")) == (0, True)
+    assert lines[1] == "  alice held the roles reader, writer"
+    assert lines[2] == "today, otherwise: refused: no role of `alice` holds Search on `default.docs`"
+
+
+def test_line_that_is_not_there_is_told(run: Run) -> None:
+    assert run("explain", "--line", "4711") == (1, "kiteward: the audit trail has no line 4711\n")

@@ -94,7 +94,7 @@ def test_long_change_is_verified_searched_and_exported_part_by_part(run: Run, tm
 def test_search_filters_by_user_outcome_and_time(run: Run) -> None:
     assert run("audit", "search", "--outcome", "refused") == (0, "")
     assert run("audit", "search", "--until", "2020-01-01") == (0, "")
-    assert len(run("audit", "search", "--user", "root", "--since", "2020-01-01T00:00:00Z")[1].splitlines()) == 6
+    assert len(run("audit", "search", "--user", "root", "--since", "2020-01-01T00:00:00Z")[1].splitlines()) == 7
     assert len(run("audit", "search", "--user", "root", "--limit", "2")[1].splitlines()) == 2
     status, printed = run("audit", "search", "--since", "yesterday")
     assert status == 1
@@ -141,3 +141,46 @@ def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> N
         exporting.stdout.close()
         assert b"pipe" not in exporting.stderr.read().lower()
     assert exporting.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("search", "--outcome", "rubbish"), "no such outcome: `rubbish`; give one of received, succeeded, "),
+        (("tail", "--kind", "users"), "no such kind: `users`; give one of authentication, "),
+        (("export", "--since", "2026-02-01", "--until", "2026-01-01"), "must be after the beginning"),
+    ],
+)
+def test_filter_that_nothing_can_fit_is_refused(run: Run, words: tuple[str, ...], told: str) -> None:
+    status, printed = run("audit", *words)
+    assert (status, told in printed) == (1, True)
+
+
+@pytest.mark.parametrize(("command", "flag", "given"), [("tail", "-n", "-5"), ("search", "--limit", "0")])
+def test_number_of_lines_that_makes_no_sense_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str], command: str, flag: str, given: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("audit", command, flag, given)
+    assert ended.value.code == 2
+    assert "give a whole number from" in capsys.readouterr().err
+
+
+def test_lists_and_switches_are_printed_as_people_write_them(run: Run) -> None:
+    run("users", "create", "bob", "--role", "admin", "--role", "public", "--one-time")
+    _, printed = run("audit", "search", "--operation", "CreateUserAccount", "--outcome", "received", "--user", "bob")
+    assert "roles=admin, public" in printed
+    assert "oneTime=yes" in printed
+    assert "[" not in printed.replace("[`root` is not restricted]", "")
+
+
+def test_search_by_user_finds_what_was_done_to_it(run: Run) -> None:
+    _, made = run("keys", "create", "alice", "--json")
+    run("keys", "revoke", json.loads(made)["keyId"])
+    _, printed = run("audit", "search", "--user", "alice", "--json", "--outcome", "succeeded")
+    assert [line["operation"] for line in entries(printed)] == [
+        "RevokeApiKey",
+        "CreateApiKey",
+        "DisableUser",
+        "CreateUserAccount",
+    ]

@@ -1,6 +1,9 @@
 """What the doctor tells of settings and of a data directory."""
 
 import asyncio
+import contextlib
+import re
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -86,6 +89,46 @@ def test_server_that_others_reach_by_no_name_is_told(capsys: pytest.CaptureFixtu
     assert note in told(capsys, text)[1]
     assert note not in told(capsys, text.replace("{h", "{allowedHosts: kiteward.example, h", 1))[1]
     assert note not in told(capsys)[1]
+
+
+def test_values_are_shown_as_they_are_written_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    _, shown = told(capsys, "kiteward: {allowedHosts: [a.example, b.example], audit: {enabled: true}}")
+    assert "kiteward.allowedHosts = a.example, b.example  (" in shown
+    assert "kiteward.audit.enabled = true  (" in shown
+    assert "kiteward.metrics.port = 9091  (default)" in shown
+    assert not re.search(r"= (True|False|None|\[|-1)", shown)
+
+
+def test_damaged_store_is_told_from_one_that_others_own(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir(mode=0o700)
+    store = Path("data/store.db")
+    store.write_bytes(b"this is no database " * 500)
+    status, shown = told(capsys)
+    assert (status, f"opened at `{store}`: the file is damaged, restore a backup" in shown) == (1, True)
+    assert "run as its owner" not in shown
+
+
+def test_store_of_a_newer_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("Another-1"))
+    with contextlib.closing(sqlite3.connect("data/store.db")) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'from_tomorrow'")
+    status, shown = told(capsys)
+    assert (status, "written by a newer version of Kiteward" in shown) == (1, True)
+    assert "run as its owner" not in shown
+
+
+def test_files_that_cannot_be_read_are_told_from_a_damaged_store(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with("Another-1"))
+
+    def denied(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("shutil.copyfile", denied)
+    assert "run as its owner" in told(capsys)[1]
 
 
 def test_configuration_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,8 +140,9 @@ def test_at_a_terminal_the_lines_are_for_people() -> None:
 
 
 def lines_of(server: servers.RunningServer) -> list[dict[str, Any]]:
-    """Return what a server has logged; its one line to people is on the other stream."""
-    return [json.loads(line) for line in server.log().splitlines() if not line.startswith("Kiteward is ready")]
+    """Return what a server has logged; its lines to people are on the other stream."""
+    to_people = ("Kiteward is ready", "  ")
+    return [json.loads(line) for line in server.log().splitlines() if not line.startswith(to_people)]
 
 
 def line_with(server: servers.RunningServer, logger: str, text: str) -> dict[str, Any]:

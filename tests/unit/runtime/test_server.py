@@ -13,7 +13,7 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import opened
 
-from kiteward.authn.hashing import TESTING
+from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.config import Settings
 from kiteward.domain.access import BUILT_IN_ROLES
@@ -22,8 +22,12 @@ from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
 from kiteward.runtime.beginning import PUBLIC_SEEDS, is_loopback
 from kiteward.runtime.parts import repeat
-from kiteward.runtime.server import Server
+from kiteward.runtime.server import Server, ready
 from kiteward.store.sql import SqlStore
+from kiteward.transports.console.settings import ConsoleSettings
+from kiteward.transports.rest.settings import RestSettings
+
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[FakeEngine]]
 
@@ -270,3 +274,55 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_
         async with asyncio.timeout(10):
             await done.wait()
     assert [record.getMessage() for record in caplog.records] == ["could not have done it; trying again"] * 2
+
+
+# What whoever starts it reads, and opens
+
+
+@pytest.mark.parametrize(
+    ("console", "given", "led"),
+    [(True, BROWSER, (303, "/console/account")), (True, "*/*", (404, "")), (False, BROWSER, (200, ""))],
+)
+async def test_browsers_are_led_to_the_console_and_others_are_answered_as_before(
+    tmp_path: Path, console: bool, given: str, led: tuple[int, str]
+) -> None:
+    server = await start(Settings(port=0, data_dir=tmp_path, console=ConsoleSettings(enabled=console)))
+    try:
+        async with httpx.AsyncClient(headers={"Accept": given}) as client:
+            answer = await client.get(f"http://127.0.0.1:{server.port}/")
+            posted = await client.post(f"http://127.0.0.1:{server.port}/")
+    finally:
+        await server.stop()
+    assert (answer.status_code, answer.headers.get("location", "")) == led
+    assert console or "Its REST API is described at /docs" in answer.text
+    assert (posted.status_code, posted.text) == (404, "404 page not found")
+
+
+async def test_ready_line_names_console_documents_and_the_default_password_while_it_is_in_place(tmp_path: Path) -> None:
+    def told(server: Server, settings: Settings) -> list[str]:
+        first, *others = ready(server, settings).splitlines()
+        assert first == f"Kiteward is ready on http://127.0.0.1:{server.port} (data in {tmp_path})"
+        return [line.replace(f":{server.port}", "") for line in others]
+
+    settings = Settings(port=0, data_dir=tmp_path)
+    console, documents = "  console: http://127.0.0.1/console/", "  documents of the REST API: http://127.0.0.1/docs"
+    server = await start(settings)
+    try:
+        assert told(server, settings) == [console, documents, "  user root, default password Milvus: change it"]
+        without = replace(settings, console=ConsoleSettings(enabled=False))
+        assert told(server, without) == [documents, "  user root, default password Milvus: change it"]
+        assert told(server, replace(settings, rest=RestSettings(enabled=False))) == [
+            "  user root, default password Milvus: change it"
+        ]
+    finally:
+        await server.stop()
+    store, hasher = await SqlStore.open(tmp_path / "store.db"), PasswordHasher(TESTING)
+    async with store.transaction() as transaction:
+        await transaction.users.set_password("root", await hasher.hash(Secret("Another-1")))
+        await transaction.commit()
+    await store.close()
+    server = await start(settings)
+    try:
+        assert told(server, settings) == [console, documents]
+    finally:
+        await server.stop()

@@ -67,7 +67,9 @@ async def test_damaged_file_is_refused_without_driver_text(tmp_path: Path) -> No
     (tmp_path / "store.db").write_bytes(b"this is no database " * 500)
     with pytest.raises(StoreUnavailable) as refusal:
         await SqlStore.open(tmp_path / "store.db")
-    assert str(refusal.value) == f"the store could not be opened at `{tmp_path / 'store.db'}`"
+    assert str(refusal.value) == (
+        f"the store could not be opened at `{tmp_path / 'store.db'}`: the file is damaged, restore a backup"
+    )
     assert refusal.value.__cause__ is not None
 
 

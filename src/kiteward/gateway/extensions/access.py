@@ -1,14 +1,13 @@
 """Who may do what, and why: explained by the function that decides requests."""
 
 import asyncio
-import contextlib
 import difflib
 from collections.abc import Iterable
 from typing import Final
 
 from kiteward.authn.subjects import Subject
 from kiteward.domain.access import Grant, GrantKey
-from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
+from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.explanation import (
     Explanation,
     condition_of,
@@ -25,6 +24,7 @@ from kiteward.domain.policy import PolicySnapshot, decide, decide_administrator
 from kiteward.domain.privileges import PRIVILEGES, Level, ObjectType, Privilege
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
+from kiteward.gateway.extensions.objects import behind_alias, exists
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.store.base import UserRecord
 
@@ -67,10 +67,19 @@ class Cure(Outcome):
     privilege: str | None = None
 
 
+class Opening(Outcome):
+    """What lets in a user or key that may not come in: an operation, such as `EnableUser`, and for whom."""
+
+    operation: str
+    name: str
+
+
 class Explained(Outcome):
     """A decision, and what is behind it. `closed` says why the user or key may not even come in.
 
-    `remedies` and the collection behind an alias are for administrators; others read the name as they gave it.
+    `held` is what its roles allow, whether it may come in or not; `ways` and `remedies` are about that. Administrators
+    are told `remedies`, `opening`, whether the collection exists (null where that is unknown), and the collection
+    behind an alias; others read the name as they gave it.
     """
 
     user_name: str
@@ -78,11 +87,14 @@ class Explained(Outcome):
     privilege: str | None
     db_name: str
     collection_name: str
+    exists: bool | None
     allowed: bool
+    held: bool
     reason: str
     ways: list[Way]
     remedies: list[Cure]
     closed: str
+    opening: Opening | None
 
 
 class OfCollection(Arguments):
@@ -106,10 +118,14 @@ class Holder(Outcome):
 
 
 class Holders(Outcome):
-    """A page of them; `next` is what to ask for as `after`, empty at the end."""
+    """A page of them; `next` is what to ask for as `after`, empty at the end.
+
+    `exists` tells whether there is such a collection, null where that is unknown.
+    """
 
     db_name: str
     collection_name: str
+    exists: bool | None
     holders: list[Holder]
     next: str
 
@@ -146,7 +162,8 @@ async def explained(tools: Tools, request: Request, arguments: Asked) -> Explain
     database, given = arguments.db_name or DEFAULT_DATABASE, arguments.collection_name or ANY
     privilege, visible_suffices = _needed(arguments)
     on_user = privilege is not None and privilege.object_type is ObjectType.USER
-    name = given if on_user else await _behind_alias(tools, database, given)
+    on_collection = privilege is not None and not on_user and privilege.level is not Level.CLUSTER
+    name = given if on_user else await behind_alias(tools, database, given)
     if privilege is None:
         credential = OPERATIONS[arguments.operation].credential
         explanation = Explanation(decide(subject.principal, (), request.snapshot, credential=credential))
@@ -163,11 +180,14 @@ async def explained(tools: Tools, request: Request, arguments: Asked) -> Explain
         privilege=privilege.name if privilege is not None else None,
         db_name=database,
         collection_name=name if request.administrator else given,
-        allowed=explanation.decision.allowed and not subject.closed,
-        reason=subject.closed or explanation.decision.reason,
+        exists=await exists(tools, database, name) if request.administrator and on_collection else None,
+        allowed=explanation.decision.allowed and subject.closed is None,
+        held=explanation.decision.allowed,
+        reason=explanation.decision.reason if subject.closed is None else subject.closed.reason,
         ways=[way_of(grant) for grant in explanation.ways],
         remedies=[_cure(remedy.role, remedy.grant) for remedy in explanation.remedies],
-        closed=subject.closed,
+        closed=_reason(subject),
+        opening=_opening(subject) if request.administrator else None,
     )
 
 
@@ -175,7 +195,7 @@ async def holders(tools: Tools, request: Request, arguments: OfCollection) -> Ho
     """List everybody who can touch a collection, and how."""
     limit = page(arguments.limit)
     database = arguments.db_name or DEFAULT_DATABASE
-    name = await _behind_alias(tools, database, arguments.collection_name)
+    name = await behind_alias(tools, database, arguments.collection_name)
     looking = _Looking(tools, request.snapshot, database, name)
     found: list[Holder] = []
     after, examined, more = arguments.after, 0, True
@@ -190,7 +210,8 @@ async def holders(tools: Tools, request: Request, arguments: OfCollection) -> Ho
                 if len(found) == limit:
                     more = True
                     break
-    return Holders(db_name=database, collection_name=name, holders=found, next=after if more else "")
+    there = await exists(tools, database, name)
+    return Holders(db_name=database, collection_name=name, exists=there, holders=found, next=after if more else "")
 
 
 async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reaches:
@@ -213,7 +234,7 @@ async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reac
             and not administrator
             and decide(principal, (condition_of(privilege, ANY, ANY),), snapshot).allowed
         ],
-        closed=subject.closed,
+        closed=_reason(subject),
     )
 
 
@@ -248,7 +269,7 @@ class _Looking:
             privileges=list(privileges),
             ways=ways,
             key_ids=opening,
-            closed=subject.closed,
+            closed=_reason(subject),
         )
 
     async def _held(self, subject: Subject) -> tuple[tuple[str, ...], list[Way]]:
@@ -317,13 +338,13 @@ def _unknown(what: str, given: str, known: Iterable[str]) -> str:
     return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-async def _behind_alias(tools: Tools, database: str, name: str) -> str:
-    """Return the collection behind an alias, as requests are judged; without an engine, the name as it stands."""
-    with contextlib.suppress(EngineError):
-        if not tools.catalog.fresh:
-            await tools.catalog.refresh()
-        return tools.catalog.resolve(database, name)
-    return name
+def _reason(subject: Subject) -> str:
+    return "" if subject.closed is None else subject.closed.reason
+
+
+def _opening(subject: Subject) -> Opening | None:
+    closed = subject.closed
+    return Opening(operation=closed.opening, name=closed.opened) if closed is not None and closed.opening else None
 
 
 def way_of(grant: Grant) -> Way:

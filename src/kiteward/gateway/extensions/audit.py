@@ -1,13 +1,19 @@
 """The audit trail, for administrators: what was done, by whom, and how it ended."""
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.audit import HIDDEN
+from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.extensions.access import Asked, Explained, explained
 from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
-from kiteward.observe.audit.reading import Question
+from kiteward.gateway.extensions.objects import collections_of, databases_of
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.observe.audit.reading import Entry, Question, TrailReader
 
 
 class Wanted(Arguments):
@@ -27,16 +33,38 @@ class Wanted(Arguments):
 
 
 class Lines(Outcome):
-    """Lines of the trail, newest first; `before` is what to ask for next, null at the end."""
+    """Lines of the trail, newest first; `before` is what to ask for next, null at the end.
+
+    `hidden` holds the numbers (`seq`) of those whose caller asked for a collection that exists now and was told that it
+    does not, because no role of the caller reaches it.
+    """
 
     lines: list[dict[str, Any]]
+    hidden: list[int]
     before: int | None
+
+
+class LineNamed(Arguments):
+    """Names a line by its number."""
+
+    seq: int
+
+
+class ExplainedLine(Outcome):
+    """A line, and what would be decided today.
+
+    `today` is null where nothing can be said: of a user or API key that is gone (`gone` says which), and of a line that
+    no privilege of an RPC decided. `differs` says whether today's decision is another one.
+    """
+
+    line: dict[str, Any]
+    today: Explained | None
+    gone: str
+    differs: bool
 
 
 async def searched(tools: Tools, _request: Request, arguments: Wanted) -> Lines:
     """Return lines of the audit trail."""
-    if tools.trail is None:
-        raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
     question = Question(
         user=arguments.user_name,
         collection=arguments.collection_name,
@@ -49,8 +77,71 @@ async def searched(tools: Tools, _request: Request, arguments: Wanted) -> Lines:
         until=_seconds(arguments.until),
         before=arguments.before,
     )
-    found = await asyncio.to_thread(tools.trail.search, question, limit=page(arguments.limit))
-    return Lines(lines=[dict(entry) for entry in found.entries], before=found.before)
+    found = await asyncio.to_thread(_trail(tools).search, question, limit=page(arguments.limit))
+    hidden = await _hidden(tools, found.entries)
+    return Lines(lines=[dict(entry) for entry in found.entries], hidden=hidden, before=found.before)
+
+
+async def _hidden(tools: Tools, entries: Iterable[Entry]) -> list[int]:
+    """Return the numbers of lines about collections that exist and were answered to be absent."""
+    asked = [entry for entry in entries if str(entry.get("reason", "")).endswith(HIDDEN)]
+    there: dict[str, frozenset[str]] = {}
+    with contextlib.suppress(EngineError):
+        for database in {entry.get("database", "") for entry in asked} & set(
+            await databases_of(tools) if asked else ()
+        ):
+            there[database] = frozenset(await collections_of(tools, database))
+    return [
+        entry["seq"]
+        for entry in asked
+        if set(entry.get("resources", ())) & there.get(entry.get("database", ""), frozenset())
+    ]
+
+
+async def explained_line(tools: Tools, request: Request, arguments: LineNamed) -> ExplainedLine:
+    """Tell what was decided when a line was written, and what would be decided today."""
+    question = Question(before=arguments.seq + 1)
+    found = (await asyncio.to_thread(_trail(tools).search, question, limit=1)).entries
+    if not found or found[0]["seq"] != arguments.seq:
+        raise NotFound(f"the audit trail has no line {arguments.seq}")
+    line = found[0]
+    today, gone = None, ""
+    if line.get("principal") and line.get("decision") and line.get("operation") in OPERATIONS:
+        try:
+            today = await _today(tools, request, line)
+        except NotFound as error:
+            gone = str(error)
+    allowed_now = today is not None and today.allowed
+    decided = today is not None or bool(gone)
+    return ExplainedLine(
+        line=dict(line),
+        today=today,
+        gone=gone,
+        differs=decided and allowed_now != (line["decision"] == "allowed"),
+    )
+
+
+async def _today(tools: Tools, request: Request, line: Entry) -> Explained:
+    """Explain what a line is about by the policy of now: the first of its objects that is refused, or else the first.
+
+    Raises:
+        NotFound: the user or the API key is gone.
+    """
+    kind, _, key_id = line.get("credential", "").partition(":")
+    who = {"key_id": key_id} if kind == "key" else {"user_name": line["principal"]}
+    answers = []
+    for name in line.get("resources") or [""]:
+        asked = Asked(operation=line["operation"], collection_name=name, db_name=line.get("database", ""), **who)
+        answers.append(await explained(tools, request, asked))
+        if not answers[-1].allowed:
+            return answers[-1]
+    return answers[0]
+
+
+def _trail(tools: Tools) -> TrailReader:
+    if tools.trail is None:
+        raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
+    return tools.trail
 
 
 def _seconds(given: datetime | None) -> float | None:
@@ -67,6 +158,15 @@ EXTENSIONS: Final = (
         Lines,
         searched,
         "Search the audit trail, newest lines first.",
+        changes=False,
+    ),
+    Extension(
+        "ExplainAuditLine",
+        "audit/explain",
+        LineNamed,
+        ExplainedLine,
+        explained_line,
+        "Explain a line of the audit trail: what was decided then, and what would be decided today.",
         changes=False,
     ),
 )

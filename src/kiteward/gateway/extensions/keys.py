@@ -246,11 +246,14 @@ async def revoked(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
 def _reached(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
     """Return a key that the caller may see and manage; others are not told from missing ones.
 
+    Whose it is goes into the audit trail, where it is looked for by user.
+
     Raises:
         NotFound: there is none for this caller.
     """
     if not request.reaches_key(lineage):
         raise NotFound(f"API key not found: {key_id}")
+    request.record(userName=lineage[0].owner)
     return lineage[0]
 
 

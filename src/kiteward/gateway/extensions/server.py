@@ -7,7 +7,7 @@ from kiteward.domain.errors import EngineError
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.administration.server import VERSION
 from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request
-from kiteward.gateway.extensions.views import databases_of
+from kiteward.gateway.extensions.objects import databases_of
 from kiteward.gateway.readiness import parts
 
 

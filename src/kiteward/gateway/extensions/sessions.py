@@ -89,6 +89,7 @@ async def ended(tools: Tools, request: Request, arguments: SessionNamed) -> Done
     session = tools.sessions.get(arguments.session_id)
     if session is None or not (request.principal.acts_as(session.user_name) or request.administrator):
         raise NotFound(f"session not found: {arguments.session_id}")
+    request.record(userName=session.user_name)
     tools.sessions.end(session.session_id)
     return Done()
 

@@ -3,16 +3,13 @@
 from typing import Final
 
 from kiteward.authn.subjects import principal_of
-from kiteward.domain.errors import EngineUnavailable, NotFound
+from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Principal
-from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.domain.policy import decide_administrator, listed_collections, listed_databases
 from kiteward.gateway.administration.base import Tools
 from kiteward.gateway.extensions.accounts import HeldGrant, Named, held_grants
 from kiteward.gateway.extensions.base import Extension, Outcome, Request
-from kiteward.wire import messages
-
-_TIMEOUT: Final = 30.0
+from kiteward.gateway.extensions.objects import collections_of, databases_of
 
 
 class SeenDatabase(Outcome):
@@ -53,23 +50,9 @@ async def viewed(tools: Tools, request: Request, arguments: Named) -> View:
 
 
 async def _shown(tools: Tools, request: Request, principal: Principal, database: str) -> list[str]:
-    answer = messages.ShowCollectionsResponse.FromString(await _ask(tools, "ShowCollections", database))
-    names = sorted(answer.collection_names)
+    names = await collections_of(tools, database)
     shown = listed_collections(principal, database, names, request.snapshot)
     return [name for name, is_shown in zip(names, shown, strict=True) if is_shown]
-
-
-async def databases_of(tools: Tools) -> list[str]:
-    """Return the databases that the engine has, sorted."""
-    answer = messages.ListDatabasesResponse.FromString(await _ask(tools, "ListDatabases", DEFAULT_DATABASE))
-    return sorted(answer.db_names)
-
-
-async def _ask(tools: Tools, operation: str, database: str) -> bytes:
-    answer = await tools.engine.call(operation, b"", metadata={"dbname": database}, timeout=_TIMEOUT)
-    if messages.status_code(operation, answer):
-        raise EngineUnavailable(f"the engine refused {operation}")
-    return answer
 
 
 EXTENSIONS: Final = (

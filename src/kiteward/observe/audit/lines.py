@@ -138,6 +138,8 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
         document["part"], document["parts"] = event.part, event.parts
     if event.resources:
         document["resources"] = event.resources
+    if event.roles:
+        document["roles"] = event.roles
     if event.duration is not None:
         document["duration_ms"] = round(event.duration * 1000, 3)
     if event.details:

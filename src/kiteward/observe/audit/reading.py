@@ -1,7 +1,7 @@
 """Reads a trail: what fits a question, newest first, and what is written from now on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from kiteward.domain.audit import Event, Outcome
+from kiteward.domain.errors import InvalidArgument
 from kiteward.observe.audit.files import files_of
 from kiteward.observe.audit.lines import moment
 
@@ -27,7 +29,8 @@ class Question:
     """Which lines are wanted; every part that is given must fit.
 
     Attributes:
-        user: the principal, or the user name that was presented.
+        user: the principal, the user name that was presented, or a user that stands anywhere in the details, such as
+            of one whose password was reset.
         collection: one of the resources, or a collection that stands anywhere in the details, such as of a grant.
         database: the database of the request, or one that stands anywhere in the details.
         operation: RPC or extension.
@@ -37,6 +40,9 @@ class Question:
         since: seconds since the epoch, inclusive.
         until: likewise, exclusive.
         before: only lines with smaller numbers than this.
+
+    Raises:
+        InvalidArgument: no line can ever fit: an unknown kind or outcome, or an end that is not after the beginning.
     """
 
     user: str = ""
@@ -50,12 +56,21 @@ class Question:
     until: float | None = None
     before: int | None = None
 
+    def __post_init__(self) -> None:
+        _require_one_of("kind", self.kind, KINDS)
+        _require_one_of("outcome", self.outcome, OUTCOMES)
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidArgument("no line fits: the end (until) must be after the beginning (since)")
+
     def fits(self, entry: Entry) -> bool:
         """Tell whether a line is wanted."""
         details = entry.get("details", {})
         told, database = {*entry.get("resources", ())}, entry.get("database")
         return (
-            self.user in ("", entry.get("principal"), entry.get("presented_user"))
+            (
+                self.user in ("", entry.get("principal"), entry.get("presented_user"))
+                or _holds(details, _USERS, self.user)
+            )
             and (not self.collection or self.collection in told or _holds(details, _COLLECTIONS, self.collection))
             and (self.database in ("", database) or _holds(details, _DATABASES, self.database))
             and self.operation in ("", entry.get("operation"))
@@ -73,15 +88,29 @@ class Question:
         return [json.dumps(part).encode() for part in parts if part]
 
 
+KINDS: Final = tuple(dict.fromkeys(event.kind for event in Event))
+OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
+"""Every kind and outcome that a line can have."""
+
+_USERS: Final = frozenset({"user", "userName", "users"})
 _COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
 _DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
-"""Under which names details hold collections and databases."""
+"""Under which names details hold users, collections and databases."""
+
+
+def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
+    if given and given not in known:
+        raise InvalidArgument(f"no such {what}: `{given}`; give one of {', '.join(known)}")
 
 
 def _holds(details: Any, names: frozenset[str], value: str) -> bool:
-    """Tell whether a value stands under one of these names, at any depth."""
+    """Tell whether a value stands under one of these names, alone or in a list, at any depth."""
     if isinstance(details, dict):
-        return any((name in names and each == value) or _holds(each, names, value) for name, each in details.items())
+        return any(
+            (name in names and (each == value or (isinstance(each, list) and value in each)))
+            or _holds(each, names, value)
+            for name, each in details.items()
+        )
     return isinstance(details, list) and any(_holds(each, names, value) for each in details)
 
 
@@ -174,6 +203,21 @@ def read(raw: bytes) -> Entry | None:
     return entry
 
 
+def shown(value: Any) -> str:
+    """Return a value of a line's details as people read it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return f"({', '.join(f'{name}={shown(each)}' for name, each in value.items())})"
+        case list():
+            return ", ".join(map(shown, value)) or "none"
+        case _:
+            return str(value)
+
+
 class _Readable(msgspec.Struct):
     """What readers rely on; a line in which it is of another kind was not written by us."""
 
@@ -182,6 +226,7 @@ class _Readable(msgspec.Struct):
     kind: str
     outcome: Literal["received", "succeeded", "failed", "refused"]
     resources: list[str] = msgspec.field(default_factory=list)
+    roles: list[str] = msgspec.field(default_factory=list)
     details: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

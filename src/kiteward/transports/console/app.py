@@ -46,6 +46,7 @@ from kiteward.transports.console import guard
 from kiteward.transports.console.language import catalogues, chosen
 from kiteward.transports.console.pages import PAGES
 from kiteward.transports.console.talk import Talk
+from kiteward.transports.console.tickets import Tickets
 from kiteward.transports.console.visit import HOME, SIGN_IN, Page, Visit, read_form, shown_time
 
 _log = logging.getLogger("kiteward.console")
@@ -83,7 +84,7 @@ class _File:
 
 
 class ConsoleApp:
-    """The ASGI application; serves what lies below `/console`."""
+    """The ASGI application; serves what lies below `/console`, and leads there from `/`."""
 
     def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
         self._gateway = gateway
@@ -93,6 +94,7 @@ class ConsoleApp:
             name: f"{_STATIC}{name}?{hashlib.sha256(file.content).hexdigest()[:16]}"
             for name, file in self._files.items()
         }
+        self._tickets = Tickets()
         self._languages = catalogues()
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("kiteward.transports.console"),
@@ -135,13 +137,13 @@ class ConsoleApp:
             client=request.headers.get("user-agent", ""),
         )
         text = self._languages[chosen(request.headers.get("accept-language", ""))]
-        return Visit(request, talk, text, self._templates, self._assets, token)
+        return Visit(request, talk, text, self._templates, self._assets, self._tickets, token)
 
     async def _respond(self, visit: Visit) -> Response:
         path, method = visit.request.scope["path"], visit.request.method
         if path.startswith(_STATIC):
             return self._file(path.removeprefix(_STATIC), method)
-        if path in (ROOT_PATH, f"{ROOT_PATH}/"):
+        if path in ("/", ROOT_PATH, f"{ROOT_PATH}/"):
             return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
         found = self._find(path)
         try:

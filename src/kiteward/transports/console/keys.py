@@ -8,6 +8,8 @@ from kiteward.domain.errors import RequestRefused
 from kiteward.gateway.extensions.accounts import PerhapsNamed
 from kiteward.gateway.extensions.keys import KeyListing, KeyNamed, NewKey, Rotation
 from kiteward.transports.console.forms import Action, Field, Form, placed, show
+from kiteward.transports.console.once import show_once
+from kiteward.transports.console.tickets import Shown
 from kiteward.transports.console.visit import Page, Visit
 
 _PAGE: Final = 100
@@ -107,14 +109,9 @@ async def rotate(visit: Visit) -> Response:
 
 
 def _shown_once(visit: Visit, made: Any) -> Response:
-    return visit.page(
-        "once.html",
-        title=visit.text("key_made.title"),
-        secret=made.key.reveal(),
-        what=visit.text("key_made.what", user=made.user_name),
-        until=made.old_key_valid_until,
-        back=_BACK,
-    )
+    text = visit.text
+    what = text("key_made.what", user=made.user_name)
+    return show_once(visit, Shown(text("key_made.title"), what, made.key, _BACK, made.old_key_valid_until))
 
 
 async def _disable(visit: Visit) -> None:

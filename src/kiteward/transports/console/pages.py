@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from kiteward.transports.console import access, account, keys, roles, sign_in, trail, users
+from kiteward.transports.console import access, account, keys, once, roles, sign_in, trail, users
 
 PAGES: Final = (
     *sign_in.PAGES,
     *account.PAGES,
     *keys.PAGES,
+    *once.PAGES,
     *users.PAGES,
     *roles.PAGES,
     *access.PAGES,

@@ -1,6 +1,6 @@
 """Why may somebody do something, and who did what: explanations, and the audit trail."""
 
-import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,28 +9,14 @@ from starlette.responses import Response
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.privileges import PRIVILEGES
 from kiteward.gateway.extensions.access import Asked
-from kiteward.gateway.extensions.audit import Wanted
+from kiteward.gateway.extensions.audit import LineNamed, Wanted
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.observe.audit.reading import KINDS, OUTCOMES, shown
 from kiteward.transports.console.visit import Page, Visit
 
 _LINES: Final = 50
 _FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")
-KINDS: Final = (
-    "authentication",
-    "session",
-    "refusal",
-    "user",
-    "role",
-    "grant",
-    "privilege_group",
-    "api_key",
-    "policy",
-    "object",
-    "administrative_read",
-    "data",
-    "system",
-)
-OUTCOMES: Final = ("received", "succeeded", "failed", "refused")
+_SEQ: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def audit(visit: Visit) -> Response:
@@ -38,6 +24,8 @@ async def audit(visit: Visit) -> Response:
     asked = {name: visit.asked(name).strip() for name in _FILTERS}
     values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
     before = visit.asked("before")
+    if before and not _SEQ.fullmatch(before):
+        return visit.wrong("audit.html", {"": visit.text("field.number")}, **values)
     wanted = Wanted(
         user_name=asked["user"],
         collection_name=asked["collection"],
@@ -45,52 +33,39 @@ async def audit(visit: Visit) -> Response:
         operation=asked["operation"],
         kind=asked["kind"],
         outcome=asked["outcome"],
-        before=int(before) if before.isdecimal() else None,
+        before=int(before) if before else None,
         limit=_LINES,
     )
     try:
         found = await visit.talk.extend("SearchAudit", wanted)
     except InvalidArgument as error:
         return visit.wrong("audit.html", {"": str(error)}, **values)
-    return visit.page(
-        "audit.html", **{**values, "lines": [_line(each) for each in found.lines], "before": found.before}
-    )
+    lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
+    return visit.page("audit.html", **{**values, "lines": lines, "before": found.before})
 
 
 def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line as the page shows it, with the question that explains it if it was decided on a privilege."""
-    resources = entry.get("resources", [])
-    details = entry.get("details", {})
-    why = None
-    if entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege"):
-        why = {
-            "user": entry["principal"],
-            "operation": entry["operation"],
-            "collection": resources[0] if resources else "",
-            "database": entry.get("database", ""),
-        }
+    """Return a line as pages show it; `why` is its number if it can be explained by what a privilege decided."""
+    decided = entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege")
+    resources, details = entry.get("resources", []), entry.get("details", {})
     return {
         "time": entry["time"][:23].replace("T", " "),
         "outcome": entry["outcome"],
+        "decision": entry.get("decision", ""),
         "operation": entry.get("operation", entry["kind"]),
         "who": entry.get("principal", entry.get("presented_user", "")),
+        "roles": entry.get("roles", []),
         "established": "principal" in entry,
         "where": entry.get("address", "").rpartition(":")[0],
         "client": entry.get("client", ""),
         "about": ".".join(filter(None, [entry.get("database", ""), ", ".join(map(str, resources))])),
         "part": f"{entry['part']}/{entry['parts']}" if "parts" in entry else "",
-        "details": ", ".join(f"{name}: {_text(value)}" for name, value in details.items()),
+        "details": ", ".join(f"{name}: {shown(value)}" for name, value in details.items()),
         "reason": entry.get("reason", ""),
         "error": entry.get("error", ""),
         "request_id": entry.get("request_id", ""),
-        "why": why,
+        "why": entry["seq"] if decided else None,
     }
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
-        return ", ".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 async def explain(visit: Visit) -> Response:
@@ -98,7 +73,10 @@ async def explain(visit: Visit) -> Response:
     asked = {name: visit.asked(name).strip() for name in ("user", "privilege", "operation", "collection", "database")}
     if not asked["user"]:
         asked["user"] = visit.me.user_name
-    values: dict[str, Any] = {"asked": asked, "privileges": sorted(PRIVILEGES), "answer": None}
+    values: dict[str, Any] = {"asked": asked, "privileges": sorted(PRIVILEGES), "answer": None, "then": None}
+    line = visit.asked("line")
+    if line:
+        return await _explain_line(visit, line, values)
     if not (asked["privilege"] or asked["operation"]):
         return visit.page("explain.html", **values)
     question = Asked(
@@ -113,6 +91,22 @@ async def explain(visit: Visit) -> Response:
     except (InvalidArgument, NotFound) as error:
         return visit.wrong("explain.html", {"": str(error)}, **values)
     return visit.page("explain.html", **values)
+
+
+async def _explain_line(visit: Visit, number: str, values: dict[str, Any]) -> Response:
+    """Explain a line of the trail: what was decided then, and what would be decided today."""
+    if not _SEQ.fullmatch(number):
+        return visit.wrong("explain.html", {"": visit.text("field.number")}, **values)
+    try:
+        found = await visit.talk.extend("ExplainAuditLine", LineNamed(seq=int(number)))
+    except (InvalidArgument, NotFound) as error:
+        return visit.wrong("explain.html", {"": str(error)}, **values)
+    line, today = _line(found.line), found.today
+    asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
+    if today is not None:
+        asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
+    told = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
+    return visit.page("explain.html", **{**values, **told})
 
 
 PAGES: Final = (Page("explain", explain), Page("audit", audit))

@@ -1,5 +1,6 @@
 """Users, as administrators see them: search, create, reset, disable, roles, and the view of one of them."""
 
+from datetime import datetime
 from typing import Final
 
 from starlette.responses import Response
@@ -9,6 +10,8 @@ from kiteward.domain.identity import Secret
 from kiteward.gateway.extensions.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
 from kiteward.transports.console.forms import Action, Field, Form, below, placed, show, told
 from kiteward.transports.console.keys import KEPT
+from kiteward.transports.console.once import page_of, show_once
+from kiteward.transports.console.tickets import Shown
 from kiteward.transports.console.visit import Page, Visit
 
 _PAGE: Final = 50
@@ -88,16 +91,11 @@ async def create(visit: Visit) -> Response:
     return _shown_once(visit, name, made.password, "user_made")
 
 
-def _shown_once(visit: Visit, name: str, password: Secret, key: str, until: object = None) -> Response:
-    """Show a password that was made; revealed because nobody else will ever tell it."""
-    return visit.page(
-        "once.html",
-        title=visit.text(f"{key}.title"),
-        secret=password.reveal(),
-        what=visit.text(f"{key}.what", user=name),
-        until=until,
-        back=below("users", name),
-    )
+def _shown_once(visit: Visit, name: str, password: Secret, key: str, until: datetime | None = None) -> Response:
+    text = visit.text
+    shown = Shown(text(f"{key}.title"), text(f"{key}.what", user=name), password, below("users", name), until)
+    # One's own session ends with one's password: there is no other page to be sent to, and nothing to be repeated.
+    return page_of(visit, shown) if name == visit.me.user_name else show_once(visit, shown)
 
 
 async def _reset_form(visit: Visit) -> Form:

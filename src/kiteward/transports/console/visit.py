@@ -17,6 +17,7 @@ from kiteward.transports.console import guard
 from kiteward.transports.console.language import Language
 from kiteward.transports.console.navigation import sections
 from kiteward.transports.console.talk import Talk
+from kiteward.transports.console.tickets import Tickets
 
 HOME: Final = "/console/account"
 SIGN_IN: Final = "/console/sign-in"
@@ -33,6 +34,7 @@ class Visit:
         text: the language of the page.
         templates: the pages.
         assets: the address of each file that pages load.
+        tickets: secrets that wait to be shown.
         token: the session's token, if the browser sends one.
         me: who is signed in, or None on the page for signing in.
         form: what was typed.
@@ -44,6 +46,7 @@ class Visit:
     text: Language
     templates: jinja2.Environment
     assets: Mapping[str, str]
+    tickets: Tickets
     token: Secret | None = None
     me: Any = None
     form: Mapping[str, list[str]] = field(default_factory=dict)

@@ -3,7 +3,8 @@
 `build_app` returns the ASGI application. One request passes these steps:
 
 1. A page of an origin that is not let in is refused; a preflight is answered where origins are configured.
-2. `/openapi.json` and `/docs` are shown to everybody. Any other path outside the API is 404.
+2. `/openapi.json` and `/docs` are shown to everybody, browsers read a sentence at `/`. Any other path outside
+   the API is 404.
 3. Who calls is established before path and body are looked at (contract 5.1). A valid request is authenticated once,
    by its own call: whatever is answered before that call, such as a body that cannot be read, is told only after the
    gateway has let the caller in. More of a body than anybody may send is read only after that.
@@ -31,6 +32,7 @@ from kiteward.gateway.call import new_request_id
 from kiteward.gateway.large import LARGE as ANYBODYS
 from kiteward.gateway.pipeline import Gateway
 from kiteward.observe import logs
+from kiteward.transports.asgi import wants_page
 from kiteward.transports.budget import Budget
 from kiteward.transports.rest import bodies, credentials, headers
 from kiteward.transports.rest.endpoints import Answer, Caller, Conversation, Table
@@ -54,6 +56,7 @@ _CONVERSION_THREADS: Final = 2
 _JSON: Final = "application/json; charset=utf-8"
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _NOT_FOUND: Final = "404 page not found"
+_NO_PAGE: Final = "This is Kiteward, a Milvus endpoint for programs. Its REST API is described at /docs."
 _V1: Final = "/v1/"
 _NO_V1: Final = "the first version of the REST API is not offered here: use /v2/vectordb"
 
@@ -101,6 +104,8 @@ class RestApp:
         shown = self._shown.get(path)
         if shown is not None and request.method in {"GET", "HEAD"}:
             return shown.response()
+        if wants_page(request.scope):
+            return PlainTextResponse(_NO_PAGE)
         if not any(path == root or path.startswith(f"{root}/") for root in _API):
             return PlainTextResponse(_NOT_FOUND, HTTPStatus.NOT_FOUND)
         return await self._converse(request, request_id)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, quick_directory
-from tests.unit.gateway.extensions.conftest import Own
+from tests.support.gateway import House, opened, presented, quick_directory
+from tests.unit.gateway.extensions.conftest import Own, key
 
-from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound
+from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound, PasswordRejected
 from kiteward.gateway.recording import Recorder
 from kiteward.observe.audit.reading import TrailReader
 from kiteward.observe.audit.trail import AuditTrail
@@ -94,6 +94,28 @@ async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: 
     answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
     assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
     assert ways(answer) == [("reader", "Search", "docs")]
+    assert (answer["held"], answer["opening"]) == (True, {"operation": "EnableUser", "name": "alice"})
+
+
+async def test_what_keeps_a_key_out_is_named_with_what_lets_it_in(team: Own) -> None:
+    made = await team("CreateApiKey", userName="alice")
+    asked = {"keyId": made["keyId"], "privilege": "Search", "collectionName": "docs"}
+    await team("DisableApiKey", keyId=made["keyId"])
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableApiKey", "name": made["keyId"]}
+    await team("DisableUser", userName="alice")
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableUser", "name": "alice"}
+
+
+async def test_collection_that_does_not_exist_is_said_not_to_exist_to_administrators_alone(team: Own) -> None:
+    for name, there in (("docs", True), ("current", True), ("nothing", False), ("*", None)):
+        about = {"privilege": "Search", "collectionName": name}
+        assert (await team("ExplainAccess", userName="alice", **about))["exists"] is there
+        assert (await team("ExplainAccess", by="alice", **about))["exists"] is None
+        assert (await team("ListCollectionAccess", collectionName=name))["exists"] is there
+    gone = await team("ListCollectionAccess", collectionName="docs", dbName="nowhere")
+    assert gone["exists"] is False
+    on_a_user = await team("ExplainAccess", userName="alice", privilege="SelectUser", collectionName="bob")
+    assert on_a_user["exists"] is None
 
 
 async def test_api_key_is_explained_by_its_own_roles(team: Own) -> None:
@@ -196,6 +218,85 @@ async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, 
     house.configure(trail=None)
     with pytest.raises(InvalidArgument, match="no audit trail"):
         await team("ListUnusedAccess", since=since)
+
+
+async def lines_of(team: Own, tmp_path: Path, work: Any) -> None:
+    """Record what `work` does, and everything that comes after it, in a trail of its own."""
+    house: House = team.house
+    house.recorder = Recorder(AuditTrail.open(tmp_path / "audit"))
+    house.configure(trail=TrailReader(tmp_path / "audit"))
+    await work()
+    await house.user("dora")  # a change waits until everything before it is written
+
+
+async def test_line_is_explained_by_what_held_then_and_by_what_holds_today(team: Own, tmp_path: Path) -> None:
+    async def refused() -> None:
+        with pytest.raises(AccessDenied):
+            await team.house.call("Query", by="alice", collection_name="docs")
+
+    await lines_of(team, tmp_path, refused)
+    (line,) = (await team("SearchAudit", userName="alice", outcome="refused"))["lines"]
+    assert line["roles"] == ["reader"]
+    same = await team("ExplainAuditLine", seq=line["seq"])
+    assert (same["line"], same["today"]["allowed"], same["differs"]) == (line, False, False)
+    await team.house.grant("reader", "Query", "default", "docs")
+    other = await team("ExplainAuditLine", seq=line["seq"])
+    assert other["line"]["reason"] == "no role of `alice` holds Query on `default.docs`"
+    assert (other["today"]["allowed"], other["differs"]) == (True, True)
+
+
+async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path) -> None:
+    async def allowed() -> None:
+        await team.house.call("Search", by="alice", collection_name="docs")
+        made = await team("CreateApiKey", userName="bob", roles=[])
+        with pytest.raises(AccessDenied):
+            await team.house.call("Search", by=key(made["key"]), collection_name="docs")
+        await team("RevokeApiKey", keyId=made["keyId"])
+
+    await lines_of(team, tmp_path, allowed)
+    await team("DeleteUserAccount", userName="alice")
+    by_key, by_user = (await team("SearchAudit", operation="Search"))["lines"]
+    answer = await team("ExplainAuditLine", seq=by_user["seq"])
+    assert (answer["line"]["decision"], answer["today"]) == ("allowed", None)
+    assert (answer["gone"], answer["differs"]) == ("user not found: alice", True)
+    # A key is explained as the key, which may less than its user.
+    answer = await team("ExplainAuditLine", seq=by_key["seq"])
+    assert (answer["gone"].partition(":")[0], answer["differs"]) == ("API key not found", False)
+
+
+async def test_line_that_is_not_there_is_told_and_one_that_nothing_decided_has_no_today(
+    team: Own, tmp_path: Path
+) -> None:
+    async def unknown() -> None:
+        with pytest.raises(PasswordRejected):
+            await team("WhoAmI", by=presented("alice", "wrong"))
+
+    await lines_of(team, tmp_path, unknown)
+    with pytest.raises(NotFound, match="no line 4711"):
+        await team("ExplainAuditLine", seq=4711)
+    (line,) = (await team("SearchAudit", kind="authentication"))["lines"]
+    answer = await team("ExplainAuditLine", seq=line["seq"])
+    assert (answer["today"], answer["gone"], answer["differs"]) == (None, "", False)
+    with pytest.raises(AccessDenied):
+        await team("ExplainAuditLine", by="alice", seq=line["seq"])
+
+
+async def test_trail_tells_who_asked_for_what_exists_and_may_not_be_seen(team: Own, tmp_path: Path) -> None:
+    async def asked() -> None:
+        for name in ("papers", "nothing", "docs"):
+            for operation in ("HasCollection", "DescribeCollection"):
+                await team.house.call(operation, by="alice", collection_name=name)
+
+    await lines_of(team, tmp_path, asked)
+    answer = await team("SearchAudit", kind="refusal", collectionName="papers")
+    assert [line["operation"] for line in answer["lines"]] == ["DescribeCollection", "HasCollection"]
+    assert answer["hidden"] == [line["seq"] for line in answer["lines"]]
+    for line in answer["lines"]:
+        reason = "no role of `alice` holds DescribeCollection on `default.papers`"
+        assert line["reason"] == f"{reason}; answered as if it did not exist"
+    missing = await team("SearchAudit", kind="refusal", collectionName="nothing")
+    assert (len(missing["lines"]), missing["hidden"]) == (2, [])
+    assert (await team("SearchAudit", kind="refusal", collectionName="docs"))["lines"] == []
 
 
 async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_path: Path) -> None:

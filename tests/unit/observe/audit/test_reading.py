@@ -7,10 +7,11 @@ import pytest
 from tests.support.trail import whole_details
 
 from kiteward.domain.audit import AuditEvent, Event, Outcome
+from kiteward.domain.errors import InvalidArgument
 from kiteward.observe.audit import reading
 from kiteward.observe.audit.export import zilliz
 from kiteward.observe.audit.files import ChainedFiles, files_of
-from kiteward.observe.audit.reading import Question, TrailReader
+from kiteward.observe.audit.reading import Question, TrailReader, shown
 
 NOON = 1_795_780_800.0
 DAY = 24 * 3600.0
@@ -71,6 +72,34 @@ def test_names_are_found_wherever_they_stand_in_details(tmp_path: Path) -> None:
     rows = {"grant": [{"dbName": "third", "collectionName": "docs"}], "result": {"granted": [{"objectName": "more"}]}}
     reader = trail(tmp_path, event(1, details=rows), event(2, details={"description": "docs third more"}))
     assert ids(reader, collection="docs") == ids(reader, collection="more") == ids(reader, database="third") == ["1"]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {"user": "emma", "role": "reader"},
+        {"userName": "emma"},
+        {"users": [{"user": "emma", "roles": ["reader"]}]},
+        {"users": ["root", "emma"]},
+        {"keyId": "kw", "result": {"userName": "emma"}},
+    ],
+)
+def test_search_by_user_finds_what_was_done_to_it(tmp_path: Path, details: dict[str, Any]) -> None:
+    reader = trail(tmp_path, event(1, principal="root", details=details), event(2, details={"description": "emma"}))
+    assert ids(reader, user="emma") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ({"outcome": "rubbish"}, "no such outcome: `rubbish`; give one of received, succeeded, failed, refused"),
+        ({"kind": "users"}, "no such kind: `users`; give one of authentication, session, refusal, user, "),
+        ({"since": NOON, "until": NOON - 1}, r"the end \(until\) must be after the beginning \(since\)"),
+    ],
+)
+def test_question_that_no_line_can_fit_is_refused(parts: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidArgument, match=told):
+        Question(**parts)
 
 
 def test_every_part_of_a_long_event_is_found(tmp_path: Path) -> None:
@@ -194,3 +223,19 @@ def test_export_says_how_it_ended(
 ) -> None:
     found = exported(tmp_path, event(1, outcome=outcome, error=error))
     assert (found["status"], found.get("result")) == (status, result)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x", "x"),
+        (7, "7"),
+        (True, "yes"),
+        (None, "none"),
+        ([], "none"),
+        (["a", "b"], "a, b"),
+        ([{"privilege": "Search", "force": False}], "(privilege=Search, force=no)"),
+    ],
+)
+def test_values_are_shown_as_people_read_them(value: Any, text: str) -> None:
+    assert shown(value) == text

@@ -226,3 +226,55 @@ def test_no_other_door_begins_a_session() -> None:
 
 def test_no_page_stands_twice() -> None:
     assert len({page.path for page in PAGES}) == len(PAGES)
+
+
+async def test_page_that_shows_a_secret_does_not_repeat_its_action_when_it_is_loaded_again() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        sent = await browser.send("new-key", user_name="root", expires_in_days="1")
+        assert (sent.status_code, sent.text) == (303, "")
+        page = sent.headers["location"].removeprefix("/console/")
+        assert (
+            await browser.client.head(f"/console/{page}")
+        ).status_code == 410  # asking whether it is there uses nothing
+        shown = await browser.open(page)
+        assert (shown.status_code, "kw_" in shown.text) == (200, True)
+        again = await browser.open(page)
+        assert (again.status_code, "kw_" in again.text) == (410, False)
+        assert len(await browser.house.store.keys()) == 1
+
+
+async def test_secret_is_shown_to_the_session_that_made_it_alone() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        sent = await browser.send("new-key", user_name="root", expires_in_days="1")
+        mine = dict(browser.client.cookies)
+        browser.client.cookies.clear()
+        await browser.sign_in()
+        page = sent.headers["location"].removeprefix("/console/")
+        assert (await browser.open(page)).status_code == 410
+        browser.client.cookies.clear()
+        browser.client.cookies.update(mine)
+        assert "kw_" in (await browser.open(page)).text
+
+
+async def test_own_password_that_was_reset_is_shown_although_the_session_ends_with_it() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.send("users/root/reset", keep_old_for="0")
+        assert (answer.status_code, 'id="secret"' in answer.text) == (200, True)
+        assert (await browser.open("account")).status_code == 303
+
+
+async def test_filters_of_the_trail_that_make_no_sense_are_refused() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        for asked, told in (
+            ("outcome=rubbish", "no such outcome: <code>rubbish</code>; give one of received"),
+            ("kind=users", "no such kind: <code>users</code>"),
+            ("before=abc", "A whole number is needed"),
+            (f"before={'9' * 40}", "A whole number is needed"),
+        ):
+            answer = await browser.open(f"audit?{asked}")
+            assert (answer.status_code, told in answer.text) == (422, True), answer.text
+        assert (await browser.open("explain?line=abc")).status_code == 422
