@@ -254,12 +254,6 @@ async def test_closed_methods_say_why_in_their_answer_and_never_reach_the_engine
     assert engine.calls == []
 
 
-async def test_what_the_engine_lacks_is_told_in_the_answer(client: Client) -> None:
-    answer = await client.call("ListResourceGroups")
-    assert (answer.code, answer.error_code) == (NOT_OFFERED, 1)
-    assert answer.reason == "the engine does not implement ListResourceGroups: service unimplemented"
-
-
 async def test_telemetry_is_unimplemented_in_the_protocol_so_that_node_asks_less_often(client: Client) -> None:
     path = messages.method_of("ClientHeartbeat").path
     code, text = await client.refusal(path, b"", ("authorization", header(ROOT)))
