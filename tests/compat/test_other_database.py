@@ -12,8 +12,8 @@ import pytest
 from pymilvus import MilvusClient
 from tests.compat import people
 from tests.compat.test_older_client import PYTHON as OLDER_PYTHON
-from tests.support import toolchains
 from tests.support import server as servers
+from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 _HERE: Final = Path(__file__).parent
