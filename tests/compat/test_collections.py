@@ -191,3 +191,28 @@ def test_server_tells_its_version(root: MilvusClient) -> None:
     version = root.get_server_version()
     assert "kiteward" in version
     assert root.get_server_version(detail=True)["version"] == version
+
+
+def test_loading_again_ends_and_deleting_tells_how_many(root: MilvusClient) -> None:
+    root.create_collection("counted", dimension=4)
+    root.insert("counted", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(6)])
+    root.refresh_load("counted", timeout=10)
+    assert root.delete("counted", filter="id < 2")["delete_count"] == 2
+    assert root.delete("counted", ids=[2])["delete_count"] == 1
+    assert root.describe_collection("counted")["created_timestamp"] > 0
+    root.drop_collection("counted")
+
+
+def test_flushing_a_missing_collection_fails(root: MilvusClient) -> None:
+    with pytest.raises(MilvusException) as caught:
+        root.flush("no_such_collection")
+    assert caught.value.code == 100
+
+
+def test_what_the_engine_lacks_is_said_with_the_code_of_milvus(root: MilvusClient) -> None:
+    with pytest.raises(MilvusException) as caught:
+        root.list_resource_groups()
+    assert (caught.value.code, caught.value.message) == (
+        10,
+        "the engine does not implement `ListResourceGroups`: service unimplemented",
+    )

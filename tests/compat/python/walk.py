@@ -40,12 +40,9 @@ def step(name: str, call: Callable[[], Any], show: Callable[[Any], Any] = lambda
     say({"step": name, **seen, "seconds": time.perf_counter() - begun})
 
 
-def _shown(error: BaseException) -> str:
-    """Return what a traceback shows of an error: while connecting, the server's sentence stands in its cause."""
-    text = error.details() if isinstance(error, grpc.RpcError) else str(error)
-    cause = error.__cause__
-    # An error that this SDK raises again is its own cause.
-    return text if cause is None or cause is error else f"{_shown(cause)} <- {text}"
+def _shown(error: grpc.RpcError | MilvusException) -> str:
+    """Return what an error says itself, without its cause."""
+    return str(error.details() if isinstance(error, grpc.RpcError) else error)
 
 
 def reconnected(client: MilvusClient) -> None:

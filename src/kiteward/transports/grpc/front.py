@@ -24,6 +24,7 @@ from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.pipeline import Gateway
 from kiteward.transports.budget import Budget, Claim
 from kiteward.transports.grpc import protocol
+from kiteward.transports.grpc.connecting import told_in_answer
 from kiteward.transports.grpc.exchange import Refusal, UnaryCall, UnreadCall
 from kiteward.transports.grpc.status import GrpcStatus, failure_of
 from kiteward.transports.http2.fields import Head
@@ -153,14 +154,15 @@ class _Work:
         try:
             return await self._gateway.handle(self._call(message))
         except Exception as error:
-            failure = self._failure(error)
+            failure = self._failure(error, message)
             if isinstance(failure, bytes):
                 return failure
             raise Refusal(failure.code, failure.text) from error
 
-    def _failure(self, error: Exception) -> bytes | GrpcStatus:
+    def _failure(self, error: Exception, message: bytes = b"") -> bytes | GrpcStatus:
         if isinstance(error, KitewardError):
-            return failure_of(self._caller.method.name, error)
+            operation = self._caller.method.name
+            return told_in_answer(operation, error, message) or failure_of(operation, error)
         _log.error("request %s: %s failed unexpectedly", self._request_id, self._caller.method.name, exc_info=error)
         return GrpcStatus(
             grpc.StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}"

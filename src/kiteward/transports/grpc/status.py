@@ -42,15 +42,25 @@ class MilvusStatus:
         legacy_code: `Status.error_code`; None takes the operation's own.
         suffix: Milvus' name for the code, appended to the sentence unless it is there already.
         input_error: whether the request is at fault, as `extra_info` tells SDKs.
+        otherwise: the gRPC status code of an RPC whose response has no room for a status.
     """
 
     code: int
     legacy_code: int | None = None
     suffix: str = ""
     input_error: bool = True
+    otherwise: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
 
 
 _INVALID: Final = "invalid parameter"
+
+# Node takes UNIMPLEMENTED of gRPC for success (decision 0033).
+_NOT_OFFERED: Final = MilvusStatus(
+    10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
+)
+
+_MISSED_BY_GRPC: Final = frozenset({"AlterCollectionSchema", "ClientHeartbeat"})
+"""Operations that SDKs look for UNIMPLEMENTED of: Node then calls `AddCollectionField`, or asks less often."""
 
 STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] = {
     errors.KitewardError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the request failed"),
@@ -61,7 +71,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.KeyRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
     errors.SessionEnded: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
     errors.AccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
-    errors.OperationRefused: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.OperationRefused: _NOT_OFFERED,
     errors.OperationUnknown: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
     errors.PayloadMalformed: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
     errors.RequestRefused: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
@@ -82,7 +92,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
-    errors.EngineLacksOperation: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.EngineLacksOperation: _NOT_OFFERED,
     errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
@@ -126,15 +136,22 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
 
     Returns:
         The response message with the error's status; or a gRPC status, in whose `text` stands what is told. The few
-        responses that have no room for a status (contract 2.1) fail at the protocol level, in a way no SDK retries.
+        RPCs whose answer has no room for a status (contract 2.1), streams among them, fail at the protocol level, in a
+        way no SDK retries.
     """
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(status, GrpcStatus):
         return GrpcStatus(status.code, text=str(error)) if status.shown else status
     text = str(error)
     reason = text if not status.suffix or status.suffix in text else f"{text}: {status.suffix}"
-    if messages.METHODS[operation].status_field is None:
-        return GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT, text=reason)
+    if not _has_room(operation) or (status is _NOT_OFFERED and operation in _MISSED_BY_GRPC):
+        return GrpcStatus(status.otherwise, text=reason)
     legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
     extra = {"is_input_error": "true"} if status.input_error else {}
     return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
+
+
+def _has_room(operation: str) -> bool:
+    """Tell whether an RPC is answered by one message that carries a status."""
+    method = messages.METHODS[operation]
+    return method.status_field is not None and not method.streaming

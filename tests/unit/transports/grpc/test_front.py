@@ -26,6 +26,8 @@ from kiteward.wire import messages
 
 SERVICE = "milvus.proto.milvus.MilvusService"
 ROOT, ALICE = "root:Milvus", "alice:Password-1"
+NOT_OFFERED = 10
+"""`Status.code` of what is closed, or what the engine lacks."""
 StatusCode = grpc.StatusCode
 
 
@@ -61,6 +63,16 @@ class Client:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await self.send(path, payload, *metadata)
         return refused.value.code(), str(refused.value.details())
+
+    async def failure(self, rpc: messages.Method, payload: bytes, *metadata: tuple[str, str]) -> grpc.StatusCode:
+        """Return how a call that must fail does: an answer that says it is not offered counts as UNIMPLEMENTED."""
+        try:
+            answer = await self.send(rpc.path, payload, *metadata)
+        except grpc.aio.AioRpcError as error:
+            code: grpc.StatusCode = error.code()
+            return code
+        assert messages.status_code(rpc.name, answer) == NOT_OFFERED, rpc.name
+        return StatusCode.UNIMPLEMENTED
 
 
 @pytest.fixture
@@ -231,13 +243,69 @@ async def test_streams_are_closed_but_only_to_those_who_are_known(client: Client
     assert await refusal(("authorization", header(ROOT))) is StatusCode.UNIMPLEMENTED
 
 
-async def test_closed_methods_say_why_and_never_reach_the_engine(client: Client, engine: FakeEngine) -> None:
+async def test_closed_methods_say_why_in_their_answer_and_never_reach_the_engine(
+    client: Client, engine: FakeEngine
+) -> None:
     engine.calls.clear()
+    answer = await client.call("CreateRowPolicy")
+    assert answer.code == NOT_OFFERED
+    reason = "CreateRowPolicy is not offered here: row-level security is not implemented: service unimplemented"
+    assert answer.reason == reason
+    assert engine.calls == []
+
+
+async def test_telemetry_is_unimplemented_in_the_protocol_so_that_node_asks_less_often(client: Client) -> None:
     path = messages.method_of("ClientHeartbeat").path
     code, text = await client.refusal(path, b"", ("authorization", header(ROOT)))
     assert code is StatusCode.UNIMPLEMENTED
     assert text.startswith("ClientHeartbeat is not offered here: ")
-    assert engine.calls == []
+
+
+# Refused sign-ins (decision 0033)
+
+
+def connecting(sdk_type: str, sdk_version: str) -> bytes:
+    info = messages.ClientInfo(sdk_type=sdk_type, sdk_version=sdk_version)
+    return bytes(messages.ConnectRequest(client_info=info).SerializeToString())
+
+
+WRONG = (
+    ((), "missing authorization in header"),
+    ((("authorization", header("root:wrong")),), WRONG_PASSWORD),
+    ((("authorization", header("a-key")),), WRONG_KEY),
+)
+
+
+@pytest.mark.parametrize("version", ["2.6.0", "2.6.17", "2.10.1", "3.0.2", "3.1.0rc2.dev5", "10.0"])
+@pytest.mark.parametrize(("metadata", "text"), WRONG)
+async def test_client_that_hides_the_status_of_connect_is_told_in_the_answer_and_refused_at_the_next_call(
+    client: Client, version: str, metadata: tuple[tuple[str, str], ...], text: str
+) -> None:
+    path = messages.method_of("Connect").path
+    answer = messages.ConnectResponse.FromString(await client.send(path, connecting("Python", version), *metadata))
+    assert (answer.status.code, answer.status.error_code, answer.status.reason) == (1400, 1, text)
+    assert not answer.status.retriable
+    # Nothing of the server is told, and nobody is let in.
+    assert (answer.identifier, answer.HasField("server_info")) == (0, False)
+    assert await client.refusal(messages.method_of("GetVersion").path, b"", *metadata) == (
+        StatusCode.UNAUTHENTICATED,
+        text,
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(connecting("Python", version) for version in ("2.5.18", "2.4.15", "1.9", "", "3", "new", "²6.2", "99999.1")),
+        *(connecting(language, "3.0.6") for language in ("nodejs", "Golang", "Java", "python", "")),
+        b"",
+        b"\xff",
+    ],
+)
+async def test_every_other_client_is_refused_by_the_status_of_connect(client: Client, payload: bytes) -> None:
+    path = messages.method_of("Connect").path
+    for metadata, text in WRONG:
+        assert await client.refusal(path, payload, *metadata) == (StatusCode.UNAUTHENTICATED, text)
 
 
 # Requests that are no messages
@@ -257,8 +325,8 @@ async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
             (ROOT, {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}),
             (ALICE, {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED, StatusCode.PERMISSION_DENIED}),
         ):
-            code, text = await client.refusal(rpc.path, payload, ("authorization", header(token)))
-            assert code in allowed, f"{rpc.name}: {code} {text}"
+            code = await client.failure(rpc, payload, ("authorization", header(token)))
+            assert code in allowed, f"{rpc.name}: {code}"
     assert await house.state() == before
     assert repr(engine.databases) == databases
     assert (await client.call("GetVersion")).version
@@ -270,7 +338,7 @@ async def test_text_that_is_no_utf8_is_never_acted_upon(client: Client, house: H
         try:
             rpc.request.FromString(MALFORMED[3])
         except Exception:  # noqa: BLE001  the parser's own class
-            code, _ = await client.refusal(rpc.path, MALFORMED[3], ("authorization", header(ROOT)))
+            code = await client.failure(rpc, MALFORMED[3], ("authorization", header(ROOT)))
             assert code in {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}, rpc.name
     assert await house.state() == before
     assert repr(engine.databases) == databases

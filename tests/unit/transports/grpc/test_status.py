@@ -52,9 +52,7 @@ def test_denial_is_permission_denied_and_says_what_was_needed() -> None:
     assert failure_of("Query", errors.AccessDenied("why")) == GrpcStatus(grpc.StatusCode.PERMISSION_DENIED, text="why")
 
 
-@pytest.mark.parametrize(
-    "kind", [errors.AccessDenied, errors.OperationRefused, errors.OperationUnknown, errors.PayloadMalformed]
-)
+@pytest.mark.parametrize("kind", [errors.AccessDenied, errors.OperationUnknown, errors.PayloadMalformed])
 def test_what_a_repetition_cannot_change_is_never_told_as_if_it_could(kind: type[KitewardError]) -> None:
     row = STATUSES[kind]
     assert isinstance(row, GrpcStatus)
@@ -74,16 +72,41 @@ def test_everything_a_handler_decides_is_a_status_in_the_response(kind: type[Kit
     assert dict(status.extra_info) == expected
 
 
-@pytest.mark.parametrize("operation", [name for name, rpc in messages.METHODS.items() if rpc.status_field is not None])
+CARRYING = {name for name, rpc in messages.METHODS.items() if rpc.status_field is not None and not rpc.streaming}
+
+
+@pytest.mark.parametrize("operation", sorted(CARRYING))
 def test_every_response_with_a_status_carries_a_refusal(operation: str) -> None:
     status = told(operation, errors.InvalidGrant("what is wrong"))
     assert (status.code, status.error_code) == (1100, LEGACY_FAILURES.get(operation, 1))
 
 
-@pytest.mark.parametrize("operation", [name for name, rpc in messages.METHODS.items() if rpc.status_field is None])
-def test_response_without_a_status_fails_by_grpc_and_is_not_retried(operation: str) -> None:
+@pytest.mark.parametrize("operation", sorted(messages.METHODS.keys() - CARRYING))
+def test_stream_or_response_without_a_status_fails_by_grpc_and_is_not_retried(operation: str) -> None:
     answer = failure_of(operation, errors.InvalidArgument("what is wrong"))
     assert answer == GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT, text="what is wrong: invalid parameter")
+
+
+NOT_OFFERED = (errors.OperationRefused, errors.EngineLacksOperation)
+BY_PROTOCOL = {"AlterCollectionSchema", "ClientHeartbeat"}
+"""What Node looks for UNIMPLEMENTED of."""
+
+
+@pytest.mark.parametrize("kind", NOT_OFFERED)
+@pytest.mark.parametrize("operation", sorted(messages.METHODS))
+def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_success(
+    kind: type[KitewardError], operation: str
+) -> None:
+    answer = failure_of(operation, kind("not here"))
+    if operation in BY_PROTOCOL or operation not in CARRYING:
+        expected = GrpcStatus(grpc.StatusCode.UNIMPLEMENTED, text="not here: service unimplemented")
+        assert answer == expected
+        return
+    status = told(operation, kind("not here"))
+    assert (status.code, status.error_code) == (10, LEGACY_FAILURES.get(operation, 1))
+    assert status.reason == "not here: service unimplemented"
+    assert not status.retriable
+    assert "is_input_error" not in status.extra_info
 
 
 def test_name_of_the_code_is_appended_once() -> None:

@@ -1,0 +1,67 @@
+"""Users whose only grants are on one collection of a database that is not `default` work with every SDK."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pymilvus import MilvusClient
+from tests.compat import people
+from tests.compat.test_older_client import PYTHON as OLDER_PYTHON
+from tests.support import server as servers
+from tests.support import toolchains
+from tests.support.server import ROOT_TOKEN, RunningServer
+
+_HERE: Final = Path(__file__).parent
+_WITHIN: Final = 60.0
+_USER: Final = "confined"
+_NODE: Final = _HERE / "node" / "confined.mjs"
+
+PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
+    "python": lambda: [sys.executable, str(_HERE / "python" / "confined.py")],
+    "python 2.5": lambda: [str(OLDER_PYTHON), str(_HERE / "python" / "confined.py")],
+    "node": lambda: [*toolchains.node(), str(_NODE), "@zilliz/milvus2-sdk-node"],
+    "node 2.5": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.5"],
+    "node 2.3": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.3"],
+    "go": lambda: toolchains.go("confined", (_HERE / "go" / "confined.go").read_text()),
+    "java": lambda: [*toolchains.java(), str(_HERE / "java" / "Confined.java")],
+}
+
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + 120)
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with a database of two collections, and a user who may do three things with one of them."""
+    with servers.running(tmp_path_factory.mktemp("other") / "data") as running:
+        with closing(MilvusClient(uri=running.uri, token=ROOT_TOKEN, dedicated=True)) as root:
+            root.create_database("lab")
+        with closing(MilvusClient(uri=running.uri, token=ROOT_TOKEN, db_name="lab", dedicated=True)) as lab:
+            for name in ("notes", "secrets"):
+                lab.create_collection(name, dimension=4, metric_type="L2")
+            lab.insert("notes", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
+            people.add(lab, _USER, *((privilege, "notes", "lab") for privilege in ("Search", "Query", "Insert")))
+        yield running
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_user_of_one_collection_signs_in_to_its_database_and_describes_searches_queries_and_inserts(
+    live: RunningServer, language: str
+) -> None:
+    address = live.uri.removeprefix("http://")
+    command = [*PROGRAMS[language](), address, "lab", people.token(_USER)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout.splitlines()[-1]) == {
+        "described": ["id", "vector"],
+        "found": [1],
+        "queried": [0, 1, 2],
+        "inserted": 1,
+        "listed": ["notes"],
+        # The server's version, as the usual parser of each language reads and orders it.
+        "recent": True,
+    }
