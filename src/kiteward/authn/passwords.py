@@ -108,15 +108,14 @@ class Passwords:
         source = source_of(address)
         if self._throttle.waits(presented.user_name, source):
             raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
-        digest = self._digest(presented)
-        return self._verified.get(digest) or await self._verify(presented, digest, source)
+        return await self._verify(presented, self._digest(presented), source)
 
     async def sign_in(self, presented: PasswordCredential, *, address: str) -> Proof:
         """Return what a password proves that is presented to call with.
 
-        While a user's passwords from a source wait, a remembered one goes on to count on connections that it came by
-        before, without a wrong one since. On all others it waits too: else the waits would hold up everybody but who
-        guesses right.
+        While passwords from a source are not looked at, a remembered one goes on to count on connections that it came
+        by before, without a wrong one since. On all others it is not looked at either: else guesses would be held up
+        unless they are right.
 
         Args, Raises:
             As of `verify`.
@@ -160,12 +159,12 @@ class Passwords:
         return hashlib.blake2b(encoded, key=self._key, digest_size=32).digest()
 
     async def _verify(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
-        """Verify a password that is not remembered; equal ones from the same source wait for the same verification."""
+        """Verify a password in the turn of its source; equal ones from there wait for the same verification."""
         running = self._verifying.get((digest, source))
         if running is None:
             if not self._throttle.begin(presented.user_name, source):
                 raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
-            running = asyncio.ensure_future(self._compare_throttled(presented, source))
+            running = asyncio.ensure_future(self._compare_throttled(presented, digest, source))
             self._verifying[digest, source] = running
             running.add_done_callback(lambda done: self._settle(digest, source, done))
         try:
@@ -176,17 +175,23 @@ class Passwords:
 
     def _settle(self, digest: bytes, source: str, done: "asyncio.Future[Proof]") -> None:
         self._verifying.pop((digest, source), None)
-        if not done.cancelled() and done.exception() is None:
-            proof = done.result()
+        if not done.cancelled() and done.exception() is None and not (proof := done.result()).remembered:
             remembered = Proof(proof.user_name, proof.credential_id, remembered=True)
             _remember(self._verified, digest, remembered, capacity=self._capacity)
 
-    async def _compare_throttled(self, presented: PasswordCredential, source: str) -> Proof:
+    async def _compare_throttled(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
+        """Look at a password.
+
+        INVARIANT: a remembered one is looked up where a wrong one would be counted, and nowhere else: what is refused
+        without being counted, in a wait or for want of a turn, must not tell whether it was right. It ends no waits.
+        """
         right: bool | None = None
         try:
             if not await self._turns.take(source):
                 raise PasswordRejected(WRONG_PASSWORD, reason=OVERLOADED)
             try:
+                if (remembered := self._verified.get(digest)) is not None:
+                    return remembered
                 proof = await self._compare(presented)
             except PasswordRejected:
                 right = False

@@ -12,7 +12,7 @@ from tests.support.gateway import SteppingClock, quick_directory
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, HashingProfile, PasswordHasher
-from kiteward.authn.passwords import LONGEST
+from kiteward.authn.passwords import LONGEST, OVERLOADED, THROTTLED
 from kiteward.authn.throttle import FREE_FAILURES, SOURCE_BURST, Throttle
 from kiteward.authn.turns import MOST_WAITING
 from kiteward.domain.access import Role
@@ -117,6 +117,42 @@ async def test_many_guesses_at_once_are_not_compared_with_what_is_remembered(ent
     entrance.hasher.go_on.set()
     assert await right
     assert all(await asyncio.gather(*guesses))
+
+
+async def test_a_source_that_may_not_guess_is_not_told_what_is_remembered(entrance: Entrance) -> None:
+    """Else a flood of ever new names would let its source guess, as fast as it can, at everybody who is in."""
+    assert await entrance.come_in() == ""
+    for number in range(SOURCE_BURST):
+        await entrance.guess(1, user=f"user-{number}")
+    assert await entrance.come_in("guess", address=NEIGHBOUR) == await entrance.come_in(address=NEIGHBOUR) != ""
+    assert await entrance.come_in() == ""
+    assert await entrance.come_in(address=ELSEWHERE) == ""
+    entrance.clock.now += 1.0
+    assert await entrance.come_in(address=NEIGHBOUR) == ""
+
+
+async def test_a_guess_that_would_not_get_a_turn_is_not_compared_with_what_is_remembered(entrance: Entrance) -> None:
+    assert await entrance.come_in() == ""
+    entrance.hasher.go_on.clear()
+    names = [f"user-{number}" for number in range(MOST_WAITING + 2 * entrance.hasher.workers)]
+    flood = [asyncio.create_task(entrance.come_in("guess", name, NEIGHBOUR)) for name in names]
+    await asyncio.sleep(0)
+    guess = asyncio.create_task(entrance.come_in("guess", address=NEIGHBOUR))
+    right = asyncio.create_task(entrance.come_in(address=NEIGHBOUR))
+    elsewhere = asyncio.create_task(entrance.come_in(address=ELSEWHERE))
+    assert await guess == await right == OVERLOADED
+    entrance.hasher.go_on.set()
+    assert await elsewhere == ""
+    assert all(await asyncio.gather(*flood))
+
+
+async def test_a_password_that_is_remembered_ends_no_waits_of_others(entrance: Entrance) -> None:
+    """A right one that is looked at proves somebody is back; a program that calls anew each time proves nothing."""
+    assert await entrance.come_in() == ""
+    await entrance.guess(FREE_FAILURES - 1)
+    assert await entrance.come_in(address="10.0.0.1:4002") == ""
+    await entrance.guess(1)
+    assert await entrance.come_in(address="10.0.0.1:4003") == THROTTLED
 
 
 async def test_who_came_in_by_a_connection_stays_in_on_it_while_others_guess(entrance: Entrance) -> None:
