@@ -178,7 +178,6 @@ class RestApp:
                 talk.settle(body, endpoint)
                 return _succeeded(await _unless_gone(request, endpoint.run(talk, body)))
 
-
     async def _read(self, request: Request, talk: Conversation, held: contextlib.ExitStack) -> bytearray:
         """Return the body, once there is room for it; `held` gives back what it takes.
 
