@@ -24,6 +24,12 @@ _BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}\Z")
 """A hash whose verification takes a quarter of a second at most: every wrong password costs as much (decision 0023)."""
 _HIGHEST_COST: Final = (64 * 1024, 4, 4)
 """KiB, passes and lanes of Argon2id beyond which a hash from elsewhere is refused, for the same reason."""
+_ARGON2: Final = re.compile(
+    r"\$argon2id\$v=19\$m=[0-9]{1,9},t=[0-9]{1,9},p=[0-9]{1,9}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
+)
+"""A whole hash, with a salt of 8 to 64 bytes and 12 to 64 bytes of its own."""
+_LEAST_KIB: Final = 8
+"""KiB of each lane of Argon2id, at least (RFC 9106, 3.1)."""
 _KIND: Final = re.compile(r"\$2[aby]\$(?P<bcrypt>\d\d)|\$argon2id\$v=19\$m=(?P<m>\d+),t=(?P<t>\d+),p=(?P<p>\d+)")
 """How a stored hash begins: its algorithm and cost."""
 _NICENESS: Final = 10
@@ -62,11 +68,19 @@ class _Kind:
 
     @classmethod
     def of(cls, stored: str) -> "_Kind | None":
-        """Return the kind of a stored hash, or of as much of it as tells; None for what is no hash."""
+        """Return the kind of a stored hash, or of as much of it as tells; None for what is no hash.
+
+        A cost that no hash can have is none: computing one would fail, at every wrong password of anybody.
+        """
         found = _KIND.match(stored)
         if found is None:
             return None
-        return cls(tuple(int(each) for each in found.groups() if each is not None))
+        kind = cls(tuple(int(each) for each in found.groups() if each is not None))
+        return kind if kind.bcrypt or kind._exists() else None
+
+    def _exists(self) -> bool:
+        memory, passes, lanes = self.cost
+        return passes > 0 and lanes > 0 and memory >= _LEAST_KIB * lanes
 
     @property
     def bcrypt(self) -> bool:
@@ -146,13 +160,8 @@ class PasswordHasher:
         """Tell whether a hash is of a format that `verify` can judge, at a cost that a login may have."""
         if _BCRYPT.match(stored):
             return True
-        try:
-            parameters = argon2.extract_parameters(stored)
-        except argon2.exceptions.InvalidHashError:
-            return False
-        cost = (parameters.memory_cost, parameters.time_cost, parameters.parallelism)
-        bearable = all(value <= most for value, most in zip(cost, _HIGHEST_COST, strict=True))
-        return parameters.type is argon2.Type.ID and bearable
+        kind = _Kind.of(stored) if _ARGON2.fullmatch(stored) else None
+        return kind is not None and all(value <= most for value, most in zip(kind.cost, _HIGHEST_COST, strict=True))
 
     def close(self) -> None:
         """Let the pool go; hashes under way finish."""

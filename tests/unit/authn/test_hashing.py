@@ -1,6 +1,7 @@
 """Hashes: what verifies, what is outdated, and that unknown users cost the same."""
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator
 
@@ -173,6 +174,29 @@ async def test_only_formats_that_can_be_judged_are_recognised(hasher: PasswordHa
     garbage = "$2b$" + "?" * 56
     for text in ("", "Password-1", "$2b$short", "$1$md5$abc", other_variant, *expensive, garbage):
         assert not hasher.recognises(text), text
+
+
+def _with_cost(stored: str, cost: str) -> str:
+    return re.sub(r"m=\d+,t=\d+,p=\d+", cost, stored)
+
+
+async def test_only_what_could_be_verified_is_recognised(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash(RIGHT)
+    around = (f"{stored} ", f"{stored}\n", f" {stored}", f"{stored},x", stored.rpartition("$")[0] + "$")
+    costs = ("m=0,t=0,p=0", "m=8,t=0,p=1", "m=8,t=1,p=0", "m=7,t=1,p=1", "m=8,t=1,p=2")
+    for text in (*around, stored.replace("v=19", "v=16"), *(_with_cost(stored, cost) for cost in costs)):
+        assert not hasher.recognises(text), text
+
+
+async def test_a_stored_hash_of_a_cost_that_no_hash_has_is_only_wrong(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else wrong passwords, of whomever, would fail instead of being counted, and the right one would tell itself."""
+    impossible = _with_cost(await hasher.hash(RIGHT), "m=0,t=0,p=0")
+    work = Work(monkeypatch)
+    assert await hasher.find([impossible], RIGHT, kinds=[impossible]) is None
+    assert await hasher.find([], WRONG, kinds=[impossible]) is None
+    assert work.taken() == [OWN, OWN]
 
 
 async def test_hashes_run_in_a_bounded_pool_and_leave_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:

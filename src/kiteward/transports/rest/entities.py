@@ -209,7 +209,7 @@ async def get(talk: Conversation, body: GetReq) -> Answer:
     partitions = [*body.partition_names, body.partition_name] if body.partition_name else body.partition_names
     request = builders.query(
         collection=body.collection_name,
-        expression=_lookup(key, msgspec.json.decode(body.id)),
+        expression=_lookup(key, body.id),
         output_fields=body.output_fields,
         partitions=partitions,
         consistency=consistency_level(body.consistency_level),
@@ -217,12 +217,17 @@ async def get(talk: Conversation, body: GetReq) -> Answer:
     return await _rows(talk, request)
 
 
-def _lookup(key: Field | None, given: object) -> str:
+def _lookup(key: Field | None, given: msgspec.Raw) -> str:
+    """Return the filter for what was given as `id`.
+
+    Raises:
+        RestFailure: 1806, a value is no primary key; 1100, there is none.
+    """
     if key is None:
         raise RestFailure(INVALID_PARAMETER, "the collection has no primary key to look up: invalid parameter")
     try:
-        return codec.among(key, codec.primary_keys(given, key))
-    except InvalidArgument as error:
+        return codec.among(key, codec.primary_keys(msgspec.json.decode(given), key))
+    except (InvalidArgument, msgspec.DecodeError, RecursionError) as error:
         raise RestFailure(
             PRIMARY_KEY, f"please check the primary key and its' type can only in [int, string], error: {error}"
         ) from None

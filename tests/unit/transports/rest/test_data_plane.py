@@ -635,6 +635,13 @@ async def test_searches_that_cannot_be_are_refused(
     assert shelf.called("Search") == []
 
 
+@pytest.mark.parametrize("given", ["9" * 5000, "[" + "9" * 5000 + "]", "[1.5]"])
+async def test_what_is_no_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
+    body = f'{{"collectionName": "books", "id": {given}}}'
+    assert await rest.code("entities/get", content=body.encode()) == 1806
+    assert shelf.called("Query") == []
+
+
 async def test_a_collection_that_may_not_be_seen_is_absent_for_every_endpoint_that_looks_at_it(
     rest: Rest, house: House, shelf: FakeEngine
 ) -> None:
