@@ -174,7 +174,8 @@ def paths(schema: OpenApiSchema) -> dict[str, dict[str, Any]]:
 def forbidden_and_done(schema: OpenApiSchema, run: Run) -> list[str]:
     """Return requests whose body the document forbids, and which were carried out all the same.
 
-    A `null` at the top level counts as not given (contract 5.1), which the document does not tell.
+    A `null` at the top level counts as not given (contract 5.1), and as the whole body as `{}`; the document tells
+    neither.
     """
     components = {"components": schema.raw_schema["components"]}
     bodies = {
@@ -193,6 +194,7 @@ def _allows(validator: Any, sent: bytes | None) -> bool:
         body = json.loads(sent or b"")
     except ValueError:
         return False
+    body = {} if body is None else body
     given = {name: value for name, value in body.items() if value is not None} if isinstance(body, dict) else body
     return bool(validator.is_valid(given))
 
