@@ -2,6 +2,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 
@@ -110,6 +111,9 @@ func main() {
 			}
 			names := []string{}
 			for _, each := range found {
+				if each.ID <= 0 {
+					return nil, fmt.Errorf("the collection %s has no id", each.Name)
+				}
 				names = append(names, each.Name)
 			}
 			return names, nil
