@@ -3,10 +3,12 @@
 import argparse
 import asyncio
 import base64
+import contextlib
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,17 +43,26 @@ GUESSERS: Final = (Guesser("one user", 1), Guesser("a new user name each time", 
 
 
 async def search(address: str, until: float) -> list[float]:
-    """Search again and again as a user who is in, and return the milliseconds each took."""
+    """Search again and again on a new connection, and return the milliseconds each took."""
+    async with _channel(address) as channel:
+        return await _search_on(channel, until)
+
+
+async def _search_on(channel: grpc.aio.Channel, until: float) -> list[float]:
+    """Search again and again, and return the milliseconds each took."""
     request = next(each for each in recorded(filling.DESCRIBED_ROLE) if each.operation == "Search")
     metadata = (("authorization", authorization(f"{peers.CALLER}:{peers.CALLER_PASSWORD}")),)
     taken = []
-    async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
-        call = channel.unary_unary(request.path)
-        while time.monotonic() < until:
-            start = time.perf_counter()
-            await call(request.payload, metadata=metadata, timeout=30)
-            taken.append((time.perf_counter() - start) * 1e3)
+    call = channel.unary_unary(request.path)
+    while time.monotonic() < until:
+        start = time.perf_counter()
+        await call(request.payload, metadata=metadata, timeout=30)
+        taken.append((time.perf_counter() - start) * 1e3)
     return taken
+
+
+def _channel(address: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),))
 
 
 async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> int:
@@ -67,7 +78,7 @@ async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> i
         except grpc.aio.AioRpcError as error:
             refused += error.code() is grpc.StatusCode.UNAUTHENTICATED
 
-    async with grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+    async with _channel(address) as channel:
         version = channel.unary_unary(f"{_SERVICE}/GetVersion")
         begun, number, running = time.monotonic(), 0, set[asyncio.Task[None]]()
         while time.monotonic() < until:
@@ -96,6 +107,15 @@ def _memory(pid: int) -> float:
 
 async def measure(address: str, pid: int, *, rate: float, seconds: float) -> bool:
     """Measure, print, and tell whether the budget was kept."""
+    async with contextlib.AsyncExitStack() as stack:
+        # Connections of their own for all rounds: new ones from an address that guesses wait (decision 0023).
+        searchers = [await stack.enter_async_context(_channel(address)) for _ in range(SEARCHERS)]
+        return await _measure(address, pid, searchers, rate=rate, seconds=seconds)
+
+
+async def _measure(
+    address: str, pid: int, searchers: Sequence[grpc.aio.Channel], *, rate: float, seconds: float
+) -> bool:
     kept = True
     for guesser in GUESSERS:
         quiet: list[float] = []
@@ -104,11 +124,11 @@ async def measure(address: str, pid: int, *, rate: float, seconds: float) -> boo
         before = _memory(pid)
         for _ in range(3):  # in turn, so that a busy machine is busy for both
             until = time.monotonic() + seconds / 3
-            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
+            for each in await asyncio.gather(*(_search_on(each, until) for each in searchers)):
                 quiet += each
             until = time.monotonic() + seconds / 3
             attempts = asyncio.create_task(_guess(address, guesser, rate, until))
-            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
+            for each in await asyncio.gather(*(_search_on(each, until) for each in searchers)):
                 loud += each
             guessed += await attempts
         ratio = p99(loud) / p99(quiet)

@@ -11,21 +11,23 @@ UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 PASSWORD_REFUSED = "auth check failure, please check username and password are correct"
 KEY_REFUSED = "auth check failure, please check api key is correct"
 REFUSED_TOKENS = {
-    "wrong password": ("root:milvus", PASSWORD_REFUSED),
+    "wrong password": ("guessed:milvus", PASSWORD_REFUSED),
     "unknown user": ("nobody:Milvus", PASSWORD_REFUSED),
-    "empty password": ("root:", PASSWORD_REFUSED),
+    "empty password": ("guessed:", PASSWORD_REFUSED),
     "empty user": (":Milvus", PASSWORD_REFUSED),
-    "password with more behind it": ("root:Milvus:", PASSWORD_REFUSED),
-    "user in another case": ("Root:Milvus", PASSWORD_REFUSED),
-    "user with a space": (" root:Milvus", PASSWORD_REFUSED),
+    "password with more behind it": ("guessed:Password-1:", PASSWORD_REFUSED),
+    "user in another case": ("Guessed:Password-1", PASSWORD_REFUSED),
+    "user with a space": (" guessed:Password-1", PASSWORD_REFUSED),
     "key": ("an-api-key", KEY_REFUSED),
     "empty value": ("", KEY_REFUSED),
 }
 
 
 @pytest.fixture(autouse=True)
-def root_is_in(root: MilvusClient) -> None:
-    """Wrong passwords make newcomers wait, not those whose credential is remembered."""
+def guessed_is_there(root: MilvusClient) -> None:
+    """Have a user to guess at: wrong passwords of `root` would make new connections of `root` wait."""
+    if "guessed" not in root.list_users():
+        root.create_user("guessed", "Password-1")
 
 
 METHODS = ("Connect", "CheckHealth", "Search", "CreateCredential")

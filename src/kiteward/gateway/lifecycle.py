@@ -188,7 +188,7 @@ class Lifecycle:
 
     def _forget_ids(self, intent: Intent | None) -> None:
         """Forget the ids of what is dropped or renamed, lest they be judged by a name that is another's by then."""
-        if intent is not None:
+        if intent is not None and intent.kind is not IntentKind.CREATE_COLLECTION:
             self._catalog.ids.forget(intent.db_name, intent.object_name or None)
 
     async def _refresh_quietly(self) -> None:

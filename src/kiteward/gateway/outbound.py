@@ -69,6 +69,10 @@ class Place:
     rule: Rule
 
 
+_PARTS_OF_PLACES: Final = ("path", "file", "_dir", "url", "uri", "endpoint", "address", "userdict", "user_dict")
+"""Parts of names of parameters that name a file or a server: analyzers read words and call tokenizers by them."""
+
+
 def _one_of(words: str) -> Callable[[Any], bool]:
     return frozenset(words.split()).__contains__
 
@@ -89,7 +93,7 @@ def _names_no_file(text: str) -> bool:
     except ValueError:
         # What is not JSON names nothing; it is for the engine to refuse.
         return not found
-    return not any(key == "path" or key.endswith(("_file", "_dir")) or "url" in key for key in found)
+    return not any(part in key for key in found for part in _PARTS_OF_PLACES)
 
 
 def _empty(value: Any) -> bool:

@@ -61,7 +61,8 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
     async with request.change() as transaction:
         await _require_role(transaction, entity.role.name)
         await _check_v1_privilege(transaction, privilege, kind)
-        await _operate(tools, transaction, request, entity.role.name, key, revoke=message.type == _REVOKE)
+        revoke = message.type == _REVOKE
+        await _operate(tools, transaction, request, entity.role.name, key, revoke=revoke, typed=True)
     return messages.success("OperatePrivilege")
 
 
@@ -117,7 +118,8 @@ async def operate_v2(tools: Tools, request: Request) -> bytes:
     async with request.change() as transaction:
         await _require_role(transaction, message.role.name)
         await check_v2_privilege(transaction, name, database, message.collection_name)
-        await _operate(tools, transaction, request, message.role.name, key, revoke=message.type == _REVOKE)
+        revoke = message.type == _REVOKE
+        await _operate(tools, transaction, request, message.role.name, key, revoke=revoke, typed=False)
     return messages.success("OperatePrivilegeV2")
 
 
@@ -153,9 +155,9 @@ async def check_v2_privilege(transaction: Transaction, name: str, database: str,
 
 
 async def _operate(
-    tools: Tools, transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool
+    tools: Tools, transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool, typed: bool
 ) -> None:
-    keys = revoked_keys(tools, key) if revoke else with_those_along(on_collection(tools, key))
+    keys = revoked_keys(tools, key, typed=typed) if revoke else with_those_along(on_collection(tools, key))
     taken = True
     if not revoke:
         await transaction.grants.add([Grant(role, each, request.principal.user_name) for each in keys])
@@ -202,13 +204,20 @@ def on_collection(tools: Tools, key: GrantKey) -> GrantKey:
     return replace(key, object_name=tools.catalog.resolve(key.db_name, key.object_name))
 
 
-def revoked_keys(tools: Tools, key: GrantKey) -> list[GrantKey]:
+def revoked_keys(tools: Tools, key: GrantKey, *, typed: bool = True) -> list[GrantKey]:
     """Return the keys of all that a revocation takes away.
 
     A grant may have been stored under a name before that became an alias, so that the name counts as it was given and
     as what it stands for.
+
+    Args:
+        tools: what knows aliases.
+        key: what is revoked.
+        typed: whether the caller named the object type. V2 has none: its `*` takes away what v1 has stored as `*`, too.
     """
-    meant = (key, on_collection(tools, key))
+    kinds = (ObjectType.GLOBAL, ObjectType.COLLECTION) if key.privilege == ANY and not typed else (key.object_type,)
+    as_given = [replace(key, object_type=kind) for kind in kinds]
+    meant = [*as_given, *(on_collection(tools, each) for each in as_given)]
     return list(dict.fromkeys(each for named in meant for each in with_those_along(named)))
 
 

@@ -113,7 +113,8 @@ def _revoked(tools: Tools, named: GrantNamed) -> list[GrantKey]:
     if named.object_type and named.object_type not in _OBJECT_TYPES:
         raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
     kind = ObjectType(named.object_type) if named.object_type else v2_type(named.privilege)
-    return revoked_keys(tools, GrantKey(kind, named.db_name, named.collection_name, named.privilege))
+    key = GrantKey(kind, named.db_name, named.collection_name, named.privilege)
+    return revoked_keys(tools, key, typed=bool(named.object_type))
 
 
 def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:

@@ -57,6 +57,16 @@ async def test_grant_made_before_its_name_became_an_alias_is_revoked_by_that_nam
     assert await house.grants("unrelated") == [("Collection", "default", "docs", "Query")]
 
 
+async def test_star_is_revoked_by_v2_under_whatever_type_it_was_granted(house: House) -> None:
+    await house.succeed("DropRole", role_name="reader", force_drop=True)
+    await house.role("reader")
+    await house.succeed("OperatePrivilege", **v1("reader", "*", "Collection", "docs"), type=_CHANGE["grant"])
+    await house.succeed("OperatePrivilegeV2", **v2("reader", "*", "default", "docs"), type=_CHANGE["grant"])
+    assert len(await house.grants("reader")) == 2
+    await house.succeed("OperatePrivilegeV2", **v2("reader", "*", "default", "docs"), type=_CHANGE["revoke"])
+    assert await house.grants("reader") == []
+
+
 async def test_revoked_grant_does_not_come_back_with_a_collection_of_the_alias_name(house: House) -> None:
     await house.role("visitor", ("Query", "default", "live"))
     await house.user("carol", "visitor")

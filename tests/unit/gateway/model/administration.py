@@ -245,9 +245,13 @@ def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key
         for privilege in privileges:
             reference.policy.give(role, key._replace(name=behind, privilege=privilege), step.caller)
         return DONE
-    # [own 0027] what is revoked is what stands under the name, and under what it stands for
+    # [own 0027] what is revoked is what stands under the name, and under what it stands for; V2's `*` is of both types
+    both = step.operation == "OperatePrivilegeV2" and key.privilege == ANY
     gone = [
-        reference.policy.take(role, key._replace(name=n, privilege=p)) for n in {key.name, behind} for p in privileges
+        reference.policy.take(role, key._replace(kind=kind, name=name, privilege=privilege))
+        for kind in (("Global", "Collection") if both else (key.kind,))
+        for name in {key.name, behind}
+        for privilege in privileges
     ]
     missing = key.kind != "User" and _told_missing(reference, judge, key.database, key.name)
     return NO_DATABASE if missing and not any(gone) else DONE
