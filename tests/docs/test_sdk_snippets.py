@@ -213,7 +213,8 @@ def test_the_table_says_what_was_found(documents: Path, readings: dict[str, Read
 def versions() -> str:
     """Return the table of the SDKs that are run."""
     compat = REPOSITORY / "tests" / "compat"
-    node = json.loads((compat / "node" / "package.json").read_text())["dependencies"]
+    wanted = json.loads((compat / "node" / "package.json").read_text())["dependencies"]
+    node = sorted((each.rpartition("@")[2] for name, each in wanted.items() if "milvus2-sdk-node" in name), reverse=True)
     go = re.search(r"^require (\S+) v(\S+)$", (compat / "go" / "go.mod").read_text(), re.MULTILINE)
     java = re.search(
         r"<artifactId>(milvus-sdk-java)</artifactId>\s*<version>(.*?)<", (compat / "java" / "pom.xml").read_text()
@@ -226,7 +227,7 @@ def versions() -> str:
         ("Python", "pymilvus", f"{importlib.metadata.version('pymilvus')}, {older[1]}"),
         ("Java", f"io.milvus:{java[1]}", java[2]),
         ("Go", go[1], go[2]),
-        ("Node", "@zilliz/milvus2-sdk-node", ", ".join(each.rpartition("@")[2] for each in node.values())),
+        ("Node", "@zilliz/milvus2-sdk-node", ", ".join(node)),
     ]
     lines = [f"| {language} | `{package}` | {version} |" for language, package, version in rows]
     return "\n".join(["| language | SDK | version |", "| --- | --- | --- |", *lines, ""])

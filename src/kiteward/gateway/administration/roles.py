@@ -48,14 +48,16 @@ async def alter(tools: Tools, request: Request) -> bytes:
 
 
 async def drop(tools: Tools, request: Request) -> bytes:
-    """Drop a role and its bindings; one that holds grants only when forced."""
+    """Drop a role and its bindings; one that holds grants only when forced, unless those are kept for a user."""
     message = messages.DropRoleRequest.FromString(request.call.payload)
     tools.naming.check_role_name(message.role_name)
     if message.role_name in BUILT_IN_ROLES:
         raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be dropped")
     async with request.change() as transaction:
         await _require_role(transaction, message.role_name)
-        if not message.force_drop and await transaction.grants.of_role(message.role_name):
+        grants = await transaction.grants.of_role(message.role_name)
+        # What is kept for who dropped a collection is on nothing that exists (decision 0030), and goes with the role.
+        if not message.force_drop and any(grant.kept_for is None for grant in grants):
             raise InUse(
                 "failed to check if drop role: "
                 "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges"

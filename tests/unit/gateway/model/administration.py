@@ -118,7 +118,8 @@ def _drop_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if name in ("admin", "public"):
         return PROTECTED
     grants = reference.policy.roles.get(name)
-    if grants is None or (grants and not step.message.force_drop):
+    plain = [key for key in grants or () if (name, key) not in reference.policy.kept]
+    if grants is None or (plain and not step.message.force_drop):
         return refused(1100, 36)
     reference.policy.drop_role(name)
     for user in reference.users.values():
