@@ -214,7 +214,9 @@ def versions() -> str:
     """Return the table of the SDKs that are run."""
     compat = REPOSITORY / "tests" / "compat"
     wanted = json.loads((compat / "node" / "package.json").read_text())["dependencies"]
-    node = sorted((each.rpartition("@")[2] for name, each in wanted.items() if "milvus2-sdk-node" in name), reverse=True)
+    node = sorted(
+        (each.rpartition("@")[2] for name, each in wanted.items() if "milvus2-sdk-node" in name), reverse=True
+    )
     go = re.search(r"^require (\S+) v(\S+)$", (compat / "go" / "go.mod").read_text(), re.MULTILINE)
     java = re.search(
         r"<artifactId>(milvus-sdk-java)</artifactId>\s*<version>(.*?)<", (compat / "java" / "pom.xml").read_text()
