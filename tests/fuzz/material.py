@@ -84,11 +84,14 @@ def _repeated(field: Any) -> bool:
 
 
 def told(text: bytes, *, said: bytes, own: Collection[str]) -> str:
-    """Return the first marked word of an answer that its caller has neither said nor given to something, or nothing."""
+    """Return the first marked word of an answer that its caller has neither said nor written before, or nothing.
+
+    What was written before is looked for inside of `own`: in a message the next tag may follow like a letter.
+    """
     if MARK.encode() not in text:
         return ""
     words = (word.decode() for word in MARKED.findall(text) if word not in said)
-    return next((word for word in words if word not in own), "")
+    return next((word for word in words if not any(word in each for each in own)), "")
 
 
 def body(document: Any) -> bytes:

@@ -42,6 +42,7 @@ def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     if raw.count(b"{") + raw.count(b"[") > MOST_CONTAINERS:
         raise RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, error: it holds more than {MOST_CONTAINERS} objects and lists")
     try:
+        raw.decode()  # the whole of it: handlers decode what is raw here, and must not fail there
         body = _decode(kind, raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _failure(kind, error) from None
