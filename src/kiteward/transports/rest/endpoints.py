@@ -304,6 +304,6 @@ def refused(path: str, why: str) -> Endpoint[Body]:
     """
 
     async def run(_talk: Conversation, _body: Body) -> NoReturn:
-        raise RestFailure(UNIMPLEMENTED, f"service unimplemented: {path} is not offered here: {why}")
+        raise RestFailure(UNIMPLEMENTED, f"{path} is not offered here: {why}: service unimplemented")
 
     return Endpoint(path, Body, Nothing, run, f"Not offered here: {why}.", served=False)

@@ -78,7 +78,7 @@ class Row:
 _NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")
 _INVALID: Final = Row(INVALID_PARAMETER, suffix="invalid parameter")
 _UNAVAILABLE: Final = Row(UNAVAILABLE, prefix="service unavailable: ")
-_UNIMPLEMENTED: Final = Row(UNIMPLEMENTED, prefix="service unimplemented: ")
+_UNIMPLEMENTED: Final = Row(UNIMPLEMENTED, suffix="service unimplemented")
 _DEFECT: Final = Row(DEFECT, HTTPStatus.INTERNAL_SERVER_ERROR, instead="the request failed")
 
 ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
