@@ -54,9 +54,7 @@ def _token(arguments: argparse.Namespace) -> str:
     if arguments.token_file is not None:
         return read_secret(arguments.token_file)
     if not sys.stdin.isatty():
-        raise ConfigurationError(
-            "nobody can be asked here: give --token-file FILE, or - for standard input"
-        )
+        raise ConfigurationError("nobody can be asked here: give --token-file FILE, or - for standard input")
     return getpass.getpass("user:password of an administrator there: ")
 
 
