@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kiteward.cli.options import add_configuration, read_secret, settings_of, told
+from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.gateway.importing import Moved
 from kiteward.runtime.local import import_from
@@ -52,6 +53,8 @@ def _token(arguments: argparse.Namespace) -> str:
         return str(arguments.token)
     if arguments.token_file is not None:
         return read_secret(arguments.token_file)
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody can be asked here: give --token-file FILE, or - for standard input")
     return getpass.getpass("user:password of an administrator there: ")
 
 

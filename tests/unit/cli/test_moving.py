@@ -1,5 +1,6 @@
 """The command line of moving in: passwords that are made have a place before anything is brought."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_no_empty_file_is_left_when_the_source_fails(source: Source, tmp_path: P
     source.fails = True
     assert bring(tmp_path, tmp_path / "passwords") == 1
     assert not (tmp_path / "passwords").exists()
+
+
+def test_where_nobody_can_be_asked_for_a_token_the_option_is_named(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["import", "--from", "http://milvus:19530", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "--token-file" in capsys.readouterr().err

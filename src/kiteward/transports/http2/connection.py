@@ -81,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._noise = NoiseMeter(home.limits, self._heard)
         self._asked_at: float | None = None
         self._ending = self._final = self._closed = False
+        self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._lingering: asyncio.TimerHandle | None = None
         self._kinds = {
             frames.DATA: self._on_data,
@@ -118,9 +119,13 @@ class Connection(asyncio.Protocol):
             return
         self._heard = self._loop.time()
         self._asked_at = None
+        self._take_turn(data)
+
+    def _take_turn(self, data: bytes) -> None:
+        """Take as many frames as a turn has; what is left goes on when others have had theirs."""
         begins = not self._reader.halfway
         try:
-            if self._reader.feed(data) or begins:
+            if self._reader.feed(data, most=self._limits.turn) or begins:
                 self._frame_at = self._heard
             unread = self._reader.pending + self._decoder.kept
             if unread != self._unread:
@@ -131,6 +136,23 @@ class Connection(asyncio.Protocol):
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))
             self._part()
             self._lose_all()
+            return
+        if self._reader.waiting and not self._closed:
+            self._in_turns = True
+            self._transport.pause_reading()
+            self._loop.call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._in_turns = False
+        if self._closed:
+            return
+        self._take_turn(b"")
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """Read more, unless frames wait for their turn, or our answers to be taken."""
+        if not (self._closed or self._in_turns or self._sender.congested_since is not None):
+            self._transport.resume_reading()
 
     def pause_writing(self) -> None:
         self._sender.pause()
@@ -141,7 +163,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._sender.resume()
         if not self._closed:
-            self._transport.resume_reading()
+            self._read_on()
             self._flush()
 
     def eof_received(self) -> bool:

@@ -22,6 +22,7 @@ class Http2Limits:
         linger: seconds in which a client must take what was still to be sent when its connection closes.
         parting: seconds in which it may learn which rule it has broken.
         last_call: seconds that requests may be on their way when the server stops.
+        turn: frames that are taken of a connection before others have their turn.
         noise: frames at once that ask for nothing: resets, pings, settings, empty ones.
         noise_rate: how many of them a second are borne in the long run.
         round: seconds between two looks at a connection.
@@ -41,6 +42,7 @@ class Http2Limits:
     linger: float = 30.0
     parting: float = 1.0
     last_call: float = 1.0
+    turn: int = 64
     noise: int = 1_000
     noise_rate: int = 200
     round: float = 1.0

@@ -1,5 +1,6 @@
 """Cuts what a client sends into frames (RFC 9113, 4 and 6.10)."""
 
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -17,7 +18,9 @@ class FrameReader:
 
     Attributes:
         greeted: whether the first frame has come.
-        pending: bytes of a frame or a field section that has begun and not ended.
+        pending: bytes that have come and are not taken: of a frame or field section that has not ended, or of frames
+            that wait for the next turn.
+        waiting: whether frames wait for the next turn.
     """
 
     def __init__(self, take: Take, *, block_limit: int) -> None:
@@ -33,22 +36,28 @@ class FrameReader:
         self._section: tuple[int, int, bytearray] | None = None  # not yet whole: its stream, flags and bytes
         self.greeted = False
         self.pending = 0
+        self.waiting = False
 
     @property
     def halfway(self) -> bool:
         """Whether a frame or a field section has begun and not ended."""
         return bool(self._rest) or self._section is not None
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes, *, most: int = sys.maxsize) -> bool:
         """Take bytes, and return whether a frame has ended in them.
+
+        Args:
+            data: what has come.
+            most: how many frames to take; `waiting` tells whether there is more, which an empty `feed` goes on with.
 
         Raises:
             ConnectionFault: they are not as the protocol has it.
         """
         if self._rest:
             data = self._rest + data
-        position, end = 0, len(data)
-        while end - position >= frames.HEAD.size:
+        position, end, left = 0, len(data), most
+        while left and end - position >= frames.HEAD.size:
+            left -= 1
             upper, lower, kind, flags, stream = frames.HEAD.unpack_from(data, position)
             length = upper << 8 | lower
             if length > frames.FRAME_LIMIT:
@@ -59,6 +68,7 @@ class FrameReader:
             position = start + length
             self._frame(kind, stream & frames.LAST_STREAM, flags, data[start:position])
         self._rest = data[position:]
+        self.waiting = not left and bool(self._rest)
         self.pending = end - position + (0 if self._section is None else len(self._section[2]))
         return position > 0
 

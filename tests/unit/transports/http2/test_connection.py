@@ -377,3 +377,55 @@ async def test_what_a_fault_says_is_nothing_that_the_client_sent() -> None:
     (goaway,) = link.answers()
     assert isinstance(goaway, GoAwayFrame)
     assert b"hunter2" not in goaway.additional_data
+
+
+# Turns
+
+
+async def test_what_one_client_sends_at_once_is_taken_in_turns_with_others() -> None:
+    link = Link(Http2Limits(turn=4))
+    taken: list[int] = []
+    link.send(*(headers(number, end=True) for number in range(1, 24, 2)))
+    assert (len(link.asked), link.wire.is_reading()) == (4, False)
+    while len(link.asked) < 12:
+        taken.append(len(link.asked))
+        await turns(1)
+    assert taken == [4, 8]
+    assert [asked.stream.number for asked in link.asked] == list(range(1, 24, 2))
+    await turns()
+    assert link.wire.is_reading()
+
+
+async def test_a_client_that_takes_no_answers_is_not_read_when_its_turns_are_over() -> None:
+    link = Link(Http2Limits(turn=4))
+    link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
+    link.connection.pause_writing()
+    await turns()
+    assert (len(link.asked), link.wire.is_reading()) == (7, False)
+    link.connection.resume_writing()
+    assert link.wire.is_reading()
+
+
+async def test_answers_that_are_taken_again_do_not_end_a_wait_for_the_next_turn() -> None:
+    link = Link(Http2Limits(turn=4))
+    link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
+    link.connection.pause_writing()
+    link.connection.resume_writing()
+    assert not link.wire.is_reading()
+    await turns()
+    assert (len(link.asked), link.wire.is_reading()) == (7, True)
+
+
+async def test_what_waits_for_its_turn_goes_with_its_connection() -> None:
+    link = Link(Http2Limits(turn=4))
+    link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
+    link.connection.connection_lost(None)
+    await turns()
+    assert len(link.asked) == 4
+
+
+async def test_a_fault_in_a_later_turn_ends_the_connection() -> None:
+    link = Link(Http2Limits(turn=4))
+    link.send(*(headers(number, end=True) for number in range(1, 10, 2)), headers(4, end=True))
+    await turns()
+    assert link.codes(GoAwayFrame) == [(0, frames.PROTOCOL_ERROR)]
