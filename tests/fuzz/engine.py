@@ -91,15 +91,22 @@ class MarkedEngine(StockedEngine):
         if called.method != "DescribeCollection":
             return called
         request = called.request
-        names = self.databases.get(request.db_name or called.metadata.get("dbname", "") or DEFAULT_DATABASE)
-        if request.collection_name or names is None or not 0 < request.collectionID <= len(names.collections):
+        named = self._named_by_id(request, request.db_name or called.metadata.get("dbname") or DEFAULT_DATABASE)
+        if request.collection_name or not named:
             return called
-        request.collection_name = names.collections[request.collectionID - 1]
+        request.collection_name = named[0]
         return EngineCall(called.method, request.SerializeToString(), called.metadata, called.timeout)
 
     def _is_own(self, request: Any, database: str) -> bool:
-        names = {name for name in _names(request) if name}
+        names = {name for name in (*_names(request), *self._named_by_id(request, database)) if name}
         return database == DEFAULT_DATABASE and bool(names) and names <= {material.OWN, *self._own_aliases()}
+
+    def _named_by_id(self, request: Any, database: str) -> list[str]:
+        """Return the collections that ids select: they are numbered in the order they came."""
+        ids = getattr(request, "collectionID", 0)
+        held = self.databases.get(database, Database()).collections
+        numbers = [ids] if isinstance(ids, int) else list(ids)
+        return [held[number - 1] if 0 < number <= len(held) else f"no. {number}" for number in numbers if number]
 
     def _own_aliases(self) -> set[str]:
         aliases = self.databases[DEFAULT_DATABASE].aliases if DEFAULT_DATABASE in self.databases else {}
