@@ -53,6 +53,7 @@ KNOWN: Final[Mapping[str, Any]] = {
     "limit": 3,
     "newCollectionName": "films_2",
     "partitionName": "early",
+    "password": "Password-1",
     "privilege": "Search",
     "privilegeGroupName": "readers",
     "roleName": "viewer",
