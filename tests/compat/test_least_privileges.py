@@ -126,6 +126,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         (
             create("CreateCollection", "CreateIndex", "Load"),
             write("insert", "Insert"),
+            write("optimize", "Flush", "GetStatistics", "Compaction", "Load"),
             read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
             rebuild("DropCollection", "CreateCollection", "CreateIndex", "Load"),
         ),

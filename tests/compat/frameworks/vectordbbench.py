@@ -36,9 +36,15 @@ def search(collection: str) -> Any:
         return mine.search_embedding(trials.vector(TEXTS[0]), k=1)
 
 
+def optimize(collection: str) -> Any:
+    mine = bench(collection)
+    with mine.init():
+        mine.optimize()
+
+
 def rebuild(collection: str) -> Any:
     bench(collection, drop_old=True)
 
 
 if __name__ == "__main__":
-    trials.run({"create": create, "search": search, "insert": insert, "rebuild": rebuild})
+    trials.run({"create": create, "search": search, "insert": insert, "optimize": optimize, "rebuild": rebuild})

@@ -1,7 +1,8 @@
 """RPCs about segments, flushing, compaction and replicas, answered truthfully for an engine that does each at once.
 
 A flush has ended when it is answered. Milvus Lite compacts by itself after a flush; asked for, there is nothing left to
-do. One process serves one replica of everything that is loaded.
+do, so that its data files count as sorted and compacted: clients wait for both. One process serves one replica of
+everything that is loaded.
 """
 
 import hashlib
@@ -86,7 +87,8 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
                 partitionID=collection.metadata.partition_id(segment.partition),
                 num_rows=segment.num_rows,
                 state=common_pb2.SegmentState.Flushed,
-                level=common_pb2.SegmentLevel.L1,
+                level=common_pb2.SegmentLevel.L2,
+                is_sorted=True,
             )
             for segment in collection.segments()
         ]
@@ -105,7 +107,8 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
                 nodeID=_NODE,
                 nodeIds=[_NODE],
                 state=common_pb2.SegmentState.Sealed,
-                level=common_pb2.SegmentLevel.L1,
+                level=common_pb2.SegmentLevel.L2,
+                is_sorted=True,
             )
             for segment in collection.segments()
             if collection.load_state == "loaded"

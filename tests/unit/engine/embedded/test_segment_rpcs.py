@@ -22,7 +22,9 @@ def test_flush_tells_what_was_written_and_when(engine: EngineServicer) -> None:
     (segment,) = answer.coll_segIDs["docs"].data
     info = engine.GetPersistentSegmentInfo(milvus_pb2.GetPersistentSegmentInfoRequest(collectionName="docs"), HERE)
     assert [(each.segmentID, each.num_rows) for each in info.infos] == [(segment, 3)]
-    assert info.infos[0].state == common_pb2.SegmentState.Flushed
+    (told,) = info.infos
+    assert (told.state, told.level) == (common_pb2.SegmentState.Flushed, common_pb2.SegmentLevel.L2)
+    assert told.is_sorted
     assert answer.coll_flush_ts["docs"] >> 18 == answer.coll_seal_times["docs"] > 0
 
 
