@@ -4,7 +4,7 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.settling import settle
-from kiteward.store.base import UserRecord
+from kiteward.store.base import HashKinds, UserRecord
 
 FEW: Final = 100
 MANY: Final = 100_000
@@ -79,6 +79,13 @@ class OneUser:
     async def user(self, name: str) -> UserRecord | None:
         """Return the user of that name."""
         return self._record if name == self._record.name else None
+
+    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+        """Return how the one hash begins: all but its salt and digest."""
+        if names is not None and self._record.name not in names:
+            return HashKinds(frozenset(), None)
+        beginning, _, _ = self._record.password_hash.rsplit("$", 2)
+        return HashKinds(frozenset({f"{beginning}$"}), None)
 
 
 class _NoEngine:
