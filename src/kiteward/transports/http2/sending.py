@@ -15,9 +15,12 @@ _BUFFER: Final = 256 * 1024
 _LARGEST_FRAME: Final = 64 * 1024
 """Bytes that are sent in one frame, whatever the client takes: others want their turn."""
 
+_GATHERED: Final = 64 * 1024
+"""Bytes that are gathered before they are written at once, in the middle of a turn of the loop."""
+
 
 class Sender:
-    """Writes to one connection.
+    """Writes to one connection, once for all frames of a turn of the loop: each write is a call of the system.
 
     INVARIANT: a waiting stream whose own window is open stands in `_turns`. One that is not there costs nothing when
     the client allows more, so that no client makes us look through all of them again and again.
@@ -38,6 +41,8 @@ class Sender:
         self._waiting: set[Stream] = set()
         self._turns: OrderedDict[Stream, None] = OrderedDict()  # whose turn is next, first
         self._closed = False
+        self._gathered: list[bytes] = []
+        self._gathered_size = 0
         self.congested_since: float | None = None
 
     @property
@@ -47,8 +52,15 @@ class Sender:
 
     def write(self, data: bytes) -> None:
         """Send frames other than those of an answer."""
-        if not self._closed:
-            self._transport.write(data)
+        if self._closed:
+            return
+        if not self._gathered:
+            self._loop.call_soon(self._write_gathered)
+        self._gathered.append(data)
+        self._gathered_size += len(data)
+        if self._gathered_size >= _GATHERED:
+            # Whether the client takes it decides whether more is sent.
+            self._write_gathered()
 
     def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> bool:
         """Send an answer, and return whether it has gone; otherwise `flush` sends what is left."""
@@ -100,11 +112,13 @@ class Sender:
 
     def close(self) -> None:
         """Send no more, and close when what was sent has gone."""
+        self._write_gathered()
         self._closed = True
         self._transport.close()
 
     def end(self) -> None:
         """Send no more, and say so when what was sent has gone."""
+        self._write_gathered()
         self._closed = True
         self._transport.write_eof()
 
@@ -153,6 +167,12 @@ class Sender:
     def forget_table(self) -> None:
         """Say with the next field section that no dynamic table is used: the client has set its size."""
         self._forget = True
+
+    def _write_gathered(self) -> None:
+        gathered = self._gathered
+        if gathered:
+            self._gathered, self._gathered_size = [], 0
+            self._transport.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def _queue(self, stream: Stream) -> None:
         """Give a stream its turn after all others, unless it has one or has nothing that it may send."""
