@@ -64,8 +64,11 @@ HIDDEN: Final = "; answered as if it did not exist"
 _CONTAINER: Final = 64
 """Bytes that a list or mapping takes beside what it holds, roughly."""
 
+_TEXT: Final = 56
+"""Bytes that a text takes beside its characters, roughly."""
+
 _EVENT: Final = 512
-"""Bytes that an event takes beside its texts, resources and details, roughly."""
+"""Bytes that an event takes beside its texts, resources, roles and details, roughly."""
 
 
 class AuditEvent(NamedTuple):
@@ -120,20 +123,23 @@ class AuditEvent(NamedTuple):
     roles: tuple[str, ...] = ()
 
 
-def shortened(event: AuditEvent) -> AuditEvent:
-    """Return an event whose texts and lists are bounded; what was cut says so."""
-    resources = event.resources
-    if max(map(len, _texts(event))) > LONGEST_TEXT:
+def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:
+    """Return an event whose texts and lists are bounded, what was cut says so; and about how many bytes it takes."""
+    joined = _joined(event)
+    if len(event.resources) > MOST_VALUES or (len(joined) > LONGEST_TEXT and _longest(event) > LONGEST_TEXT):
         texts: dict[str, Any] = {name: _short(getattr(event, name)) for name in TEXTS}
-        event = event._replace(**texts)
-    if len(resources) > MOST_VALUES or (resources and max(map(len, resources)) > LONGEST_TEXT):
-        event = event._replace(resources=_cut(resources))
-    return event._replace(details=_cut(event.details)) if event.details else event
+        event = event._replace(**texts, resources=_cut(event.resources)[0])
+        joined = _joined(event)
+    size = _bytes_of(event, joined)
+    if not event.details:
+        return event, size
+    details, of_details = _cut(event.details)
+    return event._replace(details=details), size + of_details
 
 
 def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return details whose texts and lists are bounded; what was cut says so."""
-    cut: Mapping[str, Any] = _cut(details)
+    cut: Mapping[str, Any] = _cut(details)[0]
     return cut
 
 
@@ -150,27 +156,54 @@ def weight(value: Any) -> int:
 
 def weight_of(event: AuditEvent) -> int:
     """Return about how many bytes of memory an event takes."""
-    size = _EVENT + sum(map(sys.getsizeof, _texts(event))) + sum(map(sys.getsizeof, (*event.resources, *event.roles)))
+    size = _bytes_of(event, _joined(event))
     return size + weight(event.details) if event.details else size
 
 
 TEXTS: Final = tuple(name for name, kind in AuditEvent.__annotations__.items() if kind is str)
 """The fields that hold text, in their order."""
 
-_texts: Final[Callable[[AuditEvent], tuple[str, ...]]] = operator.attrgetter(*TEXTS)
+texts_of: Final[Callable[[AuditEvent], tuple[str, ...]]] = operator.attrgetter(*TEXTS)
+"""Return the texts of an event, in the order of `TEXTS`."""
+
+
+def _joined(event: AuditEvent) -> str:
+    """Return all texts of an event but its details in one, whose size is quickly found."""
+    return "".join((*texts_of(event), *event.resources, *event.roles))
+
+
+def _longest(event: AuditEvent) -> int:
+    return max(map(len, (*texts_of(event), *event.resources)))
+
+
+def _bytes_of(event: AuditEvent, joined: str) -> int:
+    return _EVENT + sys.getsizeof(joined) + _TEXT * (len(TEXTS) + len(event.resources) + len(event.roles))
 
 
 def _short(value: str) -> str:
     return value if len(value) <= LONGEST_TEXT else f"{value[:LONGEST_TEXT]}… ({len(value)} characters)"
 
 
-def _cut(value: Any) -> Any:
+def _cut(value: Any) -> tuple[Any, int]:
+    """Return a value whose texts and lists are bounded, and its weight."""
     if isinstance(value, str):
-        return _short(value)
+        text = _short(value)
+        return text, sys.getsizeof(text)
+    size = _CONTAINER
     if isinstance(value, dict):
-        return {name: _cut(each) for name, each in value.items()}
+        shown: dict[str, Any] = {}
+        for name, each in value.items():
+            shown[name], added = _cut(each)
+            size += added + sys.getsizeof(name)
+        return shown, size
     if isinstance(value, list | tuple):
-        shown = [_cut(each) for each in value[:MOST_VALUES]]
-        shown += [f"… ({len(value)} in all)"] if len(value) > MOST_VALUES else []
-        return shown if isinstance(value, list) else tuple(shown)
-    return value
+        values = []
+        for each in value[:MOST_VALUES]:
+            cut, added = _cut(each)
+            values.append(cut)
+            size += added
+        if len(value) > MOST_VALUES:
+            values.append(f"… ({len(value)} in all)")
+            size += sys.getsizeof(values[-1])
+        return values if isinstance(value, list) else tuple(values), size
+    return value, 8

@@ -7,6 +7,7 @@ demands. Of our own operations every field is recorded that is no `Secret`.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -46,6 +47,8 @@ class As:
 
 
 Place = str | Rows | As
+Reader = Callable[[Any], Any]
+Readers = tuple[tuple[str, Reader], ...]
 
 
 def paths_of(place: Place) -> list[str]:
@@ -250,19 +253,23 @@ def room_of(operation: str) -> int:
     return _MORE_ROOM.get(operation, _ROOM)
 
 
-def details_of_rpc(operation: str, payload: bytes) -> Mapping[str, Any]:
+def details_of_rpc(operation: str, payload: bytes, message: Any = None) -> Mapping[str, Any]:
     """Return what is recorded of a request to an RPC; a value that is the protocol's default is left out.
 
-    A payload that cannot be read has no details.
+    Args:
+        operation: the RPC.
+        payload: the request; one that cannot be read has no details.
+        message: the same, where it has been decoded already.
     """
-    table = DETAILS.get(operation)
-    if not table:
+    readers = _READERS.get(operation)
+    if not readers:
         return NO_DETAILS
-    try:
-        message = messages.decode(operation, payload)
-    except PayloadMalformed:
-        return NO_DETAILS
-    return _given(message, table)
+    if message is None:
+        try:
+            message = messages.decode(operation, payload)
+        except PayloadMalformed:
+            return NO_DETAILS
+    return _given(message, readers)
 
 
 def details_of(arguments: Arguments) -> Mapping[str, Any]:
@@ -289,35 +296,50 @@ def _default(field: "msgspec.structs.FieldInfo") -> Any:
     return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
-def _given(message: Any, table: Mapping[str, Place]) -> dict[str, Any]:
-    read = ((name, _read(message, place)) for name, place in table.items())
-    return {name: value for name, value in read if value is not None}
+def _given(message: Any, readers: Readers) -> dict[str, Any]:
+    details = {}
+    for name, read in readers:
+        value = read(message)
+        if value is not None:
+            details[name] = value
+    return details
 
 
-def _read(message: Any, place: Place) -> Any:
-    """Return what is recorded at a place, or None where nothing was given."""
+def _readers_of(places: Mapping[str, Place], descriptor: Any) -> Readers:
+    """Return what reads each place of a message, with the name that its value is recorded under."""
+    return tuple((name, _reader_of(place, descriptor)) for name, place in places.items())
+
+
+def _reader_of(place: Place, descriptor: Any) -> Reader:
+    """Return what reads a place of a message: its value, or None where nothing was given."""
     match place:
         case Rows():
-            rows = [_given(row, place.fields) for row in _at(message, place.path.split("."))]
-            return rows or None
+            read_rows, row = _value_at(place.path, descriptor)
+            readers = _readers_of(place.fields, row.message_type)
+            return lambda message: [_given(each, readers) for each in read_rows(message)] or None
         case As():
-            value = _at(message, place.path.split("."))
-            return place.read(value) if value else None
-        case _:
-            value = _at(message, place.split("."))
-            return _plain(value) if value or _is_given(message, place) else None
+            read_encoded, _ = _value_at(place.path, descriptor)
+            return lambda message: place.read(value) if (value := read_encoded(message)) else None
+    read, field = _value_at(place, descriptor)
+    if field.has_presence and "." not in place and field.message_type is None:
+        # An empty value is told from none.
+        return lambda message: _plain(read(message)) if message.HasField(place) else None
+    return lambda message: _plain(value) if (value := read(message)) else None
 
 
-def _at(value: Any, path: list[str]) -> Any:
-    """Return what stands at a path; through a repeated message it is a list."""
-    for depth, name in enumerate(path):
-        if hasattr(value, "extend"):
-            return [_at(each, path[depth:]) for each in value]
-        value = getattr(value, name)
-    return value
+def _value_at(path: str, descriptor: Any) -> tuple[Reader, Any]:
+    """Return what reads the value at a path, a list if it leads through a repeated message, and its field."""
+    name, _, below = path.partition(".")
+    field = descriptor.fields_by_name[name]
+    if not below:
+        return attrgetter(name), field
+    read, last = _value_at(below, field.message_type)
+    if field.is_repeated:
+        return lambda message: [read(each) for each in getattr(message, name)], last
+    return (attrgetter(path) if isinstance(read, attrgetter) else lambda message: read(getattr(message, name))), last
 
 
-def _is_given(message: Any, path: str) -> bool:
-    """Tell whether a field that tells an empty value from none was given."""
-    field = message.DESCRIPTOR.fields_by_name.get(path)
-    return field is not None and bool(field.has_presence) and bool(message.HasField(path))
+_READERS: Final = {
+    operation: _readers_of(places, messages.method_of(operation).request.DESCRIPTOR)
+    for operation, places in DETAILS.items()
+}

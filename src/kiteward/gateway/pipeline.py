@@ -101,10 +101,10 @@ class Gateway:
             raise unknown
         visit = self._watch.enter(call.operation, call.request_id, call.forward)
         try:
-            work = self._work(operation, recording)
             if len(call.payload) <= LARGE:
-                answer = await work()
+                answer = await self._run(operation, extension, recording)
             else:
+                work = functools.partial(self._run, operation, extension, recording)
                 answer = await self._in_turn(operation, recording, work, size=len(call.payload))
         except BaseException as error:
             visit.leave(outcome_of(error))
@@ -167,10 +167,14 @@ class Gateway:
             missing.append("policy")
         return tuple(missing)
 
-    def _work(self, operation: Operation | None, recording: Recording) -> Callable[[], Coroutine[Any, Any, bytes]]:
+    def _run(
+        self, operation: Operation | None, extension: Extension | None, recording: Recording
+    ) -> Coroutine[Any, Any, bytes]:
         if operation is not None:
-            return functools.partial(self._answer, operation, recording)
-        return functools.partial(self._extend, EXTENSIONS[recording.call.operation], recording)
+            return self._answer(operation, recording)
+        if extension is not None:
+            return self._extend(extension, recording)
+        raise AssertionError("unreachable: an unknown operation was refused")
 
     async def _in_turn(
         self,
@@ -293,7 +297,7 @@ class Gateway:
         call = recording.call
         snapshot = await self._policy()
         self._decide(operation, recording, principal)[1].require_allowed()
-        messages.decode(operation.name, call.payload)
+        recording.message = messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticate(recording)

@@ -113,6 +113,7 @@ class Recording:
         principal: who calls, once that is established.
         settled: what it is about, once that is settled.
         decision: whether it is allowed, once that is decided.
+        message: the request as it was decoded, where it was.
         details: what a change is about.
         result: what came of a change beyond what was asked for.
         hidden: whether its object was answered to be absent, because the principal may not learn of it.
@@ -125,6 +126,7 @@ class Recording:
         "decision",
         "details",
         "hidden",
+        "message",
         "principal",
         "result",
         "settled",
@@ -137,6 +139,7 @@ class Recording:
         self.principal: Principal | None = None
         self.settled: Settled | None = None
         self.decision: Decision | None = None
+        self.message: Any = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
         self.hidden = False
@@ -343,7 +346,7 @@ def _in_short(recording: Recording) -> Mapping[str, Any]:
         return NO_DETAILS
     if len(call.payload) > AT_ONCE:
         return {"request_bytes": len(call.payload)}
-    return details_of_rpc(call.operation, call.payload)
+    return details_of_rpc(call.operation, call.payload, recording.message)
 
 
 def _too_large(operation: str) -> LimitReached:

@@ -31,16 +31,16 @@ def event(**parts: Any) -> AuditEvent:
 
 def test_event_within_the_bounds_stays_itself() -> None:
     short = event(principal="alice", resources=("docs",), reason="x" * LONGEST_TEXT)
-    assert shortened(short) is short
+    assert shortened(short)[0] is short
 
 
 def test_every_text_is_bounded() -> None:
-    cut = shortened(event(**dict.fromkeys(TEXTS, "x" * 10_000)))
+    cut, _ = shortened(event(**dict.fromkeys(TEXTS, "x" * 10_000)))
     assert {getattr(cut, name) for name in TEXTS} == {f"{'x' * LONGEST_TEXT}… (10000 characters)"}
 
 
 def test_resources_are_bounded_in_number_and_length() -> None:
-    cut = shortened(event(resources=tuple("x" * 1000 for _ in range(100))))
+    cut, _ = shortened(event(resources=tuple("x" * 1000 for _ in range(100))))
     assert len(cut.resources) == MOST_VALUES + 1
     assert max(map(len, cut.resources)) < LONGEST_TEXT + 30
     assert isinstance(cut.resources, tuple)
@@ -56,6 +56,12 @@ def test_shortened_details_weigh_no_more_and_are_bounded_at_every_depth(details:
         return not isinstance(value, list) or (len(value) <= MOST_VALUES + 1 and all(map(bounded, value)))
 
     assert bounded(shortened_details(details))
+
+
+@given(st.dictionaries(st.text(max_size=5), _details, max_size=5))
+def test_shortened_event_comes_with_its_weight(details: dict[str, Any]) -> None:
+    cut, size = shortened(event(principal="x" * 300, resources=("docs", "ж" * 300), roles=("reader",), details=details))
+    assert size == weight_of(cut)
 
 
 def test_weight_is_about_what_an_event_takes() -> None:

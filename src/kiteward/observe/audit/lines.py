@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kiteward.domain.audit import TEXTS, AuditEvent, weight
+from kiteward.domain.audit import TEXTS, AuditEvent, texts_of, weight
 
 BEGINNING: Final = "0" * 64
 """What stands for the chain of a line before the first."""
@@ -130,10 +130,9 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
         "code": event.event.code,
         "outcome": event.outcome.value,
     }
-    for name in TEXTS:
-        value = getattr(event, name)
-        if value:
-            document[name] = value
+    for name, text in zip(TEXTS, texts_of(event), strict=True):
+        if text:
+            document[name] = text
     if event.parts:
         document["part"], document["parts"] = event.part, event.parts
     if event.resources:

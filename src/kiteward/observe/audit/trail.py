@@ -217,8 +217,7 @@ class AuditTrail:
 
     def record(self, event: AuditEvent) -> None:
         """Take an event that may be written a little later, shortened; a loss is counted."""
-        event = shortened(event)
-        size = weight_of(event)
+        event, size = shortened(event)
         if len(self._queue) >= self._capacity or self._waiting[False] + size > self._capacity_bytes:
             self._count_lost(1)
         else:

@@ -61,7 +61,7 @@ def test_value_that_looks_like_the_end_of_a_line_does_not_end_it() -> None:
 
 
 def test_long_values_and_long_lists_are_shortened_and_say_so() -> None:
-    cut = shortened(event(principal="x" * 1000, resources=tuple(map(str, range(100)))))
+    cut, _ = shortened(event(principal="x" * 1000, resources=tuple(map(str, range(100)))))
     assert cut.principal == "x" * LONGEST_TEXT + "… (1000 characters)"
     assert cut.resources == (*map(str, range(32)), "… (100 in all)")
 
