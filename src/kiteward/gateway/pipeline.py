@@ -297,7 +297,8 @@ class Gateway:
         call = recording.call
         snapshot = await self._policy()
         self._decide(operation, recording, principal)[1].require_allowed()
-        recording.message = messages.decode(operation.name, call.payload)
+        handler = HANDLERS[operation.name]
+        message = messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
             caller = await self._authenticate(recording)
@@ -311,9 +312,9 @@ class Gateway:
             functools.partial(self._authenticator.verify_password, address=call.address),
             recording.result.update,
         )
-        handler = HANDLERS[operation.name]
         if handler.changes:
             return await self._to_the_end(recording, lambda: handler.run(self._tools, request))
+        recording.message = message
         self._recorder.require_working(operation)
         return await handler.run(self._tools, request)
 
