@@ -51,16 +51,23 @@ class Sender:
         return self._stream_window
 
     def write(self, data: bytes) -> None:
-        """Send frames other than those of an answer."""
+        """Send frames at the end of this turn of the loop, or before if there are many."""
         if self._closed:
             return
         if not self._gathered:
-            self._loop.call_soon(self._write_gathered)
+            self._loop.call_soon(self.write_out)
         self._gathered.append(data)
         self._gathered_size += len(data)
         if self._gathered_size >= _GATHERED:
             # Whether the client takes it decides whether more is sent.
-            self._write_gathered()
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Hand over what was gathered, without waiting for the end of the turn."""
+        gathered = self._gathered
+        if gathered:
+            self._gathered, self._gathered_size = [], 0
+            self._transport.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> bool:
         """Send an answer, and return whether it has gone; otherwise `flush` sends what is left."""
@@ -112,13 +119,13 @@ class Sender:
 
     def close(self) -> None:
         """Send no more, and close when what was sent has gone."""
-        self._write_gathered()
+        self.write_out()
         self._closed = True
         self._transport.close()
 
     def end(self) -> None:
         """Send no more, and say so when what was sent has gone."""
-        self._write_gathered()
+        self.write_out()
         self._closed = True
         self._transport.write_eof()
 
@@ -167,12 +174,6 @@ class Sender:
     def forget_table(self) -> None:
         """Say with the next field section that no dynamic table is used: the client has set its size."""
         self._forget = True
-
-    def _write_gathered(self) -> None:
-        gathered = self._gathered
-        if gathered:
-            self._gathered, self._gathered_size = [], 0
-            self._transport.write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
 
     def _queue(self, stream: Stream) -> None:
         """Give a stream its turn after all others, unless it has one or has nothing that it may send."""

@@ -1,5 +1,6 @@
 """Answers go out as the client allows: no faster, in turns, and whole."""
 
+import asyncio
 import sys
 from collections import Counter
 from types import FrameType
@@ -10,7 +11,7 @@ from h2.events import ResponseReceived, StreamEnded, TrailersReceived
 from hyperframe.frame import DataFrame, HeadersFrame
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.http2 import ANSWER, REQUEST, TRAILERS, Wire, parsed
+from tests.support.http2 import ANSWER, REQUEST, TRAILERS, Wire, parsed, turns
 from tests.support.http2 import client as h2_client
 
 from kiteward.transports.http2 import frames
@@ -35,6 +36,16 @@ class Nobody:
         raise AssertionError(stream, size)
 
 
+class Congested(asyncio.Protocol):
+    """Lets a sender learn that its client takes nothing."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    def pause_writing(self) -> None:
+        self._sender.pause()
+
+
 class Client:
     """Holds a sender to what it allows: counts every window down as the frames come.
 
@@ -48,6 +59,7 @@ class Client:
     def __init__(self) -> None:
         self.wire = Wire()
         self.sender = Sender(self.wire)
+        self.wire.end_turn = self.sender.write_out
         self.streams: dict[int, Stream] = {}
         self.window = CREDIT
         self.windows: dict[int, int] = {}
@@ -123,6 +135,41 @@ class Client:
 @pytest.fixture
 async def client() -> Client:
     return Client()
+
+
+# Writes
+
+
+async def test_answers_of_one_turn_are_written_together_at_its_end(client: Client) -> None:
+    for _ in range(20):
+        client.sender.answer(client.ask(), ANSWER, (b"one",), TRAILERS)
+    assert client.wire.writes == 0
+    await turns()
+    assert client.wire.writes == 1
+    client.look()
+    assert client.order == list(range(1, 41, 2))
+
+
+async def test_large_answers_are_written_at_once_so_that_a_client_that_takes_none_is_noticed(client: Client) -> None:
+    client.wire.stop_taking()
+    client.set_stream_window(2**31 - 1)
+    client.allow(100_000_000)
+    client.set_frame_limit(2**24 - 1)
+    congested_at = 0
+    client.wire.set_protocol(Congested(client.sender))
+    for number in range(100):
+        if not client.sender.answer(client.ask(), ANSWER, (b"x" * 60_000,), TRAILERS):
+            congested_at = number
+            break
+    assert 4 <= congested_at <= 6
+
+
+async def test_what_was_sent_before_the_end_goes_out_before_it(client: Client) -> None:
+    client.sender.write(frames.SETTINGS_ACK)
+    client.sender.close()
+    client.sender.write(frames.SETTINGS_ACK)
+    await turns()
+    assert bytes(client.wire.sent) == frames.SETTINGS_ACK
 
 
 # Windows

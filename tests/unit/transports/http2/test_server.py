@@ -57,6 +57,7 @@ async def test_what_came_with_the_preface_is_served() -> None:
     wire = house.connect(headers(1, end=True))
     assert house.asked[0].whole == 1
     house.asked[0].answer(b"answer")
+    await turns()
     assert [frame.stream_id for frame in parsed(bytes(wire.sent))][-3:] == [1, 1, 1]
 
 
