@@ -357,8 +357,11 @@ def _too_large(operation: str) -> LimitReached:
 
 
 def _resources(operation: Operation, settled: Settled) -> tuple[str, ...]:
+    paths = operation.targets + operation.aliases + operation.creates
+    if not (paths or settled.collections):
+        return ()
     found = list(settled.collections)
-    for path in (*operation.targets, *operation.aliases, *operation.creates):
+    for path in paths:
         value = settled.fields[path]
         found += [str(each) for each in value] if isinstance(value, list) else [str(value)]
     return tuple(dict.fromkeys(name for name in found if name))

@@ -64,6 +64,8 @@ def settle(operation: Operation, call: Call, catalog: Catalog) -> Settled:
     """
     fields: Mapping[str, Value] = operation.plan.read(call.payload) if operation.plan else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
+    if not fields:  # nothing in it selects anything
+        return Settled(database, _conditions(operation, fields, database, (), catalog), call.payload, (), fields)
     replacements: dict[str, str | list[str]] = {}
     fields = _named_by_id(operation, fields, database, catalog, replacements)
     collections = _resolve(operation, fields, database, catalog, replacements)

@@ -130,9 +130,7 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
         "code": event.event.code,
         "outcome": event.outcome.value,
     }
-    for name, text in zip(TEXTS, texts_of(event), strict=True):
-        if text:
-            document[name] = text
+    document |= {name: text for name, text in zip(TEXTS, texts_of(event), strict=True) if text}
     if event.parts:
         document["part"], document["parts"] = event.part, event.parts
     if event.resources:

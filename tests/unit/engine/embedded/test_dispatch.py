@@ -55,7 +55,7 @@ async def test_read_on_the_loop_waits_for_no_thread_and_no_lock(open_at: OpenDat
         with ThreadPoolExecutor(1) as others:
             assert others.submit(database._catalogue.acquire).result()
             for name, request in requests.items():
-                handler = dispatcher.service(SimpleNamespace(method=f"/{SERVICE}/{name}"))
+                handler: Any = dispatcher.service(SimpleNamespace(method=f"/{SERVICE}/{name}"))
                 answer = asyncio.ensure_future(handler.unary_unary(request.SerializeToString(), context))
                 done, _ = await asyncio.wait([answer], timeout=5)
                 assert done, name
