@@ -1,9 +1,9 @@
 """Decisions: a pure function of principal, conditions and policy snapshot.
 
 A role's grants compile to masks indexed by (database, object), with `*` rows, so that a decision costs a handful of
-dictionary look-ups however many grants there are. The rules are those of contract 4.6 and 4.7, with these of our own
-(docs/decisions): roles add up; a grant on a named collection stays on that collection; any privilege on a collection
-makes it visible; cluster-level privileges are checked without a database.
+dictionary look-ups however many grants there are. The rules are those of contract 4.6 and 4.7, with these of our own:
+roles add up (decision 0001); a grant on a named collection stays on that collection (decision 0007); any privilege on a
+collection makes it visible (decision 0002); cluster-level privileges are checked without a database (decision 0003).
 """
 
 from collections.abc import Iterable, Mapping
@@ -159,7 +159,7 @@ class _Reach:
 def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
     """Return what a grant allows.
 
-    Contract 4.6, 4.7 and 4.8, and our decisions on cluster-level privileges and named collections.
+    Contract 4.6, 4.7 and 4.8; decision 0003 on cluster-level privileges and decision 0007 on named collections.
     """
     key = grant.key
     everywhere = key.db_name == ANY
@@ -435,7 +435,7 @@ def listed_collections(
 ) -> list[bool]:
     """Tell for each collection of a database whether a list shows it to the principal.
 
-    Contract 4.9 and our decision on visibility.
+    Contract 4.9, and decision 0002 on visibility.
     What `public` holds on every database (`*`) does not count here: Milvus' seeds are such grants and do not fill
     lists.
     """

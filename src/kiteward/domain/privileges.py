@@ -1,7 +1,7 @@
 """The privilege catalogue: every privilege of Milvus 3.0 with its object type and level, and the built-in groups.
 
-Source: contract 4.4 (privileges, levels), 4.5 (groups). API names are case-sensitive and carry no `Privilege` prefix.
-Each privilege owns one bit, so that a set of privileges is an integer and a decision is an `&`.
+Source: contract 4.4 (privileges, levels), contract 4.5 (groups). API names are case-sensitive and carry no `Privilege`
+prefix. Each privilege owns one bit, so that a set of privileges is an integer and a decision is an `&`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -160,7 +160,7 @@ def _built_in_groups() -> dict[str, tuple[str, ...]]:
 
 
 BUILT_IN_GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(_built_in_groups())
-"""The nine groups that ListPrivilegeGroups shows, in its order, with their members (contract 4.5, 3.0)."""
+"""The nine groups that ListPrivilegeGroups shows, in its order, with their members (contract 4.5, of Milvus 3.0)."""
 
 
 _LEGACY_ROWS: Final = (

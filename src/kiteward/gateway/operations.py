@@ -1,6 +1,6 @@
 """The operation table: every RPC, what it needs, which of its fields select objects, and who executes it.
 
-Sources: contract 4.2 for annotated requests, 4.3 and our own decision for the others (docs/decisions). A request that
+Sources: contract 4.2 for annotated requests, contract 4.3 and decision 0008 for the others. A request that
     is not
 in the table is unknown and refused; a test holds the table complete against the descriptors.
 

@@ -1,6 +1,6 @@
 """Settles what a request is about, once: database, collections behind aliases, what it needs, what is forwarded.
 
-Exactly what is settled here is decided on and forwarded (contract 4.8, the 3.0 column; design section 5).
+Exactly what is settled here is decided on and forwarded (contract 4.8, in its column for 3.0; design 5).
 """
 
 from collections.abc import Iterable, Mapping

@@ -122,7 +122,7 @@ SERVICE = "milvus.proto.milvus.MilvusService"
 TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
 
 COLLECTION_NOT_FOUND = 100
-"""`Status.code` of a collection that does not exist (contract, appendix A)."""
+"""`Status.code` of a collection that does not exist (contract appendix A)."""
 LEGACY_COLLECTION_NOT_EXISTS = 4
 """Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
 

@@ -1,4 +1,4 @@
-"""The privilege catalogue against the protocol and the contract (4.4, 4.5)."""
+"""The privilege catalogue against the protocol and contract 4.4, 4.5."""
 
 from kiteward.domain.privileges import (
     BUILT_IN_GROUPS,

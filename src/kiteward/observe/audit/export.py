@@ -14,7 +14,7 @@ _STATUS: Final[Mapping[str, str]] = {
 }
 _INTERFACE: Final[Mapping[str, str]] = {"grpc": "Grpc", "rest": "Restful", "console": "Console", "local": "Local"}
 _FAILED: Final = 65535
-"""The result of what failed without a code of its own (contract, appendix A: unexpected error)."""
+"""The result of what failed without a code of its own (contract appendix A: unexpected error)."""
 
 _ITS_OWN: Final = frozenset({"seq", "time", "outcome", "chain", "request_id", "operation", "database", "transport"})
 """Fields of a line that stand elsewhere in an exported one."""

@@ -128,7 +128,7 @@ LEGACY_FAILURES: Final[Mapping[str, int]] = {
     "ListPrivilegeGroups": 60,
     "OperatePrivilegeGroup": 61,
 }
-"""The legacy code with which an operation reports that it could not be carried out (contract, appendix A)."""
+"""The legacy code with which an operation reports that it could not be carried out (contract appendix A)."""
 
 
 def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:

@@ -1,4 +1,4 @@
-"""Grants over the gateway: every condition of contract 2.4, and how they are stored and listed (4.12)."""
+"""Grants over the gateway: every condition of contract 2.4, and how they are stored and listed (contract 4.12)."""
 
 import copy
 from typing import Any
