@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 from tests.access.table import CLOSED, OPEN, UNANNOTATED
 
+from kiteward.api.grpc.status import STATUSES, MilvusStatus
+from kiteward.api.rest.status import ROWS
+from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.config.keys import KEYS
-from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
-from kiteward.transports.grpc.status import STATUSES, MilvusStatus
-from kiteward.transports.rest.status import ROWS
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 PAGES: Final = Path(__file__).resolve().parents[2] / "docs/contract"
 NOT_PINNED: Final = {"master", "gone after 2.3"}

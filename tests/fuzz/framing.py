@@ -14,7 +14,7 @@ from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.pieces import PATH, SMUGGLED, Fate, Piece, drawn, goodbye
 from tests.support.doors import LOOPBACK, opened
 
-from kiteward.transports.asgi import Receive, Scope, Send
+from kiteward.net.asgi import Receive, Scope, Send
 
 NAME: Final = "framing"
 MOST_MEMORY: Final = 128 * 1024

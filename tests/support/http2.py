@@ -9,13 +9,13 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from hyperframe.frame import Frame
 
-from kiteward.transports.budget import Budget
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.connection import Connection
-from kiteward.transports.http2.fields import Head, encoded
-from kiteward.transports.http2.frames import PREFACE
-from kiteward.transports.http2.limits import Http2Limits
-from kiteward.transports.http2.streams import Stream
+from kiteward.net.budget import Budget
+from kiteward.net.http2 import frames
+from kiteward.net.http2.connection import Connection
+from kiteward.net.http2.fields import Head, encoded
+from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.streams import Stream
 
 REQUEST = [(":method", "POST"), (":scheme", "http"), (":path", "/test"), (":authority", "kiteward")]
 """The head of a request."""

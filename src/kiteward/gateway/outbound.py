@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _SHOWN: Final = 64
 """Characters of a refused name that are repeated to the caller."""

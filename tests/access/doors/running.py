@@ -17,7 +17,7 @@ from tests.access.doors.stock import StockedEngine
 from tests.support.gateway import PASSWORD, encoded, v1, v2
 
 from kiteward.domain.errors import KitewardError
-from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.gateway import Gateway
 
 COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
     **administration.COUNTERPARTS,

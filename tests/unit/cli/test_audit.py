@@ -10,9 +10,9 @@ import pytest
 from tests.support.commands import Run, on
 from tests.support.trail import whole_details
 
+from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.files import ChainedFiles, files_of
 from kiteward.cli.main import main
-from kiteward.domain.audit import AuditEvent, Event, Outcome
-from kiteward.observe.audit.files import ChainedFiles, files_of
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from kiteward.engine.channel import SERVICE
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.locks import NamedLocks
 from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, LockKey, LockKeys
-from kiteward.engine.embedded.reading import reading
+from kiteward.engine.embedded.read_view import reading
 from kiteward.engine.embedded.servicer import CallContext, EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
 

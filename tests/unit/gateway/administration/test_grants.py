@@ -7,8 +7,8 @@ import pytest
 from tests.support.gateway import House, v1, v2
 from tests.unit.gateway.administration.conftest import Refused
 
+from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 
 V1, V2 = "OperatePrivilege", "OperatePrivilegeV2"
 NO_ROLE = 'failed to operate privilege common check: the role "missing" does not exist: invalid parameter'
