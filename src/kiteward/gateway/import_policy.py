@@ -15,10 +15,10 @@ from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksO
 from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
-from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.accounts import generated_password
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.accounts import generated_password
+from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
 from kiteward.milvus import messages
 
 _TIMEOUT: Final = 60.0

@@ -28,13 +28,13 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
 from kiteward.gateway import audit_recorder
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_recorder import Recorder, event_of
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS, Operation
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 

@@ -53,8 +53,8 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.base import Arguments, encoded
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"
