@@ -19,7 +19,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
-from kiteward.iam.json_api.accounts import generated_password
+from kiteward.iam.passwords import generated_password
 
 _DAYS: Final = 24 * 3600
 

@@ -17,8 +17,8 @@ from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
-from kiteward.iam.json_api.accounts import generated_password
 from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
+from kiteward.iam.passwords import generated_password
 from kiteward.milvus import messages
 
 _TIMEOUT: Final = 60.0

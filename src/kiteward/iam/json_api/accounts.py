@@ -1,7 +1,5 @@
 """Accounts: who am I, users as administrators see them, resets, disabling, locks."""
 
-import secrets
-import string
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -9,19 +7,11 @@ from typing import Final
 import msgspec
 
 from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
-from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
-from kiteward.iam.administrators import require_another_administrator
+from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.iam import passwords, users
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.iam.services import Services
 from kiteward.store.base import UserRecord
-
-LONGEST_GRACE_PERIOD: Final = 30 * 24 * 3600
-"""Seconds that a replaced password or key may stay valid."""
-
-_GENERATED_CHARACTERS: Final = string.ascii_letters + string.digits
-_GENERATED_LENGTH: Final = 24
-"""24 letters and digits hold 142 bits."""
 
 
 class HeldGrant(Outcome):
@@ -138,25 +128,6 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
 
 
-def grace_period_end(seconds: int) -> float | None:
-    """Return until when a replaced secret is accepted, or None for no longer.
-
-    Raises:
-        InvalidArgument: longer than it may be, or negative.
-    """
-    if not 0 <= seconds <= LONGEST_GRACE_PERIOD:
-        raise InvalidArgument(f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds")
-    return time.time() + seconds if seconds else None
-
-
-def generated_password() -> Secret:
-    """Return a password that no policy refuses and nobody guesses."""
-    while True:
-        text = "".join(secrets.choice(_GENERATED_CHARACTERS) for _ in range(_GENERATED_LENGTH))
-        if any(c.isupper() for c in text) and any(c.islower() for c in text) and any(c.isdigit() for c in text):
-            return Secret(text)
-
-
 def held_grants(principal: Principal, snapshot: PolicySnapshot) -> list[HeldGrant]:
     """Return the grants of a principal's roles, without those of the implicit `public`."""
     held = [snapshot.roles[name] for name in sorted(principal.roles) if name in snapshot.roles]
@@ -211,101 +182,68 @@ async def listed(services: Services, _request: Request, arguments: Listing) -> A
 async def described(services: Services, request: Request, arguments: PerhapsNamed) -> Account:
     """Describe a user; users may describe themselves."""
     name = arguments.user_name or request.principal.user_name
-    request.require_owner(name)
-    record = await services.store.user(name)
-    if record is None:
-        raise NotFound(f"user not found: {name}")
-    return _account(record)
+    return _account(await users.describe_user(services, request, name))
 
 
 async def created(services: Services, request: Request, arguments: NewAccount) -> IssuedPassword:
     """Create a user with roles, in one step."""
-    name, given = arguments.user_name, arguments.password
-    services.naming.check_user_name(name)
-    services.naming.check_user_description(arguments.description)
-    password = given or generated_password()
-    if given is not None:
-        services.passwords.check(given, user_name=name)
-    hashed = await services.hasher.hash(password)
-    async with request.change() as transaction:
-        if await transaction.users.get(name) is not None:
-            raise AlreadyExists(f"user already exists: {name}")
-        if await transaction.users.count() >= services.limits.users:
-            raise LimitReached("unable to add user because the number of users has reached the limit")
-        await transaction.users.add(name, hashed, description=arguments.description, one_time=arguments.one_time)
-        for role in arguments.roles:
-            if await transaction.roles.get(role) is None:
-                raise NotFound(f"role not found: {role}")
-            await transaction.roles.bind(name, role)
-    return IssuedPassword(user_name=name, password=None if given else password)
+    generated = await users.create_user(
+        services,
+        request,
+        name=arguments.user_name,
+        password=arguments.password,
+        description=arguments.description,
+        one_time=arguments.one_time,
+        roles=arguments.roles,
+    )
+    return IssuedPassword(user_name=arguments.user_name, password=generated)
 
 
 async def deleted(services: Services, request: Request, arguments: Named) -> Done:
     """Delete a user with its roles and API keys."""
-    if arguments.user_name == ROOT:
-        raise ProtectedObject("root user cannot be deleted")
-    async with request.change() as transaction:
-        await _require(services, arguments.user_name)
-        await require_another_administrator(services, transaction, arguments.user_name)
-        await transaction.users.remove(arguments.user_name)
+    await users.delete_user(services, request, arguments.user_name)
     return Done()
 
 
 async def reset(services: Services, request: Request, arguments: Reset) -> IssuedPassword:
     """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
-    name, given = arguments.user_name, arguments.new_password
-    if given is not None:
-        services.passwords.check(given, user_name=name)
-    await _require(services, name)
-    password = given or generated_password()
-    hashed = await services.hasher.hash(password)
-    until = grace_period_end(arguments.keep_old_for)
-    async with request.change() as transaction:
-        if await transaction.users.get(name) is None:
-            raise NotFound(f"user not found: {name}")
-        await transaction.users.set_password(name, hashed, former_until=until, one_time=arguments.one_time)
-        await transaction.users.unlock(name)
-    return IssuedPassword(user_name=name, password=None if given else password, old_password_valid_until=moment(until))
+    result = await passwords.reset_password(
+        services,
+        request,
+        user_name=arguments.user_name,
+        given=arguments.new_password,
+        one_time=arguments.one_time,
+        grace_period=arguments.keep_old_for,
+    )
+    return IssuedPassword(
+        user_name=arguments.user_name,
+        password=result.generated,
+        old_password_valid_until=moment(result.old_valid_until),
+    )
 
 
-async def old_password_ended(services: Services, request: Request, arguments: PerhapsNamed) -> Done:
-    """Accept the password before the last reset no longer; users may do so for themselves."""
-    name = arguments.user_name or request.principal.user_name
-    async with request.change() as transaction:
-        request.require_owner(name)
-        await _require(services, name)
-        await transaction.users.end_previous_secret(name)
+async def old_password_ended(_services: Services, request: Request, arguments: PerhapsNamed) -> Done:
+    """End the grace period of the password before the last reset; users may do so for themselves."""
+    await passwords.end_old_password(request, arguments.user_name or request.principal.user_name)
     return Done()
 
 
 async def disabled(services: Services, request: Request, arguments: Named) -> Done:
-    """Let a user, and its API keys, no longer in."""
-    async with request.change() as transaction:
-        await _require(services, arguments.user_name)
-        await require_another_administrator(services, transaction, arguments.user_name)
-        await transaction.users.enable(arguments.user_name, False)
+    """Disable a user and its API keys."""
+    await users.disable_user(services, request, arguments.user_name)
     return Done()
 
 
-async def enabled(services: Services, request: Request, arguments: Named) -> Done:
-    """Let a disabled user in again."""
-    async with request.change() as transaction:
-        await _require(services, arguments.user_name)
-        await transaction.users.enable(arguments.user_name, True)
+async def enabled(_services: Services, request: Request, arguments: Named) -> Done:
+    """Enable a disabled user."""
+    await users.enable_user(request, arguments.user_name)
     return Done()
 
 
-async def unlocked(services: Services, request: Request, arguments: Named) -> Done:
+async def unlocked(_services: Services, request: Request, arguments: Named) -> Done:
     """Lift the lock after too many wrong passwords."""
-    async with request.change() as transaction:
-        await _require(services, arguments.user_name)
-        await transaction.users.unlock(arguments.user_name)
+    await users.unlock_user(request, arguments.user_name)
     return Done()
-
-
-async def _require(services: Services, name: str) -> None:
-    if await services.store.user(name) is None:
-        raise NotFound(f"user not found: {name}")
 
 
 def _account(record: UserRecord) -> Account:

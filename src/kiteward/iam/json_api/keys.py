@@ -13,8 +13,9 @@ from kiteward.authz.model import PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import CredentialReach, KeyScope, Secret
-from kiteward.iam.json_api.accounts import grace_period_end, moment
+from kiteward.iam.json_api.accounts import moment
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.passwords import grace_period_end
 from kiteward.iam.services import Services
 from kiteward.store.base import KeyRecord, Transaction
 

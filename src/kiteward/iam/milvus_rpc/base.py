@@ -50,6 +50,21 @@ class Handler:
     changes: bool = True
 
 
+async def cached(services: Services, request: Request, answer: Callable[[], Awaitable[bytes]]) -> bytes:
+    """Return the answer to a request that is the same for every caller while the policy's revision stands.
+
+    Args:
+        services: what services work with.
+        request: the request.
+        answer: makes the answer where it is not in the cache.
+    """
+    revision = request.snapshot.revision
+    remembered = services.response_cache.get(request.call, revision)
+    if remembered is not None:
+        return remembered
+    return services.response_cache.put(request.call, revision, await answer())
+
+
 def decode_password(encoded: str, what: str) -> Secret:
     """Return the password behind its base64 form (contract 1.2, 2.2).
 

@@ -1,112 +1,52 @@
-"""Users: create, change, delete, list, describe (contract 2.2)."""
+"""Milvus's RPCs about users (contract 2.2)."""
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Mapping
 from typing import Final
 
-from kiteward.domain.errors import (
-    AccessDenied,
-    AlreadyExists,
-    InvalidArgument,
-    LimitReached,
-    NotFound,
-    OldPasswordWrong,
-    PasswordRejected,
-    ProtectedObject,
-)
-from kiteward.domain.identity import ROOT, PasswordCredential, Secret
-from kiteward.iam.administrators import require_another_administrator
-from kiteward.iam.milvus_rpc.base import Handler, Request, decode_password
+from kiteward.domain.errors import LimitReached, NotFound, UserNotFound
+from kiteward.iam import users
+from kiteward.iam.milvus_rpc.base import Handler, Request, cached, decode_password
+from kiteward.iam.passwords import PasswordChange
 from kiteward.iam.services import Services
+from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 from kiteward.store.base import UserRecord
 
+_TOO_MANY: Final = (
+    "failed to check if add credential: quota exceeded"
+    "[reason=unable to add user because the number of users has reached the limit]"
+)
+
 
 async def create(services: Services, request: Request) -> bytes:
-    """Create a user without roles. The password is hashed before the store is touched."""
+    """Create a user without roles."""
     message = messages.CreateCredentialRequest.FromString(request.call.payload)
-    services.naming.check_user_name(message.username)
-    services.naming.check_user_description(message.description)
     password = decode_password(message.password, "password")
-    services.passwords.check(password, user_name=message.username)
-    hashed = await services.hasher.hash(password)
-    async with request.change() as transaction:
-        if await transaction.users.get(message.username) is not None:
-            raise AlreadyExists(f"user already exists: {message.username}")
-        if await transaction.users.count() >= services.limits.users:
-            raise LimitReached(
-                "failed to check if add credential: quota exceeded"
-                "[reason=unable to add user because the number of users has reached the limit]"
-            )
-        await transaction.users.add(message.username, hashed, description=message.description)
+    with reworded(LimitReached, _TOO_MANY):
+        await users.create_user(
+            services, request, name=message.username, password=password, description=message.description
+        )
     return messages.success("CreateCredential")
 
 
 async def update(services: Services, request: Request) -> bytes:
-    """Change a password, a description, or both. The username is not held to the naming rule, as in Milvus."""
+    """Change a password, a description, or both."""
     message = messages.UpdateCredentialRequest.FromString(request.call.payload)
-    if request.principal.one_time and message.username != request.principal.user_name:
-        raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
-    description = message.description if message.HasField("description") else None
-    if not message.newPassword:
-        await _describe(services, request, message.username, description)
-    else:
+    password = None
+    if message.newPassword:
         old = decode_password(message.oldPassword, "old password")
-        new = decode_password(message.newPassword, "password")
-        await _change_password(services, request, message.username, old, new, description)
-        request.record(password_changed=True, old_password_verified=not _needs_no_old_password(services, request))
+        password = PasswordChange(old, decode_password(message.newPassword, "password"))
+    with reworded(UserNotFound, "failed to check if update credential: user not found"):
+        await users.update_user(
+            services,
+            request,
+            request.verify_password,
+            name=message.username,
+            password=password,
+            description=message.description if message.HasField("description") else None,
+        )
     return messages.success("UpdateCredential")
-
-
-async def _describe(services: Services, request: Request, name: str, description: str | None) -> None:
-    if description is None:
-        raise InvalidArgument("must update either password or description")
-    services.naming.check_user_description(description)
-    async with request.change() as transaction:
-        if await transaction.users.get(name) is None:
-            raise NotFound("failed to check if update credential: user not found")
-        await transaction.users.describe(name, description)
-
-
-async def _change_password(
-    services: Services, request: Request, name: str, old: Secret, new: Secret, description: str | None
-) -> None:
-    services.passwords.check(new, user_name=name)
-    services.naming.check_user_description(description or "")
-    credential_id = await _credential_to_replace(services, request, name, old)
-    # Hashed outside the transaction, so that it holds up nobody; the credential id proves that what was verified still
-    # holds.
-    hashed = await services.hasher.hash(new)
-    async with request.change() as transaction:
-        found = await transaction.users.get(name)
-        if found is None or found.credential_id != credential_id:
-            raise _old_password_wrong(name, "not the current password")
-        if found.one_time and new == old:
-            raise InvalidArgument("the new password must be another than the one that is good once")
-        await transaction.users.set_password(name, hashed)
-        if description is not None:
-            await transaction.users.describe(name, description)
-
-
-async def _credential_to_replace(services: Services, request: Request, name: str, old: Secret) -> str:
-    """Return the id of the credential that the old password proves; of the current one for who needs no old one."""
-    if _needs_no_old_password(services, request):
-        current = await services.store.user(name)
-        if current is None:
-            raise NotFound("failed to check if update credential: user not found")
-        return current.credential_id
-    try:
-        return await request.verify_password(PasswordCredential(name, old))
-    except PasswordRejected as error:
-        raise _old_password_wrong(name, error.reason) from None
-
-
-def _needs_no_old_password(services: Services, request: Request) -> bool:
-    """Tell whether the caller is a super user, by a credential that may do all that its user may."""
-    return request.principal.user_name in services.super_users and not request.principal.limited
-
-
-def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
-    return OldPasswordWrong(f"old password not correct for {name}", reason=reason)
 
 
 async def delete(services: Services, request: Request) -> bytes:
@@ -114,36 +54,25 @@ async def delete(services: Services, request: Request) -> bytes:
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
         raise NotFound("failed to check if delete credential: username is empty")
-    # Names are compared as they are stored, so that no spelling of `root` slips past this (contract Q9).
-    if message.username == ROOT:
-        raise ProtectedObject("root user cannot be deleted")
-    async with request.change() as transaction:
-        await require_another_administrator(services, transaction, message.username)
-        await transaction.users.remove(message.username)
+    with contextlib.suppress(UserNotFound):
+        await users.delete_user(services, request, message.username)
     return messages.success("DeleteCredential")
 
 
 async def list_names(services: Services, request: Request) -> bytes:
     """List every user name, sorted."""
-    revision = request.snapshot.revision
-    remembered = services.response_cache.get(request.call, revision)
-    if remembered is not None:
-        return remembered
-    names = await services.store.user_names()
-    answer = messages.ListCredUsersResponse(status=messages.Status(), usernames=names).SerializeToString()
-    return services.response_cache.put(request.call, revision, bytes(answer))
+
+    async def answer() -> bytes:
+        names = await services.store.user_names()
+        return bytes(messages.ListCredUsersResponse(status=messages.Status(), usernames=names).SerializeToString())
+
+    return await cached(services, request, answer)
 
 
 async def select(services: Services, request: Request) -> bytes:
     """Describe one user or all; an unknown one gives no result."""
     message = messages.SelectUserRequest.FromString(request.call.payload)
-    found: Iterable[UserRecord]
-    if message.HasField("user"):
-        services.naming.check_user_name(message.user.name)
-        record = await services.store.user(message.user.name)
-        found = [record] if record else []
-    else:
-        found = await services.store.users()
+    found = await users.find_users(services, message.user.name if message.HasField("user") else None)
     results = [_result(record, include_roles=message.include_role_info) for record in found]
     return bytes(messages.SelectUserResponse(status=messages.Status(), results=results).SerializeToString())
 

@@ -18,7 +18,7 @@ from kiteward.domain.errors import (
     ProtectedObject,
 )
 from kiteward.domain.identity import LocalCredential
-from kiteward.iam.json_api.accounts import LONGEST_GRACE_PERIOD, generated_password
+from kiteward.iam.passwords import LONGEST_GRACE_PERIOD, generated_password
 from kiteward.iam.services import Limits
 
 
