@@ -335,7 +335,7 @@ async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_an
 async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: House) -> None:
     await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
     begun, ended = audited.trail.events
-    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "NotFound")
+    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "RoleNotFound")
     audited.trail.events.clear()
     with pytest.raises(NotFound):
         await audited.gateway.handle(Call("RevokeApiKey", b'{"keyId":"AAAAAAAAAAAAAAAA"}', presented("alice")))

@@ -5,21 +5,13 @@ from typing import Final
 
 import msgspec
 
-from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.model import GrantKey
 from kiteward.authz.privileges import ObjectType
-from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, NotFound
+from kiteward.domain.errors import InvalidArgument, InvalidGrant
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.iam.json_api.base import MOST_LISTED, AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.milvus_rpc.grants import (
-    check_v2_privilege,
-    on_collection,
-    require_database,
-    revoked_keys,
-    v2_type,
-    with_those_along,
-)
+from kiteward.iam.grants import PrivilegeScope, change_grants
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
 
 _OBJECT_TYPES: Final = frozenset(ObjectType)
 
@@ -67,54 +59,24 @@ class GrantsChanged(Outcome):
 
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
-    if len(arguments.grant) + len(arguments.revoke) > MOST_LISTED:
-        raise LimitReached(f"at most {MOST_LISTED} grants are changed in one step")
-    role = arguments.role_name
-    if not services.catalog.fresh:
-        await services.catalog.refresh()
-    async with request.change() as transaction:
-        if await transaction.roles.get(role) is None:
-            raise NotFound(f"role not found: {role}")
-        stored = await transaction.grants.of_role(role)
-        held = {grant.key for grant in stored if grant.kept_for is None}
-        wanted = [key for named in arguments.grant for key in await _granted(services, transaction, request, named)]
-        unwanted = [key for named in arguments.revoke for key in _revoked(services, named)]
-        granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & {grant.key for grant in stored})
-        if set(granted) & set(unwanted) or set(wanted) & set(revoked):
-            raise InvalidArgument("the same grant is to be given and taken")
-        if not arguments.dry_run:
-            await transaction.grants.add([Grant(role, key, request.principal.user_name) for key in granted])
-            await transaction.grants.remove(role, revoked)
-    users = (await services.store.bindings(role)).get(role, ())
-    return GrantsChanged(granted=_shown(granted), revoked=_shown(revoked), users=list(users))
-
-
-async def _granted(services: Services, transaction: Transaction, request: Request, named: GrantNamed) -> list[GrantKey]:
-    """Return the keys of a grant that OperatePrivilegeV2 would give, under its rules.
-
-    Raises:
-        RequestRefused: it would not give it.
-    """
-    privilege, database, collection = named.privilege, named.db_name, named.collection_name
-    if named.object_type:
+    if any(named.object_type for named in arguments.grant):
         raise InvalidArgument("`objectType` belongs to what is revoked")
-    services.naming.check_object_name(privilege, "Privilege")
-    services.naming.check_object_name(collection, "collection name")
-    if database != ANY:
-        services.naming.check_database_name(database)
-    await check_v2_privilege(transaction, privilege, database, collection)
-    key = GrantKey(v2_type(privilege), database, collection, privilege)
-    require_database(services, request, key)
-    return with_those_along(on_collection(services, key))
+    result = await change_grants(
+        services,
+        request,
+        arguments.role_name,
+        grant=[_scope(named) for named in arguments.grant],
+        revoke=[_scope(named) for named in arguments.revoke],
+        dry_run=arguments.dry_run,
+    )
+    return GrantsChanged(granted=_shown(result.granted), revoked=_shown(result.revoked), users=list(result.users))
 
 
-def _revoked(services: Services, named: GrantNamed) -> list[GrantKey]:
-    """Return the keys of a grant as the role lists it, whether or not it could be given today."""
+def _scope(named: GrantNamed) -> PrivilegeScope:
     if named.object_type and named.object_type not in _OBJECT_TYPES:
         raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
-    kind = ObjectType(named.object_type) if named.object_type else v2_type(named.privilege)
-    key = GrantKey(kind, named.db_name, named.collection_name, named.privilege)
-    return revoked_keys(services, key, typed=bool(named.object_type))
+    kind = ObjectType(named.object_type) if named.object_type else None
+    return PrivilegeScope(named.privilege, named.db_name, named.collection_name, kind)
 
 
 def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:

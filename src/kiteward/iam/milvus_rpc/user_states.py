@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.store.base import UserRecord
+from kiteward.iam.users import NewUser
 
 _DISABLED: Final = "disabled"
 _LOCKED: Final = "locked"
@@ -35,9 +35,9 @@ class BackedUpPassword:
     one_time: bool = False
 
     @classmethod
-    def of(cls, record: UserRecord) -> Self:
+    def of(cls, user: NewUser) -> Self:
         """Return what a backup holds of a user."""
-        return cls(record.password_hash, record.enabled, record.locked_at is not None, record.one_time)
+        return cls(user.password_hash, user.enabled, user.locked, user.one_time)
 
     @classmethod
     def parse(cls, text: str, *, user_name: str) -> Self:
