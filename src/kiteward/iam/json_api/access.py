@@ -1,36 +1,17 @@
 """Who may do what, and why: explained by the function that decides requests."""
 
-import asyncio
-import difflib
-from collections.abc import Iterable
 from typing import Final
 
-from kiteward.authn.principals import PrincipalState
-from kiteward.authz.explanation import (
-    Explanation,
-    allowing_grants_of,
-    condition_of,
-    explain,
-    explain_with_remedies,
-    held_privileges,
-    named_as_given,
-    rows_of,
-)
-from kiteward.authz.model import Grant, GrantKey
-from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
-from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
-from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.domain.identity import CredentialReach, Principal
-from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.authn.principals import AccessBlock
+from kiteward.authz.model import GrantKey
+from kiteward.domain.identity import CredentialReach
+from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access, held_access
+from kiteward.iam.caller import is_administrator
+from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
-from kiteward.iam.object_lookup import behind_alias, exists
+from kiteward.iam.json_api.shapes import AllowingGrant
 from kiteward.iam.services import Services
-from kiteward.store.base import UserRecord
-
-_EXAMINED: Final = 10_000
-"""Users that one page of `access/collection` looks at, at most."""
-
-_BATCH: Final = 500
 
 
 class ExplainRequest(Arguments):
@@ -45,16 +26,6 @@ class ExplainRequest(Arguments):
     operation: str = ""
     collection_name: str = ""
     db_name: str = ""
-
-
-class AllowingGrant(Outcome):
-    """A grant that allows it."""
-
-    role: str
-    object_type: str
-    db_name: str
-    object_name: str
-    privilege: str
 
 
 class Remedy(Outcome):
@@ -156,208 +127,87 @@ class Reaches(Outcome):
 
 
 async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
-    """Explain whether somebody may do something."""
-    subject, key_id = await _subject(services, request, arguments.user_name, arguments.key_id)
-    database, given = arguments.db_name or DEFAULT_DATABASE, arguments.collection_name or ANY
-    privilege, visibility_is_enough = _needed(services, arguments)
-    on_user = privilege is not None and privilege.object_type is ObjectType.USER
-    on_collection = privilege is not None and not on_user and privilege.level is not Level.CLUSTER
-    name = given if on_user else await behind_alias(services.catalog, database, given)
-    if privilege is None:
-        credential = services.operations[arguments.operation].credential
-        explanation = Explanation(decide(subject.principal, (), request.snapshot, credential=credential))
-    else:
-        condition = condition_of(privilege, database, name, visibility_is_enough=visibility_is_enough)
-        # Off the loop: who asks may hold tens of thousands of grants, and remedies look at every role.
-        way = explain_with_remedies if request.administrator else explain
-        explanation = await asyncio.to_thread(way, subject.principal, condition, request.snapshot)
-        if not request.administrator:
-            explanation = named_as_given(explanation, subject.principal, condition, given)
-    return Explained(
-        user_name=subject.principal.user_name,
-        key_id=key_id or None,
-        privilege=privilege.name if privilege is not None else None,
-        db_name=database,
-        collection_name=name if request.administrator else given,
-        exists=await exists(services.catalog, database, name) if request.administrator and on_collection else None,
-        allowed=explanation.decision.allowed and subject.closed is None,
-        held=explanation.decision.allowed,
-        reason=explanation.decision.reason if subject.closed is None else subject.closed.reason,
-        ways=[allowing_grant_of(grant) for grant in explanation.ways],
-        remedies=[_remedy(remedy.role, remedy.grant) for remedy in explanation.remedies],
-        closed=_reason(subject),
-        opening=_opening(subject) if request.administrator else None,
+    """Explain whether a user or API key may do something."""
+    question = AccessQuestion(
+        Who(arguments.user_name, arguments.key_id),
+        privilege=arguments.privilege,
+        operation=arguments.operation,
+        collection=arguments.collection_name,
+        database=arguments.db_name,
     )
+    return explanation_shape(request, await explain_access(services, request, question))
 
 
 async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
     """List everybody who can touch a collection, and how."""
-    limit = page(arguments.limit)
-    database = arguments.db_name or DEFAULT_DATABASE
-    name = await behind_alias(services.catalog, database, arguments.collection_name)
-    looking = _Looking(services, request.snapshot, database, name)
-    found: list[Holder] = []
-    after, examined, more = arguments.after, 0, True
-    while more and len(found) < limit and examined < _EXAMINED:
-        records = await services.store.users(after=after, limit=_BATCH)
-        more = len(records) == _BATCH
-        for record in records:
-            after, examined = record.name, examined + 1
-            holder = await looking.at(record)
-            if holder is not None:
-                found.append(holder)
-                if len(found) == limit:
-                    more = True
-                    break
-    there = await exists(services.catalog, database, name)
-    return Holders(db_name=database, collection_name=name, exists=there, holders=found, next=after if more else "")
+    found = await list_holders(
+        services,
+        request,
+        database=arguments.db_name or DEFAULT_DATABASE,
+        collection=arguments.collection_name,
+        after=arguments.after,
+        limit=page(arguments.limit),
+    )
+    return Holders(
+        db_name=found.database,
+        collection_name=found.collection,
+        exists=found.exists,
+        holders=[
+            Holder(
+                user_name=holder.user_name,
+                administrator=holder.administrator,
+                privileges=list(holder.privileges),
+                ways=[AllowingGrant.of(grant) for grant in holder.grants],
+                key_ids=list(holder.key_ids),
+                closed=_reason(holder.block),
+            )
+            for holder in found.holders
+        ],
+        next=found.next,
+    )
 
 
 async def reaches(services: Services, request: Request, arguments: OfSomebody) -> Reaches:
-    """Tell everything that somebody may do."""
-    subject, key_id = await _subject(services, request, arguments.user_name, arguments.key_id)
-    principal, snapshot = subject.principal, request.snapshot
-    administrator = decide_administrator(principal).allowed
-    found = [] if administrator else await asyncio.to_thread(_held_by_row, principal, snapshot)
+    """Return everything that a user or API key may do."""
+    found = await held_access(services, request, Who(arguments.user_name, arguments.key_id))
     return Reaches(
-        user_name=principal.user_name,
-        key_id=key_id or None,
-        administrator=administrator,
+        user_name=found.state.principal.user_name,
+        key_id=found.key_id,
+        administrator=found.administrator,
         collections=[
-            Reach(db_name=row[0], collection_name=row[1], privileges=list(held)) for row, held in found if held
+            Reach(db_name=row[0], collection_name=row[1], privileges=list(privileges))
+            for row, privileges in found.collections
         ],
-        cluster=[
-            privilege.name
-            for privilege in PRIVILEGES.values()
-            if privilege.level is Level.CLUSTER
-            and not administrator
-            and decide(principal, (condition_of(privilege, ANY, ANY),), snapshot).allowed
-        ],
-        closed=_reason(subject),
+        cluster=list(found.cluster),
+        closed=_reason(found.state.closed),
     )
 
 
-def _held_by_row(principal: Principal, snapshot: PolicySnapshot) -> list[tuple[tuple[str, str], tuple[str, ...]]]:
-    """Return what a principal holds on everything that its grants are about."""
-    return [(row, held_privileges(principal, *row, snapshot)) for row in rows_of(snapshot.held_by(principal))]
-
-
-class _Looking:
-    """Looks at users one after another; what the same roles allow is found out once."""
-
-    def __init__(self, services: Services, snapshot: PolicySnapshot, database: str, name: str) -> None:
-        self._services = services
-        self._snapshot = snapshot
-        self._database = database
-        self._name = name
-        self._known: dict[tuple[frozenset[str], bool], tuple[tuple[str, ...], list[AllowingGrant]]] = {}
-
-    async def at(self, record: UserRecord) -> Holder | None:
-        """Return how a user can touch it, or None."""
-        subject = self._services.principals.of_user(record)
-        privileges, ways = await self._held(subject)
-        if not privileges:
-            return None
-        keys = await self._services.store.keys(owner=record.name)
-        opening = [
-            key.key_id
-            for key in keys
-            if (await self._held(PrincipalState(self._services.principals.of_key(key, record))))[0]
-        ]
-        return Holder(
-            user_name=record.name,
-            administrator=decide_administrator(subject.principal).allowed,
-            privileges=list(privileges),
-            ways=ways,
-            key_ids=opening,
-            closed=_reason(subject),
-        )
-
-    async def _held(self, subject: PrincipalState) -> tuple[tuple[str, ...], list[AllowingGrant]]:
-        principal = subject.principal
-        known = self._known.get((principal.roles, principal.unrestricted))
-        if known is None:
-            privileges = held_privileges(principal, self._database, self._name, self._snapshot)
-            known = privileges, await asyncio.to_thread(self._ways, subject, privileges)
-            self._known[principal.roles, principal.unrestricted] = known
-        return known
-
-    def _ways(self, subject: PrincipalState, privileges: tuple[str, ...]) -> list[AllowingGrant]:
-        if decide_administrator(subject.principal).allowed:
-            return []
-        conditions = [condition_of(PRIVILEGES[name], self._database, self._name) for name in privileges]
-        held = self._snapshot.held_by(subject.principal)
-        grants = dict.fromkeys(grant for each in conditions for grant in allowing_grants_of(held, each, self._snapshot))
-        return [allowing_grant_of(grant) for grant in grants]
-
-
-async def _subject(services: Services, request: Request, user_name: str, key_id: str) -> tuple[PrincipalState, str]:
-    """Return who is asked about: oneself, or for administrators anybody.
-
-    Raises:
-        AccessDenied: another one, by somebody who is no administrator.
-        NotFound: there is none.
-    """
-    if user_name and key_id:
-        raise InvalidArgument("give either `userName` or `keyId`")
-    if not (user_name or key_id):
-        return PrincipalState(request.principal), request.principal.key.key_id if request.principal.key else ""
-    if key_id:
-        subject = await services.principals.key(key_id)
-        if subject is None or not request.reaches_key(await services.store.lineage(key_id)):
-            raise NotFound(f"API key not found: {key_id}")
-        return subject, key_id
-    request.require_owner(user_name)
-    subject = await services.principals.user(user_name)
-    if subject is None:
-        raise NotFound(f"user not found: {user_name}")
-    return subject, ""
-
-
-def _needed(services: Services, arguments: ExplainRequest) -> tuple[Privilege | None, bool]:
-    """Return the privilege that is asked about, None where none is needed, and whether visibility suffices.
-
-    Raises:
-        InvalidArgument: no such privilege or operation, or not exactly one of both.
-    """
-    if bool(arguments.privilege) == bool(arguments.operation):
-        raise InvalidArgument("give either `privilege` or `operation`")
-    if arguments.operation:
-        row = services.operations.get(arguments.operation)
-        if row is None:
-            raise InvalidArgument(_unknown("operation", arguments.operation, services.operations))
-        if row.closed:
-            raise InvalidArgument(f"{arguments.operation} is not offered here: {row.closed}")
-        return row.privilege, row.visibility_is_enough
-    if arguments.privilege not in PRIVILEGES:
-        raise InvalidArgument(_unknown("privilege", arguments.privilege, PRIVILEGES))
-    return PRIVILEGES[arguments.privilege], False
-
-
-def _unknown(what: str, given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given, list(known), n=1)
-    return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _reason(subject: PrincipalState) -> str:
-    return "" if subject.closed is None else subject.closed.reason
-
-
-def _opening(subject: PrincipalState) -> Opening | None:
-    closed = subject.closed
-    return Opening(operation=closed.opening, name=closed.opened) if closed is not None and closed.opening else None
-
-
-def allowing_grant_of(grant: Grant) -> AllowingGrant:
-    """Return a grant as answers hold it."""
-    key = grant.key
-    return AllowingGrant(
-        role=grant.role,
-        object_type=key.object_type.value,
-        db_name=key.db_name,
-        object_name=key.object_name,
-        privilege=key.privilege,
+def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
+    """Return an explanation as answers hold it."""
+    return Explained(
+        user_name=found.user_name,
+        key_id=found.key_id,
+        privilege=found.privilege,
+        db_name=found.database,
+        collection_name=found.collection,
+        exists=found.exists,
+        allowed=found.allowed,
+        held=found.explanation.decision.allowed,
+        reason=found.reason,
+        ways=[AllowingGrant.of(grant) for grant in found.explanation.ways],
+        remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
+        closed=_reason(found.block),
+        opening=_opening(found.block) if is_administrator(request) else None,
     )
+
+
+def _reason(block: AccessBlock | None) -> str:
+    return "" if block is None else block.reason
+
+
+def _opening(block: AccessBlock | None) -> Opening | None:
+    return Opening(operation=block.opening, name=block.opened) if block is not None and block.opening else None
 
 
 def _remedy(role: str, key: GrantKey | None) -> Remedy:

@@ -6,22 +6,14 @@ from typing import Final
 
 import msgspec
 
-from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.domain.identity import CredentialReach, Secret
 from kiteward.iam import passwords, users
+from kiteward.iam.access import grants_of
+from kiteward.iam.caller import is_administrator
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.shapes import HeldGrant, moment
 from kiteward.iam.services import Services
 from kiteward.store.base import UserRecord
-
-
-class HeldGrant(Outcome):
-    """One grant of a role."""
-
-    role: str
-    object_type: str
-    db_name: str
-    object_name: str
-    privilege: str
 
 
 class Me(Outcome):
@@ -123,27 +115,6 @@ class IssuedPassword(Outcome):
     old_password_valid_until: datetime | None = None
 
 
-def moment(seconds: float | None) -> datetime | None:
-    """Return seconds since the epoch as a time of UTC, to whole seconds."""
-    return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
-
-
-def held_grants(principal: Principal, snapshot: PolicySnapshot) -> list[HeldGrant]:
-    """Return the grants of a principal's roles, without those of the implicit `public`."""
-    held = [snapshot.roles[name] for name in sorted(principal.roles) if name in snapshot.roles]
-    return [
-        HeldGrant(
-            role=role.role.name,
-            object_type=grant.key.object_type.value,
-            db_name=grant.key.db_name,
-            object_name=grant.key.object_name,
-            privilege=grant.key.privilege,
-        )
-        for role in held
-        for grant in role.grants
-    ]
-
-
 async def who_am_i(_services: Services, request: Request, _arguments: Arguments) -> Me:
     """Tell the caller who it is and what it holds."""
     principal, key = request.principal, request.principal.key
@@ -151,9 +122,9 @@ async def who_am_i(_services: Services, request: Request, _arguments: Arguments)
         user_name=principal.user_name,
         credential="password" if principal.credential.startswith("password:") else principal.credential,
         one_time_password=principal.one_time,
-        administrator=request.administrator,
+        administrator=is_administrator(request),
         roles=sorted(principal.roles),
-        grants=held_grants(principal, request.snapshot),
+        grants=[HeldGrant.of(grant) for grant in grants_of(principal, request.snapshot)],
         key_id=key.key_id if key else None,
         expires_at=moment(key.expires_at) if key else None,
     )

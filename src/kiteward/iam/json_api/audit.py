@@ -1,15 +1,11 @@
 """The audit trail, for administrators: what was done, by whom, and how it ended."""
 
-import asyncio
-import contextlib
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kiteward.audit.events import HIDDEN
-from kiteward.audit.reader import AuditQuery, AuditReader, Entry
-from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
-from kiteward.iam.json_api.access import Explained, ExplainRequest, explained
+from kiteward.audit.reader import AuditQuery
+from kiteward.iam.audit_review import review_line, search_audit
+from kiteward.iam.json_api.access import Explained, explanation_shape
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.iam.services import Services
 
@@ -63,7 +59,7 @@ class ExplainedLine(Outcome):
 
 async def searched(services: Services, _request: Request, arguments: Wanted) -> Lines:
     """Return lines of the audit trail."""
-    question = AuditQuery(
+    query = AuditQuery(
         user=arguments.user_name,
         collection=arguments.collection_name,
         database=arguments.db_name,
@@ -75,73 +71,19 @@ async def searched(services: Services, _request: Request, arguments: Wanted) -> 
         until=_seconds(arguments.until),
         before=arguments.before,
     )
-    found = await asyncio.to_thread(_trail(services).search, question, limit=page(arguments.limit))
-    hidden = await _hidden(services, found.entries)
-    return Lines(lines=[dict(entry) for entry in found.entries], hidden=hidden, before=found.before)
-
-
-async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
-    """Return the numbers of lines about collections that exist and were answered to be absent."""
-    asked = [entry for entry in entries if str(entry.get("reason", "")).endswith(HIDDEN)]
-    there: dict[str, frozenset[str]] = {}
-    with contextlib.suppress(EngineError):
-        for database in {entry.get("database", "") for entry in asked} & set(
-            await services.catalog.database_names() if asked else ()
-        ):
-            there[database] = frozenset(await services.catalog.collection_names(database))
-    return [
-        entry["seq"]
-        for entry in asked
-        if set(entry.get("resources", ())) & there.get(entry.get("database", ""), frozenset())
-    ]
+    found = await search_audit(services, query, limit=page(arguments.limit))
+    return Lines(lines=[dict(entry) for entry in found.lines], hidden=list(found.hidden), before=found.before)
 
 
 async def explained_line(services: Services, request: Request, arguments: LineNamed) -> ExplainedLine:
-    """Tell what was decided when a line was written, and what would be decided today."""
-    question = AuditQuery(before=arguments.seq + 1)
-    found = (await asyncio.to_thread(_trail(services).search, question, limit=1)).entries
-    if not found or found[0]["seq"] != arguments.seq:
-        raise NotFound(f"the audit trail has no line {arguments.seq}")
-    line = found[0]
-    today, gone = None, ""
-    if line.get("principal") and line.get("decision") and line.get("operation") in services.operations:
-        try:
-            today = await _today(services, request, line)
-        except NotFound as error:
-            gone = str(error)
-    allowed_now = today is not None and today.allowed
-    decided = today is not None or bool(gone)
+    """Return what was decided when a line was written, and what would be decided today."""
+    found = await review_line(services, request, arguments.seq)
     return ExplainedLine(
-        line=dict(line),
-        today=today,
-        gone=gone,
-        differs=decided and allowed_now != (line["decision"] == "allowed"),
+        line=dict(found.line),
+        today=None if found.today is None else explanation_shape(request, found.today),
+        gone=found.gone,
+        differs=found.differs,
     )
-
-
-async def _today(services: Services, request: Request, line: Entry) -> Explained:
-    """Explain what a line is about by the policy of now: the first of its objects that is refused, or else the first.
-
-    Raises:
-        NotFound: the user or the API key is gone.
-    """
-    kind, _, key_id = line.get("credential", "").partition(":")
-    who = {"key_id": key_id} if kind == "key" else {"user_name": line["principal"]}
-    answers = []
-    for name in line.get("resources") or [""]:
-        asked = ExplainRequest(
-            operation=line["operation"], collection_name=name, db_name=line.get("database", ""), **who
-        )
-        answers.append(await explained(services, request, asked))
-        if not answers[-1].allowed:
-            return answers[-1]
-    return answers[0]
-
-
-def _trail(services: Services) -> AuditReader:
-    if services.trail is None:
-        raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
-    return services.trail
 
 
 def _seconds(given: datetime | None) -> float | None:

@@ -5,19 +5,18 @@ The gRPC door serves methods of the protocol only, so that none of them can be c
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from kiteward.authz.model import ADMIN_ROLE
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
 from kiteward.domain.errors import InvalidArgument, LimitReached
-from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
+from kiteward.domain.identity import CredentialReach, Principal, Secret
 from kiteward.iam.services import Services
-from kiteward.store.base import KeyRecord, Transaction
+from kiteward.store.base import Transaction
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
@@ -77,40 +76,6 @@ class Request:
             LimitReached: there are too many sessions.
         """
         return await self._begin_session(description)
-
-    @property
-    def administrator(self) -> bool:
-        """Whether the caller is an administrator."""
-        return decide_administrator(self.principal).allowed
-
-    def holds_everything(self, user_name: str, roles: Iterable[str]) -> bool:
-        """Tell whether a user holds every role there is: an administrator, and `root` where it needs no roles."""
-        return ADMIN_ROLE in roles or (user_name == ROOT and self.root_bypass)
-
-    def require_owner(self, user_name: str) -> None:
-        """Let users at what is theirs, and administrators at everything. A limited API key does not act as its user.
-
-        Raises:
-            AccessDenied: the caller is neither.
-        """
-        if not self.principal.acts_as(user_name):
-            decide_administrator(self.principal).require_allowed()
-
-    def reaches_key(self, lineage: Sequence[KeyRecord]) -> bool:
-        """Tell whether the caller may see and manage an API key.
-
-        Users may their own, a limited API key itself and what descends from it, administrators all.
-
-        Args:
-            lineage: the key, then those that it descends from; empty for one that does not exist.
-        """
-        if not lineage:
-            return False
-        principal, used, owner = self.principal, self.principal.key, lineage[0].owner
-        if self.administrator or principal.acts_as(owner):
-            return True
-        descends = used is not None and any(record.key_id == used.key_id for record in lineage)
-        return descends and principal.user_name == owner
 
     @contextlib.asynccontextmanager
     async def change(self) -> AsyncIterator[Transaction]:

@@ -1,29 +1,15 @@
 """API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
 
-import ipaddress
-import math
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from kiteward.authn import api_keys
-from kiteward.authz.model import PUBLIC_ROLE
-from kiteward.authz.policy import decide_administrator
-from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
-from kiteward.domain.identity import CredentialReach, KeyScope, Secret
-from kiteward.iam.json_api.accounts import moment
+from kiteward.domain.identity import CredentialReach, Secret
+from kiteward.iam import api_keys
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
-from kiteward.iam.passwords import grace_period_end
+from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
-from kiteward.store.base import KeyRecord, Transaction
-
-LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
-"""Seconds."""
-
-_MOST_NETWORKS: Final = 100
-_LONGEST_DESCRIPTION: Final = 1024
+from kiteward.store.base import KeyRecord
 
 
 class NewKey(Arguments):
@@ -98,198 +84,61 @@ class MadeKey(Outcome):
 
 
 async def created(services: Services, request: Request, arguments: NewKey) -> MadeKey:
-    """Make a key."""
-    if len(arguments.description.encode()) > _LONGEST_DESCRIPTION:
-        raise InvalidArgument(f"`description` must be at most {_LONGEST_DESCRIPTION} bytes")
-    lifetime = arguments.expires_in if arguments.expires_in is not None else services.key_rules.default_lifetime
-    if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
-        raise InvalidArgument(f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds")
-    networks = _networks(arguments.networks or ())
-    minted = api_keys.mint()
-    async with request.change() as transaction:
-        principal = request.principal
-        owner = arguments.user_name or principal.user_name
-        if owner != principal.user_name:
-            decide_administrator(principal).require_allowed()
-        record = await services.store.user(owner)
-        if record is None:
-            raise NotFound(f"user not found: {owner}")
-        expires_at = None if lifetime is None else time.time() + lifetime
-        roles = None if arguments.roles is None else tuple(sorted(set(arguments.roles)))
-        key = KeyRecord(
-            minted.key_id,
-            owner,
-            minted.digest,
-            arguments.description,
-            0.0,
-            principal.user_name,
-            expires_at=expires_at,
-            roles=roles,
-            networks=networks,
-            made_by_key=principal.key.key_id if principal.key is not None else None,
-        )
-        if principal.key is not None:
-            key = _within(key, request, principal.key)
-        await _check_roles(transaction, request, key, record.roles)
-        if await transaction.keys.count(owner) >= services.key_rules.per_user:
-            raise LimitReached(f"{owner} has {services.key_rules.per_user} API keys already: revoke one first")
-        await transaction.keys.add(key)
-    request.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
-    return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
-
-
-def _within(key: KeyRecord, request: Request, maker: KeyScope) -> KeyRecord:
-    """Return a key that is made by another, held to what that one may.
-
-    Raises:
-        AccessDenied: more was asked for; it says what.
-    """
-    principal = request.principal
-    if key.owner != principal.user_name and maker.limited:
-        raise AccessDenied("a limited API key makes keys for its own user only")
-    roles, expires_at, networks = key.roles, key.expires_at, key.networks
-    if maker.narrowed:
-        roles = tuple(sorted(principal.roles)) if roles is None else roles
-        if not set(roles) <= principal.roles:
-            raise AccessDenied("an API key makes no key with roles that it does not hold itself")
-    if maker.expires_at is not None:
-        expires_at = maker.expires_at if expires_at is None else expires_at
-        if expires_at > maker.expires_at:
-            raise AccessDenied("an API key makes no key that outlives it")
-    if maker.networks:
-        networks = networks or maker.networks
-        if not all(_covered(network, maker.networks) for network in networks):
-            raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
-    return replace(key, expires_at=expires_at, roles=roles, networks=networks)
-
-
-async def _check_roles(
-    transaction: Transaction, request: Request, key: KeyRecord, owner_roles: tuple[str, ...]
-) -> None:
-    """Make sure that a key is narrowed to roles that its owner holds.
-
-    Whether a role exists that the owner does not hold is neither told nor looked up.
-
-    Raises:
-        NotFound: the owner holds every role, and there is no such one.
-        InvalidArgument: the owner does not hold it.
-    """
-    for role in key.roles or ():
-        if role in owner_roles or role == PUBLIC_ROLE:
-            continue
-        if request.holds_everything(key.owner, owner_roles):
-            if await transaction.roles.get(role) is None:
-                raise NotFound(f"role not found: {role}")
-            continue
-        raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
+    """Create a key."""
+    new = api_keys.NewKey(
+        owner=arguments.user_name,
+        description=arguments.description,
+        lifetime=arguments.expires_in,
+        roles=arguments.roles,
+        networks=arguments.networks or (),
+    )
+    return _made(await api_keys.create_key(services, request, new))
 
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
     """List keys: one's own, or of others for administrators; of a limited key, itself and what descends from it."""
     limit = page(arguments.limit)
-    principal, owner, root = request.principal, arguments.user_name or None, None
-    if not request.administrator:
-        if owner not in (None, principal.user_name):
-            decide_administrator(principal).require_allowed()
-        owner = principal.user_name
-        root = principal.key.key_id if principal.key is not None and principal.limited else None
-    found = await services.store.keys(owner=owner, root=root, after=arguments.after, limit=limit)
+    owner = arguments.user_name or None
+    found = await api_keys.list_keys(services, request, owner=owner, after=arguments.after, limit=limit)
     return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
 
 
 async def described(services: Services, request: Request, arguments: KeyNamed) -> Key:
     """Describe a key."""
-    return _key(_reached(request, arguments.key_id, await services.store.lineage(arguments.key_id)))
+    return _key(await api_keys.describe_key(services, request, arguments.key_id))
 
 
 async def rotated(_services: Services, request: Request, arguments: Rotation) -> MadeKey:
-    """Give a key a new secret; the old one may stay valid for a while. What it has made ends with the old one."""
-    until = grace_period_end(arguments.keep_old_for)
-    minted = api_keys.mint(arguments.key_id)
-    async with request.change() as transaction:
-        record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
-        if until is not None and record.expires_at is not None:
-            until = min(until, record.expires_at)
-        await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
-    return MadeKey(
-        key_id=record.key_id,
-        key=minted.key,
-        user_name=record.owner,
-        expires_at=moment(record.expires_at),
-        old_key_valid_until=moment(until),
-    )
+    """Give a key a new secret; the old one may stay valid for a while."""
+    return _made(await api_keys.rotate_key(request, arguments.key_id, grace_period=arguments.keep_old_for))
 
 
 async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
-    """Let a key, and what descends from it, open no longer."""
-    async with request.change() as transaction:
-        record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
-        await transaction.keys.enable(record.key_id, False)
+    """Disable a key, and what descends from it."""
+    await api_keys.disable_key(request, arguments.key_id)
     return Done()
 
 
 async def enabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
-    """Let a disabled key open again."""
-    async with request.change() as transaction:
-        record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
-        await transaction.keys.enable(record.key_id, True)
+    """Enable a disabled key."""
+    await api_keys.enable_key(request, arguments.key_id)
     return Done()
 
 
 async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
     """Remove a key, and what descends from it, for good."""
-    async with request.change() as transaction:
-        record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
-        await transaction.keys.remove(record.key_id)
+    await api_keys.revoke_key(request, arguments.key_id)
     return Done()
 
 
-def _reached(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may see and manage; others are not told from missing ones.
-
-    Whose it is goes into the audit trail, where it is looked for by user.
-
-    Raises:
-        NotFound: there is none for this caller.
-    """
-    if not request.reaches_key(lineage):
-        raise NotFound(f"API key not found: {key_id}")
-    request.record(userName=lineage[0].owner)
-    return lineage[0]
-
-
-def _opened(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may make open: not one that may reach further than a limited key of the caller's.
-
-    Raises:
-        NotFound: as `_reached`.
-        AccessDenied: the caller came by a limited key, and this one does not descend from it, or outlives it. Of a
-            rotated key, the old secret is such a key, and the new one outlives it.
-    """
-    record, used = _reached(request, key_id, lineage), request.principal.key
-    if used is None or not used.limited:
-        return record
-    if used.key_id not in {each.key_id for each in lineage}:
-        raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
-    if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
-        raise AccessDenied("an API key rotates and enables no key that outlives it")
-    return record
-
-
-def _networks(given: "list[str] | tuple[str, ...]") -> tuple[str, ...]:
-    if len(given) > _MOST_NETWORKS:
-        raise InvalidArgument(f"`networks` must be at most {_MOST_NETWORKS}")
-    try:
-        return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
-    except ValueError as error:
-        raise InvalidArgument(f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
-
-
-def _covered(network: str, by: tuple[str, ...]) -> bool:
-    inner = ipaddress.ip_network(network)
-    return any(
-        inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
-        for outer in map(ipaddress.ip_network, by)
+def _made(issued: api_keys.IssuedKey) -> MadeKey:
+    record = issued.record
+    return MadeKey(
+        key_id=record.key_id,
+        key=issued.secret,
+        user_name=record.owner,
+        expires_at=moment(record.expires_at),
+        old_key_valid_until=moment(issued.old_valid_until),
     )
 
 

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Final
 
 from kiteward.authn.sessions import Session
-from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Secret
-from kiteward.iam.json_api.accounts import PerhapsNamed, moment
+from kiteward.iam import sessions
+from kiteward.iam.json_api.accounts import PerhapsNamed
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
 
 
@@ -63,11 +64,7 @@ async def begun(_services: Services, request: Request, arguments: NewSession) ->
 async def listed(services: Services, request: Request, arguments: PerhapsNamed) -> ListedSessions:
     """List a user's sessions: one's own, or of others for administrators."""
     name = arguments.user_name or request.principal.user_name
-    request.require_owner(name)
-    record = await services.store.user(name)
-    # A session of an earlier credential is over, although nobody has tried it since.
-    current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
-    found = [each for each in services.sessions.of(name) if each.current_id == current]
+    found = await sessions.list_sessions(services, request, name)
     return ListedSessions(sessions=[_listed(services, request, session) for session in found])
 
 
@@ -77,7 +74,7 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
         user_name=session.user_name,
         address=session.address,
         description=session.description,
-        current=_is_callers(request, session),
+        current=sessions.is_own_session(request, session),
         began_at=moment(session.began_at),
         used_at=moment(session.used_at),
         ends_at=moment(services.sessions.ends_at(session)),
@@ -86,26 +83,15 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
 
 async def ended(services: Services, request: Request, arguments: SessionNamed) -> Done:
     """End a session: one's own, or any for administrators."""
-    session = services.sessions.get(arguments.session_id)
-    if session is None or not (request.principal.acts_as(session.user_name) or request.administrator):
-        raise NotFound(f"session not found: {arguments.session_id}")
-    request.record(userName=session.user_name)
-    services.sessions.end(session.session_id)
+    sessions.end_session(services, request, arguments.session_id)
     return Done()
 
 
 async def all_ended(services: Services, request: Request, arguments: SessionsOf) -> Done:
     """End all sessions of a user: one's own, or of others for administrators."""
     name = arguments.user_name or request.principal.user_name
-    request.require_owner(name)
-    for session in services.sessions.of(name):
-        if not (arguments.keep_current and _is_callers(request, session)):
-            services.sessions.end(session.session_id)
+    sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
     return Done()
-
-
-def _is_callers(request: Request, session: Session) -> bool:
-    return request.principal.credential == f"session:{session.session_id}"
 
 
 ADMIN_OPERATIONS: Final = (

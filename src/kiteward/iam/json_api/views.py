@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from kiteward.authn.principals import principal_of
-from kiteward.authz.policy import decide_administrator, listed_collections, listed_databases
-from kiteward.domain.errors import NotFound
-from kiteward.domain.identity import Principal
-from kiteward.iam.json_api.accounts import HeldGrant, Named, held_grants
+from kiteward.authz.policy import decide_administrator
+from kiteward.iam.access import grants_of
+from kiteward.iam.json_api.accounts import Named
 from kiteward.iam.json_api.base import AdminOperation, Outcome, Request
+from kiteward.iam.json_api.shapes import HeldGrant
 from kiteward.iam.services import Services
+from kiteward.iam.user_view import view_as_user
 
 
 class SeenDatabase(Outcome):
@@ -29,29 +29,17 @@ class View(Outcome):
 
 
 async def viewed(services: Services, request: Request, arguments: Named) -> View:
-    """Tell what a user would be shown."""
-    record = await services.store.user(arguments.user_name)
-    if record is None:
-        raise NotFound(f"user not found: {arguments.user_name}")
-    principal = principal_of(record, root_bypass=services.root_bypass)
-    databases = []
-    names = await services.catalog.database_names()
-    for name, shown in zip(names, listed_databases(principal, names, request.snapshot), strict=True):
-        if shown:
-            databases.append(SeenDatabase(db_name=name, collections=await _shown(services, request, principal, name)))
+    """Return what a user would see."""
+    view = await view_as_user(services, request, arguments.user_name)
     return View(
-        user_name=record.name,
-        administrator=decide_administrator(principal).allowed,
-        roles=sorted(principal.roles),
-        grants=held_grants(principal, request.snapshot),
-        databases=databases,
+        user_name=view.principal.user_name,
+        administrator=decide_administrator(view.principal).allowed,
+        roles=sorted(view.principal.roles),
+        grants=[HeldGrant.of(grant) for grant in grants_of(view.principal, request.snapshot)],
+        databases=[
+            SeenDatabase(db_name=name, collections=list(collections)) for name, collections in view.databases.items()
+        ],
     )
-
-
-async def _shown(services: Services, request: Request, principal: Principal, database: str) -> list[str]:
-    names = await services.catalog.collection_names(database)
-    shown = listed_collections(principal, database, names, request.snapshot)
-    return [name for name, is_shown in zip(names, shown, strict=True) if is_shown]
 
 
 ADMIN_OPERATIONS: Final = (

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.domain.errors import AccessDenied, InvalidArgument, KeyRejected, LimitReached, NotFound
-from kiteward.iam.json_api.keys import LONGEST_LIFE
+from kiteward.iam.api_keys import LONGEST_LIFE
 from kiteward.iam.services import KeyRules
 
 
