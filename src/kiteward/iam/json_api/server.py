@@ -1,12 +1,9 @@
 """How the server is, for administrators: strangers are told no more than that it is ready, or is not."""
 
-import contextlib
 from typing import Final
 
-from kiteward.domain.errors import EngineError
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.milvus_rpc.server import VERSION
-from kiteward.iam.readiness import components
+from kiteward.iam.server_state import VERSION, describe_server
 from kiteward.iam.services import Services
 
 
@@ -36,20 +33,18 @@ class ServerState(Outcome):
 
 
 async def described(services: Services, request: Request, _arguments: Arguments) -> ServerState:
-    """Ask the parts how they are."""
-    found = {name: Part(ready=part.ready, reason=part.reason) for name, part in (await components(services)).items()}
-    databases = None
-    with contextlib.suppress(EngineError):
-        databases = len(await services.catalog.database_names())
+    """Return the state of the server."""
+    found = await describe_server(services, request)
+    parts = {name: Part(ready=each.ready, reason=each.reason) for name, each in found.components.items()}
     return ServerState(
-        ready=all(part.ready for part in found.values()),
+        ready=found.ready,
         version=VERSION,
-        revision=request.snapshot.revision,
-        databases=databases,
-        roles=len(request.snapshot.roles),
-        groups=len(request.snapshot.groups),
-        sessions=services.sessions.count(),
-        **found,
+        revision=found.revision,
+        databases=found.databases,
+        roles=found.roles,
+        groups=found.groups,
+        sessions=found.sessions,
+        **parts,
     )
 
 

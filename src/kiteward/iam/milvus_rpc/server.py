@@ -4,16 +4,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
-from kiteward import __version__
 from kiteward.authz.policy import listed_databases
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.server_state import VERSION
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
-
-VERSION: Final = f"3.0.0+kiteward.{__version__}"
-"""The Milvus version whose protocol and rules are spoken, with our own as its build, as PEP 440 and semver read it."""
 
 
 async def connect(services: Services, request: Request) -> bytes:

@@ -10,7 +10,7 @@ from tests.support.gateway import House, presented
 from kiteward import __version__
 from kiteward.domain.errors import PasswordRejected
 from kiteward.engine.base import EngineHealth
-from kiteward.iam.milvus_rpc import server
+from kiteward.iam import server_state
 
 METHODS = ("Connect", "GetVersion", "CheckHealth")
 
@@ -26,8 +26,8 @@ async def test_client_is_greeted_with_version_and_a_number(house: House) -> None
 
 
 def test_version_is_read_and_ordered_by_the_parsers_of_clients() -> None:
-    assert Version("2.6.99") < Version("3.0.0") < Version(server.VERSION) < Version("3.0.1")
-    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", server.VERSION)
+    assert Version("2.6.99") < Version("3.0.0") < Version(server_state.VERSION) < Version("3.0.1")
+    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", server_state.VERSION)
     assert semver is not None
     assert semver.groups() == ("3", "0", "0")
 
