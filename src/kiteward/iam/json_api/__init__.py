@@ -1,4 +1,8 @@
-"""What Kiteward adds to the protocol. Each operation is one row; there is no other way to them."""
+"""Kiteward's own operations: JSON in and out, for REST, console and command line.
+
+Each operation is one row, whose function calls a service of `kiteward.iam`. No rule of identity management
+belongs here.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,9 +12,9 @@ from kiteward.iam.json_api import access, accounts, audit, grants, keys, server,
 from kiteward.iam.json_api.base import AdminOperation
 
 TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions, views)
-"""The rooms of the extensions."""
+"""The modules that declare operations."""
 
 ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(
     {row.name: row for topic in TOPICS for row in topic.ADMIN_OPERATIONS}
 )
-"""Every extension by its name; a test proves that no name and no path stands twice, and that no RPC has one."""
+"""Every operation by its name; a test proves that no name and no path stands twice, and that no RPC has one."""

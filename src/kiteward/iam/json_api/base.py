@@ -1,7 +1,7 @@
-"""How an extension is declared: an operation of Kiteward's own, which no RPC of the protocol stands for.
+"""How an operation of Kiteward's own is declared, which no RPC of the protocol stands for.
 
-Extensions pass `Gateway.handle` like every request. Their requests and answers are JSON; the types below say of what.
-The gRPC door serves methods of the protocol only, so that none of them can be called there.
+These operations pass `Gateway.handle` like every request. Their requests and answers are JSON; the types below say of
+what. gRPC serves methods of the protocol only, so that none of them can be called there.
 """
 
 import contextlib

@@ -1,4 +1,8 @@
-"""The RPCs that Kiteward answers itself: users, roles, grants, privilege groups, backup, and who the server is."""
+"""The RPCs that Kiteward answers itself: users, roles, grants, privilege groups, backup, and who the server is.
+
+Each handler decodes a message, calls a service of `kiteward.iam`, gives its errors the texts of Milvus where these
+differ, and encodes the response. No rule of identity management belongs here.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
