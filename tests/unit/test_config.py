@@ -60,11 +60,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
-    "kiteward.limits.unauthenticatedBytes": (2**20, "held.unauthenticated", 2**20),
-    "kiteward.limits.unauthenticatedAddressBytes": (2**21, "held.unauthenticated_address", 2**21),
-    "kiteward.limits.authenticatedBytes": (2**22, "held.authenticated", 2**22),
-    "kiteward.limits.addressBytes": (2**23, "held.address", 2**23),
-    "kiteward.limits.userBytes": (2**24, "held.user", 2**24),
+    "kiteward.limits.unauthenticatedBytes": (2**20, "byte_limits.unauthenticated", 2**20),
+    "kiteward.limits.unauthenticatedAddressBytes": (2**21, "byte_limits.unauthenticated_address", 2**21),
+    "kiteward.limits.authenticatedBytes": (2**22, "byte_limits.authenticated", 2**22),
+    "kiteward.limits.addressBytes": (2**23, "byte_limits.address", 2**23),
+    "kiteward.limits.userBytes": (2**24, "byte_limits.user", 2**24),
     "kiteward.log.level": ("error", "log_level", "error"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
@@ -168,7 +168,7 @@ def test_unknown_key_of_ours_is_refused_with_the_known_ones(key: str) -> None:
         settings_from(document(key, SECRET_LOOKING))
     assert key in str(refused.value)
     own = sorted(each.removeprefix("kiteward.") for each in KEYS if each.startswith("kiteward."))
-    assert f"known are: {', '.join(own)}" in str(refused.value)
+    assert f"valid keys: {', '.join(own)}" in str(refused.value)
     assert SECRET_LOOKING not in str(refused.value)
 
 
@@ -318,7 +318,7 @@ def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture
     environment = {"KITEWARD_HOTS": SECRET_LOOKING, "KITEWARD_PORT_19530_TCP_ADDR": "x", "KITEWARD_SERVICE_HOST": "x"}
     assert unknown_environment(environment) == ("KITEWARD_HOTS",)
     load(None, environment)
-    assert "KITEWARD_HOTS means nothing" in caplog.text
+    assert "unknown environment variable KITEWARD_HOTS" in caplog.text
     assert SECRET_LOOKING not in caplog.text
 
 

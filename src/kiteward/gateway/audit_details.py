@@ -187,8 +187,8 @@ DETAILS: Final[Mapping[str, Mapping[str, Place]]] = {
 }
 """RPC -> what is recorded of its request, as it was given -> the field it stands in."""
 
-_IGNORED: Final = "nothing comes of it"
-_RESOLVED: Final = "the settled database stands in the line"
+_IGNORED: Final = "it has no effect"
+_RESOLVED: Final = "the line has the resolved database"
 _HIDDEN: Final = "it is secret, or may be"
 
 LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {

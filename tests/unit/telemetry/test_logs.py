@@ -126,7 +126,7 @@ def test_at_a_terminal_the_lines_are_for_people() -> None:
         import logging, sys
         from kiteward.telemetry import logs
         logs.start(sys.stderr)
-        logs.of_request("0123")
+        logs.bind_request_id("0123")
         logging.getLogger("kiteward.gateway").error("gone\\nfor good")
     """
     outer, inner = pty.openpty()
