@@ -28,7 +28,7 @@ install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
-# came along in a copy, or was interrupted while being made, is made anew. Each later step leaves a stamp of its own.
+# was copied with its directory, or was interrupted while being made, is made again. Each later step leaves a stamp of its own.
 environments := $(venv) $(clients) $(milvus) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
@@ -58,7 +58,8 @@ check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; 
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py
+	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py tests/vocabulary
+	$(bin)/python -m tests.vocabulary
 
 format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the linter
 	$(bin)/ruff check --fix-only .

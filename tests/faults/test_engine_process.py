@@ -164,7 +164,7 @@ async def test_engine_that_cannot_start_says_its_last_words(tmp_path: Path) -> N
 
 
 async def test_second_server_on_the_same_data_is_refused(engine: EmbeddedEngine, tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="held by another process"):
+    with pytest.raises(EngineUnavailable, match="in use by another process"):
         await samples.start(tmp_path / "data", lock_timeout=0.2)
     await samples.succeed(engine, "GetVersion")
 

@@ -138,8 +138,8 @@ class Server:
             await bootstrap(settings, policy_cache, hasher, recorder)
             weakness = await require_loopback_for_weak_root(store, hasher, settings)
             stack.push_async_callback(record_last_used, store, authenticator)
-            repeat(stack, _FOLLOW_SECONDS, "followed what others changed", policy_cache.follow_others)
-            repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: record_last_used(store, authenticator))
+            repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", policy_cache.follow_others)
+            repeat(stack, _NOTE_SECONDS, "updating last-seen times", lambda: record_last_used(store, authenticator))
             started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
             stack.push_async_callback(started.close)
             engine = InstrumentedEngine(started, telemetry)
@@ -166,7 +166,7 @@ class Server:
                 recorder=recorder,
                 telemetry=telemetry,
             )
-            repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
+            repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", recorder.flush)
             stack.push_async_callback(gateway.drain)
             public_port = PublicPort(gateway, settings)
             sources = Sources(
@@ -229,7 +229,7 @@ def ready(server: Server, settings: Settings) -> str:
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:
-        lines.append(f"  documents of the REST API: {address}/docs")
+        lines.append(f"  REST API documentation: {address}/docs")
     if settings.authorization and server.default_password:
         lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
     return "\n".join(lines)

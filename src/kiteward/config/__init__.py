@@ -142,7 +142,7 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
         ConfigurationError: the file cannot be read, or a value is not what its key takes; the message names the key.
     """
     for name in unknown_environment(environment):
-        _log.warning("the environment variable %s means nothing to this server", name)
+        _log.warning("unknown environment variable %s", name)
     return explain(path, environment)[0]
 
 
@@ -342,7 +342,7 @@ class _Reader:
         """Refuse keys of our own section that mean nothing."""
         for key in _dotted(self._from_file(section)):
             if key not in known:
-                raise ConfigurationError(f"unknown key {section}.{key}; known are: {', '.join(sorted(known))}")
+                raise ConfigurationError(f"unknown key {section}.{key}; valid keys: {', '.join(sorted(known))}")
 
     def root_password(self) -> str:
         """Return the first password of root; a variable of ours wins over the key."""

@@ -35,8 +35,8 @@ _HEAD_TOO_LARGE: Final = (
 )
 _NO_ROOM: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"
-    b"content-type: application/json; charset=utf-8\r\ncontent-length: 92\r\n\r\n"
-    b'{"code":8,"message":"too many requests are under way, try again later: '
+    b"content-type: application/json; charset=utf-8\r\ncontent-length: 90\r\n\r\n"
+    b'{"code":8,"message":"too many requests in progress, try again later: '
     b'rate limit exceeded"}'
 )
 _END: Final = b"\r\n\r\n"
@@ -322,7 +322,7 @@ class _Http1(HttpToolsProtocol):
         unasked = _UNASKED if self._length is None else min(self._length, _UNASKED)
         if not self._request.take(REQUEST + self._fields + unasked):
             self._refuse(_NO_ROOM)
-            raise ValueError("no room for another request")
+            raise ValueError("the memory limit does not allow another request")
         super().on_headers_complete()
         if self.parser.should_upgrade():
             # It asks for a tunnel: what follows is no request.
@@ -356,7 +356,7 @@ class _Http1(HttpToolsProtocol):
         hosts = [value for name, value in self.headers if name == b"host"]
         least = 0 if self.parser.get_http_version() == "1.0" else 1
         if not least <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
-            raise ValueError("no host, several or a malformed one")  # uvicorn answers 400
+            raise ValueError("no `Host`, several or a malformed one")  # uvicorn answers 400
 
     # How long it takes
 

@@ -132,7 +132,7 @@ class Connection(asyncio.Protocol):
                 self._unread = unread
                 self._holding.unread(unread, known=self._receiver.known)
         except ConnectionFault as fault:
-            _log.debug("the connection of %s is given up: %s", self.address, fault)
+            _log.debug("closing the connection of %s: %s", self.address, fault)
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))
             self._part()
             self._lose_all()
@@ -346,8 +346,8 @@ class Connection(asyncio.Protocol):
         try:
             stream.exchange = self._home.begin(stream, head)
         except Exception as error:
-            _log.exception("a request could not be begun")
-            raise StreamFault(frames.INTERNAL_ERROR, "the request could not be begun") from error
+            _log.exception("starting a request failed")
+            raise StreamFault(frames.INTERNAL_ERROR, "the request could not be started") from error
         if last:
             self._ended(stream)
 
