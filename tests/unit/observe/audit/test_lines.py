@@ -71,6 +71,7 @@ def test_short_event_is_one_line() -> None:
     assert [*parts_of(short)] == [short]
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=5),
