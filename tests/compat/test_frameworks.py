@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 from tests.compat import people
+from tests.support import environments, toolchains
 from tests.support.server import RunningServer
 
-PYTHON = Path(__file__).resolve().parents[2] / ".venv-frameworks" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("scripts") / "frameworks.py"
 OWN = ("langchain", "haystack")
 SCENARIOS = ["langchain", "haystack", "wrong_password"]
+WITHIN = 100
+"""How long the scenarios may take, in seconds."""
 
 
-@pytest.mark.skipif(
-    not PYTHON.exists(), reason="LangChain and Haystack are not installed; `make test` puts them in .venv-frameworks"
-)
+@pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 def test_frameworks_work_with_a_role_that_grants_their_collection_alone(
     server: RunningServer, root: MilvusClient, tmp_path: Path
 ) -> None:
@@ -34,12 +34,12 @@ def test_frameworks_work_with_a_role_that_grants_their_collection_alone(
         "HOME": str(tmp_path),
     }
     done = subprocess.run(
-        [PYTHON, str(SCRIPT), server.uri],
+        [environments.python("frameworks"), str(SCRIPT), server.uri],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=WITHIN,
         check=False,
     )
     assert done.returncode == 0, f"passed {done.stdout.split()}, then:\n{done.stderr[-4000:]}"

@@ -11,9 +11,8 @@ from typing import Final
 import pytest
 from pymilvus import MilvusClient
 from tests.compat import people
-from tests.compat.test_older_client import PYTHON as OLDER_PYTHON
+from tests.support import environments, toolchains
 from tests.support import server as servers
-from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 _HERE: Final = Path(__file__).parent
@@ -23,7 +22,7 @@ _NODE: Final = _HERE / "node" / "confined.mjs"
 
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "python": lambda: [sys.executable, str(_HERE / "python" / "confined.py")],
-    "python 2.5": lambda: [str(OLDER_PYTHON), str(_HERE / "python" / "confined.py")],
+    "python 2.5": lambda: [str(environments.python("pymilvus25")), str(_HERE / "python" / "confined.py")],
     "node": lambda: [*toolchains.node(), str(_NODE), "@zilliz/milvus2-sdk-node"],
     "node 2.5": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.5"],
     "node 2.3": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.3"],
