@@ -11,7 +11,7 @@ from tests.access.doors.drawing import PARTITIONS, Draw
 from tests.access.doors.pairs import Failed, Outcome
 from tests.access.doors.running import COUNTERPARTS
 from tests.access.doors.stock import StockedEngine
-from tests.fuzz import material
+from tests.fuzz import canaries
 
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
@@ -38,22 +38,25 @@ _DEEPEST: Final = 4
 _SHARES_OF_OPTIONAL_FIELDS: Final = (0.1, 0.3, 0.6)
 _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
     (("operation",), tuple(messages.METHODS)),
-    (("alias",), (*material.HIDDEN_ALIASES, material.OWN_ALIAS, "new_alias")),
-    (("collection", "oldname", "newname", "object_name", "objectname"), (*material.COLLECTIONS, "*", "new_collection")),
-    (("db", "database"), (*material.DATABASES, "")),
+    (("alias",), (*canaries.HIDDEN_ALIASES, canaries.OWN_ALIAS, "new_alias")),
+    (
+        ("collection", "oldname", "newname", "object_name", "objectname"),
+        (*canaries.COLLECTIONS, "*", "new_collection"),
+    ),
+    (("db", "database"), (*canaries.DATABASES, "")),
     (("privilege",), (*PRIVILEGES, *BUILT_IN_GROUPS, "All", "*")),
-    (("group",), (*material.GROUPS, *BUILT_IN_GROUPS, "new_group")),
-    (("role",), (*material.ROLES[:3], "admin", "public", "reader", "new_role")),
-    (("user", "owner"), (*material.USERS[:3], "root", "administrator", "nobody", "holder", "new_user")),
+    (("group",), (*canaries.GROUPS, *BUILT_IN_GROUPS, "new_group")),
+    (("role",), (*canaries.ROLES[:3], "admin", "public", "reader", "new_role")),
+    (("user", "owner"), (*canaries.USERS[:3], "root", "administrator", "nobody", "holder", "new_user")),
     (("partition",), PARTITIONS),
     (("password",), ("UGFzc3dvcmQtOQ==", "Password-9", "")),
-    (("keyid", "key_id"), material.KEY_IDS),
+    (("keyid", "key_id"), canaries.KEY_IDS),
     (("filter", "expr", "dsl"), ("id > 0", "id in [1, 2]", "")),
     (("object",), ("Collection", "Global", "User")),
 )
 """What stands in a field whose name holds one of these words; the first row that fits decides."""
 
-_OTHER: Final = ("", "id", "vector", "x", "1", material.OWN, *material.HIDDEN)
+_OTHER: Final = ("", "id", "vector", "x", "1", canaries.OWN, *canaries.HIDDEN)
 
 
 def word(draw: Draw, name: str) -> str:
@@ -83,7 +86,7 @@ async def known_calls(draw: Draw, each: int) -> dict[str, list[bytes]]:
     for counterpart in COUNTERPARTS.values():
         for _ in range(each):
             pair = counterpart(draw)
-            caller.database = draw.of(material.DATABASES)
+            caller.database = draw.of(canaries.DATABASES)
             try:
                 await pair.by_grpc(caller)
             except (Failed, KitewardError):
@@ -95,8 +98,8 @@ def body(draw: Draw, path: str) -> Any:
     """Return a valid body of a REST endpoint."""
     short = path.removeprefix(PREFIX)
     if short in COUNTERPARTS and draw.chance(0.8):
-        document = material.renamed(dict(COUNTERPARTS[short](draw).body))
-        return {**document, "dbName": draw.of(material.DATABASES)} if draw.chance(0.6) else document
+        document = canaries.renamed(dict(COUNTERPARTS[short](draw).body))
+        return {**document, "dbName": draw.of(canaries.DATABASES)} if draw.chance(0.6) else document
     if path in _TOGETHER and draw.chance(0.7):
         return {name: word(draw, name) for name in draw.of(_TOGETHER[path])}
     return _struct(draw, TABLE[path].body)
@@ -113,7 +116,7 @@ class _Recorder:
     async def call(self, operation: str, /, **fields: Any) -> Any:
         request = pairs.request(operation, fields)
         payload = await self._engine.call(operation, request.SerializeToString(), metadata={}, timeout=None)
-        material.rename(request)
+        canaries.rename(request)
         if "db_name" in request.DESCRIPTOR.fields_by_name:
             request.db_name = self.database
         self.asked.setdefault(operation, []).append(request.SerializeToString())

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tests.access.doors import drawing
 
 MARK: Final = "canary"
-"""Part of every name, description and row that callers must not be told."""
+"""Part of every name, description and row that callers must not see."""
 
 MARKED: Final = re.compile(rb"canary[A-Za-z0-9_]*")
 
@@ -83,7 +83,7 @@ def _repeated(field: Any) -> bool:
     return bool(field.is_repeated)
 
 
-def told(text: bytes, *, said: bytes, own: Collection[str]) -> str:
+def leaked(text: bytes, *, said: bytes, own: Collection[str]) -> str:
     """Return the first marked word of an answer that its caller has neither said nor written before, or nothing.
 
     What was written before is looked for inside of `own`: in a message the next tag may follow like a letter.
