@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz import identities, json_mutations, valid_requests
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed

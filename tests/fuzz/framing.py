@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import httptools
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.http1_requests import PATH, SMUGGLED, Expected, Http1Request, closing_request, random_request
 from tests.support.doors import LOOPBACK, opened

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 
 PATH: Final = "/asked/"
 SMUGGLED: Final = "smuggled"

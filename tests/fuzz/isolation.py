@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries, identities, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed

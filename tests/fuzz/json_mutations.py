@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries
 
 _VALUES: Final[Sequence[Any]] = (

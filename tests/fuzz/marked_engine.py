@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.access.doors.stock import StockedEngine
+from tests.access.equivalence.populated_engine import PopulatedEngine
 from tests.fuzz import canaries
 from tests.support.engine import Database, EngineCall
 
@@ -28,7 +28,7 @@ _KEPT: Final = re.compile("(Create|Drop|Rename|Alter)(Database|Collection|Alias)
 _DEEPEST: Final = 3
 
 
-class MarkedEngine(StockedEngine):
+class MarkedEngine(PopulatedEngine):
     """Holds the callers' own collection, and hidden ones in each database.
 
     Attributes:
@@ -53,7 +53,7 @@ class MarkedEngine(StockedEngine):
         }
         return {**stored, **self.writes}
 
-    def restock(self) -> None:
+    def reset_contents(self) -> None:
         """Have what there was in the beginning."""
         self.databases.clear()
         hidden, pseudonym = canaries.HIDDEN_ALIASES

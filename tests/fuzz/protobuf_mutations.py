@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.requests import Answer, Sent, smaller
 from tests.fuzz.targets import Target

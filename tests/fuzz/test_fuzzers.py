@@ -4,7 +4,7 @@ import os
 from typing import Any, Final
 
 import pytest
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz import canaries, framing, jobs, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.isolation import Isolation

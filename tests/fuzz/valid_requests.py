@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from tests.access.doors import pairs
-from tests.access.doors.drawing import PARTITIONS, Draw
-from tests.access.doors.pairs import Failed, Outcome
-from tests.access.doors.running import COUNTERPARTS
-from tests.access.doors.stock import StockedEngine
+from tests.access.equivalence import request_pairs
+from tests.access.equivalence.populated_engine import PopulatedEngine
+from tests.access.equivalence.random_values import PARTITIONS, Draw
+from tests.access.equivalence.request_pairs import Failed, Outcome
+from tests.access.equivalence.runner import COUNTERPARTS
 from tests.fuzz import canaries
 
 from kiteward.domain.errors import KitewardError
@@ -82,7 +82,7 @@ def rpc_path(operation: str) -> str:
 
 async def known_calls(draw: Draw, each: int) -> dict[str, list[bytes]]:
     """Return valid requests by RPC: those that clients make, `each` times for every endpoint that asks for the same."""
-    caller = _Recorder(StockedEngine())
+    caller = _Recorder(PopulatedEngine())
     for counterpart in COUNTERPARTS.values():
         for _ in range(each):
             pair = counterpart(draw)
@@ -106,24 +106,24 @@ def body(draw: Draw, path: str) -> Any:
 
 
 class _Recorder:
-    """Implements `pairs.Talk`: remembers each call, and answers as an engine does."""
+    """Implements `request_pairs.GrpcClient`: remembers each call, and answers as an engine does."""
 
-    def __init__(self, engine: StockedEngine) -> None:
+    def __init__(self, engine: PopulatedEngine) -> None:
         self._engine = engine
         self.database = ""
         self.asked: dict[str, list[bytes]] = {}
 
     async def call(self, operation: str, /, **fields: Any) -> Any:
-        request = pairs.request(operation, fields)
+        request = request_pairs.request(operation, fields)
         payload = await self._engine.call(operation, request.SerializeToString(), metadata={}, timeout=None)
         canaries.rename(request)
         if "db_name" in request.DESCRIPTOR.fields_by_name:
             request.db_name = self.database
         self.asked.setdefault(operation, []).append(request.SerializeToString())
-        response = pairs.response(operation, payload)
-        status = pairs.status(response)
+        response = request_pairs.response(operation, payload)
+        status = request_pairs.status(response)
         if status is not None and (status.code or status.error_code):
-            raise Failed(Outcome(pairs.REFUSED))
+            raise Failed(Outcome(request_pairs.REFUSED))
         return response
 
 
