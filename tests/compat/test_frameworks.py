@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import people
+from tests.compat import accounts
 from tests.support import environments, toolchains
 from tests.support.server import RunningServer
 
@@ -22,14 +22,14 @@ def test_frameworks_work_with_a_role_that_grants_their_collection_alone(
     server: RunningServer, root: MilvusClient, tmp_path: Path
 ) -> None:
     root.create_collection("others", dimension=26)
-    people.add(root, "author", ("CreateCollection", "*"), *(("CollectionAdmin", name) for name in OWN))
+    accounts.add(root, "author", ("CreateCollection", "*"), *(("CollectionAdmin", name) for name in OWN))
     # Both frameworks load a collection before they search it.
     reading = [(privilege, name) for name in OWN for privilege in ("CollectionReadOnly", "Load")]
-    people.add(root, "reader", *reading)
+    accounts.add(root, "reader", *reading)
     environment = {
         "PATH": os.environ["PATH"],
-        "KITEWARD_AUTHOR": people.token("author"),
-        "KITEWARD_READER": people.token("reader"),
+        "KITEWARD_AUTHOR": accounts.token("author"),
+        "KITEWARD_READER": accounts.token("reader"),
         "HAYSTACK_TELEMETRY_ENABLED": "False",
         "HOME": str(tmp_path),
     }

@@ -8,17 +8,17 @@ from typing import Final
 
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import privilege_tables, privileges
+from tests.compat import privilege_tables, privilege_trials
 from tests.compat.privilege_tables import locked, maven, module, npm
-from tests.compat.privileges import Job, Readings, Trial, create, drop, read, rebuild, write
-from tests.support import environments, toolchains, written
+from tests.compat.privilege_trials import Job, Readings, Trial, create, drop, read, rebuild, write
+from tests.support import environments, generated_sections, toolchains
 from tests.support.server import RunningServer
 
 _HERE: Final = Path(__file__).parent
 DATABASE: Final = "atelier"
 TABLE: Final = _HERE.parents[1] / "docs" / "compatibility.md"
 
-pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + privileges.WITHIN + 60)
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + privilege_trials.WITHIN + 60)
 
 
 def python(environment: str, script: str) -> Callable[[], list[str]]:
@@ -192,8 +192,8 @@ def readings(
     """What each program has shown."""
     program = PROGRAMS[request.param]
     home = tmp_path_factory.mktemp("home")
-    tried = privileges.trials(request.param, program.jobs)
-    shown = privileges.run(server, request.param, program.command(), tried, database=program.database, home=home)
+    tried = privilege_trials.trials(request.param, program.jobs)
+    shown = privilege_trials.run(server, request.param, program.command(), tried, database=program.database, home=home)
     finished[request.param] = shown
     return shown
 
@@ -237,7 +237,7 @@ def test_program_that_rebuilds_its_collection_keeps_what_its_user_had_on_it(
         Trial("rebuild", jobs["rebuild"], user, None),
         Trial("search", jobs["search"], user, None),
     )
-    shown = privileges.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
+    shown = privilege_trials.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
     assert shown.ended[0] == 0, shown.ended[1]
     assert {key: line.get("refused") for key, line in shown.seen.items()} == dict.fromkeys(shown.trials)
 
@@ -247,4 +247,6 @@ def test_the_tables_say_what_was_found(server: RunningServer, finished: dict[str
     if missing:
         pytest.skip(f"nothing was found out about {', '.join(missing)} in this run")
     titles = {name: title() for name, title in TITLES.items()}
-    written.demand(TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, finished))
+    generated_sections.demand(
+        TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, finished)
+    )

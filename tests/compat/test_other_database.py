@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import people
+from tests.compat import accounts
 from tests.support import environments, toolchains
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
@@ -43,7 +43,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             for name in ("notes", "secrets"):
                 lab.create_collection(name, dimension=4, metric_type="L2")
             lab.insert("notes", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
-            people.add(lab, _USER, *((privilege, "notes", "lab") for privilege in ("Search", "Query", "Insert")))
+            accounts.add(lab, _USER, *((privilege, "notes", "lab") for privilege in ("Search", "Query", "Insert")))
         yield running
 
 
@@ -52,7 +52,7 @@ def test_user_of_one_collection_signs_in_to_its_database_and_describes_searches_
     live: RunningServer, language: str
 ) -> None:
     address = live.uri.removeprefix("http://")
-    command = [*PROGRAMS[language](), address, "lab", people.token(_USER)]
+    command = [*PROGRAMS[language](), address, "lab", accounts.token(_USER)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1]) == {

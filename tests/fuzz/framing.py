@@ -12,7 +12,7 @@ import httptools
 from tests.access.equivalence.random_values import Draw
 from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.http1_requests import PATH, SMUGGLED, Expected, Http1Request, closing_request, random_request
-from tests.support.doors import LOOPBACK, opened
+from tests.support.listeners import LOOPBACK, opened
 
 from kiteward.transports.asgi import Receive, Scope, Send
 

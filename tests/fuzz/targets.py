@@ -12,8 +12,8 @@ from tests.fuzz.embedded_contents import EmbeddedContents
 from tests.fuzz.identities import RootClient, create_identities
 from tests.fuzz.marked_engine import MarkedEngine
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, carried_out
-from tests.support.doors import LOOPBACK
 from tests.support.gateway import quick_directory
+from tests.support.listeners import LOOPBACK
 
 from kiteward.authn.hashing import TESTING
 from kiteward.config import Settings

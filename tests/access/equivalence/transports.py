@@ -16,9 +16,9 @@ from tests.access.equivalence import request_pairs
 from tests.access.equivalence.populated_engine import PopulatedEngine
 from tests.access.equivalence.random_values import PASSWORDS, Database
 from tests.access.equivalence.request_pairs import Exchange, Failed, Outcome
-from tests.support.doors import LOOPBACK, grpc_alone
 from tests.support.engine import EngineCall
 from tests.support.gateway import House, opened, presented
+from tests.support.listeners import LOOPBACK, grpc_alone
 from tests.support.rest import Rest, served
 
 from kiteward.domain.errors import AuthenticationError

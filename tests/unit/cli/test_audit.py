@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.commands import Run, on
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
+from tests.support.command_line import Run, on
 
 from kiteward.cli.main import main
 from kiteward.domain.audit import AuditEvent, Event, Outcome

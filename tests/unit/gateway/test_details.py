@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
-from tests.support.trail import lines, whole_details
+from tests.support.audit_lines import lines, whole_details
 
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymilvus import MilvusClient, MilvusException
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 
 from kiteward.observe import logs
@@ -179,5 +179,5 @@ def test_the_level_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in os.environ if name.startswith("KITEWARD_")]:
         monkeypatch.delenv(name)  # what means nothing to the server is told before the level is known
     with servers.running(tmp_path / "data", config="kiteward: {log: {level: error}}") as server:
-        raw.call(server.uri, "GetVersion", header=raw.authorization(servers.ROOT_TOKEN))
+        raw_grpc.call(server.uri, "GetVersion", header=raw_grpc.authorization(servers.ROOT_TOKEN))
     assert lines_of(server) == []

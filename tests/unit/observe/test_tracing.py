@@ -14,10 +14,10 @@ import grpc.aio
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.support import raw
-from tests.support.doors import LOOPBACK, PATIENCE
+from tests.support import raw_grpc
 from tests.support.engine import FakeEngine
-from tests.support.served import serving
+from tests.support.in_process_server import serving
+from tests.support.listeners import LOOPBACK, PATIENCE
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.metadata import TRACE_KEYS
@@ -87,7 +87,7 @@ def collector() -> Iterator[Collector]:
 async def over_grpc(server: Server, **metadata: str) -> None:
     """Ask for what the engine answers."""
     method = messages.method_of(METHOD)
-    sent = [("authorization", raw.authorization("root:Milvus")), *metadata.items()]
+    sent = [("authorization", raw_grpc.authorization("root:Milvus")), *metadata.items()]
     async with grpc.aio.insecure_channel(f"{LOOPBACK}:{server.port}") as channel:
         request = method.request(collection_name="secret_docs").SerializeToString()
         await channel.unary_unary(method.path)(request, metadata=sent, timeout=PATIENCE)

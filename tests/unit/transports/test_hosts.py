@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
 
 from kiteward.config import settings_from
 from kiteward.domain.errors import ConfigurationError

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
 
 from kiteward.domain.audit import LONGEST_TEXT, AuditEvent, Event, Outcome, shortened
 from kiteward.observe.audit import lines

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
 
 from kiteward.domain.audit import AuditEvent, Event, Outcome
 from kiteward.domain.errors import InvalidArgument

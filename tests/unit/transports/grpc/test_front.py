@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from tests.support.doors import grpc_alone
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House
+from tests.support.listeners import grpc_alone
 
 from kiteward.authn.authenticator import WRONG_KEY
 from kiteward.authn.passwords import WRONG_PASSWORD
