@@ -1,6 +1,5 @@
 """The same random calls over gRPC and REST, by random principals: neither transport allows what the other refuses."""
 
-import asyncio
 import dataclasses
 import os
 import random
@@ -12,7 +11,7 @@ import pytest
 from tests.access.equivalence.cluster import NAMING_STORAGE, NOT_SERVED
 from tests.access.equivalence.request_pairs import DENIED, OK, UNAUTHENTICATED
 from tests.access.equivalence.runner import COUNTERPARTS, Runner, Tally
-from tests.support.gateway import opened, presented, quick_directory
+from tests.support.gateway import bootstrapped, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied
 from kiteward.gateway.call import Call
@@ -52,12 +51,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert pragmas != sqlite._DURABLE
     monkeypatch.setattr(sqlite, "_DURABLE", pragmas)
     with quick_directory() as directory:
-
-        async def bootstrap() -> None:
-            async with opened(directory / "bootstrapped.db"):
-                pass
-
-        asyncio.run(bootstrap())
+        bootstrapped(directory / "bootstrapped.db")
         yield directory
 
 

@@ -1,7 +1,6 @@
 """Runs episodes over REST and gRPC, and reduces one on which they differ to the steps that are needed."""
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from tests.access.equivalence.request_pairs import (
     exchange,
 )
 from tests.access.equivalence.transports import ServerPair, TransportResult, server_pair
+from tests.support import minimising
 from tests.support.gateway import PASSWORD, encoded, v1, v2
 
 from kiteward.domain.errors import KitewardError
@@ -197,19 +197,7 @@ class Runner:
 
     async def minimised(self, mismatch: Mismatch, *, seconds: float) -> Mismatch:
         """Return the shortest run found in the time that still ends in a mismatch."""
-        deadline = time.monotonic() + seconds
-        best = await self._run([*mismatch.changed, mismatch.steps[-1]], Tally()) or mismatch
-        size = len(best.steps) // 2
-        while size and time.monotonic() < deadline:
-            start = 0
-            while start < len(best.steps) - 1 and time.monotonic() < deadline:
-                found = await self._run((*best.steps[:start], *best.steps[start + size :]), Tally())
-                if found is None:
-                    start += size
-                else:
-                    best = found
-            size = size // 2 if size > 1 else 0
-        return best
+        return await minimising.minimised(mismatch, lambda steps: self._run(steps, Tally()), seconds=seconds)
 
     async def _run(self, steps: Sequence[Step] | Iterator[Step], tally: Tally) -> Mismatch | None:
         with tempfile.TemporaryDirectory(dir=self._directory) as directory:
