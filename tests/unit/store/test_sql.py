@@ -168,6 +168,7 @@ async def test_cancellation_costs_no_connection(tmp_path: Path) -> None:
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 async def test_large_policy_loads_whole(tmp_path: Path) -> None:
     store = await SqlStore.open(tmp_path / "store.db")
     async with store.transaction() as transaction:
