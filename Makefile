@@ -41,7 +41,7 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 	@echo 'starting the server: it says when it is ready'
 	@exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
-# ARGS may name other paths below tests/, and a `-m` in it takes precedence: make unit ARGS='tests/unit/wire -m slow'
+# ARGS may name other paths below tests/, and a `-m` in it takes precedence: make unit ARGS='tests/unit/milvus -m slow'
 unit: $(venv)/.dev-ready ## run the unit tests without the slow ones; ARGS=tests/unit/domain names a part of them
 	$(bin)/python -m pytest $(parallel) -m 'not slow' $(if $(filter tests/%,$(ARGS)),,tests/unit) $(ARGS)
 

@@ -11,16 +11,16 @@ from typing import Final
 from benchmarks.frames import COLLECTION, Recorded
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
-from kiteward.domain.access import Grant, GrantKey, Policy, Role
+from kiteward.authz.model import Grant, GrantKey, Policy, Role
+from kiteward.authz.policy import PolicySnapshot, decide
+from kiteward.authz.privileges import ObjectType
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.domain.policy import PolicySnapshot, decide
-from kiteward.domain.privileges import ObjectType
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.settling import settle
-from kiteward.store.base import HashKinds, UserRecord
+from kiteward.gateway.resolve import resolve_request
+from kiteward.store.base import HashSchemes, UserRecord
 
 FEW: Final = 100
 MANY: Final = 100_000
@@ -80,12 +80,12 @@ class OneUser:
         """Return the user of that name."""
         return self._record if name == self._record.name else None
 
-    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+    async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         """Return how the one hash begins: all but its salt and digest."""
         if names is not None and self._record.name not in names:
-            return HashKinds(frozenset(), None)
+            return HashSchemes(frozenset(), None)
         beginning, _, _ = self._record.password_hash.rsplit("$", 2)
-        return HashKinds(frozenset({f"{beginning}$"}), None)
+        return HashSchemes(frozenset({f"{beginning}$"}), None)
 
 
 class _NoEngine:
@@ -132,12 +132,12 @@ async def ours(request: Recorded) -> dict[int, Cost]:
     roles = ("role_0", "role_1", "role_2")
     record = UserRecord(_USER, hashed, "credential", description="", created_at=0, changed_at=0, roles=roles)
     authenticator = Authenticator(OneUser(record), hasher)  # type: ignore[arg-type]  # it asks for users only
-    snapshots = {FEW: _snapshot(FEW), MANY: _snapshot(MANY)}
+    policy_cache = {FEW: _snapshot(FEW), MANY: _snapshot(MANY)}
     samples: dict[int, list[int]] = {FEW: [], MANY: []}
     catalog = Catalog(_NoEngine())
     gc.collect()
     for block in range(_BLOCKS + 1):
-        for size, snapshot in snapshots.items():
+        for size, snapshot in policy_cache.items():
             taken = await _block(request, authenticator, snapshot, catalog)
             # The first block logs in and warms up.
             samples[size] += taken if block else []
@@ -156,8 +156,8 @@ async def _block(
     for _ in range(_CALLS_A_BLOCK):
         start = clock()
         principal = await authenticator.authenticate(call.credential)
-        settled = settle(operation, call, catalog)
-        decision = decide(principal, settled.conditions, snapshot)
+        resolved = resolve_request(operation, call, catalog)
+        decision = decide(principal, resolved.conditions, snapshot)
         taken.append(clock() - start)
         assert decision.allowed
     return taken

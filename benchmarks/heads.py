@@ -13,9 +13,8 @@ from typing import Final
 
 import hpack
 
-from kiteward.transports.grpc.front import caller_of
-from kiteward.transports.http2.fields import FieldDecoder, encoded
-from kiteward.transports.http2.limits import Http2Limits
+from kiteward.api.grpc.service import caller_of
+from kiteward.net.http2 import FieldDecoder, Http2Limits, encoded
 
 _CALLS: Final = 5_000
 _ROUNDS: Final = 5

@@ -22,12 +22,12 @@ import grpc
 import grpc.aio
 import uvloop
 
+from kiteward.api.grpc.service import presented_credential
 from kiteward.authn.hashing import TESTING
+from kiteward.bootstrap.server import Server
 from kiteward.config import Settings
 from kiteward.gateway.call import Call
-from kiteward.gateway.pipeline import Gateway
-from kiteward.runtime.server import Server
-from kiteward.transports.grpc.front import presented_credential
+from kiteward.gateway.gateway import Gateway
 
 _LOOPBACK: Final = "127.0.0.1"
 

@@ -14,11 +14,11 @@ import msgspec
 import uvloop
 from sqlalchemy import insert
 
+from kiteward.bootstrap.local_gateway import open_local
 from kiteward.config import Settings
 from kiteward.domain.identity import LocalCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.pipeline import Gateway
-from kiteward.runtime.local import open_local
+from kiteward.gateway.gateway import Gateway
 from kiteward.store import schema
 from kiteward.store.sql import SqlStore
 

@@ -43,7 +43,7 @@ UNANNOTATED: Final = {
     "PushClientCommand": CLOSED,
     "DeleteClientCommand": CLOSED,
 }
-"""Contract 4.3, with what we decided for each (docs/decisions/0008)."""
+"""Contract 4.3, with what we decided for each (decision 0008)."""
 
 NOT_AS_ANNOTATED: Final = dict.fromkeys(
     (

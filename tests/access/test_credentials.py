@@ -18,10 +18,10 @@ from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.gateway.administration.base import KeyRules
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import EXTENSIONS
-from kiteward.gateway.lifecycle import CHANGES
+from kiteward.gateway.ddl import DDL_OPERATIONS
+from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 USER: Final = "reader"
 CREDENTIALS: Final = ("password", "session", "key", "narrowed", "nothing")
@@ -123,7 +123,7 @@ class Holder:
 async def holder() -> AsyncIterator[Holder]:
     engine = FakeEngine()
     engine.create("c1", "c2", database="db1")
-    engine.answers = {operation: messages.success(operation) for operation in CHANGES}
+    engine.answers = {operation: messages.success(operation) for operation in DDL_OPERATIONS}
     with quick_directory() as directory:
         async with opened(directory / "store.db", engine) as house:
             holder = Holder(house)
@@ -140,7 +140,7 @@ def expected(operation: str) -> str:
 
 
 def test_every_operation_is_expected() -> None:
-    assert set(OWN) == set(EXTENSIONS)
+    assert set(OWN) == set(ADMIN_OPERATIONS)
     assert {name for name, row in OPERATIONS.items() if row.user or row.own_role} == set(ABOUT_ONESELF)
 
 

@@ -16,11 +16,11 @@ from tests.support.engine import Database, FakeEngine
 from tests.support.gateway import House, opened, presented
 from tests.unit.gateway.extensions.conftest import Own
 
+from kiteward.authz.privileges import PRIVILEGES, Level
 from kiteward.domain.errors import KitewardError
-from kiteward.domain.privileges import PRIVILEGES, Level
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _COLLECTIONS: Final = ("vault", "skylight")
 """A hidden collection, and a hidden alias of it."""
@@ -47,9 +47,9 @@ class Case:
 
 def _fields(row: Operation) -> Iterator[tuple[str, str]]:
     """Yield the fields of a request that name something, with the kind of it."""
-    databases = (row.database, row.creates_database, row.target_database, *row.same_database)
+    databases = (row.database, row.creates_database, row.target_database, *row.database_must_match)
     yield from ((path, "database") for path in dict.fromkeys(databases) if path)
-    collections = (*row.collections, *row.targets, *row.aliases, *row.same, *row.creates)
+    collections = (*row.collections, *row.new_collections, *row.aliases, *row.must_match, *row.creates)
     yield from ((path, "collection") for path in dict.fromkeys(collections))
     yield from ((path, "user") for path in (row.user,) if path)
     yield from ((path, "role") for path in (row.own_role,) if path)

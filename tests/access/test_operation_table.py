@@ -9,13 +9,13 @@ import pytest
 from tests.access.table import CLOSED, NOT_AS_ANNOTATED, NOT_SELECTING, OPEN, UNANNOTATED
 from tests.support.gateway import opened, presented
 
+from kiteward.api.grpc.status import GrpcStatus, failure_of
 from kiteward.domain.errors import AuthenticationError, OperationRefused, OperationUnknown
 from kiteward.gateway.administration import HANDLERS
-from kiteward.gateway.lifecycle import CHANGES
+from kiteward.gateway.ddl import DDL_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
-from kiteward.gateway.visibility import TRIMMED
-from kiteward.transports.grpc.status import GrpcStatus, failure_of
-from kiteward.wire import messages
+from kiteward.gateway.response_filter import FILTERED_OPERATIONS
+from kiteward.milvus import messages
 
 _DEPTH = 3
 _SELECTS = re.compile(
@@ -122,8 +122,8 @@ def test_what_is_executed_here_has_a_handler_and_nothing_else_has() -> None:
 
 def test_followed_and_trimmed_operations_are_rows_of_the_engine() -> None:
     by_engine = {row.name for row in OPERATIONS.values() if row.executor is Executor.ENGINE}
-    assert by_engine >= CHANGES
-    assert by_engine >= set(TRIMMED)
+    assert by_engine >= DDL_OPERATIONS
+    assert by_engine >= set(FILTERED_OPERATIONS)
 
 
 def test_open_operations_are_the_pinned_ones() -> None:

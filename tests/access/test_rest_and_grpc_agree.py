@@ -13,13 +13,13 @@ from tests.access.equivalence.request_pairs import DENIED, OK, UNAUTHENTICATED
 from tests.access.equivalence.runner import COUNTERPARTS, Runner, Tally
 from tests.support.gateway import bootstrapped, presented, quick_directory
 
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import PREFIX
 from kiteward.domain.errors import AccessDenied
 from kiteward.gateway.call import Call
-from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.gateway import Gateway
+from kiteward.milvus import messages
 from kiteward.store import sqlite
-from kiteward.transports.rest.endpoints import PREFIX
-from kiteward.transports.rest.table import TABLE
-from kiteward.wire import messages
 
 _EPISODE: Final = 300
 _SECONDS_TO_MINIMISE: Final = 30.0

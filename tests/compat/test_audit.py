@@ -14,7 +14,7 @@ from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import RunningServer
 
-from kiteward.observe.audit.verify import verify
+from kiteward.audit.verify import verify
 
 
 def searched(data_dir: Path, *words: str) -> list[dict[str, Any]]:

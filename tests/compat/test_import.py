@@ -23,7 +23,7 @@ Import = Callable[..., str]
 
 
 @pytest.fixture
-def bring(tmp_path: Path) -> Import:
+def run_import(tmp_path: Path) -> Import:
     """Import into a data directory of its own and return what is printed."""
     data = tmp_path / "new"
 
@@ -82,14 +82,14 @@ def stored(data: Path) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.timeout(300)
 def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwords(
-    milvus: str, bring: Import, tmp_path: Path
+    milvus: str, run_import: Import, tmp_path: Path
 ) -> None:
-    told = bring(milvus, "--dry-run")
+    told = run_import(milvus, "--dry-run")
     assert "would bring role reader" in told
     assert "would bring user mover" in told
     assert "2 users would get a new password" in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "root": ()}
-    told = bring(milvus, "--passwords-file", str(tmp_path / "passwords"))
+    told = run_import(milvus, "--passwords-file", str(tmp_path / "passwords"))
     assert "brought grant Search on Collection default.docs to reader" in told
     assert "brought: 2 users, 1 roles, 2 grants, 0 groups" in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "mover": ("reader",), "other": (), "root": ()}
@@ -112,22 +112,22 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
         with pytest.raises(grpc.RpcError, match="PrivilegeInsert: permission deny to mover"):
             mover.insert("docs", [{"id": 1, "vector": [0.0, 0.1, 0.2, 0.3]}])
         mover.close()
-    again = bring(milvus)
+    again = run_import(milvus)
     assert "brought: 0 users, 0 roles, 0 grants, 0 groups" in again
     assert "left role reader: is here already" in again
 
 
 @pytest.mark.timeout(300)
 def test_a_wrong_password_of_the_source_is_told_and_nothing_is_brought(
-    milvus: str, bring: Import, tmp_path: Path
+    milvus: str, run_import: Import, tmp_path: Path
 ) -> None:
-    told = bring(milvus, token="root:wrong", status=1)
+    told = run_import(milvus, token="root:wrong", status=1)
     assert "give the credential of an administrator" in told
     assert "wrong" not in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "root": ()}
 
 
-def test_hashes_and_groups_come_from_a_server_that_has_backups(bring: Import, tmp_path: Path) -> None:
+def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Import, tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     meta = milvus_pb2.RBACMeta(
         users=[milvus_pb2.UserInfo(user="mover", password=hashed, roles=[milvus_pb2.RoleEntity(name="reader")])],
@@ -141,7 +141,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(bring: Import, tm
         root = MilvusClient(uri=source.uri, token=ROOT_TOKEN, dedicated=True)
         root.grant_privilege_v2("reader", "looking", collection_name="*", db_name="*")
         root.close()
-        told = bring(source.uri)
+        told = run_import(source.uri)
     assert "brought: 1 users, 1 roles, 1 grants, 1 groups; left: 0" in told
     assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
@@ -158,5 +158,5 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(bring: Import, tm
         ("http://127.0.0.1:9", "cannot be"),
     ],
 )
-def test_a_source_that_is_none_is_told(bring: Import, uri: str, told: str) -> None:
-    assert told in bring(uri, status=1)
+def test_a_source_that_is_none_is_told(run_import: Import, uri: str, told: str) -> None:
+    assert told in run_import(uri, status=1)

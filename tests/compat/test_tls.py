@@ -22,10 +22,10 @@ from tests.support.listeners import until
 from tests.support.server import ROOT_TOKEN
 
 from kiteward.authn.hashing import TESTING
+from kiteward.bootstrap.server import Server
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
-from kiteward.runtime.server import Server
-from kiteward.transports.tls import ServerTls, TlsSettings
+from kiteward.net.tls import ServerTls, TlsSettings
 
 HELLO = b"POST /v2/vectordb/users/list HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n"
 METADATA = (("authorization", raw_grpc.authorization(ROOT_TOKEN)),)

@@ -10,9 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from tests.console.conftest import PASSWORDS, Console
 
-from kiteward.transports.console.language import catalogues, chosen
+from kiteward.api.console.language import catalogues, chosen
 
-CONSOLE = Path(__file__).parents[2] / "src/kiteward/transports/console"
+CONSOLE = Path(__file__).parents[2] / "src/kiteward/api/console"
 
 EVERY_PAGE = (
     "account",

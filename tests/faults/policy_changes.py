@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 from tests.unit.engine import samples
 
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _V = TypeVar("_V")
 
@@ -98,9 +98,9 @@ class Change:
 class Changes:
     """Draws changes that are allowed in a world."""
 
-    def __init__(self, letter: str, random_source: random.Random, *, lifecycle: bool = False) -> None:
+    def __init__(self, letter: str, random_source: random.Random, *, ddl: bool = False) -> None:
         self._random = random_source
-        self._kinds = _KINDS + _LIFECYCLE * 4 if lifecycle else _KINDS + _LIFECYCLE
+        self._kinds = _KINDS + _LIFECYCLE * 4 if ddl else _KINDS + _LIFECYCLE
         self._passwords = 0
         self.users = [f"{letter}_user_{number}" for number in range(4)]
         self.roles = [f"{letter}_role_{number}" for number in range(3)]

@@ -13,7 +13,7 @@ import pytest
 from tests.support import server
 from tests.support.server import RunningServer
 
-from kiteward.observe.audit.verify import verify
+from kiteward.audit.verify import verify
 
 _SIZE = 256 * 1024
 

@@ -20,9 +20,9 @@ import pytest
 from tests.faults.policy_changes import Change, Changes, GrantRow, HeldRole, Person, World
 from tests.support import server as real_server
 
-from kiteward.observe.audit.reading import Question, TrailReader
-from kiteward.observe.audit.verify import verify
-from kiteward.wire import messages
+from kiteward.audit.reader import AuditQuery, AuditReader
+from kiteward.audit.verify import verify
+from kiteward.milvus import messages
 
 ROUNDS: Final = max(100, int(os.environ.get("KITEWARD_CRASH_ROUNDS", "0")))
 FULL_ROUNDS: Final = 5
@@ -65,12 +65,12 @@ class Caller:
 class Client:
     """Streams changes of its own names, and knows what must be there."""
 
-    def __init__(self, letter: str, seed: str, *, lifecycle: bool = False) -> None:
+    def __init__(self, letter: str, seed: str, *, ddl: bool = False) -> None:
         self.world = World()
         self.in_flight: Change | None = None
         self.outcomes: Counter[str] = Counter()
         self._letter = letter
-        self._changes = Changes(letter, random.Random(f"{seed}{letter}"), lifecycle=lifecycle)
+        self._changes = Changes(letter, random.Random(f"{seed}{letter}"), ddl=ddl)
         self._passwords: dict[str, list[str]] = {}
 
     async def stream(self, caller: Caller, killed: asyncio.Event) -> None:
@@ -241,7 +241,7 @@ def check_trail(directory: Path, *, acknowledged: int, done: int) -> None:
     """Demand a whole trail: every acknowledged change with its end, every other that was made with its beginning."""
     verified = verify(directory)
     assert verified.findings == ()
-    outcomes = Counter(entry["outcome"] for entry in TrailReader(directory).every(Question()) if entry["code"] < 4000)
+    outcomes = Counter(entry["outcome"] for entry in AuditReader(directory).every(AuditQuery()) if entry["code"] < 4000)
     assert outcomes["succeeded"] >= acknowledged
     assert outcomes["received"] >= acknowledged + done
 
@@ -300,7 +300,7 @@ async def test_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_none_h
 
 async def test_whole_server_killed_at_any_moment_keeps_grants_and_collections_together(tmp_path: Path) -> None:
     seed = _a_seed()
-    killing, clients = Killing(seed), [Client(letter, seed, lifecycle=True) for letter in CLIENTS[:2]]
+    killing, clients = Killing(seed), [Client(letter, seed, ddl=True) for letter in CLIENTS[:2]]
     for number in range(FULL_ROUNDS + 1):
         running = await asyncio.to_thread(real_server.start, tmp_path / "data")
         caller = Caller(f"{running.host}:{running.port}")

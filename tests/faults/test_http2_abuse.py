@@ -22,9 +22,9 @@ from tests.support.http2_abuse import (
 )
 from tests.support.memory import measured
 
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.fields import encoded
-from kiteward.transports.http2.limits import Http2Limits
+from kiteward.net.http2 import frames
+from kiteward.net.http2.fields import encoded
+from kiteward.net.http2.limits import Http2Limits
 
 # Floods
 

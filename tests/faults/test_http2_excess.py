@@ -6,9 +6,9 @@ import time
 import pytest
 from tests.support.http2_abuse import CLOSED, QUICK, Client, data, headers, serving, until
 
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.limits import Http2Limits
-from kiteward.transports.http2.sending import Sender
+from kiteward.net.http2 import frames
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.sending import Sender
 
 # More than allowed
 

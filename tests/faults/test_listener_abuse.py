@@ -7,12 +7,12 @@ import socket
 import pytest
 from tests.support.listeners import PATIENCE, call, connected, ended, opened, slow_reader, until
 
-from kiteward.transports.http2.frames import PREFACE
-from kiteward.transports.listener import ListenerLimits
-from kiteward.transports.rest.server import HttpLimits
+from kiteward.net.http1.server import HttpLimits
+from kiteward.net.http2.frames import PREFACE
+from kiteward.net.listener import ListenerLimits
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"
-SOON = ListenerLimits(greeting=0.3)
+SOON = ListenerLimits(preface_timeout=0.3)
 QUICK = HttpLimits(head=1.0, idle=1, stall=1.0, leftover=1.0)
 
 

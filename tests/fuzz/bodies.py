@@ -10,7 +10,7 @@ from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
 
-from kiteward.transports.rest.table import TABLE
+from kiteward.api.rest.endpoint_table import TABLE
 
 _UNKNOWN: Final = "somebody unknown"
 _FIELDS: Final = (

@@ -9,9 +9,9 @@ from typing import Final, cast
 import httptools
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent
 
-from kiteward.transports.grpc.protocol import PREFIX_SIZE, prefix
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.fields import encoded
+from kiteward.api.grpc.protocol import PREFIX_SIZE, prefix
+from kiteward.net.http2 import frames
+from kiteward.net.http2.fields import encoded
 
 PATIENCE: Final = 60.0
 """Seconds that an answer may take on a machine that does other things too."""

@@ -14,7 +14,7 @@ from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.http1_requests import PATH, SMUGGLED, Expected, Http1Request, closing_request, random_request
 from tests.support.listeners import LOOPBACK, opened
 
-from kiteward.transports.asgi import Receive, Scope, Send
+from kiteward.net.asgi import Receive, Scope, Send
 
 NAME: Final = "framing"
 MOST_MEMORY: Final = 128 * 1024

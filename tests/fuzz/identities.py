@@ -10,8 +10,8 @@ from tests.fuzz.requests import Answer
 from tests.fuzz.valid_requests import rpc_path
 from tests.support.gateway import PASSWORD, encoded, v2
 
-from kiteward.transports.rest.endpoints import OWN_PREFIX
-from kiteward.wire import messages
+from kiteward.api.rest.endpoints import OWN_PREFIX
+from kiteward.milvus import messages
 
 NOBODY: Final = "nobody"
 """Holds no role."""

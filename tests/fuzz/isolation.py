@@ -9,9 +9,9 @@ from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
 
-from kiteward.transports.rest.endpoints import OWN_PREFIX
-from kiteward.transports.rest.table import TABLE
-from kiteward.wire import messages
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import OWN_PREFIX
+from kiteward.milvus import messages
 
 _EACH: Final = 12
 _BY_REST: Final = 0.3

@@ -10,7 +10,7 @@ from tests.fuzz import canaries
 from tests.support.engine import Database, EngineCall
 
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _NAMING_FIELD: Final = re.compile("collection|alias|oldName|newName", re.IGNORECASE)
 _READS: Final = re.compile(

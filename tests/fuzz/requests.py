@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tests.fuzz import protobuf_mutations
 
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _READS: Final = re.compile("get|has|describe|list|query|(hybrid_|advanced_)?search|explain|show|select", re.IGNORECASE)
 _LONGEST_SHOWN: Final = 2_000

@@ -15,12 +15,12 @@ from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, carried_out
 from tests.support.gateway import quick_directory
 from tests.support.listeners import LOOPBACK
 
+from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING
+from kiteward.bootstrap.server import Server, StartEngine
 from kiteward.config import Settings
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
-from kiteward.runtime.server import Server, StartEngine
 from kiteward.store.sql import SqlStore
-from kiteward.transports.health import HealthSettings
 
 GET_VERSION: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
 
@@ -141,7 +141,7 @@ class Target:
         users = {
             user.name: ("roles", user.roles)
             if user.name in self._exempt
-            else (user.credential_id, user.description, user.roles, user.enabled, user.one_time, user.former)
+            else (user.credential_id, user.description, user.roles, user.enabled, user.one_time, user.previous)
             for user in await self._store.users()
         }
         known = {key.key_id: astuple(replace(key, used_at=None)) for key in await self._store.keys()}

@@ -12,9 +12,9 @@ from tests.fuzz.requests import Sent, smaller
 from tests.fuzz.runner import run
 from tests.fuzz.targets import live
 
-from kiteward.transports.asgi import Receive, Scope, Send
-from kiteward.transports.rest import bodies
-from kiteward.wire import messages
+from kiteward.api.rest import bodies
+from kiteward.milvus import messages
+from kiteward.net.asgi import Receive, Scope, Send
 
 _SEED: Final = int(os.environ.get("KITEWARD_FUZZ_SEED", "20261128"))
 _REQUESTS: Final = 6_000

@@ -13,11 +13,11 @@ from tests.access.equivalence.request_pairs import Failed, Outcome
 from tests.access.equivalence.runner import COUNTERPARTS
 from tests.fuzz import canaries
 
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX
+from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.errors import KitewardError
-from kiteward.domain.privileges import BUILT_IN_GROUPS, PRIVILEGES
-from kiteward.transports.rest.endpoints import OWN_PREFIX, PREFIX
-from kiteward.transports.rest.table import TABLE
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 IDENTITY_WORDS: Final = ("Credential", "Role", "Privilege", "User", "Grant", "RBAC", "RowPolic")
 """Parts of the names of those RPCs that are about users, roles, grants and groups."""

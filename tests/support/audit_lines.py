@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kiteward.observe.audit.files import files_of
+from kiteward.audit.files import files_of
 
 
 def lines(directory: Path) -> list[dict[str, Any]]:

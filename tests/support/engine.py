@@ -8,7 +8,7 @@ from typing import Any, Final
 from kiteward.domain.errors import EngineLacksOperation, EngineRejected, PayloadMalformed
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import EngineHealth
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 NO_DATABASE: Final = 800
 NO_COLLECTION: Final = 100

@@ -11,27 +11,27 @@ from typing import Any, Final
 
 from tests.support.engine import FakeEngine
 
+from kiteward.api.grpc.status import failure_of
+from kiteward.audit.events import AuditEvent
+from kiteward.audit.writer import AuditState
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
+from kiteward.authz.model import Policy
+from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config import Settings
-from kiteward.domain.access import Policy
-from kiteward.domain.audit import AuditEvent
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.lifecycle import Lifecycle
-from kiteward.gateway.pipeline import Gateway
-from kiteward.gateway.recording import Recorder
-from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.audit.trail import AuditState
-from kiteward.runtime.beginning import bootstrap
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.milvus import messages
 from kiteward.store.base import UserRecord
 from kiteward.store.sql import SqlStore
-from kiteward.transports.grpc.status import failure_of
-from kiteward.wire import messages
 
 ROOT_PASSWORD: Final = "Milvus"
 PASSWORD: Final = "Password-1"
@@ -81,7 +81,7 @@ class House:
     """A gateway with everything behind it.
 
     Attributes:
-        tools: what the handlers work with; tests replace parts of it before they call.
+        services: what the handlers work with; tests replace parts of it before they call.
         trail: what was recorded.
         throttle_clock: moves on by an hour each time, so that wrong passwords in a test make nobody wait; a test of
             waits sets its `step`.
@@ -97,10 +97,10 @@ class House:
         )
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
-        self.snapshots = Snapshots(store, self.authenticator, self.recorder)
+        self.policy_cache = PolicyCache(store, self.authenticator, self.recorder)
         self.catalog = Catalog(engine)
-        self.lifecycle = Lifecycle(engine, self.catalog, self.snapshots, self.recorder)
-        self.tools = Tools(
+        self.ddl = DdlExecutor(engine, self.catalog, self.policy_cache, self.recorder)
+        self.services = Services(
             store,
             engine,
             self.catalog,
@@ -118,17 +118,17 @@ class House:
     def _gateway(self) -> Gateway:
         return Gateway(
             self.authenticator,
-            self.snapshots,
+            self.policy_cache,
             engine=self.engine,
             catalog=self.catalog,
-            lifecycle=self.lifecycle,
-            tools=self.tools,
+            ddl=self.ddl,
+            services=self.services,
             recorder=self.recorder,
         )
 
     def configure(self, **parts: Any) -> None:
         """Replace parts of the tools, such as the limits."""
-        self.tools = dataclasses.replace(self.tools, **parts)
+        self.services = dataclasses.replace(self.services, **parts)
         self.gateway = self._gateway()
 
     async def call(
@@ -280,10 +280,10 @@ async def opened(
     store = await SqlStore.open(store_path)
     try:
         house = House(store, hasher, engine or FakeEngine(), settings)
-        await house.snapshots.load()
-        await bootstrap(settings, house.snapshots, hasher, house.recorder)
+        await house.policy_cache.load()
+        await bootstrap(settings, house.policy_cache, hasher, house.recorder)
         await house.catalog.refresh()
-        await house.lifecycle.recover()
+        await house.ddl.recover()
         yield house
         await house.gateway.drain()
         await house.authenticator.close()

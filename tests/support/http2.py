@@ -9,13 +9,13 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from hyperframe.frame import Frame
 
-from kiteward.transports.budget import Budget
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.connection import Connection
-from kiteward.transports.http2.fields import Head, encoded
-from kiteward.transports.http2.frames import PREFACE
-from kiteward.transports.http2.limits import Http2Limits
-from kiteward.transports.http2.streams import Stream
+from kiteward.net.budget import Budget
+from kiteward.net.http2 import frames
+from kiteward.net.http2.connection import Connection
+from kiteward.net.http2.fields import Head, encoded
+from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.streams import Stream
 
 REQUEST = [(":method", "POST"), (":scheme", "http"), (":path", "/test"), (":authority", "kiteward")]
 """The head of a request."""
@@ -30,7 +30,8 @@ class Wire(asyncio.Transport):
     """Keeps what is written; what its reader has not taken makes the protocol pause, as asyncio's transports do.
 
     Attributes:
-        sent: what was written and not yet looked at.
+        sent: what was written and not yet looked at, what waits for the end of the loop's turn included.
+        writes: how often something was written.
         halves: whether one direction may end alone, as it may without TLS.
     """
 
@@ -47,8 +48,19 @@ class Wire(asyncio.Transport):
         self._full = self._closing = self._lost = self._aborted = False
         self._reading = True
         self._protocol = asyncio.Protocol()
-        self.sent = bytearray()
+        self._sent = bytearray()
+        self.end_turn: Callable[[], None] = lambda: None
         self.halves = False
+        self.writes = 0
+
+    @property
+    def sent(self) -> bytearray:
+        self.end_turn()
+        return self._sent
+
+    @sent.setter
+    def sent(self, sent: bytearray) -> None:
+        self._sent = sent
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         assert isinstance(protocol, asyncio.Protocol)
@@ -64,7 +76,8 @@ class Wire(asyncio.Transport):
     def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
         if self._closing:
             return
-        self.sent += data
+        self._sent += data
+        self.writes += 1
         if not self._taking:
             self._untaken += len(data)
             if self._untaken > self._high and not self._full:
@@ -212,6 +225,7 @@ class Link:
         self.wire = Wire(taking=taking)
         self.wire.set_protocol(self.connection)
         self.connection.connection_made(self.wire)
+        self.wire.end_turn = self.connection._sender.write_out
         if greeted:
             self.send(frames.settings({}))
             self.answers()

@@ -6,13 +6,13 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple, Self
 
-from kiteward.transports.http2 import frames
-from kiteward.transports.http2.connection import Connection
-from kiteward.transports.http2.fields import Head, encoded
-from kiteward.transports.http2.limits import Http2Limits
-from kiteward.transports.http2.server import Http2Server
-from kiteward.transports.http2.streams import Exchange, Stream
-from kiteward.transports.listener import Listener
+from kiteward.net.http2 import frames
+from kiteward.net.http2.connection import Connection
+from kiteward.net.http2.fields import Head, encoded
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.server import Http2Server
+from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.listener import Listener
 
 HOST: Final = "127.0.0.1"
 PATIENCE: Final = 10.0

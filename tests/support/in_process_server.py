@@ -8,10 +8,10 @@ from typing import Any
 from tests.support.engine import FakeEngine
 from tests.support.listeners import connected, ended
 
+from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING
+from kiteward.bootstrap.server import Server
 from kiteward.config import Settings
-from kiteward.runtime.server import Server
-from kiteward.transports.health import HealthSettings
 
 
 @contextlib.asynccontextmanager

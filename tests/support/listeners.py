@@ -8,14 +8,14 @@ from typing import Any, Final, cast
 
 import grpc.aio
 
+from kiteward.api.grpc.service import GrpcService
 from kiteward.domain.identity import Principal
 from kiteward.gateway.call import Call
-from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.asgi import Application, Receive, Scope, Send
-from kiteward.transports.budget import Budget
-from kiteward.transports.grpc.front import GrpcFront
-from kiteward.transports.listener import Listener, ListenerLimits
-from kiteward.transports.rest.server import HttpLimits, HttpServer
+from kiteward.gateway.gateway import Gateway
+from kiteward.net.asgi import Application, Receive, Scope, Send
+from kiteward.net.budget import Budget
+from kiteward.net.http1.server import HttpLimits, HttpServer
+from kiteward.net.listener import Listener, ListenerLimits
 
 LOOPBACK: Final = "127.0.0.1"
 PATIENCE: Final = 10.0
@@ -81,7 +81,7 @@ class RunningListener:
         self.gateway = RecordingGateway()
         self.echo = Echo()
         self.http = HttpServer(application or self.echo, http, budget=budget)
-        self.grpc = GrpcFront(cast("Gateway", self.gateway), budget=budget)
+        self.grpc = GrpcService(cast("Gateway", self.gateway), budget=budget)
         self.listener = Listener(http=self.http, grpc=self.grpc, limits=limits)
         self.port = 0
 
@@ -120,7 +120,7 @@ async def opened(
 @contextlib.asynccontextmanager
 async def grpc_alone(gateway: Gateway) -> AsyncIterator[int]:
     """Serve a gateway over gRPC, and give the port."""
-    front = GrpcFront(gateway)
+    front = GrpcService(gateway)
     listener = Listener(grpc=front)
     port = await listener.start(LOOPBACK, 0)
     try:

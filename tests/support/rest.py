@@ -7,11 +7,11 @@ from typing import Any, Final
 import httpx
 from tests.support.gateway import PASSWORD, ROOT_PASSWORD
 
-from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.rest.app import build_app
-from kiteward.transports.rest.endpoints import PREFIX, Table
-from kiteward.transports.rest.settings import RestSettings
-from kiteward.transports.rest.table import TABLE
+from kiteward.api.rest.app import build_app
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import PREFIX, Table
+from kiteward.api.rest.settings import RestSettings
+from kiteward.gateway.gateway import Gateway
 
 NOT_AUTHENTICATED: Final = {"code": 1800, "message": "user hasn't authenticated"}
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from kiteward.config import Settings, explain, load, settings_from, strange_variables
+from kiteward.config import Settings, explain, load, settings_from, unknown_environment
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
-from kiteward.transports.tls import TlsSettings
+from kiteward.net.tls import TlsSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
 TWO_ORIGINS = frozenset({"https://a.example", "https://b.example"})
@@ -316,7 +316,7 @@ def test_wrong_value_in_the_environment_is_named_by_its_variable_and_not_shown()
 
 def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture) -> None:
     environment = {"KITEWARD_HOTS": SECRET_LOOKING, "KITEWARD_PORT_19530_TCP_ADDR": "x", "KITEWARD_SERVICE_HOST": "x"}
-    assert strange_variables(environment) == ("KITEWARD_HOTS",)
+    assert unknown_environment(environment) == ("KITEWARD_HOTS",)
     load(None, environment)
     assert "KITEWARD_HOTS means nothing" in caplog.text
     assert SECRET_LOOKING not in caplog.text

@@ -48,49 +48,47 @@ ROOMS = {
     ),
     "google.protobuf": Room(
         "protobuf",
-        ("kiteward.wire", "kiteward.engine.embedded"),
+        ("kiteward.milvus", "kiteward.engine.embedded"),
         "payloads stay bytes everywhere else; the engine's process parses what it executes",
     ),
-    "grpc": Room("grpcio", ("kiteward.transports.grpc", "kiteward.engine"), "the core knows no protocol"),
+    "grpc": Room("grpcio", ("kiteward.api.grpc", "kiteward.engine"), "the core knows no protocol"),
     "hpack": Room(
         "hpack",
-        ("kiteward.transports.http2.fields",),
+        ("kiteward.net.http2.fields",),
         "HPACK's constants; fields are read there alone",
     ),
-    "httptools": Room("httptools", ("kiteward.transports.rest",), "what uvicorn parses HTTP/1.1 with"),
-    "jinja2": Room("jinja2", ("kiteward.transports.console",), "pages for people are made there alone"),
+    "httptools": Room("httptools", ("kiteward.net.http1",), "what uvicorn parses HTTP/1.1 with"),
+    "jinja2": Room("jinja2", ("kiteward.api.console",), "pages for people are made there alone"),
     "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
     "msgspec": Room(
         "msgspec",
         (
-            "kiteward.transports.rest",
+            "kiteward.api.rest",
             "kiteward.gateway.extensions",
-            "kiteward.gateway.details",
-            "kiteward.observe.audit",
+            "kiteward.gateway.audit_details",
+            "kiteward.audit",
         ),
         "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
     ),
-    "opentelemetry": Room("opentelemetry-sdk", ("kiteward.observe.tracing",), "an extra, loaded where tracing is on"),
+    "opentelemetry": Room("opentelemetry-sdk", ("kiteward.telemetry.tracing",), "an extra, loaded where tracing is on"),
     "opentelemetry.exporter": Room(
-        "opentelemetry-exporter-otlp-proto-http", ("kiteward.observe.tracing",), "one place knows where traces go"
+        "opentelemetry-exporter-otlp-proto-http", ("kiteward.telemetry.tracing",), "one place knows where traces go"
     ),
-    "prometheus_client": Room("prometheus-client", ("kiteward.observe.metrics",), "one place knows their format"),
+    "prometheus_client": Room("prometheus-client", ("kiteward.telemetry.metrics",), "one place knows their format"),
     "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
-    "pymilvus": Room("pymilvus", ("kiteward.wire.builders",), "one place builds requests as the SDK does"),
+    "pymilvus": Room("pymilvus", ("kiteward.milvus.builders",), "one place builds requests as the SDK does"),
     "pymilvus.grpc_gen": Room(
         "pymilvus",
-        ("kiteward.wire.messages", "kiteward.engine.embedded"),
+        ("kiteward.milvus.messages", "kiteward.engine.embedded"),
         "a second copy of a generated file clashes in the descriptor pool; the child process has a pool of its own",
     ),
     "sqlalchemy": Room("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
-    "starlette": Room(
-        "starlette", ("kiteward.transports.rest", "kiteward.transports.console"), "the core knows no protocol"
-    ),
-    "structlog": Room("structlog", ("kiteward.observe.logs",), "everybody logs with the standard library"),
-    "uvicorn": Room("uvicorn", ("kiteward.transports.rest",), "the core knows no protocol"),
+    "starlette": Room("starlette", ("kiteward.api.rest", "kiteward.api.console"), "the core knows no protocol"),
+    "structlog": Room("structlog", ("kiteward.telemetry.logs",), "everybody logs with the standard library"),
+    "uvicorn": Room("uvicorn", ("kiteward.net.http1",), "the core knows no protocol"),
     "uvloop": Room(
         "uvloop",
-        ("kiteward.cli", "kiteward.runtime", "kiteward.engine.embedded.child"),
+        ("kiteward.cli", "kiteward.bootstrap", "kiteward.engine.embedded.child"),
         "the loop is chosen once, where a process starts",
     ),
     "zxcvbn": Room("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
@@ -169,20 +167,20 @@ def test_every_room_belongs_to_a_declared_dependency_and_the_other_way_round() -
     ],
 )
 def test_an_import_outside_its_room_is_found_however_it_is_written(source: str) -> None:
-    (complaint,) = complaints(source, "kiteward.gateway.pipeline")
+    (complaint,) = complaints(source, "kiteward.gateway.gateway")
     assert "the core knows no protocol" in complaint
     assert complaints(source, "kiteward.engine.channel") == []
 
 
 def test_a_library_without_a_room_is_found_everywhere() -> None:
-    assert complaints("import requests", "kiteward.transports.grpc.server")
+    assert complaints("import requests", "kiteward.api.grpc.server")
 
 
 def test_a_room_for_a_part_of_a_library_does_not_admit_the_rest() -> None:
-    assert complaints("from pymilvus import MilvusClient", "kiteward.wire.messages")
-    assert complaints("import google.cloud", "kiteward.wire.messages")
-    assert complaints("from pymilvus.grpc_gen import milvus_pb2", "kiteward.wire.messages") == []
-    assert complaints("from google.protobuf import message", "kiteward.wire.messages") == []
+    assert complaints("from pymilvus import MilvusClient", "kiteward.milvus.messages")
+    assert complaints("import google.cloud", "kiteward.milvus.messages")
+    assert complaints("from pymilvus.grpc_gen import milvus_pb2", "kiteward.milvus.messages") == []
+    assert complaints("from google.protobuf import message", "kiteward.milvus.messages") == []
 
 
 def test_a_room_admits_no_neighbour_whose_name_begins_alike() -> None:
@@ -190,7 +188,7 @@ def test_a_room_admits_no_neighbour_whose_name_begins_alike() -> None:
 
 
 def test_the_domain_is_in_no_room() -> None:
-    found = {name for name, room in ROOMS.items() if room.admits("kiteward.domain.policy")}
+    found = {name for name, room in ROOMS.items() if room.admits("kiteward.authz.policy")}
     assert found == set()
 
 

@@ -8,12 +8,12 @@ from typing import Final, Protocol
 
 from kiteward.authn import api_keys
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.known_keys import KnownKey, KnownKeys, refusal_of
-from kiteward.authn.known_users import KnownUser
-from kiteward.authn.passwords import OVERLOADED, THROTTLED, WRONG_PASSWORD, Passwords, Proof
+from kiteward.authn.key_cache import CachedKey, KeyCache, rejection_reason
+from kiteward.authn.password_verifier import OVERLOADED, THROTTLED, WRONG_PASSWORD, PasswordVerifier, Proof
+from kiteward.authn.principals import block_of_key, principal_of, read_key
 from kiteward.authn.sessions import Sessions
-from kiteward.authn.subjects import closed_key, principal_of, read_key
 from kiteward.authn.throttle import Throttle
+from kiteward.authn.user_cache import CachedUser
 from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
 from kiteward.domain.identity import (
     ROOT,
@@ -30,14 +30,14 @@ from kiteward.store.base import Store, UserRecord
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""
 
-ANYBODY: Final = Principal("anonymous", unrestricted=True, credential="none")
+ANONYMOUS: Final = Principal("anonymous", unrestricted=True, credential="none")
 """Who calls where authentication is switched off."""
 
 _OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
 
 
 class _Verify(Protocol):
-    """A way to verify a password, of `Passwords`."""
+    """A way to verify a password, of `PasswordVerifier`."""
 
     async def __call__(self, presented: PasswordCredential, *, address: str) -> Proof: ...
 
@@ -52,8 +52,8 @@ _COUNTED: Final = (
 class Authenticator:
     """Turns presented credentials into principals.
 
-    `Passwords` verifies passwords and remembers which stored credential each matched. A change to a user or key forgets
-    it, so that the next request reads it again and a credential with another id no longer matches. API keys are
+    `PasswordVerifier` verifies passwords and remembers which stored credential each matched. A change to a user or key
+    forgets it, so that the next request reads it again and a credential with another id no longer matches. API keys are
     compared by their digest at every request: that costs no more than remembering them.
 
     INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
@@ -93,22 +93,22 @@ class Authenticator:
             capacity: most verified passwords remembered at a time; the oldest go first.
         """
         self._store = store
-        self._passwords = Passwords(store, hasher, throttle=throttle, clock=clock, capacity=capacity)
+        self._passwords = PasswordVerifier(store, hasher, throttle=throttle, clock=clock, capacity=capacity)
         self._root_bypass = root_bypass
         self._local = local
         self._open_to_anybody = open_to_anybody
         self.sessions = sessions or Sessions(clock=clock)
         self._clock = clock
-        self._known: dict[str, KnownUser] = {}
-        self._known_keys = KnownKeys()
+        self._known: dict[str, CachedUser] = {}
+        self._known_keys = KeyCache()
         self._forgets = 0
         self._users_seen: dict[str, float] = {}
         self._keys_seen: dict[str, float] = {}
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
-    def lock_by(self, lock: Callable[[str], Awaitable[None]]) -> None:
+    def on_lockout(self, lock: Callable[[str], Awaitable[None]]) -> None:
         """Take what locks a user after too many wrong passwords in a row."""
-        self._passwords.lock_by(lock)
+        self._passwords.on_lockout(lock)
 
     async def authenticate(
         self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
@@ -127,7 +127,7 @@ class Authenticator:
             StoreUnavailable: users cannot be read.
         """
         if self._open_to_anybody:
-            return ANYBODY
+            return ANONYMOUS
         if isinstance(presented, PasswordCredential):
             return await self._by_password(presented, address)
         if isinstance(presented, KeyCredential):
@@ -148,9 +148,9 @@ class Authenticator:
             self._known.pop(name, None)
         self._known_keys.forget(user_names, key_ids)
 
-    def forgive(self, user_names: Iterable[str]) -> None:
+    def clear_failures(self, user_names: Iterable[str]) -> None:
         """Forget the wrong passwords of users who were created, given another one, unlocked or enabled."""
-        self._passwords.forgive(user_names)
+        self._passwords.clear_failures(user_names)
 
     def forget_all(self) -> None:
         """Forget every user and key: what has changed is not known. Wrong passwords stay counted."""
@@ -159,13 +159,13 @@ class Authenticator:
         self._known.clear()
         self._known_keys.clear()
 
-    def taken_uses(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    def take_last_used(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
         """Return when users and keys were seen since the last time this was asked, in seconds since the epoch."""
         users, keys = self._users_seen, self._keys_seen
         self._users_seen, self._keys_seen = {}, {}
         return users, keys
 
-    def give_back_uses(self, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+    def return_last_used(self, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         """Take back what could not be written down; what was seen since is later and stays."""
         self._users_seen = {**users, **self._users_seen}
         self._keys_seen = {**keys, **self._keys_seen}
@@ -212,7 +212,7 @@ class Authenticator:
                 self._count_rejected(error)
                 raise
             known = self._known.get(proof.user_name) or await self._look_up(proof.user_name)
-            principal = known.opened_by(proof.credential_id, self._clock) if known is not None else None
+            principal = known.principal_for(proof.credential_id, self._clock) if known is not None else None
             if principal is not None:
                 self.counts["password", "remembered" if proof.remembered else "verified"] += 1
                 return principal, proof.credential_id
@@ -225,7 +225,7 @@ class Authenticator:
     def _count_rejected(self, error: PasswordRejected) -> None:
         self.counts["password", "throttled" if error.reason in (THROTTLED, OVERLOADED) else "refused"] += 1
 
-    async def _look_up(self, name: str) -> KnownUser | None:
+    async def _look_up(self, name: str) -> CachedUser | None:
         """Read a user and remember it.
 
         Read again if anybody was forgotten meanwhile, because it may have been this user.
@@ -236,7 +236,7 @@ class Authenticator:
             record = await self._store.user(name)
         if record is None:
             return None
-        known = self._known[name] = KnownUser.of(record, self._principal(record))
+        known = self._known[name] = CachedUser.of(record, self._principal(record))
         return known
 
     def _principal(self, record: UserRecord) -> Principal:
@@ -253,15 +253,15 @@ class Authenticator:
             known = await self._look_up_key(key_id)
             result = "verified"
         now = self._clock()
-        principal = known.opened_by(api_keys.digest_of(text), now, address) if known is not None else None
+        principal = known.principal_for(api_keys.digest_of(text), now, address) if known is not None else None
         if key_id is None or principal is None:
             self.counts["api_key", "refused"] += 1
-            raise KeyRejected(WRONG_KEY, reason=refusal_of(key_id, known))
+            raise KeyRejected(WRONG_KEY, reason=rejection_reason(key_id, known))
         self._keys_seen[key_id] = self._users_seen[principal.user_name] = now
         self.counts["api_key", result] += 1
         return principal
 
-    async def _look_up_key(self, key_id: str) -> KnownKey | None:
+    async def _look_up_key(self, key_id: str) -> CachedKey | None:
         """Read a key with its makers and owners and remember it; read again if anybody was forgotten meanwhile."""
         before = -1
         while before != self._forgets:
@@ -271,7 +271,7 @@ class Authenticator:
             return None
         lineage, owners = found
         principal = self._principal(owners[lineage[0].owner])
-        known = KnownKey.of(lineage[0], principal, closed=closed_key(lineage, owners) is not None)
+        known = CachedKey.of(lineage[0], principal, closed=block_of_key(lineage, owners) is not None)
         self._known_keys.remember(known, lineage)
         return known
 
@@ -308,7 +308,7 @@ class Authenticator:
         # It may have been ended, or its time may have come, while the user was read.
         session = self.sessions.find(presented.token)
         current = known is not None and known.credential_id == session.current_id
-        if known is None or not current or known.opened_by(session.verified_id, self._clock) is None:
+        if known is None or not current or known.principal_for(session.verified_id, self._clock) is None:
             self.sessions.end(session.session_id)
             self.counts["session", "refused"] += 1
             raise SessionEnded("the session has ended: sign in again")

@@ -196,7 +196,7 @@ class Throttle:
             self._in_a_row.popitem(last=False)
         return in_a_row % FAILURES_TO_LOCK == 0
 
-    def forgive(self, user: str) -> None:
+    def clear_failures(self, user: str) -> None:
         """Forget a user's failures, from whatever source."""
         digest = self._digest(user)
         self._in_a_row.pop(digest, None)

@@ -5,11 +5,11 @@ import asyncio
 import json
 from typing import Any, Final
 
+from kiteward.audit.reader import shown
+from kiteward.bootstrap.local_gateway import open_local
 from kiteward.cli.accounts import call
-from kiteward.cli.options import add_configuration, settings_of, told
+from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.domain.errors import ConfigurationError
-from kiteward.observe.audit.reading import shown
-from kiteward.runtime.local import open_local
 
 _REFUSED: Final = 3
 """The exit status of `explain` for what is refused."""
@@ -50,7 +50,7 @@ def _add_somebody(parser: argparse.ArgumentParser) -> None:
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: told(lambda: asyncio.run(work(arguments))))
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: asyncio.run(work(arguments))))
 
 
 async def _explain(arguments: argparse.Namespace) -> int:

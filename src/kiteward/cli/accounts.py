@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kiteward.cli.options import add_configuration, read_secret, settings_of, told
+from kiteward.bootstrap.local_gateway import open_local
+from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.extensions.accounts import generated_password
-from kiteward.gateway.pipeline import Gateway
-from kiteward.runtime.local import open_local
+from kiteward.gateway.gateway import Gateway
 
 _DAYS: Final = 24 * 3600
 
@@ -138,7 +138,7 @@ def add_parsers(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     command: Command = arguments.command
-    return told(lambda: asyncio.run(_carry_out(command, arguments, settings_of(arguments))))
+    return exit_status_of(lambda: asyncio.run(_carry_out(command, arguments, settings_of(arguments))))
 
 
 async def _carry_out(command: Command, arguments: argparse.Namespace, settings: Settings) -> None:
@@ -168,7 +168,7 @@ def _request(command: Command, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    return told(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments))))
+    return exit_status_of(lambda: asyncio.run(_create(arguments.admin, settings_of(arguments))))
 
 
 async def _create(admin: str, settings: Settings) -> None:

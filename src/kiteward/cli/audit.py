@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from kiteward.cli.options import add_configuration, settings_of, told
+from kiteward.audit.export import zilliz
+from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, AuditReader, Entry, shown
+from kiteward.audit.verify import verify
+from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.domain.errors import ConfigurationError
-from kiteward.observe.audit.export import zilliz
-from kiteward.observe.audit.reading import KINDS, OUTCOMES, Entry, Question, TrailReader, shown
-from kiteward.observe.audit.verify import verify
 
 _PAUSE: Final = 0.2
 """Seconds between two looks of `audit tail --follow`."""
@@ -81,7 +81,7 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: told(lambda: work(arguments, _place(arguments))))
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: work(arguments, _place(arguments))))
 
 
 def _place(arguments: argparse.Namespace) -> Path:
@@ -114,7 +114,7 @@ def _search(arguments: argparse.Namespace, place: Path) -> int:
     question = _question(arguments)
     left = arguments.limit
     while left > 0:
-        found = TrailReader(place).search(question, limit=left)
+        found = AuditReader(place).search(question, limit=left)
         _print(found.entries, as_json=arguments.json)
         left -= len(found.entries)
         if found.before is None:
@@ -124,8 +124,8 @@ def _search(arguments: argparse.Namespace, place: Path) -> int:
 
 
 def _tail(arguments: argparse.Namespace, place: Path) -> int:
-    reader, wanted = TrailReader(place), _question(arguments)
-    newest = reader.search(Question(), limit=1).entries
+    reader, wanted = AuditReader(place), _question(arguments)
+    newest = reader.search(AuditQuery(), limit=1).entries
     last = newest[0]["seq"] if newest else 0
     if arguments.lines > 0:
         found = reader.search(replace(wanted, before=last + 1), limit=arguments.lines)
@@ -136,7 +136,7 @@ def _tail(arguments: argparse.Namespace, place: Path) -> int:
     return 0
 
 
-def _following(reader: TrailReader, question: Question, last: int) -> Iterator[Entry]:
+def _following(reader: AuditReader, question: AuditQuery, last: int) -> Iterator[Entry]:
     """Yield what is written after a line."""
     while True:
         time.sleep(_PAUSE)
@@ -151,14 +151,14 @@ def _following(reader: TrailReader, question: Question, last: int) -> Iterator[E
 
 
 def _export(arguments: argparse.Namespace, place: Path) -> int:
-    for entry in TrailReader(place).every(_question(arguments)):
+    for entry in AuditReader(place).every(_question(arguments)):
         print(json.dumps(zilliz(entry, cluster_id=arguments.cluster_id)))
     return 0
 
 
-def _question(arguments: argparse.Namespace) -> Question:
+def _question(arguments: argparse.Namespace) -> AuditQuery:
     given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
-    return Question(**given, since=_time("--since", arguments.since), until=_time("--until", arguments.until))
+    return AuditQuery(**given, since=_time("--since", arguments.since), until=_time("--until", arguments.until))
 
 
 def _time(flag: str, given: str | None) -> float | None:

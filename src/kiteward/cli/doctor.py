@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
 from kiteward.cli import serve
 from kiteward.cli.options import given
-from kiteward.config import InForce, Settings, explain, strange_variables
+from kiteward.config import EffectiveValue, Settings, explain, unknown_environment
 from kiteward.domain.errors import ConfigurationError, KitewardError, StoreError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
-from kiteward.runtime.beginning import is_loopback, require_first_password, weakness_of_root_in
-from kiteward.transports.hosts import ANY_HOST
-from kiteward.transports.tls import ServerTls
+from kiteward.net.hosts import ANY_HOST
+from kiteward.net.tls import ServerTls
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
 
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     flags = given(arguments)
     settings = replace(settings, **flags)
-    over = {_FLAGS[name]: InForce(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
+    over = {_FLAGS[name]: EffectiveValue(_FLAGS[name], str(value), "command line") for name, value in flags.items()}
     for each in (over.get(every.key, every) for every in in_force):
         print(f"{each.key} = {each.shown}  ({each.origin})")
     found = [
@@ -64,7 +64,7 @@ def _notes(settings: Settings) -> Iterator[str]:
     yield f"of the engine's process {confinement}"
     for gap in confinement.gaps:
         yield f"this system cannot keep native code of the engine from {gap}: run it on Linux 5.19 or newer"
-    for name in strange_variables():
+    for name in unknown_environment():
         yield f"the environment variable {name} means nothing to this server"
     in_the_open = [settings.host] if settings.tls is None else []
     in_the_open += [settings.metrics.host] if settings.metrics.enabled else []
@@ -138,6 +138,6 @@ def _weakness_in(directory: Path, settings: Settings) -> str:
         for file in directory.glob("store.db*"):
             shutil.copyfile(file, Path(copy) / file.name)
         try:
-            return asyncio.run(weakness_of_root_in(Path(copy) / "store.db", settings))
+            return asyncio.run(root_password_weakness_in(Path(copy) / "store.db", settings))
         except StoreError as error:
             raise StoreError(str(error).replace(copy, str(directory))) from error

@@ -18,7 +18,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "keys": "API keys, likewise",
             "init": "make a new data directory with an administrator",
         },
-        "moving": {"import": "bring users, roles, grants and groups from a running Milvus"},
+        "import_policy": {"import": "bring users, roles, grants and groups from a running Milvus"},
         "audit": {"audit": "verify, read and export the audit trail"},
         "access": {
             "explain": "tell whether somebody may do something, and why",

@@ -51,7 +51,7 @@ def read_secret(name: str) -> str:
     return line
 
 
-def told(work: Callable[[], int | None]) -> int:
+def exit_status_of(work: Callable[[], int | None]) -> int:
     """Do the work and return the exit status, which is its own if it has one; what is wrong is one line."""
     try:
         return work() or 0

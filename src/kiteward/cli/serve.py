@@ -9,11 +9,11 @@ from typing import Final
 
 import uvloop
 
+from kiteward.bootstrap.server import serve
 from kiteward.cli.options import add_configuration, settings_of
 from kiteward.config import Settings
 from kiteward.domain.errors import KitewardError
-from kiteward.observe import logs
-from kiteward.runtime.server import serve
+from kiteward.telemetry import logs
 
 _LAST_PORT: Final = 65535
 
@@ -39,14 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
         settings = settings_of(arguments)
         logs.set_level(settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_until_told(settings))
+            runner.run(_until_stopped(settings))
     except (KitewardError, OSError) as error:
         print(f"kiteward: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-async def _until_told(settings: Settings) -> None:
+async def _until_stopped(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, also when it comes during the start."""
     serving = asyncio.ensure_future(serve(settings))
     loop = asyncio.get_running_loop()

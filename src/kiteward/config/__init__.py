@@ -13,6 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
+from kiteward.api.console.settings import ConsoleSettings
+from kiteward.api.health import HealthSettings
+from kiteward.api.rest.settings import LARGEST_BODY, RestSettings
+from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
 from kiteward.config.keys import KEYS
@@ -32,15 +36,11 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.gateway.administration.base import KeyRules, Limits
 from kiteward.gateway.extensions.keys import LONGEST_LIFE
-from kiteward.observe import logs
-from kiteward.observe.audit.trail import AuditSettings
-from kiteward.observe.watch import TracingSettings
-from kiteward.transports.budget import MEBIBYTE, ByteLimits
-from kiteward.transports.console.settings import ConsoleSettings
-from kiteward.transports.health import HealthSettings
-from kiteward.transports.hosts import AllowedHosts
-from kiteward.transports.rest.settings import LARGEST_BODY, RestSettings
-from kiteward.transports.tls import TlsSettings
+from kiteward.net.budget import MEBIBYTE, ByteLimits
+from kiteward.net.hosts import AllowedHosts
+from kiteward.net.tls import TlsSettings
+from kiteward.telemetry import logs
+from kiteward.telemetry.telemetry import TracingSettings
 
 _log = logging.getLogger("kiteward.config")
 
@@ -87,7 +87,7 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
-        held: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
+        byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
     """
@@ -112,12 +112,12 @@ class Settings:
     rest: RestSettings = field(default_factory=RestSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
-    held: ByteLimits = field(default_factory=ByteLimits)
+    byte_limits: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class EffectiveValue:
     """One value that is in force.
 
     Attributes:
@@ -141,17 +141,19 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
     Raises:
         ConfigurationError: the file cannot be read, or a value is not what its key takes; the message names the key.
     """
-    for name in strange_variables(environment):
+    for name in unknown_environment(environment):
         _log.warning("the environment variable %s means nothing to this server", name)
     return explain(path, environment)[0]
 
 
-def strange_variables(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Return the environment variables that begin with `KITEWARD_` and mean nothing."""
     return unknown_variables(os.environ if environment is None else environment, _OWN_VARIABLES)
 
 
-def explain(path: Path | None, environment: Mapping[str, str] | None = None) -> tuple[Settings, tuple[InForce, ...]]:
+def explain(
+    path: Path | None, environment: Mapping[str, str] | None = None
+) -> tuple[Settings, tuple[EffectiveValue, ...]]:
     """Return what `load` returns, and each value with where it came from.
 
     Raises:
@@ -159,7 +161,7 @@ def explain(path: Path | None, environment: Mapping[str, str] | None = None) -> 
     """
     file = File("", {}) if path is None else read_file(path)
     reader = _Reader(file, os.environ if environment is None else environment)
-    settings = _settle(reader)
+    settings = _build_settings(reader)
     return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
 
 
@@ -169,10 +171,10 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigurationError: as `load`.
     """
-    return _settle(_Reader(File("", document), {}))
+    return _build_settings(_Reader(File("", document), {}))
 
 
-def _settle(reader: "_Reader") -> Settings:
+def _build_settings(reader: "_Reader") -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
     base = Settings()
     naming, limits = base.naming, base.limits
@@ -211,7 +213,7 @@ def _settle(reader: "_Reader") -> Settings:
         rest=_rest(reader),
         console=_console(reader),
         tls=_tls(reader),
-        held=_held(reader),
+        byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
     )
 
@@ -232,7 +234,7 @@ def _tracing(reader: "_Reader") -> TracingSettings:
     return TracingSettings(endpoint, percent)
 
 
-def _held(reader: "_Reader") -> ByteLimits:
+def _byte_limits(reader: "_Reader") -> ByteLimits:
     base = ByteLimits()
 
     def number(key: str, default: int) -> int:
@@ -334,7 +336,7 @@ class _Reader:
     def __init__(self, file: File, environment: Mapping[str, str]) -> None:
         self._file = file
         self._environment = environment
-        self.in_force: list[InForce] = []
+        self.in_force: list[EffectiveValue] = []
 
     def require_known(self, section: str, known: frozenset[str]) -> None:
         """Refuse keys of our own section that mean nothing."""
@@ -348,7 +350,7 @@ class _Reader:
         given = root_password(self._environment)
         if given is None:
             return self.text(key, default=DEFAULT_ROOT_PASSWORD)
-        self.in_force.append(InForce(key, "set", given[1]))
+        self.in_force.append(EffectiveValue(key, "set", given[1]))
         return given[0]
 
     def text(self, key: str, *, default: str) -> str:
@@ -405,7 +407,7 @@ class _Reader:
         shown = shown_as(default if value is None else value)
         if key in _SECRETS:
             shown = "not set" if value is None else "set"
-        self.in_force.append(InForce(key, shown, origin))
+        self.in_force.append(EffectiveValue(key, shown, origin))
         return value
 
     def _name(self, key: str) -> str:

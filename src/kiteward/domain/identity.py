@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 ROOT: Final = "root"
-"""The user created with every server; exempt from authorization unless configured otherwise (contract 4.6, rule 3)."""
+"""The user created with every server; exempt from authorization unless configured otherwise (contract 4.6 rule 3)."""
 
 DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
 
@@ -58,7 +58,7 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyCredential:
-    """A presented credential without a colon: an API key, if it is anything (contract 1.3, step 4)."""
+    """A presented credential without a colon: an API key, if it is anything (contract 1.3 rule 4)."""
 
     key: Secret
 

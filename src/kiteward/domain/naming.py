@@ -1,4 +1,4 @@
-"""Which names are legal (contract, section 3).
+"""Which names are legal (contract 3).
 
 Lengths are bytes, letters are ASCII, names are settled once and never trimmed.
  Milvus trims some names for the check and stores others untrimmed (contract Q9 to Q11); here a name with surrounding

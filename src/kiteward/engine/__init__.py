@@ -1,0 +1,10 @@
+"""Engines: what executes vector operations.
+
+- `base.py`: the contract of an engine.
+- `channel.py`, `metadata.py`: a pass-through gRPC channel, and the metadata that may travel on it.
+- `confinement.py`: takes network and files from a process.
+- `embedded/`: Milvus Lite in a supervised child process.
+- `offline.py`: the engine of a command line that runs beside a stopped or running server.
+
+An engine receives bytes that are authorized already. It knows no users, no policy and no store.
+"""

@@ -7,7 +7,7 @@ Three layers, each for what the others do not reach:
 3. An audit hook of Python (everywhere): the same for what Python code opens. Native code does not pass it.
 
 The system calls are made through ctypes: libseccomp's binding needs the shared library of the system, and there is no
-kept binding to Landlock; what is needed are four calls (docs/decisions/0026).
+kept binding to Landlock; what is needed are four calls (decision 0026).
 """
 
 import ctypes

@@ -41,7 +41,7 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
     kept: dict[str, str] = {}
     for key, value in pairs:
         name = key.lower()
-        if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and is_carriable(value):
+        if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and is_metadata_text(value):
             kept[name] = value
     if not _TRACE_PARENT.fullmatch(kept.get("traceparent", "")) or len(kept.get("tracestate", "")) > _LONGEST_STATE:
         for name in TRACE_KEYS:
@@ -49,6 +49,6 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
     return kept
 
 
-def is_carriable(value: str) -> bool:
+def is_metadata_text(value: str) -> bool:
     """Tell whether gRPC could carry a text as a value of metadata."""
     return value.isascii() and value.isprintable()

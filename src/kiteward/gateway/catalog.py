@@ -1,6 +1,6 @@
 """What the engine has: its databases and the aliases in them, as far as decisions need to know.
 
-INVARIANT: every change of databases and aliases passes `gateway.lifecycle`, which reloads this catalog before it
+INVARIANT: every change of databases and aliases passes `gateway.ddl`, which reloads this catalog before it
 acknowledges; after the engine came back from a restart the catalog is reloaded before it is used. So it is never stale.
 """
 
@@ -10,7 +10,7 @@ from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
 from kiteward.gateway.object_ids import ObjectIds
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _TIMEOUT = 30.0
 

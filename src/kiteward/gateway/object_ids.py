@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _CAPACITY: Final = 100_000
 """Most ids that are remembered; the oldest go first."""

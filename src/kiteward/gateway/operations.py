@@ -1,6 +1,6 @@
 """The operation table: every RPC, what it needs, which of its fields select objects, and who executes it.
 
-Sources: contract 4.2 for annotated requests, 4.3 and our own decision for the others (docs/decisions). A request that
+Sources: contract 4.2 for annotated requests, contract 4.3 and decision 0008 for the others. A request that
     is not
 in the table is unknown and refused; a test holds the table complete against the descriptors.
 
@@ -14,11 +14,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.authz.privileges import PRIVILEGES, Privilege
 from kiteward.domain.identity import CredentialReach
-from kiteward.domain.privileges import PRIVILEGES, Privilege
 from kiteward.gateway import outbound
-from kiteward.wire import messages
-from kiteward.wire.peek import Plan
+from kiteward.milvus import messages
+from kiteward.milvus.field_selection import FieldSelection
 
 
 class Executor(StrEnum):
@@ -40,20 +40,20 @@ class Operation:
             tells.
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
-        targets: fields that name a collection to be; judged as they stand, without resolving aliases.
+        new_collections: fields that name a collection to be; judged as they stand, without resolving aliases.
         aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
         creates: fields that give a name to a new collection or alias; held to the naming rule.
         creates_database: field that gives a name to a new database; held to the naming rule.
         creates_partitions: fields that give a name to a new partition; held to its naming rule.
         creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
         creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
-        same: fields inside sub-requests that must name the same collection, or none.
-        same_database: fields inside sub-requests that must name the same database, or none.
+        must_match: fields inside sub-requests that must name the same collection, or none.
+        database_must_match: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
         ids: fields that select by id; set, they need the privilege on `*`.
         user: field that names a user, for privileges of type User.
         own_role: field that names a role whose holders need no privilege.
-        visible_suffices: whether any privilege on the collection does as well.
+        visibility_is_enough: whether any privilege on the collection does as well.
         if_named: whether the privilege is needed only when a collection is named.
         credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
             holder of the role that it is about. Who holds the privilege may call it with any.
@@ -70,20 +70,20 @@ class Operation:
     privilege: Privilege | None = None
     database: str = ""
     collections: tuple[str, ...] = ()
-    targets: tuple[str, ...] = ()
+    new_collections: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     creates: tuple[str, ...] = ()
     creates_database: str = ""
     creates_partitions: tuple[str, ...] = ()
     creates_fields: tuple[str, ...] = ()
     creates_indexes: tuple[str, ...] = ()
-    same: tuple[str, ...] = ()
-    same_database: tuple[str, ...] = ()
+    must_match: tuple[str, ...] = ()
+    database_must_match: tuple[str, ...] = ()
     target_database: str = ""
     ids: tuple[str, ...] = ()
     user: str = ""
     own_role: str = ""
-    visible_suffices: bool = False
+    visibility_is_enough: bool = False
     if_named: bool = False
     credential: CredentialReach = CredentialReach.FULL
     not_by_alias: str = ""
@@ -91,12 +91,19 @@ class Operation:
     exists: bool = True
     closed: str = ""
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
-    plan: Plan | None = field(default=None, repr=False, compare=False)
+    selection: FieldSelection | None = field(default=None, repr=False, compare=False)
 
     def fields(self) -> tuple[str, ...]:
         """Return every field that selects or names an object."""
         single = (self.database, self.creates_database, self.target_database, self.user, self.own_role)
-        judged = (*self.collections, *self.targets, *self.aliases, *self.same, *self.same_database, *self.ids)
+        judged = (
+            *self.collections,
+            *self.new_collections,
+            *self.aliases,
+            *self.must_match,
+            *self.database_must_match,
+            *self.ids,
+        )
         return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
 
     def content(self) -> tuple[str, ...]:
@@ -133,8 +140,8 @@ class _Rows:
         places = outbound.places(name) if executor is Executor.ENGINE else ()
         row = Operation(name, executor, needed, **rules, places=places)  # type: ignore[arg-type]  # the dataclass's own fields
         selecting, content = row.fields(), row.content()
-        plan = Plan.of(name, selecting, erasable=content) if selecting or content else None
-        self.table[name] = replace(row, plan=plan)
+        selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
+        self.table[name] = replace(row, selection=selection)
 
 
 def _build() -> Mapping[str, Operation]:
@@ -157,7 +164,7 @@ def _collection_rows(rows: _Rows) -> None:
     rows.engine(
         "CreateCollection",
         "CreateCollection",
-        targets=_ONE,
+        new_collections=_ONE,
         creates=_ONE,
         creates_fields=(
             "schema.fields.name",
@@ -176,12 +183,16 @@ def _collection_rows(rows: _Rows) -> None:
         ),
     )
     rows.engine("TruncateCollection", "DropCollection", collections=_ONE)
-    rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visible_suffices=True)
+    rows.engine("HasCollection", "DescribeCollection", collections=_ONE, visibility_is_enough=True)
     rows.engine(
-        "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
+        "DescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visibility_is_enough=True
     )
     rows.engine(
-        "BatchDescribeCollection", "DescribeCollection", collections=_ONE, ids=("collectionID",), visible_suffices=True
+        "BatchDescribeCollection",
+        "DescribeCollection",
+        collections=_ONE,
+        ids=("collectionID",),
+        visibility_is_enough=True,
     )
     # Every answer is trimmed to what the caller may see, so that the list itself needs nothing.
     rows.engine("ShowCollections", None, credential=_ANY)
@@ -218,7 +229,7 @@ def _collection_rows(rows: _Rows) -> None:
         "RenameCollection",
         "RenameCollection",
         collections=("oldName",),
-        targets=("newName",),
+        new_collections=("newName",),
         creates=("newName",),
         target_database="newDBName",
         not_by_alias="unsupported use an alias to rename collection, alias:{alias}",
@@ -240,7 +251,7 @@ def _collection_rows(rows: _Rows) -> None:
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
         "IndexDetail",
         collections=_ONE,
-        visible_suffices=True,
+        visibility_is_enough=True,
     )
     rows.engine("CreateSnapshot", "CreateSnapshot", collections=_ONE, creates=("name",))
     rows.engine("DropSnapshot", "DropSnapshot", collections=_ONE)
@@ -250,7 +261,7 @@ def _collection_rows(rows: _Rows) -> None:
         "RestoreSnapshot",
         "RestoreSnapshot",
         collections=_ONE,
-        targets=("target_collection_name",),
+        new_collections=("target_collection_name",),
         creates=("target_collection_name",),
         target_database="target_db_name",
     )
@@ -270,8 +281,8 @@ def _data_rows(rows: _Rows) -> None:
         "HybridSearch",
         "Search",
         collections=_ONE,
-        same=("requests.collection_name",),
-        same_database=("requests.db_name",),
+        must_match=("requests.collection_name",),
+        database_must_match=("requests.db_name",),
     )
     rows.engine("Flush", "Flush", collections=("collection_names",))
     rows.engine("GetFlushState", "GetFlushState", collections=_ONE, ids=("segmentIDs",), if_named=True, credential=_ANY)
@@ -298,7 +309,7 @@ def _data_rows(rows: _Rows) -> None:
         "RunAnalyzer",
         "DescribeCollection",
         collections=_ONE,
-        visible_suffices=True,
+        visibility_is_enough=True,
         if_named=True,
         credential=_ANY,
     )

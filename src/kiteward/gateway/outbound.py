@@ -1,7 +1,7 @@
 """Refuses what would make the engine call a server or read a file that the caller names.
 
 A function may call a provider of models, an analyzer may read dictionaries, imports and snapshots read and write
-storage. Addresses, paths and keys of that kind never come with a request (docs/decisions/0026). What may come is listed
+storage. Addresses, paths and keys of that kind never come with a request (decision 0026). What may come is listed
 in `RULES`, by the type of the message it stands in; the places are found in the protocol's descriptors, wherever in a
 request they are, so that a new request with a function in it is held to the rules from its first day.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _SHOWN: Final = 64
 """Characters of a refused name that are repeated to the caller."""

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from kiteward.domain.errors import StoreError
 from kiteward.domain.identity import ROOT
-from kiteward.gateway.administration.base import PartHealth, Tools
+from kiteward.gateway.administration.base import ComponentHealth, Services
 
 
-async def parts(tools: Tools) -> Mapping[str, PartHealth]:
+async def components(services: Services) -> Mapping[str, ComponentHealth]:
     """Ask `store`, `engine` and `audit` how they are."""
     try:
-        await tools.store.user(ROOT)
-        store = PartHealth()
+        await services.store.user(ROOT)
+        store = ComponentHealth()
     except StoreError as error:
-        store = PartHealth(ready=False, reason=str(error))
-    engine = tools.engine.health()
-    working = tools.audit().working
-    audit = PartHealth(working, "" if working else "the audit trail cannot be written")
-    return {"store": store, "engine": PartHealth(engine.ready, engine.reason), "audit": audit}
+        store = ComponentHealth(ready=False, reason=str(error))
+    engine = services.engine.health()
+    working = services.audit().working
+    audit = ComponentHealth(working, "" if working else "the audit trail cannot be written")
+    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason), "audit": audit}

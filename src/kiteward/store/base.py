@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from kiteward.domain.access import Grant, GrantKey, Policy, PrivilegeGroup, Role
+from kiteward.authz.model import Grant, GrantKey, Policy, PrivilegeGroup, Role
 
 
 class Subject(StrEnum):
@@ -45,7 +45,7 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class FormerSecret:
+class PreviousSecret:
     """What was replaced and still opens until its time is up.
 
     Attributes:
@@ -60,7 +60,7 @@ class FormerSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class HashKinds:
+class HashSchemes:
     """Which kinds of password hashes users have.
 
     Attributes:
@@ -88,7 +88,7 @@ class UserRecord:
         enabled: whether the user may come in.
         signed_in_at: when the user was last seen, in seconds since the epoch, or None.
         locked_at: when too many wrong passwords locked the user, or None.
-        former: the password before the last reset, while it is still accepted.
+        previous: the password before the last reset, while it is still accepted.
         one_time: whether the password is good for nothing but setting another one.
     """
 
@@ -102,7 +102,7 @@ class UserRecord:
     enabled: bool = True
     signed_in_at: float | None = None
     locked_at: float | None = None
-    former: FormerSecret | None = None
+    previous: PreviousSecret | None = None
     one_time: bool = False
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class KeyRecord:
         networks: where it may be used from, in CIDR form; empty for anywhere.
         enabled: whether it opens.
         used_at: when it was last used, or None.
-        former: the key before the last rotation, while it is still accepted.
+        previous: the key before the last rotation, while it is still accepted.
     """
 
     key_id: str
@@ -140,7 +140,7 @@ class KeyRecord:
     networks: tuple[str, ...] = ()
     enabled: bool = True
     used_at: float | None = None
-    former: FormerSecret | None = None
+    previous: PreviousSecret | None = None
     made_by_key: str | None = None
 
     def __repr__(self) -> str:
@@ -231,7 +231,7 @@ class Users(Protocol):
         """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
         ...
 
-    async def end_former(self, name: str) -> None:
+    async def end_previous_secret(self, name: str) -> None:
         """Accept a user's former password no longer; without one nothing happens."""
         ...
 
@@ -473,7 +473,7 @@ class Store(Protocol):
         """
         ...
 
-    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
+    async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         """Return the kinds of password hashes that these users have, or that all have when None."""
         ...
 
@@ -502,7 +502,7 @@ class Store(Protocol):
         """Return what has changed after a revision, without repetition; None where the feed does not reach back."""
         ...
 
-    async def note_use(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+    async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         """Note when users and keys were last seen, in seconds since the epoch. It advances no revision."""
         ...
 

@@ -16,11 +16,11 @@ from kiteward.domain.errors import StoreError, StoreUnavailable
 T = TypeVar("T")
 Rows = Sequence[Row[*tuple[Any, ...]]]
 Parameters = dict[str, Any] | list[dict[str, Any]]
-Noted = Callable[[str, float], None]
+Observer = Callable[[str, float], None]
 """Told of every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
 
 
-def unnoted(_what: str, _seconds: float) -> None:
+def unobserved(_what: str, _seconds: float) -> None:
     """Take no note."""
 
 
@@ -45,7 +45,7 @@ def _is_damage(error: BaseException) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-async def settled(work: Coroutine[Any, Any, T]) -> T:
+async def shielded(work: Coroutine[Any, Any, T]) -> T:
     """Await `work`; a cancellation lets it finish first, so that no connection is left in the middle of a statement.
 
     Raises:
@@ -87,9 +87,9 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T], as
 class Reader:
     """Reads committed state, on a few connections of its own."""
 
-    def __init__(self, engine: AsyncEngine, connections: int, noted: Noted = unnoted) -> None:
+    def __init__(self, engine: AsyncEngine, connections: int, observer: Observer = unobserved) -> None:
         self._engine = engine
-        self._noted = noted
+        self._observer = observer
         self._connections = connections
         self._free = asyncio.Semaphore(connections)
         self._closed = False
@@ -105,14 +105,14 @@ class Reader:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             with translated("read"):
-                rows = await settled(self._read(statements))
-        self._noted("read", time.perf_counter() - begun)
+                rows = await shielded(self._read(statements))
+        self._observer("read", time.perf_counter() - begun)
         return rows
 
     async def close(self) -> None:
         """Wait for the running reads and close the connections; nothing is read afterwards."""
         self._closed = True
-        await settled(self._close())
+        await shielded(self._close())
 
     async def _close(self) -> None:
         for _ in range(self._connections):
@@ -126,15 +126,15 @@ class Reader:
             return [(await connection.execute(statement)).all() for statement in statements]
 
 
-class WriteTurn:
+class WriteTransaction:
     """An open write transaction.
 
     INVARIANT: one task uses it, and it refuses to run once it has ended: the connection is somebody else's then.
     """
 
-    def __init__(self, connection: AsyncConnection, noted: Noted = unnoted) -> None:
+    def __init__(self, connection: AsyncConnection, observer: Observer = unobserved) -> None:
         self._connection = connection
-        self._noted = noted
+        self._observer = observer
         self._open = True
         self._commit_failed = False
 
@@ -161,7 +161,7 @@ class WriteTurn:
         """
         self._require_open()
         with translated("read"):
-            return (await settled(self._connection.execute(statement))).all()
+            return (await shielded(self._connection.execute(statement))).all()
 
     async def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
         """Run a statement and return how many rows it touched; with a list of parameters, once for each.
@@ -172,7 +172,7 @@ class WriteTurn:
         """
         self._require_open()
         with translated("written"):
-            result = await settled(self._connection.execute(statement, parameters))
+            result = await shielded(self._connection.execute(statement, parameters))
         return result.rowcount
 
     async def commit(self) -> None:
@@ -189,7 +189,7 @@ class WriteTurn:
             await completed(self._connection.commit())
         self._commit_failed = False
         self.end()
-        self._noted("commit", time.perf_counter() - begun)
+        self._observer("commit", time.perf_counter() - begun)
 
     def _require_open(self) -> None:
         if not self._open:
@@ -199,35 +199,35 @@ class WriteTurn:
 class Writer:
     """The one connection that writes, given to one transaction after another in the order they asked."""
 
-    def __init__(self, engine: AsyncEngine, noted: Noted = unnoted) -> None:
+    def __init__(self, engine: AsyncEngine, observer: Observer = unobserved) -> None:
         self._engine = engine
-        self._noted = noted
+        self._observer = observer
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
         self._closed = False
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[WriteTurn]:
+    async def write_transaction(self) -> AsyncIterator[WriteTransaction]:
         """Wait for the connection and begin a transaction; what is not committed at the end is rolled back.
 
         Raises:
             StoreUnavailable: no transaction could be begun.
         """
         async with self._lock:
-            turn = None
+            write_transaction = None
             try:
                 with translated("written"):
-                    turn = WriteTurn(await settled(self._begin()), self._noted)
-                yield turn
+                    write_transaction = WriteTransaction(await shielded(self._begin()), self._observer)
+                yield write_transaction
             finally:
-                if turn is None or turn.open:
-                    await settled(self._undo(turn))
+                if write_transaction is None or write_transaction.open:
+                    await shielded(self._undo(write_transaction))
 
     async def close(self) -> None:
         """Wait for the running transaction and close the connection; no transaction begins afterwards."""
         async with self._lock:
             self._closed = True
-            await settled(self._discard())
+            await shielded(self._discard())
 
     async def _begin(self) -> AsyncConnection:
         if self._closed:
@@ -237,12 +237,12 @@ class Writer:
         _ = await self._connection.begin()
         return self._connection
 
-    async def _undo(self, turn: WriteTurn | None) -> None:
-        if turn is not None:
-            turn.end()
+    async def _undo(self, write_transaction: WriteTransaction | None) -> None:
+        if write_transaction is not None:
+            write_transaction.end()
         if self._connection is None:
             return
-        if turn is not None and turn.commit_failed:
+        if write_transaction is not None and write_transaction.commit_failed:
             await self._discard()
             return
         try:

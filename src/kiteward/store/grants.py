@@ -6,12 +6,12 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, and_, delete, false, literal, not_, null, select, update
 
-from kiteward.domain.access import Grant, GrantKey
-from kiteward.domain.privileges import ObjectType
-from kiteward.store import reads, schema
+from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.privileges import ObjectType
+from kiteward.store import queries, schema
 from kiteward.store.base import Claimant, Released, Subject
-from kiteward.store.changes import Changes
-from kiteward.store.connections import WriteTurn
+from kiteward.store.change_feed import Changes
+from kiteward.store.connections import WriteTransaction
 from kiteward.store.sqlite import insert_missing
 
 _MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
@@ -23,12 +23,12 @@ _grants = schema.grants.c
 class SqlGrants:
     """Implements `Grants`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
+        self._turn = write_transaction
         self._changes = changes
 
     async def of_role(self, role: str) -> Sequence[Grant]:
-        return list(reads.grants(await self._turn.rows(reads.grants_of(role))))
+        return list(queries.grants(await self._turn.rows(queries.grants_of(role))))
 
     async def roles_with(self, privilege: str) -> Sequence[str]:
         return await self._roles_where(_grants.privilege == privilege)
@@ -42,7 +42,7 @@ class SqlGrants:
 
     async def _confirm(self, role: str, rows: Sequence[Mapping[str, str]]) -> None:
         """Keep no longer for anybody what is granted anew."""
-        kept = reads.grants(await self._turn.rows(reads.grants_of(role).where(_grants.kept_for.is_not(None))))
+        kept = queries.grants(await self._turn.rows(queries.grants_of(role).where(_grants.kept_for.is_not(None))))
         keys = [_columns(role, grant.key) for grant in kept]
         given = [{name: row[name] for name in _KEY} for row in rows] if keys else []
         for key in keys:

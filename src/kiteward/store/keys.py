@@ -7,9 +7,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
 from kiteward.store import schema
-from kiteward.store.base import FormerSecret, KeyRecord, Subject
-from kiteward.store.changes import Changes
-from kiteward.store.connections import Rows, WriteTurn
+from kiteward.store.base import KeyRecord, PreviousSecret, Subject
+from kiteward.store.change_feed import Changes
+from kiteward.store.connections import Rows, WriteTransaction
 
 _keys = schema.api_keys.c
 _roles = schema.api_key_roles.c
@@ -80,7 +80,7 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
             networks=tuple(held["networks"].split()),
             enabled=held["enabled"],
             used_at=held["used_at"],
-            former=None if until is None else FormerSecret(held["former_digest"], "", until),
+            previous=None if until is None else PreviousSecret(held["former_digest"], "", until),
             made_by_key=held["made_by_key"],
         )
 
@@ -88,8 +88,8 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
 class SqlKeys:
     """Implements `Keys`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes, clock: Callable[[], float]) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes, clock: Callable[[], float]) -> None:
+        self._turn = write_transaction
         self._changes = changes
         self._clock = clock
 
@@ -123,8 +123,8 @@ class SqlKeys:
         self._changes.add(Subject.KEY, key.key_id)
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
-        former = _keys.digest if former_until is not None else None
-        await self._update(key_id, digest=digest, former_digest=former, former_until=former_until)
+        previous = _keys.digest if former_until is not None else None
+        await self._update(key_id, digest=digest, former_digest=previous, former_until=former_until)
         made = _keys.made_by_key == key_id
         if former_until is None:
             await self.remove_where(made)

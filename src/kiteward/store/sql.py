@@ -12,10 +12,10 @@ from typing import Final, TypeVar
 from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kiteward.domain.access import Grant, Policy, PrivilegeGroup, Role
-from kiteward.store import keys, migrations, reads, schema, sqlite
-from kiteward.store.base import Change, HashKinds, KeyRecord, Subject, Transaction, UserRecord
-from kiteward.store.connections import Noted, Reader, Writer, settled, translated, unnoted
+from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
+from kiteward.store import keys, migrations, queries, schema, sqlite
+from kiteward.store.base import Change, HashSchemes, KeyRecord, Subject, Transaction, UserRecord
+from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.transaction import FEED_LENGTH, SqlTransaction
 
 T = TypeVar("T")
@@ -39,14 +39,14 @@ class SqlStore:
         location: str | os.PathLike[str],
         *,
         clock: Callable[[], float] = time.time,
-        noted: Noted = unnoted,
+        observer: Observer = unobserved,
     ) -> "SqlStore":
         """Open the store, creating it or bringing it to the current version.
 
         Args:
             location: path of the database file, or its `sqlite:///` address.
             clock: seconds since the epoch.
-            noted: told how long reads and commits take.
+            observer: told how long reads and commits take.
 
         Raises:
             ConfigurationError: the address names something else.
@@ -55,44 +55,44 @@ class SqlStore:
         path = sqlite.database_path(location)
         with translated(f"opened at `{path}`"):
             sqlite.secure_file(path)
-            await settled(_migrate(sqlite.migrating_engine(path)))
+            await shielded(_migrate(sqlite.migrating_engine(path)))
             sqlite.sync_directory(path)
-        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, noted)
-        return cls(path, reader, Writer(sqlite.writing_engine(path), noted), clock)
+        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, observer)
+        return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups = await self._reader.rows(
-            reads.REVISION, reads.ROLES, reads.GRANTS, reads.GROUPS
+            queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS
         )
-        held = await _gathered(reads.grants(grants))
-        return Policy(revision[0][0], reads.roles(roles), tuple(held), reads.groups(groups))
+        held = await _gathered(queries.grants(grants))
+        return Policy(revision[0][0], queries.roles(roles), tuple(held), queries.groups(groups))
 
     async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
-        roles, grants = await self._reader.rows(reads.roles_named(name), reads.grants_of(name))
+        roles, grants = await self._reader.rows(queries.roles_named(name), queries.grants_of(name))
         if not roles:
             return None
-        return reads.roles(roles)[0], await _gathered(reads.grants(grants))
+        return queries.roles(roles)[0], await _gathered(queries.grants(grants))
 
     async def group(self, name: str) -> PrivilegeGroup | None:
-        (rows,) = await self._reader.rows(reads.groups_named(name))
-        return next(iter(reads.groups(rows)), None)
+        (rows,) = await self._reader.rows(queries.groups_named(name))
+        return next(iter(queries.groups(rows)), None)
 
     async def user(self, name: str) -> UserRecord | None:
         try:
             name.encode()
         except UnicodeEncodeError:
             return None  # presented by a stranger, and impossible to store
-        (rows,) = await self._reader.rows(reads.users_named(name))
-        return next(reads.user_records(rows), None)
+        (rows,) = await self._reader.rows(queries.users_named(name))
+        return next(queries.user_records(rows), None)
 
     async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
-        (rows,) = await self._reader.rows(reads.users_listed(after=after, prefix=prefix, limit=limit))
-        return await _gathered(reads.user_records(rows))
+        (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
+        return await _gathered(queries.user_records(rows))
 
-    async def hash_kinds(self, names: Collection[str] | None) -> HashKinds:
-        current, former = await self._reader.rows(*reads.hash_kinds(names))
-        prefixes = frozenset(prefix for prefix, *_ in (*current, *former))
-        return HashKinds(prefixes, max((until for _, until in former), default=None))
+    async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
+        current, previous = await self._reader.rows(*queries.hash_schemes(names))
+        prefixes = frozenset(prefix for prefix, *_ in (*current, *previous))
+        return HashSchemes(prefixes, max((until for _, until in previous), default=None))
 
     async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
         (rows,) = await self._reader.rows(keys.lineage_of(key_id))
@@ -105,39 +105,41 @@ class SqlStore:
         return await _gathered(keys.records(rows))
 
     async def revision(self) -> int:
-        (rows,) = await self._reader.rows(reads.REVISION)
+        (rows,) = await self._reader.rows(queries.REVISION)
         return int(rows[0][0])
 
     async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        current, rows = await self._reader.rows(reads.REVISION, reads.feed_after(revision))
+        current, rows = await self._reader.rows(queries.REVISION, queries.feed_after(revision))
         if not revision <= current[0][0] <= revision + FEED_LENGTH:
             return None
         return list(dict.fromkeys(Change(Subject(subject), name) for subject, name in rows))
 
-    async def note_use(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
-        async with self._writer.turn() as turn:
+    async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
+        async with self._writer.write_transaction() as write_transaction:
             for table, column, name, seen in (
                 (schema.users, schema.users.c.signed_in_at, schema.users.c.name, users),
                 (schema.api_keys, schema.api_keys.c.used_at, schema.api_keys.c.key_id, keys),
             ):
                 rows = [{"seen_name": each, "seen_at": at} for each, at in seen.items()]
                 if rows:
-                    noted = update(table).where(name == bindparam("seen_name")).values({column: bindparam("seen_at")})
-                    await turn.run(noted, rows)
-            await turn.commit()
+                    observer = (
+                        update(table).where(name == bindparam("seen_name")).values({column: bindparam("seen_at")})
+                    )
+                    await write_transaction.run(observer, rows)
+            await write_transaction.commit()
 
     async def user_names(self) -> Sequence[str]:
-        (rows,) = await self._reader.rows(reads.USER_NAMES)
+        (rows,) = await self._reader.rows(queries.USER_NAMES)
         return [name for (name,) in rows]
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
-        (rows,) = await self._reader.rows(reads.BINDINGS if role is None else reads.bindings_of(role))
-        return reads.collected(rows)
+        (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))
+        return queries.collected(rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._writer.turn() as turn:
-            yield SqlTransaction(turn, self._clock)
+        async with self._writer.write_transaction() as write_transaction:
+            yield SqlTransaction(write_transaction, self._clock)
 
     async def close(self) -> None:
         with translated("closed"):

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
-from kiteward.domain.access import PrivilegeGroup, Role
-from kiteward.store import reads, schema
+from kiteward.authz.model import PrivilegeGroup, Role
+from kiteward.store import queries, schema
 from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
-from kiteward.store.changes import Changes
-from kiteward.store.connections import WriteTurn
+from kiteward.store.change_feed import Changes
+from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import SqlGrants
 from kiteward.store.keys import SqlKeys
 from kiteward.store.sqlite import insert_missing
@@ -29,16 +29,22 @@ class SqlUsers:
     """Implements `Users`, where the contract of each method stands."""
 
     def __init__(
-        self, turn: WriteTurn, changes: Changes, *, keys: SqlKeys, grants: SqlGrants, clock: Callable[[], float]
+        self,
+        write_transaction: WriteTransaction,
+        changes: Changes,
+        *,
+        keys: SqlKeys,
+        grants: SqlGrants,
+        clock: Callable[[], float],
     ) -> None:
-        self._turn = turn
+        self._turn = write_transaction
         self._changes = changes
         self._keys = keys
         self._grants = grants
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
-        return next(reads.user_records(await self._turn.rows(reads.users_named(name))), None)
+        return next(queries.user_records(await self._turn.rows(queries.users_named(name))), None)
 
     async def count(self) -> int:
         return await _count(self._turn, schema.users)
@@ -76,7 +82,7 @@ class SqlUsers:
         same = and_(_users.name == name, _users.credential_id == credential_id)
         await self._turn.run(update(schema.users).where(same).values(password_hash=password_hash))
 
-    async def end_former(self, name: str) -> None:
+    async def end_previous_secret(self, name: str) -> None:
         kept = and_(_users.name == name, _users.former_until.is_not(None))
         await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
 
@@ -126,12 +132,12 @@ class SqlUsers:
 class SqlRoles:
     """Implements `Roles`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
+        self._turn = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> Role | None:
-        roles = reads.roles(await self._turn.rows(reads.roles_named(name)))
+        roles = queries.roles(await self._turn.rows(queries.roles_named(name)))
         return roles[0] if roles else None
 
     async def count(self) -> int:
@@ -177,12 +183,12 @@ class SqlRoles:
 class SqlGroups:
     """Implements `Groups`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, changes: Changes) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
+        self._turn = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> PrivilegeGroup | None:
-        groups = reads.groups(await self._turn.rows(reads.groups_named(name)))
+        groups = queries.groups(await self._turn.rows(queries.groups_named(name)))
         return groups[0] if groups else None
 
     async def put(self, group: PrivilegeGroup) -> None:
@@ -207,8 +213,8 @@ class SqlGroups:
 class SqlIntents:
     """Implements `Intents`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction) -> None:
+        self._turn = write_transaction
 
     async def all(self) -> Sequence[Intent]:
         columns = schema.intents.c
@@ -246,19 +252,19 @@ class SqlIntents:
 class SqlTransaction:
     """Implements `Transaction`, where the contract of each method stands."""
 
-    def __init__(self, turn: WriteTurn, clock: Callable[[], float]) -> None:
-        self._turn = turn
+    def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
+        self._turn = write_transaction
         self._changes = Changes()
-        self.keys = SqlKeys(turn, self._changes, clock)
-        self.grants = SqlGrants(turn, self._changes)
-        self.users = SqlUsers(turn, self._changes, keys=self.keys, grants=self.grants, clock=clock)
-        self.roles = SqlRoles(turn, self._changes)
-        self.groups = SqlGroups(turn, self._changes)
-        self.intents = SqlIntents(turn)
+        self.keys = SqlKeys(write_transaction, self._changes, clock)
+        self.grants = SqlGrants(write_transaction, self._changes)
+        self.users = SqlUsers(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
+        self.roles = SqlRoles(write_transaction, self._changes)
+        self.groups = SqlGroups(write_transaction, self._changes)
+        self.intents = SqlIntents(write_transaction)
 
     async def commit(self) -> Committed:
         changes = self._changes.all()
-        revision = int((await self._turn.rows(reads.REVISION))[0][0])
+        revision = int((await self._turn.rows(queries.REVISION))[0][0])
         if changes:
             revision += 1
             await self._announce(revision, changes)
@@ -279,5 +285,5 @@ def _new_credential_id() -> str:
     return secrets.token_hex(16)
 
 
-async def _count(turn: WriteTurn, table: Table) -> int:
-    return int((await turn.rows(select(func.count()).select_from(table)))[0][0])
+async def _count(write_transaction: WriteTransaction, table: Table) -> int:
+    return int((await write_transaction.rows(select(func.count()).select_from(table)))[0][0])

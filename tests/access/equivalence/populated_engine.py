@@ -8,7 +8,7 @@ from tests.support.engine import Database, EngineCall, FakeEngine
 
 from kiteward.domain.errors import EngineDeadlineExceeded, EngineLacksOperation, EngineUnavailable, KitewardError
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 _NO_COLLECTION: Final = 100
 _NO_INDEX: Final = 700

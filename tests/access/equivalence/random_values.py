@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 
 from tests.support.gateway import PASSWORD, ROOT_PASSWORD
 
-from kiteward.domain.privileges import BUILT_IN_GROUPS, LEGACY_GROUP_TYPES, PRIVILEGES, ObjectType
+from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUP_TYPES, PRIVILEGES, ObjectType
 
 DATABASES: Final = ("default", "db1", "db2")
 EMPTY_DATABASE: Final = "empty"

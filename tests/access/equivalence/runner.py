@@ -26,7 +26,7 @@ from tests.support import minimising
 from tests.support.gateway import PASSWORD, encoded, v1, v2
 
 from kiteward.domain.errors import KitewardError
-from kiteward.gateway.pipeline import Gateway
+from kiteward.gateway.gateway import Gateway
 
 COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
     **administration.COUNTERPARTS,

@@ -21,9 +21,9 @@ from tests.support.gateway import House, opened, presented
 from tests.support.listeners import LOOPBACK, grpc_alone
 from tests.support.rest import Rest, served
 
+from kiteward.api.rest.endpoints import PREFIX
 from kiteward.domain.errors import AuthenticationError
-from kiteward.gateway.pipeline import Gateway
-from kiteward.transports.rest.endpoints import PREFIX
+from kiteward.gateway.gateway import Gateway
 
 _PATIENCE: Final = 20.0
 _PATH: Final = "/milvus.proto.milvus.MilvusService/"
@@ -165,7 +165,7 @@ class ServerPair:
 
     def revisions(self) -> tuple[int, int]:
         """Return how often either policy has changed."""
-        return self.by_rest.snapshots.current().revision, self.by_grpc.snapshots.current().revision
+        return self.by_rest.policy_cache.current().revision, self.by_grpc.policy_cache.current().revision
 
     async def passwords(self, user: str) -> tuple[object, object]:
         """Return which of the usual passwords let a user in."""

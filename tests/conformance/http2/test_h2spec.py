@@ -12,11 +12,11 @@ import pytest
 import trustme
 from tests.support import toolchains
 
-from kiteward.transports.http2.fields import Head, encoded
-from kiteward.transports.http2.server import Http2Server
-from kiteward.transports.http2.streams import Exchange, Stream
-from kiteward.transports.listener import Listener
-from kiteward.transports.tls import ServerTls, TlsSettings
+from kiteward.net.http2.fields import Head, encoded
+from kiteward.net.http2.server import Http2Server
+from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.listener import Listener
+from kiteward.net.tls import ServerTls, TlsSettings
 
 CASES: Final = 146
 """Cases in the suite: one that was not run has proved nothing."""

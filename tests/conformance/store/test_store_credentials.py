@@ -3,8 +3,8 @@
 import pytest
 from tests.conformance.store.harness import Clock, Transact, adding, existing
 
-from kiteward.domain.access import Role
-from kiteward.store.base import Change, FormerSecret, KeyRecord, Store, Subject, Transaction
+from kiteward.authz.model import Role
+from kiteward.store.base import Change, KeyRecord, PreviousSecret, Store, Subject, Transaction
 from kiteward.store.transaction import FEED_LENGTH
 
 KEY = KeyRecord("k1", "alice", "aa" * 32, "for the crawler", 0.0, "root", 99.5, ("reader",), ("10.0.0.0/8", "::1/128"))
@@ -97,7 +97,7 @@ async def test_what_a_key_has_made_ends_with_a_secret_that_stays_for_a_while(sto
 async def test_a_new_user_is_enabled_unlocked_and_unseen(store: Store, change: Transact) -> None:
     await change(adding("alice"))
     alice = await existing(store, "alice")
-    assert (alice.enabled, alice.locked_at, alice.signed_in_at, alice.former) == (True, None, None, None)
+    assert (alice.enabled, alice.locked_at, alice.signed_in_at, alice.previous) == (True, None, None, None)
 
 
 async def test_a_password_may_stay_for_a_while_beside_its_successor(store: Store, change: Transact) -> None:
@@ -105,7 +105,7 @@ async def test_a_password_may_stay_for_a_while_beside_its_successor(store: Store
     before = await existing(store, "alice")
     await change(lambda t: t.users.set_password("alice", "second", former_until=50.0))
     alice = await existing(store, "alice")
-    assert alice.former == FormerSecret(before.password_hash, before.credential_id, 50.0)
+    assert alice.previous == PreviousSecret(before.password_hash, before.credential_id, 50.0)
     assert (alice.password_hash, alice.credential_id != before.credential_id) == ("second", True)
 
 
@@ -113,19 +113,19 @@ async def test_only_one_former_password_is_kept_and_a_plain_change_ends_it(store
     await change(adding("alice"))
     await change(lambda t: t.users.set_password("alice", "second", former_until=50.0))
     await change(lambda t: t.users.set_password("alice", "third", former_until=60.0))
-    former = (await existing(store, "alice")).former
-    assert former is not None
-    assert (former.stored, former.valid_until) == ("second", 60.0)
+    previous = (await existing(store, "alice")).previous
+    assert previous is not None
+    assert (previous.stored, previous.valid_until) == ("second", 60.0)
     await change(lambda t: t.users.set_password("alice", "fourth"))
-    assert (await existing(store, "alice")).former is None
+    assert (await existing(store, "alice")).previous is None
 
 
 async def test_a_former_password_is_ended_early_and_that_is_a_change(store: Store, change: Transact) -> None:
     await change(adding("alice"))
-    assert (await change(lambda t: t.users.end_former("alice"))).changes == ()
+    assert (await change(lambda t: t.users.end_previous_secret("alice"))).changes == ()
     await change(lambda t: t.users.set_password("alice", "second", former_until=50.0))
-    assert (await change(lambda t: t.users.end_former("alice"))).changes == (Change(Subject.USER, "alice"),)
-    assert (await existing(store, "alice")).former is None
+    assert (await change(lambda t: t.users.end_previous_secret("alice"))).changes == (Change(Subject.USER, "alice"),)
+    assert (await existing(store, "alice")).previous is None
 
 
 async def test_a_better_hash_of_the_same_password_changes_nothing_else(store: Store, change: Transact) -> None:
@@ -227,12 +227,12 @@ async def test_rotating_disabling_and_removing_a_key_are_changes(store: Store, c
     assert (await change(lambda t: t.keys.rotate("k1", "cc", former_until=5.0))).changes == changed
     key = await only(store, "k1")
     assert key is not None
-    assert (key.digest, key.former) == ("cc", FormerSecret("aa" * 32, "", 5.0))
+    assert (key.digest, key.previous) == ("cc", PreviousSecret("aa" * 32, "", 5.0))
     await change(lambda t: t.keys.rotate("k1", "dd"))
     assert (await change(lambda t: t.keys.enable("k1", False))).changes == changed
     key = await only(store, "k1")
     assert key is not None
-    assert (key.digest, key.former, key.enabled) == ("dd", None, False)
+    assert (key.digest, key.previous, key.enabled) == ("dd", None, False)
     assert (await change(lambda t: t.keys.remove("k1"))).changes == changed
     assert (await change(lambda t: t.keys.remove("k1"))).changes == ()
 
@@ -240,7 +240,7 @@ async def test_rotating_disabling_and_removing_a_key_are_changes(store: Store, c
 async def test_a_note_of_use_is_kept_and_is_no_change(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     before = await store.revision()
-    await store.note_use(users={"alice": 10.0, "gone": 11.0}, keys={"k1": 12.0})
+    await store.record_last_used(users={"alice": 10.0, "gone": 11.0}, keys={"k1": 12.0})
     key = await only(store, "k1")
     assert key is not None
     assert ((await existing(store, "alice")).signed_in_at, key.used_at) == (10.0, 12.0)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.conformance.store.harness import Transact, Work, existing
 
-from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
-from kiteward.domain.privileges import ObjectType
+from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.privileges import ObjectType
 from kiteward.store.base import Change, Claimant, Released, Store, Subject, Transaction
 
 COLLECTION, GLOBAL, USER = ObjectType.COLLECTION, ObjectType.GLOBAL, ObjectType.USER

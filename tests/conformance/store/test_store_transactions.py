@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from tests.conformance.store.harness import OpenStore, Transact, adding, existing
 
-from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import StoreError, StoreUnavailable
-from kiteward.domain.privileges import ObjectType
 from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Store, Subject, Transaction
 
 QUERY = Grant("reader", GrantKey(ObjectType.COLLECTION, "default", "docs", "Query"), "root")

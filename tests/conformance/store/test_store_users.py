@@ -3,8 +3,8 @@
 import pytest
 from tests.conformance.store.harness import Clock, Transact, Work, adding, existing
 
-from kiteward.domain.access import Role
-from kiteward.store.base import Change, HashKinds, Store, Subject, Transaction
+from kiteward.authz.model import Role
+from kiteward.store.base import Change, HashSchemes, Store, Subject, Transaction
 
 
 def user_changed(*names: str) -> tuple[Change, ...]:
@@ -40,7 +40,7 @@ async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store
     works: list[tuple[Work, tuple[Change, ...]]] = [
         (lambda t: t.users.describe("alice", "something else"), user),
         (lambda t: t.users.set_password("alice", "second", former_until=99.0), credential),
-        (lambda t: t.users.end_former("alice"), user),
+        (lambda t: t.users.end_previous_secret("alice"), user),
         (lambda t: t.users.lock("alice"), user),
         (lambda t: t.users.unlock("alice"), credential),
         (lambda t: t.users.unlock("alice"), ()),
@@ -60,16 +60,16 @@ async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store
 
 async def test_kinds_of_hashes_are_told_of_all_users_and_of_some(store: Store, change: Transact) -> None:
     own, brought, older = "$argon2id$v=19$m=19456,t=2,p=1$", "$2a$04", "$argon2id$v=19$m=8,t=1,p=16"
-    assert await store.hash_kinds(None) == HashKinds(frozenset(), None)
+    assert await store.hash_schemes(None) == HashSchemes(frozenset(), None)
     await change(lambda t: t.users.add("alice", f"{own}c2FsdA$aGFzaA"))
     await change(lambda t: t.users.add("anna", f"{own}b3RoZXI$aGFzaA"))
     await change(lambda t: t.users.add("bob", f"{brought}$" + "a" * 53))
     await change(lambda t: t.users.add("carol", f"{older}$c2FsdA$aGFzaA"))
     await change(lambda t: t.users.set_password("carol", f"{own}c2FsdA$aGFzaA", former_until=99.0))
-    assert await store.hash_kinds(None) == HashKinds(frozenset({own, brought, older}), 99.0)
-    assert await store.hash_kinds(["alice", "nobody"]) == HashKinds(frozenset({own}), None)
-    assert await store.hash_kinds(["bob"]) == HashKinds(frozenset({brought}), None)
-    assert await store.hash_kinds(["carol"]) == HashKinds(frozenset({own, older}), 99.0)
+    assert await store.hash_schemes(None) == HashSchemes(frozenset({own, brought, older}), 99.0)
+    assert await store.hash_schemes(["alice", "nobody"]) == HashSchemes(frozenset({own}), None)
+    assert await store.hash_schemes(["bob"]) == HashSchemes(frozenset({brought}), None)
+    assert await store.hash_schemes(["carol"]) == HashSchemes(frozenset({own, older}), 99.0)
 
 
 async def test_unknown_user_is_none_inside_and_outside_a_transaction(store: Store) -> None:

@@ -22,10 +22,10 @@ from typing import Final
 from tests.support.engine import Database, FakeEngine
 
 from kiteward.authn.hashing import TESTING
+from kiteward.bootstrap.server import Server
 from kiteward.config import Settings
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
-from kiteward.runtime.server import Server
 from kiteward.store.sql import SqlStore
 
 _CHANGES: Final = frozenset({"CreateCollection", "DropCollection", "RenameCollection"})

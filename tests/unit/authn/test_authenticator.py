@@ -12,7 +12,7 @@ import pytest
 
 from kiteward.authn.authenticator import WRONG_KEY, Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
-from kiteward.authn.passwords import WRONG_PASSWORD
+from kiteward.authn.password_verifier import WRONG_PASSWORD
 from kiteward.domain.errors import (
     CredentialMalformed,
     CredentialMissing,
@@ -21,7 +21,7 @@ from kiteward.domain.errors import (
     StoreUnavailable,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, Secret
-from kiteward.store.base import HashKinds, Store, UserRecord
+from kiteward.store.base import HashSchemes, Store, UserRecord
 
 
 class CountingHasher(PasswordHasher):
@@ -71,9 +71,9 @@ class Users:
         await self.go_on.wait()
         return record
 
-    async def hash_kinds(self, _: Collection[str] | None) -> HashKinds:
+    async def hash_schemes(self, _: Collection[str] | None) -> HashSchemes:
         """Return none: every hash here is of our own kind."""
-        return HashKinds(frozenset(), None)
+        return HashSchemes(frozenset(), None)
 
     def hold(self) -> None:
         """Let reads wait from here on, with what they have read."""

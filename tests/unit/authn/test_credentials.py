@@ -9,17 +9,17 @@ import bcrypt
 import pytest
 from tests.support.gateway import quick_directory
 
+from kiteward.audit.writer import NullAuditSink
 from kiteward.authn import api_keys
-from kiteward.authn.authenticator import ANYBODY, WRONG_KEY, Authenticator
+from kiteward.authn.authenticator import ANONYMOUS, WRONG_KEY, Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
-from kiteward.authn.passwords import WRONG_PASSWORD
+from kiteward.authn.password_verifier import WRONG_PASSWORD
 from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES, Throttle
-from kiteward.domain.access import Role
+from kiteward.authz.model import Role
 from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejected, StoreUnavailable
 from kiteward.domain.identity import KeyCredential, LocalCredential, PasswordCredential, Principal, Secret
-from kiteward.gateway.recording import Recorder
-from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.audit.trail import NoTrail
+from kiteward.gateway.audit_recorder import Recorder
+from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.base import KeyRecord
 from kiteward.store.sql import SqlStore
 
@@ -46,11 +46,11 @@ class Entrance:
         self.authenticator = Authenticator(
             self.store, self.hasher, clock=self.clock, throttle=Throttle(self.clock), local=False
         )
-        self.snapshots = Snapshots(self.store, self.authenticator, Recorder(NoTrail()))
+        self.policy_cache = PolicyCache(self.store, self.authenticator, Recorder(NullAuditSink()))
 
     async def user(self, name: str, *roles: str, password: str = "Password-1") -> None:
         hashed = await self.hasher.hash(Secret(password))
-        async with self.snapshots.change() as transaction:
+        async with self.policy_cache.change() as transaction:
             await transaction.users.add(name, hashed)
             for role in roles:
                 await transaction.roles.put(Role(role))
@@ -59,7 +59,7 @@ class Entrance:
     async def key(self, owner: str, **parts: object) -> tuple[str, Secret]:
         minted = api_keys.mint()
         record = KeyRecord(minted.key_id, owner, minted.digest, "", 0.0, owner, **parts)  # type: ignore[arg-type]  # fields of the record
-        async with self.snapshots.change() as transaction:
+        async with self.policy_cache.change() as transaction:
             await transaction.keys.add(record)
         return minted.key_id, minted.key
 
@@ -75,7 +75,7 @@ async def entrance() -> AsyncIterator[Entrance]:
     with quick_directory() as directory:
         store, hasher = await SqlStore.open(Path(directory) / "store.db"), PasswordHasher(TESTING)
         made = Entrance(store, hasher)
-        await made.snapshots.load()
+        await made.policy_cache.load()
         yield made
         await made.authenticator.close()
         await store.close()
@@ -133,7 +133,7 @@ async def test_a_key_shrinks_with_its_owner_at_once(entrance: Entrance) -> None:
     await entrance.user("alice", "reader", "writer")
     _, key = await entrance.key("alice", roles=("writer",))
     assert (await entrance.by_key(key)).roles == {"writer"}
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.roles.unbind("alice", "writer")
     assert (await entrance.by_key(key)).roles == frozenset()
 
@@ -177,7 +177,7 @@ async def test_disabling_revoking_and_deleting_hold_on_the_next_call(entrance: E
     for end in ("disable", "remove", "disable the owner", "lock the owner", "delete the owner"):
         key_id, key = await entrance.key("alice")
         await entrance.by_key(key)
-        async with entrance.snapshots.change() as transaction:
+        async with entrance.policy_cache.change() as transaction:
             match end:
                 case "disable":
                     await transaction.keys.enable(key_id, False)
@@ -192,10 +192,10 @@ async def test_disabling_revoking_and_deleting_hold_on_the_next_call(entrance: E
                     await transaction.users.remove("alice")
         await refused(entrance, key)
         if end == "disable the owner":
-            async with entrance.snapshots.change() as transaction:
+            async with entrance.policy_cache.change() as transaction:
                 await transaction.users.enable("alice", True)
         if end == "lock the owner":
-            async with entrance.snapshots.change() as transaction:
+            async with entrance.policy_cache.change() as transaction:
                 await transaction.users.unlock("alice")
 
 
@@ -203,7 +203,7 @@ async def test_both_keys_open_during_a_rotation_and_then_the_new_one_alone(entra
     await entrance.user("alice")
     key_id, old = await entrance.key("alice")
     new = api_keys.mint(key_id)
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.keys.rotate(key_id, new.digest, former_until=1060.0)
     await entrance.by_key(old)
     await entrance.by_key(new.key)
@@ -231,7 +231,7 @@ async def test_a_former_password_opens_until_its_time_is_up_even_when_remembered
     await entrance.user("alice")
     await entrance.by_password("Password-1")
     hashed = await entrance.hasher.hash(Secret("Password-2"))
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", hashed, former_until=1060.0)
     assert (await entrance.by_password("Password-1")).user_name == "alice"
     assert (await entrance.by_password("Password-2")).user_name == "alice"
@@ -243,11 +243,11 @@ async def test_a_former_password_opens_until_its_time_is_up_even_when_remembered
 async def test_a_former_password_that_was_never_remembered_opens_too_and_is_cut_off_early(entrance: Entrance) -> None:
     await entrance.user("alice")
     hashed = await entrance.hasher.hash(Secret("Password-2"))
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", hashed, former_until=1060.0)
     await entrance.by_password("Password-1")
-    async with entrance.snapshots.change() as transaction:
-        await transaction.users.end_former("alice")
+    async with entrance.policy_cache.change() as transaction:
+        await transaction.users.end_previous_secret("alice")
     await wrong(entrance, "Password-1")
 
 
@@ -255,14 +255,14 @@ async def test_a_former_password_that_was_never_remembered_opens_too_and_is_cut_
 async def test_a_user_who_may_not_come_in_is_refused_also_where_remembered(entrance: Entrance, closed: str) -> None:
     await entrance.user("alice")
     await entrance.by_password("Password-1")
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         if closed == "disabled":
             await transaction.users.enable("alice", False)
         else:
             await transaction.users.lock("alice")
     await wrong(entrance, "Password-1")
     await wrong(entrance, "Password-1")
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.enable("alice", True)
         await transaction.users.unlock("alice")
     await entrance.by_password("Password-1")
@@ -302,14 +302,14 @@ async def test_a_hundred_wrong_passwords_in_a_row_lock_the_user_until_somebody_u
     assert user is not None
     assert user.locked_at is not None
     await wrong(entrance, "Password-1", address="10.9.9.9:1")
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.unlock("alice")
     await entrance.by_password("Password-1")
 
 
 async def test_a_hash_from_milvus_is_replaced_when_its_password_is_proved(entrance: Entrance) -> None:
     brought = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.add("alice", brought)
     await entrance.by_password("Password-1")
     await entrance.authenticator.close()
@@ -332,8 +332,8 @@ async def test_uses_are_handed_over_once(entrance: Entrance) -> None:
     await entrance.user("alice")
     key_id, key = await entrance.key("alice")
     await entrance.by_key(key)
-    assert entrance.authenticator.taken_uses() == ({"alice": 1000.0}, {key_id: 1000.0})
-    assert entrance.authenticator.taken_uses() == ({}, {})
+    assert entrance.authenticator.take_last_used() == ({"alice": 1000.0}, {key_id: 1000.0})
+    assert entrance.authenticator.take_last_used() == ({}, {})
 
 
 async def test_uses_that_could_not_be_written_down_are_handed_over_again_unless_there_are_later_ones(
@@ -343,11 +343,11 @@ async def test_uses_that_could_not_be_written_down_are_handed_over_again_unless_
     await entrance.user("bob")
     await entrance.by_password("Password-1", "alice")
     await entrance.by_password("Password-1", "bob")
-    taken = entrance.authenticator.taken_uses()
+    taken = entrance.authenticator.take_last_used()
     entrance.clock.now = 1001.0
     await entrance.by_password("Password-1", "bob")
-    entrance.authenticator.give_back_uses(*taken)
-    assert entrance.authenticator.taken_uses() == ({"alice": 1000.0, "bob": 1001.0}, {})
+    entrance.authenticator.return_last_used(*taken)
+    assert entrance.authenticator.take_last_used() == ({"alice": 1000.0, "bob": 1001.0}, {})
 
 
 async def test_the_operator_is_let_in_by_an_authenticator_made_for_it_alone(entrance: Entrance) -> None:
@@ -362,8 +362,8 @@ async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entranc
     with pytest.raises(CredentialMissing):
         await entrance.authenticator.authenticate(CredentialMissing("missing"))
     open_one = Authenticator(entrance.store, entrance.hasher, open_to_anybody=True)
-    assert await open_one.authenticate(CredentialMissing("missing")) is ANYBODY
-    assert await open_one.authenticate(PasswordCredential("alice", Secret("x"))) is ANYBODY
+    assert await open_one.authenticate(CredentialMissing("missing")) is ANONYMOUS
+    assert await open_one.authenticate(PasswordCredential("alice", Secret("x"))) is ANONYMOUS
 
 
 @pytest.mark.parametrize("closed", ["disabled", "locked"])
@@ -374,7 +374,7 @@ async def test_the_right_password_of_a_user_who_may_not_come_in_ends_no_wait(
     """Nor does a former one: else a guesser would learn from the end of the waits what opens once the user may."""
     await entrance.user("alice", password="Password-0")
     hashed = await entrance.hasher.hash(Secret("Password-1"))
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", hashed, former_until=2000.0)
         if closed == "disabled":
             await transaction.users.enable("alice", False)
@@ -390,12 +390,12 @@ async def test_the_right_password_of_a_user_who_may_not_come_in_ends_no_wait(
 
 async def test_a_disabled_user_whose_clients_go_on_calling_is_not_locked_by_them(entrance: Entrance) -> None:
     await entrance.user("alice")
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.enable("alice", False)
     for number in range(FAILURES_TO_LOCK + 1):
         await wrong(entrance, "Password-1", address=f"10.0.{number}.1:1")
     await entrance.authenticator.close()
-    async with entrance.snapshots.change() as transaction:
+    async with entrance.policy_cache.change() as transaction:
         await transaction.users.enable("alice", True)
     await entrance.by_password("Password-1")
 
@@ -415,14 +415,14 @@ async def test_what_another_process_changed_while_there_was_no_snapshot_is_follo
     with monkeypatch.context() as broken_store:
         broken_store.setattr(entrance.store, "role", broken)
         with pytest.raises(StoreUnavailable):
-            async with entrance.snapshots.change() as transaction:
+            async with entrance.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))
     other = await SqlStore.open(entrance.store.path)
     async with other.transaction() as transaction:
         await transaction.users.enable("alice", False)
         await transaction.commit()
     await other.close()
-    await entrance.snapshots.load()
+    await entrance.policy_cache.load()
     await wrong(entrance, "Password-1")
     await refused(entrance, key)
 
@@ -436,9 +436,9 @@ async def test_what_another_process_changes_is_followed(entrance: Entrance) -> N
         await transaction.roles.put(Role("new"))
         await transaction.commit()
     await other.close()
-    await entrance.snapshots.follow_others()
+    await entrance.policy_cache.follow_others()
     await wrong(entrance, "Password-1")
-    assert "new" in entrance.snapshots.current().roles
+    assert "new" in entrance.policy_cache.current().roles
 
 
 async def test_a_change_of_our_own_does_not_hide_one_that_another_process_made_before(entrance: Entrance) -> None:
@@ -451,7 +451,7 @@ async def test_a_change_of_our_own_does_not_hide_one_that_another_process_made_b
     await other.close()
     await entrance.user("bob")
     await wrong(entrance, "Password-1")
-    assert entrance.snapshots.current().revision == await entrance.store.revision()
+    assert entrance.policy_cache.current().revision == await entrance.store.revision()
 
 
 async def test_wrong_passwords_that_come_in_the_writers_place_do_not_wait_for_it(entrance: Entrance) -> None:
@@ -459,5 +459,5 @@ async def test_wrong_passwords_that_come_in_the_writers_place_do_not_wait_for_it
     await entrance.user("alice")
     for number in range(FAILURES_TO_LOCK - 1):
         await wrong(entrance, f"guess-{number}", address=f"10.0.{number}.1:1")
-    async with asyncio.timeout(10), entrance.snapshots.change():
+    async with asyncio.timeout(10), entrance.policy_cache.change():
         await wrong(entrance, "the last", address="10.9.9.9:1")

@@ -117,7 +117,7 @@ def test_attempts_that_waits_refuse_end_what_is_spared_until_they_are_forgotten(
 def test_forgiving_spares_again(throttle: Throttle) -> None:
     fail(throttle, FREE_FAILURES)
     assert all(throttle.refuses("alice", "10.0.0.1") for _ in range(FREE_REFUSALS))
-    throttle.forgive("alice")
+    throttle.clear_failures("alice")
     assert throttle.spares("alice", "10.0.0.1")
 
 
@@ -146,7 +146,7 @@ def test_what_was_not_found_out_counts_for_nothing(throttle: Throttle) -> None:
 def test_a_user_that_is_forgiven_starts_anew_everywhere(throttle: Throttle) -> None:
     for host in ("10.0.0.1", "10.0.0.2"):
         fail(throttle, FREE_FAILURES, host=host)
-    throttle.forgive("alice")
+    throttle.clear_failures("alice")
     for host in ("10.0.0.1", "10.0.0.2"):
         fail(throttle, FREE_FAILURES, host=host)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.support.command_line import Run, on
 
-from kiteward.domain.audit import AuditEvent, Event, Outcome
-from kiteward.observe.audit.files import ChainedFiles
+from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.files import ChainedFiles
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from kiteward.cli import accounts
 from kiteward.cli.main import main
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
-from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 
@@ -229,5 +229,5 @@ def test_every_operation_for_administrators_has_a_command() -> None:
     commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS)}
     # `kiteward access` and `kiteward audit` are not made of these tables.
     elsewhere = {"ListCollectionAccess", "ListUnusedAccess", "SearchAudit", "ExplainAuditLine"} | OF_A_RUNNING_SERVER
-    assert {name for name, row in EXTENSIONS.items() if row.administrators} <= commands | elsewhere
-    assert commands <= set(EXTENSIONS)
+    assert {name for name, row in ADMIN_OPERATIONS.items() if row.administrators} <= commands | elsewhere
+    assert commands <= set(ADMIN_OPERATIONS)

@@ -10,9 +10,9 @@ import pytest
 from tests.support.audit_lines import whole_details
 from tests.support.command_line import Run, on
 
+from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.files import ChainedFiles, files_of
 from kiteward.cli.main import main
-from kiteward.domain.audit import AuditEvent, Event, Outcome
-from kiteward.observe.audit.files import ChainedFiles, files_of
 
 
 @pytest.fixture

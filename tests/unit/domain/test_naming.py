@@ -1,4 +1,4 @@
-"""Which names are legal (contract, section 3)."""
+"""Which names are legal (contract 3)."""
 
 from collections.abc import Callable
 

@@ -7,7 +7,7 @@ from tests.support.engine import FakeEngine
 
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.gateway.catalog import Catalog
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import presented
 
+from kiteward.authz.policy import Condition
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.naming import ANY
-from kiteward.domain.policy import Condition
-from kiteward.domain.privileges import PRIVILEGES
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import ObjectIds, Owner
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.settling import Settled, settle
-from kiteward.wire import messages
+from kiteward.gateway.resolve import ResolvedRequest, resolve_request
+from kiteward.milvus import messages
 
 DOCS, FILMS = ("default", "docs"), ("default", "films")
 
@@ -41,9 +41,9 @@ def learn(ids: ObjectIds, operation: str, about: tuple[str, str], *, mark: int |
     ids.learn(operation, payload, database=database, collections=(collection,), mark=given)
 
 
-def settled(catalog: Catalog, method: str, database: str = "", **fields: Any) -> Settled:
+def resolved(catalog: Catalog, method: str, database: str = "", **fields: Any) -> ResolvedRequest:
     payload = messages.method_of(method).request(**fields).SerializeToString()
-    return settle(OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog)
+    return resolve_request(OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog)
 
 
 def needs(privilege: str, database: str, *names: str) -> Condition:
@@ -82,19 +82,19 @@ def needs(privilege: str, database: str, *names: str) -> Condition:
 def test_an_id_is_judged_as_the_collection_it_was_given_for_and_any_other_as_everything(
     catalog: Catalog, method: str, fields: dict[str, Any], expected: Condition
 ) -> None:
-    assert settled(catalog, method, **fields).conditions == (expected,)
+    assert resolved(catalog, method, **fields).conditions == (expected,)
 
 
 def test_collection_that_is_judged_by_its_id_is_forwarded_by_its_name(catalog: Catalog) -> None:
-    found = settled(catalog, "ManualCompaction", collectionID=7)
+    found = resolved(catalog, "ManualCompaction", collectionID=7)
     assert found.collections == ("docs",)
     assert messages.decode("ManualCompaction", found.payload).collection_name == "docs"
-    unknown = settled(catalog, "ManualCompaction", collectionID=9)
+    unknown = resolved(catalog, "ManualCompaction", collectionID=9)
     assert messages.decode("ManualCompaction", unknown.payload).collection_name == ""
 
 
 def test_flush_state_of_nothing_needs_nothing(catalog: Catalog) -> None:
-    assert settled(catalog, "GetFlushState").conditions == ()
+    assert resolved(catalog, "GetFlushState").conditions == ()
 
 
 def test_ids_are_forgotten_with_the_name_of_their_collection(catalog: Catalog) -> None:

@@ -13,8 +13,8 @@ from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.outbound import RULES, places
-from kiteward.wire import messages
-from kiteward.wire.paths import inner
+from kiteward.milvus import messages
+from kiteward.milvus.field_paths import inner
 
 ADDRESS = "http://192.0.2.1/kept-secret"
 MODEL = {"reranker": "model", "provider": "cohere", "base_url": ADDRESS, "api_key": ADDRESS}

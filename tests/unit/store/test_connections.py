@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
 from kiteward.domain.errors import NotFound, StoreUnavailable
-from kiteward.store.connections import completed, settled, translated
+from kiteward.store.connections import completed, shielded, translated
 
 
 async def answer(gate: asyncio.Event) -> int:
@@ -39,7 +39,7 @@ async def test_cancelled_settled_work_finishes_first_and_then_gives_way() -> Non
         await gate.wait()
         finished.set()
 
-    caller = asyncio.create_task(settled(work()))
+    caller = asyncio.create_task(shielded(work()))
     await asyncio.sleep(0)
     for _ in range(3):
         caller.cancel()
@@ -58,7 +58,7 @@ async def test_error_of_settled_work_is_dropped_when_its_caller_was_cancelled() 
         await gate.wait()
         raise ZeroDivisionError
 
-    caller = asyncio.create_task(settled(work()))
+    caller = asyncio.create_task(shielded(work()))
     await asyncio.sleep(0)
     caller.cancel()
     gate.set()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from kiteward.domain.access import Grant, GrantKey, Role
+from kiteward.authz.model import Grant, GrantKey, Role
+from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import StoreUnavailable
-from kiteward.domain.privileges import ObjectType
 from kiteward.store.sql import SqlStore
 
 COMMITTING = """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kiteward.domain.access import Role
+from kiteward.authz.model import Role
 from kiteward.domain.errors import StoreUnavailable
 from kiteward.store import transaction as module
 from kiteward.store.sql import SqlStore

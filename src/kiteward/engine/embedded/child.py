@@ -21,10 +21,10 @@ from milvus_lite.exceptions import DataDirLockedError
 
 from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
 from kiteward.engine.confinement import confine
-from kiteward.engine.embedded.adoption import open_database
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
 from kiteward.engine.embedded.durability import SyncMode
+from kiteward.engine.embedded.patches import open_database
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 
 uvloop: ModuleType | None

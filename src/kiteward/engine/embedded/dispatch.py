@@ -17,8 +17,8 @@ from pymilvus.grpc_gen import milvus_pb2
 from kiteward.engine.channel import SERVICE
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.locks import NamedLocks
-from kiteward.engine.embedded.operations import MUTATIONS, READS, LockKey, LockKeys
-from kiteward.engine.embedded.reading import reading
+from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, LockKey, LockKeys
+from kiteward.engine.embedded.read_view import reading
 from kiteward.engine.embedded.servicer import CallContext, EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
 
@@ -140,7 +140,10 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         method = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name[name]
         operation = Operation(name, GetMessageClass(method.input_type), getattr(self._servicer, name))
         lock_keys = MUTATIONS.get(name)
-        answer = self._reading(operation) if lock_keys is None else self._mutating(operation, lock_keys)
+        if lock_keys is not None:
+            answer = self._mutating(operation, lock_keys)
+        else:
+            answer = self._looking(operation) if name in ON_THE_LOOP else self._reading(operation)
 
         async def handle(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
             _work_for(context.invocation_metadata())
@@ -154,6 +157,12 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
             raise AssertionError("unreachable: abort raises")
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    def _looking(self, operation: Operation) -> _Handler:
+        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            return operation.answer(operation.parse(payload), context.invocation_metadata())
+
+        return answer
 
     def _reading(self, operation: Operation) -> _Handler:
         def read(payload: bytes, metadata: Metadata) -> bytes:

@@ -7,8 +7,8 @@ from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.exceptions import IndexNotFoundError, SchemaValidationError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from kiteward.engine.embedded.answers import answering, invalid_parameter, status_alone, success
 from kiteward.engine.embedded.indexes import IndexRecord, find
+from kiteward.engine.embedded.responses import answering, invalid_parameter, status_alone, success
 
 
 class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries no types

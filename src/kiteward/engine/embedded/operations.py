@@ -117,3 +117,9 @@ READS: frozenset[str] = frozenset(
         "ShowPartitions",
     }
 )
+
+ON_THE_LOOP: frozenset[str] = frozenset({"AllocTimestamp", "HasCollection"})
+"""Reads that take less time than handing them to a thread.
+
+They look at names at most, open nothing, and wait for nobody once the aliases of a database have been read.
+"""

@@ -1,4 +1,4 @@
-"""Takes the place of the providers of models that Milvus Lite would call (docs/decisions/0026)."""
+"""Takes the place of the providers of models that Milvus Lite would call (decision 0026)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

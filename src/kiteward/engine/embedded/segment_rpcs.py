@@ -15,9 +15,9 @@ from milvus_lite.exceptions import CollectionNotFoundError
 from milvus_lite.storage.segment import Segment
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from kiteward.engine.embedded.answers import answering, success
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.metadata import next_timestamp
+from kiteward.engine.embedded.responses import answering, success
 
 _NODE: Final = 1
 """The id of the one node that serves everything."""

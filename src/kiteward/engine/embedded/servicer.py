@@ -10,12 +10,12 @@ from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundErro
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from kiteward.engine.embedded import iterators
-from kiteward.engine.embedded.answers import answering, invalid_parameter, success
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
 from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
-from kiteward.engine.embedded.reading import load_state_taken_for
+from kiteward.engine.embedded.read_view import load_state_taken_for
+from kiteward.engine.embedded.responses import answering, invalid_parameter, success
 from kiteward.engine.embedded.segment_rpcs import SegmentServicer
 
 CODE_DATABASE_NOT_FOUND = 800

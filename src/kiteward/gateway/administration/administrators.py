@@ -1,13 +1,13 @@
 """The last administrator stays: somebody must be able to undo whatever was done."""
 
-from kiteward.domain.access import ADMIN_ROLE
+from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.store.base import Transaction
 
 
-async def require_another_administrator(tools: Tools, transaction: Transaction, user_name: str) -> None:
+async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:
     """Make sure that somebody else may do everything, in case this user no longer can.
 
     An administrator is an enabled user who holds the role `admin`, and `root` while it is enabled and needs no role.
@@ -16,7 +16,7 @@ async def require_another_administrator(tools: Tools, transaction: Transaction, 
         ProtectedObject: it is the last one.
     """
     administrators = set(await transaction.roles.enabled_holders(ADMIN_ROLE))
-    if tools.root_bypass:
+    if services.root_bypass:
         root = await transaction.users.get(ROOT)
         if root is not None and root.enabled:
             administrators.add(ROOT)

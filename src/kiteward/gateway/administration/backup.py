@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kiteward.domain.access import BUILT_IN_ROLES, Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.model import BUILT_IN_ROLES, Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached
 from kiteward.domain.identity import ROOT
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
-from kiteward.gateway.administration.base import Handler, Request, Tools
+from kiteward.gateway.administration.base import Handler, Request, Services
 from kiteward.gateway.administration.grants import grant_entity
 from kiteward.gateway.administration.privilege_groups import is_reserved_group_name
 from kiteward.gateway.administration.user_states import BackedUpPassword
+from kiteward.milvus import messages
 from kiteward.store.base import Transaction
-from kiteward.wire import messages
 
 
-async def backup(tools: Tools, request: Request) -> bytes:
+async def backup(services: Services, request: Request) -> bytes:
     """Return users with password hashes, roles and what keeps them out, roles, grants and custom groups.
 
     `root`, `admin` and `public` are left out, and so are grants on dropped collections.
@@ -30,7 +30,7 @@ async def backup(tools: Tools, request: Request) -> bytes:
                 password=BackedUpPassword.of(record).text(),
                 roles=[messages.RoleEntity(name=role) for role in record.roles],
             )
-            for record in await tools.store.users()
+            for record in await services.store.users()
             if record.name != ROOT
         ],
         roles=[messages.RoleEntity(name=held.role.name, description=held.role.description) for held in roles],
@@ -47,44 +47,44 @@ async def backup(tools: Tools, request: Request) -> bytes:
     return bytes(messages.BackupRBACMetaResponse(status=messages.Status(), RBAC_meta=meta).SerializeToString())
 
 
-async def restore(tools: Tools, request: Request) -> bytes:
+async def restore(services: Services, request: Request) -> bytes:
     """Add everything in a backup, or nothing. Names, hashes and limits are checked, unlike in Milvus (contract Q31).
 
     Users come back as they were: disabled, locked, or with a one-time password. Those that exist are never touched.
     """
     meta = messages.RestoreRBACMetaRequest.FromString(request.call.payload).RBAC_meta
-    _check_names(tools, meta)
+    _check_names(services, meta)
     async with request.change() as transaction:
-        await _restore_roles(transaction, tools, meta)
+        await _restore_roles(transaction, services, meta)
         await _restore_groups(transaction, meta)
         await _restore_grants(transaction, request, meta)
-        await _restore_users(transaction, tools, meta)
+        await _restore_users(transaction, services, meta)
     return messages.success("RestoreRBAC")
 
 
-def _check_names(tools: Tools, meta: messages.RBACMeta) -> None:
+def _check_names(services: Services, meta: messages.RBACMeta) -> None:
     for role in meta.roles:
-        tools.naming.check_role_name(role.name)
-        tools.naming.check_role_description(role.description)
+        services.naming.check_role_name(role.name)
+        services.naming.check_role_description(role.description)
     for group in meta.privilege_groups:
-        tools.naming.check_group_name(group.group_name)
+        services.naming.check_group_name(group.group_name)
     for user in meta.users:
-        tools.naming.check_user_name(user.user)
-        if not tools.hasher.recognises(BackedUpPassword.parse(user.password, user_name=user.user).stored):
+        services.naming.check_user_name(user.user)
+        if not services.hasher.recognises(BackedUpPassword.parse(user.password, user_name=user.user).stored):
             raise InvalidArgument(f"the password hash of user [{user.user}] is neither Argon2id nor bcrypt")
     for grant in meta.grants:
-        tools.naming.check_object_name(grant.object_name)
+        services.naming.check_object_name(grant.object_name)
         if grant.db_name not in ("", ANY):
-            tools.naming.check_database_name(grant.db_name)
+            services.naming.check_database_name(grant.db_name)
         if grant.object.name not in frozenset(ObjectType):
             raise InvalidGrant(f"not found the object type[name: {grant.object.name}]")
 
 
-async def _restore_roles(transaction: Transaction, tools: Tools, meta: messages.RBACMeta) -> None:
+async def _restore_roles(transaction: Transaction, services: Services, meta: messages.RBACMeta) -> None:
     for role in meta.roles:
         if await transaction.roles.get(role.name) is not None:
             raise InvalidGrant(f"role [{role.name}] already exists")
-        if await transaction.roles.count() >= tools.limits.roles:
+        if await transaction.roles.count() >= services.limits.roles:
             raise LimitReached("unable to create role because the number of roles has reached the limit")
         await transaction.roles.put(Role(role.name, role.description))
 
@@ -117,11 +117,11 @@ async def _restore_grants(transaction: Transaction, request: Request, meta: mess
         )
 
 
-async def _restore_users(transaction: Transaction, tools: Tools, meta: messages.RBACMeta) -> None:
+async def _restore_users(transaction: Transaction, services: Services, meta: messages.RBACMeta) -> None:
     for user in meta.users:
         if await transaction.users.get(user.user) is not None:
             raise InvalidGrant(f"user [{user.user}] already exists")
-        if await transaction.users.count() >= tools.limits.users:
+        if await transaction.users.count() >= services.limits.users:
             raise LimitReached("unable to add user because the number of users has reached the limit")
         password = BackedUpPassword.parse(user.password, user_name=user.user)
         await transaction.users.add(user.user, password.stored, one_time=password.one_time)

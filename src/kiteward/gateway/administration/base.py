@@ -7,19 +7,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
+from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import Sessions
-from kiteward.authn.subjects import Subjects
+from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.domain.naming import NamingRules
-from kiteward.domain.policy import PolicySnapshot
 from kiteward.engine.base import Engine
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.observe.audit.reading import TrailReader
-from kiteward.observe.audit.trail import AuditState
 from kiteward.store.base import Store, Transaction
 
 
@@ -51,7 +51,7 @@ class KeyRules:
 
 
 @dataclass(frozen=True, slots=True)
-class PartHealth:
+class ComponentHealth:
     """How a part of the server is.
 
     Attributes:
@@ -63,7 +63,7 @@ class PartHealth:
     reason: str = ""
 
 
-class Memo:
+class ResponseCache:
     """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
 
     CAPACITY: Final = 16 * 1024 * 1024
@@ -91,7 +91,7 @@ class Memo:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Services:
     """The collaborators of the handlers.
 
     Attributes:
@@ -106,7 +106,7 @@ class Tools:
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: what holds for new API keys.
         sessions: those of the console, as the authenticator knows them.
-        memo: answers of the current revision.
+        response_cache: answers of the current revision.
         trail: reads the audit trail; None where there is none.
         audit: tells how the audit trail is.
     """
@@ -122,14 +122,14 @@ class Tools:
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)
     sessions: Sessions = field(default_factory=Sessions)
-    memo: Memo = field(default_factory=Memo)
-    trail: TrailReader | None = None
+    response_cache: ResponseCache = field(default_factory=ResponseCache)
+    trail: AuditReader | None = None
     audit: Callable[[], AuditState] = AuditState
 
     @property
-    def subjects(self) -> Subjects:
+    def principals(self) -> PrincipalLookup:
         """Users and API keys as the principals they make."""
-        return Subjects(self.store, root_bypass=self.root_bypass)
+        return PrincipalLookup(self.store, root_bypass=self.root_bypass)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Handler:
         changes: whether it changes anything; such work goes on to its end when its caller is gone.
     """
 
-    run: Callable[[Tools, Request], Awaitable[bytes]]
+    run: Callable[[Services, Request], Awaitable[bytes]]
     changes: bool = True
 
 

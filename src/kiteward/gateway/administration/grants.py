@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
-from kiteward.domain.access import Grant, GrantKey
-from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, InvalidGrant, NotFound
-from kiteward.domain.identity import Principal
-from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.domain.policy import PolicySnapshot, listed_databases
-from kiteward.domain.privileges import (
+from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.policy import PolicySnapshot, listed_databases
+from kiteward.authz.privileges import (
     ALL,
     BUILT_IN_GROUPS,
     GRANTED_ALONG,
@@ -19,9 +16,12 @@ from kiteward.domain.privileges import (
     ObjectType,
     group_level,
 )
-from kiteward.gateway.administration.base import Handler, Request, Tools
+from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, InvalidGrant, NotFound
+from kiteward.domain.identity import Principal
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.milvus import messages
 from kiteward.store.base import Transaction
-from kiteward.wire import messages
 
 _GRANT, _REVOKE = 0, 1
 _CHECK: Final = "failed to operate privilege common check"
@@ -38,16 +38,16 @@ class Caller(Protocol):
     def snapshot(self) -> PolicySnapshot: ...
 
 
-async def operate_v1(tools: Tools, request: Request) -> bytes:
+async def operate_v1(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege on an object of a named type."""
     message = messages.OperatePrivilegeRequest.FromString(request.call.payload)
     entity = _v1_entity(message)
     privilege, object_type, object_name = entity.grantor.privilege.name, entity.object.name, entity.object_name
-    tools.naming.check_object_name(privilege, "Privilege")
-    tools.naming.check_object_name(object_type, "ObjectType")
-    tools.naming.check_object_name(object_name)
-    tools.naming.check_role_name(entity.role.name)
-    database = _database(tools, request, entity.db_name)
+    services.naming.check_object_name(privilege, "Privilege")
+    services.naming.check_object_name(object_type, "ObjectType")
+    services.naming.check_object_name(object_name)
+    services.naming.check_role_name(entity.role.name)
+    database = _database(services, request, entity.db_name)
     if message.type not in (_GRANT, _REVOKE):
         raise InvalidGrant(
             f"{_CHECK}: invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]"
@@ -57,12 +57,12 @@ async def operate_v1(tools: Tools, request: Request) -> bytes:
     kind = ObjectType(object_type)
     key = GrantKey(kind, database, ANY if kind is ObjectType.GLOBAL else object_name, privilege)
     if message.type == _GRANT:
-        require_database(tools, request, key)
+        require_database(services, request, key)
     async with request.change() as transaction:
         await _require_role(transaction, entity.role.name)
         await _check_v1_privilege(transaction, privilege, kind)
         revoke = message.type == _REVOKE
-        await _operate(tools, transaction, request, entity.role.name, key, revoke=revoke, typed=True)
+        await _operate(services, transaction, request, entity.role.name, key, revoke=revoke, typed=True)
     return messages.success("OperatePrivilege")
 
 
@@ -95,7 +95,7 @@ async def _check_v1_privilege(transaction: Transaction, name: str, kind: ObjectT
     raise InvalidGrant(f"not found the privilege name[{name}] in object[{kind}]")
 
 
-async def operate_v2(tools: Tools, request: Request) -> bytes:
+async def operate_v2(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege or privilege group on a database and collection."""
     message = messages.OperatePrivilegeV2Request.FromString(request.call.payload)
     if not message.HasField("role"):
@@ -106,20 +106,20 @@ async def operate_v2(tools: Tools, request: Request) -> bytes:
     if not message.grantor.HasField("privilege"):
         raise InvalidArgument("the privilege entity in the grantor entity is nil")
     name = message.grantor.privilege.name
-    tools.naming.check_role_name(message.role.name)
-    tools.naming.check_object_name(name, "Privilege")
+    services.naming.check_role_name(message.role.name)
+    services.naming.check_object_name(name, "Privilege")
     if message.type not in (_GRANT, _REVOKE):
         raise InvalidArgument(f"the type in the request not grant or revoke, current type: {message.type}")
-    database = _database(tools, request, message.db_name)
-    tools.naming.check_object_name(message.collection_name, "collection name")
+    database = _database(services, request, message.db_name)
+    services.naming.check_object_name(message.collection_name, "collection name")
     key = GrantKey(v2_type(name), database, message.collection_name, name)
     if message.type == _GRANT:
-        require_database(tools, request, key)
+        require_database(services, request, key)
     async with request.change() as transaction:
         await _require_role(transaction, message.role.name)
         await check_v2_privilege(transaction, name, database, message.collection_name)
         revoke = message.type == _REVOKE
-        await _operate(tools, transaction, request, message.role.name, key, revoke=revoke, typed=False)
+        await _operate(services, transaction, request, message.role.name, key, revoke=revoke, typed=False)
     return messages.success("OperatePrivilegeV2")
 
 
@@ -155,9 +155,16 @@ async def check_v2_privilege(transaction: Transaction, name: str, database: str,
 
 
 async def _operate(
-    tools: Tools, transaction: Transaction, request: Request, role: str, key: GrantKey, *, revoke: bool, typed: bool
+    services: Services,
+    transaction: Transaction,
+    request: Request,
+    role: str,
+    key: GrantKey,
+    *,
+    revoke: bool,
+    typed: bool,
 ) -> None:
-    keys = revoked_keys(tools, key, typed=typed) if revoke else with_those_along(on_collection(tools, key))
+    keys = revoked_keys(services, key, typed=typed) if revoke else with_those_along(on_collection(services, key))
     taken = True
     if not revoke:
         await transaction.grants.add([Grant(role, each, request.principal.user_name) for each in keys])
@@ -165,7 +172,7 @@ async def _operate(
         taken = bool(await transaction.grants.remove(role, keys))
         if not taken:
             # Revoking what is not there is a success (contract 2.4), but not in a database that is not there either.
-            require_database(tools, request, key)
+            require_database(services, request, key)
     request.record(
         object_type=key.object_type.value,
         database=key.db_name,
@@ -186,42 +193,42 @@ async def _require_role(transaction: Transaction, name: str) -> None:
         raise NotFound(f'{_CHECK}: the role "{name}" does not exist')
 
 
-def _database(tools: Tools, request: Request, given: str) -> str:
+def _database(services: Services, request: Request, given: str) -> str:
     """Return the database of a grant: as given, else the connection's, else `default`; `*` is every database."""
     database = given or request.call.database or DEFAULT_DATABASE
     if database != ANY:
-        tools.naming.check_database_name(database)
+        services.naming.check_database_name(database)
     return database
 
 
-def on_collection(tools: Tools, key: GrantKey) -> GrantKey:
+def on_collection(services: Services, key: GrantKey) -> GrantKey:
     """Return the key of a grant as it is stored: on the collection behind an alias (contract 4.10).
 
     A name that is neither collection nor alias is kept, so that grants may come before their object.
     """
     if key.object_type is ObjectType.USER:
         return key
-    return replace(key, object_name=tools.catalog.resolve(key.db_name, key.object_name))
+    return replace(key, object_name=services.catalog.resolve(key.db_name, key.object_name))
 
 
-def revoked_keys(tools: Tools, key: GrantKey, *, typed: bool = True) -> list[GrantKey]:
+def revoked_keys(services: Services, key: GrantKey, *, typed: bool = True) -> list[GrantKey]:
     """Return the keys of all that a revocation takes away.
 
     A grant may have been stored under a name before that became an alias, so that the name counts as it was given and
     as what it stands for.
 
     Args:
-        tools: what knows aliases.
+        services: what knows aliases.
         key: what is revoked.
         typed: whether the caller named the object type. V2 has none: its `*` takes away what v1 has stored as `*`, too.
     """
     kinds = (ObjectType.GLOBAL, ObjectType.COLLECTION) if key.privilege == ANY and not typed else (key.object_type,)
     as_given = [replace(key, object_type=kind) for kind in kinds]
-    meant = [*as_given, *(on_collection(tools, each) for each in as_given)]
+    meant = [*as_given, *(on_collection(services, each) for each in as_given)]
     return list(dict.fromkeys(each for named in meant for each in with_those_along(named)))
 
 
-def require_database(tools: Tools, request: Caller, key: GrantKey) -> None:
+def require_database(services: Services, request: Caller, key: GrantKey) -> None:
     """Refuse a grant on a named collection of a missing database.
 
     Whoever is not shown the database is not told either: a grant there is kept as one on a collection to be.
@@ -232,11 +239,11 @@ def require_database(tools: Tools, request: Caller, key: GrantKey) -> None:
     if ANY in (key.object_name, key.db_name) or key.object_type is ObjectType.USER:
         return
     shown = listed_databases(request.principal, [key.db_name], request.snapshot)[0]
-    if shown and not tools.catalog.has_database(key.db_name):
+    if shown and not services.catalog.has_database(key.db_name):
         raise DatabaseNotFound(f"database not found[database={key.db_name}]")
 
 
-async def select(tools: Tools, request: Request) -> bytes:
+async def select(services: Services, request: Request) -> bytes:
     """List the grants of a role, of one database with `*`, or of all; optionally of one object."""
     message = messages.SelectGrantRequest.FromString(request.call.payload)
     if not message.HasField("entity"):
@@ -244,9 +251,9 @@ async def select(tools: Tools, request: Request) -> bytes:
     entity = message.entity
     if not entity.HasField("role"):
         raise InvalidArgument("the role entity in the grant entity is nil")
-    tools.naming.check_role_name(entity.role.name)
+    services.naming.check_role_name(entity.role.name)
     database = entity.db_name or request.call.database or DEFAULT_DATABASE
-    wanted = _wanted_objects(tools, request, entity, database)
+    wanted = _wanted_objects(services, request, entity, database)
     role = request.snapshot.roles.get(entity.role.name)
     if role is None:
         raise NotFound(f'the role "{entity.role.name}" does not exist')
@@ -260,7 +267,7 @@ async def select(tools: Tools, request: Request) -> bytes:
 
 
 def _wanted_objects(
-    tools: Tools, request: Request, entity: messages.GrantEntity, database: str
+    services: Services, request: Request, entity: messages.GrantEntity, database: str
 ) -> frozenset[tuple[str, str]] | None:
     """Return the objects to list the grants on; a name without a type is ignored, as in Milvus.
 
@@ -268,7 +275,7 @@ def _wanted_objects(
     """
     if not entity.HasField("object"):
         return None
-    tools.naming.check_object_name(entity.object_name)
+    services.naming.check_object_name(entity.object_name)
     kind = entity.object.name
     if kind not in _OBJECT_TYPES:
         raise InvalidGrant(
@@ -277,8 +284,8 @@ def _wanted_objects(
     if kind != ObjectType.COLLECTION:
         return frozenset({(kind, entity.object_name)})
     key = GrantKey(ObjectType.COLLECTION, database, entity.object_name, ANY)
-    require_database(tools, request, key)
-    return frozenset({(kind, each.object_name) for each in (key, on_collection(tools, key))})
+    require_database(services, request, key)
+    return frozenset({(kind, each.object_name) for each in (key, on_collection(services, key))})
 
 
 def grant_entity(grant: Grant) -> messages.GrantEntity:

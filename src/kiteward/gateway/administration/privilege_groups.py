@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from kiteward.domain.access import PrivilegeGroup
+from kiteward.authz.model import PrivilegeGroup
+from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import InUse, InvalidGrant
-from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
-from kiteward.gateway.administration.base import Handler, Request, Tools
+from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.milvus import messages
 from kiteward.store.base import Transaction
-from kiteward.wire import messages
 
 _ADD, _REMOVE = 0, 1
 _CREATABLE: Final = "failed to check if privilege group creatable"
@@ -21,11 +21,11 @@ def is_reserved_group_name(name: str) -> bool:
     return name == ALL or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
 
 
-async def create(tools: Tools, request: Request) -> bytes:
+async def create(services: Services, request: Request) -> bytes:
     """Create an empty group."""
     message = messages.CreatePrivilegeGroupRequest.FromString(request.call.payload)
     name = message.group_name
-    tools.naming.check_group_name(name)
+    services.naming.check_group_name(name)
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
@@ -38,11 +38,11 @@ async def create(tools: Tools, request: Request) -> bytes:
     return messages.success("CreatePrivilegeGroup")
 
 
-async def drop(tools: Tools, request: Request) -> bytes:
+async def drop(services: Services, request: Request) -> bytes:
     """Drop a group that no role holds; an unknown or built-in one succeeds without effect (contract Q18, Q19)."""
     message = messages.DropPrivilegeGroupRequest.FromString(request.call.payload)
     name = message.group_name
-    tools.naming.check_group_name(name)
+    services.naming.check_group_name(name)
     async with request.change() as transaction:
         if await transaction.groups.get(name) is not None:
             holders = await transaction.grants.roles_with(name)
@@ -55,16 +55,16 @@ async def drop(tools: Tools, request: Request) -> bytes:
     return messages.success("DropPrivilegeGroup")
 
 
-async def operate(tools: Tools, request: Request) -> bytes:
+async def operate(services: Services, request: Request) -> bytes:
     """Add privileges to a group or remove them.
 
     Members share one level; group names are accepted and have no effect.
     """
     message = messages.OperatePrivilegeGroupRequest.FromString(request.call.payload)
-    tools.naming.check_group_name(message.group_name)
+    services.naming.check_group_name(message.group_name)
     names = [entity.name for entity in message.privileges]
     for name in names:
-        tools.naming.check_object_name(name, "Privilege")
+        services.naming.check_object_name(name, "Privilege")
     if message.type not in (_ADD, _REMOVE):
         raise InvalidGrant(f"invalid operate privilege group type {message.type}, valid values: 0 (add), 1 (remove)")
     async with request.change() as transaction:
@@ -105,7 +105,7 @@ def _level(name: str) -> Level | None:
     return group_level(BUILT_IN_GROUPS[name]) if name in BUILT_IN_GROUPS else None
 
 
-async def list_all(_tools: Tools, request: Request) -> bytes:
+async def list_all(_services: Services, request: Request) -> bytes:
     """List custom groups by name, then the built-in ones in Milvus' order."""
     groups = request.snapshot.groups
     listed = [(name, groups[name].privileges) for name in sorted(groups)]

@@ -3,29 +3,29 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kiteward.domain.access import ADMIN_ROLE, BUILT_IN_ROLES, Role
+from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
+from kiteward.authz.policy import Condition, decide
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT
-from kiteward.domain.policy import Condition, decide
-from kiteward.domain.privileges import PRIVILEGES
 from kiteward.gateway.administration.administrators import require_another_administrator
-from kiteward.gateway.administration.base import Handler, Request, Tools
+from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.milvus import messages
 from kiteward.store.base import Transaction
-from kiteward.wire import messages
 
 _ADD, _REMOVE = 0, 1
 
 
-async def create(tools: Tools, request: Request) -> bytes:
+async def create(services: Services, request: Request) -> bytes:
     """Create a role."""
     message = messages.CreateRoleRequest.FromString(request.call.payload)
     name = message.entity.name
-    tools.naming.check_role_name(name)
-    tools.naming.check_role_description(message.entity.description)
+    services.naming.check_role_name(name)
+    services.naming.check_role_description(message.entity.description)
     async with request.change() as transaction:
         if await transaction.roles.get(name) is not None:
             raise AlreadyExists(f'role [name:"{name}"] already exists')
-        if await transaction.roles.count() >= tools.limits.roles:
+        if await transaction.roles.count() >= services.limits.roles:
             raise LimitReached(
                 "failed to check if create role: quota exceeded"
                 "[reason=unable to create role because the number of roles has reached the limit]"
@@ -34,11 +34,11 @@ async def create(tools: Tools, request: Request) -> bytes:
     return messages.success("CreateRole")
 
 
-async def alter(tools: Tools, request: Request) -> bytes:
+async def alter(services: Services, request: Request) -> bytes:
     """Replace a role's description; an empty one clears it."""
     message = messages.AlterRoleRequest.FromString(request.call.payload)
-    tools.naming.check_role_name(message.role_name)
-    tools.naming.check_role_description(message.description)
+    services.naming.check_role_name(message.role_name)
+    services.naming.check_role_description(message.description)
     if message.role_name in BUILT_IN_ROLES:
         raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be altered")
     async with request.change() as transaction:
@@ -47,10 +47,10 @@ async def alter(tools: Tools, request: Request) -> bytes:
     return messages.success("AlterRole")
 
 
-async def drop(tools: Tools, request: Request) -> bytes:
+async def drop(services: Services, request: Request) -> bytes:
     """Drop a role and its bindings; one that holds grants only when forced, unless those are kept for a user."""
     message = messages.DropRoleRequest.FromString(request.call.payload)
-    tools.naming.check_role_name(message.role_name)
+    services.naming.check_role_name(message.role_name)
     if message.role_name in BUILT_IN_ROLES:
         raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be dropped")
     async with request.change() as transaction:
@@ -66,11 +66,11 @@ async def drop(tools: Tools, request: Request) -> bytes:
     return messages.success("DropRole")
 
 
-async def operate_binding(tools: Tools, request: Request) -> bytes:
+async def operate_binding(services: Services, request: Request) -> bytes:
     """Bind a role to a user, or unbind it; doing it again changes nothing."""
     message = messages.OperateUserRoleRequest.FromString(request.call.payload)
-    tools.naming.check_user_name(message.username)
-    tools.naming.check_role_name(message.role_name)
+    services.naming.check_user_name(message.username)
+    services.naming.check_role_name(message.role_name)
     if message.type not in (_ADD, _REMOVE):
         raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
     async with request.change() as transaction:
@@ -78,9 +78,9 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
         known = await transaction.users.get(message.username)
         if message.type == _REMOVE:
             if known is not None:
-                stays = message.username == ROOT and tools.root_bypass
+                stays = message.username == ROOT and services.root_bypass
                 if message.role_name == ADMIN_ROLE and ADMIN_ROLE in known.roles and not stays:
-                    await require_another_administrator(tools, transaction, message.username)
+                    await require_another_administrator(services, transaction, message.username)
                 await transaction.roles.unbind(message.username, message.role_name)
         elif known is not None:
             await transaction.roles.bind(message.username, message.role_name)
@@ -89,26 +89,26 @@ async def operate_binding(tools: Tools, request: Request) -> bytes:
     return messages.success("OperateUserRole")
 
 
-async def select(tools: Tools, request: Request) -> bytes:
+async def select(services: Services, request: Request) -> bytes:
     """Describe one role or all; an unknown one gives no result."""
     if not _may_see_users(request):
-        return await _describe(tools, request, sees_users=False)
+        return await _describe(services, request, sees_users=False)
     revision = request.snapshot.revision
-    remembered = tools.memo.get(request.call, revision)
+    remembered = services.response_cache.get(request.call, revision)
     if remembered is not None:
         return remembered
-    return tools.memo.put(request.call, revision, await _describe(tools, request, sees_users=True))
+    return services.response_cache.put(request.call, revision, await _describe(services, request, sees_users=True))
 
 
-async def _describe(tools: Tools, request: Request, *, sees_users: bool) -> bytes:
+async def _describe(services: Services, request: Request, *, sees_users: bool) -> bytes:
     message = messages.SelectRoleRequest.FromString(request.call.payload)
     snapshot = request.snapshot
     only: str | None = None
     if message.HasField("role"):
         only = message.role.name
-        tools.naming.check_role_name(only)
+        services.naming.check_role_name(only)
     names = sorted(snapshot.roles) if only is None else [only] if only in snapshot.roles else []
-    bound = await tools.store.bindings(only) if message.include_user_info else {}
+    bound = await services.store.bindings(only) if message.include_user_info else {}
     if not sees_users:
         # The role is the caller's own; who else holds it is not the caller's business.
         own = request.principal.user_name

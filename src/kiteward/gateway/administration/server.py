@@ -5,22 +5,22 @@ from collections.abc import Mapping
 from typing import Final
 
 from kiteward import __version__
+from kiteward.authz.policy import listed_databases
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.domain.policy import listed_databases
-from kiteward.gateway.administration.base import Handler, Request, Tools
-from kiteward.wire import messages
+from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.milvus import messages
 
 VERSION: Final = f"3.0.0+kiteward.{__version__}"
 """The Milvus version whose protocol and rules are spoken, with our own as its build, as PEP 440 and semver read it."""
 
 
-async def connect(tools: Tools, request: Request) -> bytes:
+async def connect(services: Services, request: Request) -> bytes:
     """Greet a client. Its database must exist and be visible to it; `default` always is."""
     database = request.call.database or DEFAULT_DATABASE
     if database != DEFAULT_DATABASE:
         visible = listed_databases(request.principal, [database], request.snapshot)[0]
-        if not visible or not tools.catalog.has_database(database):
+        if not visible or not services.catalog.has_database(database):
             raise DatabaseNotFound(f"database not found[database={database}]")
     return bytes(
         messages.ConnectResponse(
@@ -32,14 +32,14 @@ async def connect(tools: Tools, request: Request) -> bytes:
     )
 
 
-async def get_version(_tools: Tools, _request: Request) -> bytes:
+async def get_version(_services: Services, _request: Request) -> bytes:
     """Tell the version."""
     return bytes(messages.GetVersionResponse(status=messages.Status(), version=VERSION).SerializeToString())
 
 
-async def check_health(tools: Tools, _request: Request) -> bytes:
+async def check_health(services: Services, _request: Request) -> bytes:
     """Tell whether the engine can be reached; the status is success either way."""
-    health = tools.engine.health()
+    health = services.engine.health()
     reasons = [] if health.ready else [health.reason]
     return bytes(
         messages.CheckHealthResponse(

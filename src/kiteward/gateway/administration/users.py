@@ -15,23 +15,23 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import ROOT, PasswordCredential, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
-from kiteward.gateway.administration.base import Handler, Request, Tools, decode_password
+from kiteward.gateway.administration.base import Handler, Request, Services, decode_password
+from kiteward.milvus import messages
 from kiteward.store.base import UserRecord
-from kiteward.wire import messages
 
 
-async def create(tools: Tools, request: Request) -> bytes:
+async def create(services: Services, request: Request) -> bytes:
     """Create a user without roles. The password is hashed before the store is touched."""
     message = messages.CreateCredentialRequest.FromString(request.call.payload)
-    tools.naming.check_user_name(message.username)
-    tools.naming.check_user_description(message.description)
+    services.naming.check_user_name(message.username)
+    services.naming.check_user_description(message.description)
     password = decode_password(message.password, "password")
-    tools.passwords.check(password, user_name=message.username)
-    hashed = await tools.hasher.hash(password)
+    services.passwords.check(password, user_name=message.username)
+    hashed = await services.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(message.username) is not None:
             raise AlreadyExists(f"user already exists: {message.username}")
-        if await transaction.users.count() >= tools.limits.users:
+        if await transaction.users.count() >= services.limits.users:
             raise LimitReached(
                 "failed to check if add credential: quota exceeded"
                 "[reason=unable to add user because the number of users has reached the limit]"
@@ -40,26 +40,26 @@ async def create(tools: Tools, request: Request) -> bytes:
     return messages.success("CreateCredential")
 
 
-async def update(tools: Tools, request: Request) -> bytes:
+async def update(services: Services, request: Request) -> bytes:
     """Change a password, a description, or both. The username is not held to the naming rule, as in Milvus."""
     message = messages.UpdateCredentialRequest.FromString(request.call.payload)
     if request.principal.one_time and message.username != request.principal.user_name:
         raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
     description = message.description if message.HasField("description") else None
     if not message.newPassword:
-        await _describe(tools, request, message.username, description)
+        await _describe(services, request, message.username, description)
     else:
         old = decode_password(message.oldPassword, "old password")
         new = decode_password(message.newPassword, "password")
-        await _change_password(tools, request, message.username, old, new, description)
-        request.record(password_changed=True, old_password_verified=not _needs_no_old_password(tools, request))
+        await _change_password(services, request, message.username, old, new, description)
+        request.record(password_changed=True, old_password_verified=not _needs_no_old_password(services, request))
     return messages.success("UpdateCredential")
 
 
-async def _describe(tools: Tools, request: Request, name: str, description: str | None) -> None:
+async def _describe(services: Services, request: Request, name: str, description: str | None) -> None:
     if description is None:
         raise InvalidArgument("must update either password or description")
-    tools.naming.check_user_description(description)
+    services.naming.check_user_description(description)
     async with request.change() as transaction:
         if await transaction.users.get(name) is None:
             raise NotFound("failed to check if update credential: user not found")
@@ -67,14 +67,14 @@ async def _describe(tools: Tools, request: Request, name: str, description: str 
 
 
 async def _change_password(
-    tools: Tools, request: Request, name: str, old: Secret, new: Secret, description: str | None
+    services: Services, request: Request, name: str, old: Secret, new: Secret, description: str | None
 ) -> None:
-    tools.passwords.check(new, user_name=name)
-    tools.naming.check_user_description(description or "")
-    credential_id = await _credential_to_replace(tools, request, name, old)
+    services.passwords.check(new, user_name=name)
+    services.naming.check_user_description(description or "")
+    credential_id = await _credential_to_replace(services, request, name, old)
     # Hashed outside the transaction, so that it holds up nobody; the credential id proves that what was verified still
     # holds.
-    hashed = await tools.hasher.hash(new)
+    hashed = await services.hasher.hash(new)
     async with request.change() as transaction:
         found = await transaction.users.get(name)
         if found is None or found.credential_id != credential_id:
@@ -86,10 +86,10 @@ async def _change_password(
             await transaction.users.describe(name, description)
 
 
-async def _credential_to_replace(tools: Tools, request: Request, name: str, old: Secret) -> str:
+async def _credential_to_replace(services: Services, request: Request, name: str, old: Secret) -> str:
     """Return the id of the credential that the old password proves; of the current one for who needs no old one."""
-    if _needs_no_old_password(tools, request):
-        current = await tools.store.user(name)
+    if _needs_no_old_password(services, request):
+        current = await services.store.user(name)
         if current is None:
             raise NotFound("failed to check if update credential: user not found")
         return current.credential_id
@@ -99,16 +99,16 @@ async def _credential_to_replace(tools: Tools, request: Request, name: str, old:
         raise _old_password_wrong(name, error.reason) from None
 
 
-def _needs_no_old_password(tools: Tools, request: Request) -> bool:
+def _needs_no_old_password(services: Services, request: Request) -> bool:
     """Tell whether the caller is a super user, by a credential that may do all that its user may."""
-    return request.principal.user_name in tools.super_users and not request.principal.limited
+    return request.principal.user_name in services.super_users and not request.principal.limited
 
 
 def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
     return OldPasswordWrong(f"old password not correct for {name}", reason=reason)
 
 
-async def delete(tools: Tools, request: Request) -> bytes:
+async def delete(services: Services, request: Request) -> bytes:
     """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
@@ -117,32 +117,32 @@ async def delete(tools: Tools, request: Request) -> bytes:
     if message.username == ROOT:
         raise ProtectedObject("root user cannot be deleted")
     async with request.change() as transaction:
-        await require_another_administrator(tools, transaction, message.username)
+        await require_another_administrator(services, transaction, message.username)
         await transaction.users.remove(message.username)
     return messages.success("DeleteCredential")
 
 
-async def list_names(tools: Tools, request: Request) -> bytes:
+async def list_names(services: Services, request: Request) -> bytes:
     """List every user name, sorted."""
     revision = request.snapshot.revision
-    remembered = tools.memo.get(request.call, revision)
+    remembered = services.response_cache.get(request.call, revision)
     if remembered is not None:
         return remembered
-    names = await tools.store.user_names()
+    names = await services.store.user_names()
     answer = messages.ListCredUsersResponse(status=messages.Status(), usernames=names).SerializeToString()
-    return tools.memo.put(request.call, revision, bytes(answer))
+    return services.response_cache.put(request.call, revision, bytes(answer))
 
 
-async def select(tools: Tools, request: Request) -> bytes:
+async def select(services: Services, request: Request) -> bytes:
     """Describe one user or all; an unknown one gives no result."""
     message = messages.SelectUserRequest.FromString(request.call.payload)
     found: Iterable[UserRecord]
     if message.HasField("user"):
-        tools.naming.check_user_name(message.user.name)
-        record = await tools.store.user(message.user.name)
+        services.naming.check_user_name(message.user.name)
+        record = await services.store.user(message.user.name)
         found = [record] if record else []
     else:
-        found = await tools.store.users()
+        found = await services.store.users()
     results = [_result(record, include_roles=message.include_role_info) for record in found]
     return bytes(messages.SelectUserResponse(status=messages.Status(), results=results).SerializeToString())
 

@@ -5,12 +5,12 @@ from types import MappingProxyType
 from typing import Final
 
 from kiteward.gateway.extensions import access, accounts, audit, grants, keys, server, sessions, unused, views
-from kiteward.gateway.extensions.base import Extension
+from kiteward.gateway.extensions.base import AdminOperation
 
 TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions, views)
 """The rooms of the extensions."""
 
-EXTENSIONS: Final[Mapping[str, Extension]] = MappingProxyType(
-    {row.name: row for topic in TOPICS for row in topic.EXTENSIONS}
+ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(
+    {row.name: row for topic in TOPICS for row in topic.ADMIN_OPERATIONS}
 )
 """Every extension by its name; a test proves that no name and no path stands twice, and that no RPC has one."""

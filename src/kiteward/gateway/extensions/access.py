@@ -5,25 +5,25 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-from kiteward.authn.subjects import Subject
-from kiteward.domain.access import Grant, GrantKey
-from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.domain.explanation import (
+from kiteward.authn.principals import PrincipalState
+from kiteward.authz.explanation import (
     Explanation,
+    allowing_grants_of,
     condition_of,
     explain,
     explain_with_remedies,
     held_privileges,
     named_as_given,
     rows_of,
-    ways_of,
 )
+from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
+from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.domain.policy import PolicySnapshot, decide, decide_administrator
-from kiteward.domain.privileges import PRIVILEGES, Level, ObjectType, Privilege
-from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.gateway.extensions.objects import behind_alias, exists
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.store.base import UserRecord
@@ -34,7 +34,7 @@ _EXAMINED: Final = 10_000
 _BATCH: Final = 500
 
 
-class Asked(Arguments):
+class ExplainRequest(Arguments):
     """Whether somebody may do something: the caller without `userName` and `keyId`.
 
     What is a `privilege`, or the one that an `operation` needs; on a collection, or for privileges on users a user.
@@ -48,7 +48,7 @@ class Asked(Arguments):
     db_name: str = ""
 
 
-class Way(Outcome):
+class AllowingGrant(Outcome):
     """A grant that allows it."""
 
     role: str
@@ -58,7 +58,7 @@ class Way(Outcome):
     privilege: str
 
 
-class Cure(Outcome):
+class Remedy(Outcome):
     """What would allow it: binding the role, or with `privilege` granting it to the role."""
 
     role: str
@@ -91,8 +91,8 @@ class Explained(Outcome):
     allowed: bool
     held: bool
     reason: str
-    ways: list[Way]
-    remedies: list[Cure]
+    ways: list[AllowingGrant]
+    remedies: list[Remedy]
     closed: str
     opening: Opening | None
 
@@ -112,7 +112,7 @@ class Holder(Outcome):
     user_name: str
     administrator: bool
     privileges: list[str]
-    ways: list[Way]
+    ways: list[AllowingGrant]
     key_ids: list[str]
     closed: str
 
@@ -156,19 +156,19 @@ class Reaches(Outcome):
     closed: str
 
 
-async def explained(tools: Tools, request: Request, arguments: Asked) -> Explained:
+async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
     """Explain whether somebody may do something."""
-    subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
+    subject, key_id = await _subject(services, request, arguments.user_name, arguments.key_id)
     database, given = arguments.db_name or DEFAULT_DATABASE, arguments.collection_name or ANY
-    privilege, visible_suffices = _needed(arguments)
+    privilege, visibility_is_enough = _needed(arguments)
     on_user = privilege is not None and privilege.object_type is ObjectType.USER
     on_collection = privilege is not None and not on_user and privilege.level is not Level.CLUSTER
-    name = given if on_user else await behind_alias(tools, database, given)
+    name = given if on_user else await behind_alias(services, database, given)
     if privilege is None:
         credential = OPERATIONS[arguments.operation].credential
         explanation = Explanation(decide(subject.principal, (), request.snapshot, credential=credential))
     else:
-        condition = condition_of(privilege, database, name, visible_suffices=visible_suffices)
+        condition = condition_of(privilege, database, name, visibility_is_enough=visibility_is_enough)
         # Off the loop: who asks may hold tens of thousands of grants, and remedies look at every role.
         way = explain_with_remedies if request.administrator else explain
         explanation = await asyncio.to_thread(way, subject.principal, condition, request.snapshot)
@@ -180,27 +180,27 @@ async def explained(tools: Tools, request: Request, arguments: Asked) -> Explain
         privilege=privilege.name if privilege is not None else None,
         db_name=database,
         collection_name=name if request.administrator else given,
-        exists=await exists(tools, database, name) if request.administrator and on_collection else None,
+        exists=await exists(services, database, name) if request.administrator and on_collection else None,
         allowed=explanation.decision.allowed and subject.closed is None,
         held=explanation.decision.allowed,
         reason=explanation.decision.reason if subject.closed is None else subject.closed.reason,
-        ways=[way_of(grant) for grant in explanation.ways],
-        remedies=[_cure(remedy.role, remedy.grant) for remedy in explanation.remedies],
+        ways=[allowing_grant_of(grant) for grant in explanation.ways],
+        remedies=[_remedy(remedy.role, remedy.grant) for remedy in explanation.remedies],
         closed=_reason(subject),
         opening=_opening(subject) if request.administrator else None,
     )
 
 
-async def holders(tools: Tools, request: Request, arguments: OfCollection) -> Holders:
+async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
     """List everybody who can touch a collection, and how."""
     limit = page(arguments.limit)
     database = arguments.db_name or DEFAULT_DATABASE
-    name = await behind_alias(tools, database, arguments.collection_name)
-    looking = _Looking(tools, request.snapshot, database, name)
+    name = await behind_alias(services, database, arguments.collection_name)
+    looking = _Looking(services, request.snapshot, database, name)
     found: list[Holder] = []
     after, examined, more = arguments.after, 0, True
     while more and len(found) < limit and examined < _EXAMINED:
-        records = await tools.store.users(after=after, limit=_BATCH)
+        records = await services.store.users(after=after, limit=_BATCH)
         more = len(records) == _BATCH
         for record in records:
             after, examined = record.name, examined + 1
@@ -210,13 +210,13 @@ async def holders(tools: Tools, request: Request, arguments: OfCollection) -> Ho
                 if len(found) == limit:
                     more = True
                     break
-    there = await exists(tools, database, name)
+    there = await exists(services, database, name)
     return Holders(db_name=database, collection_name=name, exists=there, holders=found, next=after if more else "")
 
 
-async def reaches(tools: Tools, request: Request, arguments: OfSomebody) -> Reaches:
+async def reaches(services: Services, request: Request, arguments: OfSomebody) -> Reaches:
     """Tell everything that somebody may do."""
-    subject, key_id = await _subject(tools, request, arguments.user_name, arguments.key_id)
+    subject, key_id = await _subject(services, request, arguments.user_name, arguments.key_id)
     principal, snapshot = subject.principal, request.snapshot
     administrator = decide_administrator(principal).allowed
     found = [] if administrator else await asyncio.to_thread(_held_by_row, principal, snapshot)
@@ -246,22 +246,24 @@ def _held_by_row(principal: Principal, snapshot: PolicySnapshot) -> list[tuple[t
 class _Looking:
     """Looks at users one after another; what the same roles allow is found out once."""
 
-    def __init__(self, tools: Tools, snapshot: PolicySnapshot, database: str, name: str) -> None:
-        self._tools = tools
+    def __init__(self, services: Services, snapshot: PolicySnapshot, database: str, name: str) -> None:
+        self._services = services
         self._snapshot = snapshot
         self._database = database
         self._name = name
-        self._known: dict[tuple[frozenset[str], bool], tuple[tuple[str, ...], list[Way]]] = {}
+        self._known: dict[tuple[frozenset[str], bool], tuple[tuple[str, ...], list[AllowingGrant]]] = {}
 
     async def at(self, record: UserRecord) -> Holder | None:
         """Return how a user can touch it, or None."""
-        subject = self._tools.subjects.of_user(record)
+        subject = self._services.principals.of_user(record)
         privileges, ways = await self._held(subject)
         if not privileges:
             return None
-        keys = await self._tools.store.keys(owner=record.name)
+        keys = await self._services.store.keys(owner=record.name)
         opening = [
-            key.key_id for key in keys if (await self._held(Subject(self._tools.subjects.of_key(key, record))))[0]
+            key.key_id
+            for key in keys
+            if (await self._held(PrincipalState(self._services.principals.of_key(key, record))))[0]
         ]
         return Holder(
             user_name=record.name,
@@ -272,7 +274,7 @@ class _Looking:
             closed=_reason(subject),
         )
 
-    async def _held(self, subject: Subject) -> tuple[tuple[str, ...], list[Way]]:
+    async def _held(self, subject: PrincipalState) -> tuple[tuple[str, ...], list[AllowingGrant]]:
         principal = subject.principal
         known = self._known.get((principal.roles, principal.unrestricted))
         if known is None:
@@ -281,16 +283,16 @@ class _Looking:
             self._known[principal.roles, principal.unrestricted] = known
         return known
 
-    def _ways(self, subject: Subject, privileges: tuple[str, ...]) -> list[Way]:
+    def _ways(self, subject: PrincipalState, privileges: tuple[str, ...]) -> list[AllowingGrant]:
         if decide_administrator(subject.principal).allowed:
             return []
         conditions = [condition_of(PRIVILEGES[name], self._database, self._name) for name in privileges]
         held = self._snapshot.held_by(subject.principal)
-        grants = dict.fromkeys(grant for each in conditions for grant in ways_of(held, each, self._snapshot))
-        return [way_of(grant) for grant in grants]
+        grants = dict.fromkeys(grant for each in conditions for grant in allowing_grants_of(held, each, self._snapshot))
+        return [allowing_grant_of(grant) for grant in grants]
 
 
-async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) -> tuple[Subject, str]:
+async def _subject(services: Services, request: Request, user_name: str, key_id: str) -> tuple[PrincipalState, str]:
     """Return who is asked about: oneself, or for administrators anybody.
 
     Raises:
@@ -300,20 +302,20 @@ async def _subject(tools: Tools, request: Request, user_name: str, key_id: str) 
     if user_name and key_id:
         raise InvalidArgument("give either `userName` or `keyId`")
     if not (user_name or key_id):
-        return Subject(request.principal), request.principal.key.key_id if request.principal.key else ""
+        return PrincipalState(request.principal), request.principal.key.key_id if request.principal.key else ""
     if key_id:
-        subject = await tools.subjects.key(key_id)
-        if subject is None or not request.reaches_key(await tools.store.lineage(key_id)):
+        subject = await services.principals.key(key_id)
+        if subject is None or not request.reaches_key(await services.store.lineage(key_id)):
             raise NotFound(f"API key not found: {key_id}")
         return subject, key_id
     request.require_owner(user_name)
-    subject = await tools.subjects.user(user_name)
+    subject = await services.principals.user(user_name)
     if subject is None:
         raise NotFound(f"user not found: {user_name}")
     return subject, ""
 
 
-def _needed(arguments: Asked) -> tuple[Privilege | None, bool]:
+def _needed(arguments: ExplainRequest) -> tuple[Privilege | None, bool]:
     """Return the privilege that is asked about, None where none is needed, and whether visibility suffices.
 
     Raises:
@@ -327,7 +329,7 @@ def _needed(arguments: Asked) -> tuple[Privilege | None, bool]:
             raise InvalidArgument(_unknown("operation", arguments.operation, OPERATIONS))
         if row.closed:
             raise InvalidArgument(f"{row.name} is not offered here: {row.closed}")
-        return row.privilege, row.visible_suffices
+        return row.privilege, row.visibility_is_enough
     if arguments.privilege not in PRIVILEGES:
         raise InvalidArgument(_unknown("privilege", arguments.privilege, PRIVILEGES))
     return PRIVILEGES[arguments.privilege], False
@@ -338,19 +340,19 @@ def _unknown(what: str, given: str, known: Iterable[str]) -> str:
     return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
 
 
-def _reason(subject: Subject) -> str:
+def _reason(subject: PrincipalState) -> str:
     return "" if subject.closed is None else subject.closed.reason
 
 
-def _opening(subject: Subject) -> Opening | None:
+def _opening(subject: PrincipalState) -> Opening | None:
     closed = subject.closed
     return Opening(operation=closed.opening, name=closed.opened) if closed is not None and closed.opening else None
 
 
-def way_of(grant: Grant) -> Way:
+def allowing_grant_of(grant: Grant) -> AllowingGrant:
     """Return a grant as answers hold it."""
     key = grant.key
-    return Way(
+    return AllowingGrant(
         role=grant.role,
         object_type=key.object_type.value,
         db_name=key.db_name,
@@ -359,17 +361,17 @@ def way_of(grant: Grant) -> Way:
     )
 
 
-def _cure(role: str, key: GrantKey | None) -> Cure:
+def _remedy(role: str, key: GrantKey | None) -> Remedy:
     if key is None:
-        return Cure(role=role)
-    return Cure(role=role, db_name=key.db_name, object_name=key.object_name, privilege=key.privilege)
+        return Remedy(role=role)
+    return Remedy(role=role, db_name=key.db_name, object_name=key.object_name, privilege=key.privilege)
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "ExplainAccess",
         "access/explain",
-        Asked,
+        ExplainRequest,
         Explained,
         explained,
         "Explain whether somebody may do something: through which grants, or what would allow it.",
@@ -377,7 +379,7 @@ EXTENSIONS: Final = (
         credential=CredentialReach.ANY,
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "ListCollectionAccess",
         "access/collection",
         OfCollection,
@@ -386,7 +388,7 @@ EXTENSIONS: Final = (
         "List everybody who can touch a collection, and how.",
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "DescribeUserAccess",
         "access/user",
         OfSomebody,

@@ -8,15 +8,15 @@ from typing import Final
 
 import msgspec
 
+from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
-from kiteward.domain.policy import PolicySnapshot
 from kiteward.gateway.administration.administrators import require_another_administrator
-from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.store.base import UserRecord
 
-LONGEST_OVERLAP: Final = 30 * 24 * 3600
+LONGEST_GRACE_PERIOD: Final = 30 * 24 * 3600
 """Seconds that a replaced password or key may stay valid."""
 
 _GENERATED_CHARACTERS: Final = string.ascii_letters + string.digits
@@ -125,7 +125,7 @@ class Reset(Arguments):
     keep_old_for: int = 0
 
 
-class Opened(Outcome):
+class IssuedPassword(Outcome):
     """A password that was made, this once; and until when the one before it is accepted."""
 
     user_name: str
@@ -138,14 +138,14 @@ def moment(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)
 
 
-def overlap(seconds: int) -> float | None:
+def grace_period_end(seconds: int) -> float | None:
     """Return until when a replaced secret is accepted, or None for no longer.
 
     Raises:
         InvalidArgument: longer than it may be, or negative.
     """
-    if not 0 <= seconds <= LONGEST_OVERLAP:
-        raise InvalidArgument(f"`keepOldFor` must be from 0 to {LONGEST_OVERLAP} seconds")
+    if not 0 <= seconds <= LONGEST_GRACE_PERIOD:
+        raise InvalidArgument(f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds")
     return time.time() + seconds if seconds else None
 
 
@@ -173,7 +173,7 @@ def held_grants(principal: Principal, snapshot: PolicySnapshot) -> list[HeldGran
     ]
 
 
-async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me:
+async def who_am_i(_services: Services, request: Request, _arguments: Arguments) -> Me:
     """Tell the caller who it is and what it holds."""
     principal, key = request.principal, request.principal.key
     return Me(
@@ -188,9 +188,9 @@ async def who_am_i(_tools: Tools, request: Request, _arguments: Arguments) -> Me
     )
 
 
-async def password_policy(tools: Tools, _request: Request, _arguments: Arguments) -> Policy:
+async def password_policy(services: Services, _request: Request, _arguments: Arguments) -> Policy:
     """Tell what new passwords must be."""
-    rules = tools.passwords
+    rules = services.passwords
     return Policy(
         name=rules.name,
         shortest=rules.shortest,
@@ -201,115 +201,115 @@ async def password_policy(tools: Tools, _request: Request, _arguments: Arguments
     )
 
 
-async def listed(tools: Tools, _request: Request, arguments: Listing) -> Accounts:
+async def listed(services: Services, _request: Request, arguments: Listing) -> Accounts:
     """List users, sorted by name, a page at a time."""
     limit = page(arguments.limit)
-    found = await tools.store.users(after=arguments.after, prefix=arguments.prefix, limit=limit)
+    found = await services.store.users(after=arguments.after, prefix=arguments.prefix, limit=limit)
     return Accounts(users=[_account(record) for record in found], next=found[-1].name if len(found) == limit else "")
 
 
-async def described(tools: Tools, request: Request, arguments: PerhapsNamed) -> Account:
+async def described(services: Services, request: Request, arguments: PerhapsNamed) -> Account:
     """Describe a user; users may describe themselves."""
     name = arguments.user_name or request.principal.user_name
     request.require_owner(name)
-    record = await tools.store.user(name)
+    record = await services.store.user(name)
     if record is None:
         raise NotFound(f"user not found: {name}")
     return _account(record)
 
 
-async def created(tools: Tools, request: Request, arguments: NewAccount) -> Opened:
+async def created(services: Services, request: Request, arguments: NewAccount) -> IssuedPassword:
     """Create a user with roles, in one step."""
     name, given = arguments.user_name, arguments.password
-    tools.naming.check_user_name(name)
-    tools.naming.check_user_description(arguments.description)
+    services.naming.check_user_name(name)
+    services.naming.check_user_description(arguments.description)
     password = given or generated_password()
     if given is not None:
-        tools.passwords.check(given, user_name=name)
-    hashed = await tools.hasher.hash(password)
+        services.passwords.check(given, user_name=name)
+    hashed = await services.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(name) is not None:
             raise AlreadyExists(f"user already exists: {name}")
-        if await transaction.users.count() >= tools.limits.users:
+        if await transaction.users.count() >= services.limits.users:
             raise LimitReached("unable to add user because the number of users has reached the limit")
         await transaction.users.add(name, hashed, description=arguments.description, one_time=arguments.one_time)
         for role in arguments.roles:
             if await transaction.roles.get(role) is None:
                 raise NotFound(f"role not found: {role}")
             await transaction.roles.bind(name, role)
-    return Opened(user_name=name, password=None if given else password)
+    return IssuedPassword(user_name=name, password=None if given else password)
 
 
-async def deleted(tools: Tools, request: Request, arguments: Named) -> Done:
+async def deleted(services: Services, request: Request, arguments: Named) -> Done:
     """Delete a user with its roles and API keys."""
     if arguments.user_name == ROOT:
         raise ProtectedObject("root user cannot be deleted")
     async with request.change() as transaction:
-        await _require(tools, arguments.user_name)
-        await require_another_administrator(tools, transaction, arguments.user_name)
+        await _require(services, arguments.user_name)
+        await require_another_administrator(services, transaction, arguments.user_name)
         await transaction.users.remove(arguments.user_name)
     return Done()
 
 
-async def reset(tools: Tools, request: Request, arguments: Reset) -> Opened:
+async def reset(services: Services, request: Request, arguments: Reset) -> IssuedPassword:
     """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
     name, given = arguments.user_name, arguments.new_password
     if given is not None:
-        tools.passwords.check(given, user_name=name)
-    await _require(tools, name)
+        services.passwords.check(given, user_name=name)
+    await _require(services, name)
     password = given or generated_password()
-    hashed = await tools.hasher.hash(password)
-    until = overlap(arguments.keep_old_for)
+    hashed = await services.hasher.hash(password)
+    until = grace_period_end(arguments.keep_old_for)
     async with request.change() as transaction:
         if await transaction.users.get(name) is None:
             raise NotFound(f"user not found: {name}")
         await transaction.users.set_password(name, hashed, former_until=until, one_time=arguments.one_time)
         await transaction.users.unlock(name)
-    return Opened(user_name=name, password=None if given else password, old_password_valid_until=moment(until))
+    return IssuedPassword(user_name=name, password=None if given else password, old_password_valid_until=moment(until))
 
 
-async def old_password_ended(tools: Tools, request: Request, arguments: PerhapsNamed) -> Done:
+async def old_password_ended(services: Services, request: Request, arguments: PerhapsNamed) -> Done:
     """Accept the password before the last reset no longer; users may do so for themselves."""
     name = arguments.user_name or request.principal.user_name
     async with request.change() as transaction:
         request.require_owner(name)
-        await _require(tools, name)
-        await transaction.users.end_former(name)
+        await _require(services, name)
+        await transaction.users.end_previous_secret(name)
     return Done()
 
 
-async def disabled(tools: Tools, request: Request, arguments: Named) -> Done:
+async def disabled(services: Services, request: Request, arguments: Named) -> Done:
     """Let a user, and its API keys, no longer in."""
     async with request.change() as transaction:
-        await _require(tools, arguments.user_name)
-        await require_another_administrator(tools, transaction, arguments.user_name)
+        await _require(services, arguments.user_name)
+        await require_another_administrator(services, transaction, arguments.user_name)
         await transaction.users.enable(arguments.user_name, False)
     return Done()
 
 
-async def enabled(tools: Tools, request: Request, arguments: Named) -> Done:
+async def enabled(services: Services, request: Request, arguments: Named) -> Done:
     """Let a disabled user in again."""
     async with request.change() as transaction:
-        await _require(tools, arguments.user_name)
+        await _require(services, arguments.user_name)
         await transaction.users.enable(arguments.user_name, True)
     return Done()
 
 
-async def unlocked(tools: Tools, request: Request, arguments: Named) -> Done:
+async def unlocked(services: Services, request: Request, arguments: Named) -> Done:
     """Lift the lock after too many wrong passwords."""
     async with request.change() as transaction:
-        await _require(tools, arguments.user_name)
+        await _require(services, arguments.user_name)
         await transaction.users.unlock(arguments.user_name)
     return Done()
 
 
-async def _require(tools: Tools, name: str) -> None:
-    if await tools.store.user(name) is None:
+async def _require(services: Services, name: str) -> None:
+    if await services.store.user(name) is None:
         raise NotFound(f"user not found: {name}")
 
 
 def _account(record: UserRecord) -> Account:
-    former = record.former
+    previous = record.previous
     return Account(
         user_name=record.name,
         description=record.description,
@@ -319,13 +319,15 @@ def _account(record: UserRecord) -> Account:
         created_at=datetime.fromtimestamp(int(record.created_at), UTC),
         changed_at=datetime.fromtimestamp(int(record.changed_at), UTC),
         signed_in_at=moment(record.signed_in_at),
-        old_password_valid_until=moment(former.valid_until) if former and former.valid_until > time.time() else None,
+        old_password_valid_until=moment(previous.valid_until)
+        if previous and previous.valid_until > time.time()
+        else None,
         one_time_password=record.one_time,
     )
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "WhoAmI",
         "whoami/describe",
         Arguments,
@@ -336,7 +338,7 @@ EXTENSIONS: Final = (
         credential=CredentialReach.ANY,
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "DescribePasswordPolicy",
         "passwords/describe_policy",
         Arguments,
@@ -347,8 +349,10 @@ EXTENSIONS: Final = (
         credential=CredentialReach.ANY,
         changes=False,
     ),
-    Extension("ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False),
-    Extension(
+    AdminOperation(
+        "ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False
+    ),
+    AdminOperation(
         "DescribeUserAccount",
         "users/describe",
         PerhapsNamed,
@@ -358,10 +362,14 @@ EXTENSIONS: Final = (
         administrators=False,
         changes=False,
     ),
-    Extension("CreateUserAccount", "users/create", NewAccount, Opened, created, "Create a user with roles."),
-    Extension("DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user."),
-    Extension("ResetPassword", "users/reset_password", Reset, Opened, reset, "Set a password without the old one."),
-    Extension(
+    AdminOperation(
+        "CreateUserAccount", "users/create", NewAccount, IssuedPassword, created, "Create a user with roles."
+    ),
+    AdminOperation("DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user."),
+    AdminOperation(
+        "ResetPassword", "users/reset_password", Reset, IssuedPassword, reset, "Set a password without the old one."
+    ),
+    AdminOperation(
         "EndOldPassword",
         "users/end_old_password",
         PerhapsNamed,
@@ -370,7 +378,7 @@ EXTENSIONS: Final = (
         "Accept the password before the last reset no longer.",
         administrators=False,
     ),
-    Extension("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
-    Extension("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
-    Extension("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
+    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
+    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
+    AdminOperation("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
 )

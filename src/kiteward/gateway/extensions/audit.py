@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from kiteward.domain.audit import HIDDEN
+from kiteward.audit.events import HIDDEN
+from kiteward.audit.reader import AuditQuery, AuditReader, Entry
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
-from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.access import Asked, Explained, explained
-from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request, page
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.extensions.access import Explained, ExplainRequest, explained
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.gateway.extensions.objects import collections_of, databases_of
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.observe.audit.reading import Entry, Question, TrailReader
 
 
 class Wanted(Arguments):
@@ -63,9 +63,9 @@ class ExplainedLine(Outcome):
     differs: bool
 
 
-async def searched(tools: Tools, _request: Request, arguments: Wanted) -> Lines:
+async def searched(services: Services, _request: Request, arguments: Wanted) -> Lines:
     """Return lines of the audit trail."""
-    question = Question(
+    question = AuditQuery(
         user=arguments.user_name,
         collection=arguments.collection_name,
         database=arguments.db_name,
@@ -77,20 +77,20 @@ async def searched(tools: Tools, _request: Request, arguments: Wanted) -> Lines:
         until=_seconds(arguments.until),
         before=arguments.before,
     )
-    found = await asyncio.to_thread(_trail(tools).search, question, limit=page(arguments.limit))
-    hidden = await _hidden(tools, found.entries)
+    found = await asyncio.to_thread(_trail(services).search, question, limit=page(arguments.limit))
+    hidden = await _hidden(services, found.entries)
     return Lines(lines=[dict(entry) for entry in found.entries], hidden=hidden, before=found.before)
 
 
-async def _hidden(tools: Tools, entries: Iterable[Entry]) -> list[int]:
+async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
     """Return the numbers of lines about collections that exist and were answered to be absent."""
     asked = [entry for entry in entries if str(entry.get("reason", "")).endswith(HIDDEN)]
     there: dict[str, frozenset[str]] = {}
     with contextlib.suppress(EngineError):
         for database in {entry.get("database", "") for entry in asked} & set(
-            await databases_of(tools) if asked else ()
+            await databases_of(services) if asked else ()
         ):
-            there[database] = frozenset(await collections_of(tools, database))
+            there[database] = frozenset(await collections_of(services, database))
     return [
         entry["seq"]
         for entry in asked
@@ -98,17 +98,17 @@ async def _hidden(tools: Tools, entries: Iterable[Entry]) -> list[int]:
     ]
 
 
-async def explained_line(tools: Tools, request: Request, arguments: LineNamed) -> ExplainedLine:
+async def explained_line(services: Services, request: Request, arguments: LineNamed) -> ExplainedLine:
     """Tell what was decided when a line was written, and what would be decided today."""
-    question = Question(before=arguments.seq + 1)
-    found = (await asyncio.to_thread(_trail(tools).search, question, limit=1)).entries
+    question = AuditQuery(before=arguments.seq + 1)
+    found = (await asyncio.to_thread(_trail(services).search, question, limit=1)).entries
     if not found or found[0]["seq"] != arguments.seq:
         raise NotFound(f"the audit trail has no line {arguments.seq}")
     line = found[0]
     today, gone = None, ""
     if line.get("principal") and line.get("decision") and line.get("operation") in OPERATIONS:
         try:
-            today = await _today(tools, request, line)
+            today = await _today(services, request, line)
         except NotFound as error:
             gone = str(error)
     allowed_now = today is not None and today.allowed
@@ -121,7 +121,7 @@ async def explained_line(tools: Tools, request: Request, arguments: LineNamed) -
     )
 
 
-async def _today(tools: Tools, request: Request, line: Entry) -> Explained:
+async def _today(services: Services, request: Request, line: Entry) -> Explained:
     """Explain what a line is about by the policy of now: the first of its objects that is refused, or else the first.
 
     Raises:
@@ -131,17 +131,19 @@ async def _today(tools: Tools, request: Request, line: Entry) -> Explained:
     who = {"key_id": key_id} if kind == "key" else {"user_name": line["principal"]}
     answers = []
     for name in line.get("resources") or [""]:
-        asked = Asked(operation=line["operation"], collection_name=name, db_name=line.get("database", ""), **who)
-        answers.append(await explained(tools, request, asked))
+        asked = ExplainRequest(
+            operation=line["operation"], collection_name=name, db_name=line.get("database", ""), **who
+        )
+        answers.append(await explained(services, request, asked))
         if not answers[-1].allowed:
             return answers[-1]
     return answers[0]
 
 
-def _trail(tools: Tools) -> TrailReader:
-    if tools.trail is None:
+def _trail(services: Services) -> AuditReader:
+    if services.trail is None:
         raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
-    return tools.trail
+    return services.trail
 
 
 def _seconds(given: datetime | None) -> float | None:
@@ -150,8 +152,8 @@ def _seconds(given: datetime | None) -> float | None:
     return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "SearchAudit",
         "audit/search",
         Wanted,
@@ -160,7 +162,7 @@ EXTENSIONS: Final = (
         "Search the audit trail, newest lines first.",
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "ExplainAuditLine",
         "audit/explain",
         LineNamed,

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from kiteward.domain.access import ADMIN_ROLE
+from kiteward.authz.model import ADMIN_ROLE
+from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
-from kiteward.domain.policy import Decision, PolicySnapshot, decide_administrator, decide_signed_in
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.store.base import KeyRecord, Transaction
 
 MOST_LISTED: Final = 1_000
@@ -126,11 +126,11 @@ class Request:
             yield transaction
 
 
-Run = Callable[[Tools, Request, Any], Awaitable[Outcome]]
+Run = Callable[[Services, Request, Any], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Extension:
+class AdminOperation:
     """One operation of our own.
 
     Attributes:
@@ -159,7 +159,9 @@ class Extension:
 
     def decide(self, principal: Principal) -> Decision:
         """Decide whether a principal may call this, with the credential that it came by."""
-        return decide_administrator(principal) if self.administrators else decide_signed_in(principal, self.credential)
+        return (
+            decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
+        )
 
     def read(self, payload: bytes) -> Arguments:
         """Return what a request holds.

@@ -5,11 +5,11 @@ from typing import Final
 
 import msgspec
 
-from kiteward.domain.access import Grant, GrantKey
+from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, NotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.domain.privileges import ObjectType
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.gateway.administration.grants import (
     check_v2_privilege,
     on_collection,
@@ -18,7 +18,7 @@ from kiteward.gateway.administration.grants import (
     v2_type,
     with_those_along,
 )
-from kiteward.gateway.extensions.base import MOST_LISTED, Arguments, Extension, Outcome, Request
+from kiteward.gateway.extensions.base import MOST_LISTED, AdminOperation, Arguments, Outcome, Request
 from kiteward.store.base import Transaction
 
 _OBJECT_TYPES: Final = frozenset(ObjectType)
@@ -65,31 +65,31 @@ class GrantsChanged(Outcome):
     users: list[str]
 
 
-async def changed(tools: Tools, request: Request, arguments: GrantChange) -> GrantsChanged:
+async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
     if len(arguments.grant) + len(arguments.revoke) > MOST_LISTED:
         raise LimitReached(f"at most {MOST_LISTED} grants are changed in one step")
     role = arguments.role_name
-    if not tools.catalog.fresh:
-        await tools.catalog.refresh()
+    if not services.catalog.fresh:
+        await services.catalog.refresh()
     async with request.change() as transaction:
         if await transaction.roles.get(role) is None:
             raise NotFound(f"role not found: {role}")
         stored = await transaction.grants.of_role(role)
         held = {grant.key for grant in stored if grant.kept_for is None}
-        wanted = [key for named in arguments.grant for key in await _granted(tools, transaction, request, named)]
-        unwanted = [key for named in arguments.revoke for key in _revoked(tools, named)]
+        wanted = [key for named in arguments.grant for key in await _granted(services, transaction, request, named)]
+        unwanted = [key for named in arguments.revoke for key in _revoked(services, named)]
         granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & {grant.key for grant in stored})
         if set(granted) & set(unwanted) or set(wanted) & set(revoked):
             raise InvalidArgument("the same grant is to be given and taken")
         if not arguments.dry_run:
             await transaction.grants.add([Grant(role, key, request.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
-    users = (await tools.store.bindings(role)).get(role, ())
+    users = (await services.store.bindings(role)).get(role, ())
     return GrantsChanged(granted=_shown(granted), revoked=_shown(revoked), users=list(users))
 
 
-async def _granted(tools: Tools, transaction: Transaction, request: Request, named: GrantNamed) -> list[GrantKey]:
+async def _granted(services: Services, transaction: Transaction, request: Request, named: GrantNamed) -> list[GrantKey]:
     """Return the keys of a grant that OperatePrivilegeV2 would give, under its rules.
 
     Raises:
@@ -98,23 +98,23 @@ async def _granted(tools: Tools, transaction: Transaction, request: Request, nam
     privilege, database, collection = named.privilege, named.db_name, named.collection_name
     if named.object_type:
         raise InvalidArgument("`objectType` belongs to what is revoked")
-    tools.naming.check_object_name(privilege, "Privilege")
-    tools.naming.check_object_name(collection, "collection name")
+    services.naming.check_object_name(privilege, "Privilege")
+    services.naming.check_object_name(collection, "collection name")
     if database != ANY:
-        tools.naming.check_database_name(database)
+        services.naming.check_database_name(database)
     await check_v2_privilege(transaction, privilege, database, collection)
     key = GrantKey(v2_type(privilege), database, collection, privilege)
-    require_database(tools, request, key)
-    return with_those_along(on_collection(tools, key))
+    require_database(services, request, key)
+    return with_those_along(on_collection(services, key))
 
 
-def _revoked(tools: Tools, named: GrantNamed) -> list[GrantKey]:
+def _revoked(services: Services, named: GrantNamed) -> list[GrantKey]:
     """Return the keys of a grant as the role lists it, whether or not it could be given today."""
     if named.object_type and named.object_type not in _OBJECT_TYPES:
         raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
     kind = ObjectType(named.object_type) if named.object_type else v2_type(named.privilege)
     key = GrantKey(kind, named.db_name, named.collection_name, named.privilege)
-    return revoked_keys(tools, key, typed=bool(named.object_type))
+    return revoked_keys(services, key, typed=bool(named.object_type))
 
 
 def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
@@ -129,8 +129,8 @@ def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
     ]
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "ChangeGrants",
         "roles/change_grants",
         GrantChange,

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from kiteward.authn import api_keys
-from kiteward.domain.access import PUBLIC_ROLE
+from kiteward.authz.model import PUBLIC_ROLE
+from kiteward.authz.policy import decide_administrator
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import CredentialReach, KeyScope, Secret
-from kiteward.domain.policy import decide_administrator
-from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.accounts import moment, overlap
-from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request, page
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.extensions.accounts import grace_period_end, moment
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.store.base import KeyRecord, Transaction
 
 LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
@@ -96,11 +96,11 @@ class MadeKey(Outcome):
     old_key_valid_until: datetime | None = None
 
 
-async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
+async def created(services: Services, request: Request, arguments: NewKey) -> MadeKey:
     """Make a key."""
     if len(arguments.description.encode()) > _LONGEST_DESCRIPTION:
         raise InvalidArgument(f"`description` must be at most {_LONGEST_DESCRIPTION} bytes")
-    lifetime = arguments.expires_in if arguments.expires_in is not None else tools.key_rules.default_lifetime
+    lifetime = arguments.expires_in if arguments.expires_in is not None else services.key_rules.default_lifetime
     if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
         raise InvalidArgument(f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds")
     networks = _networks(arguments.networks or ())
@@ -110,7 +110,7 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
         owner = arguments.user_name or principal.user_name
         if owner != principal.user_name:
             decide_administrator(principal).require_allowed()
-        record = await tools.store.user(owner)
+        record = await services.store.user(owner)
         if record is None:
             raise NotFound(f"user not found: {owner}")
         expires_at = None if lifetime is None else time.time() + lifetime
@@ -130,8 +130,8 @@ async def created(tools: Tools, request: Request, arguments: NewKey) -> MadeKey:
         if principal.key is not None:
             key = _within(key, request, principal.key)
         await _check_roles(transaction, request, key, record.roles)
-        if await transaction.keys.count(owner) >= tools.key_rules.per_user:
-            raise LimitReached(f"{owner} has {tools.key_rules.per_user} API keys already: revoke one first")
+        if await transaction.keys.count(owner) >= services.key_rules.per_user:
+            raise LimitReached(f"{owner} has {services.key_rules.per_user} API keys already: revoke one first")
         await transaction.keys.add(key)
     request.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
     return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
@@ -183,7 +183,7 @@ async def _check_roles(
         raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
 
 
-async def listed(tools: Tools, request: Request, arguments: KeyListing) -> Keys:
+async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
     """List keys: one's own, or of others for administrators; of a limited key, itself and what descends from it."""
     limit = page(arguments.limit)
     principal, owner, root = request.principal, arguments.user_name or None, None
@@ -192,18 +192,18 @@ async def listed(tools: Tools, request: Request, arguments: KeyListing) -> Keys:
             decide_administrator(principal).require_allowed()
         owner = principal.user_name
         root = principal.key.key_id if principal.key is not None and principal.limited else None
-    found = await tools.store.keys(owner=owner, root=root, after=arguments.after, limit=limit)
+    found = await services.store.keys(owner=owner, root=root, after=arguments.after, limit=limit)
     return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
 
 
-async def described(tools: Tools, request: Request, arguments: KeyNamed) -> Key:
+async def described(services: Services, request: Request, arguments: KeyNamed) -> Key:
     """Describe a key."""
-    return _key(_reached(request, arguments.key_id, await tools.store.lineage(arguments.key_id)))
+    return _key(_reached(request, arguments.key_id, await services.store.lineage(arguments.key_id)))
 
 
-async def rotated(_tools: Tools, request: Request, arguments: Rotation) -> MadeKey:
+async def rotated(_services: Services, request: Request, arguments: Rotation) -> MadeKey:
     """Give a key a new secret; the old one may stay valid for a while. What it has made ends with the old one."""
-    until = overlap(arguments.keep_old_for)
+    until = grace_period_end(arguments.keep_old_for)
     minted = api_keys.mint(arguments.key_id)
     async with request.change() as transaction:
         record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
@@ -219,7 +219,7 @@ async def rotated(_tools: Tools, request: Request, arguments: Rotation) -> MadeK
     )
 
 
-async def disabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
     """Let a key, and what descends from it, open no longer."""
     async with request.change() as transaction:
         record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
@@ -227,7 +227,7 @@ async def disabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done
     return Done()
 
 
-async def enabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+async def enabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
     """Let a disabled key open again."""
     async with request.change() as transaction:
         record = _opened(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
@@ -235,7 +235,7 @@ async def enabled(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
     return Done()
 
 
-async def revoked(_tools: Tools, request: Request, arguments: KeyNamed) -> Done:
+async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
     """Remove a key, and what descends from it, for good."""
     async with request.change() as transaction:
         record = _reached(request, arguments.key_id, await transaction.keys.lineage(arguments.key_id))
@@ -293,7 +293,7 @@ def _covered(network: str, by: tuple[str, ...]) -> bool:
 
 
 def _key(record: KeyRecord) -> Key:
-    former = record.former
+    previous = record.previous
     return Key(
         key_id=record.key_id,
         user_name=record.owner,
@@ -306,11 +306,11 @@ def _key(record: KeyRecord) -> Key:
         made_by_key=record.made_by_key,
         expires_at=moment(record.expires_at),
         used_at=moment(record.used_at),
-        old_key_valid_until=moment(former.valid_until) if former and former.valid_until > time.time() else None,
+        old_key_valid_until=moment(previous.valid_until) if previous and previous.valid_until > time.time() else None,
     )
 
 
-def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> Extension:
+def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> AdminOperation:
     """Return a row that anybody may call, with any credential: which keys these reach is judged inside."""
     summaries = {
         "create": "Make an API key; the answer holds it this once.",
@@ -321,7 +321,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         "enable": "Let a disabled API key open again.",
         "revoke": "Remove an API key, and keys that it made, for good.",
     }
-    return Extension(
+    return AdminOperation(
         name,
         f"api_keys/{action}",
         arguments,
@@ -334,7 +334,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
     )
 
 
-EXTENSIONS: Final = (
+ADMIN_OPERATIONS: Final = (
     _row("CreateApiKey", "create", NewKey, MadeKey, created),
     _row("ListApiKeys", "list", KeyListing, Keys, listed),
     _row("DescribeApiKey", "describe", KeyNamed, Key, described),

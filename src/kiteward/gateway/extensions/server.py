@@ -4,11 +4,11 @@ import contextlib
 from typing import Final
 
 from kiteward.domain.errors import EngineError
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.gateway.administration.server import VERSION
-from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.gateway.extensions.objects import databases_of
-from kiteward.gateway.readiness import parts
+from kiteward.gateway.readiness import components
 
 
 class Part(Outcome):
@@ -36,12 +36,12 @@ class ServerState(Outcome):
     audit: Part
 
 
-async def described(tools: Tools, request: Request, _arguments: Arguments) -> ServerState:
+async def described(services: Services, request: Request, _arguments: Arguments) -> ServerState:
     """Ask the parts how they are."""
-    found = {name: Part(ready=part.ready, reason=part.reason) for name, part in (await parts(tools)).items()}
+    found = {name: Part(ready=part.ready, reason=part.reason) for name, part in (await components(services)).items()}
     databases = None
     with contextlib.suppress(EngineError):
-        databases = len(await databases_of(tools))
+        databases = len(await databases_of(services))
     return ServerState(
         ready=all(part.ready for part in found.values()),
         version=VERSION,
@@ -49,13 +49,13 @@ async def described(tools: Tools, request: Request, _arguments: Arguments) -> Se
         databases=databases,
         roles=len(request.snapshot.roles),
         groups=len(request.snapshot.groups),
-        sessions=tools.sessions.count(),
+        sessions=services.sessions.count(),
         **found,
     )
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "DescribeServer",
         "server/describe",
         Arguments,

@@ -6,9 +6,9 @@ from typing import Final
 from kiteward.authn.sessions import Session
 from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Secret
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.accounts import PerhapsNamed, moment
-from kiteward.gateway.extensions.base import Arguments, Done, Extension, Outcome, Request
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Done, Outcome, Request
 
 
 class NewSession(Arguments):
@@ -55,23 +55,23 @@ class ListedSessions(Outcome):
     sessions: list[ListedSession]
 
 
-async def begun(_tools: Tools, request: Request, arguments: NewSession) -> BegunSession:
+async def begun(_services: Services, request: Request, arguments: NewSession) -> BegunSession:
     """Begin a session of the console; its caller comes by a password."""
     return BegunSession(token=await request.begin_session(arguments.description))
 
 
-async def listed(tools: Tools, request: Request, arguments: PerhapsNamed) -> ListedSessions:
+async def listed(services: Services, request: Request, arguments: PerhapsNamed) -> ListedSessions:
     """List a user's sessions: one's own, or of others for administrators."""
     name = arguments.user_name or request.principal.user_name
     request.require_owner(name)
-    record = await tools.store.user(name)
+    record = await services.store.user(name)
     # A session of an earlier credential is over, although nobody has tried it since.
     current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
-    found = [each for each in tools.sessions.of(name) if each.current_id == current]
-    return ListedSessions(sessions=[_listed(tools, request, session) for session in found])
+    found = [each for each in services.sessions.of(name) if each.current_id == current]
+    return ListedSessions(sessions=[_listed(services, request, session) for session in found])
 
 
-def _listed(tools: Tools, request: Request, session: Session) -> ListedSession:
+def _listed(services: Services, request: Request, session: Session) -> ListedSession:
     return ListedSession(
         session_id=session.session_id,
         user_name=session.user_name,
@@ -80,27 +80,27 @@ def _listed(tools: Tools, request: Request, session: Session) -> ListedSession:
         current=_is_callers(request, session),
         began_at=moment(session.began_at),
         used_at=moment(session.used_at),
-        ends_at=moment(tools.sessions.ends_at(session)),
+        ends_at=moment(services.sessions.ends_at(session)),
     )
 
 
-async def ended(tools: Tools, request: Request, arguments: SessionNamed) -> Done:
+async def ended(services: Services, request: Request, arguments: SessionNamed) -> Done:
     """End a session: one's own, or any for administrators."""
-    session = tools.sessions.get(arguments.session_id)
+    session = services.sessions.get(arguments.session_id)
     if session is None or not (request.principal.acts_as(session.user_name) or request.administrator):
         raise NotFound(f"session not found: {arguments.session_id}")
     request.record(userName=session.user_name)
-    tools.sessions.end(session.session_id)
+    services.sessions.end(session.session_id)
     return Done()
 
 
-async def all_ended(tools: Tools, request: Request, arguments: SessionsOf) -> Done:
+async def all_ended(services: Services, request: Request, arguments: SessionsOf) -> Done:
     """End all sessions of a user: one's own, or of others for administrators."""
     name = arguments.user_name or request.principal.user_name
     request.require_owner(name)
-    for session in tools.sessions.of(name):
+    for session in services.sessions.of(name):
         if not (arguments.keep_current and _is_callers(request, session)):
-            tools.sessions.end(session.session_id)
+            services.sessions.end(session.session_id)
     return Done()
 
 
@@ -108,8 +108,8 @@ def _is_callers(request: Request, session: Session) -> bool:
     return request.principal.credential == f"session:{session.session_id}"
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "BeginSession",
         "sessions/begin",
         NewSession,
@@ -120,7 +120,7 @@ EXTENSIONS: Final = (
         changes=False,
         rest=False,
     ),
-    Extension(
+    AdminOperation(
         "ListSessions",
         "sessions/list",
         PerhapsNamed,
@@ -130,7 +130,7 @@ EXTENSIONS: Final = (
         administrators=False,
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "EndSession",
         "sessions/end",
         SessionNamed,
@@ -140,7 +140,7 @@ EXTENSIONS: Final = (
         administrators=False,
         changes=False,
     ),
-    Extension(
+    AdminOperation(
         "EndSessions",
         "sessions/end_all",
         SessionsOf,

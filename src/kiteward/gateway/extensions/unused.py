@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from kiteward.domain.access import Grant
+from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.authz.explanation import allowing_grants_of, condition_of
+from kiteward.authz.model import Grant
+from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument
-from kiteward.domain.explanation import condition_of, ways_of
-from kiteward.domain.policy import PolicySnapshot
-from kiteward.domain.privileges import PRIVILEGES
-from kiteward.gateway.administration.base import Tools
-from kiteward.gateway.extensions.access import Way, way_of
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.extensions.access import AllowingGrant, allowing_grant_of
 from kiteward.gateway.extensions.accounts import moment
-from kiteward.gateway.extensions.base import Arguments, Extension, Outcome, Request
+from kiteward.gateway.extensions.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.observe.audit.reading import Entry, Question, TrailReader
 
 
 class Since(Arguments):
@@ -35,23 +35,23 @@ class UnusedKey(Outcome):
 class Unused(Outcome):
     """What was not used since then, as far as is recorded: from `recordedSince` on, null for nothing at all."""
 
-    grants: list[Way]
+    grants: list[AllowingGrant]
     keys: list[UnusedKey]
     recorded_since: datetime | None
 
 
-async def unused(tools: Tools, request: Request, arguments: Since) -> Unused:
+async def unused(services: Services, request: Request, arguments: Since) -> Unused:
     """List grants and API keys that were not used since a moment."""
-    if tools.trail is None:
+    if services.trail is None:
         raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
     since = _utc(arguments.since)
-    roles = {record.name: record.roles for record in await tools.store.users()}
-    uses, first = await asyncio.to_thread(_uses, tools.trail, since)
+    roles = {record.name: record.roles for record in await services.store.users()}
+    uses, first = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_all_used_grants, uses, roles, request.snapshot)
     grants = [grant for role in request.snapshot.roles.values() for grant in role.grants if grant not in used]
-    keys = [key for key in await tools.store.keys() if (key.used_at or 0.0) < since.timestamp()]
+    keys = [key for key in await services.store.keys() if (key.used_at or 0.0) < since.timestamp()]
     return Unused(
-        grants=[way_of(grant) for grant in sorted(grants, key=lambda grant: (grant.role, grant.key))],
+        grants=[allowing_grant_of(grant) for grant in sorted(grants, key=lambda grant: (grant.role, grant.key))],
         keys=[UnusedKey(key_id=key.key_id, user_name=key.owner, used_at=moment(key.used_at)) for key in keys],
         recorded_since=first,
     )
@@ -61,11 +61,11 @@ Use = tuple[str, str, str, str, str]
 """Who did what: user, privilege, operation, database, collection."""
 
 
-def _uses(trail: TrailReader, since: datetime) -> tuple[set[Use], datetime | None]:
+def _uses(trail: AuditReader, since: datetime) -> tuple[set[Use], datetime | None]:
     """Return what was done since a moment, each thing once, and since when that is recorded."""
     uses: set[Use] = set()
-    oldest = next(iter(trail.every(Question())), None)
-    for entry in trail.every(Question(since=since.timestamp())):
+    oldest = next(iter(trail.every(AuditQuery())), None)
+    for entry in trail.every(AuditQuery(since=since.timestamp())):
         if entry.get("decision") == "allowed" and entry.get("privilege"):
             uses.update(_uses_of(entry))
     first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
@@ -92,17 +92,17 @@ def _used_grants(use: Use, roles: dict[str, tuple[str, ...]], snapshot: PolicySn
     row = OPERATIONS.get(operation)
     if privilege not in PRIVILEGES or row is None:
         return ()
-    condition = condition_of(PRIVILEGES[privilege], database, name, visible_suffices=row.visible_suffices)
+    condition = condition_of(PRIVILEGES[privilege], database, name, visibility_is_enough=row.visibility_is_enough)
     held = [snapshot.roles[role] for role in (*roles.get(user, ()), "public") if role in snapshot.roles]
-    return ways_of(held, condition, snapshot)
+    return allowing_grants_of(held, condition, snapshot)
 
 
 def _utc(given: datetime) -> datetime:
     return given if given.tzinfo is not None else given.replace(tzinfo=UTC)
 
 
-EXTENSIONS: Final = (
-    Extension(
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
         "ListUnusedAccess",
         "access/unused",
         Since,

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from kiteward.authn.subjects import principal_of
+from kiteward.authn.principals import principal_of
+from kiteward.authz.policy import decide_administrator, listed_collections, listed_databases
 from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Principal
-from kiteward.domain.policy import decide_administrator, listed_collections, listed_databases
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.accounts import HeldGrant, Named, held_grants
-from kiteward.gateway.extensions.base import Extension, Outcome, Request
+from kiteward.gateway.extensions.base import AdminOperation, Outcome, Request
 from kiteward.gateway.extensions.objects import collections_of, databases_of
 
 
@@ -29,17 +29,17 @@ class View(Outcome):
     databases: list[SeenDatabase]
 
 
-async def viewed(tools: Tools, request: Request, arguments: Named) -> View:
+async def viewed(services: Services, request: Request, arguments: Named) -> View:
     """Tell what a user would be shown."""
-    record = await tools.store.user(arguments.user_name)
+    record = await services.store.user(arguments.user_name)
     if record is None:
         raise NotFound(f"user not found: {arguments.user_name}")
-    principal = principal_of(record, root_bypass=tools.root_bypass)
+    principal = principal_of(record, root_bypass=services.root_bypass)
     databases = []
-    names = await databases_of(tools)
+    names = await databases_of(services)
     for name, shown in zip(names, listed_databases(principal, names, request.snapshot), strict=True):
         if shown:
-            databases.append(SeenDatabase(db_name=name, collections=await _shown(tools, request, principal, name)))
+            databases.append(SeenDatabase(db_name=name, collections=await _shown(services, request, principal, name)))
     return View(
         user_name=record.name,
         administrator=decide_administrator(principal).allowed,
@@ -49,12 +49,12 @@ async def viewed(tools: Tools, request: Request, arguments: Named) -> View:
     )
 
 
-async def _shown(tools: Tools, request: Request, principal: Principal, database: str) -> list[str]:
-    names = await collections_of(tools, database)
+async def _shown(services: Services, request: Request, principal: Principal, database: str) -> list[str]:
+    names = await collections_of(services, database)
     shown = listed_collections(principal, database, names, request.snapshot)
     return [name for name, is_shown in zip(names, shown, strict=True) if is_shown]
 
 
-EXTENSIONS: Final = (
-    Extension("ViewAsUser", "users/view", Named, View, viewed, "Tell what a user holds and sees.", changes=False),
+ADMIN_OPERATIONS: Final = (
+    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Tell what a user holds and sees.", changes=False),
 )

@@ -13,10 +13,10 @@ import milvus_lite.engine.recovery
 import milvus_lite.rerank.factory
 import pytest
 
-from kiteward.engine.embedded.adoption import open_database
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.durability import SyncMode
+from kiteward.engine.embedded.patches import open_database
 
 OpenDatabase = Callable[[SyncMode], ServedDatabase]
 

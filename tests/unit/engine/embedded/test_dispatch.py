@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 from pymilvus.grpc_gen import milvus_pb2
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
+from kiteward.engine.channel import SERVICE
 from kiteward.engine.embedded.dispatch import Dispatcher, Operation
+from kiteward.engine.embedded.operations import ON_THE_LOOP
 
 
 async def test_waiting_read_whose_caller_has_given_up_takes_no_thread(open_at: OpenDatabase) -> None:
@@ -34,3 +37,29 @@ async def test_waiting_read_whose_caller_has_given_up_takes_no_thread(open_at: O
     await asyncio.gather(reads["first"], reads["last"])
     await asyncio.to_thread(dispatcher.drain)
     assert read == ["first", "last"]
+
+
+async def test_read_on_the_loop_waits_for_no_thread_and_no_lock(open_at: OpenDatabase) -> None:
+    database = open_at("none")
+    database.resolve_collection_name("docs")  # the aliases of a database are read once, under the lock
+    dispatcher = Dispatcher(database, read_threads=1, write_threads=1)
+    free = threading.Event()
+    dispatcher._readers.submit(free.wait, 10)
+    context: Any = SimpleNamespace(invocation_metadata=lambda: (("dbname", "default"),))
+    requests = {
+        "AllocTimestamp": milvus_pb2.AllocTimestampRequest(),
+        "HasCollection": milvus_pb2.HasCollectionRequest(collection_name="docs"),
+    }
+    assert requests.keys() == ON_THE_LOOP
+    try:
+        with ThreadPoolExecutor(1) as others:
+            assert others.submit(database._catalogue.acquire).result()
+            for name, request in requests.items():
+                handler: Any = dispatcher.service(SimpleNamespace(method=f"/{SERVICE}/{name}"))
+                answer = asyncio.ensure_future(handler.unary_unary(request.SerializeToString(), context))
+                done, _ = await asyncio.wait([answer], timeout=5)
+                assert done, name
+            others.submit(database._catalogue.release).result()
+    finally:
+        free.set()
+        await asyncio.to_thread(dispatcher.drain)

@@ -14,10 +14,10 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, quick_directory
 from tests.unit.gateway.administration.conftest import Refused
 
-from kiteward.domain.access import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.domain.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.gateway.administration.base import Limits
 from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.store.base import Transaction
@@ -90,7 +90,7 @@ async def test_bcrypt_hash_of_a_milvus_backup_lets_its_user_in(house: House) -> 
 async def test_what_keeps_a_user_out_comes_back_with_it(
     house: House, bootstrapped_store: Path, tmp_path: Path, enabled: bool, locked: bool, one_time: bool
 ) -> None:
-    async with house.snapshots.change() as transaction:
+    async with house.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", HASH, one_time=one_time)
         await transaction.users.enable("alice", enabled)
         if locked:
@@ -112,7 +112,7 @@ async def test_what_keeps_a_user_out_comes_back_with_it(
 
 async def test_a_restore_leaves_a_user_that_is_there_as_it_is(house: House, refused: Refused) -> None:
     meta = await backed_up(house)
-    async with house.snapshots.change() as transaction:
+    async with house.policy_cache.change() as transaction:
         await transaction.users.enable("alice", False)
     only = {"users": [user for user in meta.users if user.user == "alice"]}
     await refused(RESTORE, 1100, 41, "user [alice] already exists", RBAC_meta=only)
@@ -254,7 +254,7 @@ def test_any_policy_comes_back_exactly_as_it_was(bootstrapped_store: Path, polic
     async def round_trip(directory: Path) -> None:
         first, second = (Path(shutil.copy(bootstrapped_store, directory / name)) for name in ("first.db", "second.db"))
         async with opened(first, FakeEngine()) as here, opened(second, FakeEngine()) as there:
-            async with here.snapshots.change() as transaction:
+            async with here.policy_cache.change() as transaction:
                 await put(transaction, policy)
             meta = await backed_up(here)
             assert len(meta.grants) == len(policy[2])

@@ -1,4 +1,4 @@
-"""Grants over the gateway: every condition of contract 2.4, and how they are stored and listed (4.12)."""
+"""Grants over the gateway: every condition of contract 2.4, and how they are stored and listed (contract 4.12)."""
 
 import copy
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from tests.support.gateway import House, v1, v2
 from tests.unit.gateway.administration.conftest import Refused
 
+from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 
 V1, V2 = "OperatePrivilege", "OperatePrivilegeV2"
 NO_ROLE = 'failed to operate privilege common check: the role "missing" does not exist: invalid parameter'

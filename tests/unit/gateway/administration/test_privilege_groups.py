@@ -4,8 +4,8 @@ import pytest
 from tests.support.gateway import House
 from tests.unit.gateway.administration.conftest import Refused
 
+from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS
 
 OPERATE = "OperatePrivilegeGroup"
 ADD, REMOVE = 0, 1

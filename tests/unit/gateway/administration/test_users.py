@@ -8,8 +8,8 @@ import pytest
 from tests.support.gateway import PASSWORD, House, encoded, presented
 from tests.unit.gateway.administration.conftest import Refused
 
+from kiteward.audit.events import Outcome as AuditOutcome
 from kiteward.authn.throttle import FAILURES_TO_LOCK, FREE_FAILURES
-from kiteward.domain.audit import Outcome as AuditOutcome
 from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Limits
@@ -404,23 +404,23 @@ async def test_a_wrong_old_password_is_recorded_as_one(updaters: House) -> None:
 
 
 async def test_the_old_password_of_a_user_who_may_not_come_in_changes_nothing(updaters: House) -> None:
-    async with updaters.snapshots.change() as transaction:
+    async with updaters.policy_cache.change() as transaction:
         await transaction.users.enable("bob", False)
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
 
 
 async def test_a_former_password_changes_nothing(updaters: House) -> None:
     hashed = await updaters.hasher.hash(Secret("Password-2"))
-    async with updaters.snapshots.change() as transaction:
+    async with updaters.policy_cache.change() as transaction:
         await transaction.users.set_password("bob", hashed, former_until=2.0**40)
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
     assert (await guess_old(updaters, "bob", "Password-2"))[0] == 0
 
 
 async def test_the_old_password_is_no_sign_that_its_user_was_there(updaters: House) -> None:
-    updaters.authenticator.taken_uses()
+    updaters.authenticator.take_last_used()
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 0
-    users, _ = updaters.authenticator.taken_uses()
+    users, _ = updaters.authenticator.take_last_used()
     assert "bob" not in users
 
 

@@ -11,10 +11,10 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, presented, quick_directory
 from tests.unit.gateway.extensions.conftest import Own, key
 
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound, PasswordRejected
-from kiteward.gateway.recording import Recorder
-from kiteward.observe.audit.reading import TrailReader
-from kiteward.observe.audit.trail import AuditTrail
+from kiteward.gateway.audit_recorder import Recorder
 
 
 @pytest.fixture
@@ -202,14 +202,14 @@ async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, 
     house: House = team.house
     await house.grant("reader", "Insert", "default", "docs")
     made = await team("CreateApiKey", userName="alice")
-    trail = AuditTrail.open(tmp_path / "audit")
+    trail = AuditWriter.open(tmp_path / "audit")
     house.recorder = Recorder(trail)
-    house.configure(trail=TrailReader(tmp_path / "audit"))
+    house.configure(trail=AuditReader(tmp_path / "audit"))
     since = datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
     await house.call("Search", by="alice", collection_name="docs")
     await house.call("Query", by="bob", collection_name="docs")
     await trail.close()
-    house.recorder = Recorder(AuditTrail.open(tmp_path / "other"))
+    house.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
     house.configure()
     answer = await team("ListUnusedAccess", since=since)
     assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
@@ -223,8 +223,8 @@ async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, 
 async def lines_of(team: Own, tmp_path: Path, work: Any) -> None:
     """Record what `work` does, and everything that comes after it, in a trail of its own."""
     house: House = team.house
-    house.recorder = Recorder(AuditTrail.open(tmp_path / "audit"))
-    house.configure(trail=TrailReader(tmp_path / "audit"))
+    house.recorder = Recorder(AuditWriter.open(tmp_path / "audit"))
+    house.configure(trail=AuditReader(tmp_path / "audit"))
     await work()
     await house.user("dora")  # a change waits until everything before it is written
 
@@ -301,9 +301,9 @@ async def test_trail_tells_who_asked_for_what_exists_and_may_not_be_seen(team: O
 
 async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_path: Path) -> None:
     house: House = team.house
-    trail = AuditTrail.open(tmp_path / "audit")
+    trail = AuditWriter.open(tmp_path / "audit")
     house.recorder = Recorder(trail)
-    house.configure(trail=TrailReader(tmp_path / "audit"))
+    house.configure(trail=AuditReader(tmp_path / "audit"))
     await house.call("Search", by="alice", collection_name="docs")
     with pytest.raises(AccessDenied):
         await house.call("Search", by="alice", collection_name="papers")

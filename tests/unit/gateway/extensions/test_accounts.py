@@ -19,7 +19,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import LocalCredential
 from kiteward.gateway.administration.base import Limits
-from kiteward.gateway.extensions.accounts import LONGEST_OVERLAP, generated_password
+from kiteward.gateway.extensions.accounts import LONGEST_GRACE_PERIOD, generated_password
 
 
 async def signs_in(own: Own, user: str, password: str) -> bool:
@@ -141,7 +141,7 @@ async def test_a_reset_may_keep_the_old_password_for_a_while_and_the_account_tel
     assert (await own("DescribeUserAccount", userName="alice"))["oldPasswordValidUntil"] is None
 
 
-@pytest.mark.parametrize("seconds", [-1, LONGEST_OVERLAP + 1])
+@pytest.mark.parametrize("seconds", [-1, LONGEST_GRACE_PERIOD + 1])
 async def test_an_overlap_is_bounded(own: Own, seconds: int) -> None:
     await own.house.user("alice")
     with pytest.raises(InvalidArgument, match="keepOldFor"):
@@ -156,7 +156,7 @@ async def test_users_end_nobody_elses_old_password(own: Own) -> None:
 
 async def test_a_reset_lifts_a_lock(own: Own) -> None:
     await own.house.user("alice")
-    async with own.house.snapshots.change() as transaction:
+    async with own.house.policy_cache.change() as transaction:
         await transaction.users.lock("alice")
     assert (await own("DescribeUserAccount", userName="alice"))["locked"] is True
     made = await own("ResetPassword", userName="alice")
@@ -169,7 +169,7 @@ async def test_disabling_and_unlocking_hold_at_once(own: Own) -> None:
     assert not await signs_in(own, "alice", PASSWORD)
     await own("EnableUser", userName="alice")
     assert await signs_in(own, "alice", PASSWORD)
-    async with own.house.snapshots.change() as transaction:
+    async with own.house.policy_cache.change() as transaction:
         await transaction.users.lock("alice")
     assert not await signs_in(own, "alice", PASSWORD)
     await own("UnlockUser", userName="alice")

@@ -9,10 +9,10 @@ from tests.unit.gateway.extensions.conftest import Own
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, CredentialMissing, InvalidArgument
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import EXTENSIONS, TOPICS
-from kiteward.gateway.extensions.base import Extension
+from kiteward.gateway.extensions import ADMIN_OPERATIONS, TOPICS
+from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 FOR_EVERYBODY = {
     "WhoAmI",
@@ -36,29 +36,29 @@ FOR_EVERYBODY = {
 
 
 def test_every_row_is_in_the_table_once_and_no_rpc_has_its_name() -> None:
-    rows = [row for topic in TOPICS for row in topic.EXTENSIONS]
-    assert len(EXTENSIONS) == len(rows) == len({row.path for row in rows})
-    assert not set(EXTENSIONS) & (set(OPERATIONS) | set(messages.METHODS))
+    rows = [row for topic in TOPICS for row in topic.ADMIN_OPERATIONS]
+    assert len(ADMIN_OPERATIONS) == len(rows) == len({row.path for row in rows})
+    assert not set(ADMIN_OPERATIONS) & (set(OPERATIONS) | set(messages.METHODS))
 
 
 def test_what_is_not_for_administrators_alone_was_decided() -> None:
-    assert {name for name, row in EXTENSIONS.items() if not row.administrators} == FOR_EVERYBODY
+    assert {name for name, row in ADMIN_OPERATIONS.items() if not row.administrators} == FOR_EVERYBODY
 
 
-@pytest.mark.parametrize("row", EXTENSIONS.values(), ids=lambda row: row.name)
-def test_a_row_is_well_formed(row: Extension) -> None:
+@pytest.mark.parametrize("row", ADMIN_OPERATIONS.values(), ids=lambda row: row.name)
+def test_a_row_is_well_formed(row: AdminOperation) -> None:
     assert re.fullmatch(r"[a-z_]+/[a-z_]+", row.path)
     assert row.summary.endswith(".")
     assert (row.outcome.__doc__, row.arguments.__doc__) != (None, None)
 
 
-@pytest.mark.parametrize("name", EXTENSIONS)
+@pytest.mark.parametrize("name", ADMIN_OPERATIONS)
 async def test_nobody_unknown_calls_any_of_them(own: Own, name: str) -> None:
     with pytest.raises(AuthenticationError):
         await own.house.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
 
 
-@pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - FOR_EVERYBODY))
+@pytest.mark.parametrize("name", sorted(set(ADMIN_OPERATIONS) - FOR_EVERYBODY))
 async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_for_administrators(
     own: Own, name: str
 ) -> None:

@@ -9,7 +9,7 @@ from tests.unit.gateway.extensions.conftest import Own
 from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.domain.identity import PasswordCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import EXTENSIONS
+from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS
 
 FIRST = "First-password-1"
@@ -31,7 +31,7 @@ async def change(own: Own, by: PasswordCredential, new: str) -> Any:
 
 async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: PasswordCredential) -> None:
     before = await own.house.state()
-    for name in {*OPERATIONS, *EXTENSIONS} - ALLOWED:
+    for name in {*OPERATIONS, *ADMIN_OPERATIONS} - ALLOWED:
         with pytest.raises(AccessDenied, match="the password of alice is good once: set another one first"):
             await own.house.gateway.handle(Call(name, b"", first))
     assert await own.house.state() == before

@@ -147,7 +147,7 @@ def _operate_binding(reference: Reference, step: Step, judge: Judge) -> Outcome:
 
 
 def _may_look_at(judge: Judge, role: str) -> bool:
-    """Tell whether a caller may read a role: its own and `public` always [4.6 rule 7, own for SelectRole]."""
+    """Tell whether a caller may read a role: its own and `public` always [contract 4.6 rule 7, decision 0004]."""
     return role in judge.bound | {"public"} or judge.may("SelectOwnership")
 
 
@@ -170,7 +170,7 @@ def _select_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
 
 
 def _told_missing(reference: Reference, judge: Judge, database: str, name: str) -> bool:
-    """Tell whether a named collection is refused because its database is missing [4.10, own 0027]."""
+    """Tell whether a named collection is refused because its database is missing [contract 4.10, decision 0027]."""
     return ANY not in (database, name) and database not in reference.world.databases and judge.lists_database(database)
 
 
@@ -246,7 +246,7 @@ def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key
         for privilege in privileges:
             reference.policy.give(role, key._replace(name=behind, privilege=privilege), step.caller)
         return DONE
-    # [own 0027] what is revoked is what stands under the name, and under what it stands for; V2's `*` is of both types
+    # [decision 0027] what is revoked is what stands under the name, and under what it stands for; V2's `*` is of both
     both = step.operation == "OperatePrivilegeV2" and key.privilege == ANY
     gone = [
         reference.policy.take(role, key._replace(kind=kind, name=name, privilege=privilege))
@@ -358,7 +358,7 @@ def _backup(reference: Reference, _step: Step, judge: Judge) -> Outcome:
             (role, *key, grantor)
             for role in roles
             for key, grantor in sorted(policy.roles[role].items())
-            if (role, key) not in policy.kept  # [own 0030]
+            if (role, key) not in policy.kept  # [decision 0030]
         ],
         "groups": [(name, frozenset(members)) for name, members in sorted(policy.groups.items())],
     }

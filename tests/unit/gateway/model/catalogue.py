@@ -1,6 +1,6 @@
 """The privileges and groups of the contract, written down anew: nothing here comes from the code under test.
 
-Sources: contract 4.4 (object types, levels, what v1 accepts), 4.5 (groups), 2.4 (what is granted along).
+Sources: contract 4.4 (object types, levels, what v1 accepts), contract 4.5 (groups), contract 2.4 (granted along).
 """
 
 from typing import Final

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tests.unit.gateway.model.world import ALIAS_NOT_FOUND, COLLECTION_NOT_FOUND, DATABASE_NOT_FOUND, World
 
 from kiteward.engine.base import EngineHealth
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 Answer = Callable[["FakeEngine", Any, str], bytes]
 

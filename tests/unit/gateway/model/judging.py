@@ -1,12 +1,14 @@
 """What grants mean, judged one grant at a time and straight from the rules; slow on purpose, so that it stays obvious.
 
-Rules are cited as [4.x] (contract) and [own] (decisions of ours in docs/decisions):
-- [4.6] a caller may what one of its roles may; `root` and the role `admin` may everything; `public` is everybody's.
-- [own] roles add up: several names may be allowed by several roles.
-- [own] a grant on a named collection reaches no further, whatever is in it.
-- [4.7] `All` and the legacy groups compare the database by equality, so that on `*` only the cluster is left.
-- [4.8] cluster-level privileges are checked on `*`. [own] A grant naming the single privilege on `default` counts too.
-- [own] any privilege on a collection makes it visible.
+Rules carry their source, a section of the contract or a decision record:
+- [contract 4.6] a caller may what one of its roles may; `root` and the role `admin` may everything; everybody holds
+  `public`.
+- [decision 0001] roles add up: several names may be allowed by several roles.
+- [decision 0007] a grant on a named collection reaches no further, whatever is in it.
+- [contract 4.7] `All` and the legacy groups compare the database by equality, so that on `*` only the cluster is left.
+- [contract 4.8] cluster-level privileges are checked on `*`.
+- [decision 0003] a grant naming the single privilege on `default` counts too.
+- [decision 0002] any privilege on a collection makes it visible.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +34,7 @@ class Policy:
     """Roles with their grants and grantors, and custom groups with their members.
 
     Attributes:
-        kept: role and grant on a dropped collection -> the user who dropped it, for whom it is kept [own 0030].
+        kept: role and grant on a dropped collection -> the user who dropped it, for whom it is kept [decision 0030].
     """
 
     roles: dict[str, dict[Key, str]] = field(default_factory=lambda: {"admin": {}, "public": {}})
@@ -66,7 +68,7 @@ def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
     """Return the single privileges that a grant's privilege or group stands for."""
     name = key.privilege
     if name == ANY and key.kind == "Global" and key.name != ANY:
-        # [own 0007] given by V2 alone, on a named collection
+        # [decision 0007] given by V2 alone, on a named collection
         return catalogue.COLLECTION
     if name == ANY:
         return catalogue.OF_TYPE[key.kind]
@@ -77,12 +79,12 @@ def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
             return groups_of_the_server[name]
     if name in catalogue.SINGLE:
         return frozenset({name})
-    # [2.5] nested groups are not expanded
+    # [contract 2.5] nested groups are not expanded
     return frozenset(groups.get(name, ())) & catalogue.SINGLE
 
 
 def compares_by_equality(key: Key) -> bool:
-    """Tell whether `*` as database means only itself [4.7]."""
+    """Tell whether `*` as database means only itself [contract 4.7]."""
     return key.privilege == "All" or key.privilege in catalogue.LEGACY
 
 
@@ -144,15 +146,15 @@ class Judge:
         return all(self._may_one(privilege, database, name) or self.sees(database, name) for name in names)
 
     def sees(self, database: str, name: str) -> bool:
-        """Tell whether some privilege reaches a collection and makes it visible [own]."""
+        """Tell whether some privilege reaches a collection and makes it visible [decision 0002]."""
         return self.unlimited or any(self._shows(key, database, name) for key in self._keys())
 
     def lists_collection(self, database: str, name: str) -> bool:
-        """Tell whether a list shows a collection: what only `public` holds on all databases does not count [own]."""
+        """Tell whether a list shows a collection: `public` on all databases does not count [decision 0002]."""
         return self.unlimited or any(self._shows(key, database, name) for key in self._listing_keys())
 
     def lists_database(self, name: str) -> bool:
-        """Tell whether a list shows a database: some grant is for it or for all [4.9]."""
+        """Tell whether a list shows a database: some grant is for it or for all [contract 4.9]."""
         return self.unlimited or any(key.database in (ANY, name) for key in self._listing_keys())
 
     def _may_one(self, privilege: str, database: str, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The rules of operations that the engine executes: contract 4.2 and 4.9, our decisions on visibility and aliases."""
+"""The rules of operations that the engine executes: contract 4.2 and 4.9, decisions 0002 and 0027."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ def subject(operation: str, request: Any) -> tuple[str, ...]:
 
 
 def database_of(step: Step) -> str:
-    """Return the database a request is about: the body's, else the connection's, else `default` [4.8]."""
+    """Return the database a request is about: the body's, else the connection's, else `default` [contract 4.8]."""
     return str(getattr(step.message, "db_name", "")) or step.database or "default"
 
 
@@ -103,7 +103,7 @@ def _answered(code: int, database: str, names: Sequence[str]) -> Outcome:
     return _forwarded(database, names)
 
 
-# [3, own] what is created has a legal name; that is seen before the engine is asked, after the database
+# [contract 3, decision 0026] what is created has a legal name; seen before the engine is asked, after the database
 _NEW_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,254}")
 _ILLEGAL_NAME: Final = Outcome("status", 1100, 5)
 _ALIAS_CONFLICT: Final = refused(65535, 1)
@@ -117,7 +117,7 @@ def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
         owners = [reference.world.told.get(number) for number in _ids(step.message)]
         if names == [""] and len(set(owners)) == 1 and owners[0] is not None and owners[0][0] == database:
             names = [owners[0][1]]
-        # [own] an id is judged by the collection that it was told for; of any other nothing less than all will do
+        # [contract 4.2] an id is judged by the collection it was told for; of any other nothing less than all will do
         by_id = [owner[1] if owner is not None and owner[0] == database else ANY for owner in owners]
         wanted = [*(name for name in names if name or not owners), *by_id] or [ANY]
         judged = judge.may_or_sees if visible else judge.may
@@ -171,7 +171,7 @@ def _ending(rule: Rule) -> Rule:
 
 
 _HIDDEN: Final = {"HasCollection": Outcome("ok", content=False), "DescribeCollection": refused(COLLECTION_NOT_FOUND, 4)}
-"""A collection that the caller may not see does not exist for it [own]."""
+"""A collection that the caller may not see does not exist for it [decision 0002]."""
 
 
 def _wanders(reference: Reference, step: Step, database: str, names: Sequence[str]) -> bool:
@@ -243,7 +243,7 @@ def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
         return _ILLEGAL_NAME
     found = reference.world.databases[database]
     if not found.taken(name):
-        # [own 0030] what an administrator creates is nobody's of before
+        # [decision 0030] what an administrator creates is nobody's of before
         reference.policy.release(database, name, *(("", ()) if judge.unlimited else (judge.user, judge.bound)))
     code = reference.world.create_collection(database, name)
     if not code:
@@ -261,7 +261,7 @@ def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
     found = reference.world.databases.get(database)
     if found is None:
         return NO_DATABASE
-    # [own 0027, Milvus 2.6] neither by an alias, nor while one stands for it
+    # [decision 0027, Milvus 2.6] neither by an alias, nor while one stands for it
     if name != step.message.collection_name or name in found.aliases.values():
         return _ALIAS_CONFLICT
     code = reference.world.drop_collection(database, name)
@@ -270,7 +270,7 @@ def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
         for role, grants in reference.policy.roles.items():
             for key in [key for key in grants if (key.database, key.name) == (database, name) and key.kind != "User"]:
                 if role in own:
-                    reference.policy.kept[role, key] = judge.user  # [own 0030]
+                    reference.policy.kept[role, key] = judge.user  # [decision 0030]
                 else:
                     reference.policy.take(role, key)
     return _answered(code, database, [name])
@@ -280,7 +280,7 @@ def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
     database = database_of(step)
     target = step.message.newDBName or database
     old, new = reference.world.resolve(database, step.message.oldName), step.message.newName
-    # [4.2, own] old and new name; into another database the privilege is needed on every database
+    # [contract 4.2, decision 0007] old and new name; into another database the privilege is needed on every database
     if not judge.may("RenameCollection", database if target == database else ANY, [old, new]):
         return DENIED
     if database not in reference.world.databases:
@@ -310,7 +310,7 @@ def _move(reference: Reference, source: tuple[str, str], target: tuple[str, str]
 def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
     database, alias = database_of(step), step.message.alias
     name = reference.world.resolve(database, step.message.collection_name)
-    # [own 0027] an alias is judged by what it stands for, a free name as it stands
+    # [decision 0027] an alias is judged by what it stands for, a free name as it stands
     if not judge.may("CreateAlias", database, [name, reference.world.resolve(database, alias)]):
         return DENIED
     if database not in reference.world.databases:

@@ -22,7 +22,7 @@ from tests.unit.gateway.model.workload import (
     WEIGHTS,
 )
 
-from kiteward.wire import messages
+from kiteward.milvus import messages
 
 
 class Draw:

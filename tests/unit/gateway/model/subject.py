@@ -11,24 +11,24 @@ from tests.unit.gateway.model.engine import FakeEngine
 from tests.unit.gateway.model.passing import subject
 from tests.unit.gateway.model.reference import Outcome, Step
 
+from kiteward.api.grpc.status import GrpcStatus, failure_of
+from kiteward.audit.writer import NullAuditSink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.password_policy import POLICIES
 from kiteward.authn.throttle import Throttle
-from kiteward.domain.access import BUILT_IN_ROLES, Role
+from kiteward.authz.model import BUILT_IN_ROLES, Role
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.gateway.administration.base import Tools
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.lifecycle import Lifecycle
-from kiteward.gateway.pipeline import Gateway
-from kiteward.gateway.recording import Recorder
-from kiteward.gateway.snapshots import Snapshots
-from kiteward.observe.audit.trail import NoTrail
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.milvus import messages
 from kiteward.store.sql import SqlStore
-from kiteward.transports.grpc.status import GrpcStatus, failure_of
-from kiteward.wire import messages
 
 ROOT_PASSWORD: Final = "Milvus"
 
@@ -51,26 +51,26 @@ class Subject:
             stack.callback(hasher.close)
             # Days pass between requests, so that the wrong passwords of the workload make nobody wait.
             authenticator = Authenticator(store, hasher, throttle=Throttle(SteppingClock(2 * 86_400.0)))
-            recorder = Recorder(NoTrail())
-            snapshots = Snapshots(store, authenticator, recorder)
-            await snapshots.load()
-            async with snapshots.change() as transaction:
+            recorder = Recorder(NullAuditSink())
+            policy_cache = PolicyCache(store, authenticator, recorder)
+            await policy_cache.load()
+            async with policy_cache.change() as transaction:
                 for name in BUILT_IN_ROLES:
                     await transaction.roles.put(Role(name))
                 await transaction.users.add("root", await hasher.hash(Secret(ROOT_PASSWORD)))
             engine = FakeEngine()
             catalog = Catalog(engine)
             await catalog.refresh()
-            lifecycle = Lifecycle(engine, catalog, snapshots, recorder)
-            await lifecycle.recover()
-            tools = Tools(store, engine, catalog, hasher, POLICIES["standard"])
+            ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
+            await ddl.recover()
+            services = Services(store, engine, catalog, hasher, POLICIES["standard"])
             gateway = Gateway(
                 authenticator,
-                snapshots,
+                policy_cache,
                 engine=engine,
                 catalog=catalog,
-                lifecycle=lifecycle,
-                tools=tools,
+                ddl=ddl,
+                services=services,
                 recorder=recorder,
             )
             stack.push_async_callback(gateway.drain)

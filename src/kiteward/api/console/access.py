@@ -1,0 +1,196 @@
+"""Who may do what where: the privilege matrix with a preview of changes, collections, and the server's health."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import path_below, refusal_text
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
+from kiteward.domain.errors import AccessDenied, RequestRefused
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.gateway.extensions.access import OfCollection
+from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
+
+_SEPARATOR: Final = "|"
+_GROUPS: Final = "groups"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One crossing of the matrix: its value in the form, whether the role holds it, and whether it can be given."""
+
+    value: str
+    column: str
+    held: bool
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scope of the matrix with its cells, and how many grants the role has there in no column."""
+
+    database: str
+    collection: str
+    cells: Sequence[Cell]
+    others: int
+
+
+async def matrix(request: ConsoleRequest) -> Response:
+    """Show the grants of a role on the scopes of a database."""
+    roles = [result.role.name for result in (await request.client.call("SelectRole")).results]
+    role, database = request.query_value("role"), request.query_value("database") or DEFAULT_DATABASE
+    columns_of = request.query_value("columns") or _GROUPS
+    databases = await _databases(request)
+    values: dict[str, Any] = {
+        "roles": roles,
+        "role": role,
+        "database": database,
+        "databases": databases,
+        "columns_of": columns_of,
+        "choices": [_GROUPS, *(level.value for level in Level)],
+        "rows": (),
+        "columns": (),
+    }
+    if role in roles:
+        columns = await _columns(request, columns_of)
+        held = await _held(request, role)
+        scopes = await _scopes(request, database, held)
+        values["columns"] = list(columns)
+        values["rows"] = [_row(scope, columns, held) for scope in scopes]
+    return request.page("matrix.html", **values)
+
+
+async def _columns(request: ConsoleRequest, kind: str) -> dict[str, Level | None]:
+    """Return the columns: groups, or the single privileges of one level; each with its level."""
+    if kind in tuple(Level):
+        return {name: each.level for name, each in PRIVILEGES.items() if each.level == kind}
+    found = (await request.client.call("ListPrivilegeGroups")).privilege_groups
+    named = {group.group_name: [each.name for each in group.privileges] for group in found}
+    return {name: group_level(members) for name, members in {**BUILT_IN_GROUPS, **named}.items()}
+
+
+async def _held(request: ConsoleRequest, role: str) -> set[tuple[str, str, str]]:
+    entity = {"role": {"name": role}, "db_name": ANY}
+    grants = (await request.client.call("SelectGrant", entity=entity)).entities
+    return {(each.db_name, each.object_name, each.grantor.privilege.name) for each in grants}
+
+
+async def _scopes(
+    request: ConsoleRequest, database: str, held: Iterable[tuple[str, str, str]]
+) -> list[tuple[str, str]]:
+    named = {collection for where, collection, _ in held if where == database and collection != ANY}
+    collections = {*(await _collections(request, database)), *named}
+    return [(ANY, ANY), (database, ANY), *((database, name) for name in sorted(collections))]
+
+
+def _row(scope: tuple[str, str], columns: dict[str, Level | None], held: set[tuple[str, str, str]]) -> Row:
+    cells = [
+        Cell(_SEPARATOR.join((*scope, name)), name, (*scope, name) in held, fits=_fits(scope, level))
+        for name, level in columns.items()
+    ]
+    others = sum(1 for where, what, name in held if (where, what) == scope and name not in columns)
+    return Row(*scope, cells, others)
+
+
+def _fits(scope: tuple[str, str], level: Level | None) -> bool:
+    """Tell whether a box is worth showing; what may be granted is the gateway's to say."""
+    if level is Level.CLUSTER:
+        return scope == (ANY, ANY)
+    return level is not Level.DATABASE or scope[1] == ANY
+
+
+async def preview(request: ConsoleRequest) -> Response:
+    """Tell what the ticked boxes change; with `apply`, change it."""
+    role = request.form_text("role")
+    had, ticked = set(request.form_values("had")), set(request.form_values("grant"))
+    if request.form_text("apply"):
+        given, taken = request.form_values("give"), request.form_values("take")
+    else:
+        given, taken = sorted(ticked - had), sorted(had - ticked)
+    apply = bool(request.form_text("apply"))
+    values: dict[str, Any] = {
+        "role": role,
+        "database": request.form_text("database"),
+        "columns_of": request.form_text("columns"),
+    }
+    back = {"role": role, "database": values["database"], "columns": values["columns_of"]}
+    if not (given or taken):
+        return request.redirect("/console/matrix", done="matrix_same", **back)
+    change = GrantChange(role_name=role, grant=_named(given), revoke=_named(taken), dry_run=not apply)
+    try:
+        told_change = await request.client.extend("ChangeGrants", change)
+    except RequestRefused as error:
+        return request.page_with_errors(
+            "preview.html", {"": refusal_text(request, error)}, change=None, give=given, take=taken, **values
+        )
+    if apply:
+        return request.redirect("/console/matrix", done="matrix", **back)
+    return request.page("preview.html", change=told_change, give=given, take=taken, **values)
+
+
+def _named(values: Iterable[str]) -> list[GrantNamed]:
+    parts = [value.split(_SEPARATOR) for value in values]
+    return [
+        GrantNamed(db_name=database, collection_name=collection, privilege=privilege)
+        for database, collection, privilege in (part for part in parts if len(part) == 3)  # noqa: PLR2004  as made above
+    ]
+
+
+async def _databases(request: ConsoleRequest) -> list[str]:
+    """Return the databases that whoever is signed in is shown."""
+    try:
+        return sorted((await request.client.call("ListDatabases")).db_names)
+    except AccessDenied:
+        # Those that the user's grants name can be asked about one by one.
+        return sorted({grant.db_name for grant in request.me.grants if grant.db_name != ANY} | {DEFAULT_DATABASE})
+
+
+async def _collections(request: ConsoleRequest, database: str) -> list[str]:
+    try:
+        return sorted((await request.client.call("ShowCollections", db_name=database)).collection_names)
+    except (AccessDenied, RequestRefused):
+        return []
+
+
+async def collections(request: ConsoleRequest) -> Response:
+    """List the collections that whoever is signed in is shown."""
+    found = [(database, await _collections(request, database)) for database in await _databases(request)]
+    return request.page("collections.html", databases=[each for each in found if each[1] or request.me.administrator])
+
+
+async def collection(request: ConsoleRequest) -> Response:
+    """Describe a collection, and for administrators who may touch it."""
+    database, name = request.names["database"], request.names["name"]
+    described = await request.client.call("DescribeCollection", db_name=database, collection_name=name)
+    kinds = described.schema.DESCRIPTOR.fields_by_name["fields"].message_type.fields_by_name["data_type"].enum_type
+    fields = [
+        (field.name, kinds.values_by_number[field.data_type].name, field.is_primary_key, field.description)
+        for field in described.schema.fields
+    ]
+    holders = None
+    if request.me.administrator:
+        named = OfCollection(db_name=database, collection_name=name, after=request.query_value("after"))
+        holders = await request.client.extend("ListCollectionAccess", named)
+    values = {"database": database, "name": name, "description": described.schema.description}
+    return request.page("collection.html", fields=fields, holders=holders, **values)
+
+
+async def health(request: ConsoleRequest) -> Response:
+    """Show how the server is."""
+    return request.page("health.html", server=await request.client.extend("DescribeServer"))
+
+
+async def _to_matrix(request: ConsoleRequest) -> Response:
+    return request.redirect(path_below("matrix"))
+
+
+PAGES: Final = (
+    Page("matrix", matrix),
+    Page("matrix/preview", _to_matrix, preview),
+    Page("collections", collections),
+    Page("collections/{database}/{name}", collection),
+    Page("health", health),
+)

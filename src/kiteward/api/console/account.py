@@ -1,0 +1,85 @@
+"""My account: who I am, what I hold, my password and my sessions. And how to connect."""
+
+import base64
+from typing import Final
+
+from starlette.responses import Response
+
+from kiteward.api.console import security
+from kiteward.api.console.forms import Field, Form, refusal_by_field
+from kiteward.api.console.forms import show as shown
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.sign_in import begin
+from kiteward.domain.errors import OldPasswordWrong, RequestRefused
+from kiteward.domain.identity import Secret
+from kiteward.gateway.extensions.keys import KeyListing
+
+
+async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
+    """Show the account of who is signed in; to whom came by a one-time password, only where to set another."""
+    if request.me.one_time_password:
+        return shown(request, await _first_password(request), errors)
+    values = {
+        "account": await request.client.extend("DescribeUserAccount"),
+        "sessions": (await request.client.extend("ListSessions")).sessions,
+        "keys": (await request.client.extend("ListApiKeys", KeyListing(user_name=request.me.user_name))).keys,
+        "policy": await request.client.extend("DescribePasswordPolicy"),
+    }
+    return (
+        request.page_with_errors("account.html", errors, **values) if errors else request.page("account.html", **values)
+    )
+
+
+async def _first_password(request: ConsoleRequest) -> Form:
+    text = request.text
+    return Form(
+        text("first_password.title"),
+        text("account.password"),
+        "/console/account",
+        [
+            Field("old_password", "password", required=True, autocomplete="current-password"),
+            Field("new_password", "password", required=True, autocomplete="new-password"),
+            Field("again", "password", required=True, autocomplete="new-password"),
+        ],
+        effects=[text("first_password.effect")],
+        policy=await request.client.extend("DescribePasswordPolicy"),
+    )
+
+
+async def change_password(request: ConsoleRequest) -> Response:
+    """Set a new password in place of the old one; every session ends, and this one begins anew."""
+    old, new, again = (request.form_raw(name) for name in ("old_password", "new_password", "again"))
+    names = ("old_password", "new_password", "again")
+    errors = {name: request.text("field.needed") for name in names if not request.form_raw(name)}
+    if not errors and new != again:
+        errors = {"again": request.text("password.differs")}
+    if errors:
+        return await show(request, errors)
+    user = request.me.user_name
+    try:
+        await request.client.call(
+            "UpdateCredential", username=user, oldPassword=_encoded(old), newPassword=_encoded(new)
+        )
+    except OldPasswordWrong:
+        return await show(request, {"old_password": request.text("password.wrong")})
+    except RequestRefused as error:
+        return await show(request, refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word, not a password
+    response = request.redirect("/console/account", done="password")
+    security.set_session_cookie(response, request.http_request, await begin(request, user, Secret(new)))
+    return response
+
+
+async def connect(request: ConsoleRequest) -> Response:
+    """Show how programs connect to this endpoint."""
+    url = request.http_request.url
+    return request.page(
+        "connect.html", endpoint=f"{url.scheme}://{url.netloc}", user=request.me.user_name, tls=url.scheme
+    )
+
+
+def _encoded(password: str) -> str:
+    """Return a password as the message carries it."""
+    return base64.b64encode(password.encode("utf-8", "surrogatepass")).decode()
+
+
+PAGES: Final = (Page("account", show, change_password), Page("connect", connect))

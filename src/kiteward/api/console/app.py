@@ -1,0 +1,281 @@
+"""The console's door: pages for people, answered in the language and with the rights of who is signed in.
+
+One request passes these steps:
+
+1. Files that pages load are given to everybody. What is no page is 404.
+2. A form is taken only from our own pages.
+3. Who asks is settled by the gateway from the session's token, as for any call; without a session there is only
+   the page for signing in. Then a form is read, which must carry the session's form token.
+4. The page's handler talks to the gateway. What the gateway refuses becomes a page that says so.
+"""
+
+import asyncio
+import hashlib
+import logging
+import mimetypes
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from importlib import resources
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import compile_path
+
+from kiteward.api.console import security
+from kiteward.api.console.gateway_client import GatewayClient
+from kiteward.api.console.language import catalogues, chosen
+from kiteward.api.console.pages import PAGES
+from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, read_form, shown_time
+from kiteward.api.console.tickets import Tickets
+from kiteward.domain.addresses import address_text
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    CollectionNotFound,
+    CredentialMissing,
+    EngineError,
+    KitewardError,
+    NotFound,
+    NotReady,
+    RequestRefused,
+    StoreError,
+)
+from kiteward.domain.identity import SessionCredential
+from kiteward.gateway.call import new_request_id
+from kiteward.gateway.gateway import Gateway
+from kiteward.net.asgi import Receive, Scope, Send
+
+_log = logging.getLogger("kiteward.console")
+
+ROOT_PATH: Final = "/console"
+_STATIC: Final = f"{ROOT_PATH}/static/"
+_SECONDS: Final = 30.0
+_FROM_ANYBODY: Final = 16 * 1024
+_MOST_FORM: Final = 512 * 1024
+"""Bytes of a form: of the page for signing in, and of pages behind it."""
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_FOREVER: Final = "public, max-age=31536000, immutable"
+
+
+_WITH_ONE_TIME_PASSWORD: Final = ("account", "sign-out")
+"""Pages for who has to set another password first."""
+
+
+class _Unfit(Exception):
+    """A request that no page of ours makes."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that pages load."""
+
+    content: bytes
+    media_type: str
+
+
+class ConsoleApp:
+    """The ASGI application; serves what lies below `/console`, and leads there from `/`."""
+
+    def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
+        self._gateway = gateway
+        self._pages = [(compile_path(f"{ROOT_PATH}/{page.path}")[0], page) for page in pages]
+        self._files = _files()
+        self._assets = {
+            name: f"{_STATIC}{name}?{hashlib.sha256(file.content).hexdigest()[:16]}"
+            for name, file in self._files.items()
+        }
+        self._tickets = Tickets()
+        self._languages = catalogues()
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("kiteward.api.console"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._templates.filters["moment"] = shown_time
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] != "http":
+            return
+        http_request, request_id = Request(scope, receive), new_request_id()
+        request = self._console_request(http_request, request_id)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        except TimeoutError:
+            response = _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
+        except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
+            _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
+            response = _failed(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", request_id)
+        security.apply_security_headers(response, http_request, request_id)
+        await response(scope, receive, send)
+
+    def _console_request(self, http_request: Request, request_id: str) -> ConsoleRequest:
+        token = security.session_token(http_request)
+        credential = CredentialMissing("nobody is signed in") if token is None else SessionCredential(token)
+        client = GatewayClient(
+            self._gateway,
+            credential,
+            address=address_text(*http_request.client) if http_request.client else "",
+            deadline=asyncio.get_running_loop().time() + _SECONDS,
+            request_id=request_id,
+            client=http_request.headers.get("user-agent", ""),
+        )
+        text = self._languages[chosen(http_request.headers.get("accept-language", ""))]
+        return ConsoleRequest(http_request, client, text, self._templates, self._assets, self._tickets, token)
+
+    async def _respond(self, request: ConsoleRequest) -> Response:
+        path, method = request.http_request.scope["path"], request.http_request.method
+        if path.startswith(_STATIC):
+            return self._file(path.removeprefix(_STATIC), method)
+        if path in ("/", ROOT_PATH, f"{ROOT_PATH}/"):
+            return RedirectResponse(HOME, HTTPStatus.SEE_OTHER)
+        found = self._find(path)
+        try:
+            if method not in ("GET", "HEAD"):
+                _require_ours(request.http_request)
+            return await self._answer(request, found)
+        except _Unfit as unfit:
+            return _failed(request, unfit.status, unfit.text)
+        except AuthenticationError:
+            return _signed_out(request)
+        except KitewardError as error:
+            return _refused(request, error)
+
+    def _find(self, path: str) -> tuple[Page, Mapping[str, str]] | None:
+        for pattern, page in self._pages:
+            match = pattern.match(path)
+            if match is not None:
+                return page, match.groupdict()
+        return None
+
+    @staticmethod
+    async def _answer(request: ConsoleRequest, found: tuple[Page, Mapping[str, str]] | None) -> Response:
+        if found is None or not found[0].open:
+            request.me = await request.client.extend("WhoAmI")
+        if found is None:
+            raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
+        page, names = found
+        if request.me is not None and request.me.one_time_password and page.path not in _WITH_ONE_TIME_PASSWORD:
+            return request.redirect(HOME)
+        request = replace(request, names=names)
+        if request.http_request.method != "POST":
+            return await page.show(request)
+        request.form = await _form_of(request.http_request, _FROM_ANYBODY if page.open else _MOST_FORM)
+        if page.act is None:
+            raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
+        given = request.form_raw(security.TOKEN_FIELD)
+        if not page.open and (request.token is None or not security.is_form_token(given, request.token)):
+            raise _Unfit(HTTPStatus.FORBIDDEN, "error.form")
+        return await page.act(request)
+
+    def _file(self, name: str, method: str) -> Response:
+        file = self._files.get(name)
+        if file is None or method not in ("GET", "HEAD"):
+            return Response(status_code=HTTPStatus.NOT_FOUND)
+        return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
+
+
+def build_console(gateway: Gateway) -> ConsoleApp:
+    """Return the ASGI application of the console.
+
+    Args:
+        gateway: the one door behind it.
+    """
+    return ConsoleApp(gateway)
+
+
+def _require_ours(http_request: Request) -> None:
+    """Let pass what a form of one of our own pages sends; nothing of it is read yet.
+
+    Raises:
+        _Unfit: it is something else.
+    """
+    if http_request.method != "POST":
+        raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
+    if not security.is_same_origin(http_request):
+        raise _Unfit(HTTPStatus.FORBIDDEN, "error.foreign")
+    if http_request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise _Unfit(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "error.form")
+
+
+async def _form_of(http_request: Request, limit: int) -> Mapping[str, list[str]]:
+    """Return what a form holds.
+
+    Raises:
+        _Unfit: it is too large, or none.
+    """
+    body = bytearray()
+    async for chunk in http_request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _Unfit(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "error.form")
+    try:
+        return read_form(bytes(body))
+    except ValueError:
+        raise _Unfit(HTTPStatus.BAD_REQUEST, "error.form") from None
+
+
+def _files() -> dict[str, _File]:
+    directory = resources.files(__package__) / "static"
+    return {
+        each.name: _File(each.read_bytes(), mimetypes.guess_type(each.name)[0] or "application/octet-stream")
+        for each in directory.iterdir()
+        if each.is_file()
+    }
+
+
+def _signed_out(request: ConsoleRequest) -> Response:
+    """Send the browser to sign in, and from there back to where it was."""
+    http_request = request.http_request
+    asked: dict[str, str] = {}
+    if request.token is not None:
+        asked["why"] = "ended"
+    path = http_request.url.path
+    if http_request.method == "GET" and path != HOME:
+        asked["next"] = f"{path}?{http_request.url.query}" if http_request.url.query else path
+    response = RedirectResponse(f"{SIGN_IN}?{urlencode(asked)}" if asked else SIGN_IN, HTTPStatus.SEE_OTHER)
+    security.clear_session_cookie(response, http_request)
+    return response
+
+
+_PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]] = (
+    (AccessDenied, HTTPStatus.FORBIDDEN, "error.denied"),
+    (NotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (CollectionNotFound, HTTPStatus.NOT_FOUND, "error.missing"),
+    (RequestRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+)
+
+
+def _refused(request: ConsoleRequest, error: KitewardError) -> Response:
+    for kind, status, key in _PAGES_OF_ERRORS:
+        if isinstance(error, kind):
+            return _failed(request, status, key, str(error))
+    raise error
+
+
+def _failed(request: ConsoleRequest, status: HTTPStatus, key: str, detail: str = "") -> Response:
+    values: dict[str, Any] = {
+        "title": request.text(f"{key}.title"),
+        "what": request.text(f"{key}.what"),
+        "detail": detail,
+    }
+    return request.page("error.html", status=status, **values)

@@ -1,0 +1,114 @@
+"""Why may somebody do something, and who did what: explanations, and the audit trail."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.audit.reader import KINDS, OUTCOMES, shown
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.errors import InvalidArgument, NotFound
+from kiteward.gateway.extensions.access import ExplainRequest
+from kiteward.gateway.extensions.audit import LineNamed, Wanted
+from kiteward.gateway.operations import OPERATIONS
+
+_LINES: Final = 50
+_FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")
+_SEQ: Final = re.compile(r"[0-9]{1,18}")
+
+
+async def audit(request: ConsoleRequest) -> Response:
+    """Search the audit trail, newest lines first."""
+    asked = {name: request.query_value(name).strip() for name in _FILTERS}
+    values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
+    before = request.query_value("before")
+    if before and not _SEQ.fullmatch(before):
+        return request.page_with_errors("audit.html", {"": request.text("field.number")}, **values)
+    wanted = Wanted(
+        user_name=asked["user"],
+        collection_name=asked["collection"],
+        db_name=asked["database"],
+        operation=asked["operation"],
+        kind=asked["kind"],
+        outcome=asked["outcome"],
+        before=int(before) if before else None,
+        limit=_LINES,
+    )
+    try:
+        found = await request.client.extend("SearchAudit", wanted)
+    except InvalidArgument as error:
+        return request.page_with_errors("audit.html", {"": str(error)}, **values)
+    lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
+    return request.page("audit.html", **{**values, "lines": lines, "before": found.before})
+
+
+def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a line as pages show it; `why` is its number if it can be explained by what a privilege decided."""
+    decided = entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege")
+    resources, details = entry.get("resources", []), entry.get("details", {})
+    return {
+        "time": entry["time"][:23].replace("T", " "),
+        "outcome": entry["outcome"],
+        "decision": entry.get("decision", ""),
+        "operation": entry.get("operation", entry["kind"]),
+        "who": entry.get("principal", entry.get("presented_user", "")),
+        "roles": entry.get("roles", []),
+        "established": "principal" in entry,
+        "where": entry.get("address", "").rpartition(":")[0],
+        "client": entry.get("client", ""),
+        "about": ".".join(filter(None, [entry.get("database", ""), ", ".join(map(str, resources))])),
+        "part": f"{entry['part']}/{entry['parts']}" if "parts" in entry else "",
+        "details": ", ".join(f"{name}: {shown(value)}" for name, value in details.items()),
+        "reason": entry.get("reason", ""),
+        "error": entry.get("error", ""),
+        "request_id": entry.get("request_id", ""),
+        "why": entry["seq"] if decided else None,
+    }
+
+
+async def explain(request: ConsoleRequest) -> Response:
+    """Explain whether somebody may do something: whoever is signed in, or for administrators anybody."""
+    asked = {
+        name: request.query_value(name).strip() for name in ("user", "privilege", "operation", "collection", "database")
+    }
+    if not asked["user"]:
+        asked["user"] = request.me.user_name
+    values: dict[str, Any] = {"asked": asked, "privileges": sorted(PRIVILEGES), "answer": None, "then": None}
+    line = request.query_value("line")
+    if line:
+        return await _explain_line(request, line, values)
+    if not (asked["privilege"] or asked["operation"]):
+        return request.page("explain.html", **values)
+    question = ExplainRequest(
+        user_name=asked["user"],
+        privilege="" if asked["operation"] else asked["privilege"],
+        operation=asked["operation"],
+        collection_name=asked["collection"],
+        db_name=asked["database"],
+    )
+    try:
+        values["answer"] = await request.client.extend("ExplainAccess", question)
+    except (InvalidArgument, NotFound) as error:
+        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+    return request.page("explain.html", **values)
+
+
+async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, Any]) -> Response:
+    """Explain a line of the trail: what was decided then, and what would be decided today."""
+    if not _SEQ.fullmatch(number):
+        return request.page_with_errors("explain.html", {"": request.text("field.number")}, **values)
+    try:
+        found = await request.client.extend("ExplainAuditLine", LineNamed(seq=int(number)))
+    except (InvalidArgument, NotFound) as error:
+        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+    line, today = _line(found.line), found.today
+    asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
+    if today is not None:
+        asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
+    refusal_text = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
+    return request.page("explain.html", **{**values, **refusal_text})
+
+
+PAGES: Final = (Page("explain", explain), Page("audit", audit))

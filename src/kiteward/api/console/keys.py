@@ -1,0 +1,142 @@
+"""API keys: one's own, and everybody's for administrators."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import Action, Field, Form, refusal_by_field, show
+from kiteward.api.console.one_time_secrets import show_once
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.tickets import OneTimeSecret
+from kiteward.domain.errors import RequestRefused
+from kiteward.gateway.extensions.accounts import PerhapsNamed
+from kiteward.gateway.extensions.keys import KeyListing, KeyNamed, NewKey, Rotation
+
+_PAGE: Final = 100
+_DAY: Final = 24 * 3600
+KEPT: Final = (("0", "keep.none"), ("3600", "keep.hour"), (str(_DAY), "keep.day"), (str(7 * _DAY), "keep.week"))
+"""How long what is replaced may stay valid."""
+
+_BACK: Final = "/console/keys"
+
+
+async def listed(request: ConsoleRequest) -> Response:
+    """List keys; an administrator sees everybody's, or those of one user."""
+    owner = request.query_value("user")
+    wanted = KeyListing(user_name=owner or ("" if request.me.administrator else request.me.user_name))
+    wanted.after, wanted.limit = request.query_value("after"), _PAGE
+    found = await request.client.extend("ListApiKeys", wanted)
+    return request.page("keys.html", keys=found.keys, following=found.next, owner=owner)
+
+
+async def _create_form(request: ConsoleRequest) -> Form:
+    owner = request.form_text("user_name") or request.query_value("user") or request.me.user_name
+    roles = request.me.roles
+    if request.me.administrator and owner:
+        roles = await _roles_of(request, owner)
+    text = request.text
+    fields = [
+        Field("description", hint=text("key_new.description")),
+        Field("expires_in_days", "number", hint=text("key_new.expires"), value="90"),
+        Field("networks", hint=text("key_new.networks")),
+    ]
+    if roles:
+        options = [(role, role) for role in roles]
+        fields.append(Field("roles", "checks", hint=text("key_new.roles"), options=options))
+    if request.me.administrator:
+        fields.insert(0, Field("user_name", hint=text("key_new.user"), value=owner, required=True))
+    return Form(text("key_new.title"), text("key_new.button"), _BACK, fields)
+
+
+async def _roles_of(request: ConsoleRequest, owner: str) -> list[str]:
+    try:
+        account = await request.client.extend("DescribeUserAccount", PerhapsNamed(user_name=owner))
+    except RequestRefused:
+        return []
+    return list(account.roles)
+
+
+async def create_form(request: ConsoleRequest) -> Response:
+    """Ask what a new key is for."""
+    return show(request, await _create_form(request))
+
+
+async def create(request: ConsoleRequest) -> Response:
+    """Make a key and show it this once."""
+    days = request.number("expires_in_days")
+    if days is None:
+        return show(request, await _create_form(request), {"expires_in_days": request.text("field.number")})
+    wanted = NewKey(
+        user_name=request.form_text("user_name") or request.me.user_name,
+        description=request.form_text("description"),
+        expires_in=days * _DAY if days else None,
+        roles=request.form_values("roles") or None,
+        networks=request.form_text("networks").replace(",", " ").split() or None,
+    )
+    try:
+        made = await request.client.extend("CreateApiKey", wanted)
+    except RequestRefused as error:
+        words = {"expires_in_days": "expiresIn", "networks": "networks", "roles": "role", "user_name": "user not found"}
+        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+    return _shown_once(request, made)
+
+
+async def rotate_form(request: ConsoleRequest) -> Response:
+    """Tell what a new secret means for the old one."""
+    return show(request, _rotation(request))
+
+
+def _rotation(request: ConsoleRequest) -> Form:
+    text, options = request.text, [(value, request.text(key)) for value, key in KEPT]
+    return Form(
+        text("key_rotate.title", **request.names),
+        text("key_rotate.button"),
+        _BACK,
+        [Field("keep_old_for", "select", options=options)],
+        effects=[text("key_rotate.effect")],
+        dangerous=True,
+    )
+
+
+async def rotate(request: ConsoleRequest) -> Response:
+    """Give a key a new secret and show it this once."""
+    wanted = Rotation(key_id=request.names["key_id"], keep_old_for=request.number("keep_old_for") or 0)
+    try:
+        made = await request.client.extend("RotateApiKey", wanted)
+    except RequestRefused as error:
+        return show(request, _rotation(request), refusal_by_field(request, error, keep_old_for=""))
+    return _shown_once(request, made)
+
+
+def _shown_once(request: ConsoleRequest, made: Any) -> Response:
+    text = request.text
+    what = text("key_made.what", user=made.user_name)
+    return show_once(request, OneTimeSecret(text("key_made.title"), what, made.key, _BACK, made.old_key_valid_until))
+
+
+async def _disable(request: ConsoleRequest) -> None:
+    await request.client.extend("DisableApiKey", KeyNamed(key_id=request.names["key_id"]))
+
+
+async def _revoke(request: ConsoleRequest) -> None:
+    await request.client.extend("RevokeApiKey", KeyNamed(key_id=request.names["key_id"]))
+
+
+async def enable(request: ConsoleRequest) -> Response:
+    """Let a disabled key open again."""
+    await request.client.extend("EnableApiKey", KeyNamed(key_id=request.names["key_id"]))
+    return request.redirect(_BACK, done="key_enable")
+
+
+def _back(_console_request: ConsoleRequest) -> str:
+    return _BACK
+
+
+PAGES: Final = (
+    Page("keys", listed),
+    Page("new-key", create_form, create),
+    Page("keys/{key_id}/rotate", rotate_form, rotate),
+    Page("keys/{key_id}/enable", listed, enable),
+    Action("keys/{key_id}/disable", "key_disable", _disable, _back).page(),
+    Action("keys/{key_id}/revoke", "key_revoke", _revoke, _back).page(),
+)

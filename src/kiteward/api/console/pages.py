@@ -1,0 +1,17 @@
+"""The console's table: every page."""
+
+from typing import Final
+
+from kiteward.api.console import access, account, audit_pages, keys, one_time_secrets, roles, sign_in, users
+
+PAGES: Final = (
+    *sign_in.PAGES,
+    *account.PAGES,
+    *keys.PAGES,
+    *one_time_secrets.PAGES,
+    *users.PAGES,
+    *roles.PAGES,
+    *access.PAGES,
+    *audit_pages.PAGES,
+)
+"""Every page. `new-user` is not below `users/`, where a user may be called anything."""

@@ -1,0 +1,204 @@
+"""Roles and privilege groups."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
+from kiteward.domain.errors import NotFound, RequestRefused
+from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
+
+_ADD, _REMOVE = 0, 1
+_EVERYWHERE: Final = "*"
+
+
+async def listed(request: ConsoleRequest) -> Response:
+    """List roles with their members."""
+    found = await request.client.call("SelectRole", include_user_info=True)
+    roles = [
+        (result.role.name, result.role.description, [user.name for user in result.users]) for result in found.results
+    ]
+    return request.page("roles.html", roles=roles)
+
+
+async def _role(request: ConsoleRequest) -> Any:
+    name = request.names["name"]
+    found = await request.client.call("SelectRole", role={"name": name}, include_user_info=True)
+    if not found.results:
+        raise NotFound(f"role not found: {name}")
+    return found.results[0]
+
+
+async def _grants(request: ConsoleRequest) -> Any:
+    entity = {"role": {"name": request.names["name"]}, "db_name": _EVERYWHERE}
+    return (await request.client.call("SelectGrant", entity=entity)).entities
+
+
+async def described(request: ConsoleRequest) -> Response:
+    """Describe a role: members and grants."""
+    role = await _role(request)
+    return request.page(
+        "role.html", role=role.role, members=[user.name for user in role.users], grants=await _grants(request)
+    )
+
+
+def _create_form(request: ConsoleRequest) -> Form:
+    text = request.text
+    fields = [Field("role_name", hint=text("role_new.name"), required=True), Field("description")]
+    return Form(text("role_new.title"), text("role_new.button"), "/console/roles", fields)
+
+
+async def create_form(request: ConsoleRequest) -> Response:
+    """Ask for a new role's name."""
+    return show(request, _create_form(request))
+
+
+async def create(request: ConsoleRequest) -> Response:
+    """Create a role."""
+    name = request.form_text("role_name")
+    if not name:
+        return show(request, _create_form(request), {"role_name": request.text("field.needed")})
+    try:
+        await request.client.call("CreateRole", entity={"name": name, "description": request.form_text("description")})
+    except RequestRefused as error:
+        return show(
+            request, _create_form(request), refusal_by_field(request, error, description="description", role_name="")
+        )
+    return request.redirect(path_below("roles", name), done="role_new")
+
+
+async def _drop(request: ConsoleRequest) -> None:
+    await request.client.call("DropRole", role_name=request.names["name"], force_drop=True)
+
+
+async def _what_depends(request: ConsoleRequest) -> list[str]:
+    """Tell what goes with a role."""
+    role, grants = await _role(request), await _grants(request)
+    members = ", ".join(user.name for user in role.users) or request.text("none")
+    return [
+        request.text("role_delete.members", members=members),
+        request.text("role_delete.grants", count=len(grants)),
+    ]
+
+
+async def _revoke(request: ConsoleRequest) -> None:
+    named = GrantNamed(
+        privilege=request.query_value("privilege"),
+        db_name=request.query_value("database"),
+        collection_name=request.query_value("object"),
+        object_type=request.query_value("type"),
+    )
+    await request.client.extend("ChangeGrants", GrantChange(role_name=request.names["name"], revoke=[named]))
+
+
+async def _what_is_revoked(request: ConsoleRequest) -> list[str]:
+    names = {key: request.query_value(key) for key in ("privilege", "database", "object")}
+    return [request.text("grant_revoke.which", **names)]
+
+
+def _back(request: ConsoleRequest) -> str:
+    return path_below("roles", request.names["name"])
+
+
+# Privilege groups
+
+
+async def groups(request: ConsoleRequest) -> Response:
+    """List privilege groups with their members."""
+    found = await request.client.call("ListPrivilegeGroups")
+    shown = [(group.group_name, [privilege.name for privilege in group.privileges]) for group in found.privilege_groups]
+    return request.page("groups.html", groups=shown, built_in=tuple(BUILT_IN_GROUPS))
+
+
+async def create_group(request: ConsoleRequest) -> Response:
+    """Create a group, with its first members."""
+    name = request.form_text("group_name")
+    if not name:
+        return show(request, _group_form(request), {"group_name": request.text("field.needed")})
+    try:
+        await request.client.call("CreatePrivilegeGroup", group_name=name)
+    except RequestRefused as error:
+        return show(request, _group_form(request), {"group_name": refusal_text(request, error)})
+    try:
+        await _operate_group(request, name, request.form_values("privileges"), _ADD)
+    except RequestRefused as error:
+        await request.client.call("DropPrivilegeGroup", group_name=name)
+        return show(request, _group_form(request), {"privileges": refusal_text(request, error)})
+    return request.redirect("/console/groups", done="group_new")
+
+
+async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
+    if privileges:
+        members = [{"name": privilege} for privilege in privileges]
+        await request.client.call("OperatePrivilegeGroup", group_name=name, privileges=members, type=kind)
+
+
+def _group_form(request: ConsoleRequest) -> Form:
+    text = request.text
+    fields = [Field("group_name", hint=text("group_new.name"), required=True), _privileges(request)]
+    return Form(text("group_new.title"), text("group_new.button"), "/console/groups", fields)
+
+
+def _privileges(request: ConsoleRequest, held: tuple[str, ...] = ()) -> Field:
+    options = [(name, name) for name in sorted(PRIVILEGES)]
+    return Field(
+        "privileges", "checks", hint=request.text("group_new.privileges"), options=options, value=" ".join(held)
+    )
+
+
+async def group_form(request: ConsoleRequest) -> Response:
+    """Ask for a new group's name and members."""
+    return show(request, _group_form(request))
+
+
+async def _held(request: ConsoleRequest) -> tuple[str, ...]:
+    name = request.names["name"]
+    found = await request.client.call("ListPrivilegeGroups")
+    for group in found.privilege_groups:
+        if group.group_name == name:
+            return tuple(privilege.name for privilege in group.privileges)
+    raise NotFound(f"privilege group not found: {name}")
+
+
+async def edit_group(request: ConsoleRequest) -> Response:
+    """Show a group's members to be changed."""
+    return show(request, _edit_form(request, await _held(request)))
+
+
+def _edit_form(request: ConsoleRequest, held: tuple[str, ...]) -> Form:
+    text, name = request.text, request.names["name"]
+    effects = [text("group_edit.effect", name=name)]
+    fields = [_privileges(request, held)]
+    return Form(text("group_edit.title", name=name), text("group_edit.button"), "/console/groups", fields, effects)
+
+
+async def change_group(request: ConsoleRequest) -> Response:
+    """Add and take members, as ticked."""
+    name, held, wanted = request.names["name"], set(await _held(request)), set(request.form_values("privileges"))
+    try:
+        await _operate_group(request, name, sorted(wanted - held), _ADD)
+        await _operate_group(request, name, sorted(held - wanted), _REMOVE)
+    except RequestRefused as error:
+        return show(request, _edit_form(request, tuple(held)), {"privileges": refusal_text(request, error)})
+    return request.redirect("/console/groups", done="group_edit")
+
+
+async def _drop_group(request: ConsoleRequest) -> None:
+    await request.client.call("DropPrivilegeGroup", group_name=request.names["name"])
+
+
+PAGES: Final = (
+    Page("roles", listed),
+    Page("new-role", create_form, create),
+    Page("roles/{name}", described),
+    Action(
+        "roles/{name}/delete", "role_delete", _drop, lambda _console_request: "/console/roles", _what_depends
+    ).page(),
+    Action("roles/{name}/revoke", "grant_revoke", _revoke, _back, _what_is_revoked).page(),
+    Page("groups", groups),
+    Page("new-group", group_form, create_group),
+    Page("groups/{name}", edit_group, change_group),
+    Action("groups/{name}/delete", "group_delete", _drop_group, lambda _console_request: "/console/groups").page(),
+)

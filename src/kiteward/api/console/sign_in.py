@@ -1,0 +1,118 @@
+"""Signing in and out."""
+
+import re
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console import security
+from kiteward.api.console.forms import Action, refusal_text
+from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page
+from kiteward.domain.errors import AuthenticationError, RequestRefused
+from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.gateway.extensions.sessions import NewSession, SessionNamed, SessionsOf
+
+_OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
+_BROWSERS: Final = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
+_SYSTEMS: Final = ("Windows", "Android", "iPhone", "iPad", "Mac OS X", "Linux")
+
+
+async def show(request: ConsoleRequest) -> Response:
+    """Ask for user and password."""
+    return _form(request, request.query_value("next"), note="ended" if request.query_value("why") == "ended" else "")
+
+
+async def act(request: ConsoleRequest) -> Response:
+    """Begin a session, if the gateway lets the user in."""
+    user, password = request.form_text("user"), Secret(request.form_raw("password"))
+    errors = {name: request.text("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()}
+    if errors:
+        return _form(request, request.form_raw("next"), errors=errors)
+    try:
+        token = await begin(request, user, password)
+    except AuthenticationError:
+        return _form(request, request.form_raw("next"), errors={"": request.text("sign_in.refused")})
+    except RequestRefused as error:
+        return _form(request, request.form_raw("next"), errors={"": refusal_text(request, error)})
+    response = request.redirect(_own_page(request.form_raw("next")))
+    security.set_session_cookie(response, request.http_request, token)
+    return response
+
+
+async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
+    """Begin a session and return its token.
+
+    Raises:
+        KitewardError: as the gateway says.
+    """
+    browser = _browser_of(request.http_request.headers.get("user-agent", ""))
+    client = request.client.by(PasswordCredential(user, password))
+    begun = await client.extend("BeginSession", NewSession(description=browser))
+    token: Secret = begun.token
+    return token
+
+
+async def sign_out(request: ConsoleRequest) -> Response:
+    """End this session."""
+    session = request.me.credential.partition(":")[2]
+    await request.client.extend("EndSession", SessionNamed(session_id=session))
+    return _left(request)
+
+
+async def sign_out_everywhere(request: ConsoleRequest) -> Response:
+    """End all sessions of the user."""
+    await request.client.extend("EndSessions", SessionsOf())
+    return _left(request)
+
+
+async def _home(request: ConsoleRequest) -> Response:
+    return request.redirect(HOME)
+
+
+async def _end(request: ConsoleRequest) -> None:
+    await request.client.extend("EndSession", SessionNamed(session_id=request.names["session"]))
+
+
+async def _end_all_of(request: ConsoleRequest) -> None:
+    await request.client.extend("EndSessions", SessionsOf(user_name=request.names["name"]))
+
+
+def _left(request: ConsoleRequest) -> Response:
+    response = request.redirect(SIGN_IN, done="signed_out")
+    security.clear_session_cookie(response, request.http_request)
+    return response
+
+
+def _form(request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, str] | None = None) -> Response:
+    http_request = request.http_request
+    in_the_open = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
+    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "in_the_open": in_the_open}
+    return (
+        request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
+    )
+
+
+def _own_page(path: str) -> str:
+    """Return where to go after signing in: a page of ours, whatever the address says."""
+    return path if _OUR_PAGE.fullmatch(path) and "//" not in path and not path.startswith(SIGN_IN) else HOME
+
+
+def _browser_of(user_agent: str) -> str:
+    browser = next((name for sign, name in _BROWSERS if sign in user_agent), "")
+    system = next((name for name in _SYSTEMS if name in user_agent), "")
+    return ", ".join(part for part in (browser, system) if part)
+
+
+PAGES: Final = (
+    Page("sign-in", show, act, open=True),
+    Page("sign-out", _home, sign_out),
+    Page("sign-out-everywhere", _home, sign_out_everywhere),
+    Action("sessions/{session}/end", "session_end", _end, lambda _console_request: HOME).page(),
+    Action(
+        "users/{name}/end-sessions",
+        "sessions_end",
+        _end_all_of,
+        lambda request: f"/console/users/{request.names['name']}",
+    ).page(),
+)

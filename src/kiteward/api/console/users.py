@@ -1,0 +1,195 @@
+"""Users, as administrators see them: search, create, reset, disable, roles, and the view of one of them."""
+
+from datetime import datetime
+from typing import Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.keys import KEPT
+from kiteward.api.console.one_time_secrets import page_of, show_once
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.tickets import OneTimeSecret
+from kiteward.domain.errors import RequestRefused
+from kiteward.domain.identity import Secret
+from kiteward.gateway.extensions.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
+
+_PAGE: Final = 50
+_ADD, _REMOVE = 0, 1
+
+
+async def listed(request: ConsoleRequest) -> Response:
+    """List users a page at a time, all or those whose names begin alike."""
+    prefix, after = request.query_value("prefix").strip(), request.query_value("after")
+    found = await request.client.extend("ListUserAccounts", Listing(prefix=prefix, after=after, limit=_PAGE))
+    return request.page("users.html", users=found.users, following=found.next, prefix=prefix)
+
+
+async def described(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
+    """Describe a user, with everything that can be done about it."""
+    name = request.names["name"]
+    values = {
+        "account": await request.client.extend("DescribeUserAccount", PerhapsNamed(user_name=name)),
+        "sessions": (await request.client.extend("ListSessions", PerhapsNamed(user_name=name))).sessions,
+        "roles": [result.role.name for result in (await request.client.call("SelectRole")).results],
+    }
+    return request.page_with_errors("user.html", errors, **values) if errors else request.page("user.html", **values)
+
+
+async def bind(request: ConsoleRequest) -> Response:
+    """Bind a role to a user."""
+    name, role = request.names["name"], request.form_text("role")
+    if not role:
+        return await described(request, {"role": request.text("field.needed")})
+    try:
+        await request.client.call("OperateUserRole", username=name, role_name=role, type=_ADD)
+    except RequestRefused as error:
+        return await described(request, {"role": refusal_text(request, error)})
+    return request.redirect(path_below("users", name), done="role_bind")
+
+
+async def create_form(request: ConsoleRequest) -> Response:
+    """Ask for a new user's name, password and roles."""
+    return show(request, await _create_form(request))
+
+
+async def _create_form(request: ConsoleRequest) -> Form:
+    text = request.text
+    roles = [result.role.name for result in (await request.client.call("SelectRole")).results]
+    return Form(
+        text("user_new.title"),
+        text("user_new.button"),
+        "/console/users",
+        [
+            Field("user_name", hint=text("user_new.name"), required=True),
+            Field("description"),
+            Field("new_password", "password", hint=text("user_new.password"), autocomplete="new-password"),
+            Field("roles", "checks", options=[(role, role) for role in roles if role != "public"]),
+        ],
+        policy=await request.client.extend("DescribePasswordPolicy"),
+    )
+
+
+async def create(request: ConsoleRequest) -> Response:
+    """Create a user; a password that was made is shown this once."""
+    name, password = request.form_text("user_name"), request.form_raw("new_password")
+    if not name:
+        return show(request, await _create_form(request), {"user_name": request.text("field.needed")})
+    wanted = NewAccount(
+        user_name=name,
+        password=Secret(password) if password else None,
+        description=request.form_text("description"),
+        roles=request.form_values("roles"),
+    )
+    try:
+        made = await request.client.extend("CreateUserAccount", wanted)
+    except RequestRefused as error:
+        words = {"new_password": "password", "description": "description", "roles": "role", "user_name": ""}
+        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+    if made.password is None:
+        return request.redirect(path_below("users", name), done="user_new")
+    return _shown_once(request, name, made.password, "user_made")
+
+
+def _shown_once(
+    request: ConsoleRequest, name: str, password: Secret, key: str, until: datetime | None = None
+) -> Response:
+    text = request.text
+    shown = OneTimeSecret(
+        text(f"{key}.title"), text(f"{key}.what", user=name), password, path_below("users", name), until
+    )
+    # One's own session ends with one's password: there is no other page to be sent to, and nothing to be repeated.
+    return page_of(request, shown) if name == request.me.user_name else show_once(request, shown)
+
+
+async def _reset_form(request: ConsoleRequest) -> Form:
+    text, name = request.text, request.names["name"]
+    options = [(value, text(key)) for value, key in KEPT]
+    return Form(
+        text("user_reset.title", name=name),
+        text("user_reset.button"),
+        path_below("users", name),
+        [
+            Field("new_password", "password", hint=text("user_reset.password"), autocomplete="new-password"),
+            Field("keep_old_for", "select", options=options),
+        ],
+        effects=[text("user_reset.effect", name=name)],
+        dangerous=True,
+        policy=await request.client.extend("DescribePasswordPolicy"),
+    )
+
+
+async def reset_form(request: ConsoleRequest) -> Response:
+    """Tell what a reset does, and ask for the new password."""
+    return show(request, await _reset_form(request))
+
+
+async def reset(request: ConsoleRequest) -> Response:
+    """Set a password without the old one; one that was made is shown this once."""
+    name, password = request.names["name"], request.form_raw("new_password")
+    wanted = Reset(
+        user_name=name,
+        new_password=Secret(password) if password else None,
+        keep_old_for=request.number("keep_old_for") or 0,
+    )
+    try:
+        made = await request.client.extend("ResetPassword", wanted)
+    except RequestRefused as error:
+        return show(request, await _reset_form(request), refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word
+    if made.password is None:
+        return request.redirect(path_below("users", name), done="user_reset")
+    return _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
+
+
+async def view(request: ConsoleRequest) -> Response:
+    """Show what a user holds and sees."""
+    return request.page(
+        "view.html", view=await request.client.extend("ViewAsUser", Named(user_name=request.names["name"]))
+    )
+
+
+def _simply(operation: str, key: str, path: str) -> Page:
+    """Return what changes a user without taking anything from it."""
+
+    async def act(request: ConsoleRequest) -> Response:
+        await request.client.extend(operation, Named(user_name=request.names["name"]))
+        return request.redirect(_back(request), done=key)
+
+    return Page(path, described, act)
+
+
+async def _disable(request: ConsoleRequest) -> None:
+    await request.client.extend("DisableUser", Named(user_name=request.names["name"]))
+
+
+async def _delete(request: ConsoleRequest) -> None:
+    await request.client.extend("DeleteUserAccount", Named(user_name=request.names["name"]))
+
+
+async def _end_old(request: ConsoleRequest) -> None:
+    await request.client.extend("EndOldPassword", PerhapsNamed(user_name=request.names["name"]))
+
+
+async def _unbind(request: ConsoleRequest) -> None:
+    await request.client.call(
+        "OperateUserRole", username=request.names["name"], role_name=request.names["role"], type=_REMOVE
+    )
+
+
+def _back(request: ConsoleRequest) -> str:
+    return path_below("users", request.names["name"])
+
+
+PAGES: Final = (
+    Page("users", listed),
+    Page("new-user", create_form, create),
+    Page("users/{name}", described, bind),
+    Page("users/{name}/reset", reset_form, reset),
+    Page("users/{name}/view", view),
+    _simply("EnableUser", "user_enable", "users/{name}/enable"),
+    _simply("UnlockUser", "user_unlock", "users/{name}/unlock"),
+    Action("users/{name}/disable", "user_disable", _disable, _back).page(),
+    Action("users/{name}/end-old-password", "old_password_end", _end_old, _back).page(),
+    Action("users/{name}/delete", "user_delete", _delete, lambda _console_request: "/console/users").page(),
+    Action("users/{name}/roles/{role}/remove", "role_unbind", _unbind, _back).page(),
+)

@@ -1,0 +1,44 @@
+"""How a refused sign-in is told to clients that hide the gRPC status of `Connect` (decision 0033)."""
+
+import re
+from typing import Final
+
+from kiteward.domain.errors import AuthenticationError, KitewardError, PayloadMalformed
+from kiteward.milvus import messages
+from kiteward.milvus.field_selection import FieldSelection
+
+_CODE: Final = 1400
+"""Milvus' code for a caller who is not authenticated."""
+_LEGACY_CODE: Final = 1
+
+_CLIENT: Final = FieldSelection.of("Connect", ("client_info.sdk_type", "client_info.sdk_version"))
+_VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\b", re.ASCII)
+_HIDES_FROM: Final = (2, 6)
+"""The version of pymilvus that began to tell every gRPC status of `Connect` as a server that is not available."""
+
+
+def refused_connect_response(operation: str, error: KitewardError, request: bytes) -> bytes | None:
+    """Return the answer that tells of a refused sign-in, None where the gRPC status tells it.
+
+    Whoever takes the answer for a success is refused at the next call.
+
+    Args:
+        operation: the RPC.
+        error: why it is refused.
+        request: the message, as far as it was read.
+    """
+    if operation != "Connect" or not isinstance(error, AuthenticationError) or not _hides_status(request):
+        return None
+    return messages.failure(operation, code=_CODE, legacy_code=_LEGACY_CODE, reason=str(error))
+
+
+def _hides_status(request: bytes) -> bool:
+    """Tell whether the client that sends this `Connect` hides its gRPC status from its user."""
+    try:
+        client = _CLIENT.read(request)
+    except PayloadMalformed:
+        return False
+    version = _VERSION.match(client["client_info.sdk_version"])
+    if client["client_info.sdk_type"] != "Python" or version is None:
+        return False
+    return (int(version[1]), int(version[2])) >= _HIDES_FROM

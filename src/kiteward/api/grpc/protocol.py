@@ -1,0 +1,122 @@
+"""How gRPC is written on HTTP/2: messages with a length before them, deadlines, and statuses in trailers.
+
+The rules are those of grpc/doc/PROTOCOL-HTTP2.md and, for compressed messages, grpc/doc/compression.md.
+"""
+
+import re
+import zlib
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote
+
+import grpc
+
+from kiteward.net.http2 import Head, encoded
+
+PREFIX_SIZE: Final = 5
+"""Bytes before each message: whether it is compressed, and its length."""
+
+_CONTENT_TYPE: Final = re.compile(r"application/grpc(?:[+;].*)?")
+
+_TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])")
+_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_LONGEST_TEXT: Final = 2_048
+"""Bytes of what is told about a failure: written as `%XX` each, they still fit what clients take of metadata."""
+
+_PRINTABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+_MOST_UNPACKED: Final = 1032
+"""Bytes that one byte of deflate can stand for at most."""
+
+_WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
+
+ENCODINGS: Final = ("identity", *_WINDOW_BITS)
+"""How messages may be compressed."""
+
+_BEGINNING: Final = ((":status", "200"), ("content-type", "application/grpc"))
+
+ANSWER: Final = encoded(_BEGINNING)
+"""The head of every answer with a message."""
+
+OK: Final = encoded((("grpc-status", "0"),))
+"""The trailers of every answer with a message."""
+
+
+class TooLarge(ValueError):
+    """A compressed message has more bytes than are allowed."""
+
+
+def timeout_of(value: str) -> float:
+    """Return the seconds of a `grpc-timeout`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _TIMEOUT.fullmatch(value)
+    if found is None:
+        raise ValueError(f"`{value}` is no timeout: up to eight digits and one of H, M, S, m, u, n")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def prefix(message: bytes) -> bytes:
+    """Return what stands before a message that is not compressed."""
+    return b"\x00" + len(message).to_bytes(4, "big")
+
+
+def failure(code: grpc.StatusCode, text: str) -> bytes:
+    """Return the field section that is a whole answer: a status other than OK and what is told about it."""
+    told = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
+    if len(told) > _LONGEST_TEXT:
+        told = (told[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
+    status = (("grpc-status", str(code.value[0])), ("grpc-message", quote(told, safe=_PRINTABLE)))
+    accepted = (("grpc-accept-encoding", ",".join(ENCODINGS)),) if code is grpc.StatusCode.UNIMPLEMENTED else ()
+    return encoded((*_BEGINNING, *status, *accepted))
+
+
+def not_grpc(head: Head) -> HTTPStatus | None:
+    """Return how a request is refused that is no gRPC at all, None for one that is."""
+    if head.method != "POST":
+        return HTTPStatus.METHOD_NOT_ALLOWED
+    kind = next((value for name, value in head.fields if name == "content-type"), "")
+    return None if _CONTENT_TYPE.fullmatch(kind) else HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def bare(status: HTTPStatus) -> bytes:
+    """Return the field section that is a whole answer: an HTTP status alone."""
+    return encoded(((":status", str(status.value)),))
+
+
+def unpacked_limit(message: bytes, encoding: str, limit: int) -> int:
+    """Return how many bytes a compressed message has at most, by what it says itself and by what its size allows.
+
+    Args:
+        message: the compressed bytes.
+        encoding: one of `ENCODINGS` but `identity`.
+        limit: the most bytes that it may have.
+    """
+    most = min(limit, _MOST_UNPACKED * len(message))
+    # gzip tells the size at its end (RFC 1952, 2.3.1).
+    return min(most, int.from_bytes(message[-4:], "little")) if encoding == "gzip" else most
+
+
+def decompressed(message: bytes, encoding: str, limit: int) -> bytes:
+    """Return a message as it was before it was compressed.
+
+    Args:
+        message: the compressed bytes.
+        encoding: one of `ENCODINGS` but `identity`.
+        limit: the most bytes that come out.
+
+    Raises:
+        TooLarge: they are more than `limit`.
+        ValueError: they are not so compressed.
+    """
+    reader = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        plain = reader.decompress(message, limit + 1)
+    except zlib.error as error:
+        raise ValueError(f"the message is not compressed by {encoding}") from error
+    if len(plain) > limit:
+        raise TooLarge(f"the message has more than {limit} bytes")
+    if not reader.eof:
+        raise ValueError("the compressed message is cut short")
+    return plain

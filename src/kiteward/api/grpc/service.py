@@ -1,0 +1,214 @@
+"""The gRPC door: bytes in, bytes out. It reads who calls from the metadata, and everything else is the gateway's."""
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from kiteward.api.grpc import protocol
+from kiteward.api.grpc.connect_errors import refused_connect_response
+from kiteward.api.grpc.status import GrpcStatus, failure_of
+from kiteward.api.grpc.unary_call import Refusal, UnaryCall, UnreadCall
+from kiteward.authn.authenticator import WRONG_KEY
+from kiteward.domain.errors import (
+    AuthenticationError,
+    CredentialMalformed,
+    CredentialMissing,
+    KeyRejected,
+    KitewardError,
+)
+from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
+from kiteward.engine import metadata as engine_metadata
+from kiteward.gateway.call import Call, new_request_id
+from kiteward.gateway.gateway import Gateway
+from kiteward.milvus import messages
+from kiteward.net.budget import Budget, Claim
+from kiteward.net.http2 import NOBODY, Exchange, Head, Http2Limits, Http2Server, Stream
+
+_log = logging.getLogger("kiteward.grpc")
+
+_READ: Final = frozenset({"authorization", "grpc-encoding", "grpc-timeout", "identifier", "user-agent"})
+"""Metadata that is read of every call."""
+
+_METHODS: Final = {method.path: method for method in messages.METHODS.values()}
+
+
+def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
+    """Return what the `authorization` metadata presents, or why it cannot be read (contract 1.2, 1.3).
+
+    Args:
+        header: the value, base64 of `user:password` or of an API key; None when it is missing.
+    """
+    if header is None:
+        return CredentialMissing("missing authorization in header")
+    try:
+        text = base64.b64decode(header, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        return CredentialMalformed("invalid token format")
+    user, colon, password = text.partition(":")
+    if colon:
+        return PasswordCredential(user, Secret(password))
+    return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a request's head says.
+
+    Attributes:
+        method: what is called.
+        credential: what was presented, or why that could not be read.
+        forward: metadata that may go along to the engine.
+        database: of the connection, or empty.
+        timeout: seconds until the caller gives up, or None.
+        encoding: how its message is compressed if it is.
+        client, client_id: who the software says it is, for the record.
+    """
+
+    method: messages.Method
+    credential: PresentedCredential | AuthenticationError
+    forward: Mapping[str, str]
+    database: str
+    timeout: float | None
+    encoding: str
+    client: str
+    client_id: str
+
+
+def caller_of(head: Head) -> Caller:
+    """Return what a head says.
+
+    Raises:
+        Refusal: it says nothing that could be served.
+    """
+    if head.too_large:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
+    method = _METHODS.get(head.path)
+    if method is None:
+        service, _, name = head.path.removeprefix("/").partition("/")
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
+    # Of a repeated key only the first value counts (contract 1.2).
+    known: dict[str, str] = {}
+    for key, value in head.fields:
+        if key in _READ:
+            known.setdefault(key, value)
+        elif key in engine_metadata.ALLOWED_KEYS and not engine_metadata.is_metadata_text(value):
+            # Left out, it would mean something else: `dbname` for instance another database.
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` holds more than printable ASCII")
+    encoding = known.get("grpc-encoding", "identity")
+    if encoding not in protocol.ENCODINGS:
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"messages compressed by {encoding} are not read here")
+    try:
+        timeout = protocol.timeout_of(known["grpc-timeout"]) if "grpc-timeout" in known else None
+    except ValueError as error:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+    forward = engine_metadata.allowed(head.fields)
+    return Caller(
+        method=method,
+        credential=presented_credential(known.get("authorization")),
+        database=forward.pop("dbname", ""),
+        forward=forward,
+        timeout=timeout,
+        encoding=encoding,
+        client=known.get("user-agent", ""),
+        client_id=known.get("identifier", ""),
+    )
+
+
+class _GatewayCallHandler:
+    """What the gateway does for one call. Implements `unary_call.CallHandler`."""
+
+    __slots__ = ("_address", "_budget", "_caller", "_gateway", "_late_at", "_request_id", "_source")
+
+    def __init__(self, gateway: Gateway, budget: Budget, caller: Caller, stream: Stream) -> None:
+        self._gateway = gateway
+        self._budget = budget
+        self._caller = caller
+        self._address = stream.address
+        self._source = stream.source
+        timeout = caller.timeout
+        self._late_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._request_id = new_request_id()
+
+    async def admit(self) -> Claim:
+        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
+        try:
+            principal = await self._gateway.admit(self._call(b""))
+        except Exception as error:
+            failure = self._failure(error)
+            if isinstance(failure, bytes):  # only an answer has room for it, and there is none to this call yet
+                failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
+            raise Refusal(failure.code, failure.text) from error
+        return self._budget.of_user(principal.user_name, self._source)
+
+    async def run(self, message: bytes) -> bytes:
+        """Return the answer to a message, or raise Refusal."""
+        try:
+            return await self._gateway.handle(self._call(message))
+        except Exception as error:
+            failure = self._failure(error, message)
+            if isinstance(failure, bytes):
+                return failure
+            raise Refusal(failure.code, failure.text) from error
+
+    def _failure(self, error: Exception, message: bytes = b"") -> bytes | GrpcStatus:
+        if isinstance(error, KitewardError):
+            operation = self._caller.method.name
+            return refused_connect_response(operation, error, message) or failure_of(operation, error)
+        _log.error("request %s: %s failed unexpectedly", self._request_id, self._caller.method.name, exc_info=error)
+        return GrpcStatus(
+            grpc.StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}"
+        )
+
+    def _call(self, message: bytes) -> Call:
+        caller = self._caller
+        late_at = self._late_at
+        return Call(
+            operation=caller.method.name,
+            payload=message,
+            credential=caller.credential,
+            database=caller.database,
+            timeout=None if late_at is None else max(0.0, late_at - asyncio.get_running_loop().time()),
+            forward=caller.forward,
+            address=self._address,
+            request_id=self._request_id,
+            transport="grpc",
+            client=caller.client,
+            client_id=caller.client_id,
+        )
+
+
+class GrpcService(Http2Server):
+    """The gRPC server: serves accepted HTTP/2 connections. Implements `listener.ConnectionHandler`."""
+
+    def __init__(self, gateway: Gateway, limits: Http2Limits | None = None, *, budget: Budget | None = None) -> None:
+        """Prepare a server.
+
+        Args:
+            gateway: answers the calls.
+            limits: what a client may take.
+            budget: what clients may make the server hold together.
+        """
+        super().__init__(self._exchange, limits, budget=budget)
+        self._gateway = gateway
+
+    def _exchange(self, stream: Stream, head: Head) -> Exchange:
+        """Begin a call; what is none is answered at once (contract 1.3 for methods nobody knows)."""
+        caller = head.kept
+        if not isinstance(caller, Caller):
+            if (status := protocol.not_grpc(head)) is not None:
+                stream.answer(protocol.bare(status))
+                return NOBODY
+            try:
+                caller = head.kept = caller_of(head)
+            except Refusal as refusal:
+                stream.answer(protocol.failure(refusal.code, str(refusal)))
+                return NOBODY
+        kind = UnreadCall if caller.method.streaming else UnaryCall
+        work = _GatewayCallHandler(self._gateway, self.budget, caller, stream)
+        return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)

@@ -1,0 +1,157 @@
+"""The one table from domain errors to what a Milvus client sees over gRPC (contract 1.4, 2.1, appendix A).
+
+Authentication and authorization failures are gRPC statuses that no SDK retries. Everything a handler decides is gRPC
+OK with a `Status` in the response. A test walks the exception tree and demands a row for each class.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+
+from kiteward.domain import errors
+from kiteward.milvus import messages
+
+_UNEXPECTED: Final = 1
+_NOT_READY: Final = 2
+_ILLEGAL_ARGUMENT: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GrpcStatus:
+    """The call fails at the protocol level.
+
+    Attributes:
+        code: the gRPC status code.
+        shown: whether the error's own sentence goes along, else `text` does.
+        text: what is told instead.
+    """
+
+    code: grpc.StatusCode
+    shown: bool = True
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MilvusStatus:
+    """The call succeeds at the protocol level and its response carries a status.
+
+    Attributes:
+        code: `Status.code`.
+        legacy_code: `Status.error_code`; None takes the operation's own.
+        suffix: Milvus' name for the code, appended to the sentence unless it is there already.
+        input_error: whether the request is at fault, as `extra_info` tells SDKs.
+        otherwise: the gRPC status code of an RPC whose response has no room for a status.
+    """
+
+    code: int
+    legacy_code: int | None = None
+    suffix: str = ""
+    input_error: bool = True
+    otherwise: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
+
+
+_INVALID: Final = "invalid parameter"
+
+# Node takes UNIMPLEMENTED of gRPC for success (decision 0033).
+_NOT_OFFERED: Final = MilvusStatus(
+    10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
+)
+
+_MISSED_BY_GRPC: Final = frozenset({"AlterCollectionSchema", "ClientHeartbeat"})
+"""Operations that SDKs look for UNIMPLEMENTED of: Node then calls `AddCollectionField`, or asks less often."""
+
+STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] = {
+    errors.KitewardError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the request failed"),
+    errors.AuthenticationError: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.CredentialMissing: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.CredentialMalformed: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.PasswordRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.KeyRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.SessionEnded: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
+    errors.AccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
+    errors.OperationRefused: _NOT_OFFERED,
+    errors.OperationUnknown: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
+    errors.PayloadMalformed: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.RequestRefused: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
+    errors.InvalidArgument: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
+    errors.InvalidGroupName: MilvusStatus(1402, _UNEXPECTED),
+    errors.InvalidGrant: MilvusStatus(1100, None, _INVALID),
+    errors.NotFound: MilvusStatus(1100, None, _INVALID),
+    errors.AlreadyExists: MilvusStatus(1100, None, _INVALID),
+    errors.InUse: MilvusStatus(1100, None, _INVALID),
+    errors.AliasConflict: MilvusStatus(65535, _UNEXPECTED),
+    errors.LimitReached: MilvusStatus(9, None, "quota exceeded", input_error=False),
+    errors.OldPasswordWrong: MilvusStatus(1400, _UNEXPECTED, "not authenticated"),
+    errors.ProtectedObject: MilvusStatus(1401, _UNEXPECTED, "privilege not permitted"),
+    errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
+    errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
+    errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
+    errors.CollectionNotFound: MilvusStatus(100, 4),
+    errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
+    errors.EngineLacksOperation: _NOT_OFFERED,
+    errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    # A status in the response: SDKs repeat what is UNAVAILABLE, a change that could be done among it.
+    errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
+    # Before anything was done, so that the SDKs which try again may.
+    errors.CapacityExceeded: GrpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED),
+    errors.ConfigurationError: GrpcStatus(
+        grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
+    ),
+    errors.NotReady: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+}
+"""Every error class; the nearest ancestor in the table serves a class that is not in it."""
+
+LEGACY_FAILURES: Final[Mapping[str, int]] = {
+    "CreateCredential": 29,
+    "UpdateCredential": 30,
+    "DeleteCredential": 31,
+    "ListCredUsers": 33,
+    "CreateRole": 35,
+    "AlterRole": _UNEXPECTED,
+    "DropRole": 36,
+    "OperateUserRole": 37,
+    "SelectRole": 38,
+    "SelectUser": 39,
+    "OperatePrivilege": 41,
+    "OperatePrivilegeV2": 41,
+    "RestoreRBAC": 41,
+    "SelectGrant": 42,
+    "CreatePrivilegeGroup": 58,
+    "DropPrivilegeGroup": 59,
+    "ListPrivilegeGroups": 60,
+    "OperatePrivilegeGroup": 61,
+}
+"""The legacy code with which an operation reports that it could not be carried out (contract appendix A)."""
+
+
+def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:
+    """Return what a client sees of an error.
+
+    Returns:
+        The response message with the error's status; or a gRPC status, in whose `text` stands what is told. The few
+        RPCs whose answer has no room for a status (contract 2.1), streams among them, fail at the protocol level, in a
+        way no SDK retries.
+    """
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    if isinstance(status, GrpcStatus):
+        return GrpcStatus(status.code, text=str(error)) if status.shown else status
+    text = str(error)
+    reason = text if not status.suffix or status.suffix in text else f"{text}: {status.suffix}"
+    if not _has_room(operation) or (status is _NOT_OFFERED and operation in _MISSED_BY_GRPC):
+        return GrpcStatus(status.otherwise, text=reason)
+    legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
+    extra = {"is_input_error": "true"} if status.input_error else {}
+    return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
+
+
+def _has_room(operation: str) -> bool:
+    """Tell whether an RPC is answered by one message that carries a status."""
+    method = messages.METHODS[operation]
+    return method.status_field is not None and not method.streaming

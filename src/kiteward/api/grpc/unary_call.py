@@ -1,0 +1,233 @@
+"""One call: its message as it comes in, its deadline, and its one answer."""
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+import grpc
+
+from kiteward.api.grpc import protocol
+from kiteward.domain.errors import CapacityExceeded
+from kiteward.net.budget import Claim
+from kiteward.net.http2 import Stream
+
+MESSAGE_LIMIT: Final = 256 * 1024 * 1024
+"""Largest message in either direction, in bytes, as Milvus has it."""
+
+_log = logging.getLogger("kiteward.grpc")
+
+_Code = grpc.StatusCode
+
+
+class Refusal(Exception):
+    """A call ends with a status instead of a message."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        """Say which.
+
+        Args:
+            code: the status.
+            text: what the caller is told.
+        """
+        super().__init__(text)
+        self.code = code
+
+
+class CallHandler(Protocol):
+    """What is to be done for a call."""
+
+    async def admit(self) -> Claim:
+        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
+        ...
+
+    async def run(self, message: bytes) -> bytes:
+        """Return the answer to a message, or raise Refusal."""
+        ...
+
+
+class UnaryCall:
+    """A call with one message each way. Implements `http2.streams.Exchange`.
+
+    A message that does not come in one piece, or is compressed, is read on only when its sender is known: nobody else
+    makes the server hold or unpack more than a few kilobytes. It is read on when there is room for all of it, and
+    unpacked when there is room for what comes out: until then it waits, with its window closed.
+    """
+
+    __slots__ = (
+        "_came",
+        "_claim",
+        "_compressed",
+        "_deadline",
+        "_due",
+        "_encoding",
+        "_size",
+        "_stream",
+        "_task",
+        "_unpacking",
+        "_whole",
+        "_work",
+    )
+
+    def __init__(self, stream: Stream, work: CallHandler, *, timeout: float | None, encoding: str) -> None:
+        """Begin.
+
+        Args:
+            stream: what it comes on.
+            work: what is to be done.
+            timeout: seconds until the caller gives up, or None.
+            encoding: how its message is compressed if it is; one of `protocol.ENCODINGS`.
+        """
+        self._stream = stream
+        self._work = work
+        self._encoding = encoding
+        self._compressed = False
+        self._came: bytes | bytearray = b""  # one whatever the number of pieces: small ones take room of their own
+        self._size = 0
+        self._due = 0  # bytes until the message is whole, its prefix included; 0 until it has come
+        self._claim: Claim | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unpacking: asyncio.Future[bytes] | None = None
+        self._whole: asyncio.Event | None = None
+        self._deadline = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._late)
+
+    def received(self, data: bytes) -> None:
+        """Take bytes of the message."""
+        if not self._came:
+            self._came = data
+        else:
+            if isinstance(self._came, bytes):
+                self._came = bytearray(self._came)
+            self._came += data
+        self._size += len(data)
+        refusal = None
+        if not self._due and self._size >= protocol.PREFIX_SIZE:
+            refusal = self._read_prefix()
+        if self._due and self._size > self._due:
+            refusal = Refusal(_Code.INVALID_ARGUMENT, "a second message where one is expected")
+        if refusal is not None:
+            self._refuse(refusal)
+        elif self._task is None and self._due and (self._compressed or self._size != self._due):
+            self._whole = asyncio.Event()
+            self._start()
+
+    def ended(self) -> None:
+        """Learn that nothing more comes."""
+        if not self._due or self._size < self._due:
+            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was whole"))
+        elif self._whole is not None:
+            self._whole.set()
+        else:
+            self._start()
+
+    def lost(self) -> None:
+        """Learn that nobody waits for the answer any more."""
+        self._end()
+
+    def _start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def _read_prefix(self) -> Refusal | None:
+        came = self._came
+        flag, length = came[0], int.from_bytes(came[1 : protocol.PREFIX_SIZE], "big")
+        if length > MESSAGE_LIMIT:
+            text = f"a message of {length} bytes is larger than the {MESSAGE_LIMIT} that are allowed"
+            return Refusal(_Code.RESOURCE_EXHAUSTED, text)
+        if flag > 1 or (flag and self._encoding == "identity"):
+            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without the `grpc-encoding` that says how")
+        self._compressed = bool(flag)
+        self._came = came[protocol.PREFIX_SIZE :]
+        self._due = protocol.PREFIX_SIZE + length
+        return None
+
+    async def _serve(self) -> None:
+        try:
+            if self._whole is not None:
+                await self._admit(self._whole)
+            answer = await self._work.run(await self._message())
+        except Refusal as refusal:
+            self._task = None
+            self._refuse(refusal)
+            return
+        except CapacityExceeded as error:
+            self._task = None
+            self._refuse(Refusal(_Code.RESOURCE_EXHAUSTED, str(error)))
+            return
+        except Exception:  # noqa: BLE001  the call is answered whatever happens; the log has the rest
+            _log.exception("a call failed unexpectedly")
+            self._task = None
+            self._refuse(Refusal(_Code.UNKNOWN, "the call failed unexpectedly"))
+            return
+        self._task = None
+        # Whoever is answered is known.
+        self._stream.let_in(self._size)
+        self._stream.answer(protocol.ANSWER, (protocol.prefix(answer), answer), protocol.OK)
+        self._end()
+
+    async def _admit(self, whole: asyncio.Event) -> None:
+        """Read the rest of the message once its sender is known and there is room for it."""
+        self._claim = await self._work.admit()
+        await self._claim.wait_for(self._due)
+        self._stream.let_in(self._due)
+        await whole.wait()
+
+    async def _message(self) -> bytes:
+        message, self._came = bytes(self._came), b""
+        if not self._compressed:
+            return message
+        if self._claim is None:
+            raise AssertionError("unreachable: whatever is compressed has been let in")
+        try:
+            limit = protocol.unpacked_limit(message, self._encoding, MESSAGE_LIMIT)
+            await self._claim.wait_for(limit)
+            loop = asyncio.get_running_loop()
+            self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)
+            plain = await asyncio.shield(self._unpacking)
+        except protocol.TooLarge as error:
+            raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error
+        except ValueError as error:
+            raise Refusal(_Code.INVALID_ARGUMENT, str(error)) from error
+        self._claim.resize(len(plain))
+        return plain
+
+    def _late(self) -> None:
+        self._refuse(Refusal(_Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._stream.answer(protocol.failure(refusal.code, str(refusal)))
+        self._end()
+
+    def _end(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        if self._unpacking is not None and not self._unpacking.done():
+            # Nobody can stop the thread: what it unpacks is held until it has ended.
+            self._unpacking.add_done_callback(self._let_go)
+        else:
+            self._let_go(None)
+
+    def _let_go(self, unpacked: asyncio.Future[bytes] | None) -> None:
+        """Count nothing of this call any more."""
+        if unpacked is not None and not unpacked.cancelled():
+            unpacked.exception()  # nobody else looks at it
+        if self._claim is not None:
+            self._claim.close()
+
+
+class UnreadCall(UnaryCall):
+    """A call that is answered whatever it sends: every streaming method is closed, so that no stream is ever read."""
+
+    __slots__ = ()
+
+    def __init__(self, stream: Stream, work: CallHandler, *, timeout: float | None, encoding: str) -> None:
+        """Begin, and answer at once."""
+        super().__init__(stream, work, timeout=timeout, encoding=encoding)
+        self._start()
+
+    def received(self, data: bytes) -> None:
+        """Do without it."""
+
+    def ended(self) -> None:
+        """Do without it."""

@@ -1,0 +1,148 @@
+"""The port for those who watch the server: health and metrics, nothing private to strangers, nothing else.
+
+`/healthz` is Milvus' own. `/healthz/live` is answered by every process that is not stuck. `/healthz/ready` is 200 while
+requests can be answered, else 503, and says to an administrator how each part is.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.api.rest.credentials import presented_credential
+from kiteward.domain.addresses import address_text
+from kiteward.domain.errors import AuthenticationError, KitewardError
+from kiteward.domain.identity import PresentedCredential
+from kiteward.gateway.call import Call
+from kiteward.gateway.gateway import Gateway
+from kiteward.net.asgi import Application, Receive, Scope, Send
+
+_PATIENCE: Final = 2.0
+"""Seconds in which a part must say how it is."""
+
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+_PLAIN: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json; charset=utf-8"
+
+MissingParts = Callable[[], Awaitable[tuple[str, ...]]]
+"""Tells which parts of the server are not ready, each in one word."""
+
+Told = tuple[int, str, bytes]
+"""Status, content type and body of an answer."""
+
+Described = Callable[[PresentedCredential | AuthenticationError, str], Awaitable[bytes]]
+"""Tells who may know how the parts are, as JSON; raises KitewardError for others. Takes the caller's address too."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """Where the port is.
+
+    Attributes:
+        enabled: whether there is one; `kiteward.metrics.enabled`.
+        host: address to listen on; `kiteward.metrics.host`.
+        port: `kiteward.metrics.port`; 0 lets the system choose. None is 9091, as Milvus has it, unless the system
+            chooses the server's own port too.
+    """
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int | None = None
+
+    def port_beside(self, port: int) -> int:
+        """Return the port to listen on, beside a server that was given `port`."""
+        if self.port is not None:
+            return self.port
+        return DEFAULT_PORT if port else 0
+
+
+DEFAULT_PORT: Final = 9091
+
+
+def described_by(gateway: Gateway) -> Described:
+    """Return what asks a gateway for the state of the server on behalf of a caller."""
+
+    async def described(credential: PresentedCredential | AuthenticationError, address: str) -> bytes:
+        return await gateway.handle(Call("DescribeServer", b"", credential, timeout=_PATIENCE, address=address))
+
+    return described
+
+
+def build_app(
+    missing: MissingParts, described: Described, metrics: Callable[[], bytes], *, metrics_type: str
+) -> Application:
+    """Return the application.
+
+    Args:
+        missing: asked for `/healthz` and `/healthz/ready`.
+        described: asked for `/healthz/ready` where a credential is presented.
+        metrics: the body of `/metrics`.
+        metrics_type: its content type.
+    """
+    health = _Health(missing, described)
+
+    async def numbers(_scope: Scope) -> Told:
+        return 200, metrics_type, metrics()
+
+    routes = {
+        "/healthz": health.milvus_has_it,
+        "/healthz/live": health.live,
+        "/healthz/ready": health.ready,
+        "/metrics": numbers,
+    }
+
+    async def application(scope: Scope, _receive: Receive, send: Send) -> None:
+        route = routes.get(scope["path"])
+        if route is None:
+            await _answer(send, 404, _PLAIN, b"not found")
+        elif scope["method"] != "GET":
+            await _answer(send, 405, _PLAIN, b"method not allowed", allow=b"GET")
+        else:
+            await _answer(send, *await route(scope))
+
+    return application
+
+
+class _Health:
+    """Answers for the state of the server."""
+
+    def __init__(self, missing: MissingParts, described: Described) -> None:
+        self._missing = missing
+        self._described = described
+
+    async def milvus_has_it(self, _scope: Scope) -> Told:
+        words = await self._missing_in_time()
+        return (503, _PLAIN, f"not ready: {', '.join(words)}".encode()) if words else (200, _PLAIN, b"OK")
+
+    async def live(self, _scope: Scope) -> Told:
+        return 200, _PLAIN, b"live"
+
+    async def ready(self, scope: Scope) -> Told:
+        status, word = (503, b"not ready") if await self._missing_in_time() else (200, b"ready")
+        headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
+        if headers:
+            address = address_text(*scope["client"]) if scope["client"] else ""
+            # Whoever may not know is a stranger: a probe with an old password must not make a server unready.
+            with contextlib.suppress(KitewardError, TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    return status, _JSON, await self._described(presented_credential(headers), address)
+        return status, _PLAIN, word
+
+    async def _missing_in_time(self) -> tuple[str, ...]:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._missing()
+        except TimeoutError:
+            return ("timeout",)
+
+
+async def _answer(send: Send, status: int, kind: str, body: bytes, *, allow: bytes | None = None) -> None:
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *_HEADERS,
+        *([] if allow is None else [(b"allow", allow)]),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,17 @@
+"""What Kiteward adds to the protocol, over REST: an endpoint for each extension."""
+
+from typing import Any, Final
+
+from kiteward.api.rest.endpoints import OWN_PREFIX, Endpoint, RequestContext
+from kiteward.gateway.extensions import ADMIN_OPERATIONS
+from kiteward.gateway.extensions.base import AdminOperation, Arguments
+
+
+def _endpoint(extension: AdminOperation) -> Endpoint[Arguments]:
+    async def run(context: RequestContext, body: Arguments) -> Any:
+        return await context.extend(extension.name, body)
+
+    return Endpoint(extension.path, extension.arguments, extension.outcome, run, extension.summary, prefix=OWN_PREFIX)
+
+
+ENDPOINTS: Final = tuple(_endpoint(extension) for extension in ADMIN_OPERATIONS.values() if extension.rest)

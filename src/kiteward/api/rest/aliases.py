@@ -1,0 +1,64 @@
+"""Aliases (contract 5.3)."""
+
+from typing import Any, Final
+
+from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, rpc_endpoint
+from kiteward.domain.naming import DEFAULT_DATABASE
+
+
+class OptionalCollectionNameReq(Body):
+    """Names a collection, or none for all."""
+
+    collection_name: str = ""
+
+
+class AliasReq(Body):
+    """Names an alias."""
+
+    alias_name: Name
+
+
+class AliasCollectionReq(CollectionNameReq):
+    """An alias and what it shall stand for."""
+
+    alias_name: Name
+
+
+class AliasShape(ResponseData):
+    """An alias and what it stands for."""
+
+    db_name: str
+    alias_name: str
+    collection_name: str
+
+
+async def list_names(context: RequestContext, body: OptionalCollectionNameReq) -> list[str]:
+    """Answer `aliases/list`."""
+    response = await call_rpc(context, "ListAliases", collection_name=body.collection_name)
+    return list(response.aliases)
+
+
+async def describe(context: RequestContext, body: AliasReq) -> AliasShape:
+    """Answer `aliases/describe`."""
+    response = await call_rpc(context, "DescribeAlias", alias=body.alias_name)
+    return AliasShape(
+        db_name=response.db_name or context.database or DEFAULT_DATABASE,
+        alias_name=response.alias,
+        collection_name=response.collection,
+    )
+
+
+_BOTH: Final = {"collection_name": "collection_name", "alias": "alias_name"}
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint(
+        "aliases/list", OptionalCollectionNameReq, list[str], list_names, "List aliases, of one collection or all."
+    ),
+    Endpoint("aliases/describe", AliasReq, AliasShape, describe, "Tell what an alias stands for."),
+    rpc_endpoint("aliases/create", AliasCollectionReq, "CreateAlias", "Create an alias.", **_BOTH),
+    rpc_endpoint("aliases/drop", AliasReq, "DropAlias", "Drop an alias.", alias="alias_name"),
+    rpc_endpoint(
+        "aliases/alter", AliasCollectionReq, "AlterAlias", "Let an alias stand for another collection.", **_BOTH
+    ),
+)

@@ -1,0 +1,281 @@
+"""The REST door: JSON in, JSON out. It reads who calls from the headers; what may be done is the gateway's to say.
+
+`build_app` returns the ASGI application. One request passes these steps:
+
+1. A page of an origin that is not let in is refused; a preflight is answered where origins are configured.
+2. `/openapi.json` and `/docs` are shown to everybody, browsers read a sentence at `/`. Any other path outside
+   the API is 404.
+3. Who calls is established before path and body are looked at (contract 5.1). A valid request is authenticated once,
+   by its own call: whatever is answered before that call, such as a body that cannot be read, is told only after the
+   gateway has let the caller in. More of a body than anybody may send is read only after that.
+4. The endpoint's handler talks to the gateway.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import re
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from kiteward.api.rest import bodies, credentials, headers
+from kiteward.api.rest.docs_page import public_documents
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import Answer, Caller, RequestContext, Table
+from kiteward.api.rest.settings import RestSettings
+from kiteward.api.rest.status import DEFECT, SUCCESS, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
+from kiteward.domain.addresses import address_text, source_of
+from kiteward.domain.errors import AuthenticationError, KitewardError
+from kiteward.gateway.call import new_request_id
+from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.large_requests import LARGE as ANYBODYS
+from kiteward.net.asgi import wants_page
+from kiteward.net.budget import Budget
+from kiteward.telemetry import logs
+
+_log = logging.getLogger("kiteward.rest")
+
+FROM_ANYBODY: Final = 16 * 1024
+"""Bytes of a body that are read before its sender is known."""
+
+LARGE: Final = 1024 * 1024
+"""Bytes from which on a body is worked on together with few others: read, it takes many times its size."""
+
+LARGE_AT_ONCE: Final = 4
+
+_API: Final = ("/v1", "/v2", "/api")
+_CONVERSION_THREADS: Final = 2
+_JSON: Final = "application/json; charset=utf-8"
+_LENGTH: Final = re.compile(r"[0-9]{1,19}")
+_NOT_FOUND: Final = "404 page not found"
+_NO_PAGE: Final = "This is Kiteward, a Milvus endpoint for programs. Its REST API is described at /docs."
+_V1: Final = "/v1/"
+_NO_V1: Final = "the first version of the REST API is not offered here: use /v2/vectordb"
+
+
+class RestApp:
+    """The ASGI application; made by `build_app`."""
+
+    def __init__(self, gateway: Gateway, settings: RestSettings, table: Table, budget: Budget) -> None:
+        self._gateway = gateway
+        self._budget = budget
+        self._settings = settings
+        self._table = table
+        self._shown = public_documents(table)
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._executor = ThreadPoolExecutor(_CONVERSION_THREADS, thread_name_prefix="rest-conversion")
+
+    def close(self) -> None:
+        """End the threads that convert what is large."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] != "http":
+            return
+        request, request_id = Request(scope, receive), new_request_id()
+        logs.bind_request_id(request_id)
+        try:
+            response = await self._respond(request, request_id)
+        except ClientDisconnect:
+            return
+        except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
+            _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
+            text = f"the request failed unexpectedly; its id is {request_id}"
+            response = failed(RestFailure(DEFECT, text, http=HTTPStatus.INTERNAL_SERVER_ERROR))
+        headers.apply_security_headers(response, request, request_id, self._settings.cors_origins)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request, request_id: str) -> Response:
+        origins = self._settings.cors_origins
+        if not headers.is_let_in(request, origins):
+            return failed(RestFailure(UNEXPECTED, "pages of this origin are not let in", http=HTTPStatus.FORBIDDEN))
+        if headers.is_preflight(request, origins):
+            return headers.preflight()
+        path = request.scope["path"]
+        shown = self._shown.get(path)
+        if shown is not None and request.method in {"GET", "HEAD"}:
+            return shown.response()
+        if wants_page(request.scope):
+            return PlainTextResponse(_NO_PAGE)
+        if not any(path == root or path.startswith(f"{root}/") for root in _API):
+            return PlainTextResponse(_NOT_FOUND, HTTPStatus.NOT_FOUND)
+        return await self._answer_api(request, request_id)
+
+    async def _answer_api(self, request: Request, request_id: str) -> Response:
+        """Answer one request to the API."""
+        default = self._settings.request_timeout
+        wrong: RestFailure | None = None
+        try:
+            seconds = headers.timeout(request, default)
+        except RestFailure as failure:
+            seconds, wrong = default, failure
+        context = self._context(request, request_id, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._after_authentication(
+                    context, self._run(request, context, wrong, patient=seconds > default)
+                )
+        except TimeoutError:
+            return failed(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
+
+    def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
+        caller = Caller(
+            credential=credentials.presented_credential(request.headers.getlist("authorization")),
+            database=headers.database(request),
+            deadline=asyncio.get_running_loop().time() + seconds,
+            allow_int64=headers.allow_int64(request, default=self._settings.allow_int64),
+            address=address_text(*request.client) if request.client else "",
+            request_id=request_id,
+            client=request.headers.get("user-agent", ""),
+            trace=headers.trace(request),
+        )
+        return RequestContext(self._gateway, caller, self._executor)
+
+    @staticmethod
+    async def _after_authentication(context: RequestContext, work: Awaitable[Response]) -> Response:
+        """Return the outcome of the work, once the gateway has let the caller in.
+
+        INVARIANT: nothing but 401 (or why nobody can be let in now) leaves here otherwise, neither failure nor success.
+        """
+        try:
+            response = await work
+        except AuthenticationError as error:
+            return failed(failure_of(error))
+        except KitewardError as error:
+            response = failed(failure_of(error))
+        except RestFailure as failure:
+            response = failed(failure)
+        try:
+            await context.establish()
+        except KitewardError as error:
+            return failed(failure_of(error))
+        return response
+
+    async def _run(
+        self, request: Request, context: RequestContext, wrong: RestFailure | None, *, patient: bool
+    ) -> Response:
+        """Look up the endpoint, read the body, let the handler work.
+
+        Args:
+            request: what came.
+            context: the caller's conversation.
+            wrong: what is wrong with the headers.
+            patient: whether the caller asks for more time than usual, which is not given to anybody.
+        """
+        if wrong is not None:
+            raise wrong
+        endpoint = self._table.get(request.scope["path"])
+        if endpoint is None or request.method != "POST":
+            told = _NO_V1 if request.scope["path"].startswith(_V1) else _NOT_FOUND
+            raise RestFailure(UNEXPECTED, told, http=HTTPStatus.NOT_FOUND)
+        if patient:
+            await context.establish()
+        with contextlib.ExitStack() as held:
+            raw = await self._read(request, context, held)
+            async with self._large if len(raw) > LARGE else contextlib.nullcontext():
+                read = functools.partial(bodies.decode, endpoint.body, raw)
+                body = read() if len(raw) <= ANYBODYS else await context.read_large(endpoint, read, size=len(raw))
+                context.choose_database(body, endpoint)
+                return _succeeded(await _unless_gone(request, endpoint.run(context, body)))
+
+    async def _read(self, request: Request, context: RequestContext, held: contextlib.ExitStack) -> bytearray:
+        """Return the body, once there is room for it; `held` gives back what it takes.
+
+        Raises:
+            RestFailure: 413, it is too large.
+            KitewardError: it is larger than anybody may send, and its sender is not let in, or there is no room.
+        """
+        limit = self._settings.max_body
+        declared = request.headers.get("content-length", "")
+        if _LENGTH.fullmatch(declared) and int(declared) > limit:
+            raise _too_large(limit)
+        # A body in chunks may turn out to be as large as any.
+        most = int(declared) if _LENGTH.fullmatch(declared) else limit
+        read, claim = bytearray(), None
+        async for chunk in request.stream():
+            if len(read) + len(chunk) > limit:
+                raise _too_large(limit)
+            if claim is None and len(read) + len(chunk) > FROM_ANYBODY:
+                claim = self._budget.of_user(
+                    await context.admitted(), source_of(request.client[0] if request.client else "")
+                )
+                held.callback(claim.close)
+                await claim.wait_for(most)
+            read += chunk
+        if claim is not None:
+            claim.resize(len(read))
+        return read
+
+
+def build_app(
+    gateway: Gateway, settings: RestSettings, *, table: Table = TABLE, budget: Budget | None = None
+) -> RestApp:
+    """Return the ASGI application of the REST door.
+
+    Args:
+        gateway: the one door behind it.
+        settings: limits and switches.
+        table: the endpoints.
+        budget: what clients may make the server hold together.
+
+    Returns:
+        The application; whoever built it calls `close` when it is no longer served.
+    """
+    return RestApp(gateway, settings, table, budget or Budget())
+
+
+async def _unless_gone(request: Request, work: Awaitable[Any]) -> Any:
+    """Return the outcome of the work; give it up when the caller hangs up, as gRPC does.
+
+    Raises:
+        ClientDisconnect: nobody waits for the answer any more.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+def _too_large(limit: int) -> RestFailure:
+    return RestFailure(
+        TOO_LARGE,
+        f"the request body is larger than {limit} bytes: parameter too large",
+        http=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    )
+
+
+def _succeeded(outcome: object) -> Response:
+    answer = outcome if isinstance(outcome, Answer) else Answer(outcome)
+    extra = {} if answer.extra is None else msgspec.to_builtins(answer.extra)
+    return _json({"code": SUCCESS, "data": answer.data, **extra})
+
+
+def failed(failure: RestFailure) -> Response:
+    """Return the answer that reports a failure."""
+    if failure.message == _NOT_FOUND:
+        return PlainTextResponse(failure.message, failure.http)
+    response = _json({"code": failure.code, "message": failure.message}, failure.http)
+    if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
+        # The rest of the body is still on its way, and nobody is going to read it.
+        response.headers["Connection"] = "close"
+    return response
+
+
+def _json(content: object, http: int = HTTPStatus.OK) -> Response:
+    return Response(msgspec.json.encode(content), http, media_type=_JSON)

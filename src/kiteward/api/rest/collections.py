@@ -1,0 +1,290 @@
+"""Collections (contract 5.3), but for creating one and changing its schema."""
+
+from collections.abc import Awaitable
+from typing import Any, Final
+
+import msgspec
+
+from kiteward.api.rest.endpoints import NOTHING, Body, Endpoint, Name, Nothing, RequestContext, ResponseData
+from kiteward.api.rest.indexes import metric_of
+from kiteward.api.rest.rpc import (
+    CollectionNameReq,
+    Has,
+    Int64,
+    Pair,
+    RowCount,
+    call_rpc,
+    enum_name,
+    pairs,
+    row_count,
+    rpc_endpoint,
+)
+from kiteward.api.rest.schemas import (
+    FieldShape,
+    FunctionShape,
+    StructFieldShape,
+    field_shapes,
+    function_shapes,
+    struct_field_shapes,
+)
+from kiteward.api.rest.status import RestFailure
+from kiteward.domain.errors import AccessDenied, EngineLacksOperation
+from kiteward.milvus import messages
+
+
+class LoadStateReq(CollectionNameReq):
+    """A collection, or some of its partitions."""
+
+    partition_names: list[str] = []
+
+
+class LoadState(ResponseData):
+    """How far a collection is loaded."""
+
+    load_state: str
+    load_progress: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class RenameReq(CollectionNameReq):
+    """A collection, and what it shall be called."""
+
+    new_collection_name: Name
+    new_db_name: str = ""
+
+
+class CollectionPropertiesReq(CollectionNameReq):
+    """Properties of a collection."""
+
+    properties: dict[str, Any] = {}
+
+
+class CollectionPropertyKeysReq(CollectionNameReq):
+    """Names of properties of a collection."""
+
+    property_keys: list[str] = []
+
+
+class CompactReq(CollectionNameReq):
+    """What to compact."""
+
+    is_clustering: bool = False
+
+
+class Compaction(ResponseData):
+    """A compaction that was begun."""
+
+    compaction_id: int = msgspec.field(name="compactionID")
+
+
+class CompactionReq(Body):
+    """Names a compaction."""
+
+    job_id: Int64 = msgspec.field(name="jobID", default=0)
+
+
+class CompactionState(ResponseData):
+    """How far a compaction is."""
+
+    compaction_id: int = msgspec.field(name="compactionID")
+    state: str
+    executing_plan_number: int
+    timeout_plan_number: int
+    completed_plan_number: int
+
+
+class IndexSummary(ResponseData):
+    """An index, in brief."""
+
+    index_name: str
+    field_name: str
+    metric_type: str
+
+
+class Description(ResponseData):
+    """A collection. Parts the caller may not see are left empty."""
+
+    collection_name: str
+    collection_id: int = msgspec.field(name="collectionID")
+    description: str
+    auto_id: bool
+    fields: list[FieldShape]
+    struct_fields: list[StructFieldShape]
+    functions: list[FunctionShape]
+    aliases: list[str]
+    indexes: list[IndexSummary]
+    load: str
+    shards_num: int
+    partitions_num: int
+    consistency_level: str
+    enable_dynamic_field: bool
+    properties: list[Pair]
+
+
+async def list_names(context: RequestContext, _body: Body) -> list[str]:
+    """Answer `collections/list`: what the caller may see."""
+    response = await call_rpc(context, "ShowCollections")
+    return list(response.collection_names)
+
+
+async def has(context: RequestContext, body: CollectionNameReq) -> Has:
+    """Answer `collections/has`."""
+    response = await call_rpc(context, "HasCollection", collection_name=body.collection_name)
+    return Has(has=response.value)
+
+
+async def describe(context: RequestContext, body: CollectionNameReq) -> Description:
+    """Answer `collections/describe`: four questions in one, of which all but the first may be refused."""
+    name = body.collection_name
+    described = await call_rpc(context, "DescribeCollection", collection_name=name)
+    state = await _unless_refused(call_rpc(context, "GetLoadState", collection_name=name))
+    indexes = await _unless_refused(call_rpc(context, "DescribeIndex", collection_name=name))
+    aliases = await _unless_refused(call_rpc(context, "ListAliases", collection_name=name))
+    schema = described.schema
+    return Description(
+        collection_name=described.collection_name or schema.name,
+        collection_id=described.collectionID,
+        description=schema.description,
+        auto_id=any(field.autoID for field in schema.fields if field.is_primary_key),
+        fields=field_shapes(schema),
+        struct_fields=struct_field_shapes(schema),
+        functions=function_shapes(schema),
+        aliases=list(aliases.aliases) if aliases else [],
+        indexes=[
+            IndexSummary(index_name=each.index_name, field_name=each.field_name, metric_type=metric_of(each))
+            for each in (indexes.index_descriptions if indexes else ())
+        ],
+        load=enum_name(state, "state") if state else "",
+        shards_num=described.shards_num,
+        partitions_num=described.num_partitions,
+        consistency_level=enum_name(described, "consistency_level"),
+        enable_dynamic_field=schema.enable_dynamic_field,
+        properties=pairs(described.properties),
+    )
+
+
+async def _unless_refused(question: Awaitable[Any]) -> Any:
+    """Return the answer, or None where it was refused, the engine lacks it, or there is nothing to tell."""
+    try:
+        return await question
+    except (AccessDenied, EngineLacksOperation, RestFailure):
+        return None
+
+
+async def get_stats(context: RequestContext, body: CollectionNameReq) -> RowCount:
+    """Answer `collections/get_stats`."""
+    response = await call_rpc(context, "GetCollectionStatistics", collection_name=body.collection_name)
+    return row_count(response.stats)
+
+
+_NOT_EXISTING: Final = "LoadStateNotExist"
+_NOT_LOADED: Final = "LoadStateNotLoad"
+_LOADED: Final = 100
+
+
+async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadState:
+    """Answer `collections/get_load_state`: progress is told while there is one."""
+    names = {"collection_name": body.collection_name, "partition_names": body.partition_names}
+    response = await call_rpc(context, "GetLoadState", **names)
+    state = enum_name(response, "state")
+    if state == _NOT_EXISTING:
+        raise RestFailure(messages.COLLECTION_NOT_FOUND, f"collection not found[collection={body.collection_name}]")
+    if state == _NOT_LOADED:
+        return LoadState(load_state=state)
+    progress = (await call_rpc(context, "GetLoadingProgress", **names)).progress
+    return LoadState(
+        load_state="LoadStateLoaded" if progress >= _LOADED else "LoadStateLoading", load_progress=progress
+    )
+
+
+async def refresh_load(context: RequestContext, body: CollectionNameReq) -> Nothing:
+    """Answer `collections/refresh_load`."""
+    await call_rpc(context, "LoadCollection", collection_name=body.collection_name, refresh=True)
+    return NOTHING
+
+
+async def flush(context: RequestContext, body: CollectionNameReq) -> Nothing:
+    """Answer `collections/flush`."""
+    await call_rpc(context, "Flush", collection_names=[body.collection_name])
+    return NOTHING
+
+
+async def compact(context: RequestContext, body: CompactReq) -> Compaction:
+    """Answer `collections/compact`."""
+    response = await call_rpc(
+        context, "ManualCompaction", collection_name=body.collection_name, majorCompaction=body.is_clustering
+    )
+    return Compaction(compaction_id=response.compactionID)
+
+
+async def get_compaction_state(context: RequestContext, body: CompactionReq) -> CompactionState:
+    """Answer `collections/get_compaction_state`."""
+    response = await call_rpc(context, "GetCompactionState", compactionID=body.job_id)
+    return CompactionState(
+        compaction_id=body.job_id,
+        state=enum_name(response, "state"),
+        executing_plan_number=response.executingPlanNo,
+        timeout_plan_number=response.timeoutPlanNo,
+        completed_plan_number=response.completedPlanNo,
+    )
+
+
+_NAME: Final = "collection_name"
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint("collections/list", Body, list[str], list_names, "List the names of the collections the caller may see."),
+    Endpoint("collections/has", CollectionNameReq, Has, has, "Tell whether a collection exists."),
+    Endpoint("collections/describe", CollectionNameReq, Description, describe, "Describe a collection."),
+    Endpoint("collections/get_stats", CollectionNameReq, RowCount, get_stats, "Count the rows of a collection."),
+    Endpoint(
+        "collections/get_load_state", LoadStateReq, LoadState, get_load_state, "Tell how far a collection is loaded."
+    ),
+    rpc_endpoint("collections/drop", CollectionNameReq, "DropCollection", "Drop a collection.", collection_name=_NAME),
+    rpc_endpoint(
+        "collections/truncate",
+        CollectionNameReq,
+        "TruncateCollection",
+        "Remove all rows of a collection.",
+        collection_name=_NAME,
+    ),
+    rpc_endpoint("collections/load", CollectionNameReq, "LoadCollection", "Load a collection.", collection_name=_NAME),
+    Endpoint(
+        "collections/refresh_load", CollectionNameReq, Nothing, refresh_load, "Load what a collection has gained since."
+    ),
+    rpc_endpoint(
+        "collections/release", CollectionNameReq, "ReleaseCollection", "Release a collection.", collection_name=_NAME
+    ),
+    Endpoint("collections/flush", CollectionNameReq, Nothing, flush, "Write a collection's rows to storage."),
+    rpc_endpoint(
+        "collections/rename",
+        RenameReq,
+        "RenameCollection",
+        "Rename a collection, or move it to another database.",
+        oldName="collection_name",
+        newName="new_collection_name",
+        newDBName="new_db_name",
+    ),
+    rpc_endpoint(
+        "collections/alter_properties",
+        CollectionPropertiesReq,
+        "AlterCollection",
+        "Set properties of a collection.",
+        collection_name=_NAME,
+        properties="properties",
+    ),
+    rpc_endpoint(
+        "collections/drop_properties",
+        CollectionPropertyKeysReq,
+        "AlterCollection",
+        "Remove properties of a collection.",
+        collection_name=_NAME,
+        delete_keys="property_keys",
+    ),
+    Endpoint("collections/compact", CompactReq, Compaction, compact, "Begin to compact a collection."),
+    Endpoint(
+        "collections/get_compaction_state",
+        CompactionReq,
+        CompactionState,
+        get_compaction_state,
+        "Tell how far a compaction is.",
+    ),
+)

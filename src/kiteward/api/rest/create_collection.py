@@ -1,0 +1,186 @@
+"""Creating a collection: by a whole schema, or quickly by a dimension (contract 5.3)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from kiteward.api.rest.consistency import BOUNDED, consistency_level
+from kiteward.api.rest.endpoints import NOTHING, Endpoint, Nothing, RequestContext
+from kiteward.api.rest.indexes import IndexParam, create_index
+from kiteward.api.rest.rpc import CollectionNameReq, Int32, call_rpc, text_of
+from kiteward.api.rest.schemas import FieldReq, SchemaReq, schema_message
+from kiteward.api.rest.status import FIELD_MISSING, INVALID_PARAMETER, RestFailure
+from kiteward.domain.errors import KitewardError
+
+
+class CollectionReq(CollectionNameReq):
+    """A collection to be: `schema` tells all of it; without one, `dimension` and the defaults do."""
+
+    dimension: Int32 = 0
+    id_type: str = "Int64"
+    auto_id: bool = msgspec.field(default=False, name="autoID")
+    metric_type: str = ""
+    primary_field_name: str = "id"
+    vector_field_name: str = "vector"
+    vector_field_type: str = "FloatVector"
+    schema: SchemaReq = SchemaReq()
+    index_params: list[IndexParam] = []
+    params: dict[str, Any] = {}
+    properties: dict[str, Any] = {}
+    consistency_level: str = ""
+    description: str = ""
+
+
+async def create(context: RequestContext, body: CollectionReq) -> Nothing:
+    """Answer `collections/create`: the collection, its indexes, and loading it where it has any.
+
+    Milvus leaves what stands when a later step fails. Here the collection is dropped again, so that the same request
+    can be sent once more. Where the caller may not drop it either, it stays.
+    """
+    schema, indexes = (body.schema, body.index_params) if body.schema.fields else _quick(body)
+    message = schema_message(body.collection_name, schema, description=body.description)
+    known = {field.field_name for field in schema.fields} | {field.field_name for field in schema.struct_fields}
+    _require_known(indexes, known)
+    await call_rpc(
+        context,
+        "CreateCollection",
+        collection_name=body.collection_name,
+        schema=message.SerializeToString(),
+        consistency_level=consistency_level(body.consistency_level or _parameter(body, "consistencyLevel")) or BOUNDED,
+        shards_num=_count(body, "shardsNum"),
+        num_partitions=_count(body, "partitionsNum"),
+        properties=body.properties
+        | {key: body.params[name] for name, key in _PROPERTIES.items() if name in body.params},
+    )
+    try:
+        for index in indexes:
+            await create_index(context, body.collection_name, index)
+        if indexes:
+            await call_rpc(context, "LoadCollection", collection_name=body.collection_name)
+    except (KitewardError, RestFailure):
+        await _drop_again(context, body.collection_name)
+        raise
+    return NOTHING
+
+
+async def _drop_again(context: RequestContext, collection: str) -> None:
+    """Drop what was created. Why the step failed is what the caller has to hear, not what became of this."""
+    try:
+        await call_rpc(context, "DropCollection", collection_name=collection)
+    except (KitewardError, RestFailure):
+        return
+
+
+_PROPERTIES: Final = {
+    "ttlSeconds": "collection.ttl.seconds",
+    "partitionKeyIsolation": "partitionkey.isolation",
+    "mmap.enabled": "mmap.enabled",
+}
+"""Parameters that are properties to the engine."""
+
+_KEY_TYPES: Final = {"": "Int64", "Int64": "Int64", "int64": "Int64", "VarChar": "VarChar", "Varchar": "VarChar"}
+
+
+_METRICS: Final = {
+    "FloatVector": "COSINE",
+    "Float16Vector": "COSINE",
+    "BFloat16Vector": "COSINE",
+    "Int8Vector": "COSINE",
+    "BinaryVector": "HAMMING",
+    "SparseFloatVector": "IP",
+}
+"""Types of the vector field of a quick set-up, and the metric that each is searched by unless another is given."""
+
+_WITHOUT_DIMENSION: Final = "SparseFloatVector"
+
+
+def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
+    """Return the schema and index of a quick set-up.
+
+    Raises:
+        RestFailure: the dimension is missing, the primary key has another type than Int64 and VarChar, or the vector
+            field has the type of no vector.
+    """
+    if body.schema.functions or body.schema.struct_fields:
+        raise RestFailure(INVALID_PARAMETER, "a schema with functions or struct fields needs fields: invalid parameter")
+    vector_type = body.vector_field_type or "FloatVector"
+    if vector_type not in _METRICS:
+        told = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
+        raise RestFailure(INVALID_PARAMETER, told)
+    if body.dimension <= 0 and vector_type != _WITHOUT_DIMENSION:
+        raise RestFailure(
+            INVALID_PARAMETER,
+            "dimension is required for quickly create collection(default metric type: COSINE): invalid parameter",
+        )
+    if body.id_type not in _KEY_TYPES:
+        raise RestFailure(INVALID_PARAMETER, "idType can only be [Int64, VarChar], default: Int64: invalid parameter")
+    key_type = _KEY_TYPES[body.id_type]
+    length = {"max_length": body.params["max_length"]} if "max_length" in body.params else {}
+    key = FieldReq(
+        field_name=body.primary_field_name or "id",
+        data_type=key_type,
+        is_primary=True,
+        auto_id=body.auto_id or body.schema.auto_id,
+        element_type_params=length if key_type == "VarChar" else {},
+    )
+    vector = FieldReq(
+        field_name=body.vector_field_name or "vector",
+        data_type=vector_type,
+        element_type_params={} if vector_type == _WITHOUT_DIMENSION else {"dim": body.dimension},
+    )
+    dynamic = text_of(body.params.get("enableDynamicField", True)).lower() == "true"
+    index = IndexParam(
+        field_name=vector.field_name,
+        index_name=vector.field_name,
+        index_type="AUTOINDEX",
+        metric_type=body.metric_type or _METRICS[vector_type],
+    )
+    return SchemaReq(fields=[key, vector], enable_dynamic_field=dynamic), [index]
+
+
+def _require_known(indexes: Sequence[IndexParam], fields: set[str]) -> None:
+    """Refuse an index on a field that the schema lacks before anything is created.
+
+    Raises:
+        RestFailure: there is one.
+    """
+    for index in indexes:
+        if index.field_name.partition("[")[0] not in fields:
+            raise RestFailure(
+                FIELD_MISSING,
+                f"missing required parameters, error: `{index.field_name}` hasn't defined in schema",
+            )
+
+
+def _parameter(body: CollectionReq, name: str) -> str:
+    return text_of(body.params[name]) if name in body.params else ""
+
+
+_INT32: Final = 2**31 - 1
+
+
+def _count(body: CollectionReq, name: str) -> int:
+    """Return a number among the parameters, 0 where it is not given.
+
+    Raises:
+        RestFailure: it is no number of partitions or shards.
+    """
+    text = _parameter(body, name)
+    if not text:
+        return 0
+    if not text.isdecimal() or not text.isascii() or int(text[:11]) > _INT32:
+        raise RestFailure(INVALID_PARAMETER, f"{name} must be a whole number up to {_INT32}: invalid parameter")
+    return int(text)
+
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint(
+        "collections/create",
+        CollectionReq,
+        Nothing,
+        create,
+        "Create a collection; with an index, or in a quick set-up, it is loaded too.",
+        large="CreateCollection",
+    ),
+)

@@ -1,0 +1,70 @@
+"""Databases (contract 5.3)."""
+
+from typing import Any, Final
+
+import msgspec
+
+from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData
+from kiteward.api.rest.rpc import Pair, call_rpc, pairs, rpc_endpoint
+
+
+class DatabaseReq(Body):
+    """Names a database."""
+
+    db_name: Name
+
+
+class DatabasePropertiesReq(DatabaseReq):
+    """Properties of a database."""
+
+    properties: dict[str, Any] = {}
+
+
+class DatabasePropertyKeysReq(DatabaseReq):
+    """Names of properties of a database."""
+
+    property_keys: list[str] = []
+
+
+class DatabaseShape(ResponseData):
+    """A database."""
+
+    db_name: str
+    db_id: int = msgspec.field(name="dbID")
+    properties: list[Pair]
+
+
+async def list_names(context: RequestContext, _body: Body) -> list[str]:
+    """Answer `databases/list`: what the caller may see."""
+    response = await call_rpc(context, "ListDatabases")
+    return list(response.db_names)
+
+
+async def describe(context: RequestContext, body: DatabaseReq) -> DatabaseShape:
+    """Answer `databases/describe`."""
+    response = await call_rpc(context, "DescribeDatabase", db_name=body.db_name)
+    return DatabaseShape(
+        db_name=response.db_name or body.db_name, db_id=response.dbID, properties=pairs(response.properties)
+    )
+
+
+_SET: Final = {"db_name": "db_name", "properties": "properties"}
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint("databases/list", Body, list[str], list_names, "List the names of the databases the caller may see."),
+    Endpoint("databases/describe", DatabaseReq, DatabaseShape, describe, "Describe a database."),
+    rpc_endpoint("databases/create", DatabasePropertiesReq, "CreateDatabase", "Create a database.", **_SET),
+    rpc_endpoint("databases/drop", DatabaseReq, "DropDatabase", "Drop a database.", db_name="db_name"),
+    rpc_endpoint("databases/alter", DatabasePropertiesReq, "AlterDatabase", "Set properties of a database.", **_SET),
+    rpc_endpoint(
+        "databases/alter_properties", DatabasePropertiesReq, "AlterDatabase", "Set properties of a database.", **_SET
+    ),
+    rpc_endpoint(
+        "databases/drop_properties",
+        DatabasePropertyKeysReq,
+        "AlterDatabase",
+        "Remove properties of a database.",
+        db_name="db_name",
+        delete_keys="property_keys",
+    ),
+)

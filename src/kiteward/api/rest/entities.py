@@ -1,0 +1,264 @@
+"""Entities: storing, looking up and deleting them (contract 5.3)."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from kiteward.api.rest import codec, results
+from kiteward.api.rest.collection_fields import Field, shape_of
+from kiteward.api.rest.consistency import consistency_level
+from kiteward.api.rest.endpoints import Answer, Endpoint, Name, RequestContext, ResponseData
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
+from kiteward.domain.errors import InvalidArgument
+from kiteward.milvus import builders
+
+INSERT_DATA: Final = 1804
+PRIMARY_KEY: Final = 1806
+"""Milvus' codes of data and primary keys that do not fit the schema."""
+
+MOST_ROWS: Final = 16384
+"""What Milvus returns at most; an engine that does not mind would be busy with one request for long."""
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_ROWS)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Data = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        extra_json_schema={
+            "type": ["array", "object"],
+            "items": {"type": "object"},
+            "description": "One entity or several: values by field name.",
+        }
+    ),
+]
+PrimaryKeys = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        extra_json_schema={
+            "type": ["integer", "string", "array"],
+            "items": {"type": ["integer", "string"]},
+            "description": "One primary key or several.",
+        }
+    ),
+]
+Row = dict[str, Any]
+
+
+class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an upsert does with a field's value, where it does not replace it."""
+
+    field_name: Name
+    op: Name
+
+
+class InsertReq(CollectionNameReq):
+    """Entities to insert."""
+
+    data: Data
+    partition_name: str = ""
+
+
+class UpsertReq(InsertReq):
+    """Entities to insert, or to put in the place of those with the same primary key."""
+
+    partial_update: bool = False
+    field_ops: list[FieldOperation] = []
+
+
+class DeleteReq(CollectionNameReq):
+    """Which entities to delete."""
+
+    filter: Name
+    partition_name: str = ""
+    expr_params: dict[str, Any] = {}
+
+
+class ReadReq(CollectionNameReq):
+    """What every way of reading takes."""
+
+    partition_names: list[str] = []
+    consistency_level: str = ""
+
+
+class QueryReq(ReadReq):
+    """Which entities to return, and what of them."""
+
+    filter: str = ""
+    output_fields: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    limit: Count = 100
+    offset: Offset = 0
+    order_by_fields: list[Any] = []
+    expr_params: dict[str, Any] = {}
+
+
+class GetReq(ReadReq, kw_only=True):
+    """Primary keys, one or several, and what to return of their entities."""
+
+    id: PrimaryKeys
+    output_fields: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    partition_name: str = ""
+
+
+class Inserted(ResponseData):
+    """What was inserted."""
+
+    insert_count: int
+    insert_ids: list[Any]
+
+
+class Upserted(ResponseData):
+    """What was upserted."""
+
+    upsert_count: int
+    upsert_ids: list[Any]
+
+
+class Deleted(ResponseData):
+    """How many entities were deleted."""
+
+    delete_count: int
+
+
+class Cost(ResponseData):
+    """Stands beside the data of reads and writes; a cloud counts here."""
+
+    cost: int = 0
+
+
+async def insert(context: RequestContext, body: InsertReq) -> Answer:
+    """Answer `entities/insert`."""
+    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+
+    def request() -> Any:
+        rows = codec.rows(msgspec.json.decode(body.data), shape_of(described))
+        return builders.insert(described, rows, collection=body.collection_name, partition=body.partition_name)
+
+    response = await context.call("Insert", await _built(context, request))
+    ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
+    return Answer(Inserted(insert_count=response.insert_cnt, insert_ids=ids), Cost())
+
+
+async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
+    """Answer `entities/upsert`."""
+    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+
+    def request() -> Any:
+        partial = body.partial_update or bool(body.field_ops)
+        rows = codec.rows(msgspec.json.decode(body.data), shape_of(described), partial=partial)
+        return builders.upsert(
+            described,
+            rows,
+            collection=body.collection_name,
+            partition=body.partition_name,
+            partial=partial,
+            field_operations={each.field_name: each.op for each in body.field_ops},
+        )
+
+    response = await context.call("Upsert", await _built(context, request))
+    ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
+    return Answer(Upserted(upsert_count=response.upsert_cnt, upsert_ids=ids), Cost())
+
+
+async def _built(context: RequestContext, request: Callable[[], Any]) -> Any:
+    """Build a request from rows, beside the loop: there may be many.
+
+    Raises:
+        RestFailure: 1804, a row does not fit.
+    """
+    try:
+        return await context.run_in_executor(request)
+    except (InvalidArgument, msgspec.DecodeError, RecursionError) as error:
+        raise RestFailure(INSERT_DATA, f"fail to deal the insert data, error: {error}") from None
+
+
+async def delete(context: RequestContext, body: DeleteReq) -> Answer:
+    """Answer `entities/delete`."""
+    request = builders.delete(
+        collection=body.collection_name,
+        expression=body.filter,
+        partition=body.partition_name,
+        values=body.expr_params,
+    )
+    response = await context.call("Delete", request)
+    return Answer(Deleted(delete_count=response.delete_cnt), Cost())
+
+
+async def query(context: RequestContext, body: QueryReq) -> Answer:
+    """Answer `entities/query`. A count has one row, so that no limit goes along."""
+    counting = [name.strip().lower() for name in body.output_fields] == ["count(*)"]
+    request = builders.query(
+        collection=body.collection_name,
+        expression=body.filter,
+        output_fields=body.output_fields,
+        partitions=body.partition_names,
+        limit=None if counting or not body.limit else body.limit,
+        offset=body.offset or None,
+        order_by=body.order_by_fields,
+        consistency=consistency_level(body.consistency_level),
+        values=body.expr_params,
+    )
+    return await _rows(context, request)
+
+
+async def get(context: RequestContext, body: GetReq) -> Answer:
+    """Answer `entities/get`."""
+    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    key = shape_of(described).primary
+    partitions = [*body.partition_names, body.partition_name] if body.partition_name else body.partition_names
+    request = builders.query(
+        collection=body.collection_name,
+        expression=_lookup(key, body.id),
+        output_fields=body.output_fields,
+        partitions=partitions,
+        consistency=consistency_level(body.consistency_level),
+    )
+    return await _rows(context, request)
+
+
+def _lookup(key: Field | None, given: msgspec.Raw) -> str:
+    """Return the filter for what was given as `id`.
+
+    Raises:
+        RestFailure: 1806, a value is no primary key; 1100, there is none.
+    """
+    if key is None:
+        raise RestFailure(INVALID_PARAMETER, "the collection has no primary key to look up: invalid parameter")
+    try:
+        return codec.among(key, codec.primary_keys(msgspec.json.decode(given), key))
+    except (InvalidArgument, msgspec.DecodeError, RecursionError) as error:
+        raise RestFailure(
+            PRIMARY_KEY, f"please check the primary key and its' type can only in [int, string], error: {error}"
+        ) from None
+
+
+async def _rows(context: RequestContext, request: Any) -> Answer:
+    response = await context.call("Query", request)
+    rows = await context.run_in_executor(results.query_rows, response, allow_int64=context.allow_int64)
+    return Answer(rows, Cost())
+
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint("entities/insert", InsertReq, Inserted, insert, "Insert entities.", extra=Cost, large="Insert"),
+    Endpoint("entities/upsert", UpsertReq, Upserted, upsert, "Insert or replace entities.", extra=Cost, large="Upsert"),
+    Endpoint(
+        "entities/delete",
+        DeleteReq,
+        Deleted,
+        delete,
+        "Delete the entities that a filter matches.",
+        extra=Cost,
+        large="Delete",
+    ),
+    Endpoint(
+        "entities/query",
+        QueryReq,
+        list[Row],
+        query,
+        "Return the entities that a filter matches.",
+        extra=Cost,
+        large="Query",
+    ),
+    Endpoint("entities/get", GetReq, list[Row], get, "Return entities by primary key.", extra=Cost, large="Query"),
+)

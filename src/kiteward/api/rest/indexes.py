@@ -1,0 +1,159 @@
+"""Indexes (contract 5.3)."""
+
+from typing import Any, Final
+
+import msgspec
+
+from kiteward.api.rest.endpoints import NOTHING, Endpoint, Name, Nothing, RequestContext, ResponseData
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name, rpc_endpoint
+from kiteward.api.rest.status import RestFailure
+
+
+class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An index to be."""
+
+    field_name: Name
+    index_name: str = ""
+    index_type: str = ""
+    metric_type: str = ""
+    params: dict[str, Any] = {}
+
+
+class IndexParamReq(CollectionNameReq):
+    """A collection, and the indexes it shall have."""
+
+    index_params: list[IndexParam]
+
+
+class IndexReq(CollectionNameReq):
+    """Names an index."""
+
+    index_name: Name
+
+
+class IndexPropertiesReq(IndexReq):
+    """Properties of an index."""
+
+    properties: dict[str, Any] = {}
+
+
+class IndexPropertyKeysReq(IndexReq):
+    """Names of properties of an index."""
+
+    property_keys: list[str] = []
+
+
+class IndexShape(ResponseData):
+    """An index."""
+
+    index_name: str
+    field_name: str
+    index_type: str
+    metric_type: str
+    total_rows: int
+    indexed_rows: int
+    pending_rows: int
+    index_state: str
+    fail_reason: str
+
+
+_NOT_FOUND: Final = 700
+"""Milvus' code of an index that does not exist."""
+
+
+async def list_names(context: RequestContext, body: CollectionNameReq) -> list[str]:
+    """Answer `indexes/list`: none is an answer too."""
+    try:
+        response = await call_rpc(context, "DescribeIndex", collection_name=body.collection_name)
+    except RestFailure as failure:
+        if failure.code == _NOT_FOUND:
+            return []
+        raise
+    return [each.index_name for each in response.index_descriptions]
+
+
+async def describe(context: RequestContext, body: IndexReq) -> list[IndexShape]:
+    """Answer `indexes/describe`."""
+    response = await call_rpc(
+        context, "DescribeIndex", collection_name=body.collection_name, index_name=body.index_name
+    )
+    return [
+        IndexShape(
+            index_name=each.index_name,
+            field_name=each.field_name,
+            index_type=_parameter(each, "index_type"),
+            metric_type=metric_of(each),
+            total_rows=each.total_rows,
+            indexed_rows=each.indexed_rows,
+            pending_rows=each.pending_index_rows,
+            index_state=enum_name(each, "state"),
+            fail_reason=each.index_state_fail_reason,
+        )
+        for each in response.index_descriptions
+    ]
+
+
+async def create(context: RequestContext, body: IndexParamReq) -> Nothing:
+    """Answer `indexes/create`: one after the other, until one fails."""
+    for index in body.index_params:
+        await create_index(context, body.collection_name, index)
+    return NOTHING
+
+
+async def create_index(context: RequestContext, collection: str, index: IndexParam) -> None:
+    """Create one index.
+
+    Raises:
+        KitewardError, RestFailure: as `RequestContext.call`.
+    """
+    parameters = {"index_type": index.index_type, "metric_type": index.metric_type, "params": index.params}
+    await call_rpc(
+        context,
+        "CreateIndex",
+        collection_name=collection,
+        field_name=index.field_name,
+        index_name=index.index_name,
+        extra_params={name: value for name, value in parameters.items() if value},
+    )
+
+
+def metric_of(index: Any) -> str:
+    """Return the metric of an index description."""
+    return _parameter(index, "metric_type")
+
+
+def _parameter(index: Any, key: str) -> str:
+    return next((each.value for each in index.params if each.key == key), "")
+
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint("indexes/list", CollectionNameReq, list[str], list_names, "List the names of a collection's indexes."),
+    Endpoint("indexes/describe", IndexReq, list[IndexShape], describe, "Describe an index."),
+    Endpoint("indexes/create", IndexParamReq, Nothing, create, "Create indexes.", large="CreateIndex"),
+    rpc_endpoint(
+        "indexes/drop",
+        IndexReq,
+        "DropIndex",
+        "Drop an index.",
+        collection_name="collection_name",
+        index_name="index_name",
+    ),
+    rpc_endpoint(
+        "indexes/alter_properties",
+        IndexPropertiesReq,
+        "AlterIndex",
+        "Set properties of an index.",
+        collection_name="collection_name",
+        index_name="index_name",
+        extra_params="properties",
+    ),
+    rpc_endpoint(
+        "indexes/drop_properties",
+        IndexPropertyKeysReq,
+        "AlterIndex",
+        "Remove properties of an index.",
+        collection_name="collection_name",
+        index_name="index_name",
+        delete_keys="property_keys",
+    ),
+)

@@ -1,0 +1,187 @@
+"""Jobs (contract 5.3, 5.4). Import jobs have no RPC in the service that SDKs speak to, and so no door here."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData, refused
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name
+
+JobId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$")]
+"""A job's number, as a number or as text."""
+
+
+class JobIdReq(Body):
+    """Names a job."""
+
+    job_id: JobId
+
+
+class CollectionsJobsReq(Body):
+    """Names a collection, or none for all."""
+
+    collection_name: str = ""
+
+
+class RestoreReq(Body):
+    """A snapshot elsewhere, and the collection to be made of it."""
+
+    target_collection_name: Name
+    snapshot_metadata_uri: Name = msgspec.field(name="snapshotMetadataURI")
+    external_spec: str = ""
+
+
+class ExportReq(Body):
+    """A snapshot, and where it shall go."""
+
+    snapshot_name: Name
+    target_s3_path: Name = msgspec.field(name="targetS3Path")
+    collection_name: str = ""
+    external_spec: str = ""
+
+
+class RefreshReq(CollectionNameReq):
+    """A collection whose rows lie elsewhere, and where."""
+
+    external_source: str = ""
+    external_spec: str = ""
+
+
+class JobCreated(ResponseData):
+    """A job that was begun."""
+
+    job_id: int
+
+
+class Exported(ResponseData):
+    """Where an exported snapshot tells of itself."""
+
+    snapshot_metadata_uri: str = msgspec.field(name="snapshotMetadataURI")
+    job_id: int
+
+
+class Records(ResponseData):
+    """Jobs."""
+
+    records: list[dict[str, Any]]
+
+
+async def restore_external(context: RequestContext, body: RestoreReq) -> JobCreated:
+    """Answer `jobs/snapshot/restore_external`."""
+    response = await call_rpc(
+        context,
+        "RestoreExternalSnapshot",
+        target_collection_name=body.target_collection_name,
+        snapshot_metadata_uri=body.snapshot_metadata_uri,
+        external_spec=body.external_spec,
+    )
+    return JobCreated(job_id=response.job_id)
+
+
+async def export(context: RequestContext, body: ExportReq) -> Exported:
+    """Answer `jobs/snapshot/export`."""
+    response = await call_rpc(
+        context,
+        "ExportSnapshot",
+        name=body.snapshot_name,
+        collection_name=body.collection_name,
+        target_s3_path=body.target_s3_path,
+        external_spec=body.external_spec,
+    )
+    return Exported(snapshot_metadata_uri=response.snapshot_metadata_uri, job_id=response.job_id)
+
+
+async def describe_restore(context: RequestContext, body: JobIdReq) -> dict[str, Any]:
+    """Answer `jobs/snapshot/describe`."""
+    response = await call_rpc(context, "GetRestoreSnapshotState", job_id=int(body.job_id))
+    return _record(response.info)
+
+
+async def list_restores(context: RequestContext, body: CollectionsJobsReq) -> Records:
+    """Answer `jobs/snapshot/list`."""
+    response = await call_rpc(context, "ListRestoreSnapshotJobs", collection_name=body.collection_name)
+    return Records(records=[_record(each) for each in response.jobs])
+
+
+async def refresh(context: RequestContext, body: RefreshReq) -> JobCreated:
+    """Answer `jobs/external_collection/refresh`."""
+    response = await call_rpc(
+        context,
+        "RefreshExternalCollection",
+        collection_name=body.collection_name,
+        external_source=body.external_source,
+        external_spec=body.external_spec,
+    )
+    return JobCreated(job_id=response.job_id)
+
+
+async def describe_refresh(context: RequestContext, body: JobIdReq) -> dict[str, Any]:
+    """Answer `jobs/external_collection/describe`."""
+    response = await call_rpc(context, "GetRefreshExternalCollectionProgress", job_id=int(body.job_id))
+    return _record(response.job_info)
+
+
+async def list_refreshes(context: RequestContext, body: CollectionsJobsReq) -> Records:
+    """Answer `jobs/external_collection/list`."""
+    response = await call_rpc(context, "ListRefreshExternalCollectionJobs", collection_name=body.collection_name)
+    return Records(records=[_record(each) for each in response.jobs])
+
+
+def _record(job: Any) -> dict[str, Any]:
+    """Return a job's message for an answer, its fields in camelCase."""
+    return {
+        _camel(field.name): enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
+        for field in job.DESCRIPTOR.fields
+    }
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+_NO_IMPORT: Final = "Kiteward does not import files; insert rows instead"
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    *(
+        refused(f"jobs/import/{action}", _NO_IMPORT)
+        for action in ("create", "list", "get_progress", "describe", "commit", "abort")
+    ),
+    Endpoint(
+        "jobs/snapshot/restore_external",
+        RestoreReq,
+        JobCreated,
+        restore_external,
+        "Begin to make a collection of a snapshot that lies elsewhere.",
+    ),
+    Endpoint("jobs/snapshot/export", ExportReq, Exported, export, "Begin to export a snapshot."),
+    Endpoint(
+        "jobs/snapshot/describe",
+        JobIdReq,
+        dict[str, Any],
+        describe_restore,
+        "Tell how far the restoring of a snapshot is.",
+    ),
+    Endpoint("jobs/snapshot/list", CollectionsJobsReq, Records, list_restores, "List the jobs that restore snapshots."),
+    Endpoint(
+        "jobs/external_collection/refresh",
+        RefreshReq,
+        JobCreated,
+        refresh,
+        "Begin to read again what an external collection consists of.",
+    ),
+    Endpoint(
+        "jobs/external_collection/describe",
+        JobIdReq,
+        dict[str, Any],
+        describe_refresh,
+        "Tell how far the refreshing of an external collection is.",
+    ),
+    Endpoint(
+        "jobs/external_collection/list",
+        CollectionsJobsReq,
+        Records,
+        list_refreshes,
+        "List the jobs that refresh external collections.",
+    ),
+)

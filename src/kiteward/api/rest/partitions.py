@@ -1,0 +1,56 @@
+"""Partitions (contract 5.3)."""
+
+from typing import Any, Final
+
+from kiteward.api.rest.endpoints import Endpoint, Name, RequestContext
+from kiteward.api.rest.rpc import CollectionNameReq, Has, RowCount, call_rpc, row_count, rpc_endpoint
+
+
+class PartitionReq(CollectionNameReq):
+    """Names a partition."""
+
+    partition_name: Name
+
+
+class PartitionsReq(CollectionNameReq):
+    """Names partitions."""
+
+    partition_names: list[str]
+
+
+async def list_names(context: RequestContext, body: CollectionNameReq) -> list[str]:
+    """Answer `partitions/list`."""
+    response = await call_rpc(context, "ShowPartitions", collection_name=body.collection_name)
+    return list(response.partition_names)
+
+
+async def has(context: RequestContext, body: PartitionReq) -> Has:
+    """Answer `partitions/has`."""
+    response = await call_rpc(
+        context, "HasPartition", collection_name=body.collection_name, partition_name=body.partition_name
+    )
+    return Has(has=response.value)
+
+
+async def get_stats(context: RequestContext, body: PartitionReq) -> RowCount:
+    """Answer `partitions/get_stats`."""
+    response = await call_rpc(
+        context, "GetPartitionStatistics", collection_name=body.collection_name, partition_name=body.partition_name
+    )
+    return row_count(response.stats)
+
+
+_ONE: Final = {"collection_name": "collection_name", "partition_name": "partition_name"}
+_SEVERAL: Final = {"collection_name": "collection_name", "partition_names": "partition_names"}
+
+ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
+    Endpoint(
+        "partitions/list", CollectionNameReq, list[str], list_names, "List the names of a collection's partitions."
+    ),
+    Endpoint("partitions/has", PartitionReq, Has, has, "Tell whether a partition exists."),
+    Endpoint("partitions/get_stats", PartitionReq, RowCount, get_stats, "Count the rows of a partition."),
+    rpc_endpoint("partitions/create", PartitionReq, "CreatePartition", "Create a partition.", **_ONE),
+    rpc_endpoint("partitions/drop", PartitionReq, "DropPartition", "Drop a partition.", **_ONE),
+    rpc_endpoint("partitions/load", PartitionsReq, "LoadPartitions", "Load partitions.", **_SEVERAL),
+    rpc_endpoint("partitions/release", PartitionsReq, "ReleasePartitions", "Release partitions.", **_SEVERAL),
+)

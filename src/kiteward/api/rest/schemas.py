@@ -1,0 +1,317 @@
+"""Schemas as bodies hold them, into messages and back. What a schema may be is for the engine to say."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from kiteward.api.rest.collection_fields import DYNAMIC
+from kiteward.api.rest.endpoints import Name, ResponseData
+from kiteward.api.rest.rpc import Pair, enum_name, key_values, pairs
+from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
+from kiteward.milvus import messages
+
+
+class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A field to be."""
+
+    field_name: Name
+    data_type: Name
+    element_data_type: str = ""
+    element_type_params: dict[str, Any] = {}
+    description: str = ""
+    is_primary: bool = False
+    is_partition_key: bool = False
+    is_clustering_key: bool = False
+    auto_id: bool = msgspec.field(default=False, name="autoID")
+    nullable: bool = False
+    default_value: Any = None
+
+
+class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A field to be that holds lists of structs."""
+
+    field_name: Name
+    fields: list[FieldReq]
+    type_params: dict[str, Any] = {}
+    description: str = ""
+    nullable: bool = False
+
+
+class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A function that makes values, or a score."""
+
+    name: Name
+    type: Name
+    description: str = ""
+    input_field_names: list[str] = []
+    output_field_names: list[str] = []
+    params: dict[str, Any] = {}
+
+
+class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A schema to be; without fields it is a quick set-up."""
+
+    fields: list[FieldReq] = []
+    struct_fields: list[StructFieldReq] = []
+    functions: list[FunctionReq] = []
+    auto_id: bool = msgspec.field(default=False, name="autoID")
+    enable_dynamic_field: bool = False
+    description: str = ""
+
+
+class FieldShape(ResponseData):
+    """A field, as `collections/describe` tells it."""
+
+    id: int
+    name: str
+    type: str
+    description: str
+    primary_key: bool
+    auto_id: bool
+    partition_key: bool
+    clustering_key: bool
+    nullable: bool
+    params: list[Pair]
+    element_type: str | msgspec.UnsetType = msgspec.UNSET
+    default_value: Any = msgspec.UNSET
+    is_function_output: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class StructFieldShape(ResponseData):
+    """A field that holds lists of structs."""
+
+    id: int
+    name: str
+    description: str
+    nullable: bool
+    params: list[Pair]
+    fields: list[FieldShape]
+
+
+class FunctionShape(ResponseData):
+    """A function of a collection."""
+
+    id: int
+    name: str
+    type: Annotated[int, msgspec.Meta(description="The number of the function's type: 1 BM25, 2 text embedding.")]
+    description: str
+    input_field_names: list[str]
+    output_field_names: list[str]
+    params: list[Pair]
+
+
+_SCHEMA: Final = messages.DescribeCollectionResponse.DESCRIPTOR.fields_by_name["schema"].message_type
+_TYPES: Final[Mapping[str, int]] = MappingProxyType(
+    {name: value.number for name, value in _SCHEMA.file.enum_types_by_name["DataType"].values_by_name.items()}
+)
+_FUNCTIONS: Final[Mapping[str, int]] = MappingProxyType(
+    {name: value.number for name, value in _SCHEMA.file.enum_types_by_name["FunctionType"].values_by_name.items()}
+)
+
+
+def new_schema() -> Any:
+    """Return an empty schema message."""
+    return messages.DescribeCollectionResponse().schema
+
+
+def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any:
+    """Return a schema as a message.
+
+    Args:
+        name: the collection's name.
+        given: the schema.
+        description: the collection's, where the schema has none.
+
+    Raises:
+        RestFailure: a type or a default value does not exist.
+    """
+    schema = new_schema()
+    schema.name = name
+    schema.description = given.description or description
+    schema.enable_dynamic_field = given.enable_dynamic_field
+    outputs = {output for function in given.functions for output in function.output_field_names}
+    for field in given.fields:
+        made = schema.fields.add()
+        fill_field(made, field)
+        made.autoID = field.is_primary and (field.auto_id or given.auto_id)
+        made.is_function_output = field.field_name in outputs
+        schema.autoID = schema.autoID or made.autoID
+    for struct_field in given.struct_fields:
+        fill_struct_field(schema.struct_array_fields.add(), struct_field)
+    for function in given.functions:
+        fill_function(schema.functions.add(), function)
+    return schema
+
+
+def fill_field(message: Any, given: FieldReq) -> None:
+    """Put a field into its message.
+
+    Raises:
+        RestFailure: its type does not exist, or its default value is of another type.
+    """
+    message.name = given.field_name
+    message.description = given.description
+    message.data_type = type_number(given.data_type, given.field_name)
+    message.is_primary_key = given.is_primary
+    message.autoID = given.is_primary and given.auto_id
+    message.is_partition_key = given.is_partition_key
+    message.is_clustering_key = given.is_clustering_key
+    message.nullable = given.nullable
+    if given.element_data_type:
+        message.element_type = type_number(given.element_data_type, given.field_name)
+    message.type_params.extend(key_values(given.element_type_params))
+    if given.default_value is not None:
+        _fill_default(message, given)
+
+
+def fill_struct_field(message: Any, given: StructFieldReq) -> None:
+    """Put a field of lists of structs into its message.
+
+    Raises:
+        RestFailure: as `fill_field`, for one of its fields.
+    """
+    message.name = given.field_name
+    message.description = given.description
+    message.nullable = given.nullable
+    message.type_params.extend(key_values(given.type_params))
+    for field in given.fields:
+        fill_field(message.fields.add(), field)
+
+
+def fill_function(message: Any, given: FunctionReq) -> None:
+    """Put a function into its message.
+
+    Raises:
+        RestFailure: its type does not exist.
+    """
+    message.name = given.name
+    message.description = given.description
+    message.type = function_type(given)
+    message.input_field_names.extend(given.input_field_names)
+    message.output_field_names.extend(given.output_field_names)
+    message.params.extend(key_values(given.params))
+
+
+def type_number(name: str, field: str) -> int:
+    """Return the number of a field's type.
+
+    Raises:
+        RestFailure: there is no such type; the message names those there are.
+    """
+    if name not in _TYPES:
+        raise RestFailure(
+            INVALID_PARAMETER,
+            f"field `{field}`: there is no data type `{name}` (upper and lower case count); "
+            f"there are {', '.join(_TYPES)}: invalid parameter",
+        )
+    return _TYPES[name]
+
+
+def function_type(given: FunctionReq) -> int:
+    """Return the number of a function's type.
+
+    Raises:
+        RestFailure: there is no such type; the message names those there are.
+    """
+    if given.type not in _FUNCTIONS:
+        raise RestFailure(
+            INVALID_PARAMETER,
+            f"function `{given.name}`: there is no function type `{given.type}` (upper and lower case count); "
+            f"there are {', '.join(_FUNCTIONS)}: invalid parameter",
+        )
+    return _FUNCTIONS[given.type]
+
+
+_DEFAULTS: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = MappingProxyType(
+    {
+        "Bool": ("bool_data", bool),
+        "Int8": ("int_data", int),
+        "Int16": ("int_data", int),
+        "Int32": ("int_data", int),
+        "Int64": ("long_data", int),
+        "Float": ("float_data", (int, float)),
+        "Double": ("double_data", (int, float)),
+        "VarChar": ("string_data", str),
+        "Geometry": ("string_data", str),
+        "Timestamptz": ("string_data", str),
+    }
+)
+"""Where a default value stands in its message, and what it must be."""
+
+
+def _fill_default(message: Any, given: FieldReq) -> None:
+    attribute, kind = _DEFAULTS.get(given.data_type, ("", ()))
+    value = given.default_value
+    fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    try:
+        setattr(message.default_value, attribute if fits else "", value)
+    except (AttributeError, TypeError, ValueError):
+        raise RestFailure(
+            INVALID_PARAMETER,
+            f"field `{given.field_name}`: the default value does not fit the type {given.data_type}: invalid parameter",
+        ) from None
+
+
+def field_shape(message: Any) -> FieldShape:
+    """Return a field's message for an answer."""
+    default = message.default_value.WhichOneof("data")
+    return FieldShape(
+        id=message.fieldID,
+        name=message.name,
+        type=enum_name(message, "data_type"),
+        description=message.description,
+        primary_key=message.is_primary_key,
+        auto_id=message.autoID,
+        partition_key=message.is_partition_key,
+        clustering_key=message.is_clustering_key,
+        nullable=message.nullable,
+        params=pairs(message.type_params),
+        element_type=enum_name(message, "element_type") if message.element_type else msgspec.UNSET,
+        default_value=_default_shape(message.default_value, default) if default else msgspec.UNSET,
+        is_function_output=message.is_function_output or msgspec.UNSET,
+    )
+
+
+def _default_shape(value: Any, which: str) -> dict[str, dict[str, Any]]:
+    """Return a default value in Milvus' spelling: `{"Data": {"LongData": 7}}`."""
+    held = getattr(value, which)
+    spelled = "".join(part.capitalize() for part in which.split("_"))
+    return {"Data": {spelled: held.decode(errors="replace") if isinstance(held, bytes) else held}}
+
+
+def field_shapes(schema: Any) -> list[FieldShape]:
+    """Return the fields of a schema for an answer."""
+    return [field_shape(each) for each in schema.fields if not each.is_dynamic and each.name != DYNAMIC]
+
+
+def struct_field_shapes(schema: Any) -> list[StructFieldShape]:
+    """Return the fields of a schema that hold lists of structs."""
+    return [
+        StructFieldShape(
+            id=each.fieldID,
+            name=each.name,
+            description=each.description,
+            nullable=each.nullable,
+            params=pairs(each.type_params),
+            fields=[field_shape(field) for field in each.fields],
+        )
+        for each in schema.struct_array_fields
+    ]
+
+
+def function_shapes(schema: Any) -> list[FunctionShape]:
+    """Return the functions of a schema for an answer."""
+    return [
+        FunctionShape(
+            id=each.id,
+            name=each.name,
+            type=each.type,
+            description=each.description,
+            input_field_names=list(each.input_field_names),
+            output_field_names=list(each.output_field_names),
+            params=pairs(each.params),
+        )
+        for each in schema.functions
+    ]

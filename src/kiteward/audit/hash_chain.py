@@ -1,0 +1,165 @@
+"""One event, one line: JSON in ASCII, chained to the line before by SHA-256.
+
+    {"seq":7,"time":"2026-11-27T10:00:00.000001Z",…,"chain":"<64 hex digits>"}
+
+The chain of a line is SHA-256 over the chain of the line before and everything of this line that stands before its
+`,"chain":`. Whoever changes, removes or moves a line has to compute every later one anew, up to the head.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kiteward.audit.events import TEXTS, AuditEvent, texts_of, weight
+
+BEGINNING: Final = "0" * 64
+"""What stands for the chain of a line before the first."""
+
+LONGEST_DETAILS: Final = 32 * 1024
+"""Bytes of details on one line, about; an event that holds more is written in parts, one a line."""
+
+_MARK: Final = b',"chain":"'
+_TAIL: Final = len(_MARK) + 64 + len(b'"}')
+
+
+class Line(NamedTuple):
+    """A line as it was read.
+
+    Attributes:
+        body: what the chain covers.
+        chain: the chain as it stands there.
+        seq: its number.
+        code: of its event.
+    """
+
+    body: bytes
+    chain: str
+    seq: int
+    code: int
+
+
+def moment(seconds: float) -> str:
+    """Return a time in UTC with microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parts_of(event: AuditEvent) -> Sequence[AuditEvent]:
+    """Return an event as the events that stand on one line each: itself, or parts with a share of its details.
+
+    Every part holds everything else of the event, so that a search finds each of them. Lists are cut between their
+    elements: under one name, the elements of all parts in their order are the whole list.
+    """
+    if not event.details or weight(event.details) <= LONGEST_DETAILS:
+        return (event,)
+    shares: list[dict[str, Any]] = []
+    room = 0
+    for path, value in _pieces(event.details, ()):
+        room -= weight(value) + sum(map(weight, path))
+        if not shares or room < 0:
+            shares.append({})
+            room = LONGEST_DETAILS - weight(value) - sum(map(weight, path))
+        _put(shares[-1], path, value)
+    return [event._replace(details=share, part=number, parts=len(shares)) for number, share in enumerate(shares, 1)]
+
+
+def _pieces(details: Mapping[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what details hold, each with its path; a list piece by piece, each a list of one."""
+    for name, value in details.items():
+        path = (*above, name)
+        if isinstance(value, dict) and value:
+            yield from _pieces(value, path)
+        elif isinstance(value, list) and value:
+            yield from ((path, [each]) for each in value)
+        else:
+            yield path, value
+
+
+def _put(share: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for name in path[:-1]:
+        share = share.setdefault(name, {})
+    if isinstance(value, list) and path[-1] in share:
+        share[path[-1]] += value
+    else:
+        share[path[-1]] = value
+
+
+def encode(event: AuditEvent, seq: int, previous: str) -> tuple[bytes, str]:
+    """Return the line of an event, with its newline, and its chain.
+
+    Args:
+        event: what happened.
+        seq: its number.
+        previous: the chain of the line before.
+    """
+    body = _ascii(_document(event, seq))[:-1]
+    chain = chain_of(body, previous)
+    return b'%b%b%b"}\n' % (body, _MARK, chain.encode()), chain
+
+
+def chain_of(body: bytes, previous: str) -> str:
+    """Return the chain of a line."""
+    return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+def decode(line: bytes) -> Line | None:
+    """Return the parts of a line without its newline, or None for what is no line of a trail."""
+    body, end = line[:-_TAIL], line[-_TAIL:]
+    if not (end.startswith(_MARK) and end.endswith(b'"}')):
+        return None
+    try:
+        read = msgspec.json.decode(body + b"}", type=_Numbered)
+    except msgspec.DecodeError:
+        return None
+    return Line(body, end[len(_MARK) : -2].decode("ascii", "replace"), read.seq, read.code)
+
+
+class _Numbered(msgspec.Struct):
+    seq: int
+    code: int
+
+
+def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "seq": seq,
+        "time": moment(event.time),
+        "kind": event.event.kind,
+        "code": event.event.code,
+        "outcome": event.outcome.value,
+    }
+    document |= {name: text for name, text in zip(TEXTS, texts_of(event), strict=True) if text}
+    if event.parts:
+        document["part"], document["parts"] = event.part, event.parts
+    if event.resources:
+        document["resources"] = event.resources
+    if event.roles:
+        document["roles"] = event.roles
+    if event.duration is not None:
+        document["duration_ms"] = round(event.duration * 1000, 3)
+    if event.details:
+        document["details"] = event.details
+    return document
+
+
+def _ascii(document: dict[str, Any]) -> bytes:
+    """Return JSON that holds printable ASCII only, so that no terminal and no reader of lines is led astray by it."""
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        document = _readable(document)
+        encoded = msgspec.json.encode(document)
+    if encoded.isascii() and b"\x7f" not in encoded:
+        return encoded
+    return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
+
+
+def _readable(value: Any) -> Any:
+    """Return a value with a question mark for each half of a surrogate pair, which readers of JSON refuse."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_readable(name): _readable(each) for name, each in value.items()}
+    return [_readable(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,253 @@
+"""Reads a trail: what fits a question, newest first, and what is written from now on."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from kiteward.audit.events import Event, Outcome
+from kiteward.audit.files import files_of
+from kiteward.audit.hash_chain import moment
+from kiteward.domain.errors import InvalidArgument
+
+MOST_LOOKED_AT: Final = 500_000
+"""Lines that one search looks at, at most; whoever wants more goes on where it ended."""
+
+_BLOCK: Final = 64 * 1024
+_BEGINNING: Final = b'{"seq":'
+
+Entry = Mapping[str, Any]
+"""One line of a trail, read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """Which lines are wanted; every part that is given must fit.
+
+    Attributes:
+        user: the principal, the user name that was presented, or a user that stands anywhere in the details, such as
+            of one whose password was reset.
+        collection: one of the resources, or a collection that stands anywhere in the details, such as of a grant.
+        database: the database of the request, or one that stands anywhere in the details.
+        operation: RPC or extension.
+        kind: the kind of the event, such as `user` or `refusal`.
+        outcome: `received`, `succeeded`, `failed` or `refused`.
+        request_id: the request.
+        since: seconds since the epoch, inclusive.
+        until: likewise, exclusive.
+        before: only lines with smaller numbers than this.
+
+    Raises:
+        InvalidArgument: no line can ever fit: an unknown kind or outcome, or an end that is not after the beginning.
+    """
+
+    user: str = ""
+    collection: str = ""
+    database: str = ""
+    operation: str = ""
+    kind: str = ""
+    outcome: str = ""
+    request_id: str = ""
+    since: float | None = None
+    until: float | None = None
+    before: int | None = None
+
+    def __post_init__(self) -> None:
+        _require_one_of("kind", self.kind, KINDS)
+        _require_one_of("outcome", self.outcome, OUTCOMES)
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise InvalidArgument("no line fits: the end (until) must be after the beginning (since)")
+
+    def fits(self, entry: Entry) -> bool:
+        """Tell whether a line is wanted."""
+        details = entry.get("details", {})
+        told, database = {*entry.get("resources", ())}, entry.get("database")
+        return (
+            (
+                self.user in ("", entry.get("principal"), entry.get("presented_user"))
+                or _holds(details, _USERS, self.user)
+            )
+            and (not self.collection or self.collection in told or _holds(details, _COLLECTIONS, self.collection))
+            and (self.database in ("", database) or _holds(details, _DATABASES, self.database))
+            and self.operation in ("", entry.get("operation"))
+            and self.kind in ("", entry["kind"])
+            and self.outcome in ("", entry["outcome"])
+            and self.request_id in ("", entry.get("request_id"))
+            and (self.since is None or entry["time"] >= moment(self.since))
+            and (self.until is None or entry["time"] < moment(self.until))
+            and (self.before is None or entry["seq"] < self.before)
+        )
+
+    def needles(self) -> list[bytes]:
+        """Return what a line that fits holds in its bytes, so that most others need not be read."""
+        parts = (self.user, self.collection, self.database, self.operation, self.kind, self.outcome, self.request_id)
+        return [json.dumps(part).encode() for part in parts if part]
+
+
+KINDS: Final = tuple(dict.fromkeys(event.kind for event in Event))
+OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
+"""Every kind and outcome that a line can have."""
+
+_USERS: Final = frozenset({"user", "userName", "users"})
+_COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
+_DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
+"""Under which names details hold users, collections and databases."""
+
+
+def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
+    if given and given not in known:
+        raise InvalidArgument(f"no such {what}: `{given}`; give one of {', '.join(known)}")
+
+
+def _holds(details: Any, names: frozenset[str], value: str) -> bool:
+    """Tell whether a value stands under one of these names, alone or in a list, at any depth."""
+    if isinstance(details, dict):
+        return any(
+            (name in names and (each == value or (isinstance(each, list) and value in each)))
+            or _holds(each, names, value)
+            for name, each in details.items()
+        )
+    return isinstance(details, list) and any(_holds(each, names, value) for each in details)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """What a search found.
+
+    Attributes:
+        entries: newest first.
+        before: where to go on; None when everything has been looked at.
+    """
+
+    entries: tuple[Entry, ...]
+    before: int | None
+
+
+class AuditReader:
+    """Reads the trail of a directory, to which somebody may be writing."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        """Return the newest lines that fit.
+
+        Args:
+            question: which.
+            limit: how many at most.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        found: list[Entry] = []
+        needles = question.needles()
+        looked_at = 0
+        for raw in self._backwards(question):
+            seq = _seq(raw)
+            if seq is None or (question.before is not None and seq >= question.before):
+                continue
+            looked_at += 1
+            entry = read(raw) if all(needle in raw for needle in needles) else None
+            if entry is not None and question.fits(entry):
+                found.append(entry)
+            if len(found) == limit or looked_at == MOST_LOOKED_AT:
+                return AuditPage(tuple(found), seq)
+        return AuditPage(tuple(found), None)
+
+    def newest_first(self) -> Iterator[Entry]:
+        """Yield every line, newest first.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        return filter(None, map(read, self._backwards(AuditQuery())))
+
+    def every(self, question: AuditQuery) -> Iterator[Entry]:
+        """Yield every line that fits, oldest first.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        needles = question.needles()
+        for path in self._files(question):
+            with path.open("rb") as file:
+                for raw in file:
+                    entry = read(raw) if all(needle in raw for needle in needles) else None
+                    if entry is not None and question.fits(entry):
+                        yield entry
+
+    def _files(self, question: AuditQuery) -> list[Path]:
+        """Return the files that can hold what is wanted; a line stands in the file of its day or a later one."""
+        files = files_of(self._directory) if self._directory.is_dir() else []
+        if question.since is None:
+            return files
+        day = datetime.fromtimestamp(question.since, UTC).strftime("%Y-%m-%d")
+        return [path for path in files if path.name >= f"audit-{day}"]
+
+    def _backwards(self, question: AuditQuery) -> Iterator[bytes]:
+        for path in reversed(self._files(question)):
+            yield from _lines_backwards(path)
+
+
+def read(raw: bytes) -> Entry | None:
+    """Return a line, or None for what is none."""
+    try:
+        msgspec.json.decode(raw, type=_Readable)
+        entry: Entry = json.loads(raw)
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return entry
+
+
+def shown(value: Any) -> str:
+    """Return a value of a line's details as people read it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return f"({', '.join(f'{name}={shown(each)}' for name, each in value.items())})"
+        case list():
+            return ", ".join(map(shown, value)) or "none"
+        case _:
+            return str(value)
+
+
+class _Readable(msgspec.Struct):
+    """What readers rely on; a line in which it is of another kind was not written by us."""
+
+    seq: int
+    time: str
+    kind: str
+    outcome: Literal["received", "succeeded", "failed", "refused"]
+    resources: list[str] = msgspec.field(default_factory=list)
+    roles: list[str] = msgspec.field(default_factory=list)
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def _seq(raw: bytes) -> int | None:
+    """Return the number at the beginning of a line, without reading the rest."""
+    digits = raw[len(_BEGINNING) : raw.find(b",")]
+    return int(digits) if raw.startswith(_BEGINNING) and digits.isdigit() else None
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file from its end; one that is being written is left out."""
+    with path.open("rb") as file:
+        position = file.seek(0, 2)
+        rest = b""
+        while position:
+            size = min(_BLOCK, position)
+            position -= size
+            file.seek(position)
+            first, *lines = (file.read(size) + rest).split(b"\n")
+            # What stands behind the last newline is no line yet.
+            yield from (line for line in reversed(lines if rest else lines[:-1]) if line)
+            rest = first or b"\n"
+        if rest.strip():
+            yield rest

@@ -1,0 +1,362 @@
+"""The audit trail of a running process: events go into a queue, and one thread writes them down in batches.
+
+Changes wait until their event, which is recorded in full, is on disk. Everything else is shortened and written within
+a fraction of a second; if it cannot be, it stays in the queue, and what no longer fits is counted and told in the trail
+once that can be written again. Both have a bound in bytes, apart from one another: whoever makes many lines keeps no
+change from being recorded.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, Self
+
+from kiteward.audit.events import AuditEvent, Event, Outcome, shortened, weight_of
+from kiteward.audit.files import ChainedFiles
+from kiteward.domain.errors import AuditUnavailable, ConfigurationError
+
+_log = logging.getLogger("kiteward.audit")
+
+_INTERVAL: Final = 0.1
+"""Seconds between two batches; a change does not wait for it."""
+
+_RETRY: Final = 1.0
+"""Seconds between two attempts while the trail cannot be written and no change is waiting."""
+
+_CAPACITY: Final = 50_000
+"""Most events in the queue."""
+
+_MEBIBYTE: Final = 1024 * 1024
+_CAPACITY_BYTES: Final = 64 * _MEBIBYTE
+"""Most bytes in the queue that events take which nobody waits for."""
+
+_CHANGES_BYTES: Final = 128 * _MEBIBYTE
+"""Most bytes in the queue that events take which changes wait for; one alone is taken whatever it takes."""
+
+_BATCH: Final = 2_000
+"""Most events in one batch."""
+
+_BATCH_BYTES: Final = 8 * _MEBIBYTE
+"""Bytes of one batch, after which no further event is taken into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What is recorded, where, and for how long.
+
+    Attributes:
+        enabled: whether there is a trail; `kiteward.audit.enabled`.
+        data_operations: whether data operations that were allowed are in it; `kiteward.audit.dataOperations`.
+        keep_days: days of uptime that a line is kept, 0 for ever; `kiteward.audit.keepDays`.
+        directory: where it is; `kiteward.audit.directory`; None is `audit` in the data directory.
+    """
+
+    enabled: bool = True
+    data_operations: bool = True
+    keep_days: int = 90
+    directory: Path | None = None
+
+    def place(self, data_dir: Path) -> Path:
+        """Return where the trail of a server with this data directory is."""
+        return (self.directory or data_dir / "audit").absolute()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState:
+    """How the trail is.
+
+    Attributes:
+        working: whether the last attempt to write succeeded.
+        queued: events that are not written yet.
+        written: events written since the start.
+        lost: events that could not be kept, since the start.
+        queued_bytes: what the events that are not written yet take in memory, about.
+    """
+
+    working: bool = True
+    queued: int = 0
+    written: int = 0
+    lost: int = 0
+    queued_bytes: int = 0
+
+
+class AuditSink(Protocol):
+    """Takes events."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Take an event that may be written a little later, shortened. Never raises; a loss is counted."""
+        ...
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Return when an event is on disk, in full.
+
+        Raises:
+            AuditUnavailable: it is not.
+        """
+        ...
+
+    def state(self) -> AuditState:
+        """Return how it is."""
+        ...
+
+    async def close(self) -> None:
+        """Write down what is queued."""
+        ...
+
+
+class NullAuditSink:
+    """Records nothing: for `kiteward.audit.enabled: false`, which the server warns of at each start."""
+
+    def record(self, event: AuditEvent) -> None:
+        """Drop an event."""
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Drop an event."""
+
+    def state(self) -> AuditState:
+        """Return that all is well."""
+        return AuditState()
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def open_sink(settings: AuditSettings, data_dir: Path) -> AuditSink:
+    """Return what takes the events of a process, as it is set.
+
+    Raises:
+        ConfigurationError: the trail cannot be written.
+    """
+    if not settings.enabled:
+        return NullAuditSink()
+    return AuditWriter.open(settings.place(data_dir), keep_days=settings.keep_days)
+
+
+class _Queued(NamedTuple):
+    """An event in the queue.
+
+    Attributes:
+        event: what happened.
+        size: bytes that it takes in memory, about.
+        done: what somebody waits for, or None.
+    """
+
+    event: AuditEvent
+    size: int
+    done: "asyncio.Future[None] | None" = None
+
+
+class AuditWriter:
+    """Writes the trail of a directory."""
+
+    def __init__(
+        self,
+        files: ChainedFiles,
+        *,
+        clock: Callable[[], float],
+        capacity: int = _CAPACITY,
+        capacity_bytes: int = _CAPACITY_BYTES,
+        changes_bytes: int = _CHANGES_BYTES,
+    ) -> None:
+        """Begin to write; `open` is how to come by one."""
+        self._files = files
+        self._clock = clock
+        self._capacity = capacity
+        self._capacity_bytes = capacity_bytes
+        self._changes_bytes = changes_bytes
+        self._queue: deque[_Queued] = deque()
+        self._sizes = threading.Lock()
+        self._waiting = {True: 0, False: 0}  # bytes in the queue of events that changes wait for, and of the others
+        self._wake = threading.Event()
+        self._closing = False
+        self._working = True
+        self._written = 0
+        self._lost = 0
+        self._lost_untold = 0
+        self._losses = threading.Lock()
+        self._writer = threading.Thread(target=self._write, name="audit", daemon=True)
+        self._writer.start()
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        keep_days: int = 90,
+        clock: Callable[[], float] = time.time,
+        capacity: int = _CAPACITY,
+        capacity_bytes: int = _CAPACITY_BYTES,
+        changes_bytes: int = _CHANGES_BYTES,
+    ) -> Self:
+        """Open the trail of a directory.
+
+        Args:
+            directory: where its files are.
+            keep_days: how many days are kept; 0 keeps all.
+            clock: seconds since the epoch.
+            capacity: most events in the queue.
+            capacity_bytes: most bytes in the queue that events take which nobody waits for.
+            changes_bytes: most bytes in the queue that events take which changes wait for.
+
+        Raises:
+            ConfigurationError: it cannot be written.
+        """
+        try:
+            files = ChainedFiles(directory, keep_days=keep_days, clock=clock)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the audit trail in {directory} cannot be written ({error.strerror}): make room or make it yours"
+            ) from error
+        return cls(files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes)
+
+    def record(self, event: AuditEvent) -> None:
+        """Take an event that may be written a little later, shortened; a loss is counted."""
+        event, size = shortened(event)
+        if len(self._queue) >= self._capacity or self._waiting[False] + size > self._capacity_bytes:
+            self._count_lost(1)
+        else:
+            self._enqueue(_Queued(event, size))
+
+    async def record_durably(self, event: AuditEvent) -> None:
+        """Return when an event is on disk, in full.
+
+        Raises:
+            AuditUnavailable: it is not.
+        """
+        size = weight_of(event)
+        if self._waiting[True] and self._waiting[True] + size > self._changes_bytes:
+            raise AuditUnavailable("more changes wait for the audit trail than it can take now, so it was not done")
+        done = asyncio.get_running_loop().create_future()
+        self._enqueue(_Queued(event, size, done))
+        self._wake.set()
+        await done
+
+    def state(self) -> AuditState:
+        """Return how the trail is."""
+        return AuditState(
+            self._working, len(self._queue), self._written, self._lost, self._waiting[True] + self._waiting[False]
+        )
+
+    async def close(self) -> None:
+        """Write down what is queued, and let go of the files."""
+        self._closing = True
+        self._wake.set()
+        await asyncio.to_thread(self._writer.join)
+        if self._queue or self._lost_untold:
+            _log.error("%d audit events could not be written", len(self._queue) + self._lost_untold)
+        self._files.close()
+
+    # In the thread
+
+    def _write(self) -> None:
+        while not self._closing:
+            self._wake.wait(_INTERVAL if self._working else _RETRY)
+            self._wake.clear()
+            while self._write_batch() and self._is_worth_a_batch():
+                pass
+        while self._queue and self._write_batch():
+            pass
+
+    def _is_worth_a_batch(self) -> bool:
+        """Tell whether to go on at once; a change that waits does not wait for the next interval."""
+        return len(self._queue) >= _BATCH or bool(self._waiting[True])
+
+    def _enqueue(self, entry: _Queued) -> None:
+        self._count_bytes(entry, 1)
+        self._queue.append(entry)
+
+    def _count_bytes(self, entry: _Queued, sign: int) -> None:
+        with self._sizes:
+            self._waiting[entry.done is not None] += sign * entry.size
+
+    def _take(self) -> list[_Queued]:
+        """Take the entries of one batch out of the queue."""
+        taken: list[_Queued] = []
+        size = 0
+        while self._queue and len(taken) < _BATCH and size < _BATCH_BYTES:
+            entry = self._queue.popleft()
+            self._count_bytes(entry, -1)
+            taken.append(entry)
+            size += entry.size
+        return taken
+
+    def _write_batch(self) -> bool:
+        """Write what is queued, and return whether that worked."""
+        taken = self._take()
+        awaited = [entry.done for entry in taken if entry.done is not None]
+        events = [entry.event for entry in taken]
+        lost = self._lost_untold
+        if lost:
+            events.insert(0, AuditEvent(Event.EVENTS_LOST, self._clock(), Outcome.FAILED, details={"events": lost}))
+        if not self._working:
+            # Writing it proves that it can be written.
+            events.insert(0, AuditEvent(Event.WRITABLE_AGAIN, self._clock(), Outcome.SUCCEEDED))
+        if not events:
+            return True
+        try:
+            self._files.append(events)
+        except Exception as error:  # noqa: BLE001  the writer goes on; whoever waits is told
+            self._failed(error)
+            _tell(awaited, failed=True)
+            self._put_back([entry for entry in taken if entry.done is None])
+            return False
+        if not self._working:
+            _log.warning("the audit trail can be written again")
+        self._working = True
+        self._written += len(events)
+        self._count_told(lost)
+        _tell(awaited, failed=False)
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        if self._working:
+            _log.error("the audit trail cannot be written, so that changes are refused", exc_info=error)
+        self._working = False
+
+    def _put_back(self, entries: list[_Queued]) -> None:
+        room = max(self._capacity - len(self._queue), 0)
+        room_bytes = self._capacity_bytes - self._waiting[False]
+        kept: list[_Queued] = []
+        for entry in entries[:room]:
+            room_bytes -= entry.size
+            if room_bytes < 0:
+                break
+            kept.append(entry)
+        for entry in reversed(kept):
+            self._count_bytes(entry, 1)
+            self._queue.appendleft(entry)
+        self._count_lost(len(entries) - len(kept))
+
+    def _count_lost(self, number: int) -> None:
+        with self._losses:
+            self._lost += number
+            self._lost_untold += number
+
+    def _count_told(self, number: int) -> None:
+        with self._losses:
+            self._lost_untold -= number
+
+
+def _tell(awaited: "list[asyncio.Future[None]]", *, failed: bool) -> None:
+    """Let those who wait go on, each loop once."""
+    loops = [done.get_loop() for done in awaited]
+    for loop in {id(loop): loop for loop in loops}.values():
+        waiting = [done for done in awaited if done.get_loop() is loop]
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+            loop.call_soon_threadsafe(_settle, waiting, failed)
+
+
+def _settle(waiting: "list[asyncio.Future[None]]", failed: bool) -> None:
+    for done in waiting:
+        if done.done():
+            continue
+        if failed:
+            done.set_exception(AuditUnavailable("it cannot be recorded in the audit trail now, so it was not done"))
+        else:
+            done.set_result(None)

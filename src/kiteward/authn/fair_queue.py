@@ -1,0 +1,124 @@
+"""Shares a few places among sources, so that no source holds up another."""
+
+import asyncio
+from collections import OrderedDict, deque
+from typing import Final
+
+MOST_WAITING: Final = 512
+"""Attempts that wait for a place, at most."""
+
+LONGEST_WAIT: Final = 10.0
+"""Seconds that an attempt waits for a place."""
+
+
+class FairQueue:
+    """Gives places to attempts, each in the turn of its source.
+
+    The next place goes to the source that was given one longest ago, or never. Attempts of one source come in their
+    order. When too many wait, a source that waits for less than its share takes the place of the latest attempt of the
+    source that waits for most; one that has its share is refused.
+    """
+
+    def __init__(
+        self,
+        places: int,
+        *,
+        most_waiting: int = MOST_WAITING,
+        longest_wait: float = LONGEST_WAIT,
+        capacity: int = 100_000,
+    ) -> None:
+        """Set up.
+
+        Args:
+            places: attempts that run at the same time.
+            most_waiting: attempts that wait, at most.
+            longest_wait: seconds that each waits, at most.
+            capacity: most sources remembered; the one that had a place longest ago is forgotten first.
+        """
+        self._free = places
+        self._most_waiting = most_waiting
+        self._longest_wait = longest_wait
+        self._capacity = capacity
+        self._waiting: dict[str, deque[asyncio.Future[bool]]] = {}
+        self._count = 0
+        self._served: OrderedDict[str, int] = OrderedDict()
+        self._number = 0
+
+    async def take(self, source: str) -> bool:
+        """Wait for a place, and return whether there is one; if so, `give_back` must follow."""
+        if self._free:
+            self._free -= 1
+            self._note_served(source)
+            return True
+        if self._count >= self._most_waiting and not self._make_room(source):
+            return False
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(source, deque()).append(place)
+        self._count += 1
+        try:
+            async with asyncio.timeout(self._longest_wait):
+                return await place
+        except TimeoutError:
+            self._leave(source, place)
+            return False
+        except asyncio.CancelledError:
+            self._leave(source, place)
+            raise
+
+    def give_back(self) -> None:
+        """Give a place back, to whoever is next."""
+        while self._waiting:
+            source = min(self._waiting, key=self._last_served)
+            if self._settle(source, self._waiting[source][0], given=True):
+                self._note_served(source)
+                return
+        self._free += 1
+
+    def _leave(self, source: str, place: "asyncio.Future[bool]") -> None:
+        """Take back an attempt that waits no longer; a place that it was given meanwhile goes on to the next."""
+        if place.cancelled():
+            self._remove(source, place)
+        elif place.result():
+            self.give_back()
+
+    def _make_room(self, source: str) -> bool:
+        """Refuse the latest attempt of a source that waits for more than this one, if there is such a source."""
+        own = len(self._waiting.get(source, ())) + 1
+        if own * len(self._waiting) > self._most_waiting:
+            return False
+        most = max(reversed(self._waiting), key=self._demand)
+        if self._demand(most) <= (own, self._last_served(source)):
+            return False
+        self._settle(most, self._waiting[most][-1], given=False)
+        return True
+
+    def _settle(self, source: str, place: "asyncio.Future[bool]", *, given: bool) -> bool:
+        """Give an attempt a place or refuse it, and return whether it still waits for an answer."""
+        self._remove(source, place)
+        if place.done():
+            return False  # cancelled, and about to leave
+        place.set_result(given)
+        return True
+
+    def _demand(self, source: str) -> tuple[int, int]:
+        return len(self._waiting[source]), self._last_served(source)
+
+    def _last_served(self, source: str) -> int:
+        return self._served.get(source, 0)
+
+    def _note_served(self, source: str) -> None:
+        self._number += 1
+        self._served[source] = self._number
+        self._served.move_to_end(source)
+        while len(self._served) > self._capacity:
+            self._served.popitem(last=False)
+
+    def _remove(self, source: str, place: "asyncio.Future[bool]") -> None:
+        """Let an attempt wait no longer; nothing happens if it does not."""
+        places = self._waiting.get(source, ())
+        if place not in places:
+            return
+        self._waiting[source].remove(place)
+        self._count -= 1
+        if not places:
+            del self._waiting[source]

@@ -1,0 +1,133 @@
+"""API keys that are in use: when and from where they open, and the principal they make."""
+
+import hmac
+import ipaddress
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+from kiteward.authz.model import ADMIN_ROLE
+from kiteward.domain.identity import KeyScope, Principal
+from kiteward.store.base import KeyRecord
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class CachedKey:
+    """What is known of an API key while it is active.
+
+    Attributes:
+        record: the key; None while it or its owner may not come in.
+        networks: where it opens from; empty for anywhere.
+        principal: what it makes.
+        before: what the secret before its last rotation makes: it ends when that secret does.
+    """
+
+    record: KeyRecord | None
+    networks: tuple[Network, ...]
+    principal: Principal
+    before: Principal
+
+    @classmethod
+    def of(cls, record: KeyRecord, owner: Principal, *, closed: bool) -> Self:
+        """Return what is to be known of a key.
+
+        Args:
+            record: the key as stored.
+            owner: the principal that its owner's own credential makes, as of now.
+            closed: whether the key, one that it descends from, or the owner of one of them may not come in.
+        """
+        networks = tuple(ipaddress.ip_network(network) for network in record.networks)
+        principal = before = _narrowed(owner, record)
+        if record.previous is not None:
+            ends = min(record.previous.valid_until, record.expires_at or math.inf)
+            before = _narrowed(owner, replace(record, expires_at=ends))
+        return cls(None if closed else record, networks, principal, before)
+
+    def principal_for(self, digest: str, now: float, address: str) -> Principal | None:
+        """Return the principal of a key with this digest, or None if it does not open now and from there."""
+        record, principal = self.record, self.principal
+        if record is None or (record.expires_at is not None and now >= record.expires_at):
+            return None
+        if not hmac.compare_digest(digest, record.digest):
+            previous, principal = record.previous, self.before
+            if previous is None or now >= previous.valid_until or not hmac.compare_digest(digest, previous.stored):
+                return None
+        return principal if not self.networks or _within(address, self.networks) else None
+
+
+class KeyCache:
+    """Every key that is in use, and what it is forgotten with: the keys that it descends from, and their owners."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, CachedKey] = {}
+        self._of_user: dict[str, set[str]] = {}
+        self._of_key: dict[str, set[str]] = {}
+
+    def get(self, key_id: str) -> CachedKey | None:
+        """Return what is known of a key, or None."""
+        return self._known.get(key_id)
+
+    def remember(self, known: CachedKey, lineage: Sequence[KeyRecord]) -> None:
+        """Remember a key.
+
+        Args:
+            known: what is known of it.
+            lineage: the key, then those that it descends from.
+        """
+        key_id = lineage[0].key_id
+        self._known[key_id] = known
+        for record in lineage:
+            self._of_user.setdefault(record.owner, set()).add(key_id)
+            self._of_key.setdefault(record.key_id, set()).add(key_id)
+
+    def forget(self, user_names: Iterable[str], key_ids: Iterable[str]) -> None:
+        """Forget the keys of these users and these keys, with everything that descends from them."""
+        named = [self._of_user.pop(name, ()) for name in user_names]
+        named += [self._of_key.pop(key_id, ()) for key_id in key_ids]
+        for key_id in (each for keys in named for each in keys):
+            self._known.pop(key_id, None)
+
+    def clear(self) -> None:
+        """Forget every key."""
+        self._known.clear()
+        self._of_user.clear()
+        self._of_key.clear()
+
+
+def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
+    """Return the principal of a key: its owner as of now, or less.
+
+    An owner who may do everything holds every role, so that a key may be narrowed to any; others give no more than
+    they hold.
+    """
+    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks)
+    credential = f"key:{record.key_id}"
+    if record.roles is None:
+        return Principal(owner.user_name, owner.roles, owner.unrestricted, credential, scope)
+    roles = frozenset(record.roles)
+    if not owner.unrestricted and ADMIN_ROLE not in owner.roles:
+        roles &= owner.roles
+    return Principal(owner.user_name, roles, credential=credential, key=scope)
+
+
+def _within(address: str, networks: tuple[Network, ...]) -> bool:
+    host = address.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        found = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # where it comes from is not known
+    return any(found.version == network.version and found in network for network in networks)
+
+
+def rejection_reason(key_id: str | None, known: CachedKey | None) -> str:
+    """Return why a key did not open, for operators. What tells its secret from a wrong one is not looked into."""
+    if key_id is None:
+        return "no API key, or one with a wrong checksum"
+    if known is None:
+        return "no such API key"
+    if known.record is None:
+        return "the API key, one that it descends from, or a user of one of them is disabled or locked"
+    return "a wrong secret, an API key that has ended, or a network it may not be used from"

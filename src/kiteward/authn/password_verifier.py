@@ -1,0 +1,270 @@
+"""The one place that verifies passwords: throttled, in the turn of their source, and remembered when right."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from kiteward.authn.fair_queue import FairQueue
+from kiteward.authn.hash_schemes import StoredSchemes
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.principals import AccessBlock, block_of_user
+from kiteward.authn.throttle import Throttle
+from kiteward.domain.addresses import host_in, source_of
+from kiteward.domain.errors import PasswordRejected
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
+from kiteward.store.base import Store, UserRecord
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+_log = logging.getLogger("kiteward.authn")
+
+WRONG_PASSWORD: Final = "auth check failure, please check username and password are correct"  # noqa: S105  a text, not a password
+"""Text of contract 1.4, case C."""
+
+LONGEST: Final = 64 * 1024
+"""Bytes of a user name and password that are looked at; no head is longer, so that no other could sign in."""
+
+THROTTLED: Final = "throttled after wrong passwords"
+OVERLOADED: Final = "too many passwords wait to be verified"
+"""Reasons, for operators, why a password was not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a right password proves.
+
+    Attributes:
+        user_name: whose it is.
+        credential_id: of the stored credential that it matches.
+        remembered: whether it was verified earlier, so that the user may have been changed since.
+    """
+
+    user_name: str
+    credential_id: str
+    remembered: bool = False
+
+
+class PasswordVerifier:
+    """Verifies passwords, whoever asks and whatever for.
+
+    A verified password is remembered under a keyed digest, never as itself, together with the id of the stored
+    credential it matched; the key is random for each process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hasher: PasswordHasher,
+        *,
+        throttle: Throttle | None,
+        clock: Callable[[], float],
+        capacity: int,
+    ) -> None:
+        """Set up.
+
+        Args:
+            store: where users are.
+            hasher: computes hashes.
+            throttle: slows guessing down.
+            clock: seconds since the epoch.
+            capacity: most verified passwords, and most connections, remembered at a time; the oldest go first.
+        """
+        self._store = store
+        self._hasher = hasher
+        self._throttle = throttle or Throttle()
+        self._clock = clock
+        self._capacity = capacity
+        self._key = secrets.token_bytes(32)
+        self._kinds = StoredSchemes(store)
+        # Twice the threads, so that none is idle while a user is read.
+        self._turns = FairQueue(2 * hasher.workers)
+        self._verified: dict[bytes, Proof] = {}
+        self._let_in: dict[tuple[str, str], bytes] = {}
+        self._verifying: dict[tuple[bytes, str], asyncio.Future[Proof]] = {}
+        self._chores: set[asyncio.Task[None]] = set()
+        self._lock: Callable[[str], Awaitable[None]] | None = None
+
+    def on_lockout(self, lock: Callable[[str], Awaitable[None]]) -> None:
+        """Take what locks a user after too many wrong passwords in a row."""
+        self._lock = lock
+
+    async def verify(self, presented: PasswordCredential, *, address: str) -> Proof:
+        """Return what a presented password proves. Whether that still holds is for the caller to find out.
+
+        Args:
+            presented: user name and password.
+            address: where from, as `host:port`.
+
+        Raises:
+            PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
+            StoreUnavailable: users cannot be read.
+        """
+        source, digest = source_of(host_in(address)), self._digest(presented)
+        if self._throttle.refuses(presented.user_name, source):
+            raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
+        return await self._verify(presented, digest, source)
+
+    async def sign_in(self, presented: PasswordCredential, *, address: str) -> Proof:
+        """Return what a password proves that is presented to call with.
+
+        A remembered password counts as long as its source could have guessed little: `Throttle.spares` tells. After
+        that it goes on to count on connections that it came by before, without a wrong one since, and on others it is
+        looked up where a wrong one would be counted. Else waits would hold up everybody but who guesses right.
+
+        Args, Raises:
+            As of `verify`.
+        """
+        digest, connection = self._digest(presented), (address, presented.user_name)
+        proof = self._verified.get(digest)
+        if proof is not None and self._let_in.get(connection) == digest:
+            return proof
+        try:
+            if proof is None or not self._throttle.spares(presented.user_name, source_of(host_in(address))):
+                proof = await self.verify(presented, address=address)
+        except PasswordRejected:
+            self._let_in.pop(connection, None)
+            raise
+        _remember(self._let_in, connection, digest, capacity=self._capacity)
+        return proof
+
+    def forget(self, presented: PasswordCredential) -> None:
+        """Forget a remembered password whose proof holds no longer."""
+        self._verified.pop(self._digest(presented), None)
+
+    def clear_failures(self, user_names: Iterable[str]) -> None:
+        """Forget the failures of users who were created, given another password, unlocked or enabled."""
+        names = tuple(user_names)
+        self._kinds.changed(names)
+        for name in names:
+            self._throttle.clear_failures(name)
+
+    def changed_all(self) -> None:
+        """Note that any user may have another password; failures stand."""
+        self._kinds.changed_all()
+
+    async def close(self) -> None:
+        """Wait for what is still to be written down."""
+        while self._chores:
+            await asyncio.wait(self._chores)
+
+    def _digest(self, presented: PasswordCredential) -> bytes:
+        text = f"{len(presented.user_name)}:{presented.user_name}{presented.password.reveal()}"
+        encoded = text.encode("utf-8", "surrogatepass")
+        if len(encoded) > LONGEST:
+            raise PasswordRejected(WRONG_PASSWORD, reason="longer than any user name and password")
+        return hashlib.blake2b(encoded, key=self._key, digest_size=32).digest()
+
+    async def _verify(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
+        """Verify a password in the turn of its source; equal ones from there wait for the same verification."""
+        running = self._verifying.get((digest, source))
+        if running is None:
+            if not self._throttle.begin(presented.user_name, source):
+                raise PasswordRejected(WRONG_PASSWORD, reason=THROTTLED)
+            running = asyncio.ensure_future(self._compare_throttled(presented, digest, source))
+            self._verifying[digest, source] = running
+            running.add_done_callback(lambda done: self._settle(digest, source, done))
+        try:
+            return await asyncio.shield(running)
+        except PasswordRejected as error:
+            # An error of its own for each caller: the one of the verification would gather all their tracebacks.
+            raise PasswordRejected(WRONG_PASSWORD, reason=error.reason) from None
+
+    def _settle(self, digest: bytes, source: str, done: "asyncio.Future[Proof]") -> None:
+        self._verifying.pop((digest, source), None)
+        if not done.cancelled() and done.exception() is None and not (proof := done.result()).remembered:
+            remembered = Proof(proof.user_name, proof.credential_id, remembered=True)
+            _remember(self._verified, digest, remembered, capacity=self._capacity)
+
+    async def _compare_throttled(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
+        """Look at a password.
+
+        INVARIANT: a remembered one is looked up where a wrong one would be counted, and nowhere else: what is refused
+        without being counted, in a wait or for want of a turn, must not tell whether it was right. It ends no waits.
+        """
+        right: bool | None = None
+        try:
+            if not await self._turns.take(source):
+                self._throttle.note_refusal(presented.user_name, source)
+                raise PasswordRejected(WRONG_PASSWORD, reason=OVERLOADED)
+            try:
+                if (remembered := self._verified.get(digest)) is not None:
+                    return remembered
+                proof = await self._compare(presented)
+            except PasswordRejected:
+                right = False
+                raise
+            finally:
+                self._turns.give_back()
+            right = True
+        finally:
+            if self._throttle.end(presented.user_name, source, right=right) and self._lock is not None:
+                # Not waited for: whoever authenticates in the writer's place would wait for itself.
+                self._begin_chore(self._lock(presented.user_name))
+        return proof
+
+    async def _compare(self, presented: PasswordCredential) -> Proof:
+        """Find the stored credential that the presented one matches.
+
+        The user is read and hashes are computed in the same way whether the user exists or not, may come in or not,
+        and whatever hashes it has.
+        """
+        record = await self._store.user(presented.user_name)
+        kinds = await self._kinds.current()
+        now = self._clock()
+        # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
+        closed = AccessBlock("no such user") if record is None else block_of_user(record)
+        credentials: list[tuple[str, str]] = []
+        if record is not None and closed is None:
+            credentials.append((record.password_hash, record.credential_id))
+            if record.previous is not None and now < record.previous.valid_until:
+                credentials.append((record.previous.stored, record.previous.credential_id))
+        found = await self._hasher.find(
+            [stored for stored, _ in credentials],
+            presented.password,
+            kinds=kinds.prefixes,
+            rounds=1 if kinds.former_until is None or now >= kinds.former_until else 2,
+        )
+        if record is None or found is None:
+            raise PasswordRejected(WRONG_PASSWORD, reason=closed.reason if closed is not None else "wrong password")
+        credential_id = credentials[found][1]
+        if credential_id == record.credential_id:
+            self._attend_to(record, presented)
+        return Proof(record.name, credential_id)
+
+    def _attend_to(self, record: UserRecord, presented: PasswordCredential) -> None:
+        """Do what a right current password is the occasion for."""
+        if self._hasher.is_outdated(record.password_hash):
+            self._begin_chore(self._rehash(record, presented))
+        password = presented.password.reveal().encode("utf-8", "surrogatepass")
+        if record.name == ROOT and hmac.compare_digest(password, DEFAULT_ROOT_PASSWORD.encode()):
+            _log.warning("root has signed in with the default password; change it")
+
+    async def _rehash(self, record: UserRecord, presented: PasswordCredential) -> None:
+        """Store a better hash of a password that has just been proved."""
+        better = await self._hasher.hash(presented.password)
+        async with self._store.transaction() as transaction:
+            await transaction.users.rehash(record.name, better, credential_id=record.credential_id)
+            await transaction.commit()
+
+    def _begin_chore(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: "asyncio.Task[None]") -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a better hash or a lock could not be stored", exc_info=task.exception())
+
+
+def _remember(entries: dict[_K, _V], key: _K, value: _V, *, capacity: int) -> None:
+    """Put an entry into a bounded dictionary, whose oldest entries go first."""
+    while len(entries) >= capacity and key not in entries:
+        entries.pop(next(iter(entries)))
+    entries[key] = value

@@ -1,0 +1,124 @@
+"""Which principal a user or an API key makes, without any credential: for whoever explains decisions."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from kiteward.authn.key_cache import CachedKey
+from kiteward.domain.identity import ROOT, Principal
+from kiteward.store.base import KeyRecord, Store, UserRecord
+
+
+def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
+    """Return the principal that a user's own credential makes.
+
+    Args:
+        record: the user.
+        root_bypass: whether `root` needs no roles.
+    """
+    return Principal(record.name, frozenset(record.roles), unrestricted=root_bypass and record.name == ROOT)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessBlock:
+    """Why a user or an API key may not come in, and what would let it in.
+
+    Attributes:
+        reason: why.
+        opening: the operation that lets it in again, empty where none does.
+        opened: the user or API key that the operation is for.
+    """
+
+    reason: str
+    opening: str = ""
+    opened: str = ""
+
+
+def block_of_user(record: UserRecord) -> AccessBlock | None:
+    """Return why a user may not come in, or None."""
+    if not record.enabled:
+        return AccessBlock("the user is disabled", "EnableUser", record.name)
+    if record.locked_at is not None:
+        return AccessBlock("the user is locked after too many wrong passwords", "UnlockUser", record.name)
+    return None
+
+
+def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> AccessBlock | None:
+    """Return why an API key may not come in, or None; when it ends and from where it opens is not looked at.
+
+    A key comes in only while every key that it descends from may.
+
+    Args:
+        lineage: the key, then those that it descends from.
+        owners: their owners by name.
+    """
+    for record in lineage:
+        closed = block_of_user(owners[record.owner])
+        if closed is None and not record.enabled:
+            closed = AccessBlock("the API key is disabled", "EnableApiKey", record.key_id)
+        if closed is not None and record is not lineage[0]:
+            closed = replace(closed, reason=f"of the API key {record.key_id}, which made it: {closed.reason}")
+        if closed is not None:
+            return closed
+    return None
+
+
+async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict[str, UserRecord]] | None:
+    """Return an API key with those that it descends from, and their owners by name; None where there is none."""
+    lineage = await store.lineage(key_id)
+    owners = {name: await store.user(name) for name in {record.owner for record in lineage}}
+    found = {name: owner for name, owner in owners.items() if owner is not None}
+    return (lineage, found) if lineage and len(found) == len(owners) else None
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalState:
+    """Somebody who could call.
+
+    Attributes:
+        principal: what it would run as.
+        closed: why it may not come in now, or None.
+    """
+
+    principal: Principal
+    closed: AccessBlock | None = None
+
+
+class PrincipalLookup:
+    """Finds users and API keys as the principals they make."""
+
+    def __init__(self, store: Store, *, root_bypass: bool, clock: Callable[[], float] = time.time) -> None:
+        """Set up.
+
+        Args:
+            store: where they are.
+            root_bypass: whether `root` needs no roles.
+            clock: seconds since the epoch.
+        """
+        self._store = store
+        self._root_bypass = root_bypass
+        self._clock = clock
+
+    async def user(self, name: str) -> PrincipalState | None:
+        """Return a user, or None."""
+        record = await self._store.user(name)
+        return None if record is None else self.of_user(record)
+
+    async def key(self, key_id: str) -> PrincipalState | None:
+        """Return an API key, or None."""
+        found = await read_key(self._store, key_id)
+        if found is None:
+            return None
+        lineage, owners = found
+        record, closed = lineage[0], block_of_key(lineage, owners)
+        if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
+            closed = AccessBlock("the API key has ended")
+        return PrincipalState(self.of_key(record, owners[record.owner]), closed)
+
+    def of_user(self, record: UserRecord) -> PrincipalState:
+        """Return what a user makes."""
+        return PrincipalState(principal_of(record, root_bypass=self._root_bypass), block_of_user(record))
+
+    def of_key(self, record: KeyRecord, owner: UserRecord) -> Principal:
+        """Return what an API key makes, whether it may come in or not."""
+        return CachedKey.of(record, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal

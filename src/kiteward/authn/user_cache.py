@@ -1,0 +1,49 @@
+"""Users that are active: which credentials are theirs, and the principals those make."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from kiteward.authn.principals import block_of_user
+from kiteward.domain.identity import Principal
+from kiteward.store.base import PreviousSecret, UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class CachedUser:
+    """What is known of a user while it is active.
+
+    Attributes:
+        credential_id: the current credential; None while the user is disabled or locked.
+        previous: the credential before it, while it is accepted.
+        principal: what the current one makes.
+        before: what the former one makes.
+    """
+
+    credential_id: str | None
+    previous: PreviousSecret | None
+    principal: Principal
+    before: Principal
+
+    @classmethod
+    def of(cls, record: UserRecord, principal: Principal) -> Self:
+        """Return what is to be known of a user that makes this principal."""
+        credential_id = record.credential_id if block_of_user(record) is None else None
+        previous = record.previous
+        current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
+        before = replace(principal, credential=_fingerprint(previous.credential_id)) if previous else current
+        return cls(credential_id, previous, current, before)
+
+    def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
+        """Return the principal of a verified credential, or None if it is not one of the user's any more."""
+        if credential_id == self.credential_id:
+            return self.principal
+        previous = self.previous
+        if self.credential_id is None or previous is None or credential_id != previous.credential_id:
+            return None
+        return self.before if clock() < previous.valid_until else None
+
+
+def _fingerprint(credential_id: str) -> str:
+    """Return what tells one password of a user from the next in the record, and reveals nothing of either."""
+    return f"password:{credential_id[:8]}"

@@ -1,0 +1,9 @@
+"""Authorization: what a principal may do. Pure functions of their arguments.
+
+- `model.py`: roles, grants and privilege groups as they are stored.
+- `privileges.py`: Milvus' privileges with their object types and levels, and the built-in groups.
+- `policy.py`: the compiled policy, and the decision.
+- `explanation.py`: which grants allow something, and what would allow it.
+
+Standard library and `kiteward.domain` only: no I/O, no clock, no store, no messages.
+"""

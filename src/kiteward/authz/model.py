@@ -1,0 +1,75 @@
+"""What the policy is made of: roles, grants and privilege groups as they are stored and listed."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.authz.privileges import ObjectType
+
+ADMIN_ROLE: Final = "admin"
+"""Its holders may do everything; it has no stored grants (contract 4.7)."""
+
+PUBLIC_ROLE: Final = "public"
+"""Implicit for every user (contract 4.7)."""
+
+BUILT_IN_ROLES: Final = (ADMIN_ROLE, PUBLIC_ROLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named holder of grants."""
+
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GrantKey:
+    """What makes two grants of one role the same; the order is the one in which SelectGrant lists them (contract 2.4).
+
+    Attributes:
+        object_type: v1 object type; Global for groups, `*` given by V2 and privileges unknown to v1 (contract 4.12).
+        db_name: a database or `*`.
+        object_name: a collection, a user or `*`.
+        privilege: a privilege, a group, `All` or `*`.
+    """
+
+    object_type: ObjectType
+    db_name: str
+    object_name: str
+    privilege: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A privilege on a resource given to a role. Grants only allow; there is no deny grant.
+
+    Attributes:
+        role: the role that holds it.
+        key: what is granted.
+        grantor: the user who granted it first; granting again keeps it (contract 4.1).
+        kept_for: the user who dropped the collection that it is on; it goes when anybody else creates one of the name.
+            None for every grant that no such drop has left.
+    """
+
+    role: str
+    key: GrantKey
+    grantor: str
+    kept_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrivilegeGroup:
+    """A custom privilege group: a named set of privilege names, sorted."""
+
+    name: str
+    privileges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All roles, grants and groups at one revision, as the store holds them."""
+
+    revision: int
+    roles: tuple[Role, ...]
+    grants: tuple[Grant, ...]
+    groups: tuple[PrivilegeGroup, ...]

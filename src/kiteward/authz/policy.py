@@ -1,0 +1,470 @@
+"""Decisions: a pure function of principal, conditions and policy snapshot.
+
+A role's grants compile to masks indexed by (database, object), with `*` rows, so that a decision costs a handful of
+dictionary look-ups however many grants there are. The rules are those of contract 4.6 and 4.7, with these of our own:
+roles add up (decision 0001); a grant on a named collection stays on that collection (decision 0007); any privilege on a
+collection makes it visible (decision 0002); cluster-level privileges are checked without a database (decision 0003).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
+
+from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
+from kiteward.authz.privileges import (
+    ALL,
+    BUILT_IN_GROUPS,
+    CLUSTER_LEVEL,
+    COLLECTION_LEVEL,
+    COLLECTION_TYPED,
+    DATABASE_READS,
+    GLOBAL_TYPED,
+    LEGACY_GROUPS,
+    PRIVILEGES,
+    USER_TYPED,
+    Level,
+    ObjectType,
+    Privilege,
+    mask_of,
+)
+from kiteward.domain.errors import AccessDenied
+from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+
+_BUILT_IN_MASKS: Final[Mapping[str, int]] = {name: mask_of(members) for name, members in BUILT_IN_GROUPS.items()}
+_LEGACY_MASKS: Final[Mapping[str, int]] = {name: mask_of(members) for name, members in LEGACY_GROUPS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One thing that must hold for a call to be allowed.
+
+    Attributes:
+        privilege: the privilege needed.
+        database: the settled database; without meaning for cluster-level privileges.
+        names: every object it is needed on; `*` asks for the privilege on all objects. Users for User privileges,
+            collections for the others. Empty for what concerns a database or the cluster as a whole.
+        visibility_is_enough: whether any other privilege on the object does as well.
+        own_role: a role whose holders are exempt (SelectGrant, SelectRole: contract 4.6 rule 7), or empty.
+    """
+
+    privilege: Privilege
+    database: str = ANY
+    names: tuple[str, ...] = ()
+    visibility_is_enough: bool = False
+    own_role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Allowed or denied, with the rule that made it so. Only `decide` creates an allowing one.
+
+    Attributes:
+        allowed: the verdict.
+        reason: the rule in full, for operators.
+        message: the one sentence for the client; empty when allowed.
+    """
+
+    allowed: bool
+    reason: str
+    message: str = ""
+
+    def require_allowed(self) -> None:
+        """Let an allowed call pass.
+
+        Raises:
+            AccessDenied: with the client's sentence.
+        """
+        if not self.allowed:
+            raise AccessDenied(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRole:
+    """One role with its grants, in the shape that decisions read.
+
+    Attributes:
+        role: the role.
+        grants: its grants in the order of their keys.
+        rows: (database, collection) -> mask of database- and collection-level privileges; either part may be `*`.
+        cluster: mask of the cluster-level privileges of type Global.
+        users: user name or `*` -> mask of the privileges of type User.
+        databases: databases that its grants name, `*` included.
+        anywhere: mask of the privileges that it holds on any object at all.
+    """
+
+    role: Role
+    grants: tuple[Grant, ...] = ()
+    rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    cluster: int = 0
+    users: Mapping[str, int] = field(default_factory=dict)
+    databases: frozenset[str] = frozenset()
+    anywhere: int = 0
+
+    @classmethod
+    def compile(cls, role: Role, grants: Iterable[Grant], groups: Mapping[str, PrivilegeGroup]) -> Self:
+        """Compile a role from its grants and the custom privilege groups in force."""
+        rows: dict[tuple[str, str], int] = {}
+        users: dict[str, int] = {}
+        cluster = anywhere = 0
+        databases: set[str] = set()
+        ordered = tuple(sorted(grants, key=lambda grant: grant.key))
+        for grant in ordered:
+            key = grant.key
+            databases.add(key.db_name)
+            reach = _reach(grant, groups)
+            for row, mask in reach.rows:
+                rows[row] = rows.get(row, 0) | mask
+                anywhere |= mask
+            if reach.users:
+                name = key.object_name if key.object_type is ObjectType.USER else ANY
+                users[name] = users.get(name, 0) | reach.users
+            cluster |= reach.cluster
+            anywhere |= reach.cluster | reach.users
+        return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
+
+    def on(self, database: str, collection: str) -> int:
+        """Return the mask of what the role may do with a collection.
+
+        For `*`: with every collection of the database.
+        """
+        get = self.rows.get
+        return get((database, collection), 0) | get((database, ANY), 0) | get((ANY, collection), 0) | get((ANY, ANY), 0)
+
+    def on_user(self, name: str) -> int:
+        """Return the mask of what the role may do with a user."""
+        return self.users.get(name, 0) | self.users.get(ANY, 0)
+
+    def shows(self, database: str, collection: str) -> bool:
+        """Tell whether the role makes a collection visible.
+
+        Any collection-level privilege, or any grant that names it.
+        """
+        get = self.rows.get
+        if (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL:
+            return True
+        # `*` names no collection: a grant on it shows what it allows, and a privilege on the database shows nothing.
+        return collection != ANY and bool(get((database, collection), 0) | get((ANY, collection), 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What one grant adds to its role."""
+
+    rows: tuple[tuple[tuple[str, str], int], ...] = ()
+    cluster: int = 0
+    users: int = 0
+
+
+def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
+    """Return what a grant allows.
+
+    Contract 4.6, 4.7 and 4.8; decision 0003 on cluster-level privileges and decision 0007 on named collections.
+    """
+    key = grant.key
+    everywhere = key.db_name == ANY
+    row = (key.db_name, key.object_name)
+    if key.privilege in _LEGACY_MASKS:
+        return _legacy_reach(key.privilege, row)
+    if key.privilege == ALL:
+        # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content
+        # (contract 4.7).
+        if everywhere:
+            return _without_database(CLUSTER_LEVEL, row)
+        return _Reach(rows=((row, (GLOBAL_TYPED | COLLECTION_TYPED) & ~CLUSTER_LEVEL),))
+    single = PRIVILEGES.get(key.privilege)
+    mask = single.bit if single else _mask(grant, groups)
+    unnamed = key.object_name == ANY
+    cluster_counts = everywhere or (single is not None and key.db_name == DEFAULT_DATABASE)
+    if key.object_type is ObjectType.USER:
+        counts = everywhere or key.db_name == DEFAULT_DATABASE
+        return _Reach(users=mask & USER_TYPED if counts else 0)
+    below = mask & ~CLUSTER_LEVEL
+    return _Reach(
+        rows=((row, below),) if below else (),
+        cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED if cluster_counts and unnamed else 0,
+        users=mask & USER_TYPED if everywhere and unnamed else 0,
+    )
+
+
+def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
+    name = grant.key.privilege
+    if name == ANY and grant.key.object_type is ObjectType.GLOBAL and grant.key.object_name != ANY:
+        # Only V2 gives such a grant: on a named collection it stands for all that is of that level (decision 0007).
+        return COLLECTION_LEVEL
+    if name == ANY:
+        return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[
+            grant.key.object_type
+        ]
+    if name in _BUILT_IN_MASKS:
+        return _BUILT_IN_MASKS[name]
+    group = groups.get(name)
+    return mask_of(group.privileges) if group else 0
+
+
+def _legacy_reach(name: str, row: tuple[str, str]) -> _Reach:
+    """A legacy group compares the database by equality.
+
+    On `*` it holds only what is checked without a database (contract 4.5).
+    """
+    mask = _LEGACY_MASKS[name]
+    if row[0] == ANY:
+        return _without_database(mask, row)
+    below = mask & ~CLUSTER_LEVEL
+    return _Reach(rows=((row, below), ((row[0], ANY), mask & DATABASE_READS)))
+
+
+def _without_database(mask: int, row: tuple[str, str]) -> _Reach:
+    """Return what is left on database `*` of a grant that compares the database by equality: the cluster.
+
+    On a named collection nothing is left, because such a grant reaches no further than the collection.
+    """
+    if row[1] != ANY:
+        return _Reach()
+    return _Reach(cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED, users=mask & USER_TYPED)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySnapshot:
+    """Immutable, indexed copy of the policy at one revision; with the call, the only input to decisions.
+
+    Attributes:
+        revision: the store's revision it was taken at.
+        roles: role name -> compiled role.
+        groups: custom privilege groups by name.
+    """
+
+    revision: int
+    roles: Mapping[str, CompiledRole]
+    groups: Mapping[str, PrivilegeGroup]
+
+    @classmethod
+    def compile(cls, policy: Policy) -> Self:
+        """Compile the whole policy."""
+        groups = {group.name: group for group in policy.groups}
+        held: dict[str, list[Grant]] = {role.name: [] for role in policy.roles}
+        for grant in policy.grants:
+            held[grant.role].append(grant)
+        roles = {role.name: CompiledRole.compile(role, held[role.name], groups) for role in policy.roles}
+        return cls(policy.revision, roles, groups)
+
+    def with_groups(self, changed: Mapping[str, PrivilegeGroup | None]) -> Self:
+        """Return a snapshot in which these groups are as given, None for those that are gone.
+
+        Every role that holds one of them is compiled anew.
+        """
+        groups = {**self.groups}
+        for name, group in changed.items():
+            if group is None:
+                groups.pop(name, None)
+            else:
+                groups[name] = group
+        roles = {
+            name: CompiledRole.compile(held.role, held.grants, groups)
+            if any(grant.key.privilege in changed for grant in held.grants)
+            else held
+            for name, held in self.roles.items()
+        }
+        return replace(self, groups=groups, roles=roles)
+
+    def with_roles(self, changed: Mapping[str, tuple[Role, Iterable[Grant]] | None], *, revision: int) -> Self:
+        """Return a snapshot at a later revision in which these roles are as given; None: gone."""
+        roles = {**self.roles}
+        for name, entry in changed.items():
+            if entry is None:
+                roles.pop(name, None)
+            else:
+                roles[name] = CompiledRole.compile(*entry, self.groups)
+        return replace(self, revision=revision, roles=roles)
+
+    def held_by(self, principal: Principal) -> list[CompiledRole]:
+        """Return the principal's roles that exist, with `public`."""
+        get = self.roles.get
+        found = [role for name in principal.roles if (role := get(name)) is not None]
+        public = get(PUBLIC_ROLE)
+        if public is not None and PUBLIC_ROLE not in principal.roles:
+            found.append(public)
+        return found
+
+
+_ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted")
+_ALLOWED_ADMIN: Final = Decision(True, "the role `admin` may do everything")
+_ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
+_ALLOWED: Final = Decision(True, "the roles of the principal hold every privilege needed")
+
+
+def decide(
+    principal: Principal,
+    conditions: tuple[Condition, ...],
+    snapshot: PolicySnapshot,
+    *,
+    credential: CredentialReach = CredentialReach.FULL,
+) -> Decision:
+    """Decide whether a principal may do what the conditions describe.
+
+    Args:
+        principal: who calls.
+        conditions: all must hold; none at all means that no privilege is needed.
+        snapshot: the policy in force.
+        credential: which credentials may call it where no privilege is needed, or where the user or a holder of the
+            role that it is about is exempt.
+
+    Returns:
+        The verdict with its reason. Nothing is changed, nothing is looked up elsewhere.
+    """
+    if principal.unrestricted:
+        return _ALLOWED_ROOT
+    if not conditions:
+        return decide_authenticated(principal, credential)
+    if ADMIN_ROLE in principal.roles:
+        return _ALLOWED_ADMIN
+    held = snapshot.held_by(principal)
+    exempt = _is_open(principal, credential)
+    for condition in conditions:
+        lacking = _lacking(principal, condition, held, exempt=exempt)
+        if lacking is not None:
+            return denied(principal, condition, lacking)
+    return _ALLOWED
+
+
+def decide_authenticated(principal: Principal, credential: CredentialReach) -> Decision:
+    """Decide where no privilege is needed: any user may, with a credential that reaches far enough.
+
+    Args:
+        principal: who calls.
+        credential: which credentials may.
+    """
+    if _is_open(principal, credential):
+        return _ALLOWED_OPEN
+    administrator = decide_administrator(principal)
+    if administrator.allowed:
+        return administrator
+    return Decision(
+        False,
+        f"`{principal.credential}` is limited, and does not act as `{principal.user_name}`",
+        f"permission deny to {principal.user_name}: a limited API key does not act as its user",
+    )
+
+
+def _is_open(principal: Principal, credential: CredentialReach) -> bool:
+    return credential is CredentialReach.ANY or not principal.limited
+
+
+def decide_administrator(principal: Principal) -> Decision:
+    """Decide whether a principal is an administrator: `root` where it is not restricted, or a holder of `admin`.
+
+    Nothing less does: who sets another's password takes that user's place.
+    """
+    if principal.unrestricted:
+        return _ALLOWED_ROOT
+    if ADMIN_ROLE in principal.roles:
+        return _ALLOWED_ADMIN
+    return Decision(
+        False,
+        f"`{principal.user_name}` does not hold the role `admin`",
+        f"permission deny to {principal.user_name}: an administrator is needed",
+    )
+
+
+def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole], *, exempt: bool) -> str | None:
+    """Return the first object on which the condition does not hold, or None when it holds.
+
+    The object is `*` where none in particular is missing. `exempt` says whether the user and the roles of the principal
+    are exempt from conditions about themselves.
+    """
+    privilege = condition.privilege
+    bit = privilege.bit
+    own_role = condition.own_role if exempt else ""
+    if own_role and (own_role == PUBLIC_ROLE or own_role in principal.roles):
+        return None
+    if privilege.object_type is ObjectType.USER:
+        return _user_without(principal.user_name if exempt else None, condition, held)
+    if privilege.level is Level.CLUSTER:
+        return None if any(role.cluster & bit for role in held) else ANY
+    return _collection_without(condition, held)
+
+
+def _user_without(exempt: str | None, condition: Condition, held: list[CompiledRole]) -> str | None:
+    bit = condition.privilege.bit
+    for name in condition.names or (ANY,):
+        if name != exempt and not any(role.on_user(name) & bit for role in held):
+            return name
+    return None
+
+
+def _collection_without(condition: Condition, held: list[CompiledRole]) -> str | None:
+    # Plain loops: this is the one part of a decision that every search passes.
+    bit, database, visibility_is_enough = condition.privilege.bit, condition.database, condition.visibility_is_enough
+    for name in condition.names or (ANY,):
+        for role in held:
+            if role.on(database, name) & bit or (visibility_is_enough and role.shows(database, name)):
+                break
+        else:
+            return name
+    return None
+
+
+def denied(principal: Principal, condition: Condition, name: str) -> Decision:
+    """Return the refusal of a condition that does not hold on an object."""
+    privilege = condition.privilege
+    database = ANY if privilege.level is Level.CLUSTER else condition.database
+    return Decision(
+        False,
+        f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
+        f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
+    )
+
+
+def holds_anywhere(
+    principal: Principal, privilege: Privilege, snapshot: PolicySnapshot, *, visibility_is_enough: bool
+) -> bool:
+    """Tell whether a role of the principal holds a privilege on any object; else no request that needs it is allowed.
+
+    Args:
+        principal: who calls.
+        privilege: what is needed.
+        snapshot: the policy in force.
+        visibility_is_enough: whether any privilege on a collection does as well.
+    """
+    wanted = privilege.bit | (COLLECTION_LEVEL if visibility_is_enough else 0)
+    return any(role.anywhere & wanted for role in snapshot.held_by(principal))
+
+
+def listed_collections(
+    principal: Principal, database: str, names: Iterable[str], snapshot: PolicySnapshot
+) -> list[bool]:
+    """Tell for each collection of a database whether a list shows it to the principal.
+
+    Contract 4.9, and decision 0002 on visibility.
+    What `public` holds on every database (`*`) does not count here: Milvus' seeds are such grants and do not fill
+    lists.
+    """
+    if principal.unrestricted or ADMIN_ROLE in principal.roles:
+        return [True for _ in names]
+    own = _explicit(principal, snapshot)
+    public = snapshot.roles.get(PUBLIC_ROLE)
+    return [any(role.shows(database, name) for role in own) or _public_lists(public, database, name) for name in names]
+
+
+def listed_databases(principal: Principal, names: Iterable[str], snapshot: PolicySnapshot) -> list[bool]:
+    """Tell for each database whether a list shows it.
+
+    Some grant of the principal is for it or for `*` (contract 4.9).
+    """
+    if principal.unrestricted or ADMIN_ROLE in principal.roles:
+        return [True for _ in names]
+    databases = frozenset().union(*(role.databases for role in _explicit(principal, snapshot)))
+    public = snapshot.roles.get(PUBLIC_ROLE)
+    shown = databases | (public.databases - {ANY} if public else frozenset())
+    return [ANY in databases or name in shown for name in names]
+
+
+def _explicit(principal: Principal, snapshot: PolicySnapshot) -> list[CompiledRole]:
+    return [role for name in principal.roles if (role := snapshot.roles.get(name)) is not None]
+
+
+def _public_lists(public: CompiledRole | None, database: str, name: str) -> bool:
+    if public is None:
+        return False
+    get = public.rows.get
+    return bool(get((database, name), 0) or get((database, ANY), 0) & COLLECTION_LEVEL)

@@ -1,0 +1,124 @@
+"""Parts that a server and the command line have in common."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import open_sink
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.sessions import Sessions
+from kiteward.config import Settings
+from kiteward.domain.errors import ConfigurationError
+from kiteward.engine.base import Engine
+from kiteward.gateway.administration.base import Services
+from kiteward.gateway.audit_recorder import Recorder
+from kiteward.gateway.catalog import Catalog
+from kiteward.store.sql import SqlStore
+from kiteward.telemetry.telemetry import Tracing
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+
+def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
+    """Open the audit trail before anything that could have to be recorded; it is closed after all that.
+
+    Raises:
+        ConfigurationError: the trail cannot be written.
+    """
+    if not settings.audit.enabled:
+        _log.warning("kiteward.audit.enabled is false: nothing is recorded")
+    sink = open_sink(settings.audit, settings.data_dir)
+    stack.push_async_callback(sink.close)
+    return Recorder(sink, data_operations=settings.audit.data_operations)
+
+
+def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
+    """Return where traces go, None where they are off.
+
+    Raises:
+        ConfigurationError: what they need is not installed.
+    """
+    if not settings.tracing.endpoint:
+        return None
+    try:
+        from kiteward.telemetry.tracing import OtlpTracing  # noqa: PLC0415  an extra brings what it needs
+    except ImportError as error:
+        raise ConfigurationError(
+            "kiteward.tracing.endpoint is set, but OpenTelemetry is not installed: pip install 'kiteward[tracing]', "
+            "or leave the key out"
+        ) from error
+    tracing = OtlpTracing(settings.tracing.endpoint, settings.tracing.percent)
+    stack.push_async_callback(asyncio.to_thread, tracing.close)
+    return tracing
+
+
+def make_services(
+    settings: Settings,
+    store: SqlStore,
+    engine: Engine,
+    *,
+    catalog: Catalog,
+    hasher: PasswordHasher,
+    recorder: Recorder,
+    sessions: Sessions,
+) -> Services:
+    """Return what the handlers work with, as it is set."""
+    return Services(
+        store,
+        engine,
+        catalog,
+        hasher,
+        settings.passwords,
+        naming=settings.naming,
+        limits=settings.limits,
+        super_users=settings.super_users,
+        root_bypass=settings.root_bypass,
+        key_rules=settings.key_rules,
+        trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
+        audit=recorder.state,
+        sessions=sessions,
+    )
+
+
+async def record_last_used(store: SqlStore, authenticator: Authenticator) -> None:
+    """Write down when users and keys were last seen; what cannot be written is kept for the next time."""
+    users, keys = authenticator.take_last_used()
+    if not (users or keys):
+        return
+    try:
+        await store.record_last_used(users=users, keys=keys)
+    except BaseException:
+        authenticator.return_last_used(users, keys)
+        raise
+
+
+def repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Do some work again and again until the server stops; a failure is logged once until it works again."""
+
+    async def again() -> None:
+        failing = False
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await work()
+                failing = False
+            except Exception:  # noqa: BLE001  whatever it was, revocations by others must go on being followed
+                if not failing:
+                    _log.exception("could not have %s; trying again", what)
+                failing = True
+
+    task = asyncio.create_task(again(), name=what)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)

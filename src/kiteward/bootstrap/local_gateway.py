@@ -1,0 +1,118 @@
+"""The gateway on the store alone, for the command line of this machine."""
+
+import base64
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.bootstrap.components import make_services, open_recorder
+from kiteward.bootstrap.first_start import bootstrap, require_first_password
+from kiteward.config import Settings
+from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
+from kiteward.domain.identity import ROOT, Secret
+from kiteward.engine.channel import EngineChannel
+from kiteward.engine.offline import OfflineEngine
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.import_policy import ImportReport, Source, run_import
+from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+
+@contextlib.asynccontextmanager
+async def open_local(
+    settings: Settings, *, create: bool = False, hashing: HashingProfile = PRODUCTION
+) -> AsyncIterator[Gateway]:
+    """Open a gateway on the store alone, for the operator of this machine's command line (`LocalCredential`).
+
+    A server may be running on the same store: it follows what is changed here within a second.
+
+    Args:
+        settings: what is configured; `default_root_password` becomes that of a `root` which is created.
+        create: whether the data directory is to be made: it must not be in use, nor have been.
+        hashing: what a password hash costs.
+
+    Raises:
+        ConfigurationError: there is no data directory; or with `create`, it has been initialised already.
+        DataDirectoryHeld: with `create`, a server holds it.
+        StoreError: the store cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        if not create and not (settings.data_dir / "store.db").is_file():
+            raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
+        if create:
+            require_first_password(settings)
+        # A running server holds the directory; the store itself takes writers of several processes in turn.
+        with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
+            stack.enter_context(DataDirectory.hold(settings.data_dir))
+        directory = DataDirectory(settings.data_dir.absolute())
+        store = await SqlStore.open(directory.store_path)
+        stack.push_async_callback(store.close)
+        if create and await store.user(ROOT) is not None:
+            raise ConfigurationError(
+                f"the data directory {settings.data_dir} has been initialised already: make an administrator with "
+                "`kiteward users create NAME --role admin`, or choose another --data-dir"
+            )
+        recorder = open_recorder(stack, settings)
+        hasher = PasswordHasher(hashing)
+        stack.callback(hasher.close)
+        authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
+        stack.push_async_callback(authenticator.close)
+        policy_cache = PolicyCache(store, authenticator, recorder)
+        await policy_cache.load()
+        await bootstrap(settings, policy_cache, hasher, recorder)
+        engine = OfflineEngine(directory.engine_path)
+        catalog = Catalog(engine)
+        gateway = Gateway(
+            authenticator,
+            policy_cache,
+            engine=engine,
+            catalog=catalog,
+            ddl=DdlExecutor(engine, catalog, policy_cache, recorder),
+            services=make_services(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            ),
+            recorder=recorder,
+        )
+        stack.push_async_callback(gateway.drain)
+        yield gateway
+
+
+async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:
+    """Bring users, roles, grants and groups from a running Milvus into the store of this configuration.
+
+    Args:
+        settings: where to.
+        uri: where from.
+        token: `user:password` of an administrator there.
+        dry_run: whether to tell only what would be done.
+
+    Raises:
+        ConfigurationError: the source cannot be read, or there is no data directory.
+        RequestRefused: something cannot be here; nothing was brought.
+    """
+    authorization = Secret(base64.b64encode(token.reveal().encode()).decode())
+    channel = EngineChannel.to(uri)
+    hasher = PasswordHasher()
+    try:
+        async with open_local(settings) as gateway:
+            return await run_import(Source(channel, authorization), gateway, hasher, dry_run=dry_run)
+    finally:
+        hasher.close()
+        await channel.close()

@@ -1,0 +1,153 @@
+"""The doors of a server: the one port with gRPC, REST and the console behind it, and the port for watchers."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Final
+
+from kiteward.api import health
+from kiteward.api.console.app import ROOT_PATH as CONSOLE_PATH
+from kiteward.api.console.app import build_console
+from kiteward.api.grpc.service import GrpcService
+from kiteward.api.rest.app import build_app
+from kiteward.bootstrap.components import repeat
+from kiteward.config import Settings
+from kiteward.gateway.gateway import Gateway
+from kiteward.net.asgi import Application, Receive, Scope, Send, wants_page
+from kiteward.net.budget import Budget
+from kiteward.net.hosts import only_allowed_hosts
+from kiteward.net.http1.server import HttpServer
+from kiteward.net.listener import Listener, ListenerLimits, affordable_connections
+from kiteward.net.tls import ServerTls
+from kiteward.telemetry.metrics import CONTENT_TYPE, Metrics, Sources
+
+_log = logging.getLogger("kiteward")
+
+_GRACE: Final = 30.0
+"""Seconds that requests in flight may take when the server stops."""
+
+
+_FLUSH: Final = 5.0
+"""Seconds that clients may then take to read their answers."""
+
+
+_RENEW_SECONDS: Final = 1.0
+"""How soon it is noticed that certificate files have changed."""
+
+
+_METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
+
+
+class PublicPort:
+    """The one port and the doors behind it: gRPC, REST and the console.
+
+    Attributes:
+        gateway: answers every request.
+        budget: what clients make the server hold, over all doors.
+    """
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self.gateway = gateway
+        self._settings = settings
+        self._open = False
+        self.budget = Budget(settings.byte_limits)
+        self._app = build_app(gateway, settings.rest, budget=self.budget) if settings.rest.enabled else None
+        self._http = (
+            _http_server(with_console(self._app, gateway, settings), settings, budget=self.budget)
+            if self._app is not None
+            else None
+        )
+        limits = ListenerLimits()
+        self.tls = ServerTls(settings.tls) if settings.tls is not None else None
+        self._grpc = GrpcService(gateway, budget=self.budget)
+        self.listener = Listener(
+            http=self._http,
+            grpc=self._grpc,
+            limits=replace(limits, connections=affordable_connections(limits.connections)),
+            tls=self.tls,
+        )
+
+    async def open(self, stack: AsyncExitStack) -> int:
+        """Take requests, and return the port in use; `stack` closes the doors.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        stack.push_async_callback(self._close)
+        port = await self.listener.start(self._settings.host, self._settings.port)
+        self._open = True
+        if self.tls is not None:
+            repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
+        return port
+
+    async def _renew_tls(self) -> None:
+        if self.tls is not None:
+            self.tls.renew()
+
+    async def missing_components(self) -> tuple[str, ...]:
+        """Return what keeps requests from being answered, `stopping` included."""
+        return await self.gateway.missing_components() if self._open else ("stopping",)
+
+    async def _close(self) -> None:
+        """Take no more connections and no more requests, let those in flight finish."""
+        self._open = False
+        self.listener.stop_accepting()
+        stops = [self._grpc.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
+        await asyncio.gather(*stops)
+        await self.listener.close(_FLUSH)
+        if self._app is not None:
+            self._app.close()
+
+
+def _http_server(application: Application, settings: Settings, *, budget: Budget | None = None) -> HttpServer:
+    """Return what serves an application on HTTP/1.x, under the names of this server only."""
+    hosts = settings.hosts.including((settings.host, settings.metrics.host))
+    return HttpServer(only_allowed_hosts(application, hosts), budget=budget)
+
+
+def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
+    """Return what serves HTTP: REST, and the console below its path and for browsers that ask for `/`.
+
+    Where everybody is let in nobody can sign in, so that there is no console either.
+    """
+    if not (settings.console.enabled and settings.authorization):
+        return rest
+    console = build_console(gateway)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        inside = path == CONSOLE_PATH or path.startswith(f"{CONSOLE_PATH}/") or wants_page(scope)
+        await (console if inside else rest)(scope, receive, send)
+
+    return application
+
+
+async def open_metrics(
+    stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort
+) -> int | None:
+    """Open the port for those who watch the server, if there is to be one, and return it.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    wanted = settings.metrics
+    if not wanted.enabled:
+        return None
+    app = health.build_app(
+        public_port.missing_components,
+        health.described_by(public_port.gateway),
+        Metrics(sources).text,
+        metrics_type=CONTENT_TYPE,
+    )
+    http = _http_server(app, settings)
+    listener = Listener(http=http, limits=_METRICS_LIMITS)
+    stack.push_async_callback(listener.close, 0.0)
+    stack.push_async_callback(http.stop, _FLUSH)
+    stack.callback(listener.stop_accepting)
+    try:
+        port = await listener.start(wanted.host, wanted.port_beside(settings.port))
+    except OSError as error:
+        raise OSError(f"{error} (kiteward.metrics.port sets another port for health and metrics)") from error
+    _log.info("health and metrics are on http://%s:%d", wanted.host, port)
+    return port

@@ -1,0 +1,246 @@
+"""A running server: everything in order, and stopped again in reverse."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final, Self
+
+from kiteward import __version__
+from kiteward.audit.events import Event
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
+from kiteward.authn.sessions import Sessions
+from kiteward.bootstrap.components import make_services, open_recorder, record_last_used, repeat, start_tracing
+from kiteward.bootstrap.first_start import (
+    DEFAULT_IN_PLACE,
+    bootstrap,
+    require_loopback_for_weak_root,
+    require_loopback_without_authorization,
+)
+from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.config import Settings
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
+from kiteward.engine.base import Engine
+from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.instrumentation import InstrumentedEngine
+from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
+from kiteward.telemetry.metrics import Sources
+from kiteward.telemetry.telemetry import Telemetry
+
+_log = logging.getLogger("kiteward")
+
+
+_log = logging.getLogger("kiteward")
+
+StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
+"""How an engine comes to life; it is stopped with `close`."""
+
+_FILES: Final = 32_768
+"""Files that the process asks to be allowed to open."""
+
+
+_FOLLOW_SECONDS: Final = 0.25
+"""How soon it is noticed that another process has changed the store."""
+
+
+_NOTE_SECONDS: Final = 5.0
+"""How long it may take until it is written down that a user or key was seen."""
+
+
+_LEFT_OUT_SECONDS: Final = 1.0
+"""How soon the audit trail says how many strangers were left out of it."""
+
+
+class Server:
+    """A running server; made by `start`, ended by `stop`.
+
+    Attributes:
+        gateway: answers every request.
+        host: the address listened on.
+        port: the port in use.
+        metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
+        default_password: whether `root` had the default password when it started.
+    """
+
+    def __init__(
+        self,
+        stack: AsyncExitStack,
+        gateway: Gateway,
+        public_port: "PublicPort",
+        *,
+        host: str,
+        port: int,
+        metrics_port: int | None,
+        default_password: bool = False,
+    ) -> None:
+        self._stack = stack
+        self._doors = public_port
+        self.gateway = gateway
+        self.host = host
+        self.port = port
+        self.metrics_port = metrics_port
+        self.default_password = default_password
+
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        *,
+        hashing: HashingProfile = PRODUCTION,
+        start_engine: StartEngine = EmbeddedEngine.start,
+    ) -> Self:
+        """Start everything in order; what was started is stopped again if a later part fails.
+
+        Args:
+            settings: what is configured.
+            hashing: what a password hash costs.
+            start_engine: starts what executes vector operations.
+
+        Raises:
+            ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
+            DataDirectoryHeld: another server holds the data directory.
+            StoreError, EngineError: a part cannot start.
+            OSError: the address cannot be bound.
+        """
+        async with AsyncExitStack() as stack:
+            directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
+            recorder = open_recorder(stack, settings)
+            recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
+            stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
+            telemetry = Telemetry(start_tracing(stack, settings))
+            store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
+            stack.push_async_callback(store.close)
+            hasher = PasswordHasher(hashing)
+            stack.callback(hasher.close)
+            if not settings.authorization:
+                require_loopback_without_authorization(settings.host)
+                _log.warning(
+                    "common.security.authorizationEnabled is false: everybody on this machine may do everything"
+                )
+            authenticator = Authenticator(
+                store,
+                hasher,
+                root_bypass=settings.root_bypass,
+                open_to_anybody=not settings.authorization,
+                sessions=Sessions(settings.console.sessions),
+            )
+            stack.push_async_callback(authenticator.close)
+            policy_cache = PolicyCache(store, authenticator, recorder)
+            await policy_cache.load()
+            await bootstrap(settings, policy_cache, hasher, recorder)
+            weakness = await require_loopback_for_weak_root(store, hasher, settings)
+            stack.push_async_callback(record_last_used, store, authenticator)
+            repeat(stack, _FOLLOW_SECONDS, "followed what others changed", policy_cache.follow_others)
+            repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: record_last_used(store, authenticator))
+            started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+            stack.push_async_callback(started.close)
+            engine = InstrumentedEngine(started, telemetry)
+            catalog = Catalog(engine)
+            await catalog.refresh()
+            ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
+            await ddl.recover()
+            services = make_services(
+                settings,
+                store,
+                engine,
+                catalog=catalog,
+                hasher=hasher,
+                recorder=recorder,
+                sessions=authenticator.sessions,
+            )
+            gateway = Gateway(
+                authenticator,
+                policy_cache,
+                engine=engine,
+                catalog=catalog,
+                ddl=ddl,
+                services=services,
+                recorder=recorder,
+                telemetry=telemetry,
+            )
+            repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
+            stack.push_async_callback(gateway.drain)
+            public_port = PublicPort(gateway, settings)
+            sources = Sources(
+                telemetry,
+                authentications=lambda: authenticator.counts,
+                connections=public_port.listener.open_connections,
+                refused=lambda: public_port.listener.refused,
+                held=public_port.budget.usage,
+                generation=lambda: engine.generation,
+                engine_ready=lambda: engine.health().ready,
+                revision=policy_cache.revision,
+                audit=recorder.state,
+            )
+            metrics_port = await open_metrics(stack, settings, sources, public_port)
+            port = await public_port.open(stack)
+            return cls(
+                stack.pop_all(),
+                gateway,
+                public_port,
+                host=settings.host,
+                port=port,
+                metrics_port=metrics_port,
+                default_password=weakness == DEFAULT_IN_PLACE,
+            )
+
+    async def stop(self) -> None:
+        """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
+        await self._stack.aclose()
+
+
+def _settings_for_the_record(settings: Settings) -> dict[str, object]:
+    """Return what of the settings says who may come in, and how."""
+    return {
+        "version": __version__,
+        "host": settings.host,
+        "port": settings.port,
+        "authorization": settings.authorization,
+        "rootBypass": settings.root_bypass,
+        "publicSeeds": settings.seed_public,
+        "superUsers": sorted(settings.super_users),
+        "passwordPolicy": settings.passwords.name,
+        "tls": settings.tls is not None,
+        "dataOperations": settings.audit.data_operations,
+    }
+
+
+def _allow_many_files() -> None:
+    """Let the process open as many files as it may: each connection takes some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def ready(server: Server, settings: Settings) -> str:
+    """Return what a server says when it is ready: one line with its address, then where people look."""
+    address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
+    lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
+    if settings.rest.enabled and settings.console.enabled and settings.authorization:
+        lines.append(f"  console: {address}/console/")
+    if settings.rest.enabled:
+        lines.append(f"  documents of the REST API: {address}/docs")
+    if settings.authorization and server.default_password:
+        lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
+    return "\n".join(lines)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until cancelled, then stop cleanly."""
+    _allow_many_files()
+    server = await Server.start(settings)
+    try:
+        print(ready(server, settings), flush=True)  # noqa: T201  what whoever has started it reads
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()

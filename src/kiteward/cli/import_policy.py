@@ -1,0 +1,110 @@
+"""`kiteward import`: bring users, roles, grants and groups from a running Milvus."""
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from kiteward.bootstrap.local_gateway import import_from
+from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.gateway.import_policy import ImportReport
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "import",
+        help="bring users, roles, grants and groups from a running Milvus",
+        description="Bring what is new here; what is here already stays as it is. Nothing is changed at the source.",
+    )
+    parser.add_argument("--from", dest="source", required=True, metavar="URI", help="for example http://milvus:19530")
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument("--token-file", metavar="FILE", help="user:password of an administrator there, or - ")
+    token.add_argument("--token", help="the same; other users of this machine can see it while the command runs")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would be brought, and change nothing")
+    parser.add_argument("--passwords-file", type=Path, metavar="FILE", help="write new passwords there, not here")
+    add_configuration(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    def work() -> None:
+        dry_run = arguments.dry_run
+        with _reserved(None if dry_run else arguments.passwords_file) as file:
+            report = asyncio.run(
+                import_from(settings_of(arguments), arguments.source, Secret(_token(arguments)), dry_run=dry_run)
+            )
+            if report.passwords and not dry_run:
+                _hand_over(report.passwords, file)
+        _print(report, dry_run=dry_run)
+
+    return exit_status_of(work)
+
+
+def _token(arguments: argparse.Namespace) -> str:
+    if arguments.token is not None:
+        return str(arguments.token)
+    if arguments.token_file is not None:
+        return read_secret(arguments.token_file)
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody can be asked here: give --token-file FILE, or - for standard input")
+    return getpass.getpass("user:password of an administrator there: ")
+
+
+def _print(report: ImportReport, *, dry_run: bool) -> None:
+    verb = "would bring" if dry_run else "brought"
+    for kind, names in (
+        ("role", report.roles),
+        ("privilege group", report.groups),
+        ("grant", report.grants),
+        ("user", report.users),
+    ):
+        _lines(f"{verb} {kind}", names)
+    _lines("left", report.left)
+    counts = (len(report.users), len(report.roles), len(report.grants), len(report.groups), len(report.left))
+    print(f"{verb}: {counts[0]} users, {counts[1]} roles, {counts[2]} grants, {counts[3]} groups; left: {counts[4]}")
+    if dry_run and report.passwords:
+        print(f"{len(report.passwords)} users would get a new password, because theirs cannot be read there")
+
+
+def _lines(prefix: str, names: Iterable[str]) -> None:
+    for name in names:
+        print(f"{prefix} {name}")
+
+
+@contextlib.contextmanager
+def _reserved(path: Path | None) -> Iterator[TextIO | None]:
+    """Open the file of new passwords before anything is brought: afterwards they could be lost.
+
+    An empty one is removed.
+    """
+    if path is None:
+        yield None
+        return
+    with open(path, "x", encoding="utf-8", opener=_private) as opened:  # Path.open takes no opener
+        try:
+            yield opened
+        finally:
+            if not opened.tell():
+                path.unlink()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _hand_over(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
+    text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
+    if file is None:
+        print("one-time passwords, shown once; each user sets another one first:")
+        print(text, end="")
+        return
+    file.write(text)
+    print(f"one-time passwords are in {file.name}; each user sets another one first", file=sys.stderr)

@@ -1,0 +1,71 @@
+"""The engine of a gateway that serves no vectors: the command line's."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+from typing import Final
+
+from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.engine.base import EngineHealth
+from kiteward.milvus import messages
+
+_REASON: Final = "there is no engine here"
+
+
+class OfflineEngine:
+    """Implements `kiteward.engine.base.Engine`; it tells whether a collection is there, and every other call fails."""
+
+    def __init__(self, directory: Path) -> None:
+        """Set up.
+
+        Args:
+            directory: where the embedded engine keeps its files, whether it runs or not.
+        """
+        self._directory = directory
+
+    @property
+    def generation(self) -> int:
+        """Always the same: nothing comes to life."""
+        return 0
+
+    async def call(
+        self,
+        method: str,
+        payload: bytes,
+        *,
+        metadata: Mapping[str, str],
+        timeout: float | None,  # noqa: ARG002  as the protocol has it
+    ) -> bytes:
+        if method != "HasCollection":
+            raise EngineUnavailable(_REASON)
+        name = messages.HasCollectionRequest.FromString(payload).collection_name
+        found = self._has(metadata.get("dbname") or DEFAULT_DATABASE, name)
+        return bytes(messages.BoolResponse(status=messages.Status(), value=found).SerializeToString())
+
+    def _has(self, database: str, name: str) -> bool:
+        """Tell whether a collection, or an alias, stands in the files of Milvus Lite.
+
+        Raises:
+            EngineUnavailable: they cannot be read.
+        """
+        if not (_is_file_name(database) and _is_file_name(name)):
+            return False
+        root = self._directory if database == DEFAULT_DATABASE else self._directory / "databases" / database
+        try:
+            if (root / "collections" / name / "schema.json").is_file():
+                return True
+            aliases = root / "aliases.json"
+            return aliases.is_file() and name in json.loads(aliases.read_bytes())
+        except (OSError, ValueError) as error:
+            raise EngineUnavailable("the files of the engine cannot be read") from error
+
+    def health(self) -> EngineHealth:
+        return EngineHealth(ready=False, reason=_REASON)
+
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in ("", ".", "..") and "\0" not in name and PurePath(name).name == name

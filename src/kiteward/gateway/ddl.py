@@ -1,0 +1,331 @@
+"""Changes of databases, collections and aliases: the engine does them, and grants and catalog follow.
+
+Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits
+nothing. Only a user who drops a collection keeps what its own roles hold on the name, until somebody else makes one of
+that name (decision 0030).
+
+A change is written down as an intent before the engine is asked, so that a crash between the two cannot part grants and
+objects: what is open at the next start is compared with the engine and finished or forgotten.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from kiteward.audit.events import Event
+from kiteward.authz.model import BUILT_IN_ROLES
+from kiteward.authz.policy import decide_administrator
+from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
+from kiteward.domain.identity import Principal
+from kiteward.engine.base import Engine
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
+from kiteward.gateway.resolve import ResolvedRequest
+from kiteward.milvus import messages
+from kiteward.store.base import Claimant, Intent, IntentKind, Released, Transaction
+
+_log = logging.getLogger("kiteward.gateway")
+_TIMEOUT: Final = 300.0
+"""Seconds that the engine may take over such a change.
+
+The caller's own deadline does not count: half a change helps nobody.
+"""
+
+_PAUSE: Final = 0.5
+"""Seconds between two questions to an engine that did not answer."""
+
+DDL_OPERATIONS: Final = frozenset(
+    {
+        "CreateCollection",
+        "DropCollection",
+        "RenameCollection",
+        "CreateAlias",
+        "AlterAlias",
+        "DropAlias",
+        "CreateDatabase",
+        "DropDatabase",
+        "RestoreSnapshot",
+        "RestoreExternalSnapshot",
+    }
+)
+"""Operations that change which databases, collections or aliases there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A request that is allowed, with who makes it."""
+
+    principal: Principal
+    resolved: ResolvedRequest
+
+
+class DdlExecutor:
+    """Runs the operations of `DDL_OPERATIONS` one at a time."""
+
+    def __init__(
+        self, engine: Engine, catalog: Catalog, policy_cache: PolicyCache, recorder: SystemEventRecorder
+    ) -> None:
+        self._engine = engine
+        self._recorder = recorder
+        self._catalog = catalog
+        self._policy_cache = policy_cache
+        self._turn = asyncio.Lock()
+        self._open: list[Intent] = []
+        self._recovery: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Stop asking what became of changes whose answer was lost; the next start asks again."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait([self._recovery])
+
+    async def recover(self) -> None:
+        """Finish or forget what was open when the server last stopped.
+
+        Raises:
+            EngineUnavailable: the engine cannot tell now; nothing may be changed before it has.
+        """
+        async with self._policy_cache.change() as transaction:
+            self._open = list(await transaction.intents.all())
+        async with self._turn:
+            await self._reconcile()
+
+    async def run(self, operation: str, decide: Callable[[], Awaitable[Decided]]) -> bytes:
+        """Let the engine make a change, and follow it.
+
+        Args:
+            operation: one of `DDL_OPERATIONS`.
+            decide: settles and decides the request; called when its turn has come, because an alias may have moved
+                since.
+
+        Returns:
+            The engine's answer.
+
+        Raises:
+            AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
+        """
+        async with self._turn:
+            await self._reconcile()
+            await self._catalog.refresh()
+            decided = await decide()
+            intent = _intent(operation, decided)
+            if intent is None or not await self._is_possible(intent):
+                if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+                    return messages.success(operation)
+                return await self._ask(operation, decided.resolved, intent)
+            return await self._with_intent(operation, decided.resolved, intent)
+
+    async def _is_possible(self, intent: Intent) -> bool:
+        """Tell whether there is anything to follow.
+
+        What is not there cannot go, and a taken name is refused by the engine.
+        """
+        if intent.kind is IntentKind.DROP_DATABASE:
+            return self._catalog.has_database(intent.db_name)
+        if intent.kind is IntentKind.CREATE_COLLECTION:
+            return await self._is_kept(intent) and not await self._has_collection(intent.db_name, intent.object_name)
+        if not await self._has_collection(intent.db_name, intent.object_name):
+            return False
+        renamed = intent.kind is IntentKind.RENAME_COLLECTION
+        return not (renamed and await self._has_collection(intent.new_db_name, intent.new_object_name))
+
+    async def _is_kept(self, intent: Intent) -> bool:
+        async with self._policy_cache.change() as transaction:
+            return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
+
+    async def _with_intent(self, operation: str, resolved: ResolvedRequest, intent: Intent) -> bytes:
+        if await self._write_down(intent) is None:
+            return await self._ask(operation, resolved, intent)
+        try:
+            answer = await self._ask(operation, resolved, intent)
+            await self._reconcile()
+        except (EngineError, StoreError):
+            self._recover_later()
+            raise
+        return answer
+
+    async def _write_down(self, intent: Intent) -> Intent | None:
+        """Write an intent down, once nobody else has anything left on the name that it gives to a collection.
+
+        Returns:
+            The intent as it is stored; None for a creation that nothing has to follow.
+        """
+        async with self._policy_cache.change() as transaction:
+            released = await _release(transaction, intent)
+            stored = None
+            if released.kept or intent.kind is not IntentKind.CREATE_COLLECTION:
+                stored = replace(intent, intent_id=await transaction.intents.add(intent))
+        if released.lost:
+            self._recorder.note_system_event(
+                Event.GRANT_CHANGE, "ReleaseGrants", **_told(intent), roles=list(released.lost)
+            )
+        if stored is not None:
+            self._open.append(stored)
+        return stored
+
+    def _recover_later(self) -> None:
+        """Find out what became of a change whose answer was lost: until then its grants may stand at the wrong name."""
+        if self._recovery is None or self._recovery.done():
+            self._recovery = asyncio.create_task(self._recover_open_intents(), name="ddl-recovery")
+
+    async def _recover_open_intents(self) -> None:
+        while self._open:
+            await asyncio.sleep(_PAUSE)
+            try:
+                async with self._turn:
+                    await self._reconcile()
+            except (EngineError, StoreError) as error:
+                _log.warning("it is not known yet what became of a change: %s", error)
+
+    async def _ask(self, operation: str, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
+        self._forget_ids(intent)
+        try:
+            return await self._engine.call(
+                operation, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
+            )
+        finally:
+            self._forget_ids(intent)
+            self._catalog.forget()
+            await self._refresh_quietly()
+
+    def _forget_ids(self, intent: Intent | None) -> None:
+        """Forget the ids of what is dropped or renamed, lest they be judged by a name that is another's by then."""
+        if intent is not None and intent.kind is not IntentKind.CREATE_COLLECTION:
+            self._catalog.ids.forget(intent.db_name, intent.object_name or None)
+
+    async def _refresh_quietly(self) -> None:
+        try:
+            await self._catalog.refresh()
+        except EngineError as error:
+            # The catalog stays forgotten; whoever needs it next tries again.
+            _log.warning("databases and aliases could not be read after a change: %s", error)
+
+    async def _reconcile(self) -> None:
+        """Compare every open intent with what the engine has, and let the grants follow."""
+        while self._open:
+            intent = self._open[0]
+            happened = await self._happened(intent)
+            kept: Sequence[str] = ()
+            async with self._policy_cache.change() as transaction:
+                if happened:
+                    kept = await _FOLLOW[intent.kind](transaction, intent)
+                await transaction.intents.remove(intent.intent_id)
+            self._open.pop(0)
+            if happened:
+                self._forget_ids(intent)
+                self._recorder.note_system_event(
+                    Event.GRANT_CHANGE, "FollowObject", **_told(intent), **_told_kept(intent, kept)
+                )
+
+    async def _happened(self, intent: Intent) -> bool:
+        """Tell whether the engine did it.
+
+        An intent is only written down for what is there, so that its absence is the proof; one to create, for what is
+        not there.
+        """
+        if intent.kind is IntentKind.DROP_DATABASE:
+            await self._catalog.refresh()
+            return not self._catalog.has_database(intent.db_name)
+        there = await self._has_collection(intent.db_name, intent.object_name)
+        return there is (intent.kind is IntentKind.CREATE_COLLECTION)
+
+    async def _has_collection(self, database: str, name: str) -> bool:
+        await self._catalog.refresh()
+        if not self._catalog.has_database(database):
+            return False
+        request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
+        answer = await self._engine.call("HasCollection", request, metadata={"dbname": database}, timeout=_TIMEOUT)
+        if messages.status_code("HasCollection", answer):
+            raise EngineUnavailable("the engine cannot tell whether a collection exists")
+        return bool(messages.BoolResponse.FromString(answer).value)
+
+
+def _intent(operation: str, decided: Decided) -> Intent | None:
+    resolved = decided.resolved
+    if operation == "DropCollection":
+        return Intent(
+            IntentKind.DROP_COLLECTION,
+            resolved.database,
+            resolved.collections[0],
+            claimant=_claimant(decided.principal),
+        )
+    if operation == "RenameCollection":
+        target = str(resolved.fields["newDBName"]) or resolved.database
+        return Intent(
+            IntentKind.RENAME_COLLECTION,
+            resolved.database,
+            resolved.collections[0],
+            target,
+            str(resolved.fields["newName"]),
+        )
+    if operation == "CreateCollection":
+        name = str(resolved.fields["collection_name"])
+        claimant = _claimant(decided.principal)
+        return Intent(IntentKind.CREATE_COLLECTION, resolved.database, name, claimant=claimant)
+    if operation in ("RestoreSnapshot", "RestoreExternalSnapshot"):
+        # What is restored was not made by who restores it: nothing is kept for anybody.
+        target = str(resolved.fields.get("target_db_name", "")) or resolved.database
+        return Intent(IntentKind.CREATE_COLLECTION, target, str(resolved.fields["target_collection_name"]))
+    if operation == "DropDatabase":
+        return Intent(IntentKind.DROP_DATABASE, resolved.database)
+    return None
+
+
+def _claimant(principal: Principal) -> Claimant | None:
+    """Return for whom grants are kept; None for an administrator, who needs none.
+
+    What `public` holds is nobody's own.
+    """
+    if decide_administrator(principal).allowed:
+        return None
+    return Claimant(principal.user_name, tuple(sorted(principal.roles.difference(BUILT_IN_ROLES))))
+
+
+def _told(intent: Intent) -> dict[str, str]:
+    """Return what is recorded of grants that followed their object."""
+    told = {"because": intent.kind.value, "database": intent.db_name, "object": intent.object_name}
+    moved = {"to_database": intent.new_db_name, "to_object": intent.new_object_name}
+    return {name: value for name, value in {**told, **moved}.items() if value}
+
+
+def _told_kept(intent: Intent, roles: Sequence[str]) -> dict[str, Any]:
+    """Return what is recorded of grants on a dropped collection that are kept, or are plain again."""
+    return {"user": intent.claimant.user_name, "kept_roles": list(roles)} if intent.claimant and roles else {}
+
+
+async def _release(transaction: Transaction, intent: Intent) -> Released:
+    """Take away what is kept on a name that a collection is to have, but for what is kept for who creates it."""
+    if intent.kind is IntentKind.CREATE_COLLECTION:
+        return await transaction.grants.release_object(intent.db_name, intent.object_name, intent.claimant)
+    if intent.kind is IntentKind.RENAME_COLLECTION:
+        return await transaction.grants.release_object(intent.new_db_name, intent.new_object_name, None)
+    return Released((), ())
+
+
+async def _after_drop_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.drop_object(intent.db_name, intent.object_name, kept_for=intent.claimant)
+
+
+async def _after_drop_database(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.drop_object(intent.db_name, None)
+
+
+async def _after_rename(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    await transaction.grants.move_object(
+        (intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name)
+    )
+    return ()
+
+
+async def _after_create_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
+    return await transaction.grants.confirm_object(intent.db_name, intent.object_name)
+
+
+_FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[Sequence[str]]]]] = {
+    IntentKind.DROP_COLLECTION: _after_drop_collection,
+    IntentKind.RENAME_COLLECTION: _after_rename,
+    IntentKind.CREATE_COLLECTION: _after_create_collection,
+    IntentKind.DROP_DATABASE: _after_drop_database,
+}

@@ -1,0 +1,232 @@
+"""Moving in: reads users, roles, bindings, grants and groups from a running Milvus, and adds what is new here.
+
+By BackupRBAC, where the source has it; its password hashes come along. Milvus before 2.5 has none and is asked by the
+listing RPCs; its passwords stay behind, so that users get new ones.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authz.model import BUILT_IN_ROLES
+from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
+from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksOperation, EngineRejected
+from kiteward.domain.identity import ROOT, LocalCredential, Secret
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.engine.channel import EngineChannel as Channel
+from kiteward.gateway.administration.user_states import BackedUpPassword
+from kiteward.gateway.call import Call
+from kiteward.gateway.extensions.accounts import generated_password
+from kiteward.gateway.gateway import Gateway
+from kiteward.milvus import messages
+
+_TIMEOUT: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was brought over, or would be.
+
+    Attributes:
+        users, roles, groups: names that are new here.
+        grants: new grants, a line each.
+        left: what stays behind, a line each with the reason.
+        passwords: new passwords of users whose own could not be brought, by user name.
+    """
+
+    users: tuple[str, ...]
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
+    grants: tuple[str, ...]
+    left: tuple[str, ...]
+    passwords: Mapping[str, Secret] = field(repr=False)
+
+
+class Source:
+    """A running Milvus, asked as its administrator."""
+
+    def __init__(self, channel: Channel, authorization: Secret) -> None:
+        """Take a channel and what goes along as `authorization`: base64 of `user:password`."""
+        self._channel = channel
+        self._authorization = authorization
+
+    async def policy(self) -> tuple[messages.RBACMeta, bool]:
+        """Return everything that is to be moved, and whether password hashes are in it.
+
+        Raises:
+            ConfigurationError: the source cannot be reached, or does not let this caller read its policy.
+        """
+        try:
+            answer = await self._ask("BackupRBAC", messages.BackupRBACMetaRequest())
+        except EngineLacksOperation:
+            return await self._listed(), False
+        return answer.RBAC_meta, True
+
+    async def _listed(self) -> messages.RBACMeta:
+        names = (await self._ask("ListCredUsers", messages.ListCredUsersRequest())).usernames
+        roles = (await self._ask("SelectRole", messages.SelectRoleRequest(include_user_info=True))).results
+        databases = [ANY, *(await self._ask("ListDatabases", messages.ListDatabasesRequest())).db_names]
+        held: dict[str, list[str]] = {name: [] for name in names}
+        for role in roles:
+            for user in role.users:
+                held.setdefault(user.name, []).append(role.role.name)
+        grants: dict[bytes, Any] = {}
+        for role in roles:
+            for database in databases:
+                entity = messages.GrantEntity(role=messages.RoleEntity(name=role.role.name), db_name=database)
+                found = await self._ask("SelectGrant", messages.SelectGrantRequest(entity=entity))
+                grants.update((each.SerializeToString(deterministic=True), each) for each in found.entities)
+        return messages.RBACMeta(
+            users=[
+                messages.UserInfo(user=name, roles=[messages.RoleEntity(name=role) for role in sorted(bound)])
+                for name, bound in sorted(held.items())
+            ],
+            roles=[messages.RoleEntity(name=role.role.name) for role in roles],
+            grants=list(grants.values()),
+        )
+
+    async def _ask(self, operation: str, request: Any) -> Any:
+        metadata = {"authorization": self._authorization.reveal()}
+        try:
+            answer = await self._channel.call(
+                operation, request.SerializeToString(), metadata=metadata, timeout=_TIMEOUT
+            )
+        except EngineLacksOperation:
+            raise
+        except EngineRejected as error:
+            raise ConfigurationError(
+                f"the source refuses {operation}: give the credential of an administrator of it"
+            ) from error
+        except EngineError as error:
+            raise ConfigurationError(f"the source cannot be reached: {error}") from error
+        response = messages.method_of(operation).response.FromString(answer)
+        if response.status.code or response.status.error_code:
+            raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")
+        return response
+
+
+async def run_import(source: Source, gateway: Gateway, hasher: PasswordHasher, *, dry_run: bool) -> ImportReport:
+    """Bring over what is new here, all of it or nothing; what is here already is left as it is.
+
+    Args:
+        source: where from.
+        gateway: where to; it must let the operator of this machine in.
+        hasher: hashes new passwords.
+        dry_run: whether to tell only what would be done.
+
+    Raises:
+        ConfigurationError: as `Source.policy`.
+        RequestRefused: something in it cannot be here; nothing was brought.
+    """
+    found, hashed = await source.policy()
+    here = await _call(gateway, "BackupRBAC", messages.BackupRBACMetaRequest())
+    meta, left = _new(found, here.RBAC_meta)
+    passwords: dict[str, Secret] = {}
+    for user in meta.users:
+        held = BackedUpPassword.parse(user.password, user_name=user.user)
+        if hashed and hasher.recognises(held.stored):
+            continue
+        if hashed:
+            left.append(f"password of user {user.user}: of a kind that is not known here")
+        made = passwords[user.user] = generated_password()
+        if not dry_run:
+            user.password = replace(held, stored=await hasher.hash(made), one_time=True).text()
+    if not dry_run:
+        await _call(gateway, "RestoreRBAC", messages.RestoreRBACMetaRequest(RBAC_meta=meta))
+    return ImportReport(
+        tuple(user.user for user in meta.users),
+        tuple(role.name for role in meta.roles),
+        tuple(group.group_name for group in meta.privilege_groups),
+        tuple(map(_grant_line, meta.grants)),
+        tuple(left),
+        passwords,
+    )
+
+
+def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RBACMeta, list[str]]:
+    """Return what is not here yet, and what stays behind.
+
+    INVARIANT: nobody is given more than the source gives. A name that is here already is used only where it allows no
+        more here than there.
+    """
+    left: list[str] = []
+    roles = _unless_here("role", ((role.name, role) for role in found.roles), {r.name for r in here.roles}, left)
+    users = _unless_here("user", ((user.user, user) for user in found.users), {u.user for u in here.users}, left)
+    no_wider_groups = _no_wider(_members(here), _members(found))
+    groups = []
+    for group in _unless_here(
+        "privilege group", ((group.group_name, group) for group in found.privilege_groups), set(_members(here)), left
+    ):
+        if {member.name for member in group.privileges} & (set(_members(here)) - no_wider_groups):
+            left.append(f"privilege group {group.group_name}: holds a group that allows more here")
+        else:
+            groups.append(group)
+    known = {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, ALL, ANY, *no_wider_groups}
+    known |= {group.group_name for group in groups}
+    new_roles = {role.name for role in roles}
+    grants = []
+    for grant in found.grants:
+        if grant.role.name not in new_roles:
+            left.append(f"grant {_grant_line(grant)}: its role is not brought")
+        elif grant.grantor.privilege.name not in known:
+            left.append(f"grant {_grant_line(grant)}: no such privilege here, or a group that allows more")
+        else:
+            grants.append(grant)
+    no_wider_roles = _no_wider(_held(here), _held(found))
+    no_wider_roles -= {grant.role.name for grant in here.grants if grant.grantor.privilege.name not in known}
+    bindable = new_roles | no_wider_roles | set(BUILT_IN_ROLES)
+    for user in users:
+        bound = [role for role in user.roles if role.name in bindable]
+        left += [
+            f"role {role.name} of user {user.user}: no such role here, or one that allows more"
+            for role in user.roles
+            if role not in bound
+        ]
+        del user.roles[:]
+        user.roles.extend(bound)
+    return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
+
+
+Content = dict[str, set[Any]]
+"""What each name allows."""
+
+
+def _members(meta: messages.RBACMeta) -> Content:
+    return {group.group_name: {member.name for member in group.privileges} for group in meta.privilege_groups}
+
+
+def _held(meta: messages.RBACMeta) -> Content:
+    held: Content = {role.name: set() for role in meta.roles}
+    for grant in meta.grants:
+        key = (grant.object.name, grant.db_name or DEFAULT_DATABASE, grant.object_name, grant.grantor.privilege.name)
+        held.setdefault(grant.role.name, set()).add(key)
+    return held
+
+
+def _no_wider(here: Content, found: Content) -> set[str]:
+    """Return the names that are on both sides and hold nothing here that they do not hold there."""
+    return {name for name, content in here.items() if name in found and content <= found[name]}
+
+
+def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], left: list[str]) -> list[Any]:
+    fresh = []
+    for name, each in named:
+        if name in (ROOT, *BUILT_IN_ROLES):
+            continue  # every server has its own
+        if name in here:
+            left.append(f"{kind} {name}: is here already")
+        else:
+            fresh.append(each)
+    return fresh
+
+
+def _grant_line(grant: Any) -> str:
+    where = f"{grant.db_name or 'default'}.{grant.object_name}"
+    return f"{grant.grantor.privilege.name} on {grant.object.name} {where} to {grant.role.name}"
+
+
+async def _call(gateway: Gateway, operation: str, request: Any) -> Any:
+    """Ask our own gateway as the operator of this machine."""
+    answer = await gateway.handle(Call(operation, request.SerializeToString(), LocalCredential(), transport="local"))
+    return messages.method_of(operation).response.FromString(answer)

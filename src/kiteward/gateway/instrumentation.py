@@ -1,0 +1,80 @@
+"""The authenticator and the engine of a gateway, with a watch beside them: what they do is what is behind them does."""
+
+from collections.abc import Mapping
+from time import perf_counter
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.domain.errors import AuthenticationError
+from kiteward.domain.identity import PasswordCredential, PresentedCredential, Principal, Secret
+from kiteward.engine.base import Engine, EngineHealth
+from kiteward.engine.metadata import REQUEST_ID, TRACE_KEYS
+from kiteward.telemetry import logs
+from kiteward.telemetry.counters import Outcome, outcome_of
+from kiteward.telemetry.telemetry import Stage, Telemetry
+
+
+class InstrumentedAuthenticator:
+    """Takes note of how long an authenticator takes, whether it lets the caller in or not."""
+
+    def __init__(self, authenticator: Authenticator, telemetry: Telemetry) -> None:
+        self._authenticator = authenticator
+        self._telemetry = telemetry
+
+    async def authenticate(
+        self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
+    ) -> Principal:
+        """Return the principal. See `Authenticator.authenticate`."""
+        begun = perf_counter()
+        try:
+            return await self._authenticator.authenticate(presented, address=address)
+        finally:
+            self._telemetry.observe(Stage.AUTHENTICATE, begun)
+
+    async def verify_password(self, presented: PasswordCredential, *, address: str) -> str:
+        """Verify a password presented for something else. See `Authenticator.verify_password`."""
+        return await self._authenticator.verify_password(presented, address=address)
+
+    async def begin_session(
+        self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
+    ) -> Secret:
+        """Begin a session of the console. See `Authenticator.begin_session`."""
+        return await self._authenticator.begin_session(presented, address=address, description=description)
+
+
+class InstrumentedEngine:
+    """Takes note of how long an engine takes. Implements `kiteward.engine.base.Engine`."""
+
+    def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
+        self._engine = engine
+        self._telemetry = telemetry
+
+    @property
+    def generation(self) -> int:
+        """The number of times the engine came (back) to life."""
+        return self._engine.generation
+
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+        """Send a request. See `kiteward.engine.base.Engine.call`."""
+        request_id = logs.current_request()
+        carried = {**metadata, REQUEST_ID: request_id} if request_id else dict(metadata)
+        span = None if self._telemetry.tracing is None else self._telemetry.tracing.engine(method)
+        if span is not None:
+            carried = {key: value for key, value in carried.items() if key not in TRACE_KEYS} | span.carried()
+        begun, outcome = perf_counter(), Outcome.OK
+        try:
+            return await self._engine.call(method, payload, metadata=carried, timeout=timeout)
+        except BaseException as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            self._telemetry.observe(Stage.ENGINE, begun)
+            if span is not None:
+                span.end(outcome.value, failed=outcome is not Outcome.OK)
+
+    def health(self) -> EngineHealth:
+        """Return how the engine is."""
+        return self._engine.health()
+
+    async def close(self) -> None:
+        """Let go of the engine."""
+        await self._engine.close()

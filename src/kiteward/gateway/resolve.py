@@ -1,0 +1,243 @@
+"""Settles what a request is about, once: database, collections behind aliases, what it needs, what is forwarded.
+
+Exactly what is settled here is decided on and forwarded (contract 4.8, in its column for 3.0; design 5).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.authz.policy import Condition
+from kiteward.authz.privileges import Level, ObjectType
+from kiteward.domain.errors import AliasConflict, InvalidArgument, RequestRefused
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
+from kiteward.gateway.call import Call
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.object_ids import Owner
+from kiteward.gateway.operations import Operation
+from kiteward.milvus.field_selection import replace
+
+Value = str | int | list[str] | list[int]
+
+_CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
+"""What a field names that is to be, where that is no collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedRequest:
+    """What a request is about.
+
+    Attributes:
+        database: body first, then the connection's, then `default`.
+        conditions: what must hold for it to be allowed.
+        payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
+        collections: the collections it names, aliases resolved.
+        fields: what was read from the request.
+        refusal: why nobody may have this: sub-requests that look elsewhere, or an alias out of place; None for nothing.
+    """
+
+    database: str
+    conditions: tuple[Condition, ...]
+    payload: bytes
+    collections: tuple[str, ...]
+    fields: Mapping[str, Value]
+    refusal: RequestRefused | None = None
+
+    def require_consistent(self) -> None:
+        """Refuse a request that nobody may have, whatever they hold.
+
+        To be called after the decision: the refusal tells which names are aliases.
+
+        Raises:
+            InvalidArgument: a sub-request names another collection or database than the request.
+            AliasConflict: an alias is named where only a collection can be, or stands for what is to be dropped.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+
+
+def resolve_request(operation: Operation, call: Call, catalog: Catalog) -> ResolvedRequest:
+    """Read what selects objects from a request and settle it.
+
+    Raises:
+        PayloadMalformed: the bytes are not a message of this operation.
+    """
+    fields: Mapping[str, Value] = operation.selection.read(call.payload) if operation.selection else {}
+    database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
+    if not fields:  # nothing in it selects anything
+        return ResolvedRequest(
+            database, _conditions(operation, fields, database, (), catalog), call.payload, (), fields
+        )
+    replacements: dict[str, str | list[str]] = {}
+    fields = _named_by_id(operation, fields, database, catalog, replacements)
+    collections = _resolve(operation, fields, database, catalog, replacements)
+    other_database = _target_database(operation, fields, database, replacements)
+    conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
+    payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
+    refusal = _contradiction(operation, fields, database, collections, catalog) or _alias_conflict(
+        operation, fields, database, collections, catalog
+    )
+    return ResolvedRequest(database, conditions, payload, collections, fields, refusal)
+
+
+def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: NamingRules) -> None:
+    """Refuse illegal names of what is to be created; to be called after the decision.
+
+    Engines accept more than Milvus does, names that differ only by spaces and names that are paths included.
+
+    Raises:
+        InvalidArgument: a collection, alias, snapshot, partition or index.
+        FieldNameInvalid: a field.
+        DatabaseNameInvalid: a database.
+    """
+    for path in operation.creates:
+        for name in _texts(resolved.fields[path]):
+            naming.check_new_name(name, _CREATED.get(path, "collection name"))
+    for paths, check in (
+        (operation.creates_partitions, naming.check_partition_name),
+        (operation.creates_fields, naming.check_field_name),
+        (operation.creates_indexes, naming.check_index_name),
+    ):
+        for path in paths:
+            for name in _texts(resolved.fields[path]):
+                check(name)
+    if operation.creates_database:
+        naming.check_database_name(str(resolved.fields[operation.creates_database]))
+
+
+def _texts(value: Value) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _named_by_id(
+    operation: Operation,
+    fields: Mapping[str, Value],
+    database: str,
+    catalog: Catalog,
+    replacements: dict[str, str | list[str]],
+) -> Mapping[str, Value]:
+    """Return what was read, with the name of the collection where it was selected by its id alone.
+
+    The name is forwarded, so that the engine takes the collection that is judged.
+    """
+    if operation.collections != ("collection_name",) or fields["collection_name"] != "":
+        return fields
+    owners = {catalog.ids.owner(path, given) for path in operation.ids for given in _ids(fields[path])}
+    owner = owners.pop() if len(owners) == 1 else None
+    if owner is None or owner.database != database:
+        return fields
+    replacements["collection_name"] = owner.collection
+    return {**fields, "collection_name": owner.collection}
+
+
+def _ids(value: Value) -> list[int | str]:
+    """Return the ids in a field, numbers or texts; zero and an empty one select nothing."""
+    return [each for each in (value if isinstance(value, list) else [value]) if each]
+
+
+def _resolve(
+    operation: Operation,
+    fields: Mapping[str, Value],
+    database: str,
+    catalog: Catalog,
+    replacements: dict[str, str | list[str]],
+) -> tuple[str, ...]:
+    """Return the named collections behind their aliases, and note which fields have to be forwarded differently."""
+    found: list[str] = []
+    for path in operation.collections:
+        given = _texts(fields[path])
+        resolved = [catalog.resolve(database, name) for name in given]
+        if resolved != given:
+            replacements[path] = resolved if isinstance(fields[path], list) else resolved[0]
+        found += resolved
+    return tuple(found)
+
+
+def _contradiction(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> InvalidArgument | None:
+    """Return what sub-requests name that the request does not: engines ignore it, so honouring it is impossible."""
+    for path in operation.must_match:
+        for name in _texts(fields[path]):
+            if name and catalog.resolve(database, name) not in collections:
+                return InvalidArgument(
+                    f"a sub-request names the collection {name}; it must name the collection of the request or none"
+                )
+    for path in operation.database_must_match:
+        for name in _texts(fields[path]):
+            if name and name != database:
+                return InvalidArgument(
+                    f"a sub-request names the database {name}; it must name the database of the request or none"
+                )
+    return None
+
+
+def _alias_conflict(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> AliasConflict | None:
+    """Return why an alias is in the way of an operation on the collection itself."""
+    if operation.not_by_alias:
+        given = (name for path in operation.collections for name in _texts(fields[path]))
+        for name, collection in zip(given, collections, strict=True):
+            if name != collection:
+                return AliasConflict(operation.not_by_alias.format(alias=name))
+    if operation.not_while_aliased:
+        for name in collections:
+            if aliases := catalog.aliases_of(database, name):
+                told = operation.not_while_aliased.format(collection=name, aliases=" ".join(aliases))
+                return AliasConflict(told)
+    return None
+
+
+def _target_database(
+    operation: Operation, fields: Mapping[str, Value], database: str, replacements: dict[str, str | list[str]]
+) -> bool:
+    """Tell whether the request reaches into another database; an unnamed target is the settled one (contract Q36)."""
+    if not operation.target_database:
+        return False
+    target = str(fields[operation.target_database])
+    if not target:
+        replacements[operation.target_database] = database
+    return target not in ("", database)
+
+
+def _conditions(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> tuple[Condition, ...]:
+    privilege = operation.privilege
+    if privilege is None:
+        return ()
+    if privilege.object_type is ObjectType.USER:
+        return (Condition(privilege, names=(str(fields[operation.user]) or ANY,)),)
+    if privilege.level is Level.CLUSTER:
+        own_role = str(fields[operation.own_role]) if operation.own_role else ""
+        return (Condition(privilege, own_role=own_role),)
+    owners, unknown = _owners(operation, fields, catalog)
+    if not operation.database and len({owner.database for owner in owners}) == 1:
+        # The request is about no database; the ids in it are.
+        database = owners[0].database
+    judged = [owner.collection if owner.database == database else ANY for owner in owners]
+    if owners or unknown:
+        # Selected by ids alone: the name that was not given selects nothing.
+        collections = tuple(filter(None, collections))
+    names = (*collections, *_others(operation, fields, database, catalog), *judged, *([ANY] if unknown else []))
+    if operation.if_named and not any(names):
+        return ()
+    return (Condition(privilege, database, tuple(dict.fromkeys(names)) or (ANY,), operation.visibility_is_enough),)
+
+
+def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> Iterable[str]:
+    for path in operation.new_collections:
+        yield from _texts(fields[path])
+    for path in operation.aliases:
+        yield from (catalog.resolve(database, name) for name in _texts(fields[path]))
+
+
+def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:
+    """Return the collections that ids belong to, and whether there is an id of which that is not known.
+
+    Such an id selects without a name, so that nothing less than every object will do.
+    """
+    found = [catalog.ids.owner(path, given) for path in operation.ids for given in _ids(fields[path])]
+    known = [owner for owner in found if owner is not None]
+    return known, len(known) < len(found)

@@ -1,0 +1,349 @@
+"""The Milvus messages: the one door to the generated code.
+
+The generated classes are re-exported under their own names. Beside them stands what the rest of Kiteward needs to know
+of the protocol's descriptors: which RPCs there are, how each answers a failure, and where in a message a field sits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
+
+from kiteward.domain.errors import OperationUnknown, PayloadMalformed
+from kiteward.milvus.field_paths import find, steps
+from kiteward.milvus.wire_format import FieldReader, Step
+
+AllocTimestampResponse: TypeAlias = milvus_pb2.AllocTimestampResponse
+AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
+AlterRoleRequest: TypeAlias = milvus_pb2.AlterRoleRequest
+BackupRBACMetaRequest: TypeAlias = milvus_pb2.BackupRBACMetaRequest
+BackupRBACMetaResponse: TypeAlias = milvus_pb2.BackupRBACMetaResponse
+BatchDescribeCollectionRequest: TypeAlias = milvus_pb2.BatchDescribeCollectionRequest
+BatchDescribeCollectionResponse: TypeAlias = milvus_pb2.BatchDescribeCollectionResponse
+BoolResponse: TypeAlias = milvus_pb2.BoolResponse
+CheckHealthRequest: TypeAlias = milvus_pb2.CheckHealthRequest
+CheckHealthResponse: TypeAlias = milvus_pb2.CheckHealthResponse
+ClientInfo: TypeAlias = common_pb2.ClientInfo
+ConnectRequest: TypeAlias = milvus_pb2.ConnectRequest
+ConnectResponse: TypeAlias = milvus_pb2.ConnectResponse
+CreateAliasRequest: TypeAlias = milvus_pb2.CreateAliasRequest
+CreateCollectionRequest: TypeAlias = milvus_pb2.CreateCollectionRequest
+CreateCredentialRequest: TypeAlias = milvus_pb2.CreateCredentialRequest
+CreateDatabaseRequest: TypeAlias = milvus_pb2.CreateDatabaseRequest
+CreatePrivilegeGroupRequest: TypeAlias = milvus_pb2.CreatePrivilegeGroupRequest
+CreateRoleRequest: TypeAlias = milvus_pb2.CreateRoleRequest
+DeleteCredentialRequest: TypeAlias = milvus_pb2.DeleteCredentialRequest
+DeleteRequest: TypeAlias = milvus_pb2.DeleteRequest
+DescribeAliasRequest: TypeAlias = milvus_pb2.DescribeAliasRequest
+DescribeAliasResponse: TypeAlias = milvus_pb2.DescribeAliasResponse
+DescribeCollectionRequest: TypeAlias = milvus_pb2.DescribeCollectionRequest
+DescribeCollectionResponse: TypeAlias = milvus_pb2.DescribeCollectionResponse
+DescribeDatabaseRequest: TypeAlias = milvus_pb2.DescribeDatabaseRequest
+DescribeDatabaseResponse: TypeAlias = milvus_pb2.DescribeDatabaseResponse
+DropAliasRequest: TypeAlias = milvus_pb2.DropAliasRequest
+DropCollectionRequest: TypeAlias = milvus_pb2.DropCollectionRequest
+DropDatabaseRequest: TypeAlias = milvus_pb2.DropDatabaseRequest
+DropPrivilegeGroupRequest: TypeAlias = milvus_pb2.DropPrivilegeGroupRequest
+DropRoleRequest: TypeAlias = milvus_pb2.DropRoleRequest
+ErrorCode: TypeAlias = common_pb2.ErrorCode
+FlushRequest: TypeAlias = milvus_pb2.FlushRequest
+FlushResponse: TypeAlias = milvus_pb2.FlushResponse
+GetReplicasRequest: TypeAlias = milvus_pb2.GetReplicasRequest
+GetReplicasResponse: TypeAlias = milvus_pb2.GetReplicasResponse
+GetVersionRequest: TypeAlias = milvus_pb2.GetVersionRequest
+GetVersionResponse: TypeAlias = milvus_pb2.GetVersionResponse
+GrantEntity: TypeAlias = milvus_pb2.GrantEntity
+GrantorEntity: TypeAlias = milvus_pb2.GrantorEntity
+GrantPrivilegeEntity: TypeAlias = milvus_pb2.GrantPrivilegeEntity
+HasCollectionRequest: TypeAlias = milvus_pb2.HasCollectionRequest
+HybridSearchRequest: TypeAlias = milvus_pb2.HybridSearchRequest
+InsertRequest: TypeAlias = milvus_pb2.InsertRequest
+KeyValuePair: TypeAlias = common_pb2.KeyValuePair
+ListAliasesRequest: TypeAlias = milvus_pb2.ListAliasesRequest
+ListAliasesResponse: TypeAlias = milvus_pb2.ListAliasesResponse
+ListCredUsersRequest: TypeAlias = milvus_pb2.ListCredUsersRequest
+ListCredUsersResponse: TypeAlias = milvus_pb2.ListCredUsersResponse
+ListDatabasesRequest: TypeAlias = milvus_pb2.ListDatabasesRequest
+ListDatabasesResponse: TypeAlias = milvus_pb2.ListDatabasesResponse
+ListImportTasksRequest: TypeAlias = milvus_pb2.ListImportTasksRequest
+ListImportTasksResponse: TypeAlias = milvus_pb2.ListImportTasksResponse
+ListPrivilegeGroupsRequest: TypeAlias = milvus_pb2.ListPrivilegeGroupsRequest
+ListPrivilegeGroupsResponse: TypeAlias = milvus_pb2.ListPrivilegeGroupsResponse
+MsgBase: TypeAlias = common_pb2.MsgBase
+MutationResult: TypeAlias = milvus_pb2.MutationResult
+ObjectEntity: TypeAlias = milvus_pb2.ObjectEntity
+ObjectPrivilege: TypeAlias = common_pb2.ObjectPrivilege
+ObjectType: TypeAlias = common_pb2.ObjectType
+OperatePrivilegeGroupRequest: TypeAlias = milvus_pb2.OperatePrivilegeGroupRequest
+OperatePrivilegeGroupType: TypeAlias = milvus_pb2.OperatePrivilegeGroupType
+OperatePrivilegeRequest: TypeAlias = milvus_pb2.OperatePrivilegeRequest
+OperatePrivilegeType: TypeAlias = milvus_pb2.OperatePrivilegeType
+OperatePrivilegeV2Request: TypeAlias = milvus_pb2.OperatePrivilegeV2Request
+OperateUserRoleRequest: TypeAlias = milvus_pb2.OperateUserRoleRequest
+OperateUserRoleType: TypeAlias = milvus_pb2.OperateUserRoleType
+PrivilegeEntity: TypeAlias = milvus_pb2.PrivilegeEntity
+PrivilegeGroupInfo: TypeAlias = milvus_pb2.PrivilegeGroupInfo
+QueryRequest: TypeAlias = milvus_pb2.QueryRequest
+QueryResults: TypeAlias = milvus_pb2.QueryResults
+RBACMeta: TypeAlias = milvus_pb2.RBACMeta
+RenameCollectionRequest: TypeAlias = milvus_pb2.RenameCollectionRequest
+RestoreRBACMetaRequest: TypeAlias = milvus_pb2.RestoreRBACMetaRequest
+RoleEntity: TypeAlias = milvus_pb2.RoleEntity
+RoleResult: TypeAlias = milvus_pb2.RoleResult
+SearchRequest: TypeAlias = milvus_pb2.SearchRequest
+SearchResults: TypeAlias = milvus_pb2.SearchResults
+SelectGrantRequest: TypeAlias = milvus_pb2.SelectGrantRequest
+SelectGrantResponse: TypeAlias = milvus_pb2.SelectGrantResponse
+SelectRoleRequest: TypeAlias = milvus_pb2.SelectRoleRequest
+SelectRoleResponse: TypeAlias = milvus_pb2.SelectRoleResponse
+SelectUserRequest: TypeAlias = milvus_pb2.SelectUserRequest
+SelectUserResponse: TypeAlias = milvus_pb2.SelectUserResponse
+ServerInfo: TypeAlias = common_pb2.ServerInfo
+ShowCollectionsRequest: TypeAlias = milvus_pb2.ShowCollectionsRequest
+ShowCollectionsResponse: TypeAlias = milvus_pb2.ShowCollectionsResponse
+ShowPartitionsRequest: TypeAlias = milvus_pb2.ShowPartitionsRequest
+ShowPartitionsResponse: TypeAlias = milvus_pb2.ShowPartitionsResponse
+ShowType: TypeAlias = milvus_pb2.ShowType
+Status: TypeAlias = common_pb2.Status
+StringResponse: TypeAlias = milvus_pb2.StringResponse
+UpdateCredentialRequest: TypeAlias = milvus_pb2.UpdateCredentialRequest
+UpsertRequest: TypeAlias = milvus_pb2.UpsertRequest
+UserEntity: TypeAlias = milvus_pb2.UserEntity
+UserInfo: TypeAlias = milvus_pb2.UserInfo
+UserResult: TypeAlias = milvus_pb2.UserResult
+
+SERVICE = "milvus.proto.milvus.MilvusService"
+TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
+
+COLLECTION_NOT_FOUND = 100
+"""`Status.code` of a collection that does not exist (contract appendix A)."""
+LEGACY_COLLECTION_NOT_EXISTS = 4
+"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
+
+MessageType = type[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One RPC.
+
+    Args:
+        name: its bare name, such as `Search`.
+        service: the full name of the service that declares it.
+        request: the class of its request.
+        response: the class of its response.
+        streaming: whether either side sends more than one message.
+        status_field: the field of the response that holds the `Status`; empty if the response is one, None if it has
+            none.
+    """
+
+    name: str
+    service: str
+    request: MessageType
+    response: MessageType
+    streaming: bool
+    status_field: str | None
+
+    @property
+    def path(self) -> str:
+        """The RPC as gRPC names it: `/service/name`."""
+        return f"/{self.service}/{self.name}"
+
+
+class Annotation(NamedTuple):
+    """What the protocol's option `privilege_ext_obj` says a request needs, in Milvus spelling (`Global`, `Insert`).
+
+    `name_index` is the number of the field with the object's name, `names_index` of the repeated field with several; 0
+    or less means none.
+    """
+
+    object_type: str
+    privilege: str
+    name_index: int
+    names_index: int
+
+
+def _status_field(response: Descriptor) -> str | None:
+    status = Status.DESCRIPTOR.full_name
+    if response.full_name == status:
+        return ""
+    return next((field.name for field in response.fields if _message_name(field) == status), None)
+
+
+def _message_name(field: FieldDescriptor) -> str | None:
+    return field.message_type.full_name if field.message_type else None
+
+
+def _methods(service: ServiceDescriptor) -> dict[str, Method]:
+    return {
+        rpc.name: Method(
+            name=rpc.name,
+            service=service.full_name,
+            request=GetMessageClass(rpc.input_type),
+            response=GetMessageClass(rpc.output_type),
+            streaming=rpc.client_streaming or rpc.server_streaming,
+            status_field=_status_field(rpc.output_type),
+        )
+        for rpc in service.methods
+    }
+
+
+_SERVICES = milvus_pb2.DESCRIPTOR.services_by_name
+METHODS: Mapping[str, Method] = MappingProxyType(
+    _methods(_SERVICES["MilvusService"]) | _methods(_SERVICES["ClientTelemetryService"])
+)
+
+
+def method_of(name: str) -> Method:
+    """Return an RPC by its bare name.
+
+    Raises:
+        OperationUnknown: neither service declares it.
+    """
+    try:
+        return METHODS[name]
+    except KeyError:
+        raise OperationUnknown(f"there is no RPC `{name}`") from None
+
+
+def decode(method: str, payload: bytes) -> Message:
+    """Return the request that a payload holds.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+        PayloadMalformed: the payload is not a message of its request type.
+    """
+    request = method_of(method).request
+    try:
+        return request.FromString(payload)
+    except DecodeError:
+        raise PayloadMalformed(f"the payload is not a readable {request.DESCRIPTOR.name}") from None
+
+
+def success(method: str) -> bytes:
+    """Return the response of an RPC that succeeded and has nothing to tell (contract 2.1).
+
+    The status is there although it is empty: the Node SDK reads into it without asking.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+    """
+    rpc = method_of(method)
+    response = rpc.response(**{rpc.status_field: Status()}) if rpc.status_field else rpc.response()
+    return bytes(response.SerializeToString())
+
+
+def failure(
+    method: str,
+    *,
+    code: int,
+    legacy_code: int,
+    reason: str,
+    retriable: bool = False,
+    extra_info: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return the response of an RPC that reports a failure, as gRPC OK carries it.
+
+    `detail` repeats the reason, as Milvus 2.6 and later do (contract 2.1).
+
+    Args:
+        method: the RPC.
+        code: the error code, and
+        legacy_code: the older one, a number of `common.ErrorCode`; at least one is not 0.
+        reason: what the client is told.
+        retriable: whether the same call may succeed later.
+        extra_info: further facts, such as `is_input_error`.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+        ValueError: the response carries no status (`Method.status_field` is None), so that only gRPC can report the
+            failure; or both codes are 0.
+    """
+    rpc = method_of(method)
+    if rpc.status_field is None:
+        raise ValueError(f"the response of {method} carries no status")
+    if not code and not legacy_code:
+        raise ValueError("a failure needs a code")
+    status = Status(error_code=legacy_code, reason=reason, code=code, retriable=retriable, detail=reason)
+    status.extra_info.update(extra_info or {})
+    response = rpc.response(**{rpc.status_field: status}) if rpc.status_field else status
+    return bytes(response.SerializeToString())
+
+
+def status_code(method: str, response: bytes) -> int:
+    """Return the code of a response's status without decoding the rest: 0 means success.
+
+    A failure is a `code` or, failing that, a legacy `error_code` other than 0 (contract 1.7). A response that carries
+    no status (`Method.status_field` is None) has code 0: such an RPC fails by its gRPC status alone.
+    A status that shares a oneof with other content (DumpMessages) counts even if such content follows it.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+        PayloadMalformed: the bytes are not a message.
+    """
+    rpc = method_of(method)
+    if rpc.status_field is None:
+        return 0
+    code, legacy_code = _status_reader(method).read(response)
+    return int(code or legacy_code)
+
+
+@cache
+def _status_reader(method: str) -> FieldReader:
+    rpc = method_of(method)
+    prefix = f"{rpc.status_field}." if rpc.status_field else ""
+    names = [f"{prefix}{name}" for name in ("code", "error_code")]
+    return FieldReader([steps(rpc.response.DESCRIPTOR, name, erasable=True) for name in names])
+
+
+def annotation(method: str) -> Annotation | None:
+    """Return what the request of an RPC is annotated with, None if it is not.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+    """
+    options = method_of(method).request.DESCRIPTOR.GetOptions()
+    if not options.HasExtension(common_pb2.privilege_ext_obj):
+        return None
+    declared = options.Extensions[common_pb2.privilege_ext_obj]
+    return Annotation(
+        object_type=ObjectType.Name(declared.object_type),
+        privilege=ObjectPrivilege.Name(declared.object_privilege).removeprefix("Privilege"),
+        name_index=declared.object_name_index,
+        names_index=declared.object_name_indexs,
+    )
+
+
+def field_path(source: str | MessageType, path: str, *, erasable: bool = False) -> tuple[Step, ...]:
+    """Return the steps of a dotted path.
+
+    Args:
+        source: the RPC whose request the path begins at, or a message class.
+        path: field names joined by dots; the last one names a string, integer, bool or enum.
+        erasable: whether the path may pass a oneof with several members; see `kiteward.milvus.field_paths.steps`.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+        ValueError: as `kiteward.milvus.field_paths.steps`.
+    """
+    message_type = method_of(source).request if isinstance(source, str) else source
+    return steps(message_type.DESCRIPTOR, path, erasable=erasable)
+
+
+def paths_to(method: str, message: str) -> tuple[str, ...]:
+    """Return the path of every field of a request, nested ones included, that holds a message of a type.
+
+    Args:
+        method: the RPC.
+        message: full name of the message type. The request itself has the path `""`.
+
+    Raises:
+        OperationUnknown: there is no such RPC.
+    """
+    return find(method_of(method).request.DESCRIPTOR, message)

@@ -1,0 +1,7 @@
+"""HTTP/1.1 on accepted connections: uvicorn's protocol with bounds on time and memory.
+
+- `server.py`: `HttpServer`, an ASGI application and the connections it is served on.
+- `flow_control.py`: when a connection is read.
+
+It serves any ASGI application and knows none of them.
+"""

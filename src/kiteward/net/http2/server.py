@@ -1,0 +1,76 @@
+"""Serves HTTP/2 on connections that a listener accepted, and looks after them."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from kiteward.net.budget import Budget
+from kiteward.net.http2.connection import Connection
+from kiteward.net.http2.fields import Head
+from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.streams import Exchange, Stream
+
+
+class Http2Server:
+    """An application and the connections it is served on. Implements `listener.ConnectionHandler`."""
+
+    def __init__(
+        self,
+        begin: Callable[[Stream, Head], Exchange],
+        limits: Http2Limits | None = None,
+        *,
+        budget: Budget | None = None,
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            begin: makes of each request an exchange.
+            limits: what a client may take.
+            budget: what clients may make the server hold together.
+        """
+        self.begin = begin
+        self.limits = limits or Http2Limits()
+        self.budget = budget or Budget()
+        self._connections: set[Connection] = set()
+        self._rounds: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
+        """Serve a connection whose first bytes are `head`, the preface; `on_lost` is called once, when it is gone."""
+        connection = Connection(self, on_lost)
+        self._connections.add(connection)
+        self._empty.clear()
+        if self._rounds is None:
+            self._rounds = asyncio.get_running_loop().call_later(self.limits.round, self._go_round)
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        connection.data_received(head.removeprefix(PREFACE))
+
+    def left(self, connection: Connection) -> None:
+        """Notice that a connection is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more requests, let those in flight finish for at most `grace` seconds, then break them off."""
+        for connection in list(self._connections):
+            connection.shut()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._rounds is not None:
+            self._rounds.cancel()
+            self._rounds = None
+
+    def _go_round(self) -> None:
+        loop = asyncio.get_running_loop()
+        # First of all, so that a round that fails is not the last.
+        self._rounds = loop.call_later(self.limits.round, self._go_round) if self._connections else None
+        now = loop.time()
+        for connection in list(self._connections):
+            connection.look(now)

@@ -1,0 +1,279 @@
+"""The one port: tells gRPC from HTTP/1.1 by how a connection begins, and bounds how many there are.
+
+A connection that begins with the preface of HTTP/2 is handed to the gRPC door, one that begins with a request line of
+HTTP/1.x to the HTTP door. Everything else is closed: at once where the bytes cannot become either, after a while where
+they do not come.
+"""
+
+import asyncio
+import contextlib
+import re
+import resource
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, cast
+
+from kiteward.domain.addresses import address_text, source_of
+from kiteward.net.http2 import PREFACE
+from kiteward.net.sockets import bind, cannot_listen
+from kiteward.net.tls import ServerTls, TlsAcceptor
+
+_REQUEST_LINE: Final = re.compile(rb"[A-Z]{1,24} [!-\xff]+ HTTP/1\.[01]\r?\n")
+_BEGINNING_OF_A_LINE: Final = re.compile(rb"[A-Z]{1,24}(?: [!-\xff]*(?: [HTP/1.0]{0,8}\r?)?)?")
+_LONGEST_LINE: Final = 8192
+_LINE_TOO_LONG: Final = b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+_BACKLOG: Final = 1024
+_FILES_OF_OUR_OWN: Final = 256
+
+
+class Kind(StrEnum):
+    """What a connection has turned out to be."""
+
+    UNDECIDED = "undecided"
+    HTTP = "http"
+    GRPC = "grpc"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerLimits:
+    """How much a listener holds, and for how long.
+
+    Attributes:
+        connections: open connections of all kinds; further ones are closed as they come.
+        undecided: connections that have not yet shown what they are; the oldest makes room for a new one.
+        per_address: open connections of one address, or of one /64 network of IPv6.
+        preface_timeout: seconds in which a connection must show what it is.
+    """
+
+    connections: int = 10_000
+    undecided: int = 512
+    per_address: int = 2_000
+    preface_timeout: float = 10.0
+
+
+class ConnectionHandler(Protocol):
+    """Who serves connections of one kind."""
+
+    def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
+        """Serve a connection from now on.
+
+        Args:
+            transport: the connection; the door becomes its protocol.
+            head: the bytes that were read from it so far.
+            on_lost: to be called once, when the connection is gone.
+        """
+        ...
+
+
+def affordable_connections(wanted: int) -> int:
+    """Return how many connections the process may open files for, at most `wanted`."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, allowed - _FILES_OF_OUR_OWN))
+
+
+class Listener:
+    """One listening address, and the doors behind it. A kind of connection without a door is closed like garbage."""
+
+    def __init__(
+        self,
+        *,
+        http: ConnectionHandler | None = None,
+        grpc: ConnectionHandler | None = None,
+        limits: ListenerLimits | None = None,
+        tls: ServerTls | None = None,
+    ) -> None:
+        """Prepare a listener.
+
+        Args:
+            http: serves HTTP/1.x.
+            grpc: serves HTTP/2.
+            limits: how much is held, and for how long.
+            tls: what is shown to clients; without it they speak in the open.
+        """
+        self.limits = limits or ListenerLimits()
+        self._tls = tls
+        self._handlers = {Kind.HTTP: http, Kind.GRPC: grpc}
+        self._servers: list[asyncio.Server | TlsAcceptor] = []
+        self._accepting = False
+        self._open: dict[_Connection, Kind] = {}
+        self._undecided: dict[_Connection, None] = {}
+        self._by_source: Counter[str] = Counter()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.refused: Counter[str] = Counter()
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port in use.
+
+        Args:
+            host: a name or an address; every address it stands for is listened on.
+            port: 0 lets the system choose.
+
+        Raises:
+            OSError: an address cannot be bound; the message names it.
+        """
+        sockets = await bind(host, port)
+        chosen = int(sockets[0].getsockname()[1])
+        self._accepting = True
+        try:
+            for bound in sockets:
+                self._servers.append(await self._serve(bound))
+        except OSError as error:
+            self.stop_accepting()
+            for bound in sockets:
+                bound.close()
+            raise cannot_listen(host, port, error) from error
+        return chosen
+
+    async def _serve(self, bound: socket.socket) -> "asyncio.Server | TlsAcceptor":
+        if self._tls is None:
+            loop = asyncio.get_running_loop()
+            return await loop.create_server(lambda: _Connection(self), sock=bound, backlog=_BACKLOG)
+        bound.listen(_BACKLOG)
+        return TlsAcceptor(
+            bound,
+            self._tls,
+            lambda: _Connection(self),
+            seconds=self.limits.preface_timeout,
+            at_once=self.limits.undecided,
+            failed=lambda: self.refused.update(("handshake",)),
+        )
+
+    def open_connections(self) -> Mapping[str, int]:
+        """Return how many connections of each kind are open."""
+        counted = Counter(self._open.values())
+        return {kind.value: counted[kind] for kind in Kind}
+
+    def stop_accepting(self) -> None:
+        """Take no more connections, and close those that have not shown what they are."""
+        self._accepting = False
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for connection in list(self._undecided):
+            connection.abort()
+
+    async def close(self, grace: float) -> None:
+        """Wait until every connection is gone, for at most `grace` seconds, then break off the rest."""
+        self.stop_accepting()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        for connection in list(self._open):
+            connection.abort()
+        # What was broken off is told so in the loop's next turns.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await self._empty.wait()
+
+    def admit(self, connection: "_Connection") -> bool:
+        """Take a new connection in, unless there are too many."""
+        limits = self.limits
+        if not self._accepting:
+            return self._refuse("stopping")
+        if len(self._open) >= limits.connections:
+            return self._refuse("connections")
+        if self._by_source[connection.source] >= limits.per_address:
+            return self._refuse("address")
+        if len(self._undecided) >= limits.undecided:
+            self._refuse("undecided")
+            next(iter(self._undecided)).abort()
+        self._by_source[connection.source] += 1
+        self._open[connection] = Kind.UNDECIDED
+        self._undecided[connection] = None
+        self._empty.clear()
+        return True
+
+    def decide(self, connection: "_Connection", kind: Kind, head: bytes) -> None:
+        """Send a connection to its door; `head` is what was read from it."""
+        handler = self._handlers.get(kind)
+        if handler is None:
+            self.give_up(connection, "garbage")
+            return
+        self._undecided.pop(connection, None)
+        self._open[connection] = kind
+        handler.adopt(connection.transport, head, lambda: self.forget(connection))
+
+    def give_up(self, connection: "_Connection", reason: str) -> None:
+        """Close a connection that is of no kind we serve."""
+        self._refuse(reason)
+        connection.abort()
+
+    def forget(self, connection: "_Connection") -> None:
+        """Strike a connection that is gone off every list."""
+        self._undecided.pop(connection, None)
+        if self._open.pop(connection, None) is None:
+            return
+        self._by_source[connection.source] -= 1
+        if not self._by_source[connection.source]:
+            del self._by_source[connection.source]
+        if not self._open:
+            self._empty.set()
+
+    def _refuse(self, reason: str) -> bool:
+        self.refused[reason] += 1
+        return False
+
+
+class _Connection(asyncio.Protocol):
+    """A connection from its first byte until it has shown what it is."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._head = b""
+        self._deadline: asyncio.TimerHandle | None = None
+        self.transport: asyncio.Transport
+        self.source = ""
+        self.address = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if peer:
+            self.source, self.address = source_of(peer[0]), address_text(peer[0], peer[1])
+        # Without a name it is gone already.
+        if not peer or not self._listener.admit(self):
+            self.transport.abort()
+            return
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(self._listener.limits.preface_timeout, self._listener.give_up, self, "silent")
+
+    def data_received(self, data: bytes) -> None:
+        self._head = head = self._head + data
+        if head.startswith(PREFACE):
+            self._decide(Kind.GRPC)
+        elif PREFACE.startswith(head):
+            return
+        elif _REQUEST_LINE.match(head):
+            self._decide(Kind.HTTP)
+        elif len(head) > _LONGEST_LINE and _BEGINNING_OF_A_LINE.fullmatch(head):
+            self.transport.write(_LINE_TOO_LONG)
+            self.transport.close()
+        elif not _BEGINNING_OF_A_LINE.fullmatch(head):
+            self._listener.give_up(self, "garbage")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
+        self._settle()
+        self._listener.forget(self)
+
+    def abort(self) -> None:
+        """Break the connection off, whatever it has become."""
+        self._settle()
+        self.transport.abort()
+        self._listener.forget(self)
+
+    def _decide(self, kind: Kind) -> None:
+        self._settle()
+        head, self._head = self._head, b""
+        self._listener.decide(self, kind, head)
+
+    def _settle(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

@@ -1,1 +1,0 @@
-"""The audit trail: written, verified, read and exported."""

@@ -1,0 +1,171 @@
+"""What the server tells a Prometheus about itself: counts and gauges, no name of a user, a database or a collection.
+
+Nothing is counted here: the server counts in plain numbers, and this turns them into Prometheus' families when somebody
+looks. Every label has few values, which the server makes itself.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from kiteward.audit.writer import AuditState
+from kiteward.telemetry.latency import BOUNDS, Histogram
+from kiteward.telemetry.telemetry import Telemetry
+
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+"""The content type of `Metrics.text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the numbers come from; each is asked when the metrics are read.
+
+    Attributes:
+        telemetry: requests, decisions and times.
+        authentications: (kind, result) -> how often.
+        connections: open connections by kind.
+        refused: connections closed for a reason of the listener's.
+        held: bytes held for clients by kind: how many, how many there may be, and how often there was no room.
+        generation: how often the engine has come to life.
+        engine_ready: whether a call sent now would reach the engine.
+        revision: the revision of the policy in force; None while there is none.
+        audit: how the audit trail keeps up.
+    """
+
+    telemetry: Telemetry
+    authentications: Callable[[], Mapping[tuple[str, str], int]]
+    connections: Callable[[], Mapping[str, int]]
+    refused: Callable[[], Mapping[str, int]]
+    held: Callable[[], Mapping[str, tuple[int, int, int]]]
+    generation: Callable[[], int]
+    engine_ready: Callable[[], bool]
+    revision: Callable[[], int | None]
+    audit: Callable[[], AuditState]
+
+
+class Metrics:
+    """The metrics of one server; several in one process do not mix."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_ServerCollector(sources))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _ServerCollector(Collector):
+    """Turns our own counters into Prometheus' families when somebody looks."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield every family."""
+        yield from self._requests()
+        yield from self._connections()
+        yield from self._held()
+        yield from self._parts()
+
+    def _requests(self) -> Iterator[Metric]:
+        telemetry = self._sources.telemetry
+        yield _counter(
+            "kiteward_requests",
+            "Requests by operation and how they ended.",
+            ("operation", "outcome"),
+            (((operation, outcome.value), number) for operation, outcome, number in telemetry.requests),
+        )
+        yield _counter(
+            "kiteward_decisions",
+            "Decisions whether a request may.",
+            ("decision",),
+            (((decision,), number) for decision, number in telemetry.decisions.items()),
+        )
+        yield _counter(
+            "kiteward_authentications",
+            "Credentials presented, by kind and what became of them; `remembered` is a hit of the cache.",
+            ("kind", "result"),
+            self._sources.authentications().items(),
+        )
+        yield _histogram(
+            "kiteward_stage_duration_seconds", "Time by stage of a request.", "stage", telemetry.stages.items()
+        )
+        yield _histogram(
+            "kiteward_store_duration_seconds", "Time by work of the store.", "work", telemetry.store.items()
+        )
+
+    def _connections(self) -> Iterator[Metric]:
+        connections = GaugeMetricFamily(
+            "kiteward_connections", "Open connections by what they carry.", labels=("kind",)
+        )
+        for kind, number in self._sources.connections().items():
+            connections.add_metric((kind,), number)
+        yield connections
+        yield _counter(
+            "kiteward_connections_refused",
+            "Connections that were closed unserved, by reason.",
+            ("reason",),
+            (((reason,), number) for reason, number in self._sources.refused().items()),
+        )
+
+    def _held(self) -> Iterator[Metric]:
+        held = GaugeMetricFamily("kiteward_held_bytes", "Bytes that are held for clients.", labels=("kind",))
+        limits = GaugeMetricFamily("kiteward_held_bytes_limit", "Bytes that may be held.", labels=("kind",))
+        told = self._sources.held()
+        for kind, (now, limit, _) in told.items():
+            held.add_metric((kind,), now)
+            limits.add_metric((kind,), limit)
+        yield held
+        yield limits
+        yield _counter(
+            "kiteward_held_bytes_refused",
+            "How often there was no room for what a client sent, or did not take.",
+            ("kind",),
+            (((kind,), refused) for kind, (_, _, refused) in told.items()),
+        )
+
+    def _parts(self) -> Iterator[Metric]:
+        sources = self._sources
+        generation, audit, revision = sources.generation(), sources.audit(), sources.revision()
+        yield _gauge("kiteward_engine_up", "Whether a call sent now would reach the engine.", sources.engine_ready())
+        yield _gauge("kiteward_engine_generation", "How often the engine has come to life.", generation)
+        yield _counter(
+            "kiteward_engine_restarts", "How often the engine came back.", (), [((), max(0, generation - 1))]
+        )
+        if revision is not None:
+            yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
+        yield _gauge("kiteward_audit_queue", "Events that wait to be written to the audit trail.", audit.queued)
+        yield _gauge("kiteward_audit_queue_bytes", "Memory that these events take, about.", audit.queued_bytes)
+        yield _counter(
+            "kiteward_audit_lost", "Events that could not be written to the audit trail.", (), [((), audit.lost)]
+        )
+
+
+def _gauge(name: str, told: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, told)
+    family.add_metric((), value)
+    return family
+
+
+def _counter(name: str, told: str, labels: tuple[str, ...], numbers: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
+    family = CounterMetricFamily(name, told, labels=labels)
+    for values, number in numbers:
+        family.add_metric(values, number)
+    return family
+
+
+def _histogram(name: str, told: str, label: str, histograms: Iterable[tuple[str, Histogram]]) -> Metric:
+    family = HistogramMetricFamily(name, told, labels=(label,))
+    for value, histogram in histograms:
+        buckets = [
+            (str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)
+        ]
+        family.add_metric((value,), buckets, histogram.total)
+    return family

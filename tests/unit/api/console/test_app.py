@@ -1,0 +1,280 @@
+"""The console's door, in process: cookies, forms, ends of sessions, and what is shown when something is wrong."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import PASSWORD, House, opened, quick_directory
+
+from kiteward.api.console.app import ConsoleApp
+from kiteward.api.console.pages import PAGES
+from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.authn.sessions import SessionRules, Sessions
+from kiteward.domain.errors import EngineUnavailable
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Browser:
+    """Opens pages and sends forms as a browser does, over one kind of connection."""
+
+    def __init__(self, house: House, client: httpx.AsyncClient) -> None:
+        self.house = house
+        self.client = client
+
+    async def open(self, path: str) -> httpx.Response:
+        return await self.client.get(f"/console/{path}")
+
+    async def send(self, path: str, **form: str) -> httpx.Response:
+        page = await self.open("account")
+        token = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+        return await self.post(path, csrf=token, **form)
+
+    async def post(self, path: str, **form: str) -> httpx.Response:
+        base = f"{self.client.base_url.scheme}://{self.client.base_url.netloc.decode()}"
+        return await self.client.post(f"/console/{path}", data=form, headers={"Origin": base})
+
+    async def sign_in(self, user: str = "root", password: str = "Milvus") -> httpx.Response:
+        answer = await self.post("sign-in", user=user, password=password)
+        assert answer.status_code == 303, answer.text
+        return answer
+
+
+@asynccontextmanager
+async def browsing(
+    base: str = "http://kiteward.example:19530", *, pages: tuple[Page, ...] = PAGES, sessions: Sessions | None = None
+) -> AsyncIterator[Browser]:
+    with quick_directory() as directory:
+        async with opened(directory / "store.db", FakeEngine()) as house:
+            if sessions is not None:
+                house.authenticator.sessions = sessions
+                house.configure(sessions=sessions)
+            transport = httpx.ASGITransport(ConsoleApp(house.gateway, pages))
+            async with httpx.AsyncClient(transport=transport, base_url=base) as client:
+                yield Browser(house, client)
+
+
+async def test_over_tls_the_cookie_is_bound_to_the_host_and_goes_over_tls_alone() -> None:
+    async with browsing("https://kiteward.example") as browser:
+        answer = await browser.sign_in()
+        cookie = answer.headers["set-cookie"]
+        assert cookie.startswith("__Host-kiteward=")
+        assert {"Secure", "HttpOnly", "SameSite=strict", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+        assert "Domain" not in cookie
+        assert "max-age" in answer.headers["strict-transport-security"]
+        assert (await browser.open("account")).status_code == 200
+
+
+async def test_in_the_open_people_beyond_this_machine_are_warned() -> None:
+    async with browsing() as browser:
+        assert "not encrypted" in (await browser.open("sign-in")).text
+        cookie = (await browser.sign_in()).headers["set-cookie"]
+        assert (cookie.startswith("kiteward="), "Secure" in cookie) == (True, False)
+    async with browsing("http://localhost:19530") as browser:
+        assert "not encrypted" not in (await browser.open("sign-in")).text
+
+
+async def test_a_session_ends_unused_and_after_its_lifetime_and_the_page_says_so() -> None:
+    clock = Clock()
+    async with browsing(sessions=Sessions(SessionRules(idle=60, lifetime=150), clock=clock)) as browser:
+        for steps in ((61,), (50, 50, 51)):
+            await browser.sign_in()
+            for step in steps:
+                assert (await browser.open("account")).status_code == 200
+                clock.now += step
+            answer = await browser.open("connect")
+            assert answer.headers["location"] == "/console/sign-in?why=ended&next=%2Fconsole%2Fconnect"
+            assert 'kiteward=""' in answer.headers["set-cookie"]
+
+
+async def test_changing_the_password_ends_every_session_but_goes_on_here() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        before = browser.client.cookies["kiteward"]
+        answer = await browser.send("account", old_password="Milvus", new_password=PASSWORD, again=PASSWORD)
+        assert answer.headers["location"] == "/console/account?done=password"
+        assert browser.client.cookies["kiteward"] != before
+        assert (await browser.open("account")).status_code == 200
+        browser.client.cookies.clear()
+        browser.client.cookies.set("kiteward", before)
+        assert (await browser.open("account")).status_code == 303
+
+
+async def test_every_page_that_acts_needs_the_sessions_own_form_token() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        acting = [page for page in PAGES if page.act is not None and not page.open]
+        assert len(acting) > 20
+        for page in acting:
+            path = page.path.replace("{", "").replace("}", "")
+            assert (await browser.post(path, csrf="")).status_code == 403, path
+            assert (await browser.post(path, csrf="0" * 64)).status_code == 403, path
+
+
+async def test_every_page_asks_whoever_has_not_signed_in_to_do_so() -> None:
+    async with browsing() as browser:
+        for page in PAGES:
+            if not page.open:
+                path = page.path.replace("{", "").replace("}", "")
+                for answer in (await browser.open(path), await browser.post(path, csrf="")):
+                    assert answer.status_code == 303, path
+                    assert answer.headers["location"].startswith("/console/sign-in"), path
+
+
+async def test_other_methods_and_other_forms_are_not_taken() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        assert (await browser.client.put("/console/account")).status_code == 405
+        assert (await browser.post("connect", csrf="x")).status_code == 405
+        own = {"Origin": "http://kiteward.example:19530"}
+        assert (await browser.client.post("/console/account", json={}, headers=own)).status_code == 415
+        too_large = await browser.client.post("/console/account", data={"a": "x" * 600_000}, headers=own)
+        assert too_large.status_code == 413
+        headers = {**own, "Content-Type": "application/x-www-form-urlencoded"}
+        assert (await browser.client.post("/console/account", content=b"\xff", headers=headers)).status_code == 400
+
+
+async def test_an_engine_that_is_away_is_told_and_the_rest_goes_on() -> None:
+    async def away(_visit: ConsoleRequest) -> httpx.Response:
+        raise EngineUnavailable("the engine is starting")
+
+    async with browsing(pages=(Page("away", away), *PAGES)) as browser:  # type: ignore[arg-type]  # it never returns
+        await browser.sign_in()
+        answer = await browser.open("away")
+        assert (answer.status_code, "the engine is starting" in answer.text) == (503, True)
+        assert (await browser.open("users")).status_code == 200
+
+
+async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(_visit: ConsoleRequest) -> httpx.Response:
+        raise ZeroDivisionError("something private")
+
+    async with browsing(pages=(Page("broken", broken), *PAGES)) as browser:  # type: ignore[arg-type]  # it never returns
+        await browser.sign_in()
+        with caplog.at_level(logging.ERROR):
+            answer = await browser.open("broken")
+        assert answer.status_code == 500
+        assert "something private" not in answer.text
+        assert answer.headers["x-request-id"] in answer.text
+        assert answer.headers["x-request-id"] in caplog.text
+
+
+async def test_a_locked_user_is_shown_as_such_and_unlocked() -> None:
+    async with browsing() as browser:
+        await browser.house.user("alice")
+        async with browser.house.policy_cache.change() as transaction:
+            await transaction.users.lock("alice")
+        await browser.sign_in()
+        assert "Locked" in (await browser.open("users")).text
+        assert "/console/users/alice/unlock" in (await browser.open("users/alice")).text
+        assert (await browser.send("users/alice/unlock")).headers["location"] == "/console/users/alice?done=user_unlock"
+        assert "Locked" not in (await browser.open("users/alice")).text
+
+
+async def test_what_people_typed_is_shown_as_text() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.send("new-user", user_name='"><script>alert(1)</script>', description="<b>")
+        assert answer.status_code == 422
+        assert "<script>alert" not in answer.text
+        assert "&lt;script&gt;alert" in answer.text
+
+
+async def test_a_password_that_was_typed_comes_back_in_no_page() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answers = [
+            await browser.send("new-user", user_name="1", new_password="A-secret-1-typed"),
+            await browser.send("account", old_password="A-secret-1-typed", new_password="x", again="A-secret-1-typed"),
+            await browser.post("sign-in", user="root", password="A-secret-1-typed"),
+        ]
+        for answer in answers:
+            assert answer.status_code == 422
+            assert "A-secret-1-typed" not in answer.text
+
+
+async def test_files_that_pages_load_are_kept_by_browsers_until_they_change() -> None:
+    async with browsing() as browser:
+        page = (await browser.open("sign-in")).text
+        address = page.partition('rel="stylesheet" href="')[2].partition('"')[0]
+        answer = await browser.client.get(address)
+        assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/css")
+        assert "immutable" in answer.headers["cache-control"]
+        assert (await browser.open("static/nothing.css")).status_code == 404
+        assert (await browser.open("static/..%2ftemplates%2flayout.html")).status_code == 404
+
+
+async def test_of_whoever_is_not_known_little_is_read() -> None:
+    async with browsing() as browser:
+        assert (await browser.post("sign-in", user="x" * 20_000)).status_code == 413
+        assert (await browser.post("account", csrf="x" * 600_000)).status_code == 303
+
+
+def test_no_other_door_begins_a_session() -> None:
+    assert not [path for path in TABLE if path.endswith("sessions/begin")]
+
+
+def test_no_page_stands_twice() -> None:
+    assert len({page.path for page in PAGES}) == len(PAGES)
+
+
+async def test_page_that_shows_a_secret_does_not_repeat_its_action_when_it_is_loaded_again() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        sent = await browser.send("new-key", user_name="root", expires_in_days="1")
+        assert (sent.status_code, sent.text) == (303, "")
+        page = sent.headers["location"].removeprefix("/console/")
+        assert (
+            await browser.client.head(f"/console/{page}")
+        ).status_code == 410  # asking whether it is there uses nothing
+        shown = await browser.open(page)
+        assert (shown.status_code, "kw_" in shown.text) == (200, True)
+        again = await browser.open(page)
+        assert (again.status_code, "kw_" in again.text) == (410, False)
+        assert len(await browser.house.store.keys()) == 1
+
+
+async def test_secret_is_shown_to_the_session_that_made_it_alone() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        sent = await browser.send("new-key", user_name="root", expires_in_days="1")
+        mine = dict(browser.client.cookies)
+        browser.client.cookies.clear()
+        await browser.sign_in()
+        page = sent.headers["location"].removeprefix("/console/")
+        assert (await browser.open(page)).status_code == 410
+        browser.client.cookies.clear()
+        browser.client.cookies.update(mine)
+        assert "kw_" in (await browser.open(page)).text
+
+
+async def test_own_password_that_was_reset_is_shown_although_the_session_ends_with_it() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        answer = await browser.send("users/root/reset", keep_old_for="0")
+        assert (answer.status_code, 'id="secret"' in answer.text) == (200, True)
+        assert (await browser.open("account")).status_code == 303
+
+
+async def test_filters_of_the_trail_that_make_no_sense_are_refused() -> None:
+    async with browsing() as browser:
+        await browser.sign_in()
+        for asked, told in (
+            ("outcome=rubbish", "no such outcome: <code>rubbish</code>; give one of received"),
+            ("kind=users", "no such kind: <code>users</code>"),
+            ("before=abc", "A whole number is needed"),
+            (f"before={'9' * 40}", "A whole number is needed"),
+        ):
+            answer = await browser.open(f"audit?{asked}")
+            assert (answer.status_code, told in answer.text) == (422, True), answer.text
+        assert (await browser.open("explain?line=abc")).status_code == 422

@@ -1,0 +1,142 @@
+"""The table from errors to what a client sees: complete, and nothing that SDKs would retry without an end."""
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from kiteward.api.grpc.status import LEGACY_FAILURES, STATUSES, GrpcStatus, MilvusStatus, failure_of
+from kiteward.domain import errors
+from kiteward.domain.errors import KitewardError
+from kiteward.milvus import messages
+
+RETRIED = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNKNOWN,
+}
+"""What some SDK tries again, up to 75 times (contract 1.7)."""
+
+
+def tree(kind: type[KitewardError] = KitewardError) -> Iterator[type[KitewardError]]:
+    """Walk the error classes of the product."""
+    yield kind
+    for below in kind.__subclasses__():
+        if below.__module__.startswith("kiteward."):
+            yield from tree(below)
+
+
+ERRORS = sorted(set(tree()), key=lambda kind: kind.__name__)
+REFUSALS = [kind for kind in ERRORS if issubclass(kind, errors.RequestRefused)]
+
+
+def told(operation: str, error: KitewardError) -> messages.Status:
+    answer = failure_of(operation, error)
+    assert isinstance(answer, bytes)
+    response = messages.method_of(operation).response.FromString(answer)
+    field = messages.method_of(operation).status_field
+    return getattr(response, field) if field else response
+
+
+def test_every_error_has_a_row_and_every_row_an_error() -> None:
+    assert set(STATUSES) == set(ERRORS)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, errors.AuthenticationError)])
+def test_authentication_failures_are_unauthenticated(kind: type[KitewardError]) -> None:
+    assert failure_of("Query", kind("why")) == GrpcStatus(grpc.StatusCode.UNAUTHENTICATED, text="why")
+
+
+def test_denial_is_permission_denied_and_says_what_was_needed() -> None:
+    assert failure_of("Query", errors.AccessDenied("why")) == GrpcStatus(grpc.StatusCode.PERMISSION_DENIED, text="why")
+
+
+@pytest.mark.parametrize("kind", [errors.AccessDenied, errors.OperationUnknown, errors.PayloadMalformed])
+def test_what_a_repetition_cannot_change_is_never_told_as_if_it_could(kind: type[KitewardError]) -> None:
+    row = STATUSES[kind]
+    assert isinstance(row, GrpcStatus)
+    assert row.code not in RETRIED
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_everything_a_handler_decides_is_a_status_in_the_response(kind: type[KitewardError]) -> None:
+    assert isinstance(STATUSES[kind], MilvusStatus)
+    status = told("CreateRole", kind("what is wrong"))
+    assert status.code != 0
+    assert status.error_code != 0
+    assert status.reason.startswith("what is wrong")
+    assert status.detail == status.reason
+    assert not status.retriable
+    expected = {} if kind is errors.LimitReached else {"is_input_error": "true"}
+    assert dict(status.extra_info) == expected
+
+
+CARRYING = {name for name, rpc in messages.METHODS.items() if rpc.status_field is not None and not rpc.streaming}
+
+
+@pytest.mark.parametrize("operation", sorted(CARRYING))
+def test_every_response_with_a_status_carries_a_refusal(operation: str) -> None:
+    status = told(operation, errors.InvalidGrant("what is wrong"))
+    assert (status.code, status.error_code) == (1100, LEGACY_FAILURES.get(operation, 1))
+
+
+@pytest.mark.parametrize("operation", sorted(messages.METHODS.keys() - CARRYING))
+def test_stream_or_response_without_a_status_fails_by_grpc_and_is_not_retried(operation: str) -> None:
+    answer = failure_of(operation, errors.InvalidArgument("what is wrong"))
+    assert answer == GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT, text="what is wrong: invalid parameter")
+
+
+NOT_OFFERED = (errors.OperationRefused, errors.EngineLacksOperation)
+BY_PROTOCOL = {"AlterCollectionSchema", "ClientHeartbeat"}
+"""What Node looks for UNIMPLEMENTED of."""
+
+
+@pytest.mark.parametrize("kind", NOT_OFFERED)
+@pytest.mark.parametrize("operation", sorted(messages.METHODS))
+def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_success(
+    kind: type[KitewardError], operation: str
+) -> None:
+    answer = failure_of(operation, kind("not here"))
+    if operation in BY_PROTOCOL or operation not in CARRYING:
+        expected = GrpcStatus(grpc.StatusCode.UNIMPLEMENTED, text="not here: service unimplemented")
+        assert answer == expected
+        return
+    status = told(operation, kind("not here"))
+    assert (status.code, status.error_code) == (10, LEGACY_FAILURES.get(operation, 1))
+    assert status.reason == "not here: service unimplemented"
+    assert not status.retriable
+    assert "is_input_error" not in status.extra_info
+
+
+def test_name_of_the_code_is_appended_once() -> None:
+    assert told("CreateRole", errors.InvalidArgument("x")).reason == "x: invalid parameter"
+    assert told("CreateRole", errors.InvalidArgument("x: invalid parameter[1]")).reason == "x: invalid parameter[1]"
+
+
+def test_errors_not_meant_for_clients_keep_their_text() -> None:
+    for kind in (KitewardError, errors.ConfigurationError):
+        answer = failure_of("Query", kind("/var/lib/kiteward/store.db is odd"))
+        assert isinstance(answer, GrpcStatus)
+        assert "store.db" not in answer.text
+        assert answer.text
+
+
+def test_class_without_a_row_is_told_as_its_nearest_ancestor() -> None:
+    class KeyExpired(errors.AuthenticationError):
+        pass
+
+    assert failure_of("Query", KeyExpired("why")) == GrpcStatus(grpc.StatusCode.UNAUTHENTICATED, text="why")
+
+
+@pytest.mark.parametrize("operation", sorted(LEGACY_FAILURES))
+def test_legacy_codes_are_those_of_the_protocol(operation: str) -> None:
+    assert operation in messages.METHODS
+    names = {
+        "OperatePrivilegeV2": "OperatePrivilegeFailure",
+        "RestoreRBAC": "OperatePrivilegeFailure",
+        "AlterRole": "UnexpectedError",
+        "ListPrivilegeGroups": "ListPrivilegeGroupsFailure",
+    }
+    expected = names.get(operation, f"{operation}Failure")
+    assert messages.ErrorCode.Name(LEGACY_FAILURES[operation]) == expected

@@ -1,0 +1,163 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from kiteward.api.rest.bodies import MOST_CONTAINERS, decode
+from kiteward.api.rest.endpoints import Body, Name, ResponseData
+from kiteward.api.rest.status import RestFailure
+from kiteward.domain.identity import Secret
+
+
+class Part(ResponseData):
+    field_name: Name
+    weight: int = 0
+
+
+class ThingReq(Body):
+    thing_name: Name
+    password: Secret = msgspec.field(default_factory=lambda: Secret(""))
+    note: str | None = None
+    parts: list[Part] = msgspec.field(default_factory=list)
+    extra: Part | None = None
+    data: msgspec.Raw = msgspec.field(default_factory=msgspec.Raw)
+
+
+class RequiredReq(Body):
+    number: int
+    names: list[str]
+    data: msgspec.Raw
+    secret: Secret
+
+
+def failure(kind: type[Body], raw: bytes) -> tuple[int, str]:
+    with pytest.raises(RestFailure) as caught:
+        decode(kind, raw)
+    assert caught.value.http == 200
+    return caught.value.code, caught.value.message
+
+
+def test_fields_are_read_in_camel_case_and_unknown_ones_ignored() -> None:
+    body = decode(ThingReq, b'{"thingName": "t", "dbName": "d", "unknown": {"a": [1]}, "thing_name": 5}')
+    assert (body.thing_name, body.db_name, body.note) == ("t", "d", None)
+
+
+def test_a_secret_is_wrapped_as_it_is_read() -> None:
+    body = decode(ThingReq, b'{"thingName": "t", "password": "hunter2"}')
+    assert body.password == Secret("hunter2")
+    assert "hunter2" not in repr(body)
+
+
+@pytest.mark.parametrize("raw", [b"", b" \n"])
+def test_an_empty_body_is_told_apart(raw: bytes) -> None:
+    assert failure(Body, raw) == (
+        1801,
+        "can only accept json format request, the request body should be nil, however {} is valid",
+    )
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{",
+        b"[]",
+        b'"text"',
+        b"5",
+        b'{"thingName": "t"} x',
+        b"\xef\xbb\xbf{}",
+        b'{"thingName": "\xff"}',
+        b'{"thingName": "t", "data": [{"te\xffxt": 1}]}',
+        b'{"thingName": "t", "data": ["\xff"]}',
+        b'{"thingName": "t", "unknown": "\xff"}',
+        b'{"thingName": "\\ud800"}',
+        b'{"thingName": NaN}',
+        b'{"thingName": "t", "unknown": ' + b"[" * 100_000,
+        b'{"thingName": "t", "unknown": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b"--boundary\r\nContent-Disposition: form-data",
+    ],
+)
+def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
+    code, message = failure(ThingReq, raw)
+    assert code == 1801
+    assert message.startswith("can only accept json format request, error: ")
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b'{"thingName": 5}', "$.thingName"),
+        (b'{"thingName": "t", "password": 5}', "$.password"),
+        (b'{"thingName": "t", "parts": [{"fieldName": "f", "weight": "much"}]}', "$.parts[0].weight"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_and_its_place_told(raw: bytes, path: str) -> None:
+    code, message = failure(ThingReq, raw)
+    assert code == 1801
+    assert f"`{path}`" in message
+
+
+def test_no_value_stands_in_a_message() -> None:
+    _, message = failure(ThingReq, b'{"thingName": "t", "password": ["hunter2"]}')
+    assert "hunter2" not in message
+
+
+@pytest.mark.parametrize("raw", [b"{}", b"null", b" null\n", b'{"thingName": ""}', b'{"thingName": null}'])
+def test_a_required_field_that_is_missing_or_empty_is_named_as_milvus_does(raw: bytes) -> None:
+    code, message = failure(ThingReq, raw)
+    assert code == 1802
+    assert message == (
+        "missing required parameters, error: "
+        "Key: 'ThingReq.ThingName' Error:Field validation for 'ThingName' failed on the 'required' tag"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b'{"thingName": "t", "parts": [{"fieldName": "f"}, {}]}', "Parts[1].FieldName"),
+        (b'{"thingName": "t", "parts": [{"fieldName": "f"}, {"fieldName": ""}]}', "Parts[1].FieldName"),
+        (b'{"thingName": "t", "extra": {"fieldName": ""}}', "Extra.FieldName"),
+        (b'{"thingName": "t", "extra": {}}', "Extra.FieldName"),
+    ],
+)
+def test_required_fields_further_inside_are_required_too(raw: bytes, path: str) -> None:
+    code, message = failure(ThingReq, raw)
+    assert code == 1802
+    assert f"'ThingReq.{path}'" in message
+
+
+@pytest.mark.parametrize(
+    "change", [{"number": 0}, {"names": []}, {"data": None}, {"data": ""}, {"data": []}, {"secret": ""}]
+)
+def test_zero_empty_text_and_empty_lists_count_as_missing(change: dict[str, Any]) -> None:
+    full = {"number": 1, "names": ["a"], "data": [1], "secret": "s"}
+    decode(RequiredReq, msgspec.json.encode(full))
+    code, message = failure(RequiredReq, msgspec.json.encode(full | change))
+    assert code == 1802
+    assert f"RequiredReq.{next(iter(change)).capitalize()}'" in message
+
+
+def test_every_empty_field_is_named_at_once() -> None:
+    _, message = failure(RequiredReq, b'{"number": 0, "names": [], "data": [1], "secret": "s"}')
+    assert "'RequiredReq.Number'" in message
+    assert "'RequiredReq.Names'" in message
+
+
+def test_body_that_is_null_counts_as_an_empty_object() -> None:
+    assert decode(Body, b"null") == decode(Body, b"{}")
+
+
+def test_null_at_the_top_counts_as_not_given_and_further_inside_stays() -> None:
+    body = decode(
+        ThingReq, b'{"dbName": null, "password": null, "thingName": "t", "data": [{"a": null}], "note": null}'
+    )
+    assert (body.db_name, body.password, body.note) == ("", Secret(""), None)
+    assert bytes(body.data) == b'[{"a": null}]'
+
+
+def test_a_body_that_would_take_many_times_its_size_is_refused() -> None:
+    many = b'{"data": [' + b"{}," * (MOST_CONTAINERS - 3) + b"{}]}"
+    decode(Body, many)
+    code, message = failure(Body, many[:-2] + b",[]]}")
+    assert code == 1801
+    assert str(MOST_CONTAINERS) in message

@@ -1,0 +1,71 @@
+"""Declarations of the table as a whole, and the type they are made with."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kiteward.api import rest
+from kiteward.api.rest.endpoint_table import TABLE, table_of
+from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX, Body, Endpoint, Nothing, RequestContext, ResponseData
+from kiteward.gateway.extensions.base import Arguments
+
+ADMINISTRATION = {
+    "users": {"list", "describe", "create", "update_password", "drop", "grant_role", "revoke_role"},
+    "roles": {
+        "list",
+        "describe",
+        "create",
+        "alter",
+        "drop",
+        "grant_privilege",
+        "revoke_privilege",
+        "grant_privilege_v2",
+        "revoke_privilege_v2",
+    },
+    "privilege_groups": {"create", "drop", "list", "add_privileges_to_group", "remove_privileges_from_group"},
+}
+"""Contract 5.2."""
+
+SPELLED_BY_MILVUS = {"resource_groups"}
+
+
+async def nothing(_context: RequestContext, _body: Body) -> Nothing:
+    return Nothing()
+
+
+@pytest.mark.parametrize("category", ADMINISTRATION)
+def test_every_endpoint_of_the_contract_is_there(category: str) -> None:
+    paths = [path.removeprefix(PREFIX).split("/", 1) for path in TABLE]
+    assert {action for each, action in paths if each == category} == ADMINISTRATION[category]
+
+
+def test_a_path_stands_once_in_the_table() -> None:
+    endpoint = Endpoint("a/b", Body, Nothing, nothing, "Do nothing.")
+    with pytest.raises(ValueError, match="`a/b` stands twice"):
+        table_of([endpoint, endpoint])
+
+
+@pytest.mark.parametrize("endpoint", TABLE.values(), ids=lambda endpoint: endpoint.prefix + endpoint.path)
+def test_a_declaration_is_well_formed(endpoint: Endpoint[Body]) -> None:
+    assert re.fullmatch(r"[a-z_]+(/[a-z_0-9]+)+", endpoint.path)
+    own = endpoint.prefix == OWN_PREFIX
+    assert issubclass(endpoint.body, Arguments if own else Body)
+    assert endpoint.summary.endswith(".")
+    assert endpoint.extra is None or issubclass(endpoint.extra, ResponseData)
+    spelled = [field.encode_name for field in msgspec.structs.fields(endpoint.body)]
+    assert own or "dbName" in spelled
+    assert not [name for name in spelled if "_" in name and name not in SPELLED_BY_MILVUS]
+
+
+def test_the_door_decides_nothing() -> None:
+    """It names privileges where they are granted or listed, and nowhere else; nor does it know the policy."""
+    folder = Path(rest.__path__[0])
+    for path in folder.glob("*.py"):
+        source = path.read_text("utf-8")
+        assert "kiteward.authz.policy" not in source, path
+        assert "kiteward.authz.model" not in source, path
+        assert "kiteward.authn" not in source, path
+        if path.name in {"app.py", "bodies.py", "credentials.py", "headers.py"}:
+            assert "privilege" not in source, path

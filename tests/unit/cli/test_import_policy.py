@@ -1,0 +1,84 @@
+"""The command line of moving in: passwords that are made have a place before anything is brought."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from kiteward.cli import import_policy
+from kiteward.cli.main import main
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.gateway.import_policy import ImportReport
+
+ONE_TIME = "one-time-password"
+
+
+class Source:
+    """Stands for a source; counts how often something was brought from it."""
+
+    def __init__(self) -> None:
+        self.passwords: dict[str, Secret] = {}
+        self.brought = 0
+        self.fails = False
+
+    async def __call__(self, *_arguments: object, dry_run: bool) -> ImportReport:
+        if self.fails:
+            raise ConfigurationError("the source cannot be reached")
+        self.brought += not dry_run
+        return ImportReport(tuple(self.passwords), (), (), (), (), self.passwords)
+
+
+@pytest.fixture
+def source(monkeypatch: pytest.MonkeyPatch) -> Source:
+    source = Source()
+    monkeypatch.setattr(import_policy, "import_from", source)
+    return source
+
+
+def run_import(tmp_path: Path, passwords: Path, *options: str) -> int:
+    (tmp_path / "token").write_text("root:Milvus\n")
+    token = ("--token-file", str(tmp_path / "token"))
+    return main(["import", "--from", "http://source:19530", *token, "--passwords-file", str(passwords), *options])
+
+
+@pytest.mark.parametrize("place", ["there-already", "no-directory/file"])
+def test_nothing_is_brought_when_new_passwords_have_no_place(source: Source, tmp_path: Path, place: str) -> None:
+    source.passwords = {"mover": Secret(ONE_TIME)}
+    (tmp_path / "there-already").write_text("precious")
+    assert run_import(tmp_path, tmp_path / place) == 1
+    assert source.brought == 0
+    assert (tmp_path / "there-already").read_text() == "precious"
+
+
+def test_new_passwords_are_in_a_private_file_and_nowhere_else(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.passwords = {"mover": Secret(ONE_TIME)}
+    assert run_import(tmp_path, tmp_path / "passwords") == 0
+    assert (tmp_path / "passwords").read_text() == f"mover\t{ONE_TIME}\n"
+    assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
+    captured = capsys.readouterr()
+    assert ONE_TIME not in captured.out + captured.err
+
+
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_no_empty_file_is_left_where_no_password_was_made(
+    source: Source, tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    assert run_import(tmp_path, tmp_path / "passwords", *option) == 0
+    assert not (tmp_path / "passwords").exists()
+
+
+def test_no_empty_file_is_left_when_the_source_fails(source: Source, tmp_path: Path) -> None:
+    source.fails = True
+    assert run_import(tmp_path, tmp_path / "passwords") == 1
+    assert not (tmp_path / "passwords").exists()
+
+
+def test_where_nobody_can_be_asked_for_a_token_the_option_is_named(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main(["import", "--from", "http://milvus:19530", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "--token-file" in capsys.readouterr().err

@@ -1,0 +1,313 @@
+"""What of a request is recorded: every field is recorded or left out for a reason, and changes stand there in full."""
+
+import itertools
+import random
+import re
+import string
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import msgspec
+import pytest
+from tests.support.audit_lines import lines, whole_details
+
+from kiteward.audit.verify import verify
+from kiteward.audit.writer import AuditWriter
+from kiteward.domain.errors import LimitReached
+from kiteward.domain.identity import PasswordCredential, Principal, Secret
+from kiteward.gateway.administration import HANDLERS
+from kiteward.gateway.audit_details import (
+    DETAILS,
+    LEFT_OUT,
+    RESULTS_LEFT_OUT,
+    details_of,
+    details_of_rpc,
+    paths_of,
+    result_of,
+    room_of,
+)
+from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.call import Call
+from kiteward.gateway.ddl import DDL_OPERATIONS
+from kiteward.gateway.extensions import ADMIN_OPERATIONS
+from kiteward.gateway.extensions.grants import GrantsChanged
+from kiteward.gateway.extensions.keys import MadeKey, NewKey
+from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.milvus import messages
+
+CHANGING = sorted({name for name, handler in HANDLERS.items() if handler.changes} | DDL_OPERATIONS)
+OURS = sorted(row.name for row in ADMIN_OPERATIONS.values() if row.changes)
+MANY = 40
+"""Elements of a repeated field: more than what is shortened keeps."""
+
+_randomly = random.Random(12)
+
+
+def leaves(descriptor: Any, prefix: str = "") -> Iterator[str]:
+    for field in descriptor.fields:
+        if field.message_type is None or field.message_type.name == "KeyValuePair":
+            yield f"{prefix}{field.name}"
+        elif field.name != "base":
+            yield from leaves(field.message_type, f"{prefix}{field.name}.")
+
+
+# The tables
+
+
+def test_every_field_of_every_administrative_rpc_and_change_is_recorded_or_left_out_for_a_reason() -> None:
+    here = {name for name, row in OPERATIONS.items() if row.executor is Executor.HERE}
+    assert set(DETAILS) == (here - {"Connect", "GetVersion", "CheckHealth"}) | DDL_OPERATIONS
+    for name, table in DETAILS.items():
+        recorded = [path for place in table.values() for path in paths_of(place)]
+        left_out = LEFT_OUT.get(name, {})
+        assert not set(recorded) & set(left_out), name
+        assert {*recorded, *left_out} == set(leaves(messages.method_of(name).request.DESCRIPTOR)), name
+
+
+def test_what_is_left_out_as_settled_is_the_database_of_the_line() -> None:
+    resolved = {(name, path) for name, paths in LEFT_OUT.items() for path, why in paths.items() if "settled" in why}
+    assert {path for _, path in resolved} == {"db_name"}
+    assert {OPERATIONS[name].database for name, _ in resolved} == {"db_name"}
+
+
+def test_no_field_that_holds_a_secret_is_recorded() -> None:
+    paths = [path for table in DETAILS.values() for place in table.values() for path in paths_of(place)]
+    assert not [path for path in paths if re.search(r"password|token|secret|external_spec", path, re.IGNORECASE)]
+
+
+def test_outcomes_are_recorded_but_for_what_the_change_did_not_make() -> None:
+    assert RESULTS_LEFT_OUT.keys() <= {row.name for row in ADMIN_OPERATIONS.values() if row.changes}
+
+
+# Changes in full
+
+
+def word(length: int = 300) -> str:
+    return "".join(_randomly.choices(string.ascii_letters, k=length))
+
+
+class Filled:
+    """A request whose every field holds a value of its own."""
+
+    def __init__(self, operation: str) -> None:
+        self.values: dict[str, list[str]] = {}
+        self.message = messages.method_of(operation).request()
+        self.fill(self.message, "")
+
+    def fill(self, message: Any, prefix: str) -> None:
+        for field in message.DESCRIPTOR.fields:
+            path = f"{prefix}{field.name}"
+            repeated = hasattr(getattr(message, field.name), "extend")
+            if field.name == "base":
+                continue
+            if field.message_type is not None:
+                below = getattr(message, field.name)
+                for element in [below.add() for _ in range(MANY)] if repeated else [below]:
+                    self.fill(element, f"{path}.")
+            elif repeated:
+                getattr(message, field.name).extend(self.text(path) for _ in range(MANY))
+            else:
+                setattr(message, field.name, self.value(field, path))
+
+    def value(self, field: Any, path: str) -> Any:
+        if field.name == "schema":
+            schema = type(messages.DescribeCollectionResponse().schema)(name=self.text(path))
+            for _ in range(MANY):
+                schema.fields.add(name=self.text(path), description=self.text(path))
+            return schema.SerializeToString()
+        if field.cpp_type == field.CPPTYPE_STRING:
+            return self.text(path)
+        return 1
+
+    def text(self, path: str) -> str:
+        self.values.setdefault(path, []).append(word())
+        return self.values[path][-1]
+
+
+@pytest.fixture
+async def trail(tmp_path: Path) -> AsyncIterator[AuditWriter]:
+    trail = AuditWriter.open(tmp_path)
+    yield trail
+    await trail.close()
+
+
+async def begun(trail: AuditWriter, directory: Path, recording: Recording) -> list[dict[str, Any]]:
+    recording.principal = Principal("alice", frozenset())
+    await Recorder(trail).begin(recording)
+    found = [line for line in lines(directory) if line.get("request_id") == recording.call.request_id]
+    assert [line["outcome"] for line in found] == ["received"] * len(found)
+    assert verify(directory).findings == ()
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from itertools.chain.from_iterable(map(texts, value.values()))
+    elif isinstance(value, list):
+        yield from itertools.chain.from_iterable(map(texts, value))
+
+
+@pytest.mark.parametrize("operation", CHANGING)
+async def test_every_value_of_a_change_stands_in_the_trail_whole_and_no_secret_does(
+    trail: AuditWriter, tmp_path: Path, operation: str
+) -> None:
+    filled = Filled(operation)
+    call = Call(operation, filled.message.SerializeToString(), PasswordCredential("alice", Secret("x")))
+    found = await begun(trail, tmp_path, Recording(call))
+    told = set(texts(whole_details(found)))
+    for path, values in filled.values.items():
+        if any(path.startswith(left_out) for left_out in LEFT_OUT.get(operation, {})):
+            assert not told & set(values), path
+        else:
+            assert set(values) <= told, path
+
+
+def given(kind: Any) -> Any:
+    """Return a value of a type of our own operations, as JSON has it."""
+    members = [member for member in get_args(kind) if member is not type(None)]
+    if get_origin(kind) is list:
+        return [given(members[0]) for _ in range(MANY)]
+    if members:
+        return given(members[0])
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return {field.encode_name: given(field.type) for field in msgspec.structs.fields(kind)}
+    return {int: 7, bool: True, datetime: datetime.now(UTC).isoformat()}.get(kind) or word()
+
+
+@pytest.mark.parametrize("operation", OURS)
+async def test_every_value_of_a_change_of_ours_stands_in_the_trail_whole_and_no_secret_does(
+    trail: AuditWriter, tmp_path: Path, operation: str
+) -> None:
+    extension = ADMIN_OPERATIONS[operation]
+    payload = msgspec.json.encode(given(extension.arguments))
+    arguments = extension.read(payload)
+    recording = Recording(Call(operation, payload, PasswordCredential("alice", Secret("x"))))
+    recording.details = details_of(arguments)
+    told = whole_details(await begun(trail, tmp_path, recording))
+    for field in msgspec.structs.fields(arguments):
+        value = getattr(arguments, field.name)
+        if isinstance(value, Secret):
+            assert value.reveal() not in str(told)
+        else:
+            assert told[field.encode_name] == msgspec.to_builtins(value)
+
+
+async def test_long_change_goes_on_over_numbered_lines_that_each_tell_who_and_what(
+    trail: AuditWriter, tmp_path: Path
+) -> None:
+    filled = Filled("RestoreRBAC")
+    call = Call("RestoreRBAC", filled.message.SerializeToString(), PasswordCredential("alice", Secret("x")))
+    found = await begun(trail, tmp_path, Recording(call))
+    assert len(found) > 3
+    assert [line["part"] for line in found] == list(range(1, len(found) + 1))
+    assert {line["parts"] for line in found} == {len(found)}
+    assert {(line["principal"], line["operation"]) for line in found} == {("alice", "RestoreRBAC")}
+
+
+async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
+    trail: AuditWriter, tmp_path: Path
+) -> None:
+    users = [{"user": "alice", "roles": [{"name": "r1"}, {"name": "r2"}]}, {"user": "bob", "roles": [{"name": "r2"}]}]
+    grant = {"role": {"name": "r1"}, "object": {"name": "Collection"}, "object_name": "docs", "db_name": "db"}
+    grants = [{**grant, "grantor": {"privilege": {"name": "Insert"}, "user": {"name": "root"}}}]
+    groups = [{"group_name": "g", "privileges": [{"name": "Query"}]}]
+    meta = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
+    payload = messages.RestoreRBACMetaRequest(RBAC_meta=meta).SerializeToString()
+    call = Call("RestoreRBAC", payload, PasswordCredential("alice", Secret("x")))
+    assert whole_details(await begun(trail, tmp_path, Recording(call))) == {
+        "users": [{"user": "alice", "roles": ["r1", "r2"]}, {"user": "bob", "roles": ["r2"]}],
+        "roles": [{"role": "r1"}],
+        "groups": [{"group": "g", "privileges": ["Query"]}],
+        "grants": [
+            {
+                "role": "r1",
+                "privilege": "Insert",
+                "object_type": "Collection",
+                "object": "docs",
+                "database": "db",
+                "granted_by": "root",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("operation", ["UpdateCredential", "CreateRole"])
+async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_little_room(
+    trail: AuditWriter, tmp_path: Path, operation: str
+) -> None:
+    kind = messages.method_of(operation).request
+    text = "x" * room_of(operation)
+    request = kind(username=text) if operation == "UpdateCredential" else kind(entity={"name": text})
+    recording = Recording(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
+    recording.principal = Principal("alice", frozenset())
+    with pytest.raises(LimitReached, match="make several of it"):
+        await Recorder(trail).begin(recording)
+    await trail.close()
+    (line,) = lines(tmp_path)
+    assert (line["outcome"], line["error"]) == ("failed", "LimitReached")
+    assert line["details"] == {"request_bytes": len(recording.call.payload)}
+
+
+# What is not recorded
+
+
+def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_alone() -> None:
+    schema = type(messages.DescribeCollectionResponse().schema)()
+    schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
+    properties = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
+    request = messages.CreateCollectionRequest(schema=schema.SerializeToString(), properties=properties)
+    details = details_of_rpc("CreateCollection", request.SerializeToString())
+    assert details == {
+        "schema": {
+            "functions": [{"name": "embed", "params": [{"key": "api_key", "value": "(not recorded)"}]}],
+        },
+        "properties": [
+            {"key": "cipher.key", "value": "(not recorded)"},
+            {"key": "partitionkey.isolation", "value": "true"},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("s3://bucket/a/b.json", "s3://bucket/a/b.json"),
+        ("https://key:secret@host:9000/a?signature=1#x", "https://host:9000/a"),
+        ("//[", "(not recorded)"),
+    ],
+)
+def test_place_of_a_snapshot_is_recorded_without_what_opens_it(uri: str, told: str) -> None:
+    request = messages.method_of("RestoreExternalSnapshot").request(snapshot_metadata_uri=uri)
+    assert details_of_rpc("RestoreExternalSnapshot", request.SerializeToString()) == {"from": told}
+
+
+def test_empty_description_is_told_from_none() -> None:
+    kind = messages.method_of("UpdateCredential").request
+    assert details_of_rpc("UpdateCredential", kind(username="a").SerializeToString()) == {"user": "a"}
+    cleared = kind(username="a", description="").SerializeToString()
+    assert details_of_rpc("UpdateCredential", cleared) == {"user": "a", "description": ""}
+
+
+def test_key_that_is_narrowed_to_nothing_is_told_from_one_with_all_roles() -> None:
+    assert details_of(NewKey(roles=[])) == {"roles": []}
+    assert details_of(NewKey()) == {}
+
+
+def test_payload_that_cannot_be_read_has_no_details() -> None:
+    assert details_of_rpc("CreateRole", b"\xff") == {}
+    assert details_of_rpc("CreateCollection", messages.CreateCollectionRequest(schema=b"\xff").SerializeToString()) == {
+        "schema": {"bytes": 1}
+    }
+
+
+def test_result_tells_what_was_made_and_that_a_secret_was_issued() -> None:
+    made = MadeKey(key_id="id", key=Secret("the key"), user_name="alice")
+    assert result_of("CreateApiKey", made) == {"keyId": "id", "key": "issued", "userName": "alice"}
+    assert result_of("ChangeGrants", GrantsChanged(granted=[], revoked=[], users=["bob"])) == {
+        "granted": [],
+        "revoked": [],
+    }

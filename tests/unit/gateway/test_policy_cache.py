@@ -1,0 +1,123 @@
+"""The snapshot follows every change before it is acknowledged, or nothing is decided at all."""
+
+import asyncio
+
+import pytest
+from tests.support.gateway import House
+
+from kiteward.authn.authenticator import Authenticator
+from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.privileges import ObjectType
+from kiteward.domain.errors import AccessDenied, NotReady, StoreUnavailable
+from kiteward.gateway.policy_cache import PolicyCache
+
+KEY = GrantKey(ObjectType.COLLECTION, "default", "docs", "Query")
+
+
+async def refuse() -> None:
+    raise AccessDenied("no longer")
+
+
+async def test_nothing_is_current_before_the_first_load(house: House) -> None:
+    policy_cache = PolicyCache(house.store, Authenticator(house.store, house.hasher), house.recorder)
+    with pytest.raises(NotReady):
+        policy_cache.current()
+    await policy_cache.load()
+    assert policy_cache.current() == house.policy_cache.current()
+
+
+async def test_snapshot_that_followed_equals_one_that_was_loaded(house: House) -> None:
+    async with house.policy_cache.change() as transaction:
+        await transaction.groups.put(PrivilegeGroup("mine", ("Query",)))
+        await transaction.roles.put(Role("reader", "reads"))
+        await transaction.roles.put(Role("writer"))
+        await transaction.grants.add([Grant("reader", KEY, "root")])
+    async with house.policy_cache.change() as transaction:
+        group = GrantKey(ObjectType.GLOBAL, "default", "docs", "mine")
+        await transaction.grants.add([Grant("writer", group, "root")])
+        await transaction.groups.put(PrivilegeGroup("mine", ("Insert", "Query")))
+        await transaction.roles.remove("reader")
+    loaded = PolicySnapshot.compile(await house.store.policy())
+    assert house.policy_cache.current() == loaded
+
+
+async def test_change_that_fails_changes_nothing(house: House) -> None:
+    before, state = house.policy_cache.current(), await house.state()
+    with pytest.raises(RuntimeError):  # noqa: PT012
+        async with house.policy_cache.change() as transaction:
+            await transaction.roles.put(Role("reader"))
+            raise RuntimeError
+    assert house.policy_cache.current() is before
+    assert await house.state() == state
+
+
+async def test_change_of_a_caller_that_may_no_longer_is_not_begun(house: House) -> None:
+    state = await house.state()
+    with pytest.raises(AccessDenied):
+        async with house.policy_cache.change(refuse) as transaction:
+            await transaction.roles.put(Role("reader"))
+    assert await house.state() == state
+
+
+async def test_change_that_changes_nothing_keeps_the_snapshot(house: House) -> None:
+    before = house.policy_cache.current()
+    async with house.policy_cache.change() as transaction:
+        await transaction.roles.put(Role("admin"))
+    assert house.policy_cache.current() is before
+
+
+async def test_change_that_cannot_be_followed_closes_the_door_until_the_policy_loads(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: str) -> None:
+        raise StoreUnavailable("the store cannot be read")
+
+    with monkeypatch.context() as broken_store:
+        broken_store.setattr(house.store, "role", broken)
+        with pytest.raises(StoreUnavailable):
+            async with house.policy_cache.change() as transaction:
+                await transaction.roles.put(Role("reader"))
+    with pytest.raises(NotReady):
+        house.policy_cache.current()
+    await house.policy_cache.load()
+    assert "reader" in house.policy_cache.current().roles
+
+
+async def test_change_is_acknowledged_only_when_decisions_see_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, go_on = asyncio.Event(), asyncio.Event()
+    read = house.store.role
+
+    async def slowly(name: str) -> object:
+        reading.set()
+        await go_on.wait()
+        return await read(name)
+
+    monkeypatch.setattr(house.store, "role", slowly)
+
+    async def put() -> None:
+        async with house.policy_cache.change() as transaction:
+            await transaction.roles.put(Role("reader"))
+
+    changing = asyncio.create_task(put())
+    await reading.wait()
+    told, known = changing.done(), "reader" in house.policy_cache.current().roles
+    go_on.set()
+    await changing
+    assert (told, known) == (False, False)
+    assert "reader" in house.policy_cache.current().roles
+
+
+async def test_users_are_forgotten_before_their_change_is_acknowledged(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.role("reader")
+    await house.user("alice")
+    forgotten: list[str] = []
+    monkeypatch.setattr(house.authenticator, "forget", lambda users, _keys: forgotten.extend(users))
+    async with house.policy_cache.change() as transaction:
+        await transaction.roles.bind("alice", "reader")
+    assert forgotten == ["alice"]
+    async with house.policy_cache.change() as transaction:
+        await transaction.roles.remove("reader")
+    assert forgotten == ["alice", "alice"]

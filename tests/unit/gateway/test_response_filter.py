@@ -1,0 +1,144 @@
+"""Lists show what the caller may see, columns stay in step, and what is hidden looks absent."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House
+
+from kiteward.domain.errors import AccessDenied, DatabaseNotFound
+from kiteward.domain.identity import Principal
+from kiteward.gateway import response_filter
+from kiteward.gateway.response_filter import FILTERED_OPERATIONS
+from kiteward.milvus import messages
+
+
+@pytest.fixture
+async def peopled(house: House, engine: FakeEngine) -> House:
+    """Alice may query `docs` of three collections, and nothing in the database `other`."""
+    engine.create("before", "docs", "after")
+    engine.create("papers", database="other")
+    engine.databases["default"].aliases.update(current="docs", hidden="after")
+    house.catalog.forget()
+    await house.role("reader", ("Query", "default", "docs"))
+    await house.user("alice", "reader")
+    await house.user("bob")
+    return house
+
+
+async def shown(house: House, by: str, **arguments: Any) -> list[str]:
+    return list((await house.succeed("ShowCollections", by=by, **arguments)).collection_names)
+
+
+async def test_collections_are_trimmed_with_every_column_in_step(peopled: House) -> None:
+    answer = await peopled.succeed("ShowCollections", by="alice")
+    assert list(answer.collection_names) == ["docs"]
+    assert list(answer.collection_ids) == [2]
+    assert list(answer.created_timestamps) == [20]
+    assert list(answer.created_utc_timestamps) == [200]
+    assert list(answer.shards_num) == [1]
+    # What the engine left empty stays empty.
+    assert list(answer.inMemory_percentages) == list(answer.query_service_available) == []
+
+
+def test_every_repeated_field_of_a_list_is_trimmed() -> None:
+    columns = {
+        "ShowCollections": set(response_filter._COLLECTION_COLUMNS),
+        "ListDatabases": set(response_filter._DATABASE_COLUMNS),
+        "ListAliases": {"aliases"},
+    }
+    assert set(columns) == set(FILTERED_OPERATIONS)
+    for method, trimmed in columns.items():
+        fields = messages.method_of(method).response.DESCRIPTOR.fields
+        assert {field.name for field in fields if field.is_repeated} == trimmed
+
+
+async def test_root_and_admin_see_everything_and_nobody_nothing(peopled: House) -> None:
+    await peopled.user("boss", "admin")
+    for by in ("root", "boss"):
+        assert await shown(peopled, by) == ["before", "docs", "after"]
+    assert await shown(peopled, "bob") == []
+
+
+async def test_answer_for_those_who_see_everything_stays_byte_for_byte(peopled: House, engine: FakeEngine) -> None:
+    answer = messages.ShowCollectionsResponse(collection_names=["docs"]).SerializeToString() + b"\xf2\xff\x01\x03new"
+    engine.answers["ShowCollections"] = answer
+    for by in ("root", "alice"):
+        assert (await peopled.call("ShowCollections", by=by)).SerializeToString() == answer
+
+
+async def test_databases_are_trimmed_with_every_column_in_step(peopled: House) -> None:
+    answer = await peopled.succeed("ListDatabases", by="alice")
+    assert (list(answer.db_names), list(answer.db_ids), list(answer.created_timestamp)) == (["default"], [1], [1])
+    assert list((await peopled.succeed("ListDatabases", by="bob")).db_names) == []
+    assert list((await peopled.succeed("ListDatabases")).db_names) == ["default", "other"]
+
+
+async def test_aliases_are_trimmed_to_those_of_collections_the_caller_sees(peopled: House) -> None:
+    assert list((await peopled.succeed("ListAliases", by="alice")).aliases) == ["current"]
+    assert list((await peopled.succeed("ListAliases", by="bob")).aliases) == []
+    assert list((await peopled.succeed("ListAliases")).aliases) == ["current", "hidden"]
+
+
+async def test_list_is_trimmed_by_the_policy_of_when_it_is_answered(peopled: House, engine: FakeEngine) -> None:
+    gate = engine.hold("ShowCollections")
+    listing = asyncio.create_task(shown(peopled, "alice"))
+    await engine.reached("ShowCollections")
+    await peopled.revoke("reader", "Query", "default", "docs")
+    gate.set()
+    assert await listing == []
+
+
+async def test_failed_list_is_passed_on(peopled: House, engine: FakeEngine) -> None:
+    engine.answers["ShowCollections"] = messages.failure("ShowCollections", code=5, legacy_code=1, reason="away")
+    assert (await peopled.status("ShowCollections", by="alice")).code == 5
+
+
+# Absence
+
+
+async def test_hidden_collection_looks_like_a_missing_one(peopled: House, engine: FakeEngine) -> None:
+    engine.calls.clear()
+    for name in ("after", "missing", "hidden"):
+        assert not (await peopled.succeed("HasCollection", by="alice", collection_name=name)).value
+        status = await peopled.status("DescribeCollection", by="alice", collection_name=name)
+        assert (status.code, status.error_code) == (100, 4)
+        assert status.reason == f"collection not found[database=default][collection={name}]"
+    assert engine.called("HasCollection") == engine.called("DescribeCollection") == []
+
+
+async def test_any_privilege_makes_a_collection_visible_by_name_and_alias(peopled: House) -> None:
+    for name in ("docs", "current"):
+        assert (await peopled.succeed("HasCollection", by="alice", collection_name=name)).value
+        described = await peopled.succeed("DescribeCollection", by="alice", collection_name=name)
+        assert described.collection_name == "docs"
+
+
+async def test_description_by_id_needs_the_privilege_on_everything(peopled: House) -> None:
+    assert (await peopled.status("DescribeCollection", by="alice", collectionID=2)).code == 100
+    await peopled.grant("reader", "DescribeCollection", "default", "*")
+    await peopled.status("DescribeCollection", by="alice", collectionID=2)
+
+
+async def test_missing_database_is_told_only_to_those_who_would_see_it(peopled: House) -> None:
+    for database in ("missing", "other"):
+        assert await shown(peopled, "bob", db_name=database) == []
+    with pytest.raises(DatabaseNotFound):
+        await peopled.call("ShowCollections", db_name="missing")
+    await peopled.grant("reader", "Query", "*", "*")
+    with pytest.raises(DatabaseNotFound):
+        await peopled.call("ShowCollections", by="alice", db_name="missing")
+
+
+async def test_other_operations_are_refused_openly(peopled: House) -> None:
+    for method in ("Insert", "GetLoadState", "DropIndex", "ShowPartitions"):
+        with pytest.raises(AccessDenied):
+            await peopled.call(method, by="alice", collection_name="after")
+
+
+def test_operations_that_list_nothing_pass_unread(house: House) -> None:
+    resolved: Any = None
+    snapshot = house.policy_cache.current()
+    answer = response_filter.filter_response("Query", b"\xff", Principal("alice"), snapshot, resolved, house.catalog)
+    assert answer == b"\xff"

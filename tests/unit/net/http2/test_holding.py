@@ -1,0 +1,127 @@
+"""What a connection makes the server hold comes out of the budget, and goes back when it is held no longer."""
+
+import hpack
+import pytest
+from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
+from tests.support.http2 import REQUEST as HEAD
+from tests.support.http2 import Clock, Link, data, headers
+
+from kiteward.net.budget import INCLUDED, REQUEST, Budget, ByteLimits
+from kiteward.net.http2 import frames
+from kiteward.net.http2.limits import Http2Limits
+
+
+def narrow(room: int) -> Budget:
+    return Budget(ByteLimits(unauthenticated_address=room))
+
+
+async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    before = budget.unauthenticated.held
+    link.send(headers(1), data(1, bytes(5_000), end=True))
+    kept = link.connection._decoder.kept
+    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 - INCLUDED + kept
+    link.asked[0].answer()
+    assert budget.unauthenticated.held - before == kept
+
+
+async def test_whoever_is_let_in_no_longer_counts_as_unauthenticated_with_the_body() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    link.send(headers(1), data(1, bytes(5_000)))
+    before = budget.unauthenticated.held
+    link.asked[0].stream.let_in(100_000)
+    assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
+    link.send(data(1, bytes(5_000)))
+    assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
+
+
+async def test_requests_beyond_the_budget_are_refused_so_that_they_may_be_tried_again() -> None:
+    link = Link(budget=narrow(3 * REQUEST))
+    for number in (1, 3, 5):
+        link.send(headers(number, end=True))
+    assert link.codes(RstStreamFrame) == [(5, frames.REFUSED_STREAM)]
+    assert len(link.asked) == 2
+    link.asked[0].answer()
+    link.send(headers(7, end=True))
+    assert len(link.asked) == 3
+
+
+async def test_bodies_beyond_the_budget_are_refused() -> None:
+    link = Link(budget=narrow(3 * REQUEST))
+    link.send(headers(1), data(1, bytes(10_000)), headers(3), data(3, bytes(10_000)))
+    assert link.codes(RstStreamFrame) == [(3, frames.ENHANCE_YOUR_CALM)]
+    assert link.asked[1].gone == 1
+    assert link.asked[0].gone == 0
+
+
+async def test_heads_by_reference_count_with_the_bytes_that_they_stand_for() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    encoder = hpack.Encoder()
+    fields = [*HEAD, ("x", "y" * 3_000)]
+    for number in range(1, 21, 2):
+        block = encoder.encode(fields)
+        link.send(frames.frame(frames.HEADERS, frames.END_HEADERS | frames.END_STREAM, number, block))
+    assert len(block) < 100
+    assert budget.unauthenticated.held >= 10 * (REQUEST + 3_000)
+
+
+@pytest.mark.parametrize("held", [frames.frame(frames.HEADERS, 0, 1, bytes(15_000)), data(1, bytes(15_000))[:14_000]])
+async def test_frames_and_heads_that_do_not_end_are_held_too(held: bytes) -> None:
+    budget = narrow(14_500)
+    first, second = Link(budget=budget), Link(budget=budget)
+    first.send(held[:13_000])
+    assert budget.unauthenticated.held >= 13_000
+    second.send(held[:13_000])
+    assert second.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
+    first.connection.connection_lost(None)
+    second.connection.connection_lost(None)
+    assert budget.unauthenticated.held == 0
+
+
+async def test_connections_of_one_address_share_what_it_may_hold() -> None:
+    budget = narrow(3 * REQUEST)
+    first, second = Link(budget=budget), Link(budget=budget)
+    first.send(headers(1, end=True), headers(3, end=True))
+    second.send(headers(1, end=True))
+    assert second.codes(RstStreamFrame) == [(1, frames.REFUSED_STREAM)]
+    first.connection.connection_lost(None)
+    second.send(headers(3, end=True))
+    assert len(second.asked) == 1
+
+
+async def test_an_answer_that_the_client_does_not_take_is_held_until_it_is() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    link.send(headers(1, end=True))
+    link.asked[0].answer(bytes(100_000))
+    assert budget.authenticated.held == 100_000 - frames.DEFAULT_WINDOW
+    link.send(frames.window_update(0, 100_000), frames.window_update(1, 100_000))
+    assert sum(len(frame.data) for frame in link.answers() if isinstance(frame, DataFrame)) == 100_000
+    assert budget.authenticated.held == 0
+
+
+async def test_an_answer_for_which_there_is_no_room_to_wait_is_given_up() -> None:
+    budget = Budget(ByteLimits(address=50_000))
+    link = Link(budget=budget)
+    link.send(headers(1, end=True), headers(3, end=True))
+    link.asked[0].answer(bytes(100_000))
+    link.asked[1].answer(bytes(100_000))
+    assert link.codes(RstStreamFrame) == [(3, frames.ENHANCE_YOUR_CALM)]
+    link.connection.connection_lost(None)
+    assert budget.authenticated.held == 0
+
+
+async def test_a_body_lasts_no_longer_than_allowed_however_steady_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    link = Link(Http2Limits(longest=100))
+    link.send(headers(1))
+    link.asked[0].stream.let_in(10_000_000)
+    for _ in range(10):
+        link.send(data(1, bytes(16_000)))
+        clock.forward(10, link)
+    assert link.asked[0].gone == 0
+    clock.forward(1, link)
+    assert link.asked[0].gone == 1
