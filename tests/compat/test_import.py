@@ -12,7 +12,7 @@ import pytest
 from benchmarks import peers
 from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN
 
@@ -96,8 +96,8 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
     assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
     passwords = dict(line.split("\t") for line in (tmp_path / "passwords").read_text().splitlines())
     with servers.running(tmp_path / "new") as running:
-        assert raw.accepts(running.uri, f"mover:{passwords['mover']}")
-        assert not raw.accepts(running.uri, f"mover:{PASSWORD}")
+        assert raw_grpc.accepts(running.uri, f"mover:{passwords['mover']}")
+        assert not raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
         mover = MilvusClient(uri=running.uri, token=f"mover:{passwords['mover']}", dedicated=True)
         with pytest.raises(grpc.RpcError, match="the password of mover is a one-time password: set another one first"):
             mover.list_collections()
@@ -137,7 +137,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
         ],
     )
     with servers.running(tmp_path / "source") as source:
-        raw.call(source.uri, "RestoreRBAC", header=raw.authorization(ROOT_TOKEN), RBAC_meta=meta)
+        raw_grpc.call(source.uri, "RestoreRBAC", header=raw_grpc.authorization(ROOT_TOKEN), RBAC_meta=meta)
         root = MilvusClient(uri=source.uri, token=ROOT_TOKEN, dedicated=True)
         root.grant_privilege_v2("reader", "looking", collection_name="*", db_name="*")
         root.close()
@@ -145,7 +145,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
     assert "imported: 1 users, 1 roles, 1 grants, 1 groups; left out: 0" in told
     assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
-        assert raw.accepts(running.uri, f"mover:{PASSWORD}")
+        assert raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
     # The first sign-in has replaced the hash that came along.
     assert hashed.encode() not in (tmp_path / "new" / "store.db").read_bytes()
 

@@ -16,9 +16,9 @@ import grpc.aio
 import pytest
 import trustme
 from pymilvus import MilvusClient
-from tests.support import raw
-from tests.support.doors import until
+from tests.support import raw_grpc
 from tests.support.engine import FakeEngine
+from tests.support.listeners import until
 from tests.support.server import ROOT_TOKEN
 
 from kiteward.authn.hashing import TESTING
@@ -28,7 +28,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.net.tls import ServerTls, TlsSettings
 
 HELLO = b"POST /v2/vectordb/users/list HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n"
-METADATA = (("authorization", raw.authorization(ROOT_TOKEN)),)
+METADATA = (("authorization", raw_grpc.authorization(ROOT_TOKEN)),)
 
 
 @dataclass
@@ -85,7 +85,7 @@ async def asked(secured: Secured, context: ssl.SSLContext) -> tuple[str | None, 
     """Connect, ask over HTTP/1.1, and return the protocol that was agreed on and the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", secured.port, ssl=context, server_hostname="localhost")
     agreed = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-    token = raw.authorization(ROOT_TOKEN).encode()
+    token = raw_grpc.authorization(ROOT_TOKEN).encode()
     writer.write(HELLO + b"authorization: Basic " + token + b"\r\n\r\n{}")
     answer = await reader.read()
     writer.close()

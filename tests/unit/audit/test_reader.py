@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
 
 from kiteward.audit import reader as audit_reader
 from kiteward.audit.events import AuditEvent, Event, Outcome

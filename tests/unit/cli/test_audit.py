@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.commands import Run, on
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
+from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
-from tests.support.trail import lines, whole_details
+from tests.support.audit_lines import lines, whole_details
 
 from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter

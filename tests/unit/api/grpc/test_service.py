@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from tests.support.doors import grpc_alone
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House
+from tests.support.listeners import grpc_alone
 
 from kiteward.api.grpc import service
 from kiteward.api.grpc.service import presented_credential
@@ -461,6 +461,7 @@ async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
     return answers
 
 
+@pytest.mark.slow
 async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(house: House) -> None:
     async with grpc_alone(house.gateway) as port:
         # The SDK for Go pings every five seconds.

@@ -247,6 +247,7 @@ async def put(transaction: Transaction, policy: Any) -> None:
             await transaction.roles.bind(user, role)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(policy=policies())
 def test_any_policy_comes_back_exactly_as_it_was(bootstrapped_store: Path, policy: Any) -> None:

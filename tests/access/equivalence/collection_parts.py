@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.access.doors.collections import key_values, on_collection, row_count
-from tests.access.doors.drawing import INDEXES, PARTITIONS, Draw
-from tests.access.doors.pairs import Conversation, Counterpart, Failed, Pair, Talk, once, told
+from tests.access.equivalence.collections import key_values, on_collection, row_count
+from tests.access.equivalence.random_values import INDEXES, PARTITIONS, Draw
+from tests.access.equivalence.request_pairs import Counterpart, Failed, GrpcClient, Pair, RpcCalls, answer_with, once
 
 _NO_INDEX: Final = 700
 _ROWS: Final = [{"id": 1, "vector": [0.1, 0.2]}, {"id": 2, "vector": [0.3, 0.4]}]
@@ -16,12 +16,12 @@ _COLUMNS: Final = [
 ]
 
 
-def _on_partition(operation: str, tell: Any = lambda _: {}) -> Counterpart:
+def _on_partition(operation: str, extract: Any = lambda _: {}) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name, partition = draw.collection(), draw.of(PARTITIONS)
-        conversation = once(operation, tell, collection_name=name, partition_name=partition)
+        rpc_calls = once(operation, extract, collection_name=name, partition_name=partition)
         body = {"collectionName": name, "partitionName": partition}
-        return Pair(body, conversation, tuple(body))
+        return Pair(body, rpc_calls, tuple(body))
 
     return counterpart
 
@@ -29,9 +29,9 @@ def _on_partition(operation: str, tell: Any = lambda _: {}) -> Counterpart:
 def _on_partitions(operation: str) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name, partitions = draw.collection(), draw.some(PARTITIONS)
-        conversation = once(operation, collection_name=name, partition_names=partitions)
+        rpc_calls = once(operation, collection_name=name, partition_names=partitions)
         body = {"collectionName": name, "partitionNames": partitions}
-        return Pair(body, conversation, tuple(body))
+        return Pair(body, rpc_calls, tuple(body))
 
     return counterpart
 
@@ -39,24 +39,24 @@ def _on_partitions(operation: str) -> Counterpart:
 def _indexes_list(draw: Draw) -> Pair:
     name = draw.collection()
 
-    async def converse(talk: Talk) -> dict[str, Any]:
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
         try:
-            response = await talk.call("DescribeIndex", collection_name=name)
+            response = await client.call("DescribeIndex", collection_name=name)
         except Failed as failed:
             if failed.outcome.code == _NO_INDEX:
-                return told([])
+                return answer_with([])
             raise
-        return told([each.index_name for each in response.index_descriptions])
+        return answer_with([each.index_name for each in response.index_descriptions])
 
-    return Pair({"collectionName": name}, converse)
+    return Pair({"collectionName": name}, call_rpcs)
 
 
-def _on_index(operation: str, tell: Any = lambda _: {}) -> Counterpart:
+def _on_index(operation: str, extract: Any = lambda _: {}) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name, index = draw.collection(), draw.of(INDEXES)
-        conversation = once(operation, tell, collection_name=name, index_name=index)
+        rpc_calls = once(operation, extract, collection_name=name, index_name=index)
         body = {"collectionName": name, "indexName": index}
-        return Pair(body, conversation, tuple(body))
+        return Pair(body, rpc_calls, tuple(body))
 
     return counterpart
 
@@ -64,44 +64,44 @@ def _on_index(operation: str, tell: Any = lambda _: {}) -> Counterpart:
 def _indexes_create(draw: Draw) -> Pair:
     name, indexes = draw.collection(), draw.some(INDEXES)
 
-    async def converse(talk: Talk) -> dict[str, Any]:
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
         for index in indexes:
-            await talk.call("CreateIndex", collection_name=name, field_name="vector", index_name=index)
-        return told({})
+            await client.call("CreateIndex", collection_name=name, field_name="vector", index_name=index)
+        return answer_with({})
 
     params = [{"fieldName": "vector", "indexName": index, "metricType": "L2"} for index in indexes]
-    return Pair({"collectionName": name, "indexParams": params}, converse, ("collectionName", "indexParams"))
+    return Pair({"collectionName": name, "indexParams": params}, call_rpcs, ("collectionName", "indexParams"))
 
 
 def _indexes_alter(draw: Draw) -> Pair:
     name, index, properties = draw.collection(), draw.of(INDEXES), draw.of(({}, {"mmap.enabled": "true"}))
-    conversation = once("AlterIndex", collection_name=name, index_name=index, extra_params=key_values(properties))
+    rpc_calls = once("AlterIndex", collection_name=name, index_name=index, extra_params=key_values(properties))
     body = {"collectionName": name, "indexName": index, "properties": properties}
-    return Pair(body, conversation, ("collectionName", "indexName"))
+    return Pair(body, rpc_calls, ("collectionName", "indexName"))
 
 
 def _indexes_drop_properties(draw: Draw) -> Pair:
     name, index = draw.collection(), draw.of(INDEXES)
-    conversation = once("AlterIndex", collection_name=name, index_name=index, delete_keys=["mmap.enabled"])
+    rpc_calls = once("AlterIndex", collection_name=name, index_name=index, delete_keys=["mmap.enabled"])
     body = {"collectionName": name, "indexName": index, "propertyKeys": ["mmap.enabled"]}
-    return Pair(body, conversation, ("collectionName", "indexName"))
+    return Pair(body, rpc_calls, ("collectionName", "indexName"))
 
 
 def _aliases_list(draw: Draw) -> Pair:
     given = {"collectionName": draw.collection()} if draw.chance(0.5) else draw.of(({}, {"collectionName": ""}))
-    conversation = once(
+    rpc_calls = once(
         "ListAliases", lambda response: list(response.aliases), collection_name=given.get("collectionName", "")
     )
-    return Pair(given, conversation, ())
+    return Pair(given, rpc_calls, ())
 
 
 def _aliases_describe(draw: Draw) -> Pair:
     alias = draw.alias()
 
-    def tell(response: Any) -> Any:
+    def extract(response: Any) -> Any:
         return {"dbName": response.db_name, "aliasName": response.alias, "collectionName": response.collection}
 
-    return Pair({"aliasName": alias}, once("DescribeAlias", tell, alias=alias), ("aliasName",))
+    return Pair({"aliasName": alias}, once("DescribeAlias", extract, alias=alias), ("aliasName",))
 
 
 def _aliases_drop(draw: Draw) -> Pair:
@@ -118,14 +118,14 @@ def _alias_for(operation: str) -> Counterpart:
     return counterpart
 
 
-def _described_first(name: str, conversation: Conversation) -> Conversation:
-    """Return a conversation that first asks for the schema, as SDKs do where they do not know it."""
+def _described_first(name: str, rpc_calls: RpcCalls) -> RpcCalls:
+    """Return RPCs that first ask for the schema, as SDKs do where they do not know it."""
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        await talk.call("DescribeCollection", collection_name=name)
-        return await conversation(talk)
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        await client.call("DescribeCollection", collection_name=name)
+        return await rpc_calls(client)
 
-    return converse
+    return call_rpcs
 
 
 def _in_partition(draw: Draw) -> tuple[dict[str, str], dict[str, str]]:
@@ -140,7 +140,7 @@ def _in_partitions(draw: Draw) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _insert(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partition(draw)
-    conversation = once(
+    rpc_calls = once(
         "Insert",
         lambda response: {"insertCount": response.insert_cnt, "insertIds": list(response.IDs.int_id.data)},
         collection_name=name,
@@ -148,12 +148,12 @@ def _insert(draw: Draw) -> Pair:
         num_rows=2,
         **fields,
     )
-    return _stored(name, body, conversation)
+    return _stored(name, body, rpc_calls)
 
 
 def _upsert(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partition(draw)
-    conversation = once(
+    rpc_calls = once(
         "Upsert",
         lambda response: {"upsertCount": response.upsert_cnt, "upsertIds": list(response.IDs.int_id.data)},
         collection_name=name,
@@ -161,27 +161,27 @@ def _upsert(draw: Draw) -> Pair:
         num_rows=2,
         **fields,
     )
-    return _stored(name, body, conversation)
+    return _stored(name, body, rpc_calls)
 
 
-def _stored(name: str, body: Mapping[str, str], conversation: Conversation) -> Pair:
+def _stored(name: str, body: Mapping[str, str], rpc_calls: RpcCalls) -> Pair:
     whole = {"collectionName": name, "data": _ROWS, **body}
-    return Pair(whole, _described_first(name, conversation), ("collectionName", "data"))
+    return Pair(whole, _described_first(name, rpc_calls), ("collectionName", "data"))
 
 
 def _delete(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partition(draw)
-    conversation = once(
+    rpc_calls = once(
         "Delete", lambda response: {"deleteCount": response.delete_cnt}, collection_name=name, expr="id > 0", **fields
     )
-    return Pair({"collectionName": name, "filter": "id > 0", **body}, conversation, ("collectionName", "filter"))
+    return Pair({"collectionName": name, "filter": "id > 0", **body}, rpc_calls, ("collectionName", "filter"))
 
 
-def _queried(name: str, fields: Mapping[str, Any]) -> Conversation:
-    def tell(response: Any) -> Any:
+def _queried(name: str, fields: Mapping[str, Any]) -> RpcCalls:
+    def extract(response: Any) -> Any:
         return [{"id": number} for number in response.fields_data[0].scalars.long_data.data]
 
-    return once("Query", tell, collection_name=name, expr="id > 0", **fields)
+    return once("Query", extract, collection_name=name, expr="id > 0", **fields)
 
 
 def _query(draw: Draw) -> Pair:
@@ -191,8 +191,8 @@ def _query(draw: Draw) -> Pair:
 
 def _get(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partitions(draw)
-    conversation = _described_first(name, _queried(name, fields))
-    return Pair({"collectionName": name, "id": [1, 2], **body}, conversation, ("collectionName", "id"))
+    rpc_calls = _described_first(name, _queried(name, fields))
+    return Pair({"collectionName": name, "id": [1, 2], **body}, rpc_calls, ("collectionName", "id"))
 
 
 def _hits(response: Any) -> Any:
@@ -201,17 +201,17 @@ def _hits(response: Any) -> Any:
 
 def _search(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partitions(draw)
-    conversation = _described_first(name, once("Search", _hits, collection_name=name, nq=1, **fields))
-    return Pair({"collectionName": name, "data": [[0.1, 0.2]], "annsField": "vector", **body}, conversation)
+    rpc_calls = _described_first(name, once("Search", _hits, collection_name=name, nq=1, **fields))
+    return Pair({"collectionName": name, "data": [[0.1, 0.2]], "annsField": "vector", **body}, rpc_calls)
 
 
 def _hybrid_search(draw: Draw) -> Pair:
     name, (body, fields) = draw.collection(), _in_partitions(draw)
     inner = [{"collection_name": name, "nq": 1, "dsl": json.dumps({})}, {"nq": 1}]
-    conversation = once("HybridSearch", _hits, collection_name=name, requests=inner, **fields)
+    rpc_calls = once("HybridSearch", _hits, collection_name=name, requests=inner, **fields)
     searches = [{"data": [[0.1, 0.2]], "annsField": "vector"}, {"data": [[0.3, 0.4]]}]
     whole = {"collectionName": name, "search": searches, **body}
-    return Pair(whole, _described_first(name, conversation), ("collectionName", "search"))
+    return Pair(whole, _described_first(name, rpc_calls), ("collectionName", "search"))
 
 
 def _names(response: Any) -> list[str]:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from tests.access.doors import pairs
-from tests.access.doors.drawing import PARTITIONS, Draw
-from tests.access.doors.pairs import Failed, Outcome
-from tests.access.doors.running import COUNTERPARTS
-from tests.access.doors.stock import StockedEngine
-from tests.fuzz import material
+from tests.access.equivalence import request_pairs
+from tests.access.equivalence.populated_engine import PopulatedEngine
+from tests.access.equivalence.random_values import PARTITIONS, Draw
+from tests.access.equivalence.request_pairs import Failed, Outcome
+from tests.access.equivalence.runner import COUNTERPARTS
+from tests.fuzz import canaries
 
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX
@@ -38,22 +38,25 @@ _DEEPEST: Final = 4
 _SHARES_OF_OPTIONAL_FIELDS: Final = (0.1, 0.3, 0.6)
 _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
     (("operation",), tuple(messages.METHODS)),
-    (("alias",), (*material.HIDDEN_ALIASES, material.OWN_ALIAS, "new_alias")),
-    (("collection", "oldname", "newname", "object_name", "objectname"), (*material.COLLECTIONS, "*", "new_collection")),
-    (("db", "database"), (*material.DATABASES, "")),
+    (("alias",), (*canaries.HIDDEN_ALIASES, canaries.OWN_ALIAS, "new_alias")),
+    (
+        ("collection", "oldname", "newname", "object_name", "objectname"),
+        (*canaries.COLLECTIONS, "*", "new_collection"),
+    ),
+    (("db", "database"), (*canaries.DATABASES, "")),
     (("privilege",), (*PRIVILEGES, *BUILT_IN_GROUPS, "All", "*")),
-    (("group",), (*material.GROUPS, *BUILT_IN_GROUPS, "new_group")),
-    (("role",), (*material.ROLES[:3], "admin", "public", "reader", "new_role")),
-    (("user", "owner"), (*material.USERS[:3], "root", "administrator", "nobody", "holder", "new_user")),
+    (("group",), (*canaries.GROUPS, *BUILT_IN_GROUPS, "new_group")),
+    (("role",), (*canaries.ROLES[:3], "admin", "public", "reader", "new_role")),
+    (("user", "owner"), (*canaries.USERS[:3], "root", "administrator", "nobody", "holder", "new_user")),
     (("partition",), PARTITIONS),
     (("password",), ("UGFzc3dvcmQtOQ==", "Password-9", "")),
-    (("keyid", "key_id"), material.KEY_IDS),
+    (("keyid", "key_id"), canaries.KEY_IDS),
     (("filter", "expr", "dsl"), ("id > 0", "id in [1, 2]", "")),
     (("object",), ("Collection", "Global", "User")),
 )
 """What stands in a field whose name holds one of these words; the first row that fits decides."""
 
-_OTHER: Final = ("", "id", "vector", "x", "1", material.OWN, *material.HIDDEN)
+_OTHER: Final = ("", "id", "vector", "x", "1", canaries.OWN, *canaries.HIDDEN)
 
 
 def word(draw: Draw, name: str) -> str:
@@ -79,11 +82,11 @@ def rpc_path(operation: str) -> str:
 
 async def known_calls(draw: Draw, each: int) -> dict[str, list[bytes]]:
     """Return valid requests by RPC: those that clients make, `each` times for every endpoint that asks for the same."""
-    caller = _Recorder(StockedEngine())
+    caller = _Recorder(PopulatedEngine())
     for counterpart in COUNTERPARTS.values():
         for _ in range(each):
             pair = counterpart(draw)
-            caller.database = draw.of(material.DATABASES)
+            caller.database = draw.of(canaries.DATABASES)
             try:
                 await pair.by_grpc(caller)
             except (Failed, KitewardError):
@@ -95,32 +98,32 @@ def body(draw: Draw, path: str) -> Any:
     """Return a valid body of a REST endpoint."""
     short = path.removeprefix(PREFIX)
     if short in COUNTERPARTS and draw.chance(0.8):
-        document = material.renamed(dict(COUNTERPARTS[short](draw).body))
-        return {**document, "dbName": draw.of(material.DATABASES)} if draw.chance(0.6) else document
+        document = canaries.renamed(dict(COUNTERPARTS[short](draw).body))
+        return {**document, "dbName": draw.of(canaries.DATABASES)} if draw.chance(0.6) else document
     if path in _TOGETHER and draw.chance(0.7):
         return {name: word(draw, name) for name in draw.of(_TOGETHER[path])}
     return _struct(draw, TABLE[path].body)
 
 
 class _Recorder:
-    """Implements `pairs.Talk`: remembers each call, and answers as an engine does."""
+    """Implements `request_pairs.GrpcClient`: remembers each call, and answers as an engine does."""
 
-    def __init__(self, engine: StockedEngine) -> None:
+    def __init__(self, engine: PopulatedEngine) -> None:
         self._engine = engine
         self.database = ""
         self.asked: dict[str, list[bytes]] = {}
 
     async def call(self, operation: str, /, **fields: Any) -> Any:
-        request = pairs.request(operation, fields)
+        request = request_pairs.request(operation, fields)
         payload = await self._engine.call(operation, request.SerializeToString(), metadata={}, timeout=None)
-        material.rename(request)
+        canaries.rename(request)
         if "db_name" in request.DESCRIPTOR.fields_by_name:
             request.db_name = self.database
         self.asked.setdefault(operation, []).append(request.SerializeToString())
-        response = pairs.response(operation, payload)
-        status = pairs.status(response)
+        response = request_pairs.response(operation, payload)
+        status = request_pairs.status(response)
         if status is not None and (status.code or status.error_code):
-            raise Failed(Outcome(pairs.REFUSED))
+            raise Failed(Outcome(request_pairs.REFUSED))
         return response
 
 

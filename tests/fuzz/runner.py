@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz.findings import Finding, Tally
 from tests.fuzz.requests import Answer, Sent, smaller
 from tests.fuzz.targets import Target
@@ -84,7 +84,7 @@ async def _interval(fuzzer: Fuzzer, batch: Sequence[Sent], target: Target, *, ta
         if difference:
             await _name_culprits(fuzzer, batch, difference, tally=tally, live=live)
             return False
-    return await target.lets_in(fuzzer.callers)
+    return await target.all_authenticated(fuzzer.callers)
 
 
 async def _name_culprits(fuzzer: Fuzzer, batch: Sequence[Sent], difference: str, *, tally: Tally, live: Live) -> None:

@@ -1,4 +1,4 @@
-"""Conversations with programs that print lines of JSON, and wait for a line of ours wherever they say `pause`."""
+"""Runs programs that print lines of JSON, and that wait for a line on their input after each that has `pause`."""
 
 import json
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 
-def converse(
+def run(
     command: list[str],
-    hear: Callable[[Mapping[str, Any]], None],
+    on_line: Callable[[Mapping[str, Any]], None],
     *,
     within: float,
     environment: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> tuple[int, str]:
-    """Run a program and listen to it.
+    """Run a program to its end.
 
     Args:
         command: the program and its arguments.
-        hear: called with each object it prints; after one that has `pause` the program may go on.
+        on_line: called with each object it prints; after one that has `pause` the program may go on.
         within: seconds after which it counts as hanging and is killed.
         environment: variables beside our own.
         cwd: where it runs.
@@ -51,7 +51,7 @@ def converse(
                 if not text.startswith("{"):
                     continue  # some SDKs log there
                 line = json.loads(text)
-                hear(line)
+                on_line(line)
                 if "pause" in line:
                     process.stdin.write("\n")
                     process.stdin.flush()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.access.doors.drawing import Draw
-from tests.access.doors.pairs import Counterpart, Pair, not_served, once
+from tests.access.equivalence.random_values import Draw
+from tests.access.equivalence.request_pairs import Counterpart, Pair, not_served, once
 
 _NO_RPC: Final = "no RPC of the service tells it"
 _NO_IMPORT: Final = "Kiteward does not import files: the RPC goes to the engine, which refuses it; REST says so itself"
@@ -19,7 +19,7 @@ NOT_SERVED: Final[Mapping[str, str]] = {
     "jobs/import/commit": _NO_IMPORT,
     "jobs/import/abort": _NO_IMPORT,
 }
-"""Endpoints that are only refused, and why; they too tell so to nobody but those who may come in."""
+"""Endpoints that refuse every authenticated caller, and why."""
 
 NAMING_STORAGE: Final = frozenset({"file_resources/add", "jobs/snapshot/export", "jobs/snapshot/restore_external"})
 """Endpoints whose requests cannot but name storage outside, which is refused to everybody who may come in."""
@@ -28,18 +28,18 @@ NAMING_STORAGE: Final = frozenset({"file_resources/add", "jobs/snapshot/export",
 def _restore_external(draw: Draw) -> Pair:
     target = draw.new_collection()
     body = {"targetCollectionName": target, "snapshotMetadataURI": "s3://there"}
-    conversation = once(
+    rpc_calls = once(
         "RestoreExternalSnapshot",
         lambda response: {"jobId": response.job_id},
         target_collection_name=target,
         snapshot_metadata_uri="s3://there",
     )
-    return Pair(body, conversation, tuple(body))
+    return Pair(body, rpc_calls, tuple(body))
 
 
 def _export(draw: Draw) -> Pair:
     given = draw.of(({}, {"collectionName": draw.collection()}))
-    conversation = once(
+    rpc_calls = once(
         "ExportSnapshot",
         lambda response: {"jobId": response.job_id, "snapshotMetadataURI": response.snapshot_metadata_uri},
         name="s",
@@ -47,14 +47,14 @@ def _export(draw: Draw) -> Pair:
         collection_name=given.get("collectionName", ""),
     )
     body = {"snapshotName": "s", "targetS3Path": "s3://there", **given}
-    return Pair(body, conversation, ("snapshotName", "targetS3Path"))
+    return Pair(body, rpc_calls, ("snapshotName", "targetS3Path"))
 
 
 def _job(operation: str, field: str) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         number = draw.number()
-        conversation = once(operation, lambda response: {"jobId": getattr(response, field).job_id}, job_id=number)
-        return Pair({"jobId": draw.of((number, str(number)))}, conversation, ("jobId",))
+        rpc_calls = once(operation, lambda response: {"jobId": getattr(response, field).job_id}, job_id=number)
+        return Pair({"jobId": draw.of((number, str(number)))}, rpc_calls, ("jobId",))
 
     return counterpart
 
@@ -62,12 +62,12 @@ def _job(operation: str, field: str) -> Counterpart:
 def _jobs(operation: str) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         given = draw.of(({}, {"collectionName": draw.collection()}))
-        conversation = once(
+        rpc_calls = once(
             operation,
             lambda response: {"records": [{"jobId": each.job_id} for each in response.jobs]},
             collection_name=given.get("collectionName", ""),
         )
-        return Pair(given, conversation, ())
+        return Pair(given, rpc_calls, ())
 
     return counterpart
 
@@ -75,16 +75,16 @@ def _jobs(operation: str) -> Counterpart:
 def _refresh(draw: Draw) -> Pair:
     name = draw.collection()
     body, fields = draw.of((({}, {}), ({"externalSource": "s3://there"}, {"external_source": "s3://there"})))
-    conversation = once(
+    rpc_calls = once(
         "RefreshExternalCollection", lambda response: {"jobId": response.job_id}, collection_name=name, **fields
     )
-    return Pair({"collectionName": name, **body}, conversation)
+    return Pair({"collectionName": name, **body}, rpc_calls)
 
 
-def _group(operation: str, tell: Any = lambda _: {}) -> Counterpart:
+def _group(operation: str, extract: Any = lambda _: {}) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name = draw.of(("rg", "rg2"))
-        return Pair({"name": name}, once(operation, tell, resource_group=name), ("name",))
+        return Pair({"name": name}, once(operation, extract, resource_group=name), ("name",))
 
     return counterpart
 
@@ -100,26 +100,26 @@ def _groups_alter(draw: Draw) -> Pair:
 def _transfer(draw: Draw) -> Pair:
     name, number = draw.collection(), draw.number()
     body = {"sourceRgName": "rg", "targetRgName": "rg2", "collectionName": name, "replicaNum": number}
-    conversation = once(
+    rpc_calls = once(
         "TransferReplica",
         source_resource_group="rg",
         target_resource_group="rg2",
         collection_name=name,
         num_replica=number,
     )
-    return Pair(body, conversation, tuple(body))
+    return Pair(body, rpc_calls, tuple(body))
 
 
 def _analyzer(draw: Draw) -> Pair:
     given = draw.of(({}, {"collectionName": draw.collection(), "fieldName": "text"}))
-    conversation = once(
+    rpc_calls = once(
         "RunAnalyzer",
         lambda response: [{"tokens": [{"token": each.token} for each in one.tokens]} for one in response.results],
         placeholder=[b"some text"],
         collection_name=given.get("collectionName", ""),
         field_name=given.get("fieldName", ""),
     )
-    return Pair({"text": ["some text"], **given}, conversation, ("text",))
+    return Pair({"text": ["some text"], **given}, rpc_calls, ("text",))
 
 
 def _file_added(draw: Draw) -> Pair:

@@ -1,11 +1,11 @@
-"""HTTP/1 requests as they stand on a connection: odd but right ones, wrong ones, and what must become of each."""
+"""HTTP/1 requests as they stand on a connection: odd but valid ones, wrong ones, and what must become of each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 
 PATH: Final = "/asked/"
 SMUGGLED: Final = "smuggled"
@@ -26,7 +26,7 @@ _BODIES: Final = (
 )
 
 
-class Fate(StrEnum):
+class Expected(StrEnum):
     """What must become of a request."""
 
     ANSWERED = "answered"
@@ -36,14 +36,14 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Http1Request:
     """One request.
 
     Attributes:
         kind: what is odd or wrong about it.
         number: its id.
         data: its bytes.
-        fate: what must become of it.
+        expected: what must become of it.
         body: what its body is where it is answered.
         last: whether the connection may end with its answer.
     """
@@ -51,7 +51,7 @@ class Piece:
     kind: str
     number: str
     data: bytes
-    fate: Fate = Fate.ANSWERED
+    expected: Expected = Expected.ANSWERED
     body: bytes = b""
     last: bool = False
 
@@ -61,14 +61,14 @@ class Piece:
         return self.kind == _CLOSE
 
 
-def drawn(draw: Draw, number: str) -> Piece:
+def random_request(draw: Draw, number: str) -> Http1Request:
     """Return a request."""
-    return draw.of(_RIGHT if draw.chance(0.85) else _ODD)(draw, number)
+    return draw.of(_VALID if draw.chance(0.85) else _INVALID)(draw, number)
 
 
-def goodbye(number: str) -> Piece:
+def closing_request(number: str) -> Http1Request:
     """Return the request that ends a connection."""
-    return Piece(_CLOSE, number, _head("GET", number, "connection: close\r\n"), last=True)
+    return Http1Request(_CLOSE, number, _head("GET", number, "connection: close\r\n"), last=True)
 
 
 def chunked(draw: Draw, body: bytes, trailers: bytes = b"") -> bytes:
@@ -86,7 +86,7 @@ def _head(method: str, number: str, fields: str = "", *, version: str = "1.1", h
     return f"{method} {PATH}{number} HTTP/{version}\r\n{host}{fields}\r\n".encode("latin-1")
 
 
-def _get(draw: Draw, number: str) -> Piece:
+def _get(draw: Draw, number: str) -> Http1Request:
     odd = (
         "",
         "",
@@ -95,53 +95,55 @@ def _get(draw: Draw, number: str) -> Piece:
         "accept: */*\r\naccept: text/html\r\n",
         f"x: {'y' * 900}\r\n",
     )
-    return Piece("get", number, _head("GET", number, draw.of(odd)))
+    return Http1Request("get", number, _head("GET", number, draw.of(odd)))
 
 
-def _offer(draw: Draw, number: str) -> Piece:
+def _offer(draw: Draw, number: str) -> Http1Request:
     """Return a request that offers another protocol: whether the connection goes on is the server's choice."""
     fields = draw.of(("upgrade: h2c\r\nconnection: upgrade\r\n", "upgrade: nothing\r\n", "expect: nothing\r\n"))
-    return Piece("offer", number, _head("GET", number, fields), last=True)
+    return Http1Request("offer", number, _head("GET", number, fields), last=True)
 
 
-def _post(draw: Draw, number: str) -> Piece:
+def _post(draw: Draw, number: str) -> Http1Request:
     body = draw.of(_BODIES)
     spelt = draw.of((f"{len(body)}", f"{len(body)}", f"00{len(body)}"))
-    return Piece("post", number, _head("POST", number, f"content-length: {spelt}\r\n") + body, body=body)
+    return Http1Request("post", number, _head("POST", number, f"content-length: {spelt}\r\n") + body, body=body)
 
 
-def _chunked(draw: Draw, number: str) -> Piece:
+def _chunked(draw: Draw, number: str) -> Http1Request:
     body = draw.of(_BODIES)
     name = draw.of(("transfer-encoding", "Transfer-Encoding"))
     data = _head("POST", number, f"{name}: {draw.of(('chunked', 'Chunked'))}\r\n") + chunked(draw, body)
-    return Piece("chunked", number, data, body=body)
+    return Http1Request("chunked", number, data, body=body)
 
 
-def _trailers(draw: Draw, number: str) -> Piece:
+def _trailers(draw: Draw, number: str) -> Http1Request:
     body = draw.of(_BODIES)
     trailers = f"x-id: {SMUGGLED}\r\nx-id: {SMUGGLED}\r\n".encode()
     data = _head("POST", number, "transfer-encoding: chunked\r\n") + chunked(draw, body, trailers)
-    return Piece("trailers", number, data, body=body)
+    return Http1Request("trailers", number, data, body=body)
 
 
-def _absolute(_: Draw, number: str) -> Piece:
-    return Piece("absolute", number, f"GET http://kiteward{PATH}{number} HTTP/1.1\r\n{_HOST}\r\n".encode())
+def _absolute(_: Draw, number: str) -> Http1Request:
+    return Http1Request("absolute", number, f"GET http://kiteward{PATH}{number} HTTP/1.1\r\n{_HOST}\r\n".encode())
 
 
-def _older(_: Draw, number: str) -> Piece:
+def _older(_: Draw, number: str) -> Http1Request:
     data = _head("GET", number, "connection: keep-alive\r\n", version="1.0", host="")
-    return Piece("1.0", number, data, last=True)
+    return Http1Request("1.0", number, data, last=True)
 
 
-def _empty_line_first(_: Draw, number: str) -> Piece:
-    return Piece("empty line first", number, b"\r\n" + _head("GET", number), Fate.EITHER)
+def _empty_line_first(_: Draw, number: str) -> Http1Request:
+    return Http1Request("empty line first", number, b"\r\n" + _head("GET", number), Expected.EITHER)
 
 
-def _refused(kind: str, make: Callable[[Draw, str], bytes], fate: Fate = Fate.REFUSED) -> Callable[[Draw, str], Piece]:
-    def piece(draw: Draw, number: str) -> Piece:
-        return Piece(kind, number, make(draw, number), fate, body=b"abcde")
+def _refused(
+    kind: str, make: Callable[[Draw, str], bytes], expected: Expected = Expected.REFUSED
+) -> Callable[[Draw, str], Http1Request]:
+    def request(draw: Draw, number: str) -> Http1Request:
+        return Http1Request(kind, number, make(draw, number), expected, body=b"abcde")
 
-    return piece
+    return request
 
 
 def _lengths(*values: str) -> Callable[[Draw, str], bytes]:
@@ -180,42 +182,44 @@ def _begins(*values: str) -> Callable[[Draw, str], bytes]:
     )
 
 
-def _too_long(draw: Draw, number: str) -> Piece:
+def _too_long(draw: Draw, number: str) -> Http1Request:
     held = _head("POST", number, f"content-length: {draw.of((1_000, 4_000))}\r\n") + _REQUEST_IN_A_BODY
-    return Piece("length too large", number, held, Fate.UNFINISHED)
+    return Http1Request("length too large", number, held, Expected.UNFINISHED)
 
 
-def _unfinished_chunks(draw: Draw, number: str) -> Piece:
+def _unfinished_chunks(draw: Draw, number: str) -> Http1Request:
     held = _head("POST", number, "transfer-encoding: chunked\r\n") + b"fff\r\n" + draw.of(_BODIES)
-    return Piece("chunk too large", number, held, Fate.UNFINISHED)
+    return Http1Request("chunk too large", number, held, Expected.UNFINISHED)
 
 
-_RIGHT: Final[Sequence[Callable[[Draw, str], Piece]]] = (
+_VALID: Final[Sequence[Callable[[Draw, str], Http1Request]]] = (
     *(_get, _get, _post, _post, _chunked, _chunked, _trailers),
     *(_absolute, _older, _offer, _empty_line_first),
 )
-_ODD: Final[Sequence[Callable[[Draw, str], Piece]]] = (
+_INVALID: Final[Sequence[Callable[[Draw, str], Http1Request]]] = (
     _too_long,
     _unfinished_chunks,
     _refused("length that is none", _lengths("-5", "+5", "0x5", "5a", "5 5", "five", "5;5", "1e1")),
     _refused("two lengths", _lengths("5\r\ncontent-length: 6", "5, 6", "6\r\nContent-Length: 5")),
-    _refused("the same length twice", _lengths("5\r\ncontent-length: 5", "5, 5"), Fate.EITHER),
-    _refused("length and encoding", _both, Fate.EITHER),
+    _refused("the same length twice", _lengths("5\r\ncontent-length: 5", "5, 5"), Expected.EITHER),
+    _refused("length and encoding", _both, Expected.EITHER),
     _refused("encoding that is none", _encodings("xchunked", "chunked, nothing", "chunked;q=1")),
     _refused(
-        "odd encoding", _encodings("gzip, chunked", "identity, chunked", "chunked, chunked", ",chunked"), Fate.EITHER
+        "odd encoding",
+        _encodings("gzip, chunked", "identity, chunked", "chunked, chunked", ",chunked"),
+        Expected.EITHER,
     ),
     _refused(
         "chunk size that is none", _chunks(b"g\r\nabcde\r\n", b"-5\r\nabcde\r\n", b"0x5\r\nabcde\r\n", b"\r\nabcde\r\n")
     ),
     _refused("chunk longer than its size", _chunks(b"2\r\nabcde\r\n0\r\n\r\n", b"5\r\nabcdef\r\n0\r\n\r\n")),
-    _refused("odd chunk size", _chunks(b"5 \r\nabcde\r\n0\r\n\r\n", b"5\nabcde\n0\n\n"), Fate.EITHER),
+    _refused("odd chunk size", _chunks(b"5 \r\nabcde\r\n0\r\n\r\n", b"5\nabcde\n0\n\n"), Expected.EITHER),
     _refused("no host", _hosts("")),
     _refused("two hosts", _hosts("host: kiteward\r\nhost: elsewhere\r\n", "host: kiteward\r\nHost: kiteward\r\n")),
     _refused("space before the colon", _fields("content-length : 5\r\n", "transfer-encoding : chunked\r\n")),
     _refused("name that is none", _fields("x id: 1\r\ncontent-length: 5\r\n", ": 1\r\ncontent-length: 5\r\n")),
-    _refused("folded field", _fields("x-odd: 1\r\n 2\r\ncontent-length: 5\r\n"), Fate.EITHER),
-    _refused("bare line ends", _begins("GET ID HTTP/1.1\n"), Fate.EITHER),
+    _refused("folded field", _fields("x-odd: 1\r\n 2\r\ncontent-length: 5\r\n"), Expected.EITHER),
+    _refused("bare line ends", _begins("GET ID HTTP/1.1\n"), Expected.EITHER),
     _refused("version that is none", _begins("GET ID http/1.1", "GET ID HTTP/x.y", "GET ID HTTP/1.1 HTTP/1.1")),
     _refused("method that is none", _begins("GE T ID HTTP/1.1", "G\x01T ID HTTP/1.1", "(GET) ID HTTP/1.1")),
 )

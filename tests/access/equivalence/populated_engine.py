@@ -1,9 +1,9 @@
-"""An engine that has something to tell of what it stores, and that fails with some collections on purpose."""
+"""An engine that answers about what it stores, and that fails with some collections on purpose."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from tests.access.doors import drawing
+from tests.access.equivalence import random_values
 from tests.support.engine import Database, EngineCall, FakeEngine
 
 from kiteward.domain.errors import EngineDeadlineExceeded, EngineLacksOperation, EngineUnavailable, KitewardError
@@ -82,26 +82,26 @@ _ABOUT_WHAT_THERE_IS: Final = frozenset(
 """What the fake engine does by itself."""
 
 _TROUBLES: Final[Mapping[str, Callable[[str], KitewardError]]] = {
-    drawing.LACKING: lambda method: EngineLacksOperation(f"the engine does not implement {method}"),
-    drawing.AWAY: lambda _: EngineUnavailable("the engine is away"),
-    drawing.LATE: lambda _: EngineDeadlineExceeded("the engine is late"),
+    random_values.LACKING: lambda method: EngineLacksOperation(f"the engine does not implement {method}"),
+    random_values.AWAY: lambda _: EngineUnavailable("the engine is away"),
+    random_values.LATE: lambda _: EngineDeadlineExceeded("the engine is late"),
 }
 
 
-class StockedEngine(FakeEngine):
+class PopulatedEngine(FakeEngine):
     """The fake engine with contents."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.restock()
+        self.reset_contents()
 
-    def restock(self) -> None:
+    def reset_contents(self) -> None:
         """Have what there was in the beginning, as if somebody around us had seen to it."""
         self.databases.clear()
-        for name in drawing.DATABASES:
-            aliases = dict(drawing.ALIASES[name])
-            self.databases[name] = Database([*drawing.COLLECTIONS, *drawing.TROUBLES], aliases)
-        self.databases[drawing.EMPTY_DATABASE] = Database()
+        for name in random_values.DATABASES:
+            aliases = dict(random_values.ALIASES[name])
+            self.databases[name] = Database([*random_values.COLLECTIONS, *random_values.TROUBLES], aliases)
+        self.databases[random_values.EMPTY_DATABASE] = Database()
         self.restart()
 
     def contents(self) -> Mapping[str, tuple[list[str], dict[str, str]]]:
@@ -122,11 +122,11 @@ class StockedEngine(FakeEngine):
                 return _failure(method, _NO_COLLECTION, f"collection not found[collection={name}]")
             if name in _TROUBLES:
                 raise _TROUBLES[name](method)
-            if name in (drawing.REFUSED, drawing.UNLUCKY):
+            if name in (random_values.REFUSED, random_values.UNLUCKY):
                 return _failure(method, _REFUSED, "the engine will not")
-            if name == drawing.OLD_WORDS:
+            if name == random_values.OLD_WORDS:
                 return _failure(method, 0, "the engine will not, and knows no newer codes")
-            if (method, name) == ("DescribeIndex", drawing.UNINDEXED):
+            if (method, name) == ("DescribeIndex", random_values.UNINDEXED):
                 return _failure(method, _NO_INDEX, "index not found")
         return _answer_of(method)
 

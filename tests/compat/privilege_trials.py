@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from pymilvus import MilvusClient
-from tests.compat import people
-from tests.support import programs
+from tests.compat import accounts
+from tests.support import json_programs
 from tests.support.server import RunningServer
 
 WITHIN: Final = 120.0
@@ -188,8 +188,8 @@ def run(
         What it has shown.
     """
     readings = Readings({trial.key: trial for trial in tried})
-    with people.signed_in_as_root(server.uri, db_name=database) as root:
-        people.add(root, name)
+    with accounts.signed_in_as_root(server.uri, db_name=database) as root:
+        accounts.add(root, name)
         root.create_role(f"{name}_role")
         root.grant_role(name, f"{name}_role")
         if not root.has_collection(BYSTANDER):
@@ -203,7 +203,7 @@ def run(
                 readings.seen[line["trial"]] = line
 
         environment = {
-            "KITEWARD_TOKEN": people.token(name),
+            "KITEWARD_TOKEN": accounts.token(name),
             "KITEWARD_DATABASE": database,
             "KITEWARD_TRIALS": json.dumps(
                 [[trial.key, trial.job.name, trial.collection] for trial in readings.trials.values()]
@@ -214,5 +214,5 @@ def run(
             "AGNO_TELEMETRY": "false",
         }
         address = server.uri.removeprefix("http://")
-        readings.ended = programs.converse([*command, address], hear, within=WITHIN, environment=environment, cwd=home)
+        readings.ended = json_programs.run([*command, address], hear, within=WITHIN, environment=environment, cwd=home)
     return readings

@@ -1,12 +1,12 @@
-"""A whole server in this process, with a fake engine behind it, and the port for those who watch it."""
+"""A whole server in this process, with a fake engine behind it, and its port for health and metrics."""
 
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.doors import connected, ended
 from tests.support.engine import FakeEngine
+from tests.support.listeners import connected, ended
 
 from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING

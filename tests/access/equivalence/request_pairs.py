@@ -1,4 +1,4 @@
-"""What is compared: one request to the REST door, and the conversation over gRPC that asks for the same."""
+"""What is compared: one request over REST, and the RPCs over gRPC that ask for the same."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import milvus_pb2
-from tests.access.doors.drawing import Caller, Database, Draw
+from tests.access.equivalence.random_values import Caller, Database, Draw
 
 OK: Final = "ok"
 UNAUTHENTICATED: Final = "unauthenticated"
@@ -34,12 +34,12 @@ class Outcome:
     Attributes:
         verdict: one of the words above.
         code: of a refusal.
-        told: of a success, the members of the answer; the gRPC side says only what is to be compared.
+        answer: of a success, the members of the answer; the gRPC side has only those that are compared.
     """
 
     verdict: str
     code: int = 0
-    told: Mapping[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Failed(Exception):
@@ -50,8 +50,8 @@ class Failed(Exception):
         self.outcome = outcome
 
 
-class Talk(Protocol):
-    """One caller's side of the gRPC door."""
+class GrpcClient(Protocol):
+    """One caller's client of the gRPC API."""
 
     @property
     def database(self) -> str:
@@ -67,24 +67,24 @@ class Talk(Protocol):
         ...
 
 
-Conversation: TypeAlias = Callable[[Talk], Awaitable[dict[str, Any]]]
-"""Returns the members of the answer that REST has to give: `data`, and what stands beside it."""
+RpcCalls: TypeAlias = Callable[[GrpcClient], Awaitable[dict[str, Any]]]
+"""Returns the members of the answer that REST has to give: `data`, and members beside it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The same request for either door.
+    """The same request over either transport.
 
     Attributes:
         body: the REST body, without `dbName`.
-        by_grpc: the conversation over gRPC.
+        by_grpc: the RPCs over gRPC.
         required: members of the body that must be there.
         names_database: the database that the request is about, where it is about one.
         header_counts: whether `DB-Name` counts.
     """
 
     body: dict[str, Any]
-    by_grpc: Conversation
+    by_grpc: RpcCalls
     required: Sequence[str] | None = None
     names_database: str | None = None
     header_counts: bool = True
@@ -102,38 +102,38 @@ Counterpart: TypeAlias = Callable[[Draw], Pair]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request, ready to be sent by either door."""
+    """One request, ready to be sent over either transport."""
 
     path: str
     content: Any
     caller: Caller
     database: Database
-    by_grpc: Conversation
+    by_grpc: RpcCalls
 
     def __str__(self) -> str:
         return f"{self.caller.name}: {self.path} {self.content!r} DB-Name={self.database.header!r}"
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
-    """Something `root` changes behind either door: people, roles and grants."""
+class SetupCall:
+    """A change that `root` makes on both servers: to users, roles or grants."""
 
     operation: str
     fields: Mapping[str, Any]
 
     def __str__(self) -> str:
-        return f"root makes: {self.operation} {dict(self.fields)}"
+        return f"root calls: {self.operation} {dict(self.fields)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Restocking:
+class EngineReset:
     """Both engines get their databases, collections and aliases back."""
 
     def __str__(self) -> str:
         return "the engines are restocked"
 
 
-Step: TypeAlias = Exchange | Making | Restocking
+Step: TypeAlias = Exchange | SetupCall | EngineReset
 
 
 def request(operation: str, fields: Mapping[str, Any]) -> Any:
@@ -154,34 +154,34 @@ def status(message: Any) -> Any:
     return getattr(message, held[0]) if held else None
 
 
-def told(data: Any, **beside: Any) -> dict[str, Any]:
+def answer_with(data: Any, **extra: Any) -> dict[str, Any]:
     """Return the members of an answer."""
-    return {"data": data, **beside}
+    return {"data": data, **extra}
 
 
-def once(operation: str, tell: Callable[[Any], Any] = lambda _: {}, /, **fields: Any) -> Conversation:
-    """Return a conversation of one call.
+def once(operation: str, extract: Callable[[Any], Any] = lambda _: {}, /, **fields: Any) -> RpcCalls:
+    """Return the calls of a request that is one RPC.
 
     Args:
         operation: RPC name.
-        tell: makes the answer's `data` of the response.
+        extract: makes the answer's `data` of the response.
         fields: fields of the request.
     """
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        return told(tell(await talk.call(operation, **fields)))
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        return answer_with(extract(await client.call(operation, **fields)))
 
-    return converse
+    return call_rpcs
 
 
-def not_served(code: int = UNIMPLEMENTED) -> Conversation:
-    """Return the conversation of a request that REST refuses by itself, to whoever may come in."""
+def not_served(code: int = UNIMPLEMENTED) -> RpcCalls:
+    """Return the calls of a request that REST refuses by itself, once its caller is authenticated."""
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        await talk.call("GetVersion")
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        await client.call("GetVersion")
         raise Failed(Outcome(REFUSED, code))
 
-    return converse
+    return call_rpcs
 
 
 async def unless_refused(call: Awaitable[Any]) -> Any:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.access.doors.drawing import PASSWORDS, Draw, usual_password
-from tests.access.doors.pairs import Conversation, Counterpart, Pair, Talk, once, told
+from tests.access.equivalence.random_values import PASSWORDS, Draw, usual_password
+from tests.access.equivalence.request_pairs import Counterpart, GrpcClient, Pair, RpcCalls, answer_with, once
 from tests.support.gateway import encoded
 
 _ADD, _REMOVE = 0, 1
@@ -17,25 +17,25 @@ def _users_list(_: Draw) -> Pair:
 def _users_describe(draw: Draw) -> Pair:
     name = draw.user()
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        response = await talk.call("SelectUser", user={"name": name}, include_role_info=True)
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        response = await client.call("SelectUser", user={"name": name}, include_role_info=True)
         roles = [role.name for result in response.results for role in result.roles]
-        return told(roles, description="".join(result.description for result in response.results))
+        return answer_with(roles, description="".join(result.description for result in response.results))
 
-    return Pair({"userName": name}, converse, ("userName",))
+    return Pair({"userName": name}, call_rpcs, ("userName",))
 
 
 def _users_create(draw: Draw) -> Pair:
     name, password, text = draw.user(), draw.of((*PASSWORDS, "short")), draw.of(("", "told"))
     body = {"userName": name, "password": password, "description": text}
-    conversation = once("CreateCredential", username=name, password=encoded(password), description=text)
-    return Pair(body, conversation, ("userName", "password"))
+    rpc_calls = once("CreateCredential", username=name, password=encoded(password), description=text)
+    return Pair(body, rpc_calls, ("userName", "password"))
 
 
 def _users_update_password(draw: Draw) -> Pair:
     name = draw.user()
     old = usual_password(name) if draw.chance(0.8) else "wrong"
-    # Whoever makes things happen behind the doors is `root`, and has to be let in.
+    # Setup calls are made as `root`, whose password must stay.
     new = usual_password(name) if name == "root" else draw.of((*PASSWORDS, "short"))
     body: dict[str, Any] = {"userName": name}
     fields: dict[str, Any] = {"username": name}
@@ -55,8 +55,8 @@ def _users_drop(draw: Draw) -> Pair:
 def _bind(kind: int) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         user, role = draw.user(), draw.role()
-        conversation = once("OperateUserRole", username=user, role_name=role, type=kind)
-        return Pair({"userName": user, "roleName": role}, conversation, ("userName", "roleName"))
+        rpc_calls = once("OperateUserRole", username=user, role_name=role, type=kind)
+        return Pair({"userName": user, "roleName": role}, rpc_calls, ("userName", "roleName"))
 
     return counterpart
 
@@ -68,9 +68,9 @@ def _roles_list(_: Draw) -> Pair:
 def _roles_describe(draw: Draw) -> Pair:
     name = draw.role()
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        found = await talk.call("SelectRole", role={"name": name})
-        granted = await talk.call("SelectGrant", entity={"role": {"name": name}, "db_name": talk.database})
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        found = await client.call("SelectRole", role={"name": name})
+        granted = await client.call("SelectGrant", entity={"role": {"name": name}, "db_name": client.database})
         grants = [
             {
                 "objectType": each.object.name,
@@ -81,21 +81,21 @@ def _roles_describe(draw: Draw) -> Pair:
             }
             for each in granted.entities
         ]
-        return told(grants, description="".join(result.role.description for result in found.results))
+        return answer_with(grants, description="".join(result.role.description for result in found.results))
 
-    return Pair({"roleName": name}, converse, ("roleName",))
+    return Pair({"roleName": name}, call_rpcs, ("roleName",))
 
 
 def _roles_create(draw: Draw) -> Pair:
     name, text = draw.role(), draw.of(("", "told"))
-    conversation = once("CreateRole", entity={"name": name, "description": text})
-    return Pair({"roleName": name, "description": text}, conversation, ("roleName",))
+    rpc_calls = once("CreateRole", entity={"name": name, "description": text})
+    return Pair({"roleName": name, "description": text}, rpc_calls, ("roleName",))
 
 
 def _roles_alter(draw: Draw) -> Pair:
     name, given = draw.role(), draw.of(({}, {"description": "changed"}))
-    conversation = once("AlterRole", role_name=name, description=given.get("description", ""))
-    return Pair({"roleName": name, **given}, conversation, ("roleName",))
+    rpc_calls = once("AlterRole", role_name=name, description=given.get("description", ""))
+    return Pair({"roleName": name, **given}, rpc_calls, ("roleName",))
 
 
 def _roles_drop(draw: Draw) -> Pair:
@@ -108,18 +108,18 @@ def _operate(kind: int) -> Counterpart:
         role, (privilege, object_type, object_name, _) = draw.role(), draw.grant_v1()
         body = {"roleName": role, "objectType": object_type, "objectName": object_name, "privilege": privilege}
 
-        async def converse(talk: Talk) -> dict[str, Any]:
+        async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
             entity = {
                 "role": {"name": role},
                 "object": {"name": object_type},
                 "object_name": object_name,
                 "grantor": {"privilege": {"name": privilege}},
-                "db_name": talk.database,
+                "db_name": client.database,
             }
-            await talk.call("OperatePrivilege", entity=entity, type=kind)
-            return told({})
+            await client.call("OperatePrivilege", entity=entity, type=kind)
+            return answer_with({})
 
-        return Pair(body, converse, tuple(body))
+        return Pair(body, call_rpcs, tuple(body))
 
     return counterpart
 
@@ -128,7 +128,7 @@ def _operate_v2(kind: int) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         role, (privilege, _, collection) = draw.role(), draw.grant_v2()
         given = {"collectionName": collection} if draw.chance(0.9) else {}
-        conversation: Conversation = once(
+        rpc_calls: RpcCalls = once(
             "OperatePrivilegeV2",
             role={"name": role},
             grantor={"privilege": {"name": privilege}},
@@ -136,13 +136,13 @@ def _operate_v2(kind: int) -> Counterpart:
             type=kind,
         )
         body = {"roleName": role, "privilege": privilege, **given}
-        return Pair(body, conversation, ("roleName", "privilege"), header_counts=False)
+        return Pair(body, rpc_calls, ("roleName", "privilege"), header_counts=False)
 
     return counterpart
 
 
 def _groups_list(_: Draw) -> Pair:
-    def tell(response: Any) -> Any:
+    def extract(response: Any) -> Any:
         return {
             "privilegeGroups": [
                 {
@@ -153,7 +153,7 @@ def _groups_list(_: Draw) -> Pair:
             ]
         }
 
-    return Pair({}, once("ListPrivilegeGroups", tell))
+    return Pair({}, once("ListPrivilegeGroups", extract))
 
 
 def _group(operation: str) -> Counterpart:
@@ -169,8 +169,8 @@ def _members(kind: int) -> Counterpart:
         name, members = draw.group(), [draw.privilege() for _ in range(draw.number(3))]
         given = {"privileges": members} if draw.chance(0.9) else {}
         sent = [{"name": member} for member in given.get("privileges", ())]
-        conversation = once("OperatePrivilegeGroup", group_name=name, privileges=sent, type=kind)
-        return Pair({"privilegeGroupName": name, **given}, conversation, ("privilegeGroupName",))
+        rpc_calls = once("OperatePrivilegeGroup", group_name=name, privileges=sent, type=kind)
+        return Pair({"privilegeGroupName": name, **given}, rpc_calls, ("privilegeGroupName",))
 
     return counterpart
 

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.access.doors.stock import StockedEngine
-from tests.fuzz import material
+from tests.access.equivalence.populated_engine import PopulatedEngine
+from tests.fuzz import canaries
 from tests.support.engine import Database, EngineCall
 
 from kiteward.domain.naming import DEFAULT_DATABASE
@@ -28,7 +28,7 @@ _KEPT: Final = re.compile("(Create|Drop|Rename|Alter)(Database|Collection|Alias)
 _DEEPEST: Final = 3
 
 
-class MarkedEngine(StockedEngine):
+class MarkedEngine(PopulatedEngine):
     """Holds the callers' own collection, and hidden ones in each database.
 
     Attributes:
@@ -46,25 +46,26 @@ class MarkedEngine(StockedEngine):
         self.calls.clear()
         stored = {
             name: (
-                [each for each in held.collections if (name, each) != (DEFAULT_DATABASE, material.OWN)],
-                {alias: target for alias, target in held.aliases.items() if target != material.OWN},
+                [each for each in held.collections if (name, each) != (DEFAULT_DATABASE, canaries.OWN)],
+                {alias: target for alias, target in held.aliases.items() if target != canaries.OWN},
             )
             for name, held in self.databases.items()
         }
         return {**stored, **self.writes}
 
-    def restock(self) -> None:
+    def reset_contents(self) -> None:
         """Have what there was in the beginning."""
         self.databases.clear()
-        hidden, pseudonym = material.HIDDEN_ALIASES
+        hidden, pseudonym = canaries.HIDDEN_ALIASES
         self.databases[DEFAULT_DATABASE] = Database(
-            [material.OWN, *material.HIDDEN], {material.OWN_ALIAS: material.OWN, hidden: material.HIDDEN[0]}
+            [canaries.OWN, *canaries.HIDDEN],
+            {canaries.OWN_ALIAS: canaries.OWN, hidden: canaries.HIDDEN[0]},
         )
-        for name in material.HIDDEN_DATABASES[:2]:
+        for name in canaries.HIDDEN_DATABASES[:2]:
             self.databases[name] = Database(
-                [material.OWN, *material.HIDDEN], {hidden: material.OWN, pseudonym: material.HIDDEN[1]}
+                [canaries.OWN, *canaries.HIDDEN], {hidden: canaries.OWN, pseudonym: canaries.HIDDEN[1]}
             )
-        self.databases[material.HIDDEN_DATABASES[2]] = Database()
+        self.databases[canaries.HIDDEN_DATABASES[2]] = Database()
         self.restart()
 
     def _answer(self, called: EngineCall) -> bytes:
@@ -99,7 +100,7 @@ class MarkedEngine(StockedEngine):
 
     def _is_own(self, request: Any, database: str) -> bool:
         names = {name for name in (*_names(request), *self._named_by_id(request, database)) if name}
-        return database == DEFAULT_DATABASE and bool(names) and names <= {material.OWN, *self._own_aliases()}
+        return database == DEFAULT_DATABASE and bool(names) and names <= {canaries.OWN, *self._own_aliases()}
 
     def _named_by_id(self, request: Any, database: str) -> list[str]:
         """Return the collections that ids select: they are numbered in the order they came."""
@@ -110,7 +111,7 @@ class MarkedEngine(StockedEngine):
 
     def _own_aliases(self) -> set[str]:
         aliases = self.databases[DEFAULT_DATABASE].aliases if DEFAULT_DATABASE in self.databases else {}
-        return {alias for alias, target in aliases.items() if target == material.OWN}
+        return {alias for alias, target in aliases.items() if target == canaries.OWN}
 
 
 def _names(request: Any) -> Iterator[str]:
@@ -133,7 +134,7 @@ def _mark(message: Any, depth: int) -> None:
                 held = getattr(message, field.name)
                 _mark(held.add() if field.is_repeated else held, depth + 1)
         elif field.type in (field.TYPE_STRING, field.TYPE_BYTES):
-            value = material.CONTENT if field.type == field.TYPE_STRING else material.CONTENT.encode()
+            value = canaries.CONTENT if field.type == field.TYPE_STRING else canaries.CONTENT.encode()
             if field.is_repeated:
                 getattr(message, field.name).append(value)
             else:

@@ -1,4 +1,4 @@
-"""A listener with both its doors open on a gateway that only tells what it was asked."""
+"""A listener that serves gRPC and HTTP/1 in front of a gateway that records its calls."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ GET_VERSION: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
 
 
 class RecordingGateway:
-    """Answers every call with its own payload, once `hold` lets it.
+    """Answers every call with its own payload, once `hold` is set.
 
     Attributes:
         calls: what was asked.
@@ -38,7 +38,7 @@ class RecordingGateway:
         self.answer: bytes | None = None
 
     async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
-        """Know everybody."""
+        """Authenticate everybody."""
         return Principal("alice")
 
     async def handle(self, call: Call) -> bytes:
@@ -72,7 +72,7 @@ class Echo:
         await send({"type": "http.response.body", "body": text})
 
 
-class Doors:
+class RunningListener:
     """The listener and what is behind it."""
 
     def __init__(
@@ -105,9 +105,9 @@ async def opened(
     http: HttpLimits | None = None,
     application: Application | None = None,
     budget: Budget | None = None,
-) -> AsyncIterator[Doors]:
+) -> AsyncIterator[RunningListener]:
     """Open a listener on a port that the system chooses, and close it at the end."""
-    doors = Doors(limits or ListenerLimits(), http or HttpLimits(), application, budget or Budget())
+    doors = RunningListener(limits or ListenerLimits(), http or HttpLimits(), application, budget or Budget())
     await doors.open(host)
     try:
         yield doors

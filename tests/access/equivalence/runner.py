@@ -1,7 +1,6 @@
-"""Runs episodes against both doors, and cuts one that parts them down to what is needed."""
+"""Runs episodes over REST and gRPC, and reduces one on which they differ to the steps that are needed."""
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -9,11 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from tests.access.doors import administration, cluster, collections, parts
-from tests.access.doors.drawing import BARE_ROLE, GROUPS, ROLES, USERS, Draw, usual_password
-from tests.access.doors.pairs import OK, Counterpart, Exchange, Making, Outcome, Restocking, Step, exchange
-from tests.access.doors.sides import Said, Twins, twins
-from tests.access.doors.stock import StockedEngine
+from tests.access.equivalence import administration, cluster, collection_parts, collections
+from tests.access.equivalence.populated_engine import PopulatedEngine
+from tests.access.equivalence.random_values import BARE_ROLE, GROUPS, ROLES, USERS, Draw, usual_password
+from tests.access.equivalence.request_pairs import (
+    OK,
+    Counterpart,
+    EngineReset,
+    Exchange,
+    Outcome,
+    SetupCall,
+    Step,
+    exchange,
+)
+from tests.access.equivalence.transports import ServerPair, TransportResult, server_pair
+from tests.support import minimising
 from tests.support.gateway import PASSWORD, encoded, v1, v2
 
 from kiteward.domain.errors import KitewardError
@@ -22,12 +31,12 @@ from kiteward.gateway.gateway import Gateway
 COUNTERPARTS: Final[Mapping[str, Counterpart]] = {
     **administration.COUNTERPARTS,
     **collections.COUNTERPARTS,
-    **parts.COUNTERPARTS,
+    **collection_parts.COUNTERPARTS,
     **cluster.COUNTERPARTS,
 }
 """By path of the endpoint, what draws a request to it."""
 
-_MENDED_EVERY: Final = 25
+_RESET_EVERY: Final = 25
 _NEW_PASSWORDS: Final = ("users/create", "users/update_password")
 
 
@@ -48,14 +57,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A run on whose last step the doors differ.
+    """A run on whose last step the transports differ.
 
     Attributes:
         steps: the run.
         changed: those before the last that may have changed something.
-        what: in what the doors differ.
-        by_rest: what REST said and did.
-        by_grpc: what gRPC said and did.
+        what: in what the transports differ.
+        by_rest: what REST answered and did.
+        by_grpc: what gRPC answered and did.
     """
 
     steps: tuple[Step, ...]
@@ -66,14 +75,16 @@ class Mismatch:
 
     def __str__(self) -> str:
         lines = [f"  {number:3} {step}" for number, step in enumerate(self.steps, start=1)]
-        return "\n".join([*lines, f"the doors differ in {self.what}", *_words(self.by_rest), *_words(self.by_grpc)])
+        return "\n".join(
+            [*lines, f"the transports differ in {self.what}", *_log_lines(self.by_rest), *_log_lines(self.by_grpc)]
+        )
 
 
-def _words(side: object) -> Iterator[str]:
-    if isinstance(side, Said):
-        yield from (f"    {word}" for word in side.words)
+def _log_lines(side: object) -> Iterator[str]:
+    if isinstance(side, TransportResult):
+        yield from (f"    {line}" for line in side.log)
         yield f"    = {side.outcome}"
-        yield from (f"    reached {each}" for each in side.reached)
+        yield from (f"    engine_calls {each}" for each in side.engine_calls)
     else:
         yield f"    {side}"
 
@@ -81,8 +92,8 @@ def _words(side: object) -> Iterator[str]:
 class Comparison:
     """Lets both sides take the same steps."""
 
-    def __init__(self, pair: Twins) -> None:
-        self._twins = pair
+    def __init__(self, pair: ServerPair) -> None:
+        self._servers = pair
         self._taken: list[Step] = []
         self._changed: list[Step] = []
         self._revisions = pair.revisions()
@@ -93,18 +104,18 @@ class Comparison:
         if isinstance(step, Exchange):
             return await self._exchange(step)
         self._changed.append(step)
-        for house in self._twins.houses:
-            if isinstance(step, Making):
+        for house in self._servers.houses:
+            if isinstance(step, SetupCall):
                 with suppress(KitewardError):
                     await house.call(step.operation, **step.fields)
-            elif isinstance(house.engine, StockedEngine):
-                house.engine.restock()
-        self._revisions = self._twins.revisions()
+            elif isinstance(house.engine, PopulatedEngine):
+                house.engine.reset_contents()
+        self._revisions = self._servers.revisions()
         return None
 
     async def _exchange(self, step: Exchange) -> Mismatch | Outcome:
-        by_rest = await self._twins.send_rest(step)
-        by_grpc = await self._twins.send_grpc(step)
+        by_rest = await self._servers.send_rest(step)
+        by_grpc = await self._servers.send_grpc(step)
         what = _difference(by_rest, by_grpc)
         if what:
             return self._mismatch(what, by_rest, by_grpc)
@@ -116,48 +127,50 @@ class Comparison:
         return by_rest.outcome
 
     async def _stored_differently(self, step: Exchange, outcome: Outcome) -> Mismatch | None:
-        contents = [house.engine.contents() for house in self._twins.houses if isinstance(house.engine, StockedEngine)]
+        contents = [
+            house.engine.contents() for house in self._servers.houses if isinstance(house.engine, PopulatedEngine)
+        ]
         if contents[0] != contents[1]:
             return self._mismatch("what the engine has", *contents)
-        revisions = self._twins.revisions()
+        revisions = self._servers.revisions()
         administered = outcome.verdict == OK and step.path.startswith(("users/", "roles/", "privilege_groups/"))
         if administered or revisions != self._revisions:
             self._revisions = revisions
-            states = await self._twins.states()
+            states = await self._servers.states()
             if states[0] != states[1]:
                 return self._mismatch("what is stored", *states)
         if outcome.verdict == OK and step.path in _NEW_PASSWORDS:
-            let_in = await self._twins.passwords(step.content["userName"])
-            if let_in[0] != let_in[1]:
-                return self._mismatch("the password that lets in", *let_in)
+            accepted = await self._servers.passwords(step.content["userName"])
+            if accepted[0] != accepted[1]:
+                return self._mismatch("the password that is accepted", *accepted)
         return None
 
     def _mismatch(self, what: str, by_rest: object, by_grpc: object) -> Mismatch:
         return Mismatch(tuple(self._taken), tuple(self._changed), what, by_rest, by_grpc)
 
 
-def _difference(by_rest: Said, by_grpc: Said) -> str:
+def _difference(by_rest: TransportResult, by_grpc: TransportResult) -> str:
     one, other = by_rest.outcome, by_grpc.outcome
     if (one.verdict, one.code) != (other.verdict, other.code):
         return "what became of it"
-    if by_rest.reached != by_grpc.reached:
-        return "what reached the engine"
-    if not _tells(one.told, other.told):
-        return "what is told"
+    if by_rest.engine_calls != by_grpc.engine_calls:
+        return "what engine_calls the engine"
+    if not _contains(one.answer, other.answer):
+        return "the answer"
     return ""
 
 
-def _tells(answer: Any, expected: Any) -> bool:
-    """Tell whether an answer says what is expected: members that nothing is expected of do not count."""
+def _contains(answer: Any, expected: Any) -> bool:
+    """Return whether an answer has the members that are expected; further members do not count."""
     if isinstance(expected, dict) and expected:
         return isinstance(answer, dict) and all(
-            name in answer and _tells(answer[name], value) for name, value in expected.items()
+            name in answer and _contains(answer[name], value) for name, value in expected.items()
         )
     if isinstance(expected, list):
         return (
             isinstance(answer, list)
             and len(answer) == len(expected)
-            and all(_tells(*each) for each in zip(answer, expected, strict=True))
+            and all(_contains(*each) for each in zip(answer, expected, strict=True))
         )
     return bool(answer == expected)
 
@@ -168,7 +181,7 @@ class Runner:
     Args:
         bootstrapped: a store as it is after the first start.
         directory: where copies of it go.
-        behind_rest: see `twins`.
+        behind_rest: see `server_pair`.
     """
 
     def __init__(
@@ -184,23 +197,11 @@ class Runner:
 
     async def minimised(self, mismatch: Mismatch, *, seconds: float) -> Mismatch:
         """Return the shortest run found in the time that still ends in a mismatch."""
-        deadline = time.monotonic() + seconds
-        best = await self._run([*mismatch.changed, mismatch.steps[-1]], Tally()) or mismatch
-        size = len(best.steps) // 2
-        while size and time.monotonic() < deadline:
-            start = 0
-            while start < len(best.steps) - 1 and time.monotonic() < deadline:
-                found = await self._run((*best.steps[:start], *best.steps[start + size :]), Tally())
-                if found is None:
-                    start += size
-                else:
-                    best = found
-            size = size // 2 if size > 1 else 0
-        return best
+        return await minimising.minimised(mismatch, lambda steps: self._run(steps, Tally()), seconds=seconds)
 
     async def _run(self, steps: Sequence[Step] | Iterator[Step], tally: Tally) -> Mismatch | None:
         with tempfile.TemporaryDirectory(dir=self._directory) as directory:
-            async with twins(self._bootstrapped, Path(directory), self._behind_rest) as pair:
+            async with server_pair(self._bootstrapped, Path(directory), self._behind_rest) as pair:
                 comparison = Comparison(pair)
                 for step in steps:
                     outcome = await comparison.take(step)
@@ -212,48 +213,48 @@ class Runner:
 
 
 def _drawn(draw: Draw, paths: Sequence[str]) -> Iterator[Step]:
-    yield from _beginning(draw)
+    yield from _setup(draw)
     for number, path in enumerate(paths, start=1):
         yield exchange(path, draw, COUNTERPARTS[path])
-        if number % _MENDED_EVERY == 0:
-            yield Restocking()
-            yield Making("CreateRole", {"entity": {"name": BARE_ROLE}})
-            yield from _person(draw.of(USERS), draw.of(ROLES))
+        if number % _RESET_EVERY == 0:
+            yield EngineReset()
+            yield SetupCall("CreateRole", {"entity": {"name": BARE_ROLE}})
+            yield from _user_with_role(draw.of(USERS), draw.of(ROLES))
             yield from _grants(draw, draw.of(ROLES), 2)
             yield _members(draw, draw.of(GROUPS))
 
 
-def _beginning(draw: Draw) -> Iterator[Step]:
-    """Make people of all kinds: an administrator, somebody without any role, and holders of grants."""
-    yield Making("CreateCredential", {"username": "nobody", "password": encoded(PASSWORD)})
-    yield Making("CreateRole", {"entity": {"name": BARE_ROLE}})
-    yield from _person("adm", "admin")
+def _setup(draw: Draw) -> Iterator[Step]:
+    """Create an administrator, a user without a role, and holders of grants."""
+    yield SetupCall("CreateCredential", {"username": "nobody", "password": encoded(PASSWORD)})
+    yield SetupCall("CreateRole", {"entity": {"name": BARE_ROLE}})
+    yield from _user_with_role("adm", "admin")
     for name in GROUPS:
-        yield Making("CreatePrivilegeGroup", {"group_name": name})
+        yield SetupCall("CreatePrivilegeGroup", {"group_name": name})
         yield _members(draw, name)
     for user, role in zip(USERS, ROLES, strict=True):
-        yield from _person(user, role)
+        yield from _user_with_role(user, role)
         yield from _grants(draw, role, draw.number(7))
-    yield Making("OperateUserRole", {"username": draw.of(USERS), "role_name": draw.of(ROLES)})
+    yield SetupCall("OperateUserRole", {"username": draw.of(USERS), "role_name": draw.of(ROLES)})
     if draw.chance(0.3):
         yield from _grants(draw, "public", 1)
 
 
-def _person(user: str, role: str) -> Iterator[Step]:
-    yield Making("DeleteCredential", {"username": user})
-    yield Making("CreateCredential", {"username": user, "password": encoded(usual_password(user))})
-    yield Making("CreateRole", {"entity": {"name": role}})
-    yield Making("OperateUserRole", {"username": user, "role_name": role})
+def _user_with_role(user: str, role: str) -> Iterator[Step]:
+    yield SetupCall("DeleteCredential", {"username": user})
+    yield SetupCall("CreateCredential", {"username": user, "password": encoded(usual_password(user))})
+    yield SetupCall("CreateRole", {"entity": {"name": role}})
+    yield SetupCall("OperateUserRole", {"username": user, "role_name": role})
 
 
 def _grants(draw: Draw, role: str, number: int) -> Iterator[Step]:
     for _ in range(number):
         if draw.chance(0.5):
-            yield Making("OperatePrivilegeV2", v2(role, *draw.grant_v2()))
+            yield SetupCall("OperatePrivilegeV2", v2(role, *draw.grant_v2()))
         else:
-            yield Making("OperatePrivilege", v1(role, *draw.grant_v1()))
+            yield SetupCall("OperatePrivilege", v1(role, *draw.grant_v1()))
 
 
 def _members(draw: Draw, group: str) -> Step:
     members = [{"name": draw.privilege()} for _ in range(draw.number(3))]
-    return Making("OperatePrivilegeGroup", {"group_name": group, "privileges": members})
+    return SetupCall("OperatePrivilegeGroup", {"group_name": group, "privileges": members})

@@ -4,17 +4,17 @@ import asyncio
 from typing import Any, Final
 
 from pymilvus import DataType, MilvusClient
-from tests.fuzz import material
+from tests.fuzz import canaries
 
 _OWN_CONTENT: Final = "own_content"
 _ROWS: Final = 20
 _STORED: Final = (
-    *(("default", name) for name in (material.OWN, *material.HIDDEN)),
-    *((material.HIDDEN_DATABASES[0], name) for name in (material.OWN, material.HIDDEN[0])),
+    *(("default", name) for name in (canaries.OWN, *canaries.HIDDEN)),
+    *((canaries.HIDDEN_DATABASES[0], name) for name in (canaries.OWN, canaries.HIDDEN[0])),
 )
 
 
-class EmbeddedStock:
+class EmbeddedContents:
     """What the embedded engine of a server holds. Implements `targets.Stored`."""
 
     def __init__(self, uri: str) -> None:
@@ -24,7 +24,7 @@ class EmbeddedStock:
             uri: of the server.
         """
         self._uri = uri
-        self.own_names: set[str] = {material.OWN_ALIAS}
+        self.own_names: set[str] = {canaries.OWN_ALIAS}
 
     async def fill(self) -> None:
         """Make databases, collections with rows, and aliases."""
@@ -38,15 +38,15 @@ class EmbeddedStock:
 
     def _fill(self) -> None:
         client = self._client()
-        for name in material.HIDDEN_DATABASES:
+        for name in canaries.HIDDEN_DATABASES:
             client.create_database(name)
         for database, name in _STORED:
             client.use_database(database)
-            own = (database, name) == ("default", material.OWN)
-            _collection(client, name, _OWN_CONTENT if own else material.CONTENT)
+            own = (database, name) == ("default", canaries.OWN)
+            _collection(client, name, _OWN_CONTENT if own else canaries.CONTENT)
         client.use_database("default")
-        client.create_alias(material.OWN, material.OWN_ALIAS)
-        client.create_alias(material.HIDDEN[0], material.HIDDEN_ALIASES[0])
+        client.create_alias(canaries.OWN, canaries.OWN_ALIAS)
+        client.create_alias(canaries.HIDDEN[0], canaries.HIDDEN_ALIASES[0])
         client.close()
 
     def _inventory(self) -> dict[str, object]:
@@ -55,7 +55,7 @@ class EmbeddedStock:
             client.use_database(database)
             for name in sorted(client.list_collections()):
                 aliases = sorted(client.list_aliases(name)["aliases"])
-                if (database, name) == ("default", material.OWN):
+                if (database, name) == ("default", canaries.OWN):
                     self.own_names.update(aliases)
                 else:
                     found[f"{database}.{name}"] = (_described(client, name), aliases)

@@ -1,4 +1,4 @@
-"""Random material: a handful of names, so that calls meet, and the same choice spelled for either door."""
+"""Random values: a handful of names, so that calls meet, and the same choice spelled for either transport."""
 
 import base64
 import random
@@ -73,7 +73,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as either door is told.
+    """Who calls, in the form of either transport.
 
     Attributes:
         name: for the report.
@@ -88,7 +88,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """In which database, as either door is told; the same one whatever the spelling.
+    """The database, in the form of either transport; the same one whatever the spelling.
 
     Attributes:
         body: members of the REST body.
@@ -171,14 +171,14 @@ class Draw:
 
     def caller(self) -> Caller:
         if self.chance(0.08):
-            return self._stranger()
+            return self._unauthenticated()
         name = self.of((*USERS, *USERS, *PLAIN_USERS, "root", "adm"))
         password = usual_password(name) if self.chance(0.93) else self.of((*PASSWORDS, "wrong"))
         text = f"{name}:{password}"
         spelled = self.of((f"Bearer {text}", f"Bearer {text}", f"Basic {_base64(text)}", text))
         return Caller(f"{name} ({password})", spelled.encode(), _base64(text))
 
-    def _stranger(self) -> Caller:
+    def _unauthenticated(self) -> Caller:
         """Return a caller whom nobody knows, or who says nothing that can be read."""
         return self.of(
             (
@@ -201,8 +201,8 @@ class Draw:
             named: given where the request is about the database itself.
         """
         if named is not None:
-            aside = self.of((None, "db1", "missing"))
-            return Database({"dbName": named}, self.of((None, "db2", "missing")), named, aside, named)
+            metadata = self.of((None, "db1", "missing"))
+            return Database({"dbName": named}, self.of((None, "db2", "missing")), named, metadata, named)
         in_body = self.of(("", self.database_name()))
         header = self.of((None, self.database_name()))
         unnamed: Sequence[dict[str, Any]] = ({}, {}, {"dbName": ""}, {"dbName": None})

@@ -1,4 +1,4 @@
-"""Lines of an audit trail put together again."""
+"""The lines of an audit trail, and events put together from several lines."""
 
 import json
 from collections.abc import Iterable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
-from tests.support import programs
+from tests.support import json_programs
 from tests.support.server import RunningServer
 
 WITHIN: Final = 90.0
@@ -202,7 +202,7 @@ def run(language: str, command: list[str], api_key: str, at_pause: Callable[[str
         else:
             walk.note(line)
 
-    walk.ended = programs.converse(command, hear, within=WITHIN, environment={"KITEWARD_API_KEY": api_key})
+    walk.ended = json_programs.run(command, hear, within=WITHIN, environment={"KITEWARD_API_KEY": api_key})
     return walk
 
 

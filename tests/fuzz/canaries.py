@@ -5,10 +5,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from tests.access.doors import drawing
+from tests.access.equivalence import random_values
 
 MARK: Final = "canary"
-"""Part of every name, description and row that callers must not be told."""
+"""Part of every name, description and row that callers must not see."""
 
 MARKED: Final = re.compile(rb"canary[A-Za-z0-9_]*")
 
@@ -30,13 +30,13 @@ KEY_IDS: Final = tuple(f"id-of-key-{number}" for number in range(6))
 GROUPS: Final = ("canary_group_1", "canary_group_2")
 
 RENAMED: Final[Mapping[str, str]] = {
-    **dict(zip(drawing.COLLECTIONS, (OWN, *HIDDEN), strict=True)),
+    **dict(zip(random_values.COLLECTIONS, (OWN, *HIDDEN), strict=True)),
     **dict(zip(("a1", "a2"), HIDDEN_ALIASES, strict=True)),
-    **dict(zip(("db1", "db2", drawing.EMPTY_DATABASE), HIDDEN_DATABASES, strict=True)),
-    **dict(zip(drawing.USERS, USERS, strict=True)),
-    **dict(zip(drawing.ROLES, ROLES, strict=True)),
-    **dict(zip(drawing.GROUPS, GROUPS, strict=True)),
-    drawing.BARE_ROLE: "canary_bare",
+    **dict(zip(("db1", "db2", random_values.EMPTY_DATABASE), HIDDEN_DATABASES, strict=True)),
+    **dict(zip(random_values.USERS, USERS, strict=True)),
+    **dict(zip(random_values.ROLES, ROLES, strict=True)),
+    **dict(zip(random_values.GROUPS, GROUPS, strict=True)),
+    random_values.BARE_ROLE: "canary_bare",
 }
 """The names that requests are drawn with, and what they are called here."""
 
@@ -83,7 +83,7 @@ def _repeated(field: Any) -> bool:
     return bool(field.is_repeated)
 
 
-def told(text: bytes, *, said: bytes, own: Collection[str]) -> str:
+def leaked(text: bytes, *, said: bytes, own: Collection[str]) -> str:
     """Return the first marked word of an answer that its caller has neither said nor written before, or nothing.
 
     What was written before is looked for inside of `own`: in a message the next tag may follow like a letter.

@@ -1,4 +1,4 @@
-"""Parts of documents that tests write: what they found stands there, and a run that finds something else fails."""
+"""Sections of documents that tests write: they hold what was found, and a run that finds something else fails."""
 
 from pathlib import Path
 from typing import Final

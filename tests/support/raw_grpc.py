@@ -49,7 +49,7 @@ def refusal(uri: str, method: str, *, header: str | None, **fields: Any) -> tupl
 
 
 def accepts(uri: str, token: str) -> bool:
-    """Tell whether the server lets a caller with this token in."""
+    """Return whether the server authenticates a caller with this token."""
     try:
         call(uri, "GetVersion", header=authorization(token))
     except grpc.RpcError as error:

@@ -1,6 +1,5 @@
-"""The same random calls by gRPC and by REST, under random principals: no door lets anybody do what another does not."""
+"""The same random calls over gRPC and REST, by random principals: neither transport allows what the other refuses."""
 
-import asyncio
 import dataclasses
 import os
 import random
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
-from tests.access.doors.cluster import NAMING_STORAGE, NOT_SERVED
-from tests.access.doors.pairs import DENIED, OK, UNAUTHENTICATED
-from tests.access.doors.running import COUNTERPARTS, Runner, Tally
-from tests.support.gateway import opened, presented, quick_directory
+from tests.access.equivalence.cluster import NAMING_STORAGE, NOT_SERVED
+from tests.access.equivalence.request_pairs import DENIED, OK, UNAUTHENTICATED
+from tests.access.equivalence.runner import COUNTERPARTS, Runner, Tally
+from tests.support.gateway import bootstrapped, presented, quick_directory
 
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.api.rest.endpoints import PREFIX
@@ -38,11 +37,11 @@ _DENIED_TO_NOBODY: Final = {
 
 
 def _calls() -> int:
-    return int(os.environ.get("KITEWARD_DOOR_CALLS", "3120"))
+    return int(os.environ.get("KITEWARD_EQUIVALENCE_CALLS", "3120"))
 
 
 def _seed() -> int:
-    return int(os.environ.get("KITEWARD_DOOR_SEED", "20261121"))
+    return int(os.environ.get("KITEWARD_EQUIVALENCE_SEED", "20261121"))
 
 
 @pytest.fixture
@@ -52,27 +51,22 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert pragmas != sqlite._DURABLE
     monkeypatch.setattr(sqlite, "_DURABLE", pragmas)
     with quick_directory() as directory:
-
-        async def bootstrap() -> None:
-            async with opened(directory / "bootstrapped.db"):
-                pass
-
-        asyncio.run(bootstrap())
+        bootstrapped(directory / "bootstrapped.db")
         yield directory
 
 
 def test_every_endpoint_has_a_counterpart_or_a_reason_to_have_none() -> None:
-    # What is ours has one door only.
+    # Operations of our own are offered over REST alone.
     milvus = {path.removeprefix(PREFIX): endpoint for path, endpoint in TABLE.items() if path.startswith(PREFIX)}
     served = {path for path, endpoint in milvus.items() if endpoint.served}
     refused = set(milvus) - served
-    assert set(COUNTERPARTS) == served | refused, "draw requests to it in tests/access/doors"
+    assert set(COUNTERPARTS) == served | refused, "draw requests to it in tests/access/equivalence"
     assert set(NOT_SERVED) == refused
     assert all(NOT_SERVED.values())
 
 
 @pytest.mark.timeout(900)
-async def test_no_door_lets_anybody_do_what_the_other_does_not(stores: Path) -> None:
+async def test_neither_transport_allows_what_the_other_refuses(stores: Path) -> None:
     runner, tally = Runner(stores / "bootstrapped.db", stores), Tally()
     seeds = random.Random(_seed())
     while (left := _calls() - tally.exchanges) > 0:
@@ -94,7 +88,7 @@ def _paths(draw: random.Random, number: int) -> list[str]:
 
 
 def _demand_variety(tally: Tally) -> None:
-    """Demand that the run was worth something: every endpoint let somebody in, and refused somebody if it can."""
+    """Demand that the run was worth something: every endpoint was allowed at times, and denied if it can be."""
     total = tally.exchanges
     assert tally.outcomes[OK] > total * 0.2, tally.outcomes
     assert tally.outcomes[DENIED] > total * 0.15, tally.outcomes
@@ -109,7 +103,7 @@ def _demand_variety(tally: Tally) -> None:
 
 
 class _Broken:
-    """A gateway behind a REST door that has a defect."""
+    """A gateway behind a REST API that has a defect."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -161,7 +155,7 @@ class _ChangesTwice(_Broken):
 @pytest.mark.parametrize(
     "broken", [_ForgetsTheDatabase, _AsksAsRoot, _AsksForAnotherCollection, _HidesRefusals, _ChangesTwice]
 )
-async def test_defect_of_one_door_is_noticed(stores: Path, broken: type[_Broken]) -> None:
+async def test_defect_of_one_transport_is_noticed(stores: Path, broken: type[_Broken]) -> None:
     runner = Runner(stores / "bootstrapped.db", stores, lambda gateway: cast("Gateway", broken(gateway)))
     for seed in range(_FEW):
         mismatch = await runner.episode(seed, _paths(random.Random(seed), _EPISODE), Tally())
@@ -170,4 +164,4 @@ async def test_defect_of_one_door_is_noticed(stores: Path, broken: type[_Broken]
     assert mismatch is not None
     shortest = await runner.minimised(mismatch, seconds=1.0)
     assert len(shortest.steps) <= len(mismatch.steps)
-    assert "the doors differ in" in str(shortest)
+    assert "the transports differ in" in str(shortest)

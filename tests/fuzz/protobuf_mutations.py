@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from tests.access.doors.drawing import Draw
-from tests.fuzz import material
+from tests.access.equivalence.random_values import Draw
+from tests.fuzz import canaries
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _SIZES: Final = {_FIXED64: 8, _FIXED32: 4}
@@ -130,7 +130,7 @@ def _name(draw: Draw, parts: list[bytes]) -> None:
     place = draw.of(named)
     held = _held(parts[place])
     assert held is not None
-    field = text(held[0], draw.of(material.NAMES).encode(), padded=draw.chance(0.1))
+    field = text(held[0], draw.of(canaries.NAMES).encode(), padded=draw.chance(0.1))
     if draw.chance(0.5):
         parts[place] = field
     else:
@@ -138,7 +138,7 @@ def _name(draw: Draw, parts: list[bytes]) -> None:
 
 
 def _name_anywhere(draw: Draw, parts: list[bytes]) -> None:
-    parts.insert(_place(draw, parts), text(draw.number(_LIKELY), draw.of(material.NAMES).encode()))
+    parts.insert(_place(draw, parts), text(draw.number(_LIKELY), draw.of(canaries.NAMES).encode()))
 
 
 def _id(draw: Draw, parts: list[bytes]) -> None:
@@ -147,7 +147,7 @@ def _id(draw: Draw, parts: list[bytes]) -> None:
 
 
 def _unknown(draw: Draw, parts: list[bytes]) -> None:
-    parts.insert(_place(draw, parts), text(draw.of(_UNKNOWN), draw.of(material.NAMES).encode()))
+    parts.insert(_place(draw, parts), text(draw.of(_UNKNOWN), draw.of(canaries.NAMES).encode()))
 
 
 def _nest(draw: Draw, parts: list[bytes]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.fuzz import material
-from tests.fuzz.drawn import rpc_path
+from tests.fuzz import canaries
 from tests.fuzz.requests import Answer
+from tests.fuzz.valid_requests import rpc_path
 from tests.support.gateway import PASSWORD, encoded, v2
 
 from kiteward.api.rest.endpoints import OWN_PREFIX
@@ -35,7 +35,7 @@ Ask = Callable[[str, bytes], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class Identities:
     """What was made.
 
     Attributes:
@@ -53,7 +53,7 @@ class People:
     exempt: frozenset[str]
 
 
-class Maker:
+class RootClient:
     """Makes things as `root`, and demands that it succeeds."""
 
     def __init__(self, ask: Ask) -> None:
@@ -69,27 +69,30 @@ class Maker:
         """Make an API key; return its id and itself."""
         document = {"userName": user, "roles": roles, "description": description}
         answer = await self._ask(f"{OWN_PREFIX}api_keys/create", json.dumps(document).encode())
-        told = json.loads(answer.body)
-        assert told["code"] == 0, told
-        return told["data"]["keyId"], told["data"]["key"]
+        reply = json.loads(answer.body)
+        assert reply["code"] == 0, reply
+        return reply["data"]["keyId"], reply["data"]["key"]
 
 
-async def settle(make: Maker) -> People:
+async def create_identities(make: RootClient) -> Identities:
     """Make users, roles, grants and keys on a fresh server."""
-    for name in material.GROUPS:
+    for name in canaries.GROUPS:
         await make.rpc("CreatePrivilegeGroup", group_name=name)
-    for user, role in zip(material.USERS, material.ROLES, strict=True):
-        await make.rpc("CreateRole", entity={"name": role, "description": material.CONTENT})
+    for user, role in zip(canaries.USERS, canaries.ROLES, strict=True):
+        await make.rpc("CreateRole", entity={"name": role, "description": canaries.CONTENT})
         await _user(make, user, role, password=_OTHERS_PASSWORD)
-        await make.rpc("OperatePrivilegeV2", **v2(role, "CollectionReadWrite", "default", material.HIDDEN[0]))
-    for role, database, collection in ((_READER, "default", material.OWN), (_OF_THE_HOLDER, "default", material.OWN)):
+        await make.rpc("OperatePrivilegeV2", **v2(role, "CollectionReadWrite", "default", canaries.HIDDEN[0]))
+    for role, database, collection in (
+        (_READER, "default", canaries.OWN),
+        (_OF_THE_HOLDER, "default", canaries.OWN),
+    ):
         await make.rpc("CreateRole", entity={"name": role})
         group = "CollectionAdmin" if role == _OF_THE_HOLDER else "CollectionReadOnly"
         await make.rpc("OperatePrivilegeV2", **v2(role, group, database, collection))
     await _user(make, NOBODY)
     await _user(make, HOLDER, _OF_THE_HOLDER)
     await _user(make, ADMINISTRATOR, "admin", _READER, password=_OTHERS_PASSWORD)
-    others = [await make.key(user, None, material.CONTENT) for user in (material.USERS[0], ADMINISTRATOR, "root")]
+    others = [await make.key(user, None, canaries.CONTENT) for user in (canaries.USERS[0], ADMINISTRATOR, "root")]
     callers = {
         READER_KEY: await make.key(ADMINISTRATOR, [_READER], "own"),
         EMPTY_KEY: await make.key(ADMINISTRATOR, [], "own"),
@@ -97,7 +100,7 @@ async def settle(make: Maker) -> People:
     await make.rpc("OperateUserRole", username="root", role_name=_READER)
     callers[ROOT_KEY] = await make.key("root", [_READER], "own")
     tokens = {caller: key for caller, (_, key) in callers.items()}
-    return People(
+    return Identities(
         {**tokens, **{user: f"{user}:{PASSWORD}" for user in (NOBODY, HOLDER)}},
         tuple(key_id for key_id, _ in (*others, *callers.values())),
         len(others),
@@ -106,7 +109,7 @@ async def settle(make: Maker) -> People:
     )
 
 
-async def _user(make: Maker, name: str, *roles: str, password: str = PASSWORD) -> None:
+async def _user(make: RootClient, name: str, *roles: str, password: str = PASSWORD) -> None:
     await make.rpc("CreateCredential", username=name, password=encoded(password))
     for role in roles:
         await make.rpc("OperateUserRole", username=name, role_name=role)

@@ -6,17 +6,17 @@ from contextlib import suppress
 from typing import Any, Final
 
 from pymilvus.grpc_gen import schema_pb2
-from tests.access.doors.drawing import EMPTY_DATABASE, Draw
-from tests.access.doors.pairs import (
+from tests.access.equivalence.random_values import EMPTY_DATABASE, Draw
+from tests.access.equivalence.request_pairs import (
     REFUSED,
-    Conversation,
     Counterpart,
     Failed,
+    GrpcClient,
     Outcome,
     Pair,
-    Talk,
+    RpcCalls,
+    answer_with,
     once,
-    told,
     unless_refused,
 )
 
@@ -38,7 +38,7 @@ def key_values(given: Mapping[str, str]) -> list[dict[str, str]]:
 
 def on_collection(
     operation: str,
-    tell: Callable[[Any], Any] = lambda _: {},
+    extract: Callable[[Any], Any] = lambda _: {},
     /,
     *,
     body: Mapping[str, Any] | None = None,
@@ -48,8 +48,8 @@ def on_collection(
 
     def counterpart(draw: Draw) -> Pair:
         name = draw.collection()
-        conversation = once(operation, tell, collection_name=name, **fields)
-        return Pair({"collectionName": name, **(body or {})}, conversation, ("collectionName", *(body or {})))
+        rpc_calls = once(operation, extract, collection_name=name, **fields)
+        return Pair({"collectionName": name, **(body or {})}, rpc_calls, ("collectionName", *(body or {})))
 
     return counterpart
 
@@ -62,12 +62,12 @@ def row_count(response: Any) -> dict[str, int]:
 def _describe(draw: Draw) -> Pair:
     name = draw.collection()
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        described = await talk.call("DescribeCollection", collection_name=name)
-        state = await unless_refused(talk.call("GetLoadState", collection_name=name))
-        indexes = await unless_refused(talk.call("DescribeIndex", collection_name=name))
-        aliases = await unless_refused(talk.call("ListAliases", collection_name=name))
-        return told(
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        described = await client.call("DescribeCollection", collection_name=name)
+        state = await unless_refused(client.call("GetLoadState", collection_name=name))
+        indexes = await unless_refused(client.call("DescribeIndex", collection_name=name))
+        aliases = await unless_refused(client.call("ListAliases", collection_name=name))
+        return answer_with(
             {
                 "collectionName": described.collection_name,
                 "load": {None: "", _LOADED: "LoadStateLoaded"}[state and state.state],
@@ -77,23 +77,23 @@ def _describe(draw: Draw) -> Pair:
             }
         )
 
-    return Pair({"collectionName": name}, converse)
+    return Pair({"collectionName": name}, call_rpcs)
 
 
 def _get_load_state(draw: Draw) -> Pair:
     name, partitions = draw.collection(), draw.of(({}, {"partitionNames": ["p1"]}))
     fields = {"collection_name": name, "partition_names": partitions.get("partitionNames", [])}
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        state = (await talk.call("GetLoadState", **fields)).state
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        state = (await client.call("GetLoadState", **fields)).state
         if state == _NOT_EXISTING:
             raise Failed(Outcome(REFUSED, _COLLECTION_NOT_FOUND))
         if state == _NOT_LOADED:
-            return told({"loadState": "LoadStateNotLoad"})
-        progress = (await talk.call("GetLoadingProgress", **fields)).progress
-        return told({"loadState": "LoadStateLoaded", "loadProgress": progress})
+            return answer_with({"loadState": "LoadStateNotLoad"})
+        progress = (await client.call("GetLoadingProgress", **fields)).progress
+        return answer_with({"loadState": "LoadStateLoaded", "loadProgress": progress})
 
-    return Pair({"collectionName": name, **partitions}, converse)
+    return Pair({"collectionName": name, **partitions}, call_rpcs)
 
 
 def _create(draw: Draw) -> Pair:
@@ -113,45 +113,45 @@ def _create(draw: Draw) -> Pair:
     return Pair(body, _creation(name, indexed=indexed))
 
 
-def _creation(name: str, *, indexed: bool) -> Conversation:
+def _creation(name: str, *, indexed: bool) -> RpcCalls:
     schema = schema_pb2.CollectionSchema(name=name)
     schema.fields.add(name="id", data_type=schema_pb2.Int64, is_primary_key=True)
     schema.fields.add(name="vector", data_type=schema_pb2.FloatVector)
 
-    async def converse(talk: Talk) -> dict[str, Any]:
-        await talk.call("CreateCollection", collection_name=name, schema=schema.SerializeToString())
+    async def call_rpcs(client: GrpcClient) -> dict[str, Any]:
+        await client.call("CreateCollection", collection_name=name, schema=schema.SerializeToString())
         try:
             if indexed:
-                await talk.call("CreateIndex", collection_name=name, field_name="vector", index_name="vector")
-                await talk.call("LoadCollection", collection_name=name)
+                await client.call("CreateIndex", collection_name=name, field_name="vector", index_name="vector")
+                await client.call("LoadCollection", collection_name=name)
         except Failed:
             # Whatever becomes of this is not told.
             with suppress(Failed):
-                await talk.call("DropCollection", collection_name=name)
+                await client.call("DropCollection", collection_name=name)
             raise
-        return told({})
+        return answer_with({})
 
-    return converse
+    return call_rpcs
 
 
 def _rename(draw: Draw) -> Pair:
     name, new = draw.collection(), draw.new_collection()
     target = draw.of(({}, {}, {"newDbName": draw.database_name()}))
-    conversation = once("RenameCollection", oldName=name, newName=new, newDBName=target.get("newDbName", ""))
+    rpc_calls = once("RenameCollection", oldName=name, newName=new, newDBName=target.get("newDbName", ""))
     body = {"collectionName": name, "newCollectionName": new, **target}
-    return Pair(body, conversation, ("collectionName", "newCollectionName"))
+    return Pair(body, rpc_calls, ("collectionName", "newCollectionName"))
 
 
 def _alter_properties(draw: Draw) -> Pair:
     name, properties = draw.collection(), draw.of(_PROPERTIES)
-    conversation = once("AlterCollection", collection_name=name, properties=key_values(properties))
-    return Pair({"collectionName": name, "properties": properties}, conversation)
+    rpc_calls = once("AlterCollection", collection_name=name, properties=key_values(properties))
+    return Pair({"collectionName": name, "properties": properties}, rpc_calls)
 
 
 def _drop_properties(draw: Draw) -> Pair:
     name, keys = draw.collection(), list(draw.of(_PROPERTIES))
-    conversation = once("AlterCollection", collection_name=name, delete_keys=keys)
-    return Pair({"collectionName": name, "propertyKeys": keys}, conversation)
+    rpc_calls = once("AlterCollection", collection_name=name, delete_keys=keys)
+    return Pair({"collectionName": name, "propertyKeys": keys}, rpc_calls)
 
 
 def _flush(draw: Draw) -> Pair:
@@ -161,23 +161,23 @@ def _flush(draw: Draw) -> Pair:
 
 def _compact(draw: Draw) -> Pair:
     name, clustering = draw.collection(), draw.chance(0.5)
-    conversation = once(
+    rpc_calls = once(
         "ManualCompaction",
         lambda response: {"compactionID": response.compactionID},
         collection_name=name,
         majorCompaction=clustering,
     )
-    return Pair({"collectionName": name, "isClustering": clustering}, conversation)
+    return Pair({"collectionName": name, "isClustering": clustering}, rpc_calls)
 
 
 def _get_compaction_state(draw: Draw) -> Pair:
     number = draw.number() if draw.chance(0.8) else 0
-    conversation = once(
+    rpc_calls = once(
         "GetCompactionState",
         lambda response: {"compactionID": number, "completedPlanNumber": response.completedPlanNo},
         compactionID=number,
     )
-    return Pair({"jobID": number}, conversation)
+    return Pair({"jobID": number}, rpc_calls)
 
 
 def _add_function_field(draw: Draw) -> Pair:
@@ -187,15 +187,15 @@ def _add_function_field(draw: Draw) -> Pair:
         "func_schema": [_FUNCTION_MESSAGE],
         "field_infos": [{"field_schema": {"name": "sparse", "data_type": 104, "is_function_output": True}}],
     }
-    conversation = once("AlterCollectionSchema", collection_name=name, action={"add_request": addition})
-    return Pair({"collectionName": name, "function": _FUNCTION, "field": field}, conversation)
+    rpc_calls = once("AlterCollectionSchema", collection_name=name, action={"add_request": addition})
+    return Pair({"collectionName": name, "function": _FUNCTION, "field": field}, rpc_calls)
 
 
 def _drop_function_field(draw: Draw) -> Pair:
     name = draw.collection()
     removal = {"function_name": "f", "drop_function_output_fields": True}
-    conversation = once("AlterCollectionSchema", collection_name=name, action={"drop_request": removal})
-    return Pair({"collectionName": name, "functionName": "f"}, conversation, ("collectionName", "functionName"))
+    rpc_calls = once("AlterCollectionSchema", collection_name=name, action={"drop_request": removal})
+    return Pair({"collectionName": name, "functionName": "f"}, rpc_calls, ("collectionName", "functionName"))
 
 
 def _field(name: str) -> tuple[dict[str, Any], Any]:
@@ -205,60 +205,60 @@ def _field(name: str) -> tuple[dict[str, Any], Any]:
 
 def _fields_add(draw: Draw) -> Pair:
     name, (field, message) = draw.collection(), _field("added")
-    conversation = once("AddCollectionField", collection_name=name, schema=message.SerializeToString())
-    return Pair({"collectionName": name, "schema": field}, conversation)
+    rpc_calls = once("AddCollectionField", collection_name=name, schema=message.SerializeToString())
+    return Pair({"collectionName": name, "schema": field}, rpc_calls)
 
 
 def _struct_fields_add(draw: Draw) -> Pair:
     name, (field, message) = draw.collection(), _field("inner")
     schema = schema_pb2.StructArrayFieldSchema(name="added", fields=[message])
-    conversation = once("AddCollectionStructField", collection_name=name, struct_array_field_schema=schema)
-    return Pair({"collectionName": name, "schema": {"fieldName": "added", "fields": [field]}}, conversation)
+    rpc_calls = once("AddCollectionStructField", collection_name=name, struct_array_field_schema=schema)
+    return Pair({"collectionName": name, "schema": {"fieldName": "added", "fields": [field]}}, rpc_calls)
 
 
 def _fields_alter(draw: Draw) -> Pair:
     name, params = draw.collection(), draw.of(({}, {"max_length": 7}))
-    conversation = once(
+    rpc_calls = once(
         "AlterCollectionField",
         collection_name=name,
         field_name="text",
         properties=key_values({key: json.dumps(value) for key, value in params.items()}),
     )
     body = {"collectionName": name, "fieldName": "text", "fieldParams": params}
-    return Pair(body, conversation, ("collectionName", "fieldName"))
+    return Pair(body, rpc_calls, ("collectionName", "fieldName"))
 
 
 def _databases_list(_: Draw) -> Pair:
     return Pair({}, once("ListDatabases", lambda response: list(response.db_names)))
 
 
-def _on_database(operation: str, tell: Callable[[Any], Any] = lambda _: {}, /) -> Counterpart:
+def _on_database(operation: str, extract: Callable[[Any], Any] = lambda _: {}, /) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name = draw.of((draw.database_name(), EMPTY_DATABASE, "db3"))
-        return Pair({}, once(operation, tell, db_name=name), ("dbName",), names_database=name)
+        return Pair({}, once(operation, extract, db_name=name), ("dbName",), names_database=name)
 
     return counterpart
 
 
 def _databases_describe(draw: Draw) -> Pair:
     name = draw.database_name()
-    conversation = once("DescribeDatabase", lambda response: {"dbName": name, "dbID": response.dbID}, db_name=name)
-    return Pair({}, conversation, ("dbName",), names_database=name)
+    rpc_calls = once("DescribeDatabase", lambda response: {"dbName": name, "dbID": response.dbID}, db_name=name)
+    return Pair({}, rpc_calls, ("dbName",), names_database=name)
 
 
 def _database_properties(operation: str) -> Counterpart:
     def counterpart(draw: Draw) -> Pair:
         name, properties = draw.of((draw.database_name(), "db3")), draw.of(_PROPERTIES)
-        conversation = once(operation, db_name=name, properties=key_values(properties))
-        return Pair({"properties": properties}, conversation, ("dbName",), names_database=name)
+        rpc_calls = once(operation, db_name=name, properties=key_values(properties))
+        return Pair({"properties": properties}, rpc_calls, ("dbName",), names_database=name)
 
     return counterpart
 
 
 def _databases_drop_properties(draw: Draw) -> Pair:
     name, keys = draw.database_name(), list(draw.of(_PROPERTIES))
-    conversation = once("AlterDatabase", db_name=name, delete_keys=keys)
-    return Pair({"propertyKeys": keys}, conversation, ("dbName",), names_database=name)
+    rpc_calls = once("AlterDatabase", db_name=name, delete_keys=keys)
+    return Pair({"propertyKeys": keys}, rpc_calls, ("dbName",), names_database=name)
 
 
 def _names(attribute: str) -> Callable[[Any], Sequence[str]]:

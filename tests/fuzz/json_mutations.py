@@ -5,14 +5,14 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.access.doors.drawing import Draw
-from tests.fuzz import material
+from tests.access.equivalence.random_values import Draw
+from tests.fuzz import canaries
 
 _VALUES: Final[Sequence[Any]] = (
     *(None, True, False, 0, -1, 1, 7, 2**31, 2**63, 2**64, -(2**63) - 1, 0.5, 1e308, -0.0, "", "0", "*", " ", "\x00"),
     *("ü", "\ud7ff", "x" * 300, [], [[]], {}, {"": ""}, [None], [{}], [0.1, 0.2], ["id"], {"params": {}}),
 )
-_NAMES_AND_VALUES: Final = (*material.NAMES, *_VALUES)
+_NAMES_AND_VALUES: Final = (*canaries.NAMES, *_VALUES)
 _MEMBERS: Final = (
     *("dbName", "collectionName", "collectionNames", "aliasName", "userName", "roleName", "privilege", "objectName"),
     *(
@@ -48,7 +48,7 @@ def _respelled(draw: Draw, payload: bytes) -> bytes:
     """Double a member, cut the text, or change one byte of it."""
     kind = draw.number(3)
     if kind == 1 and payload.startswith(b"{") and len(payload) > 2:
-        member = json.dumps({draw.of(_MEMBERS): draw.of(material.NAMES)})[1:-1].encode()
+        member = json.dumps({draw.of(_MEMBERS): draw.of(canaries.NAMES)})[1:-1].encode()
         return b"{" + member + b", " + payload[1:]
     if kind == 2:
         return payload[: draw.random.randrange(len(payload) + 1)]
@@ -86,7 +86,7 @@ def _name(draw: Draw, document: Any) -> None:
     held = _some_object(draw, document)
     named = [name for name, value in held.items() if isinstance(value, str)]
     if named:
-        held[draw.of(named)] = draw.of(material.NAMES)
+        held[draw.of(named)] = draw.of(canaries.NAMES)
 
 
 def _add(draw: Draw, document: Any) -> None:
