@@ -54,17 +54,17 @@ def test_paragraphs_and_statements_apart_are_not_joined() -> None:
 
 def test_code_spans_link_targets_and_names_of_documents_are_not_prose() -> None:
     assert found("page.md", "`anew` and anew") == [(1, "anew")]
-    assert found("page.md", "[see](make-anew.md), [it](#anew), or docs/make-anew.md and anew") == [(1, "anew")]
+    assert found("page.md", "[see](make-anew.md), [it](#anew), or pages/make-anew.md and anew") == [(1, "anew")]
 
 
 def test_an_exempt_text_stays_and_the_same_words_elsewhere_do_not() -> None:
     exemption = Exemption("src/*.py", "the names of strangers", "a text of Milvus")
     assert found("src/a.py", "# the names of strangers, and strangers\n", exemption) == [(1, "strangers")]
-    assert found("docs/a.md", "the names of strangers", exemption) == [(1, "strangers")]
+    assert found("pages/a.md", "the names of strangers", exemption) == [(1, "strangers")]
 
 
 def test_an_exempt_file_is_not_read() -> None:
-    assert found("docs/a.md", "strangers", Exemption("docs/a.md", "", "it lists the words")) == []
+    assert found("pages/a.md", "strangers", Exemption("pages/a.md", "", "it lists the words")) == []
 
 
 def test_every_exemption_gives_a_reason_and_is_needed() -> None:
