@@ -268,11 +268,11 @@ async def test_files_that_cannot_be_used_leave_the_certificate_in_place_and_say_
                 trustme.CA().issue_cert("x").private_key_pem.write_to_path(str(server.files.key))
             case _:
                 server.files.certificate.unlink()
-        await until(lambda: "the certificate in use stays" in caplog.text)
+        await until(lambda: "keeping the certificate in use" in caplog.text)
         assert "SECRET-KEY-BYTES" not in caplog.text
         assert b"200 OK" in (await asked(server, server.client()))[1]
         server.issue()
-        await until(lambda: "new connections are shown the certificate" in caplog.text)
+        await until(lambda: "new connections use the certificate" in caplog.text)
         assert b"200 OK" in (await asked(server, server.client()))[1]
 
 

@@ -149,7 +149,7 @@ async def test_failing_restarts_pause_longer_and_longer(
     databases.write_text("in the way")
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGKILL)
-    await samples.until(lambda: caplog.text.count("did not come back") >= 3, within=20)
+    await samples.until(lambda: caplog.text.count("restarting the engine failed") >= 3, within=20)
     with pytest.raises(EngineUnavailable, match="exit status 1"):
         await engine.call("GetVersion", b"", metadata={}, timeout=5)
     databases.unlink()
