@@ -29,7 +29,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.milvus import messages
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 from kiteward.store.sql import SqlStore
 
 ROOT_PASSWORD: Final = "Milvus"
