@@ -18,7 +18,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Services

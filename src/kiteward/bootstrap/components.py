@@ -11,7 +11,7 @@ from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
 from kiteward.gateway.administration.base import Services

@@ -10,7 +10,7 @@ from kiteward.audit.events import Event
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY

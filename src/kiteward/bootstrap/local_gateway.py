@@ -9,7 +9,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.bootstrap.components import AccessControl, make_services, open_recorder
 from kiteward.bootstrap.first_start import bootstrap, require_first_password
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.channel import EngineChannel

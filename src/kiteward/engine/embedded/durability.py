@@ -9,15 +9,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from milvus_lite.storage.wal import WAL
 
+from kiteward.engine.embedded.sync_mode import SyncMode
+
 # Where files of a partition are written before they appear under their names; Milvus Lite looks elsewhere.
 DRAFTS = ".drafts"
-
-SyncMode = Literal["batch", "close", "none"]
 
 TableWriter: TypeAlias = Callable[[pa.Table, str, int, int], str]
 
