@@ -117,17 +117,14 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
-            recorder = _start_recorder(stack, settings)
             telemetry = Telemetry(start_tracing(stack, settings))
-            access = await _open_access_control(stack, settings, directory, recorder, telemetry, hashing=hashing)
+            access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
-            _start_periodic_work(stack, access)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            metrics_port = await open_metrics(
-                stack, settings, _sources(access, engine, telemetry, public_port), public_port
-            )
+            sources = _sources(access, engine, telemetry, public_port)
+            metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
                 stack.pop_all(),
@@ -156,12 +153,12 @@ async def _open_access_control(
     stack: AsyncExitStack,
     settings: Settings,
     directory: DataDirectory,
-    recorder: Recorder,
     telemetry: Telemetry,
     *,
     hashing: HashingProfile,
 ) -> AccessControl:
-    """Open the store and what works on it; `stack` closes all of it. Raises as `Server.start`."""
+    """Open the audit trail, the store and what works on it; `stack` closes all of it. Raises as `Server.start`."""
+    recorder = _start_recorder(stack, settings)
     store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
     hasher = PasswordHasher(hashing)
@@ -186,7 +183,7 @@ async def _open_access_control(
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
-    """Follow changes of other processes, and write down when users and keys were last seen, until `stack` closes."""
+    """Follow changes of other processes and keep records current until `stack` closes."""
 
     async def record() -> None:
         await record_last_used(access.store, access.authenticator)
@@ -194,6 +191,7 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
     stack.push_async_callback(record)
     repeat(stack, _FOLLOW_SECONDS, "followed what others changed", access.policy_cache.follow_others)
     repeat(stack, _NOTE_SECONDS, "noted who was seen", record)
+    repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", access.recorder.flush)
 
 
 async def _start_engine(
@@ -208,7 +206,11 @@ async def _start_engine(
 async def _start_gateway(
     stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
 ) -> Gateway:
-    """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it."""
+    """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
+
+    What the server does periodically begins here as well.
+    """
+    _start_periodic_work(stack, access)
     catalog = Catalog(engine)
     await catalog.refresh()
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
@@ -223,7 +225,6 @@ async def _start_gateway(
         recorder=access.recorder,
         telemetry=telemetry,
     )
-    repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", access.recorder.flush)
     stack.push_async_callback(gateway.drain)
     return gateway
 
