@@ -10,7 +10,8 @@ from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 from kiteward.cli.main import main
-from kiteward.config import Settings, load
+from kiteward.config.loading import load
+from kiteward.config.settings import Settings
 
 
 def refused(cwd: Path, *arguments: str) -> tuple[int, str]:

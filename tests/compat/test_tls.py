@@ -23,7 +23,7 @@ from tests.support.server import ROOT_TOKEN
 
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.net.tls import ServerTls, TlsSettings
 

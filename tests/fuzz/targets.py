@@ -18,7 +18,7 @@ from tests.support.listeners import LOOPBACK
 from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server, StartEngine
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
 from kiteward.store.sql import SqlStore
 

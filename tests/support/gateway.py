@@ -19,7 +19,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Services
@@ -30,7 +30,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.milvus import messages
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 from kiteward.store.sql import SqlStore
 
 ROOT_PASSWORD: Final = "Milvus"

@@ -11,7 +11,7 @@ from tests.support.listeners import connected, ended
 from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,8 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
 from kiteward.net.asgi import Application, Receive, Scope, Send
 from kiteward.net.budget import Budget
-from kiteward.net.http1.server import HttpLimits, HttpServer
+from kiteward.net.http1.limits import HttpLimits
+from kiteward.net.http1.server import HttpServer
 from kiteward.net.listener import Listener, ListenerLimits
 
 LOOPBACK: Final = "127.0.0.1"

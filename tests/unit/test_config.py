@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.docs import settings_table
 
-from kiteward.config import Settings, explain, load, settings_from, unknown_environment
 from kiteward.config.keys import KEYS as TABLE
+from kiteward.config.loading import explain, load, settings_from, unknown_environment
+from kiteward.config.settings import Settings
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
@@ -344,8 +346,8 @@ def test_tls_takes_a_client_ca_in_mode_2_alone() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
-    assert [key.name for key in TABLE if f"| `{key.name}` | `{variable_of(key.name)}` | {key.kind} |" not in text] == []
+    text = settings_table.PAGE.read_text("utf-8")
+    assert settings_table.with_table(text) == text, "make settings-table"
 
 
 # The first password of root

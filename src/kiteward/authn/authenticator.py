@@ -25,7 +25,8 @@ from kiteward.domain.identity import (
     Secret,
     SessionCredential,
 )
-from kiteward.store.base import Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import UserRecord
 
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""

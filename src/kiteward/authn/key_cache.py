@@ -9,7 +9,7 @@ from typing import Self
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.identity import KeyScope, Principal
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,7 +17,8 @@ from kiteward.authn.throttle import Throttle
 from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
-from kiteward.store.base import Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import UserRecord
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

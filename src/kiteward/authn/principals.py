@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from kiteward.authn.key_cache import CachedKey
 from kiteward.domain.identity import ROOT, Principal
-from kiteward.store.base import KeyRecord, Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import KeyRecord, UserRecord
 
 
 def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:

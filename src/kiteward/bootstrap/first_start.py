@@ -10,16 +10,14 @@ from kiteward.audit.events import Event
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.store.base import Store
 from kiteward.store.sql import SqlStore
-
-_log = logging.getLogger("kiteward")
-
 
 _log = logging.getLogger("kiteward")
 
@@ -95,7 +93,7 @@ def require_first_password(settings: Settings) -> None:
         ) from None
 
 
-async def root_password_weakness(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+async def root_password_weakness(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
     """Return what is wrong with the password of `root`, or empty.
 
     It is the default, or the configured first password and refused by the policy: a server of an earlier version, or of
@@ -114,7 +112,7 @@ async def root_password_weakness(store: SqlStore, hasher: PasswordHasher, settin
     return ""
 
 
-async def require_loopback_for_weak_root(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+async def require_loopback_for_weak_root(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
     """Keep a weak password of `root` on this machine, warn of it there, and return what is wrong with it, or empty.
 
     Raises:

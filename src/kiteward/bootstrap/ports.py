@@ -12,7 +12,7 @@ from kiteward.api.console.app import build_console
 from kiteward.api.grpc.service import GrpcService
 from kiteward.api.rest.app import build_app
 from kiteward.bootstrap.components import repeat
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.gateway.gateway import Gateway
 from kiteward.net.asgi import Application, Receive, Scope, Send, wants_page
 from kiteward.net.budget import Budget

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from kiteward.bootstrap.local_gateway import open_local
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredential, Secret
 from kiteward.gateway.call import Call

@@ -12,7 +12,9 @@ from pathlib import Path
 from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
 from kiteward.cli import serve
 from kiteward.cli.options import given
-from kiteward.config import EffectiveValue, Settings, explain, unknown_environment
+from kiteward.config.loading import explain, unknown_environment
+from kiteward.config.reader import EffectiveValue
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError, StoreError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available

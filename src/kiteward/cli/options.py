@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kiteward.config import Settings, load
+from kiteward.config.loading import load
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
 
 

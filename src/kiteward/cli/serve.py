@@ -11,7 +11,7 @@ import uvloop
 
 from kiteward.bootstrap.server import serve
 from kiteward.cli.options import add_configuration, settings_of
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import KitewardError
 from kiteward.telemetry import logs
 

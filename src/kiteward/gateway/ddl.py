@@ -24,7 +24,8 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolve import ResolvedRequest
 from kiteward.milvus import messages
-from kiteward.store.base import Claimant, Intent, IntentKind, Released, Transaction
+from kiteward.store.records import Claimant, Intent, IntentKind, Released
+from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0

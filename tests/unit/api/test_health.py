@@ -14,7 +14,7 @@ from tests.support.listeners import LOOPBACK, call, refused
 
 from kiteward.api.health import DEFAULT_PORT, HealthSettings
 from kiteward.audit.writer import AuditState
-from kiteward.config import settings_from
+from kiteward.config.loading import settings_from
 from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth

@@ -21,7 +21,7 @@ from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.bootstrap.components import repeat
 from kiteward.bootstrap.first_start import PUBLIC_SEEDS, is_loopback
 from kiteward.bootstrap.server import Server, ready
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings

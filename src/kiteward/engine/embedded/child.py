@@ -23,9 +23,9 @@ from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
 from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
-from kiteward.engine.embedded.durability import SyncMode
 from kiteward.engine.embedded.patches import open_database
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 uvloop: ModuleType | None
 try:

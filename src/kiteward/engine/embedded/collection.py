@@ -16,10 +16,11 @@ from milvus_lite.schema.types import CollectionSchema, DataType
 from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
-from kiteward.engine.embedded.durability import DRAFTS, SyncMode, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.durability import DRAFTS, sync_directory, sync_file, write_whole
 from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
 from kiteward.engine.embedded.metadata import CollectionMetadata
 from kiteward.engine.embedded.read_view import VIEW, load_state_taken_for
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 LOADED_MARK = "LOADED"
 

@@ -4,7 +4,7 @@ from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.gateway.administration.base import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:

@@ -13,7 +13,7 @@ from kiteward.gateway.administration.grants import grant_entity
 from kiteward.gateway.administration.privilege_groups import is_reserved_group_name
 from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.milvus import messages
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 async def backup(services: Services, request: Request) -> bytes:

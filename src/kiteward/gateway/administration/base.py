@@ -20,7 +20,8 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.base import Engine
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.store.base import Store, Transaction
+from kiteward.store.base import Store
+from kiteward.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.gateway.administration.base import Handler, Request, Services
 from kiteward.milvus import messages
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 _GRANT, _REVOKE = 0, 1
 _CHECK: Final = "failed to operate privilege common check"

@@ -8,7 +8,7 @@ from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVI
 from kiteward.domain.errors import InUse, InvalidGrant
 from kiteward.gateway.administration.base import Handler, Request, Services
 from kiteward.milvus import messages
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 _ADD, _REMOVE = 0, 1
 _CREATABLE: Final = "failed to check if privilege group creatable"

@@ -11,7 +11,7 @@ from kiteward.domain.identity import ROOT
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Handler, Request, Services
 from kiteward.milvus import messages
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 _ADD, _REMOVE = 0, 1
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from kiteward.domain.errors import InvalidArgument
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 _DISABLED: Final = "disabled"
 _LOCKED: Final = "locked"

@@ -17,7 +17,7 @@ from kiteward.domain.identity import ROOT, PasswordCredential, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Handler, Request, Services, decode_password
 from kiteward.milvus import messages
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 
 async def create(services: Services, request: Request) -> bytes:

@@ -26,7 +26,7 @@ from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.gateway.extensions.objects import behind_alias, exists
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 _EXAMINED: Final = 10_000
 """Users that one page of `access/collection` looks at, at most."""

@@ -14,7 +14,7 @@ from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
 from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.base import AdminOperation, Arguments, Done, Outcome, Request, page
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 LONGEST_GRACE_PERIOD: Final = 30 * 24 * 3600
 """Seconds that a replaced password or key may stay valid."""

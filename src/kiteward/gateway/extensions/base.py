@@ -17,7 +17,8 @@ from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.gateway.administration.base import Services
-from kiteward.store.base import KeyRecord, Transaction
+from kiteward.store.records import KeyRecord
+from kiteward.store.transaction import Transaction
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""

@@ -19,7 +19,7 @@ from kiteward.gateway.administration.grants import (
     with_those_along,
 )
 from kiteward.gateway.extensions.base import MOST_LISTED, AdminOperation, Arguments, Outcome, Request
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 _OBJECT_TYPES: Final = frozenset(ObjectType)
 

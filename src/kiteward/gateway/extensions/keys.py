@@ -16,7 +16,8 @@ from kiteward.domain.identity import CredentialReach, KeyScope, Secret
 from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.accounts import grace_period_end, moment
 from kiteward.gateway.extensions.base import AdminOperation, Arguments, Done, Outcome, Request, page
-from kiteward.store.base import KeyRecord, Transaction
+from kiteward.store.records import KeyRecord
+from kiteward.store.transaction import Transaction
 
 LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
 """Seconds."""

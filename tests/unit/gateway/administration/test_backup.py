@@ -20,7 +20,7 @@ from kiteward.domain.errors import AccessDenied, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.administration.base import Limits
 from kiteward.gateway.administration.user_states import BackedUpPassword
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 RESTORE = "RestoreRBAC"
 HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
