@@ -4,7 +4,7 @@ from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:
@@ -21,4 +21,4 @@ async def require_another_administrator(services: Services, transaction: Transac
         if root is not None and root.enabled:
             administrators.add(ROOT)
     if administrators == {user_name}:
-        raise ProtectedObject(f"{user_name} is the last administrator: make another one first")
+        raise ProtectedObject(f"{user_name} is the last administrator: create another one first")

@@ -17,7 +17,7 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege
 from kiteward.iam.lookup import require_role
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 MOST_CHANGED: Final = 1_000
 """Most grants that are changed in one step."""
@@ -111,13 +111,7 @@ async def change_grants(
 ) -> ChangedGrants:
     """Grant and revoke several privileges of a role, all of it or nothing.
 
-    Args:
-        services: what services work with.
-        caller: who changes them.
-        role: the role.
-        grant: what to grant, under the rules of `give_grant`.
-        revoke: what to revoke, as the role lists it, whether or not it could be granted today.
-        dry_run: whether only to return what would change.
+    What is revoked need not be grantable today. A `dry_run` only returns what would change.
 
     Raises:
         LimitReached: more than `MOST_CHANGED`.
@@ -127,7 +121,7 @@ async def change_grants(
         EngineError: the engine's aliases are not in memory, and it does not answer.
     """
     if len(grant) + len(revoke) > MOST_CHANGED:
-        raise LimitReached(f"at most {MOST_CHANGED} grants are changed in one step")
+        raise LimitReached(f"at most {MOST_CHANGED} grants can be changed in one step")
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with caller.change() as transaction:
@@ -138,7 +132,7 @@ async def change_grants(
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
-            raise InvalidArgument("the same grant is to be given and taken")
+            raise InvalidArgument("the same grant is in both `grant` and `revoke`")
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)

@@ -13,7 +13,7 @@ from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import OperationRules, Services
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
         InvalidArgument: there is no audit trail.
     """
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
+        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded")
     roles = {record.name: record.roles for record in await services.store.users()}
     uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)
@@ -88,7 +88,7 @@ def _used_grants(
     operations: Mapping[str, OperationRules],
     snapshot: PolicySnapshot,
 ) -> set[Grant]:
-    """Return the grants that would have allowed one of the uses, by the policy of now."""
+    """Return the grants that would allow one of the uses, by the current policy."""
     used: set[Grant] = set()
     for use in uses:
         row = operations.get(use.operation)

@@ -7,7 +7,7 @@ only one that knows those builders, which carry no promise of stability.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from pymilvus.client.abstract import BaseRanker, CollectionSchema
 from pymilvus.client.prepare import Prepare
@@ -131,24 +131,45 @@ def query(
         )
 
 
-def search(
-    *,
-    collection: str,
-    field: str,
-    field_type: int,
-    limit: int,
-    vectors: Vectors | None = None,
-    ids: Sequence[Any] | None = None,
-    expression: str = "",
-    output_fields: Sequence[str] = (),
-    partitions: Sequence[str] = (),
-    parameters: Row | None = None,
-    offset: int = 0,
-    grouping: Row | None = None,
-    scoring: Row | None = None,
-    consistency: int | None = None,
-    values: Row | None = None,
-) -> Any:
+class ResultOptions(TypedDict, total=False):
+    """What may be said of the hits of every search.
+
+    Attributes:
+        output_fields: names of fields to return.
+        partitions: names, none for all.
+        offset: hits to skip.
+        grouping: `group_by_field`, `group_size`, `strict_group_size`.
+        scoring: `functions` and `params` of a function score.
+        consistency: the level, None for the collection's own.
+    """
+
+    output_fields: Sequence[str]
+    partitions: Sequence[str]
+    offset: int
+    grouping: Row | None
+    scoring: Row | None
+    consistency: int | None
+
+
+class SearchOptions(ResultOptions, total=False):
+    """What may be said of one search.
+
+    Attributes:
+        vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
+        ids: primary keys, where there are no vectors.
+        expression: filter.
+        parameters: `metric_type`, `params` and the like.
+        values: template values of the expression.
+    """
+
+    vectors: Vectors | None
+    ids: Sequence[Any] | None
+    expression: str
+    parameters: Row | None
+    values: Row | None
+
+
+def search(*, collection: str, field: str, field_type: int, limit: int, **options: Unpack[SearchOptions]) -> Any:
     """Return the SearchRequest for vectors, texts, or the vectors of stored entities.
 
     Args:
@@ -156,38 +177,25 @@ def search(
         field: the vector field.
         field_type: its type, which tells byte vectors apart.
         limit: hits per vector.
-        vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
-        ids: primary keys, where `vectors` is None.
-        expression: filter.
-        output_fields: names of fields to return.
-        partitions: names, none for all.
-        parameters: `metric_type`, `params` and the like.
-        offset: hits to skip.
-        grouping: `group_by_field`, `group_size`, `strict_group_size`.
-        scoring: `functions` and `params` of a function score.
-        consistency: the level, None for the collection's own.
-        values: template values of the expression.
+        options: what else is said.
 
     Raises:
         InvalidArgument: something of it cannot be expressed.
     """
+    vectors, ids = options.get("vectors"), options.get("ids")
     with _refusals():
         return Prepare.search_requests_with_expr(
             collection,
             field,
-            dict(parameters or {}),
+            dict(options.get("parameters") or {}),
             limit,
             data=None if vectors is None else list(vectors),
             ids=None if ids is None else list(ids),
-            expr=expression,
-            partition_names=list(partitions),
-            output_fields=list(output_fields),
-            ranker=_score(scoring),
-            offset=offset,
+            expr=options.get("expression", ""),
+            ranker=_score(options.get("scoring")),
             schema={"fields": [{"name": field, "type": field_type}]},
-            expr_params=dict(values or {}),
-            **dict(grouping or {}),
-            **_consistency(consistency),
+            expr_params=dict(options.get("values") or {}),
+            **_result_arguments(options),
         )
 
 
@@ -198,12 +206,7 @@ def hybrid_search(
     limit: int,
     strategy: str,
     strategy_parameters: Row,
-    output_fields: Sequence[str] = (),
-    partitions: Sequence[str] = (),
-    offset: int = 0,
-    grouping: Row | None = None,
-    scoring: Row | None = None,
-    consistency: int | None = None,
+    **options: Unpack[ResultOptions],
 ) -> Any:
     """Return the HybridSearchRequest that ranks the hits of several searches together.
 
@@ -213,32 +216,34 @@ def hybrid_search(
         limit: hits of the whole.
         strategy: how they are ranked, such as `rrf`.
         strategy_parameters: what the strategy takes.
-        output_fields: names of fields to return.
-        partitions: names, none for all.
-        offset: hits to skip.
-        grouping: as for `search`.
-        scoring: as for `search`.
-        consistency: the level, None for the collection's own.
+        options: what else is said.
 
     Raises:
         InvalidArgument: something of it cannot be expressed.
     """
     with _refusals():
+        score = _score(options.get("scoring"))
         request = Prepare.hybrid_search_request_with_ranker(
             collection,
             list(requests),
-            None if scoring else _Ranking(strategy, strategy_parameters),
+            _Ranking(strategy, strategy_parameters) if score is None else None,
             limit,
-            partition_names=list(partitions),
-            output_fields=list(output_fields),
-            offset=offset,
-            **dict(grouping or {}),
-            **_consistency(consistency),
+            **_result_arguments(options),
         )
-        score = _score(scoring)
         if score is not None:
             request.function_score.CopyFrom(Prepare.function_score_schema(score))
         return request
+
+
+def _result_arguments(options: ResultOptions) -> dict[str, Any]:
+    """Return what pymilvus' builders take for the options of every search."""
+    return {
+        "partition_names": list(options.get("partitions", ())),
+        "output_fields": list(options.get("output_fields", ())),
+        "offset": options.get("offset", 0),
+        **(options.get("grouping") or {}),
+        **_consistency(options.get("consistency")),
+    }
 
 
 class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types
