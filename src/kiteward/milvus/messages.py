@@ -93,6 +93,9 @@ UserResult: TypeAlias = milvus_pb2.UserResult
 SERVICE = "milvus.proto.milvus.MilvusService"
 TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
 
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+"""Size of the largest message that Milvus takes; its `proxy.grpc.serverMaxRecvSize`."""
+
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
 LEGACY_COLLECTION_NOT_EXISTS = 4

@@ -14,7 +14,6 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import milvus_pb2
 
-from kiteward.engine.channel import SERVICE
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.locks import NamedLocks
@@ -22,6 +21,7 @@ from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, L
 from kiteward.engine.embedded.read_view import reading
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
+from kiteward.milvus.messages import SERVICE
 
 # Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
 _PARSED_ON_LOOP_BYTES = 64 * 1024
