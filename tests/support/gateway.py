@@ -1,5 +1,6 @@
 """A gateway put together as `runtime` does it: real store, real hashing at test cost, fake engine."""
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -256,6 +257,17 @@ def quick_directory() -> Iterator[Path]:
     memory = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         yield Path(directory)
+
+
+def bootstrapped(path: Path) -> Path:
+    """Make a store as it is after the first start, closed, and return its path: other stores are copies of it."""
+
+    async def bootstrap_once() -> None:
+        async with opened(path):
+            pass
+
+    asyncio.run(bootstrap_once())
+    return path
 
 
 @contextlib.asynccontextmanager

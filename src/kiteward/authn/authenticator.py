@@ -218,7 +218,7 @@ class Authenticator:
                 self.counts["password", "remembered" if proof.remembered else "verified"] += 1
                 return principal, proof.credential_id
             if not proof.remembered:
-                changed = PasswordRejected(WRONG_PASSWORD, reason="the user was changed meanwhile")
+                changed = PasswordRejected(WRONG_PASSWORD, reason="the user was changed in the meantime")
                 self._count_rejected(changed)
                 raise changed
             self._passwords.forget(presented)
@@ -294,7 +294,7 @@ class Authenticator:
             AuthenticationError, StoreUnavailable: as `authenticate`.
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
-            raise AccessDenied("a session begins with a user name and password")
+            raise AccessDenied("a session requires a user name and password")
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
         # Nothing was waited for in between, so that the user stands here with a current credential.

@@ -196,7 +196,7 @@ class PolicySnapshot:
 _ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted")
 _ALLOWED_ADMIN: Final = Decision(True, "the role `admin` may do everything")
 _ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
-_ALLOWED: Final = Decision(True, "the roles of the principal hold every privilege needed")
+_ALLOWED: Final = Decision(True, "the roles of the principal hold every required privilege")
 
 
 def decide(

@@ -120,7 +120,7 @@ def repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], 
                 failing = False
             except Exception:  # noqa: BLE001  whatever it was, revocations by others must go on being followed
                 if not failing:
-                    _log.exception("could not have %s; trying again", what)
+                    _log.exception("%s failed; retrying", what)
                 failing = True
 
     task = asyncio.create_task(again(), name=what)

@@ -88,7 +88,7 @@ def require_first_password(settings: Settings) -> None:
         settings.passwords.check(password, user_name=ROOT)
     except InvalidArgument as error:
         raise ConfigurationError(
-            f"the password policy {settings.passwords.name} refuses the first password of root ({error}): give another "
+            f"the password policy {settings.passwords.name} rejects the first password of root ({error}): set another "
             "by KITEWARD_ROOT_PASSWORD or common.security.defaultRootPassword"
         ) from None
 
@@ -108,7 +108,7 @@ async def root_password_weakness(store: Store, hasher: PasswordHasher, settings:
         require_first_password(settings)
     except ConfigurationError:
         if await hasher.verify(root.password_hash, settings.default_root_password):
-            return f"root still has its first password, which the password policy {settings.passwords.name} refuses"
+            return f"root still has its first password, which the password policy {settings.passwords.name} rejects"
     return ""
 
 
@@ -127,7 +127,7 @@ async def require_loopback_for_weak_root(store: Store, hasher: PasswordHasher, s
             "and change it (MilvusClient.update_password), or start a new data directory with "
             "common.security.defaultRootPassword set"
         )
-    _log.warning("%s; change it before anybody else can reach this server", weakness)
+    _log.warning("%s; change it before this server is reachable from other machines", weakness)
     return weakness
 
 
@@ -140,7 +140,7 @@ def require_loopback_without_authorization(host: str) -> None:
     if not is_loopback(host):
         raise ConfigurationError(
             f"refusing to listen on {host}: common.security.authorizationEnabled is false. Without authentication "
-            "Kiteward serves on this machine only: set it to true, or set kiteward.host to 127.0.0.1"
+            "Kiteward listens on loopback only: set it to true, or set kiteward.host to 127.0.0.1"
         )
 
 

@@ -62,7 +62,7 @@ async def open_local(
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
     """Return the data directory, held where no server holds it. Raises as `open_local`."""
     if not create and not (settings.data_dir / "store.db").is_file():
-        raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
+        raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
     if create:
         require_first_password(settings)
     # A running server holds the directory; the store itself takes writers of several processes in turn.
@@ -79,7 +79,7 @@ async def _open_access_control(
     stack.push_async_callback(store.close)
     if create and await store.user(ROOT) is not None:
         raise ConfigurationError(
-            f"the data directory {settings.data_dir} has been initialised already: make an administrator with "
+            f"the data directory {settings.data_dir} is already initialized: create an administrator with "
             "`kiteward users create NAME --role admin`, or choose another --data-dir"
         )
     recorder = open_recorder(stack, settings)

@@ -78,7 +78,7 @@ class PublicPort:
         port = await self.listener.start(self._settings.host, self._settings.port)
         self._open = True
         if self.tls is not None:
-            repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
+            repeat(stack, _RENEW_SECONDS, "checking the certificate files", self._renew_tls)
         return port
 
     async def _renew_tls(self) -> None:

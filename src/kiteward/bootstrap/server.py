@@ -189,9 +189,9 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
         await record_last_used(access.store, access.authenticator)
 
     stack.push_async_callback(record)
-    repeat(stack, _FOLLOW_SECONDS, "followed what others changed", access.policy_cache.follow_others)
-    repeat(stack, _NOTE_SECONDS, "noted who was seen", record)
-    repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", access.recorder.flush)
+    repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
+    repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)
+    repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", access.recorder.flush)
 
 
 async def _start_engine(
@@ -279,7 +279,7 @@ def ready(server: Server, settings: Settings) -> str:
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:
-        lines.append(f"  documents of the REST API: {address}/docs")
+        lines.append(f"  REST API documentation: {address}/docs")
     if settings.authorization and server.default_password:
         lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
     return "\n".join(lines)

@@ -122,6 +122,6 @@ def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
         case grpc.StatusCode.INVALID_ARGUMENT:
             return EngineRejected(f"the engine cannot read this `{method}` request")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return EngineRejected(f"`{method}`: a message is larger than the engine takes or has resources for")
+            return EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
         case _:
             return EngineRejected(f"the engine failed to execute `{method}`")

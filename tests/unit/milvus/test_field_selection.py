@@ -204,6 +204,7 @@ def test_replace_refuses_text_that_utf8_cannot_write() -> None:
         replace(b"", "Search", {"db_name": "\ud800"})
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 2)
 @given(method=st.sampled_from(WITH_TEXT), random=st.randoms(use_true_random=True), data=st.data())
 def test_replace_is_what_setting_the_fields_of_the_decoded_message_is(

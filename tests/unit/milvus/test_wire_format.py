@@ -96,6 +96,7 @@ def holds_odd_entry(message_type: MessageType, paths: tuple[str, ...], message: 
     return any(len(UnknownFieldSet(entry)) for map_path in maps for entry in value_at(message, map_path))
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(method=st.sampled_from(READABLE), random=st.randoms(use_true_random=True))
 def test_reader_agrees_with_the_real_parser_on_every_payload(method: str, random: Random) -> None:

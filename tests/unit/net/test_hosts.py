@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
 
 from kiteward.api.health import HealthSettings
 from kiteward.bootstrap.server import Server

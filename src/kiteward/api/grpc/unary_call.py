@@ -111,7 +111,7 @@ class UnaryCall:
     def ended(self) -> None:
         """Learn that nothing more comes."""
         if not self._due or self._size < self._due:
-            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was whole"))
+            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was complete"))
         elif self._whole is not None:
             self._whole.set()
         else:
@@ -131,7 +131,7 @@ class UnaryCall:
             text = f"a message of {length} bytes is larger than the {MAX_MESSAGE_BYTES} that are allowed"
             return Refusal(_Code.RESOURCE_EXHAUSTED, text)
         if flag > 1 or (flag and self._encoding == "identity"):
-            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without the `grpc-encoding` that says how")
+            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without `grpc-encoding`")
         self._compressed = bool(flag)
         self._came = came[protocol.PREFIX_SIZE :]
         self._due = protocol.PREFIX_SIZE + length
@@ -173,7 +173,7 @@ class UnaryCall:
         if not self._compressed:
             return message
         if self._claim is None:
-            raise AssertionError("unreachable: whatever is compressed has been let in")
+            raise AssertionError("unreachable: compressed messages are admitted first")
         try:
             limit = protocol.unpacked_limit(message, self._encoding, MAX_MESSAGE_BYTES)
             await self._claim.wait_for(limit)

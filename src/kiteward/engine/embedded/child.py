@@ -121,7 +121,7 @@ def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit("the server that started this engine is gone")
+        sys.exit("the server that started this engine has ended")
 
 
 def _log_to_stderr() -> None:
@@ -135,7 +135,7 @@ def _confine(arguments: Arguments) -> None:
     found = confine([Path(arguments.data), Path(arguments.socket).parent])
     logger.info("the engine is confined: %s", found)
     for gap in found.gaps:
-        logger.warning("this system cannot keep native code of the engine from %s", gap)
+        logger.warning("on this system, native code of the engine can access %s", gap)
 
 
 def _open(arguments: Arguments) -> ServedDatabase:
@@ -146,7 +146,7 @@ def _open(arguments: Arguments) -> ServedDatabase:
             return open_database(arguments.data, arguments.sync_mode)
         except DataDirLockedError:
             if time.monotonic() >= deadline:
-                sys.exit("the engine's data directory is held by another process")
+                sys.exit("the engine's data directory is in use by another process")
             time.sleep(_LOCK_POLL_SECONDS)
 
 

@@ -244,7 +244,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         try:
             super()._build_or_load_segment_index(seg, spec)
         except Exception as error:  # noqa: BLE001  # each index library has its own way to call a file unreadable
-            logger.warning("index file %s is unreadable (%s) and is built again", path.name, type(error).__name__)
+            logger.warning("index file %s is unreadable (%s) and is rebuilt", path.name, type(error).__name__)
             path.unlink(missing_ok=True)
             return False
         return True

@@ -51,7 +51,7 @@ def page_of(search: milvus_pb2.SearchRequest, rows: Callable[[], int]) -> Page |
     except (TypeError, ValueError):
         start, size = -1.0, 0
     if not start.is_integer() or not 0 <= start <= _LAST_POSITION or size < 0:
-        raise SchemaValidationError(f"invalid {_LAST_BOUND}: expected what the page before has returned")
+        raise SchemaValidationError(f"invalid {_LAST_BOUND}: expected the value that the previous page returned")
     return Page(int(start), max(0, min(size, rows() - int(start))))
 
 

@@ -153,14 +153,14 @@ class EmbeddedEngine:
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
-            logger.error("the engine process ended and is restarted: %s", self._explain_end())
+            logger.error("the engine process ended; restarting it: %s", self._explain_end())
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.25), self._settings.longest_pause)
             try:
                 await self._spawn()
             except EngineUnavailable as error:
                 # The message says it all; where in our code it was noticed says nothing.
-                logger.error("the engine did not come back: %s", error)  # noqa: TRY400
+                logger.error("restarting the engine failed: %s", error)  # noqa: TRY400
 
     async def _spawn(self) -> None:
         """Start a child and wait until it is ready.
@@ -264,7 +264,7 @@ class EmbeddedEngine:
             async with asyncio.timeout(self._settings.stop_timeout):
                 await process.wait()
         except TimeoutError:
-            logger.warning("the engine did not stop within %g s and is killed", self._settings.stop_timeout)
+            logger.warning("the engine did not stop within %g s; killing it", self._settings.stop_timeout)
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

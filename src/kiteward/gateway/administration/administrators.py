@@ -21,4 +21,4 @@ async def require_another_administrator(services: Services, transaction: Transac
         if root is not None and root.enabled:
             administrators.add(ROOT)
     if administrators == {user_name}:
-        raise ProtectedObject(f"{user_name} is the last administrator: make another one first")
+        raise ProtectedObject(f"{user_name} is the last administrator: create another one first")

@@ -51,7 +51,7 @@ class BackedUpPassword:
             return cls(text)
         states = set(match[1].split(","))
         if not states <= _KNOWN:
-            raise InvalidArgument(f"the backup holds a state of user [{user_name}] that is not known here")
+            raise InvalidArgument(f"the backup has an unknown state of user [{user_name}]")
         return cls(match[2], _DISABLED not in states, _LOCKED in states, _ONE_TIME in states)
 
     def text(self) -> str:

@@ -44,7 +44,7 @@ async def update(services: Services, request: Request) -> bytes:
     """Change a password, a description, or both. The username is not held to the naming rule, as in Milvus."""
     message = messages.UpdateCredentialRequest.FromString(request.call.payload)
     if request.principal.one_time and message.username != request.principal.user_name:
-        raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
+        raise AccessDenied("a one-time password can only be used to set another password of the same user")
     description = message.description if message.HasField("description") else None
     if not message.newPassword:
         await _describe(services, request, message.username, description)
@@ -80,7 +80,7 @@ async def _change_password(
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(name, "not the current password")
         if found.one_time and new == old:
-            raise InvalidArgument("the new password must be another than the one that is good once")
+            raise InvalidArgument("the new password must differ from the one-time password")
         await transaction.users.set_password(name, hashed)
         if description is not None:
             await transaction.users.describe(name, description)

@@ -192,7 +192,7 @@ async def explained(services: Services, request: Request, arguments: ExplainRequ
 
 
 async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
-    """List everybody who can touch a collection, and how."""
+    """List everybody with access to a collection, with the grants."""
     limit = page(arguments.limit)
     database = arguments.db_name or DEFAULT_DATABASE
     name = await behind_alias(services, database, arguments.collection_name)
@@ -328,7 +328,7 @@ def _needed(arguments: ExplainRequest) -> tuple[Privilege | None, bool]:
         if row is None:
             raise InvalidArgument(_unknown("operation", arguments.operation, OPERATIONS))
         if row.closed:
-            raise InvalidArgument(f"{row.name} is not offered here: {row.closed}")
+            raise InvalidArgument(f"{row.name} is not supported here: {row.closed}")
         return row.privilege, row.visibility_is_enough
     if arguments.privilege not in PRIVILEGES:
         raise InvalidArgument(_unknown("privilege", arguments.privilege, PRIVILEGES))
@@ -374,7 +374,7 @@ ADMIN_OPERATIONS: Final = (
         ExplainRequest,
         Explained,
         explained,
-        "Explain whether somebody may do something: through which grants, or what would allow it.",
+        "Explain whether a user or API key may do something: through which grants, or what would allow it.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -385,7 +385,7 @@ ADMIN_OPERATIONS: Final = (
         OfCollection,
         Holders,
         holders,
-        "List everybody who can touch a collection, and how.",
+        "List everybody with access to a collection, with the grants.",
         changes=False,
     ),
     AdminOperation(
@@ -394,7 +394,7 @@ ADMIN_OPERATIONS: Final = (
         OfSomebody,
         Reaches,
         reaches,
-        "Tell everything that a user or an API key may do.",
+        "List everything that a user or an API key may do.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,

@@ -189,7 +189,7 @@ async def who_am_i(_services: Services, request: Request, _arguments: Arguments)
 
 
 async def password_policy(services: Services, _request: Request, _arguments: Arguments) -> Policy:
-    """Tell what new passwords must be."""
+    """Return the rules for new passwords."""
     rules = services.passwords
     return Policy(
         name=rules.name,
@@ -288,7 +288,7 @@ async def disabled(services: Services, request: Request, arguments: Named) -> Do
 
 
 async def enabled(services: Services, request: Request, arguments: Named) -> Done:
-    """Let a disabled user in again."""
+    """Enable a disabled user."""
     async with request.change() as transaction:
         await _require(services, arguments.user_name)
         await transaction.users.enable(arguments.user_name, True)
@@ -333,7 +333,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         Me,
         who_am_i,
-        "Tell who calls, with which roles and grants.",
+        "Return the caller, with its roles and grants.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -344,7 +344,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         Policy,
         password_policy,
-        "Tell what new passwords must be.",
+        "Return the rules for new passwords.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -358,7 +358,7 @@ ADMIN_OPERATIONS: Final = (
         PerhapsNamed,
         Account,
         described,
-        "Describe a user; oneself without a name.",
+        "Describe a user; without a name, the caller.",
         administrators=False,
         changes=False,
     ),
@@ -375,10 +375,12 @@ ADMIN_OPERATIONS: Final = (
         PerhapsNamed,
         Done,
         old_password_ended,
-        "Accept the password before the last reset no longer.",
+        "Stop accepting the password from before the last reset.",
         administrators=False,
     ),
-    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
-    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
-    AdminOperation("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
+    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Disable a user."),
+    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Enable a disabled user."),
+    AdminOperation(
+        "UnlockUser", "users/unlock", Named, Done, unlocked, "Unlock a user after too many wrong passwords."
+    ),
 )

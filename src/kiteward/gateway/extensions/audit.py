@@ -168,7 +168,7 @@ ADMIN_OPERATIONS: Final = (
         LineNamed,
         ExplainedLine,
         explained_line,
-        "Explain a line of the audit trail: what was decided then, and what would be decided today.",
+        "Explain a line of the audit trail: the recorded and the current decision.",
         changes=False,
     ),
 )

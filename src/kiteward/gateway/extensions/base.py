@@ -199,7 +199,7 @@ def page(limit: int) -> int:
     if limit < 1:
         raise InvalidArgument("`limit` must be at least 1")
     if limit > MOST_LISTED:
-        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: take the next page with `after`")
+        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: request the next page with `after`")
     return limit
 
 

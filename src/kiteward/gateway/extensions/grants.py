@@ -68,7 +68,7 @@ class GrantsChanged(Outcome):
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
     if len(arguments.grant) + len(arguments.revoke) > MOST_LISTED:
-        raise LimitReached(f"at most {MOST_LISTED} grants are changed in one step")
+        raise LimitReached(f"at most {MOST_LISTED} grants can be changed in one step")
     role = arguments.role_name
     if not services.catalog.fresh:
         await services.catalog.refresh()
@@ -81,7 +81,7 @@ async def changed(services: Services, request: Request, arguments: GrantChange) 
         unwanted = [key for named in arguments.revoke for key in _revoked(services, named)]
         granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & {grant.key for grant in stored})
         if set(granted) & set(unwanted) or set(wanted) & set(revoked):
-            raise InvalidArgument("the same grant is to be given and taken")
+            raise InvalidArgument("the same grant is in both `grant` and `revoke`")
         if not arguments.dry_run:
             await transaction.grants.add([Grant(role, key, request.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
@@ -97,7 +97,7 @@ async def _granted(services: Services, transaction: Transaction, request: Reques
     """
     privilege, database, collection = named.privilege, named.db_name, named.collection_name
     if named.object_type:
-        raise InvalidArgument("`objectType` belongs to what is revoked")
+        raise InvalidArgument("`objectType` is only valid for revocations")
     services.naming.check_object_name(privilege, "Privilege")
     services.naming.check_object_name(collection, "collection name")
     if database != ANY:
@@ -136,6 +136,6 @@ ADMIN_OPERATIONS: Final = (
         GrantChange,
         GrantsChanged,
         changed,
-        "Grant and revoke several privileges of a role in one step, or tell what that would change.",
+        "Grant and revoke several privileges of a role in one step, or return what that would change.",
     ),
 )

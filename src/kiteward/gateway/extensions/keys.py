@@ -146,20 +146,20 @@ def _within(key: KeyRecord, request: Request, maker: KeyScope) -> KeyRecord:
     """
     principal = request.principal
     if key.owner != principal.user_name and maker.limited:
-        raise AccessDenied("a limited API key makes keys for its own user only")
+        raise AccessDenied("a limited API key can create keys for its own user only")
     roles, expires_at, networks = key.roles, key.expires_at, key.networks
     if maker.narrowed:
         roles = tuple(sorted(principal.roles)) if roles is None else roles
         if not set(roles) <= principal.roles:
-            raise AccessDenied("an API key makes no key with roles that it does not hold itself")
+            raise AccessDenied("an API key cannot create a key with roles that it does not have")
     if maker.expires_at is not None:
         expires_at = maker.expires_at if expires_at is None else expires_at
         if expires_at > maker.expires_at:
-            raise AccessDenied("an API key makes no key that outlives it")
+            raise AccessDenied("an API key cannot create a key that expires later")
     if maker.networks:
         networks = networks or maker.networks
         if not all(_covered(network, maker.networks) for network in networks):
-            raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
+            raise AccessDenied("an API key cannot create a key for networks from which it may not be used itself")
     return replace(key, expires_at=expires_at, roles=roles, networks=networks)
 
 
@@ -181,7 +181,7 @@ async def _check_roles(
             if await transaction.roles.get(role) is None:
                 raise NotFound(f"role not found: {role}")
             continue
-        raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
+        raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key cannot have more roles than its owner")
 
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
@@ -270,9 +270,9 @@ def _opened(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
     if used is None or not used.limited:
         return record
     if used.key_id not in {each.key_id for each in lineage}:
-        raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
+        raise AccessDenied("a limited API key can rotate and enable only itself and its descendants")
     if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
-        raise AccessDenied("an API key rotates and enables no key that outlives it")
+        raise AccessDenied("an API key cannot rotate or enable a key that expires later")
     return record
 
 
@@ -282,7 +282,7 @@ def _networks(given: "list[str] | tuple[str, ...]") -> tuple[str, ...]:
     try:
         return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
     except ValueError as error:
-        raise InvalidArgument(f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+        raise InvalidArgument(f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
 
 
 def _covered(network: str, by: tuple[str, ...]) -> bool:
@@ -314,13 +314,13 @@ def _key(record: KeyRecord) -> Key:
 def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> AdminOperation:
     """Return a row that anybody may call, with any credential: which keys these reach is judged inside."""
     summaries = {
-        "create": "Make an API key; the answer holds it this once.",
+        "create": "Create an API key; it is returned only once.",
         "list": "List API keys, page by page.",
         "describe": "Describe an API key.",
-        "rotate": "Give an API key a new secret; the answer holds it this once. Keys it made end with the old one.",
-        "disable": "Let an API key, and keys that it made, open no longer.",
-        "enable": "Let a disabled API key open again.",
-        "revoke": "Remove an API key, and keys that it made, for good.",
+        "rotate": "Give an API key a new secret, returned only once. Keys created with the old one end with it.",
+        "disable": "Disable an API key, and keys created with it.",
+        "enable": "Enable a disabled API key.",
+        "revoke": "Permanently revoke an API key, and keys created with it.",
     }
     return AdminOperation(
         name,

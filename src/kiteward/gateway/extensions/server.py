@@ -61,7 +61,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         ServerState,
         described,
-        "Tell how store, engine and audit trail are, and how much there is.",
+        "Return the state of store, engine and audit trail, and counts.",
         changes=False,
     ),
 )

@@ -43,7 +43,7 @@ class Unused(Outcome):
 async def unused(services: Services, request: Request, arguments: Since) -> Unused:
     """List grants and API keys that were not used since a moment."""
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
+        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded")
     since = _utc(arguments.since)
     roles = {record.name: record.roles for record in await services.store.users()}
     uses, first = await asyncio.to_thread(_uses, services.trail, since)
@@ -108,7 +108,7 @@ ADMIN_OPERATIONS: Final = (
         Since,
         Unused,
         unused,
-        "List grants and API keys that were not used since a moment, by the audit trail.",
+        "List grants and API keys that were not used since a time, according to the audit trail.",
         changes=False,
     ),
 )

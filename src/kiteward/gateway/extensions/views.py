@@ -56,5 +56,5 @@ async def _shown(services: Services, request: Request, principal: Principal, dat
 
 
 ADMIN_OPERATIONS: Final = (
-    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Tell what a user holds and sees.", changes=False),
+    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Return what a user has and sees.", changes=False),
 )

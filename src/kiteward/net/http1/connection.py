@@ -26,12 +26,11 @@ from kiteward.net.http1.limits import HttpLimits
 _HEAD_TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 )
+_NO_ROOM_BODY: Final = b'{"code":8,"message":"too many requests in progress, try again later: rate limit exceeded"}'
 _NO_ROOM: Final = (
     b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"
-    b"content-type: application/json; charset=utf-8\r\ncontent-length: 92\r\n\r\n"
-    b'{"code":8,"message":"too many requests are under way, try again later: '
-    b'rate limit exceeded"}'
-)
+    b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
+) % (len(_NO_ROOM_BODY), _NO_ROOM_BODY)
 _END: Final = b"\r\n\r\n"
 """Ends a head, and a body in chunks."""
 
@@ -229,7 +228,7 @@ class Http1Connection(HttpToolsProtocol):
         unasked = _UNASKED if self._length is None else min(self._length, _UNASKED)
         if not self._request.take(REQUEST + self._fields + unasked):
             self._refuse(_NO_ROOM)
-            raise ValueError("no room for another request")
+            raise ValueError("the memory limit does not allow another request")
         super().on_headers_complete()
         if self.parser.should_upgrade():
             # It asks for a tunnel: what follows is no request.
@@ -263,7 +262,7 @@ class Http1Connection(HttpToolsProtocol):
         hosts = [value for name, value in self.headers if name == b"host"]
         least = 0 if self.parser.get_http_version() == "1.0" else 1
         if not least <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
-            raise ValueError("no host, several or a malformed one")  # uvicorn answers 400
+            raise ValueError("no `Host`, several or a malformed one")  # uvicorn answers 400
 
     # How long it takes
 

@@ -93,7 +93,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
                 self._unread = unread
                 self._holding.unread(unread, known=self._receiver.known)
         except ConnectionFault as fault:
-            _log.debug("the connection of %s is given up: %s", self.address, fault)
+            _log.debug("closing the connection of %s: %s", self.address, fault)
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))
             self._part()
             self._lose_all()

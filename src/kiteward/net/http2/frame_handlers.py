@@ -221,8 +221,8 @@ class FrameHandlers:
         try:
             stream.exchange = self._application.begin(stream, head)
         except Exception as error:
-            _log.exception("a request could not be begun")
-            raise StreamFault(frames.INTERNAL_ERROR, "the request could not be begun") from error
+            _log.exception("starting a request failed")
+            raise StreamFault(frames.INTERNAL_ERROR, "the request could not be started") from error
         if last:
             self._ended(stream)
 
