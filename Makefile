@@ -32,7 +32,7 @@ locked := $(install) --require-hashes --no-deps
 environments := $(venv) $(clients) $(milvus) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test fuzz audit check format settings-table bench bench-quick bench-bounds lock clean remake
+.PHONY: help serve unit test fuzz audit check format settings-table stubs bench bench-quick bench-bounds lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -71,6 +71,9 @@ format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the lint
 
 settings-table: $(venv)/.dev-ready ## write the table of settings in docs/configuration.md from their rows
 	$(bin)/python -m tests.docs.settings_table
+
+stubs: $(venv)/.dev-ready ## write stubs/, the types of the protocol's messages, from the pinned pymilvus
+	$(bin)/python .ci/protocol_stubs.py
 
 bench: $(venv)/.bench-ready $(milvus)/.ready ## the same with more turns, and the price of durability; takes a while
 	$(bin)/python -m benchmarks.quick --rounds 9 --require-all $(ARGS)

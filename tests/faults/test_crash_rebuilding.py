@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 import pytest
 from pymilvus import MilvusClient
-from pymilvus.grpc_gen import schema_pb2
+from pymilvus.grpc_gen import common_pb2, schema_pb2
 from tests.compat import accounts
 from tests.support import raw_grpc, server
 from tests.support.server import pytest_runtest_makereport
@@ -25,7 +25,7 @@ SCHEMA: Final = schema_pb2.CollectionSchema(
     fields=[
         schema_pb2.FieldSchema(name="id", is_primary_key=True, data_type=schema_pb2.Int64),
         schema_pb2.FieldSchema(
-            name="vector", data_type=schema_pb2.FloatVector, type_params=[{"key": "dim", "value": "2"}]
+            name="vector", data_type=schema_pb2.FloatVector, type_params=[common_pb2.KeyValuePair(key="dim", value="2")]
         ),
     ],
 ).SerializeToString()

@@ -17,9 +17,7 @@ from kiteward.domain.errors import (
     EngineRejected,
     EngineUnavailable,
 )
-
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-SERVICE = "milvus.proto.milvus.MilvusService"
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -100,7 +100,7 @@ class Source:
             ) from error
         except EngineError as error:
             raise ConfigurationError(f"the source cannot be reached: {error}") from error
-        response = messages.method_of(operation).response.FromString(answer)
+        response: Any = messages.method_of(operation).response.FromString(answer)
         if response.status.code or response.status.error_code:
             raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")
         return response

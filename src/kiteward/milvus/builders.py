@@ -12,6 +12,7 @@ from typing import Any, Final, TypedDict, Unpack
 from pymilvus.client.abstract import BaseRanker, CollectionSchema
 from pymilvus.client.prepare import Prepare
 from pymilvus.exceptions import MilvusException
+from pymilvus.grpc_gen import milvus_pb2
 from pymilvus.orm.schema import Function, FunctionScore
 
 from kiteward.domain.errors import InvalidArgument
@@ -20,7 +21,9 @@ Row = Mapping[str, Any]
 Vectors = Sequence[Any]
 
 
-def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: str = "") -> Any:
+def insert(
+    described: milvus_pb2.DescribeCollectionResponse, rows: Sequence[Row], *, collection: str, partition: str = ""
+) -> milvus_pb2.InsertRequest:
     """Return the InsertRequest for rows.
 
     Args:
@@ -35,7 +38,7 @@ def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: s
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        return Prepare.row_insert_param(
+        request: milvus_pb2.InsertRequest = Prepare.row_insert_param(
             collection,
             list(rows),
             partition,
@@ -44,17 +47,18 @@ def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: s
             schema_timestamp=schema.update_timestamp,
             enable_dynamic=schema.enable_dynamic_field,
         )
+    return request
 
 
 def upsert(
-    described: Any,
+    described: milvus_pb2.DescribeCollectionResponse,
     rows: Sequence[Row],
     *,
     collection: str,
     partition: str = "",
     partial: bool = False,
     field_operations: Mapping[str, Any] | None = None,
-) -> Any:
+) -> milvus_pb2.UpsertRequest:
     """Return the UpsertRequest for rows.
 
     Args:
@@ -71,7 +75,7 @@ def upsert(
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        return Prepare.row_upsert_param(
+        request: milvus_pb2.UpsertRequest = Prepare.row_upsert_param(
             collection,
             list(rows),
             partition,
@@ -82,22 +86,26 @@ def upsert(
             partial_update=partial,
             field_ops=dict(field_operations) if field_operations else None,
         )
+    return request
 
 
-def delete(*, collection: str, expression: str, partition: str = "", values: Row | None = None) -> Any:
+def delete(
+    *, collection: str, expression: str, partition: str = "", values: Row | None = None
+) -> milvus_pb2.DeleteRequest:
     """Return the DeleteRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type.
     """
     with _refusals():
-        return Prepare.delete_request(
+        request: milvus_pb2.DeleteRequest = Prepare.delete_request(
             collection,
             expression,
             partition_name=partition or None,
             consistency_level=0,
             expr_params=dict(values or {}),
         )
+    return request
 
 
 def query(
@@ -111,14 +119,14 @@ def query(
     order_by: Sequence[Any] = (),
     consistency: int | None = None,
     values: Row | None = None,
-) -> Any:
+) -> milvus_pb2.QueryRequest:
     """Return the QueryRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type, or an order cannot be read.
     """
     with _refusals():
-        return Prepare.query_request(
+        request: milvus_pb2.QueryRequest = Prepare.query_request(
             collection,
             expression,
             list(output_fields),
@@ -129,6 +137,7 @@ def query(
             expr_params=dict(values or {}),
             **_consistency(consistency),
         )
+    return request
 
 
 class ResultOptions(TypedDict, total=False):
@@ -169,7 +178,9 @@ class SearchOptions(ResultOptions, total=False):
     values: Row | None
 
 
-def search(*, collection: str, field: str, field_type: int, limit: int, **options: Unpack[SearchOptions]) -> Any:
+def search(
+    *, collection: str, field: str, field_type: int, limit: int, **options: Unpack[SearchOptions]
+) -> milvus_pb2.SearchRequest:
     """Return the SearchRequest for vectors, texts, or the vectors of stored entities.
 
     Args:
@@ -184,7 +195,7 @@ def search(*, collection: str, field: str, field_type: int, limit: int, **option
     """
     vectors, ids = options.get("vectors"), options.get("ids")
     with _refusals():
-        return Prepare.search_requests_with_expr(
+        request: milvus_pb2.SearchRequest = Prepare.search_requests_with_expr(
             collection,
             field,
             dict(options.get("parameters") or {}),
@@ -197,17 +208,18 @@ def search(*, collection: str, field: str, field_type: int, limit: int, **option
             expr_params=dict(options.get("values") or {}),
             **_result_arguments(options),
         )
+    return request
 
 
 def hybrid_search(
-    requests: Sequence[Any],
+    requests: Sequence[milvus_pb2.SearchRequest],
     *,
     collection: str,
     limit: int,
     strategy: str,
     strategy_parameters: Row,
     **options: Unpack[ResultOptions],
-) -> Any:
+) -> milvus_pb2.HybridSearchRequest:
     """Return the HybridSearchRequest that ranks the hits of several searches together.
 
     Args:
@@ -223,7 +235,7 @@ def hybrid_search(
     """
     with _refusals():
         score = _score(options.get("scoring"))
-        request = Prepare.hybrid_search_request_with_ranker(
+        request: milvus_pb2.HybridSearchRequest = Prepare.hybrid_search_request_with_ranker(
             collection,
             list(requests),
             _Ranking(strategy, strategy_parameters) if score is None else None,

@@ -15,7 +15,7 @@ _NO_INDEX: Final = 700
 _REFUSED: Final = 1105
 _UNEXPECTED: Final = 1
 
-SCHEMA: Final = {
+SCHEMA: Final[Any] = {
     "fields": [
         {"name": "id", "data_type": 5, "is_primary_key": True},
         {"name": "vector", "data_type": 101, "type_params": [{"key": "dim", "value": "2"}]},

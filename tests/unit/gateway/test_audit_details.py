@@ -215,7 +215,7 @@ async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
     grant = {"role": {"name": "r1"}, "object": {"name": "Collection"}, "object_name": "docs", "db_name": "db"}
     grants = [{**grant, "grantor": {"privilege": {"name": "Insert"}, "user": {"name": "root"}}}]
     groups = [{"group_name": "g", "privileges": [{"name": "Query"}]}]
-    meta = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
+    meta: Any = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
     payload = messages.RestoreRBACMetaRequest(RBAC_meta=meta).SerializeToString()
     call = Call("RestoreRBAC", payload, PasswordCredential("alice", Secret("x")))
     assert whole_details(await begun(trail, tmp_path, Recording(call))) == {
@@ -258,7 +258,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
 def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_alone() -> None:
     schema = type(messages.DescribeCollectionResponse().schema)()
     schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
-    properties = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
+    properties: Any = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
     request = messages.CreateCollectionRequest(schema=schema.SerializeToString(), properties=properties)
     details = details_of_rpc("CreateCollection", request.SerializeToString())
     assert details == {

@@ -19,13 +19,14 @@ from types import ModuleType
 import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
-from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
+from kiteward.engine.channel import unix_address
 from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
 from kiteward.engine.embedded.patches import open_database
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 from kiteward.engine.embedded.sync_mode import SyncMode
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 
 uvloop: ModuleType | None
 try:

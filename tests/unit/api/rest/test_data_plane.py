@@ -44,7 +44,7 @@ ENDPOINTS = [
     for endpoint in module.ENDPOINTS
 ]
 
-SCHEMA = {
+SCHEMA: Any = {
     "fields": [
         {"name": "id", "data_type": 5, "is_primary_key": True},
         {"name": "vector", "data_type": 101, "type_params": [{"key": "dim", "value": "2"}]},
@@ -315,7 +315,7 @@ def shelf(engine: FakeEngine) -> FakeEngine:
     engine.databases["default"].aliases["novels"] = "books"
     engine.create(database="shelf")
     engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(
-        status={}, schema=SCHEMA, collection_name="books"
+        status=messages.Status(), schema=SCHEMA, collection_name="books"
     ).SerializeToString()
     engine.restart()
     return engine
