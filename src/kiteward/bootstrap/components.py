@@ -26,7 +26,7 @@ _log = logging.getLogger("kiteward")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessControl:
-    """What decides who calls and what they may.
+    """What authenticates callers and decides what they are allowed to do.
 
     Attributes:
         store: users, roles, grants, groups and keys.
@@ -97,7 +97,7 @@ def make_services(settings: Settings, access: AccessControl, engine: Engine, cat
 
 
 async def record_last_used(store: Store, authenticator: Authenticator) -> None:
-    """Write down when users and keys were last seen; what cannot be written is kept for the next time."""
+    """Store when users and keys were last seen. After a failure the times are kept for the next call."""
     users, keys = authenticator.take_last_used()
     if not (users or keys):
         return
