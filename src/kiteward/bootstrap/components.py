@@ -11,6 +11,7 @@ from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
@@ -41,6 +42,27 @@ class AccessControl:
     authenticator: Authenticator
     policy_cache: PolicyCache
     recorder: Recorder
+
+
+async def load_access_control(
+    settings: Settings, store: Store, authenticator: Authenticator, *, hasher: PasswordHasher, recorder: Recorder
+) -> AccessControl:
+    """Load the policy, and create what every server has.
+
+    Raises:
+        ConfigurationError: as `bootstrap`.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    access = AccessControl(
+        store=store,
+        hasher=hasher,
+        authenticator=authenticator,
+        policy_cache=PolicyCache(store, authenticator, recorder),
+        recorder=recorder,
+    )
+    await access.policy_cache.load()
+    await bootstrap(settings, access.policy_cache, hasher, recorder)
+    return access
 
 
 def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:

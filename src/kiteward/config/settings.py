@@ -35,7 +35,7 @@ class Settings:
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
         super_users: callers who change a password without the old one, `common.security.superUsers`.
         naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
-            `nameValidation.allowedChars`, `roleNameValidation.allowedChars`.
+            `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
