@@ -95,7 +95,7 @@ def single_names() -> frozenset[str]:
 
 
 def resolves(name: str, folder: Path) -> bool:
-    """Tell whether a name in a docstring of a module in `folder` means something. What is no name does."""
+    """Tell whether a name in a docstring of a module in `folder` resolves; anything that is not a name does."""
     if _CLASS.fullmatch(name) or _CONSTANT.fullmatch(name):
         return name in single_names()
     if name.endswith(".py"):
