@@ -2,10 +2,11 @@
 
 - `gateway.py`: `Gateway.handle`, which authenticates, resolves, authorizes, records and executes.
 - `call.py`: a request as an API hands it over.
-- `operations.py`: one row for each RPC.
-- `resolve.py`, `catalog.py`, `object_ids.py`: database, collections behind aliases, what is forwarded.
+- `operations/`: one row for each RPC, with all that is known of it.
+- `resolve.py`, `resolved_request.py`: the database, collections behind aliases, what is forwarded.
+- `catalog.py`, `object_ids.py`: the databases and aliases of the engine; which collection an id was given for.
 - `policy_cache.py`: the compiled policy in force, and how it follows each change.
-- `ddl.py`: changes of databases, collections and aliases, and the grants that follow.
+- `ddl.py`, `ddl_intents.py`: changes of databases, collections and aliases, and the grants that follow.
 - `response_filter.py`: answers reduced to what the caller may see.
 - `large_requests.py`, `outbound.py`: bounds for large requests; addresses, files and credentials in requests.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`, `readiness.py`: what is recorded and measured.

@@ -15,16 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kiteward.audit.events import Event
-from kiteward.authz.model import BUILT_IN_ROLES
-from kiteward.authz.policy import decide_administrator
 from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
-from kiteward.gateway.resolve import ResolvedRequest
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
-from kiteward.store.base import Claimant, Intent, IntentKind, Released, Transaction
+from kiteward.store.base import Intent, IntentKind, Released, Transaction
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0
@@ -36,22 +35,6 @@ The caller's own deadline does not count: half a change helps nobody.
 _PAUSE: Final = 0.5
 """Seconds between two questions to an engine that did not answer."""
 
-DDL_OPERATIONS: Final = frozenset(
-    {
-        "CreateCollection",
-        "DropCollection",
-        "RenameCollection",
-        "CreateAlias",
-        "AlterAlias",
-        "DropAlias",
-        "CreateDatabase",
-        "DropDatabase",
-        "RestoreSnapshot",
-        "RestoreExternalSnapshot",
-    }
-)
-"""Operations that change which databases, collections or aliases there are."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decided:
@@ -62,7 +45,7 @@ class Decided:
 
 
 class DdlExecutor:
-    """Runs the operations of `DDL_OPERATIONS` one at a time."""
+    """Runs the operations that change which databases, collections or aliases there are, one at a time."""
 
     def __init__(
         self, engine: Engine, catalog: Catalog, policy_cache: PolicyCache, recorder: SystemEventRecorder
@@ -92,11 +75,11 @@ class DdlExecutor:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: str, decide: Callable[[], Awaitable[Decided]]) -> bytes:
+    async def run(self, operation: Operation, decide: Callable[[], Awaitable[Decided]]) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
-            operation: one of `DDL_OPERATIONS`.
+            operation: its row.
             decide: settles and decides the request; called when its turn has come, because an alias may have moved
                 since.
 
@@ -110,10 +93,10 @@ class DdlExecutor:
             await self._reconcile()
             await self._catalog.refresh()
             decided = await decide()
-            intent = _intent(operation, decided)
+            intent = operation.intent(decided.principal, decided.resolved) if operation.intent else None
             if intent is None or not await self._is_possible(intent):
                 if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
-                    return messages.success(operation)
+                    return messages.success(operation.name)
                 return await self._ask(operation, decided.resolved, intent)
             return await self._with_intent(operation, decided.resolved, intent)
 
@@ -135,7 +118,7 @@ class DdlExecutor:
         async with self._policy_cache.change() as transaction:
             return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
-    async def _with_intent(self, operation: str, resolved: ResolvedRequest, intent: Intent) -> bytes:
+    async def _with_intent(self, operation: Operation, resolved: ResolvedRequest, intent: Intent) -> bytes:
         if await self._write_down(intent) is None:
             return await self._ask(operation, resolved, intent)
         try:
@@ -179,11 +162,11 @@ class DdlExecutor:
             except (EngineError, StoreError) as error:
                 _log.warning("it is not known yet what became of a change: %s", error)
 
-    async def _ask(self, operation: str, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
+    async def _ask(self, operation: Operation, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
         self._forget_ids(intent)
         try:
             return await self._engine.call(
-                operation, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
+                operation.name, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
             )
         finally:
             self._forget_ids(intent)
@@ -240,47 +223,6 @@ class DdlExecutor:
         if messages.status_code("HasCollection", answer):
             raise EngineUnavailable("the engine cannot tell whether a collection exists")
         return bool(messages.BoolResponse.FromString(answer).value)
-
-
-def _intent(operation: str, decided: Decided) -> Intent | None:
-    resolved = decided.resolved
-    if operation == "DropCollection":
-        return Intent(
-            IntentKind.DROP_COLLECTION,
-            resolved.database,
-            resolved.collections[0],
-            claimant=_claimant(decided.principal),
-        )
-    if operation == "RenameCollection":
-        target = str(resolved.fields["newDBName"]) or resolved.database
-        return Intent(
-            IntentKind.RENAME_COLLECTION,
-            resolved.database,
-            resolved.collections[0],
-            target,
-            str(resolved.fields["newName"]),
-        )
-    if operation == "CreateCollection":
-        name = str(resolved.fields["collection_name"])
-        claimant = _claimant(decided.principal)
-        return Intent(IntentKind.CREATE_COLLECTION, resolved.database, name, claimant=claimant)
-    if operation in ("RestoreSnapshot", "RestoreExternalSnapshot"):
-        # What is restored was not made by who restores it: nothing is kept for anybody.
-        target = str(resolved.fields.get("target_db_name", "")) or resolved.database
-        return Intent(IntentKind.CREATE_COLLECTION, target, str(resolved.fields["target_collection_name"]))
-    if operation == "DropDatabase":
-        return Intent(IntentKind.DROP_DATABASE, resolved.database)
-    return None
-
-
-def _claimant(principal: Principal) -> Claimant | None:
-    """Return for whom grants are kept; None for an administrator, who needs none.
-
-    What `public` holds is nobody's own.
-    """
-    if decide_administrator(principal).allowed:
-        return None
-    return Claimant(principal.user_name, tuple(sorted(principal.roles.difference(BUILT_IN_ROLES))))
 
 
 def _told(intent: Intent) -> dict[str, str]:

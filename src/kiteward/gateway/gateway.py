@@ -21,14 +21,13 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
-from kiteward.gateway import outbound, readiness, response_filter
-from kiteward.gateway.administration import HANDLERS
+from kiteward.gateway import outbound, readiness
 from kiteward.gateway.administration.base import Request, Services
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.ddl import DDL_OPERATIONS, DdlExecutor, Decided
+from kiteward.gateway.ddl import DdlExecutor, Decided
 from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.extensions.base import AdminOperation, encoded
 from kiteward.gateway.extensions.base import Request as AdminRequest
@@ -36,7 +35,8 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, require_reach
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.policy_cache import PolicyCache
-from kiteward.gateway.resolve import ResolvedRequest, check_new_names, resolve_request
+from kiteward.gateway.resolve import check_new_names, resolve_request
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
 from kiteward.telemetry import logs
 from kiteward.telemetry.counters import OTHER, Outcome, outcome_of
@@ -93,7 +93,7 @@ class Gateway:
         logs.bind_request_id(call.request_id)
         operation = OPERATIONS.get(call.operation)
         extension = ADMIN_OPERATIONS.get(call.operation) if operation is None else None
-        recording = Recording(call)
+        recording = Recording(call, operation or extension)
         if operation is None and extension is None:
             self._telemetry.requests.count(OTHER, Outcome.REFUSED)
             unknown = OperationUnknown(f"unknown method {call.operation}")
@@ -126,7 +126,7 @@ class Gateway:
             AuthenticationError, AccessDenied, StoreError: as of `handle`, and recorded alike.
         """
         logs.bind_request_id(call.request_id)
-        recording = Recording(call)
+        recording = Recording(call, OPERATIONS.get(call.operation) or ADMIN_OPERATIONS.get(call.operation))
         try:
             return await self._authenticate(recording)
         except BaseException as error:
@@ -146,7 +146,7 @@ class Gateway:
             AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded alike.
         """
         logs.bind_request_id(call.request_id)
-        recording = Recording(call)
+        recording = Recording(call, OPERATIONS[call.operation])
 
         async def work() -> _T:
             return read()
@@ -204,16 +204,16 @@ class Gateway:
         principal = await self._authenticate(recording)
         if operation.executor is Executor.NOBODY:
             raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
-        if not self._catalog.fresh and _needs_catalog(operation):
+        if operation.needs_catalog and not self._catalog.fresh:
             await self._catalog.refresh()
             # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
             principal = await self._authenticate(recording)
         if operation.executor is Executor.HERE:
             answer = await self._administer(operation, recording, principal)
-            if operation.name == "Connect":
+            if operation.introduces_client:
                 self._recorder.learn(call.payload, answer)
             return answer
-        if operation.name in DDL_OPERATIONS:
+        if operation.executor is Executor.DDL:
             return await self._change(operation, recording, principal)
         return await self._pass_through(operation, recording, principal)
 
@@ -221,7 +221,7 @@ class Gateway:
         call = recording.call
         principal = await self._authenticator.authenticate(call.credential, address=call.address)
         recording.principal = principal
-        if principal.one_time and call.operation not in _WITH_ONE_TIME_PASSWORD:
+        if principal.one_time and not (recording.row is not None and recording.row.one_time_password):
             raise AccessDenied(
                 f"the password of {principal.user_name} is good once: set another one first (update_password)"
             )
@@ -243,7 +243,7 @@ class Gateway:
             return hidden
         resolved.require_consistent()
         if operation.exists and operation.database and not self._has_database(operation, resolved, principal):
-            return response_filter.empty_response(operation.name)
+            return messages.success(operation.name)
         if not operation.database and not engine_metadata.is_metadata_text(resolved.database):
             # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
             raise _no_database(resolved.database)
@@ -251,13 +251,19 @@ class Gateway:
         metadata = {**call.forward, "dbname": resolved.database}
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(operation.name, resolved.payload, metadata=metadata, timeout=call.timeout)
-        ids.learn(operation.name, answer, database=resolved.database, collections=resolved.collections, mark=mark)
-        if operation.name in response_filter.FILTERED_OPERATIONS:
-            # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
-            return response_filter.filter_response(
-                operation.name, answer, principal, await self._policy(), resolved, self._catalog
+        if operation.response_ids is not None:
+            ids.learn(
+                operation.name,
+                answer,
+                ids_of=operation.response_ids,
+                database=resolved.database,
+                collections=resolved.collections,
+                mark=mark,
             )
-        return answer
+        if operation.filter_response is None or principal.unrestricted:
+            return answer
+        # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
+        return operation.filter_response(answer, principal, await self._policy(), resolved, self._catalog)
 
     def _decide(
         self, operation: Operation, recording: Recording, principal: Principal
@@ -288,7 +294,7 @@ class Gateway:
 
         await self._policy()
         resolved_and_decided(principal)
-        return await self._to_the_end(recording, lambda: self._ddl.run(operation.name, in_turn))
+        return await self._to_the_end(recording, lambda: self._ddl.run(operation, in_turn))
 
     def _require_legal(self, operation: Operation, resolved: ResolvedRequest) -> None:
         """Refuse what no engine may be asked for, whoever asks; after the decision, lest it tell what may not be seen.
@@ -303,7 +309,9 @@ class Gateway:
         call = recording.call
         snapshot = await self._policy()
         self._decide(operation, recording, principal)[1].require_allowed()
-        handler = HANDLERS[operation.name]
+        handler = operation.handler
+        if handler is None:
+            raise AssertionError("unreachable: a row that is executed here names its handler")
         message = messages.decode(operation.name, call.payload)
 
         async def still_allowed() -> None:
@@ -318,11 +326,11 @@ class Gateway:
             functools.partial(self._authenticator.verify_password, address=call.address),
             recording.result.update,
         )
-        if handler.changes:
-            return await self._to_the_end(recording, lambda: handler.run(self._services, request))
+        if operation.changes:
+            return await self._to_the_end(recording, lambda: handler(self._services, request))
         recording.message = message
         self._recorder.require_working(operation)
-        return await handler.run(self._services, request)
+        return await handler(self._services, request)
 
     async def _extend(self, extension: AdminOperation, recording: Recording) -> bytes:
         """Answer an operation of our own."""
@@ -352,7 +360,7 @@ class Gateway:
         async def work() -> bytes:
             outcome = await extension.run(self._services, request, arguments)
             if extension.changes:
-                recording.result.update(result_of(extension.name, outcome))
+                recording.result.update(result_of(outcome, extension.unrecorded_results))
             return encoded(outcome)
 
         if extension.changes:
@@ -403,7 +411,7 @@ class Gateway:
         Raises:
             DatabaseNotFound: it does not exist for this caller.
         """
-        trimmed = operation.name in response_filter.FILTERED_OPERATIONS
+        trimmed = operation.filter_response is not None
         if trimmed or not (resolved.conditions or resolved.database == DEFAULT_DATABASE):
             shown = listed_databases(principal, [resolved.database], self._policy_cache.current())[0]
             if trimmed and not shown:
@@ -415,25 +423,11 @@ class Gateway:
         return True
 
 
-def _needs_catalog(operation: Operation) -> bool:
-    return bool(operation.database or operation.collections or operation.aliases) or operation.name in _RESOLVING
-
-
-_WITH_ONE_TIME_PASSWORD: Final = frozenset(
-    {"Connect", "GetVersion", "UpdateCredential", "BeginSession", "WhoAmI", "DescribePasswordPolicy"}
-)
-"""What may be called with a password that is good for nothing but setting another one."""
-
-_RESOLVING: Final = frozenset({"Connect", "OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"})
-"""Administrative operations that look at databases or aliases although their table row names none."""
-
-
 def _refuse(operation: Operation, resolved: ResolvedRequest, decision: Decision) -> bytes:
-    hidden = response_filter.not_found_response(operation.name, resolved)
-    if hidden is None:
+    if operation.hidden_response is None:
         decision.require_allowed()
         raise AssertionError("unreachable: a denied decision raises")
-    return hidden
+    return operation.hidden_response(resolved)
 
 
 def _no_database(name: str) -> DatabaseNotFound:

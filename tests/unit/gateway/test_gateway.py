@@ -20,7 +20,6 @@ from kiteward.domain.errors import (
     PasswordRejected,
     StoreUnavailable,
 )
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
 from kiteward.milvus import messages
@@ -43,11 +42,6 @@ async def peopled(house: House, engine: FakeEngine) -> House:
 def test_every_rpc_of_the_protocol_has_a_row() -> None:
     assert missing_operations() == frozenset()
     assert set(OPERATIONS) == set(messages.METHODS)
-
-
-def test_everything_answered_here_has_a_handler() -> None:
-    here = {name for name, operation in OPERATIONS.items() if operation.executor is Executor.HERE}
-    assert set(HANDLERS) == here
 
 
 def test_every_streaming_rpc_is_closed() -> None:

@@ -1,14 +1,11 @@
 """BackupRBAC and RestoreRBAC: the whole policy in one message (contract 2.6)."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from kiteward.authz.model import BUILT_IN_ROLES, Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached
 from kiteward.domain.identity import ROOT
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.gateway.administration.base import Request, Services
 from kiteward.gateway.administration.grants import grant_entity
 from kiteward.gateway.administration.privilege_groups import is_reserved_group_name
 from kiteward.gateway.administration.user_states import BackedUpPassword
@@ -133,9 +130,3 @@ async def _restore_users(transaction: Transaction, services: Services, meta: mes
             if await transaction.roles.get(role.name) is None:
                 raise InvalidGrant(f"role [{role.name}] does not exist")
             await transaction.roles.bind(user.user, role.name)
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "BackupRBAC": Handler(backup, changes=False),
-    "RestoreRBAC": Handler(restore),
-}

@@ -156,19 +156,6 @@ class Request:
     record: Callable[..., None]
 
 
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """How one RPC is answered.
-
-    Attributes:
-        run: does it and returns the serialised response.
-        changes: whether it changes anything; such work goes on to its end when its caller is gone.
-    """
-
-    run: Callable[[Services, Request], Awaitable[bytes]]
-    changes: bool = True
-
-
 def decode_password(encoded: str, what: str) -> Secret:
     """Return the password behind its base64 form (contract 1.2, 2.2).
 

@@ -1,6 +1,5 @@
 """Grants: v1 and V2, and their listing (contract 2.4, 4.12). Both versions share one storage."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -19,7 +18,7 @@ from kiteward.authz.privileges import (
 from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, InvalidGrant, NotFound
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.gateway.administration.base import Request, Services
 from kiteward.milvus import messages
 from kiteward.store.base import Transaction
 
@@ -299,10 +298,3 @@ def grant_entity(grant: Grant) -> messages.GrantEntity:
             user=messages.UserEntity(name=grant.grantor), privilege=messages.PrivilegeEntity(name=grant.key.privilege)
         ),
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "OperatePrivilege": Handler(operate_v1),
-    "OperatePrivilegeV2": Handler(operate_v2),
-    "SelectGrant": Handler(select, changes=False),
-}

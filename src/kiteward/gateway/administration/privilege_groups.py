@@ -1,12 +1,12 @@
 """Custom privilege groups (contract 2.5)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import InUse, InvalidGrant
-from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.gateway.administration.base import Request, Services
 from kiteward.milvus import messages
 from kiteward.store.base import Transaction
 
@@ -119,11 +119,3 @@ async def list_all(_services: Services, request: Request) -> bytes:
     return bytes(
         messages.ListPrivilegeGroupsResponse(status=messages.Status(), privilege_groups=infos).SerializeToString()
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreatePrivilegeGroup": Handler(create),
-    "DropPrivilegeGroup": Handler(drop),
-    "OperatePrivilegeGroup": Handler(operate),
-    "ListPrivilegeGroups": Handler(list_all, changes=False),
-}

@@ -1,6 +1,5 @@
 """Roles and role bindings (contract 2.3). Clients match on the texts, so they are those of Milvus 2.6 and 3.0."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
@@ -9,7 +8,7 @@ from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.gateway.administration.administrators import require_another_administrator
-from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.gateway.administration.base import Request, Services
 from kiteward.milvus import messages
 from kiteward.store.base import Transaction
 
@@ -134,12 +133,3 @@ _NO_ROLE: Final = "not found the role, maybe the role isn't existed or internal 
 async def _require_role(transaction: Transaction, name: str, told: str = _NO_ROLE) -> None:
     if await transaction.roles.get(name) is None:
         raise NotFound(told)
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreateRole": Handler(create),
-    "AlterRole": Handler(alter),
-    "DropRole": Handler(drop),
-    "OperateUserRole": Handler(operate_binding),
-    "SelectRole": Handler(select, changes=False),
-}

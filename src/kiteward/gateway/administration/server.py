@@ -1,14 +1,13 @@
 """Connect, GetVersion, CheckHealth: who the server is and how it is (contract 1.5)."""
 
 import secrets
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward import __version__
 from kiteward.authz.policy import listed_databases
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.gateway.administration.base import Handler, Request, Services
+from kiteward.gateway.administration.base import Request, Services
 from kiteward.milvus import messages
 
 VERSION: Final = f"3.0.0+kiteward.{__version__}"
@@ -46,10 +45,3 @@ async def check_health(services: Services, _request: Request) -> bytes:
             status=messages.Status(), isHealthy=health.ready, reasons=reasons
         ).SerializeToString()
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "Connect": Handler(connect, changes=False),
-    "GetVersion": Handler(get_version, changes=False),
-    "CheckHealth": Handler(check_health, changes=False),
-}

@@ -1,7 +1,6 @@
 """Users: create, change, delete, list, describe (contract 2.2)."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Iterable
 
 from kiteward.domain.errors import (
     AccessDenied,
@@ -15,7 +14,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import ROOT, PasswordCredential, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
-from kiteward.gateway.administration.base import Handler, Request, Services, decode_password
+from kiteward.gateway.administration.base import Request, Services, decode_password
 from kiteward.milvus import messages
 from kiteward.store.base import UserRecord
 
@@ -154,12 +153,3 @@ def _result(record: UserRecord, *, include_roles: bool) -> messages.UserResult:
         roles=[messages.RoleEntity(name=role) for role in roles],
         description=record.description,
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreateCredential": Handler(create),
-    "UpdateCredential": Handler(update),
-    "DeleteCredential": Handler(delete),
-    "ListCredUsers": Handler(list_names, changes=False),
-    "SelectUser": Handler(select, changes=False),
-}

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from kiteward.audit.events import Event
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
@@ -337,6 +338,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
+        event=None,
+        one_time_password=True,
     ),
     AdminOperation(
         "DescribePasswordPolicy",
@@ -348,6 +351,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
+        event=None,
+        one_time_password=True,
     ),
     AdminOperation(
         "ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False
@@ -363,11 +368,26 @@ ADMIN_OPERATIONS: Final = (
         changes=False,
     ),
     AdminOperation(
-        "CreateUserAccount", "users/create", NewAccount, IssuedPassword, created, "Create a user with roles."
+        "CreateUserAccount",
+        "users/create",
+        NewAccount,
+        IssuedPassword,
+        created,
+        "Create a user with roles.",
+        event=Event.USER_CHANGE,
+        details_limit=2 * 1024 * 1024,
     ),
-    AdminOperation("DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user."),
     AdminOperation(
-        "ResetPassword", "users/reset_password", Reset, IssuedPassword, reset, "Set a password without the old one."
+        "DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user.", event=Event.USER_CHANGE
+    ),
+    AdminOperation(
+        "ResetPassword",
+        "users/reset_password",
+        Reset,
+        IssuedPassword,
+        reset,
+        "Set a password without the old one.",
+        event=Event.USER_CHANGE,
     ),
     AdminOperation(
         "EndOldPassword",
@@ -377,8 +397,21 @@ ADMIN_OPERATIONS: Final = (
         old_password_ended,
         "Accept the password before the last reset no longer.",
         administrators=False,
+        event=Event.USER_CHANGE,
     ),
-    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
-    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
-    AdminOperation("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
+    AdminOperation(
+        "DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in.", event=Event.USER_CHANGE
+    ),
+    AdminOperation(
+        "EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again.", event=Event.USER_CHANGE
+    ),
+    AdminOperation(
+        "UnlockUser",
+        "users/unlock",
+        Named,
+        Done,
+        unlocked,
+        "Lift a lock after too many wrong passwords.",
+        event=Event.USER_CHANGE,
+    ),
 )

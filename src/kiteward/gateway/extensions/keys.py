@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from kiteward.audit.events import Event
 from kiteward.authn import api_keys
 from kiteward.authz.model import PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
@@ -321,6 +322,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         "enable": "Let a disabled API key open again.",
         "revoke": "Remove an API key, and keys that it made, for good.",
     }
+    changes = action not in ("list", "describe")
     return AdminOperation(
         name,
         f"api_keys/{action}",
@@ -330,7 +332,8 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         summaries[action],
         administrators=False,
         credential=CredentialReach.ANY,
-        changes=action not in ("list", "describe"),
+        changes=changes,
+        event=Event.KEY_CHANGE if changes else Event.ADMINISTRATIVE_READ,
     )
 
 

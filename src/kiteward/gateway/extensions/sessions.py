@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from kiteward.audit.events import Event
 from kiteward.authn.sessions import Session
 from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Secret
@@ -119,6 +120,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         changes=False,
         rest=False,
+        event=Event.SESSION,
+        one_time_password=True,
     ),
     AdminOperation(
         "ListSessions",
@@ -139,6 +142,7 @@ ADMIN_OPERATIONS: Final = (
         "End a session of the console.",
         administrators=False,
         changes=False,
+        event=Event.SESSION,
     ),
     AdminOperation(
         "EndSessions",
@@ -149,5 +153,6 @@ ADMIN_OPERATIONS: Final = (
         "End all sessions of the console of a user; one's own without a name.",
         administrators=False,
         changes=False,
+        event=Event.SESSION,
     ),
 )
