@@ -40,9 +40,9 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
@@ -57,7 +57,6 @@ _CLIENT_TEXT: Final = 64
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 """What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
 
-Row = Operation | AdminOperation
 _DATA: Final = frozenset({Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITION})
 
 
@@ -67,6 +66,7 @@ class Recording:
     Attributes:
         call: the request.
         row: its row of the operation table, or of our own operations; None for an operation that does not exist.
+        operation: the row, if it is an RPC's.
         principal: who calls, once that is established.
         resolved: what it is about, once that is settled.
         decision: whether it is allowed, once that is decided.
@@ -84,6 +84,7 @@ class Recording:
         "details",
         "hidden",
         "message",
+        "operation",
         "principal",
         "resolved",
         "result",
@@ -95,6 +96,7 @@ class Recording:
     def __init__(self, call: Call, row: Row | None) -> None:
         self.call = call
         self.row = row
+        self.operation = row if isinstance(row, Operation) else None
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
@@ -255,8 +257,7 @@ class Recorder:
             recording.resolved,
             recording.decision,
         )
-        row = recording.row
-        operation = row if isinstance(row, Operation) else None
+        operation = recording.operation
         details = recording.details or _in_short(recording)
         if recording.result:
             details = {**details, "result": dict(recording.result)}
@@ -272,7 +273,7 @@ class Recorder:
             call.address,
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
-            call.operation if row is not None else "unknown",
+            call.operation if recording.row is not None else "unknown",
             resolved.database if resolved is not None and operation is not None and operation.database else "",
             _resources(operation, resolved) if operation is not None and resolved is not None else (),
             operation.privilege.name if operation is not None and operation.privilege is not None else "",
@@ -298,18 +299,18 @@ async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
     Raises:
         LimitReached: it is larger than what is recorded of one change.
     """
-    row, payload = recording.row, recording.call.payload
+    row, payload = recording.operation, recording.call.payload
     if len(payload) > limit:
         raise _too_large(recording, limit)
-    if not isinstance(row, Operation):
+    if row is None:
         return NO_DETAILS
     return row.details(payload) if len(payload) <= AT_ONCE else await asyncio.to_thread(row.details, payload)
 
 
 def _in_short(recording: Recording) -> Mapping[str, Any]:
     """Return the details of what changes nothing; the payload of an unauthenticated caller is not read."""
-    row, payload = recording.row, recording.call.payload
-    if recording.principal is None or not isinstance(row, Operation) or row.recorded is None:
+    row, payload = recording.operation, recording.call.payload
+    if recording.principal is None or row is None or row.recorded is None:
         return NO_DETAILS
     return {"request_bytes": len(payload)} if len(payload) > AT_ONCE else row.details(payload, recording.message)
 
@@ -358,7 +359,7 @@ def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -
         return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
     if error is not None:
         return Outcome.FAILED, _name(error)
-    code = messages.status_code(recording.row.name, answer) if isinstance(recording.row, Operation) else 0
+    code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
     return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
 
 

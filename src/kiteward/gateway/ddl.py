@@ -11,15 +11,14 @@ objects: what is open at the next start is compared with the engine and finished
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from kiteward.audit.events import Event
 from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
-from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
+from kiteward.gateway.authorize import AuthorizedRequest, require_authorized
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
@@ -34,14 +33,6 @@ The caller's own deadline does not count: half a change helps nobody.
 
 _PAUSE: Final = 0.5
 """Seconds between two questions to an engine that did not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A request that is allowed, with who makes it."""
-
-    principal: Principal
-    resolved: ResolvedRequest
 
 
 class DdlExecutor:
@@ -75,30 +66,36 @@ class DdlExecutor:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: Operation, decide: Callable[[], Awaitable[Decided]]) -> bytes:
+    async def run(
+        self, request: AuthorizedRequest, authorize_again: Callable[[], Awaitable[AuthorizedRequest]]
+    ) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
-            operation: its row.
-            decide: settles and decides the request; called when its turn has come, because an alias may have moved
-                since.
+            request: the change.
+            authorize_again: authorizes it once more; called when its turn has come, because an alias may have moved
+                since, and the caller may have lost a role.
 
         Returns:
             The engine's answer.
 
         Raises:
+            TypeError: the request is not authorized.
             AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
         """
+        require_authorized(request)
         async with self._turn:
             await self._reconcile()
             await self._catalog.refresh()
-            decided = await decide()
-            intent = operation.intent(decided.principal, decided.resolved) if operation.intent else None
-            if intent is None or not await self._is_possible(intent):
-                if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
-                    return messages.success(operation.name)
-                return await self._ask(operation, decided.resolved, intent)
-            return await self._with_intent(operation, decided.resolved, intent)
+            request = await authorize_again()
+            require_authorized(request)
+            row, resolved = request.operation, request.resolved
+            intent = row.intent(request.principal, resolved) if row.intent is not None else None
+            if intent is not None and await self._is_possible(intent):
+                return await self._with_intent(row.name, resolved, intent)
+            if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+                return messages.success(row.name)
+            return await self._ask(row.name, resolved, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
         """Tell whether there is anything to follow.
@@ -118,7 +115,7 @@ class DdlExecutor:
         async with self._policy_cache.change() as transaction:
             return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
-    async def _with_intent(self, operation: Operation, resolved: ResolvedRequest, intent: Intent) -> bytes:
+    async def _with_intent(self, operation: str, resolved: ResolvedRequest, intent: Intent) -> bytes:
         if await self._write_down(intent) is None:
             return await self._ask(operation, resolved, intent)
         try:
@@ -162,11 +159,11 @@ class DdlExecutor:
             except (EngineError, StoreError) as error:
                 _log.warning("it is not known yet what became of a change: %s", error)
 
-    async def _ask(self, operation: Operation, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
+    async def _ask(self, operation: str, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
         self._forget_ids(intent)
         try:
             return await self._engine.call(
-                operation.name, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
+                operation, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
             )
         finally:
             self._forget_ids(intent)

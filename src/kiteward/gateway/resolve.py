@@ -55,6 +55,8 @@ def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: Nam
         FieldNameInvalid: a field.
         DatabaseNameInvalid: a database.
     """
+    if not operation.creates_names:
+        return
     for path in operation.creates:
         for name in _texts(resolved.fields[path]):
             naming.check_new_name(name, _CREATED.get(path, "collection name"))

@@ -1,8 +1,7 @@
 """What a request turned out to be about; made by `kiteward.gateway.resolve`, read by everything after it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kiteward.authz.policy import Condition
 from kiteward.domain.errors import RequestRefused
@@ -10,9 +9,8 @@ from kiteward.domain.errors import RequestRefused
 Value = str | int | list[str] | list[int]
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedRequest:
-    """What a request is about.
+class ResolvedRequest(NamedTuple):
+    """What a request is about; one is made for every request, and a tuple costs half of what a frozen dataclass does.
 
     Attributes:
         database: body first, then the connection's, then `default`.

@@ -80,11 +80,11 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     given = dict(rules)
     if "failure" in given:
         given["failure_code"] = messages.ErrorCode.Value(given.pop("failure"))
-    named = any(given.get(rule) for rule in ("database", "collections", "aliases"))
-    given.setdefault("needs_catalog", named)
+    given.setdefault("needs_catalog", any(given.get(rule) for rule in ("database", "collections", "aliases")))
     places = outbound.places(name) if executor in (Executor.ENGINE, Executor.DDL) else ()
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
     selecting, content = row.fields(), row.content()
     selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
     readers = readers_of(row.recorded or {}, messages.method_of(name).request.DESCRIPTOR)
-    return replace(row, selection=selection, readers=readers)
+    named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
+    return replace(row, selection=selection, readers=readers, creates_names=any(named))

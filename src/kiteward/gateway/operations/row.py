@@ -32,8 +32,10 @@ class Executor(StrEnum):
     HERE = "here"
     NOBODY = "nobody"
 
+    __hash__ = str.__hash__
 
-_READS: Final = frozenset({None, Event.DATA_READ, Event.ADMINISTRATIVE_READ})
+
+_READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class Operation:
         response_ids: the ids that a response holds: their kind, the id, and the collection it belongs to.
         failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
         unimplemented_by_grpc: whether SDKs look for the gRPC status UNIMPLEMENTED where it is not offered.
+        creates_names: whether it gives a name to anything new.
         places: where the rules about addresses and files hold, found by `outbound`.
         selection: reads the fields of the rules above.
         readers: read what is recorded.
@@ -128,6 +131,7 @@ class Operation:
     response_ids: IdsOf | None = None
     failure_code: int = 1
     unimplemented_by_grpc: bool = False
+    creates_names: bool = field(default=False, repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
     selection: FieldSelection | None = field(default=None, repr=False, compare=False)
     readers: Readers = field(default=(), repr=False, compare=False)
