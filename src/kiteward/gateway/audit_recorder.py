@@ -251,13 +251,8 @@ class Recorder:
         reason: str = "",
         ended: bool = True,
     ) -> AuditEvent:
-        call, principal, resolved, decision = (
-            recording.call,
-            recording.principal,
-            recording.resolved,
-            recording.decision,
-        )
-        operation = recording.operation
+        call, operation = recording.call, recording.operation
+        principal, resolved, decision = recording.principal, recording.resolved, recording.decision
         details = recording.details or _in_short(recording)
         if recording.result:
             details = {**details, "result": dict(recording.result)}
