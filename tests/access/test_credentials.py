@@ -16,10 +16,10 @@ from tests.support.gateway import House, encoded, opened, presented, quick_direc
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
-from kiteward.gateway.administration.base import KeyRules
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.services import KeyRules
 from kiteward.milvus import messages
 
 USER: Final = "reader"
@@ -93,8 +93,9 @@ class Holder:
 
     async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
         """Tell whether a credential sets a user's password without the old one."""
-        fields = {"username": user_name, "oldPassword": encoded("Wrong-one-1"), "newPassword": encoded("Another-one-2")}
-        request = messages.UpdateCredentialRequest(**fields)
+        request = messages.UpdateCredentialRequest(
+            username=user_name, oldPassword=encoded("Wrong-one-1"), newPassword=encoded("Another-one-2")
+        )
         try:
             await self.send("UpdateCredential", by, request.SerializeToString())
         except (AccessDenied, OldPasswordWrong):

@@ -74,7 +74,7 @@ class Sessions:
         for session in own[: max(0, len(own) + 1 - self.rules.per_user)]:
             self.end(session.session_id)
         if len(self._by_digest) >= self.rules.total:
-            raise LimitReached("too many people are signed in: wait until some have signed out")
+            raise LimitReached("too many users are signed in: wait until some have signed out")
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         self._by_digest[_digest(token)] = Session(
             secrets.token_hex(8),

@@ -25,7 +25,7 @@ class Elements:
 
     Attributes:
         path: where it stands.
-        fields: what is recorded of an element -> the field it stands in.
+        fields: what is recorded of an element -> its field.
     """
 
     path: str
@@ -183,7 +183,7 @@ def _reader_of(place: Recorded, descriptor: Any) -> Reader:
             return lambda message: place.read(value) if (value := read_encoded(message)) else None
     read, field = _value_at(place, descriptor)
     if field.has_presence and "." not in place and field.message_type is None:
-        # An empty value is told from none.
+        # The field has presence: an empty value differs from none.
         return lambda message: _plain(read(message)) if message.HasField(place) else None
     return lambda message: _plain(value) if (value := read(message)) else None
 

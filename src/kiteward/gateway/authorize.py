@@ -17,7 +17,6 @@ from kiteward.gateway import outbound
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
@@ -25,6 +24,7 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.rows import Row
+from kiteward.iam.json_api.base import AdminOperation
 from kiteward.telemetry.telemetry import Telemetry
 
 _PROOF: Final = object()
@@ -137,7 +137,7 @@ class Authorizer:
         recording.principal = principal
         if principal.one_time and not (row is not None and row.one_time_password):
             raise AccessDenied(
-                f"the password of {principal.user_name} is good once: set another one first (update_password)"
+                f"the password of {principal.user_name} is a one-time password: set another one first (update_password)"
             )
         return principal
 
@@ -310,7 +310,7 @@ def hidden_response(recording: Recording) -> bytes | None:
 
 
 def _closed(row: Operation) -> OperationRefused:
-    return OperationRefused(f"{row.name} is not offered here: {row.closed}")
+    return OperationRefused(f"{row.name} is not supported here: {row.closed}")
 
 
 def _no_database(name: str) -> DatabaseNotFound:

@@ -6,18 +6,18 @@ from typing import Protocol
 
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
-from kiteward.gateway.administration.base import Request as RpcRequest
-from kiteward.gateway.administration.base import Services
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.ddl import DdlExecutor
-from kiteward.gateway.extensions.base import Request as AdminRequest
-from kiteward.gateway.extensions.base import encoded
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.json_api.base import Request as AdminRequest
+from kiteward.iam.json_api.base import encoded
+from kiteward.iam.milvus_rpc.base import Request as RpcRequest
+from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
 

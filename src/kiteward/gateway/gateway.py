@@ -8,8 +8,6 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, OperationUnknown, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
-from kiteward.gateway import readiness
-from kiteward.gateway.administration.base import Services
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import Authorizer, hidden_response
 from kiteward.gateway.call import Call
@@ -29,6 +27,8 @@ from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.rows import ROWS
+from kiteward.iam import readiness
+from kiteward.iam.services import Services
 from kiteward.telemetry import logs
 from kiteward.telemetry.counters import OTHER, Outcome, outcome_of
 from kiteward.telemetry.telemetry import Telemetry

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
-from tests.support.trail import lines, whole_details
+from tests.support.audit_lines import lines, whole_details
 
 from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
@@ -20,11 +20,11 @@ from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.gateway.audit_details import details_of, paths_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.grants import GrantsChanged
-from kiteward.gateway.extensions.keys import MadeKey, NewKey
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.operations.declare import RESOLVED
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.grants import GrantsChanged
+from kiteward.iam.json_api.keys import MadeKey, NewKey
 from kiteward.milvus import messages
 
 CHANGING = sorted(name for name, row in OPERATIONS.items() if row.changes and row.recorded is not None)
@@ -215,7 +215,7 @@ async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
     grant = {"role": {"name": "r1"}, "object": {"name": "Collection"}, "object_name": "docs", "db_name": "db"}
     grants = [{**grant, "grantor": {"privilege": {"name": "Insert"}, "user": {"name": "root"}}}]
     groups = [{"group_name": "g", "privileges": [{"name": "Query"}]}]
-    meta = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
+    meta: Any = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
     payload = messages.RestoreRBACMetaRequest(RBAC_meta=meta).SerializeToString()
     call = Call("RestoreRBAC", payload, PasswordCredential("alice", Secret("x")))
     assert whole_details(await begun(trail, tmp_path, recording_of(call))) == {
@@ -244,7 +244,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
     request = kind(username=text) if operation == "UpdateCredential" else kind(entity={"name": text})
     recording = recording_of(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
     recording.principal = Principal("alice", frozenset())
-    with pytest.raises(LimitReached, match="make several of it"):
+    with pytest.raises(LimitReached, match="split it into several"):
         await Recorder(trail).begin(recording)
     await trail.close()
     (line,) = lines(tmp_path)
@@ -258,7 +258,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
 def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_alone() -> None:
     schema = type(messages.DescribeCollectionResponse().schema)()
     schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
-    properties = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
+    properties: Any = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
     request = messages.CreateCollectionRequest(schema=schema.SerializeToString(), properties=properties)
     details = OPERATIONS["CreateCollection"].details(request.SerializeToString())
     assert details == {

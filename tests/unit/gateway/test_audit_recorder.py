@@ -31,9 +31,9 @@ from kiteward.gateway import audit_recorder
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 
@@ -114,7 +114,7 @@ async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audi
     assert (event.principal, event.address, event.request_id) == ("alice", "10.0.0.9:5", "abc")
     assert (event.transport, event.client, event.operation) == ("grpc", "sdk", "Query")
     assert (event.database, event.resources, event.privilege) == ("default", ("docs",), "Query")
-    assert (event.decision, event.reason) == ("allowed", "the roles of the principal hold every privilege needed")
+    assert (event.decision, event.reason) == ("allowed", "the roles of the principal hold every required privilege")
     assert re.fullmatch(r"password:[0-9a-f]{8}", event.credential)
     assert event.duration is not None
     assert event.duration > 0
@@ -334,7 +334,7 @@ async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_an
 async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: House) -> None:
     await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
     begun, ended = audited.trail.events
-    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "NotFound")
+    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "RoleNotFound")
     audited.trail.events.clear()
     with pytest.raises(NotFound):
         await audited.gateway.handle(Call("RevokeApiKey", b'{"keyId":"AAAAAAAAAAAAAAAA"}', presented("alice")))

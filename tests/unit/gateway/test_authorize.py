@@ -21,9 +21,9 @@ from kiteward.domain.errors import (
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.gateway.rows import ROWS
+from kiteward.iam.json_api.base import AdminOperation
 from kiteward.milvus import messages
 
 SOURCES: Final = Path(kiteward.__file__).parent

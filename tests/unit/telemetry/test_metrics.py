@@ -9,9 +9,9 @@ from typing import Any
 import grpc.aio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.doors import GET_VERSION, LOOPBACK, PATIENCE
 from tests.support.gateway import encoded, presented
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
+from tests.support.listeners import GET_VERSION, LOOPBACK, PATIENCE
 
 from kiteward.audit.writer import AuditState
 from kiteward.bootstrap.server import Server
@@ -20,8 +20,8 @@ from kiteward.domain.errors import CredentialMissing
 from kiteward.domain.identity import KeyCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.milvus import messages
 from kiteward.telemetry.counters import OTHER, Outcome
 from kiteward.telemetry.latency import BOUNDS, Histogram

@@ -11,8 +11,8 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import AccessDenied, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.gateway.extensions.access import OfCollection
-from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
+from kiteward.iam.json_api.access import OfCollection
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed
 
 _SEPARATOR: Final = "|"
 _GROUPS: Final = "groups"

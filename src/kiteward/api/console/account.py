@@ -12,7 +12,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import begin
 from kiteward.domain.errors import OldPasswordWrong, RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.keys import KeyListing
+from kiteward.iam.json_api.keys import KeyListing
 
 
 async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:

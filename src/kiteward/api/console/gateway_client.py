@@ -6,9 +6,9 @@ from typing import Any
 from kiteward.domain.errors import AuthenticationError, CollectionNotFound, RequestRefused
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import Arguments, encoded
 from kiteward.milvus import messages
 
 

@@ -8,7 +8,7 @@ from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.errors import NotFound, RequestRefused
-from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed
 
 _ADD, _REMOVE = 0, 1
 _EVERYWHERE: Final = "*"

@@ -12,7 +12,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
+from kiteward.iam.json_api.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
 
 _PAGE: Final = 50
 _ADD, _REMOVE = 0, 1

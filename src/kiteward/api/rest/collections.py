@@ -232,11 +232,15 @@ _NAME: Final = "collection_name"
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint("collections/list", Body, list[str], list_names, "List the names of the collections the caller may see."),
-    Endpoint("collections/has", CollectionNameReq, Has, has, "Tell whether a collection exists."),
+    Endpoint("collections/has", CollectionNameReq, Has, has, "Return whether a collection exists."),
     Endpoint("collections/describe", CollectionNameReq, Description, describe, "Describe a collection."),
     Endpoint("collections/get_stats", CollectionNameReq, RowCount, get_stats, "Count the rows of a collection."),
     Endpoint(
-        "collections/get_load_state", LoadStateReq, LoadState, get_load_state, "Tell how far a collection is loaded."
+        "collections/get_load_state",
+        LoadStateReq,
+        LoadState,
+        get_load_state,
+        "Return the load progress of a collection.",
     ),
     rpc_endpoint("collections/drop", CollectionNameReq, "DropCollection", "Drop a collection.", collection_name=_NAME),
     rpc_endpoint(
@@ -248,7 +252,11 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     ),
     rpc_endpoint("collections/load", CollectionNameReq, "LoadCollection", "Load a collection.", collection_name=_NAME),
     Endpoint(
-        "collections/refresh_load", CollectionNameReq, Nothing, refresh_load, "Load what a collection has gained since."
+        "collections/refresh_load",
+        CollectionNameReq,
+        Nothing,
+        refresh_load,
+        "Load data added to a collection since it was loaded.",
     ),
     rpc_endpoint(
         "collections/release", CollectionNameReq, "ReleaseCollection", "Release a collection.", collection_name=_NAME
@@ -279,12 +287,12 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         collection_name=_NAME,
         delete_keys="property_keys",
     ),
-    Endpoint("collections/compact", CompactReq, Compaction, compact, "Begin to compact a collection."),
+    Endpoint("collections/compact", CompactReq, Compaction, compact, "Start a compaction of a collection."),
     Endpoint(
         "collections/get_compaction_state",
         CompactionReq,
         CompactionState,
         get_compaction_state,
-        "Tell how far a compaction is.",
+        "Return the state of a compaction.",
     ),
 )

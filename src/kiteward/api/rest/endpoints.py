@@ -17,7 +17,7 @@ document and its page come from the same row:
         response = await context.call("HasPartition", request)
         return Has(has=response.value)
 
-    ENDPOINTS = (Endpoint("partitions/has", PartitionReq, Has, has, "Tell whether a partition exists."),)
+    ENDPOINTS = (Endpoint("partitions/has", PartitionReq, Has, has, "Return whether a partition exists."),)
 
 and `ENDPOINTS` joins the tuple in `kiteward.api.rest.endpoint_table`.
 
@@ -53,8 +53,8 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.base import Arguments, encoded
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"
@@ -304,6 +304,6 @@ def refused(path: str, why: str) -> Endpoint[Body]:
     """
 
     async def run(_context: RequestContext, _body: Body) -> NoReturn:
-        raise RestFailure(UNIMPLEMENTED, f"{path} is not offered here: {why}: service unimplemented")
+        raise RestFailure(UNIMPLEMENTED, f"{path} is not supported: {why}: service unimplemented")
 
-    return Endpoint(path, Body, Nothing, run, f"Not offered here: {why}.", served=False)
+    return Endpoint(path, Body, Nothing, run, f"Not supported: {why}.", served=False)

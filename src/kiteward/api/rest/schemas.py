@@ -102,7 +102,7 @@ class FunctionShape(ResponseData):
     params: list[Pair]
 
 
-_SCHEMA: Final = messages.DescribeCollectionResponse.DESCRIPTOR.fields_by_name["schema"].message_type
+_SCHEMA: Final = messages.descriptor_of(type(messages.DescribeCollectionResponse().schema))
 _TYPES: Final[Mapping[str, int]] = MappingProxyType(
     {name: value.number for name, value in _SCHEMA.file.enum_types_by_name["DataType"].values_by_name.items()}
 )

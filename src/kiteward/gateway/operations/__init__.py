@@ -28,7 +28,7 @@ def _table(rows: Iterable[Operation]) -> Mapping[str, Operation]:
     table: dict[str, Operation] = {}
     for row in rows:
         if row.name in table:
-            raise ValueError(f"operation `{row.name}` stands twice in the table")
+            raise ValueError(f"operation `{row.name}` is in the table twice")
         table[row.name] = row
     return MappingProxyType(table)
 

@@ -5,7 +5,7 @@ from typing import Final
 from kiteward.gateway.operations.declare import closed
 
 ROWS: Final = (
-    *closed("Dummy RegisterLink", "it is a leftover of the protocol that no client needs"),
+    *closed("Dummy RegisterLink", "it is an obsolete part of the protocol that no client needs"),
     *closed("CalcDistance", "Milvus no longer offers it, and it selects stored vectors by id"),
     *closed("CreateReplicateStream DumpMessages", "streaming calls are not authorized"),
     *closed(

@@ -23,8 +23,8 @@ ONE_COLLECTION: Final = ("collection_name",)
 ANY_CREDENTIAL: Final = CredentialReach.ANY
 """For responses that tell nothing, or are filtered to what the credential may see."""
 
-UNUSED: Final = "nothing comes of it"
-RESOLVED: Final = "the resolved database stands in the line"
+UNUSED: Final = "it has no effect"
+RESOLVED: Final = "the line has the resolved database"
 CONFIDENTIAL: Final = "it is secret, or may be"
 """Why a field is not recorded."""
 

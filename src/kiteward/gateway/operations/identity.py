@@ -3,9 +3,9 @@
 from typing import Final
 
 from kiteward.audit.events import Event
-from kiteward.gateway.administration import backup, grants, privilege_groups, roles, server, users
 from kiteward.gateway.audit_details import Elements
 from kiteward.gateway.operations.declare import CONFIDENTIAL, UNUSED, changes, shows, tells
+from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, server, users
 
 _TIMESTAMPS: Final = {"created_utc_timestamps": UNUSED, "modified_utc_timestamps": UNUSED}
 

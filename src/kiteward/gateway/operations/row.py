@@ -10,13 +10,14 @@ from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.gateway import outbound
-from kiteward.gateway.administration.base import Request, Services
 from kiteward.gateway.audit_details import Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.iam.milvus_rpc.base import Request
+from kiteward.iam.services import Services
 from kiteward.milvus.field_selection import FieldSelection
-from kiteward.store.base import Intent
+from kiteward.store.records import Intent
 
 Handler = Callable[[Services, Request], Awaitable[bytes]]
 IntentOf = Callable[[Principal, ResolvedRequest], Intent]
@@ -78,7 +79,7 @@ class Operation:
         introduces_client: whether its request and response say what the client's software is called.
         intent: for DDL, returns what grants must follow; None where none depend on the object.
         event: the kind of audit event; None for what is recorded only when refused.
-        recorded: what is recorded of its request -> the field it stands in; None where no details are.
+        recorded: what is recorded of its request -> the field of the request; None where no details are.
         left_out: field that is not recorded -> why; with `recorded`, every field but `base`.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         filter_response: reduces a response that lists objects to those the principal may see; None for no such list.

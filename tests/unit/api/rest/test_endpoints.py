@@ -9,7 +9,7 @@ import pytest
 from kiteward.api import rest
 from kiteward.api.rest.endpoint_table import TABLE, table_of
 from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX, Body, Endpoint, Nothing, RequestContext, ResponseData
-from kiteward.gateway.extensions.base import Arguments
+from kiteward.iam.json_api.base import Arguments
 
 ADMINISTRATION = {
     "users": {"list", "describe", "create", "update_password", "drop", "grant_role", "revoke_role"},
@@ -43,7 +43,7 @@ def test_every_endpoint_of_the_contract_is_there(category: str) -> None:
 
 def test_a_path_stands_once_in_the_table() -> None:
     endpoint = Endpoint("a/b", Body, Nothing, nothing, "Do nothing.")
-    with pytest.raises(ValueError, match="`a/b` stands twice"):
+    with pytest.raises(ValueError, match="`a/b` is in the table twice"):
         table_of([endpoint, endpoint])
 
 

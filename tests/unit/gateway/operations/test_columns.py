@@ -10,7 +10,7 @@ from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.gateway.object_ids import KINDS
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.milvus import messages
-from kiteward.store.base import IntentKind
+from kiteward.store.records import IntentKind
 
 _DEPTH: Final = 3
 _OPEN: Final = [row for row in OPERATIONS.values() if row.by_engine and (row.privilege is None or row.if_named)]
