@@ -1,12 +1,11 @@
 """Milvus's RPCs about privilege groups (contract 2.5)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.domain.errors import InvalidGrant
 from kiteward.iam import privilege_groups
-from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
@@ -51,11 +50,3 @@ def group_info(group: PrivilegeGroup) -> messages.PrivilegeGroupInfo:
     return messages.PrivilegeGroupInfo(
         group_name=group.name, privileges=[messages.PrivilegeEntity(name=member) for member in group.privileges]
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreatePrivilegeGroup": Handler(create),
-    "DropPrivilegeGroup": Handler(drop),
-    "OperatePrivilegeGroup": Handler(operate),
-    "ListPrivilegeGroups": Handler(list_all, changes=False),
-}
