@@ -25,7 +25,8 @@ KitewardError
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
 │   ├── FieldNameInvalid             a field name breaks a rule
-│   └── CollectionNotFound           the collection does not exist or is not visible
+│   ├── CollectionNotFound           the collection does not exist or is not visible
+│   └── ResponseFailed               the response to a request reports a failure
 ├── EngineError                      the engine did not answer as asked
 │   ├── EngineUnavailable            it cannot be reached now
 │   ├── EngineDeadlineExceeded       it did not answer in time
@@ -39,6 +40,8 @@ KitewardError
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
 """
+
+from typing import Final
 
 
 class KitewardError(Exception):
@@ -159,6 +162,21 @@ class FieldNameInvalid(RequestRefused):
 
 class CollectionNotFound(RequestRefused):
     """The collection does not exist, or the principal may not learn of it."""
+
+
+class ResponseFailed(RequestRefused):
+    """The response to a request of the protocol reports a failure; the message is the reason that it gives.
+
+    Attributes:
+        status: `Status.code` of the response.
+    """
+
+    UNEXPECTED: Final = 65535
+    """`Status.code` of a response that reports a failure by the older `error_code` alone (contract 5.1)."""
+
+    def __init__(self, message: str, *, status: int = UNEXPECTED) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class EngineError(KitewardError):

@@ -126,6 +126,7 @@ COLLECTION_NOT_FOUND = 100
 LEGACY_COLLECTION_NOT_EXISTS = 4
 """Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
 
+ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
 
 
@@ -198,6 +199,7 @@ _SERVICES = milvus_pb2.DESCRIPTOR.services_by_name
 METHODS: Mapping[str, Method] = MappingProxyType(
     _methods(_SERVICES["MilvusService"]) | _methods(_SERVICES["ClientTelemetryService"])
 )
+_BY_REQUEST: Mapping[MessageType, Method] = MappingProxyType({rpc.request: rpc for rpc in METHODS.values()})
 
 
 def method_of(name: str) -> Method:
@@ -210,6 +212,18 @@ def method_of(name: str) -> Method:
         return METHODS[name]
     except KeyError:
         raise OperationUnknown(f"there is no RPC `{name}`") from None
+
+
+def rpc_of(request: MessageType) -> Method:
+    """Return the RPC that takes a request type; every RPC has a type of its own.
+
+    Raises:
+        OperationUnknown: no RPC takes it.
+    """
+    try:
+        return _BY_REQUEST[request]
+    except KeyError:
+        raise OperationUnknown(f"no RPC takes a {request.__name__}") from None
 
 
 def decode(method: str, payload: bytes) -> Message:

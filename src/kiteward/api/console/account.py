@@ -1,7 +1,7 @@
 """My account: who I am, what I hold, my password and my sessions. And how to connect."""
 
 import base64
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -12,18 +12,22 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import begin
 from kiteward.domain.errors import OldPasswordWrong, RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.keys import KeyListing
+from kiteward.gateway.extensions.accounts import Account, PerhapsNamed, Policy
+from kiteward.gateway.extensions.base import Arguments
+from kiteward.gateway.extensions.keys import KeyListing, Keys
+from kiteward.gateway.extensions.sessions import ListedSessions
+from kiteward.milvus import messages
 
 
 async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
     """Show the account of who is signed in; to whom came by a one-time password, only where to set another."""
     if request.me.one_time_password:
         return shown(request, await _first_password(request), errors)
-    values = {
-        "account": await request.client.extend("DescribeUserAccount"),
-        "sessions": (await request.client.extend("ListSessions")).sessions,
-        "keys": (await request.client.extend("ListApiKeys", KeyListing(user_name=request.me.user_name))).keys,
-        "policy": await request.client.extend("DescribePasswordPolicy"),
+    values: dict[str, Any] = {
+        "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(), Account),
+        "sessions": (await request.client.invoke("ListSessions", PerhapsNamed(), ListedSessions)).sessions,
+        "keys": (await request.client.invoke("ListApiKeys", KeyListing(user_name=request.me.user_name), Keys)).keys,
+        "policy": await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     }
     return (
         request.page_with_errors("account.html", errors, **values) if errors else request.page("account.html", **values)
@@ -42,7 +46,7 @@ async def _first_password(request: ConsoleRequest) -> Form:
             Field("again", "password", required=True, autocomplete="new-password"),
         ],
         effects=[text("first_password.effect")],
-        policy=await request.client.extend("DescribePasswordPolicy"),
+        policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
 
 
@@ -58,7 +62,7 @@ async def change_password(request: ConsoleRequest) -> Response:
     user = request.me.user_name
     try:
         await request.client.call(
-            "UpdateCredential", username=user, oldPassword=_encoded(old), newPassword=_encoded(new)
+            messages.UpdateCredentialRequest(username=user, oldPassword=_encoded(old), newPassword=_encoded(new))
         )
     except OldPasswordWrong:
         return await show(request, {"old_password": request.text("password.wrong")})

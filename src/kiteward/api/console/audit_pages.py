@@ -10,8 +10,8 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.audit.reader import KINDS, OUTCOMES, shown
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.gateway.extensions.access import ExplainRequest
-from kiteward.gateway.extensions.audit import LineNamed, Wanted
+from kiteward.gateway.extensions.access import Explained, ExplainRequest
+from kiteward.gateway.extensions.audit import ExplainedLine, LineNamed, Lines, Wanted
 from kiteward.gateway.operations import OPERATIONS
 
 _LINES: Final = 50
@@ -37,7 +37,7 @@ async def audit(request: ConsoleRequest) -> Response:
         limit=_LINES,
     )
     try:
-        found = await request.client.extend("SearchAudit", wanted)
+        found = await request.client.invoke("SearchAudit", wanted, Lines)
     except InvalidArgument as error:
         return request.page_with_errors("audit.html", {"": str(error)}, **values)
     lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
@@ -89,7 +89,7 @@ async def explain(request: ConsoleRequest) -> Response:
         db_name=asked["database"],
     )
     try:
-        values["answer"] = await request.client.extend("ExplainAccess", question)
+        values["answer"] = await request.client.invoke("ExplainAccess", question, Explained)
     except (InvalidArgument, NotFound) as error:
         return request.page_with_errors("explain.html", {"": str(error)}, **values)
     return request.page("explain.html", **values)
@@ -100,7 +100,7 @@ async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, 
     if not _SEQ.fullmatch(number):
         return request.page_with_errors("explain.html", {"": request.text("field.number")}, **values)
     try:
-        found = await request.client.extend("ExplainAuditLine", LineNamed(seq=int(number)))
+        found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number)), ExplainedLine)
     except (InvalidArgument, NotFound) as error:
         return request.page_with_errors("explain.html", {"": str(error)}, **values)
     line, today = _line(found.line), found.today

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kiteward.api.console import security
-from kiteward.api.console.gateway_client import GatewayClient
 from kiteward.api.console.language import Language
 from kiteward.api.console.navigation import sections
 from kiteward.api.console.tickets import Tickets
 from kiteward.domain.identity import Secret
+from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
 SIGN_IN: Final = "/console/sign-in"

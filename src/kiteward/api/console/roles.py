@@ -8,7 +8,8 @@ from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.errors import NotFound, RequestRefused
-from kiteward.gateway.extensions.grants import GrantChange, GrantNamed
+from kiteward.gateway.extensions.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.milvus import messages
 
 _ADD, _REMOVE = 0, 1
 _EVERYWHERE: Final = "*"
@@ -16,16 +17,24 @@ _EVERYWHERE: Final = "*"
 
 async def listed(request: ConsoleRequest) -> Response:
     """List roles with their members."""
-    found = await request.client.call("SelectRole", include_user_info=True)
+    found = await request.client.call(messages.SelectRoleRequest(include_user_info=True), messages.SelectRoleResponse)
     roles = [
         (result.role.name, result.role.description, [user.name for user in result.users]) for result in found.results
     ]
     return request.page("roles.html", roles=roles)
 
 
+async def role_names(request: ConsoleRequest) -> list[str]:
+    """Return the names of the roles."""
+    found = await request.client.call(messages.SelectRoleRequest(), messages.SelectRoleResponse)
+    return [result.role.name for result in found.results]
+
+
 async def _role(request: ConsoleRequest) -> Any:
     name = request.names["name"]
-    found = await request.client.call("SelectRole", role={"name": name}, include_user_info=True)
+    found = await request.client.call(
+        messages.SelectRoleRequest(role={"name": name}, include_user_info=True), messages.SelectRoleResponse
+    )
     if not found.results:
         raise NotFound(f"role not found: {name}")
     return found.results[0]
@@ -33,7 +42,8 @@ async def _role(request: ConsoleRequest) -> Any:
 
 async def _grants(request: ConsoleRequest) -> Any:
     entity = {"role": {"name": request.names["name"]}, "db_name": _EVERYWHERE}
-    return (await request.client.call("SelectGrant", entity=entity)).entities
+    found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
+    return found.entities
 
 
 async def described(request: ConsoleRequest) -> Response:
@@ -61,7 +71,9 @@ async def create(request: ConsoleRequest) -> Response:
     if not name:
         return show(request, _create_form(request), {"role_name": request.text("field.needed")})
     try:
-        await request.client.call("CreateRole", entity={"name": name, "description": request.form_text("description")})
+        await request.client.call(
+            messages.CreateRoleRequest(entity={"name": name, "description": request.form_text("description")})
+        )
     except RequestRefused as error:
         return show(
             request, _create_form(request), refusal_by_field(request, error, description="description", role_name="")
@@ -70,7 +82,7 @@ async def create(request: ConsoleRequest) -> Response:
 
 
 async def _drop(request: ConsoleRequest) -> None:
-    await request.client.call("DropRole", role_name=request.names["name"], force_drop=True)
+    await request.client.call(messages.DropRoleRequest(role_name=request.names["name"], force_drop=True))
 
 
 async def _what_depends(request: ConsoleRequest) -> list[str]:
@@ -90,7 +102,9 @@ async def _revoke(request: ConsoleRequest) -> None:
         collection_name=request.query_value("object"),
         object_type=request.query_value("type"),
     )
-    await request.client.extend("ChangeGrants", GrantChange(role_name=request.names["name"], revoke=[named]))
+    await request.client.invoke(
+        "ChangeGrants", GrantChange(role_name=request.names["name"], revoke=[named]), GrantsChanged
+    )
 
 
 async def _what_is_revoked(request: ConsoleRequest) -> list[str]:
@@ -107,7 +121,7 @@ def _back(request: ConsoleRequest) -> str:
 
 async def groups(request: ConsoleRequest) -> Response:
     """List privilege groups with their members."""
-    found = await request.client.call("ListPrivilegeGroups")
+    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
     shown = [(group.group_name, [privilege.name for privilege in group.privileges]) for group in found.privilege_groups]
     return request.page("groups.html", groups=shown, built_in=tuple(BUILT_IN_GROUPS))
 
@@ -118,13 +132,13 @@ async def create_group(request: ConsoleRequest) -> Response:
     if not name:
         return show(request, _group_form(request), {"group_name": request.text("field.needed")})
     try:
-        await request.client.call("CreatePrivilegeGroup", group_name=name)
+        await request.client.call(messages.CreatePrivilegeGroupRequest(group_name=name))
     except RequestRefused as error:
         return show(request, _group_form(request), {"group_name": refusal_text(request, error)})
     try:
         await _operate_group(request, name, request.form_values("privileges"), _ADD)
     except RequestRefused as error:
-        await request.client.call("DropPrivilegeGroup", group_name=name)
+        await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
         return show(request, _group_form(request), {"privileges": refusal_text(request, error)})
     return request.redirect("/console/groups", done="group_new")
 
@@ -132,7 +146,7 @@ async def create_group(request: ConsoleRequest) -> Response:
 async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
     if privileges:
         members = [{"name": privilege} for privilege in privileges]
-        await request.client.call("OperatePrivilegeGroup", group_name=name, privileges=members, type=kind)
+        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
 
 
 def _group_form(request: ConsoleRequest) -> Form:
@@ -155,7 +169,7 @@ async def group_form(request: ConsoleRequest) -> Response:
 
 async def _held(request: ConsoleRequest) -> tuple[str, ...]:
     name = request.names["name"]
-    found = await request.client.call("ListPrivilegeGroups")
+    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
     for group in found.privilege_groups:
         if group.group_name == name:
             return tuple(privilege.name for privilege in group.privileges)
@@ -186,7 +200,7 @@ async def change_group(request: ConsoleRequest) -> Response:
 
 
 async def _drop_group(request: ConsoleRequest) -> None:
-    await request.client.call("DropPrivilegeGroup", group_name=request.names["name"])
+    await request.client.call(messages.DropPrivilegeGroupRequest(group_name=request.names["name"]))
 
 
 PAGES: Final = (

@@ -29,12 +29,13 @@ from starlette.types import Receive, Scope, Send
 from kiteward.api.rest import bodies, credentials, headers
 from kiteward.api.rest.docs_page import public_documents
 from kiteward.api.rest.endpoint_table import TABLE
-from kiteward.api.rest.endpoints import Answer, Caller, RequestContext, Table
+from kiteward.api.rest.endpoints import Answer, RequestContext, Table
 from kiteward.api.rest.settings import RestSettings
 from kiteward.api.rest.status import DEFECT, SUCCESS, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.large_requests import LARGE as ANYBODYS
 from kiteward.net.asgi import wants_page
@@ -128,17 +129,19 @@ class RestApp:
             return failed(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
 
     def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
-        caller = Caller(
-            credential=credentials.presented_credential(request.headers.getlist("authorization")),
+        client = GatewayClient(
+            self._gateway,
+            credentials.presented_credential(request.headers.getlist("authorization")),
+            transport="rest",
+            address=address_text(*request.client) if request.client else "",
             database=headers.database(request),
             deadline=asyncio.get_running_loop().time() + seconds,
-            allow_int64=headers.allow_int64(request, default=self._settings.allow_int64),
-            address=address_text(*request.client) if request.client else "",
+            forward=headers.trace(request),
             request_id=request_id,
-            client=request.headers.get("user-agent", ""),
-            trace=headers.trace(request),
+            user_agent=request.headers.get("user-agent", ""),
         )
-        return RequestContext(self._gateway, caller, self._executor)
+        allow_int64 = headers.allow_int64(request, default=self._settings.allow_int64)
+        return RequestContext(client, self._executor, allow_int64=allow_int64)
 
     @staticmethod
     async def _after_authentication(context: RequestContext, work: Awaitable[Response]) -> Response:

@@ -6,7 +6,7 @@ import msgspec
 
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Name, Nothing, RequestContext, ResponseData
 from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name, rpc_endpoint
-from kiteward.api.rest.status import RestFailure
+from kiteward.domain.errors import ResponseFailed
 
 
 class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -65,8 +65,8 @@ async def list_names(context: RequestContext, body: CollectionNameReq) -> list[s
     """Answer `indexes/list`: none is an answer too."""
     try:
         response = await call_rpc(context, "DescribeIndex", collection_name=body.collection_name)
-    except RestFailure as failure:
-        if failure.code == _NOT_FOUND:
+    except ResponseFailed as failure:
+        if failure.status == _NOT_FOUND:
             return []
         raise
     return [each.index_name for each in response.index_descriptions]

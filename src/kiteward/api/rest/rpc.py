@@ -52,7 +52,7 @@ async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) ->
     if "db_name" in kind.DESCRIPTOR.fields_by_name:
         fields.setdefault("db_name", context.database)
     request = kind(**{name: key_values(value) if isinstance(value, dict) else value for name, value in fields.items()})
-    return await context.call(operation, request)
+    return await context.call(request)
 
 
 def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, **fields: str) -> Endpoint[Any]:

@@ -5,7 +5,7 @@ The gRPC door serves methods of the protocol only, so that none of them can be c
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -183,7 +183,7 @@ class AdminOperation:
         return msgspec.json.decode(answer, type=self.outcome, dec_hook=_read_secret)
 
 
-def encoded(value: Arguments | Outcome) -> bytes:
+def encoded(value: Arguments | Outcome | Mapping[str, object]) -> bytes:
     """Return a request or an answer as it travels: secrets in the open, as their receiver needs them."""
     return msgspec.json.encode(value, enc_hook=_write_secret)
 

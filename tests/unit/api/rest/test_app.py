@@ -63,7 +63,7 @@ async def rest(watched: Watched) -> AsyncIterator[Rest]:
 
 async def show(context: RequestContext, _body: Body) -> Any:
     """Answer what the conversation knows."""
-    await context.call("GetVersion", messages.GetVersionRequest())
+    await context.call(messages.GetVersionRequest())
     return {"database": context.database, "allowInt64": context.allow_int64}
 
 
@@ -76,7 +76,7 @@ async def break_down(_context: RequestContext, _body: Body) -> Any:
 
 
 async def search(context: RequestContext, _body: Body) -> Any:
-    await context.call("Search", messages.SearchRequest(collection_name="docs"))
+    await context.call(messages.SearchRequest(collection_name="docs"))
     return Nothing()
 
 
