@@ -27,6 +27,7 @@ from kiteward.authz.privileges import (
     Privilege,
     mask_of,
 )
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -63,11 +64,13 @@ class Decision:
         allowed: the verdict.
         reason: the rule in full, for operators.
         message: the one sentence for the client; empty when allowed.
+        detail: the same for programs and translations; None when allowed.
     """
 
     allowed: bool
     reason: str
     message: str = ""
+    detail: ErrorDetail | None = None
 
     def require_allowed(self) -> None:
         """Let an allowed call pass.
@@ -76,7 +79,7 @@ class Decision:
             AccessDenied: with the client's sentence.
         """
         if not self.allowed:
-            raise AccessDenied(self.message)
+            raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +366,7 @@ def decide_administrator(principal: Principal) -> Decision:
         False,
         f"`{principal.user_name}` does not hold the role `admin`",
         f"permission deny to {principal.user_name}: an administrator is needed",
+        ErrorDetail(ErrorCode.ADMINISTRATOR_NEEDED),
     )
 
 
@@ -412,6 +416,7 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
         False,
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
+        ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
     )
 
 
