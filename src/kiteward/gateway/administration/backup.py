@@ -5,6 +5,7 @@ from typing import Final
 
 from kiteward.authz.model import BUILT_IN_ROLES, Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached
 from kiteward.domain.identity import ROOT
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -85,7 +86,10 @@ async def _restore_roles(transaction: Transaction, services: Services, meta: mes
         if await transaction.roles.get(role.name) is not None:
             raise InvalidGrant(f"role [{role.name}] already exists")
         if await transaction.roles.count() >= services.limits.roles:
-            raise LimitReached("unable to create role because the number of roles has reached the limit")
+            raise LimitReached(
+                "unable to create role because the number of roles has reached the limit",
+                ErrorDetail(ErrorCode.ROLES_LIMIT),
+            )
         await transaction.roles.put(Role(role.name, role.description))
 
 
@@ -122,7 +126,10 @@ async def _restore_users(transaction: Transaction, services: Services, meta: mes
         if await transaction.users.get(user.user) is not None:
             raise InvalidGrant(f"user [{user.user}] already exists")
         if await transaction.users.count() >= services.limits.users:
-            raise LimitReached("unable to add user because the number of users has reached the limit")
+            raise LimitReached(
+                "unable to add user because the number of users has reached the limit",
+                ErrorDetail(ErrorCode.USERS_LIMIT),
+            )
         password = BackedUpPassword.parse(user.password, user_name=user.user)
         await transaction.users.add(user.user, password.stored, one_time=password.one_time)
         if not password.enabled:

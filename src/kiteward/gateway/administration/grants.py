@@ -16,6 +16,7 @@ from kiteward.authz.privileges import (
     ObjectType,
     group_level,
 )
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, InvalidGrant, NotFound
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -144,14 +145,30 @@ async def check_v2_privilege(transaction: Transaction, name: str, database: str,
     else:
         group = await transaction.groups.get(name)
         if group is None:
-            raise InvalidGrant(f"not found the privilege name[{name}]")
+            raise InvalidGrant(
+                f"not found the privilege name[{name}]",
+                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
+                field="privilege",
+            )
         level = group_level(group.privileges)
     if level is Level.CLUSTER and (database, collection) != (ANY, ANY):
-        raise InvalidGrant(f"dbName and collectionName should be * for the cluster level privilege: {name}")
+        raise InvalidGrant(
+            f"dbName and collectionName should be * for the cluster level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_CLUSTER_LEVEL, {"name": name}),
+            field="privilege",
+        )
     if level is Level.DATABASE and collection != ANY:
-        raise InvalidGrant(f"collectionName should be * for the database level privilege: {name}")
+        raise InvalidGrant(
+            f"collectionName should be * for the database level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_DATABASE_LEVEL, {"name": name}),
+            field="privilege",
+        )
     if level is Level.COLLECTION and database == ANY and collection != ANY:
-        raise InvalidGrant(f"please specify database name for the collection level privilege: {name}")
+        raise InvalidGrant(
+            f"please specify database name for the collection level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_COLLECTION_LEVEL, {"name": name}),
+            field="privilege",
+        )
 
 
 async def _operate(
@@ -190,7 +207,11 @@ def with_those_along(key: GrantKey) -> list[GrantKey]:
 
 async def _require_role(transaction: Transaction, name: str) -> None:
     if await transaction.roles.get(name) is None:
-        raise NotFound(f'{_CHECK}: the role "{name}" does not exist')
+        raise NotFound(
+            f'{_CHECK}: the role "{name}" does not exist',
+            ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}),
+            field="roleName",
+        )
 
 
 def _database(services: Services, request: Request, given: str) -> str:
@@ -256,7 +277,11 @@ async def select(services: Services, request: Request) -> bytes:
     wanted = _wanted_objects(services, request, entity, database)
     role = request.snapshot.roles.get(entity.role.name)
     if role is None:
-        raise NotFound(f'the role "{entity.role.name}" does not exist')
+        raise NotFound(
+            f'the role "{entity.role.name}" does not exist',
+            ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": entity.role.name}),
+            field="roleName",
+        )
     entities = [
         grant_entity(grant)
         for grant in role.grants

@@ -5,6 +5,7 @@ from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidGrant
 from kiteward.gateway.administration.base import Handler, Request, Services
 from kiteward.milvus import messages
@@ -29,11 +30,17 @@ async def create(services: Services, request: Request) -> bytes:
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
-            "built in privileges or privilege groups in system"
+            "built in privileges or privilege groups in system",
+            ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name}),
+            field="privilegeGroupName",
         )
     async with request.change() as transaction:
         if await transaction.groups.get(name) is not None:
-            raise InvalidGrant(f"{_CREATABLE}: privilege group name [{name}] is defined by users")
+            raise InvalidGrant(
+                f"{_CREATABLE}: privilege group name [{name}] is defined by users",
+                ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
+                field="privilegeGroupName",
+            )
         await transaction.groups.put(PrivilegeGroup(name))
     return messages.success("CreatePrivilegeGroup")
 
@@ -49,7 +56,9 @@ async def drop(services: Services, request: Request) -> bytes:
             if holders:
                 raise InUse(
                     f"failed to check if privilege group dropable: privilege group [{name}] is used by role "
-                    f"[{holders[0]}], Use REVOKE API to revoke it first"
+                    f"[{holders[0]}], Use REVOKE API to revoke it first",
+                    ErrorDetail(ErrorCode.GROUP_IN_USE, {"name": name, "role": holders[0]}),
+                    field="privilegeGroupName",
                 )
             await transaction.groups.remove(name)
     return messages.success("DropPrivilegeGroup")
@@ -71,10 +80,16 @@ async def operate(services: Services, request: Request) -> bytes:
         group = await transaction.groups.get(message.group_name)
         if group is None:
             raise InvalidGrant(
-                f"{_ALTERABLE}: there is no privilege group name [{message.group_name}] defined in system to operate"
+                f"{_ALTERABLE}: there is no privilege group name [{message.group_name}] defined in system to operate",
+                ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": message.group_name}),
+                field="privilegeGroupName",
             )
         if not names:
-            raise InvalidGrant(f"{_ALTERABLE}: privileges is empty when alter the privilege group")
+            raise InvalidGrant(
+                f"{_ALTERABLE}: privileges is empty when alter the privilege group",
+                ErrorDetail(ErrorCode.GROUP_EMPTY),
+                field="privileges",
+            )
         await _require_known(transaction, names)
         if message.type == _ADD:
             members = {*group.privileges, *names}
@@ -90,13 +105,19 @@ async def _require_known(transaction: Transaction, names: Iterable[str]) -> None
         if name in PRIVILEGES or name in BUILT_IN_GROUPS or await transaction.groups.get(name) is not None:
             continue
         raise InvalidGrant(
-            f"{_ALTERABLE}: there is no privilege name or privilege group name [{name}] defined in system to operate"
+            f"{_ALTERABLE}: there is no privilege name or privilege group name [{name}] defined in system to operate",
+            ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
+            field="privileges",
         )
 
 
 def _require_one_level(members: Iterable[str]) -> None:
     if len({_level(name) for name in members} - {None}) > 1:
-        raise InvalidGrant(f"{_ALTERABLE}: privileges are not the same privilege level")
+        raise InvalidGrant(
+            f"{_ALTERABLE}: privileges are not the same privilege level",
+            ErrorDetail(ErrorCode.GROUP_LEVELS),
+            field="privileges",
+        )
 
 
 def _level(name: str) -> Level | None:

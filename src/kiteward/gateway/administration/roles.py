@@ -6,6 +6,7 @@ from typing import Final
 from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InUse, InvalidGrant, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.gateway.administration.administrators import require_another_administrator
@@ -24,11 +25,16 @@ async def create(services: Services, request: Request) -> bytes:
     services.naming.check_role_description(message.entity.description)
     async with request.change() as transaction:
         if await transaction.roles.get(name) is not None:
-            raise AlreadyExists(f'role [name:"{name}"] already exists')
+            raise AlreadyExists(
+                f'role [name:"{name}"] already exists',
+                ErrorDetail(ErrorCode.ROLE_EXISTS, {"name": name}),
+                field="roleName",
+            )
         if await transaction.roles.count() >= services.limits.roles:
             raise LimitReached(
                 "failed to check if create role: quota exceeded"
-                "[reason=unable to create role because the number of roles has reached the limit]"
+                "[reason=unable to create role because the number of roles has reached the limit]",
+                ErrorDetail(ErrorCode.ROLES_LIMIT),
             )
         await transaction.roles.put(Role(name, message.entity.description))
     return messages.success("CreateRole")
@@ -40,7 +46,11 @@ async def alter(services: Services, request: Request) -> bytes:
     services.naming.check_role_name(message.role_name)
     services.naming.check_role_description(message.description)
     if message.role_name in BUILT_IN_ROLES:
-        raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be altered")
+        raise ProtectedObject(
+            f"the role[{message.role_name}] is a default role, which can't be altered",
+            ErrorDetail(ErrorCode.ROLE_BUILT_IN, {"name": message.role_name}),
+            field="roleName",
+        )
     async with request.change() as transaction:
         await _require_role(transaction, message.role_name, "failed to check if alter role: role not exists")
         await transaction.roles.put(Role(message.role_name, message.description))
@@ -52,7 +62,11 @@ async def drop(services: Services, request: Request) -> bytes:
     message = messages.DropRoleRequest.FromString(request.call.payload)
     services.naming.check_role_name(message.role_name)
     if message.role_name in BUILT_IN_ROLES:
-        raise ProtectedObject(f"the role[{message.role_name}] is a default role, which can't be dropped")
+        raise ProtectedObject(
+            f"the role[{message.role_name}] is a default role, which can't be dropped",
+            ErrorDetail(ErrorCode.ROLE_BUILT_IN, {"name": message.role_name}),
+            field="roleName",
+        )
     async with request.change() as transaction:
         await _require_role(transaction, message.role_name)
         grants = await transaction.grants.of_role(message.role_name)
@@ -85,7 +99,11 @@ async def operate_binding(services: Services, request: Request) -> bytes:
         elif known is not None:
             await transaction.roles.bind(message.username, message.role_name)
         else:
-            raise NotFound(f'failed to check if operate user role: user "{message.username}" not found')
+            raise NotFound(
+                f'failed to check if operate user role: user "{message.username}" not found',
+                ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": message.username}),
+                field="userName",
+            )
     return messages.success("OperateUserRole")
 
 

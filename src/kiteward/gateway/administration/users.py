@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     AccessDenied,
     AlreadyExists,
@@ -30,11 +31,16 @@ async def create(services: Services, request: Request) -> bytes:
     hashed = await services.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(message.username) is not None:
-            raise AlreadyExists(f"user already exists: {message.username}")
+            raise AlreadyExists(
+                f"user already exists: {message.username}",
+                ErrorDetail(ErrorCode.USER_EXISTS, {"name": message.username}),
+                field="userName",
+            )
         if await transaction.users.count() >= services.limits.users:
             raise LimitReached(
                 "failed to check if add credential: quota exceeded"
-                "[reason=unable to add user because the number of users has reached the limit]"
+                "[reason=unable to add user because the number of users has reached the limit]",
+                ErrorDetail(ErrorCode.USERS_LIMIT),
             )
         await transaction.users.add(message.username, hashed, description=message.description)
     return messages.success("CreateCredential")
@@ -80,7 +86,11 @@ async def _change_password(
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(name, "not the current password")
         if found.one_time and new == old:
-            raise InvalidArgument("the new password must be another than the one that is good once")
+            raise InvalidArgument(
+                "the new password must be another than the one that is good once",
+                ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
+                field="newPassword",
+            )
         await transaction.users.set_password(name, hashed)
         if description is not None:
             await transaction.users.describe(name, description)
@@ -115,7 +125,9 @@ async def delete(services: Services, request: Request) -> bytes:
         raise NotFound("failed to check if delete credential: username is empty")
     # Names are compared as they are stored, so that no spelling of `root` slips past this (contract Q9).
     if message.username == ROOT:
-        raise ProtectedObject("root user cannot be deleted")
+        raise ProtectedObject(
+            "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
+        )
     async with request.change() as transaction:
         await require_another_administrator(services, transaction, message.username)
         await transaction.users.remove(message.username)

@@ -19,6 +19,7 @@ from kiteward.authz.explanation import (
 from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
 from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -306,12 +307,18 @@ async def _subject(services: Services, request: Request, user_name: str, key_id:
     if key_id:
         subject = await services.principals.key(key_id)
         if subject is None or not request.reaches_key(await services.store.lineage(key_id)):
-            raise NotFound(f"API key not found: {key_id}")
+            raise NotFound(
+                f"API key not found: {key_id}",
+                ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": key_id}),
+                field="keyId",
+            )
         return subject, key_id
     request.require_owner(user_name)
     subject = await services.principals.user(user_name)
     if subject is None:
-        raise NotFound(f"user not found: {user_name}")
+        raise NotFound(
+            f"user not found: {user_name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": user_name}), field="userName"
+        )
     return subject, ""
 
 
@@ -326,18 +333,20 @@ def _needed(arguments: ExplainRequest) -> tuple[Privilege | None, bool]:
     if arguments.operation:
         row = OPERATIONS.get(arguments.operation)
         if row is None:
-            raise InvalidArgument(_unknown("operation", arguments.operation, OPERATIONS))
+            raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, arguments.operation, OPERATIONS)
         if row.closed:
             raise InvalidArgument(f"{row.name} is not offered here: {row.closed}")
         return row.privilege, row.visibility_is_enough
     if arguments.privilege not in PRIVILEGES:
-        raise InvalidArgument(_unknown("privilege", arguments.privilege, PRIVILEGES))
+        raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, arguments.privilege, PRIVILEGES)
     return PRIVILEGES[arguments.privilege], False
 
 
-def _unknown(what: str, given: str, known: Iterable[str]) -> str:
+def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:
     near = difflib.get_close_matches(given, list(known), n=1)
-    return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+    message = f"no such {field}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+    hints = [ErrorDetail(ErrorCode.DID_YOU_MEAN, {"name": name}) for name in near]
+    return InvalidArgument(message, ErrorDetail(code, {"name": given}), *hints, field=field)
 
 
 def _reason(subject: PrincipalState) -> str:

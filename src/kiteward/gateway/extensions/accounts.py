@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from kiteward.authz.policy import PolicySnapshot
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound, ProtectedObject
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.gateway.administration.administrators import require_another_administrator
@@ -145,7 +146,11 @@ def grace_period_end(seconds: int) -> float | None:
         InvalidArgument: longer than it may be, or negative.
     """
     if not 0 <= seconds <= LONGEST_GRACE_PERIOD:
-        raise InvalidArgument(f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds")
+        raise InvalidArgument(
+            f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds",
+            ErrorDetail(ErrorCode.GRACE_PERIOD_OUT_OF_RANGE, {"limit": LONGEST_GRACE_PERIOD}),
+            field="keepOldFor",
+        )
     return time.time() + seconds if seconds else None
 
 
@@ -214,7 +219,9 @@ async def described(services: Services, request: Request, arguments: PerhapsName
     request.require_owner(name)
     record = await services.store.user(name)
     if record is None:
-        raise NotFound(f"user not found: {name}")
+        raise NotFound(
+            f"user not found: {name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": name}), field="userName"
+        )
     return _account(record)
 
 
@@ -229,13 +236,20 @@ async def created(services: Services, request: Request, arguments: NewAccount) -
     hashed = await services.hasher.hash(password)
     async with request.change() as transaction:
         if await transaction.users.get(name) is not None:
-            raise AlreadyExists(f"user already exists: {name}")
+            raise AlreadyExists(
+                f"user already exists: {name}", ErrorDetail(ErrorCode.USER_EXISTS, {"name": name}), field="userName"
+            )
         if await transaction.users.count() >= services.limits.users:
-            raise LimitReached("unable to add user because the number of users has reached the limit")
+            raise LimitReached(
+                "unable to add user because the number of users has reached the limit",
+                ErrorDetail(ErrorCode.USERS_LIMIT),
+            )
         await transaction.users.add(name, hashed, description=arguments.description, one_time=arguments.one_time)
         for role in arguments.roles:
             if await transaction.roles.get(role) is None:
-                raise NotFound(f"role not found: {role}")
+                raise NotFound(
+                    f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
+                )
             await transaction.roles.bind(name, role)
     return IssuedPassword(user_name=name, password=None if given else password)
 
@@ -243,7 +257,9 @@ async def created(services: Services, request: Request, arguments: NewAccount) -
 async def deleted(services: Services, request: Request, arguments: Named) -> Done:
     """Delete a user with its roles and API keys."""
     if arguments.user_name == ROOT:
-        raise ProtectedObject("root user cannot be deleted")
+        raise ProtectedObject(
+            "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
+        )
     async with request.change() as transaction:
         await _require(services, arguments.user_name)
         await require_another_administrator(services, transaction, arguments.user_name)
@@ -262,7 +278,9 @@ async def reset(services: Services, request: Request, arguments: Reset) -> Issue
     until = grace_period_end(arguments.keep_old_for)
     async with request.change() as transaction:
         if await transaction.users.get(name) is None:
-            raise NotFound(f"user not found: {name}")
+            raise NotFound(
+                f"user not found: {name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": name}), field="userName"
+            )
         await transaction.users.set_password(name, hashed, former_until=until, one_time=arguments.one_time)
         await transaction.users.unlock(name)
     return IssuedPassword(user_name=name, password=None if given else password, old_password_valid_until=moment(until))
@@ -305,7 +323,9 @@ async def unlocked(services: Services, request: Request, arguments: Named) -> Do
 
 async def _require(services: Services, name: str) -> None:
     if await services.store.user(name) is None:
-        raise NotFound(f"user not found: {name}")
+        raise NotFound(
+            f"user not found: {name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": name}), field="userName"
+        )
 
 
 def _account(record: UserRecord) -> Account:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from kiteward.audit.events import HIDDEN
 from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.access import Explained, ExplainRequest, explained
@@ -103,7 +104,11 @@ async def explained_line(services: Services, request: Request, arguments: LineNa
     question = AuditQuery(before=arguments.seq + 1)
     found = (await asyncio.to_thread(_trail(services).search, question, limit=1)).entries
     if not found or found[0]["seq"] != arguments.seq:
-        raise NotFound(f"the audit trail has no line {arguments.seq}")
+        raise NotFound(
+            f"the audit trail has no line {arguments.seq}",
+            ErrorDetail(ErrorCode.AUDIT_LINE_NOT_FOUND, {"seq": arguments.seq}),
+            field="seq",
+        )
     line = found[0]
     today, gone = None, ""
     if line.get("principal") and line.get("decision") and line.get("operation") in OPERATIONS:
@@ -142,7 +147,9 @@ async def _today(services: Services, request: Request, line: Entry) -> Explained
 
 def _trail(services: Services) -> AuditReader:
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
+        raise InvalidArgument(
+            "there is no audit trail: kiteward.audit.enabled is false", ErrorDetail(ErrorCode.AUDIT_DISABLED)
+        )
     return services.trail
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import ROOT, CredentialReach, Principal, Secret
 from kiteward.gateway.administration.base import Services
@@ -175,7 +176,11 @@ class AdminOperation:
             raise InvalidArgument(f"{self.path}: {error}") from None
         for field in msgspec.structs.fields(self.arguments):
             if field.required and not getattr(arguments, field.name):
-                raise InvalidArgument(f"{self.path}: `{field.encode_name}` is empty")
+                raise InvalidArgument(
+                    f"{self.path}: `{field.encode_name}` is empty",
+                    ErrorDetail(ErrorCode.ARGUMENT_MISSING, {"name": field.encode_name}),
+                    field=field.encode_name,
+                )
         return arguments
 
     def answered(self, answer: bytes) -> Any:

@@ -7,6 +7,7 @@ import msgspec
 
 from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.privileges import ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, NotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.gateway.administration.base import Services
@@ -68,20 +69,27 @@ class GrantsChanged(Outcome):
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
     if len(arguments.grant) + len(arguments.revoke) > MOST_LISTED:
-        raise LimitReached(f"at most {MOST_LISTED} grants are changed in one step")
+        raise LimitReached(
+            f"at most {MOST_LISTED} grants are changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_LISTED}),
+        )
     role = arguments.role_name
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with request.change() as transaction:
         if await transaction.roles.get(role) is None:
-            raise NotFound(f"role not found: {role}")
+            raise NotFound(
+                f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
+            )
         stored = await transaction.grants.of_role(role)
         held = {grant.key for grant in stored if grant.kept_for is None}
         wanted = [key for named in arguments.grant for key in await _granted(services, transaction, request, named)]
         unwanted = [key for named in arguments.revoke for key in _revoked(services, named)]
         granted, revoked = sorted(set(wanted) - held), sorted(set(unwanted) & {grant.key for grant in stored})
         if set(granted) & set(unwanted) or set(wanted) & set(revoked):
-            raise InvalidArgument("the same grant is to be given and taken")
+            raise InvalidArgument(
+                "the same grant is to be given and taken", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            )
         if not arguments.dry_run:
             await transaction.grants.add([Grant(role, key, request.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)

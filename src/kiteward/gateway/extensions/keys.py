@@ -11,6 +11,7 @@ from typing import Final
 from kiteward.authn import api_keys
 from kiteward.authz.model import PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import CredentialReach, KeyScope, Secret
 from kiteward.gateway.administration.base import Services
@@ -99,10 +100,18 @@ class MadeKey(Outcome):
 async def created(services: Services, request: Request, arguments: NewKey) -> MadeKey:
     """Make a key."""
     if len(arguments.description.encode()) > _LONGEST_DESCRIPTION:
-        raise InvalidArgument(f"`description` must be at most {_LONGEST_DESCRIPTION} bytes")
+        raise InvalidArgument(
+            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
+            field="description",
+        )
     lifetime = arguments.expires_in if arguments.expires_in is not None else services.key_rules.default_lifetime
     if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
-        raise InvalidArgument(f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds")
+        raise InvalidArgument(
+            f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds",
+            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": LONGEST_LIFE}),
+            field="expiresIn",
+        )
     networks = _networks(arguments.networks or ())
     minted = api_keys.mint()
     async with request.change() as transaction:
@@ -112,7 +121,9 @@ async def created(services: Services, request: Request, arguments: NewKey) -> Ma
             decide_administrator(principal).require_allowed()
         record = await services.store.user(owner)
         if record is None:
-            raise NotFound(f"user not found: {owner}")
+            raise NotFound(
+                f"user not found: {owner}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": owner}), field="userName"
+            )
         expires_at = None if lifetime is None else time.time() + lifetime
         roles = None if arguments.roles is None else tuple(sorted(set(arguments.roles)))
         key = KeyRecord(
@@ -131,7 +142,10 @@ async def created(services: Services, request: Request, arguments: NewKey) -> Ma
             key = _within(key, request, principal.key)
         await _check_roles(transaction, request, key, record.roles)
         if await transaction.keys.count(owner) >= services.key_rules.per_user:
-            raise LimitReached(f"{owner} has {services.key_rules.per_user} API keys already: revoke one first")
+            raise LimitReached(
+                f"{owner} has {services.key_rules.per_user} API keys already: revoke one first",
+                ErrorDetail(ErrorCode.API_KEYS_LIMIT, {"name": owner, "limit": services.key_rules.per_user}),
+            )
         await transaction.keys.add(key)
     request.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
     return MadeKey(key_id=key.key_id, key=minted.key, user_name=owner, expires_at=moment(key.expires_at))
@@ -178,9 +192,15 @@ async def _check_roles(
             continue
         if request.holds_everything(key.owner, owner_roles):
             if await transaction.roles.get(role) is None:
-                raise NotFound(f"role not found: {role}")
+                raise NotFound(
+                    f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
+                )
             continue
-        raise InvalidArgument(f"{key.owner} does not hold the role {role}: a key gives no more than its owner has")
+        raise InvalidArgument(
+            f"{key.owner} does not hold the role {role}: a key gives no more than its owner has",
+            ErrorDetail(ErrorCode.ROLE_NOT_HELD, {"user": key.owner, "name": role}),
+            field="roles",
+        )
 
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
@@ -252,7 +272,9 @@ def _reached(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> Key
         NotFound: there is none for this caller.
     """
     if not request.reaches_key(lineage):
-        raise NotFound(f"API key not found: {key_id}")
+        raise NotFound(
+            f"API key not found: {key_id}", ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": key_id}), field="keyId"
+        )
     request.record(userName=lineage[0].owner)
     return lineage[0]
 
@@ -277,11 +299,19 @@ def _opened(request: Request, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
 
 def _networks(given: "list[str] | tuple[str, ...]") -> tuple[str, ...]:
     if len(given) > _MOST_NETWORKS:
-        raise InvalidArgument(f"`networks` must be at most {_MOST_NETWORKS}")
+        raise InvalidArgument(
+            f"`networks` must be at most {_MOST_NETWORKS}",
+            ErrorDetail(ErrorCode.NETWORKS_LIMIT, {"limit": _MOST_NETWORKS}),
+            field="networks",
+        )
     try:
         return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
     except ValueError as error:
-        raise InvalidArgument(f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+        raise InvalidArgument(
+            f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
+            ErrorDetail(ErrorCode.NETWORK_INVALID),
+            field="networks",
+        ) from None
 
 
 def _covered(network: str, by: tuple[str, ...]) -> bool:

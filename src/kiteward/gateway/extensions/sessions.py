@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from kiteward.authn.sessions import Session
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Secret
 from kiteward.gateway.administration.base import Services
@@ -88,7 +89,9 @@ async def ended(services: Services, request: Request, arguments: SessionNamed) -
     """End a session: one's own, or any for administrators."""
     session = services.sessions.get(arguments.session_id)
     if session is None or not (request.principal.acts_as(session.user_name) or request.administrator):
-        raise NotFound(f"session not found: {arguments.session_id}")
+        raise NotFound(
+            f"session not found: {arguments.session_id}", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId"
+        )
     request.record(userName=session.user_name)
     services.sessions.end(session.session_id)
     return Done()

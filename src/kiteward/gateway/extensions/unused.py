@@ -10,6 +10,7 @@ from kiteward.authz.explanation import allowing_grants_of, condition_of
 from kiteward.authz.model import Grant
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.administration.base import Services
 from kiteward.gateway.extensions.access import AllowingGrant, allowing_grant_of
@@ -43,7 +44,10 @@ class Unused(Outcome):
 async def unused(services: Services, request: Request, arguments: Since) -> Unused:
     """List grants and API keys that were not used since a moment."""
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell")
+        raise InvalidArgument(
+            "there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell",
+            ErrorDetail(ErrorCode.AUDIT_DISABLED),
+        )
     since = _utc(arguments.since)
     roles = {record.name: record.roles for record in await services.store.users()}
     uses, first = await asyncio.to_thread(_uses, services.trail, since)

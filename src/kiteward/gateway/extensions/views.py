@@ -4,6 +4,7 @@ from typing import Final
 
 from kiteward.authn.principals import principal_of
 from kiteward.authz.policy import decide_administrator, listed_collections, listed_databases
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound
 from kiteward.domain.identity import Principal
 from kiteward.gateway.administration.base import Services
@@ -33,7 +34,11 @@ async def viewed(services: Services, request: Request, arguments: Named) -> View
     """Tell what a user would be shown."""
     record = await services.store.user(arguments.user_name)
     if record is None:
-        raise NotFound(f"user not found: {arguments.user_name}")
+        raise NotFound(
+            f"user not found: {arguments.user_name}",
+            ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": arguments.user_name}),
+            field="userName",
+        )
     principal = principal_of(record, root_bypass=services.root_bypass)
     databases = []
     names = await databases_of(services)
