@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Final
 
 from kiteward.domain import errors
+from kiteward.domain.error_codes import ErrorCode
 
 SUCCESS: Final = 0
 UNAVAILABLE: Final = 2
@@ -32,13 +33,31 @@ DEFECT: Final = 500
 
 
 class RestFailure(Exception):
-    """A request ends with this code and message."""
+    """A request ends with this code and message.
 
-    def __init__(self, code: int, message: str, *, http: int = HTTPStatus.OK) -> None:
+    Attributes:
+        code: the code in the answer.
+        message: the sentence in the answer.
+        http: the HTTP status.
+        reason: what is wrong, as our own endpoints tell it besides; None where the code says all.
+        field: the argument at fault, likewise; empty where it is none, or more than one.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        http: int = HTTPStatus.OK,
+        reason: ErrorCode | None = None,
+        field: str = "",
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.http = int(http)
+        self.reason = reason
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +84,7 @@ class Row:
         if self.suffix and self.suffix not in text:
             text = f"{text}: {self.suffix}"
         code = error.status if isinstance(error, errors.ResponseFailed) else self.code
-        return RestFailure(code, text, http=self.http)
+        return RestFailure(code, text, http=self.http, reason=error.code, field=error.field)
 
 
 _NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")
