@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import path_below, refusal_text
+from kiteward.api.console.forms import path_below
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import role_names
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
@@ -128,7 +128,7 @@ async def preview(request: ConsoleRequest) -> Response:
         told_change = await request.client.invoke("ChangeGrants", change, GrantsChanged)
     except RequestRefused as error:
         return request.page_with_errors(
-            "preview.html", {"": refusal_text(request, error)}, change=None, give=given, take=taken, **values
+            "preview.html", {"": request.reason(error)}, change=None, give=given, take=taken, **values
         )
     if apply:
         return request.redirect("/console/matrix", done="matrix", **back)

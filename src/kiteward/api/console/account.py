@@ -6,17 +6,24 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console import security
-from kiteward.api.console.forms import Field, Form, refusal_by_field
+from kiteward.api.console.forms import Field, Form, reason_at_field
 from kiteward.api.console.forms import show as shown
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import begin
-from kiteward.domain.errors import OldPasswordWrong, RequestRefused
+from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
 from kiteward.gateway.extensions.accounts import Account, PerhapsNamed, Policy
 from kiteward.gateway.extensions.base import Arguments
 from kiteward.gateway.extensions.keys import KeyListing, Keys
 from kiteward.gateway.extensions.sessions import ListedSessions
 from kiteward.milvus import messages
+
+_PASSWORD_FIELDS: Final = (
+    Field("old_password", "password", required=True, autocomplete="current-password"),
+    Field("new_password", "password", required=True, autocomplete="new-password"),
+    Field("again", "password", required=True, autocomplete="new-password"),
+)
+_PASSWORD_ARGUMENTS: Final = {"oldPassword": "old_password", "password": "new_password"}
 
 
 async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
@@ -40,11 +47,7 @@ async def _first_password(request: ConsoleRequest) -> Form:
         text("first_password.title"),
         text("account.password"),
         "/console/account",
-        [
-            Field("old_password", "password", required=True, autocomplete="current-password"),
-            Field("new_password", "password", required=True, autocomplete="new-password"),
-            Field("again", "password", required=True, autocomplete="new-password"),
-        ],
+        _PASSWORD_FIELDS,
         effects=[text("first_password.effect")],
         policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
@@ -64,10 +67,8 @@ async def change_password(request: ConsoleRequest) -> Response:
         await request.client.call(
             messages.UpdateCredentialRequest(username=user, oldPassword=_encoded(old), newPassword=_encoded(new))
         )
-    except OldPasswordWrong:
-        return await show(request, {"old_password": request.text("password.wrong")})
     except RequestRefused as error:
-        return await show(request, refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word, not a password
+        return await show(request, reason_at_field(request, error, _PASSWORD_FIELDS, **_PASSWORD_ARGUMENTS))
     response = request.redirect("/console/account", done="password")
     security.set_session_cookie(response, request.http_request, await begin(request, user, Secret(new)))
     return response

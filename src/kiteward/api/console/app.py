@@ -271,7 +271,7 @@ _PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]]
 def _refused(request: ConsoleRequest, error: KitewardError) -> Response:
     for kind, status, key in _PAGES_OF_ERRORS:
         if isinstance(error, kind):
-            return _failed(request, status, key, str(error))
+            return _failed(request, status, key, request.reason(error))
     raise error
 
 

@@ -39,7 +39,7 @@ async def audit(request: ConsoleRequest) -> Response:
     try:
         found = await request.client.invoke("SearchAudit", wanted, Lines)
     except InvalidArgument as error:
-        return request.page_with_errors("audit.html", {"": str(error)}, **values)
+        return request.page_with_errors("audit.html", {"": request.reason(error)}, **values)
     lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
     return request.page("audit.html", **{**values, "lines": lines, "before": found.before})
 
@@ -91,7 +91,7 @@ async def explain(request: ConsoleRequest) -> Response:
     try:
         values["answer"] = await request.client.invoke("ExplainAccess", question, Explained)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
     return request.page("explain.html", **values)
 
 
@@ -102,13 +102,13 @@ async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, 
     try:
         found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number)), ExplainedLine)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
     line, today = _line(found.line), found.today
     asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
     if today is not None:
         asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
-    refusal_text = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
-    return request.page("explain.html", **{**values, **refusal_text})
+    explained = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
+    return request.page("explain.html", **{**values, **explained})
 
 
 PAGES: Final = (Page("explain", explain), Page("audit", audit))

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, refusal_by_field, show
+from kiteward.api.console.forms import Action, Field, Form, reason_at_field, show
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
@@ -77,8 +77,10 @@ async def create(request: ConsoleRequest) -> Response:
     try:
         made = await request.client.invoke("CreateApiKey", wanted, MadeKey)
     except RequestRefused as error:
-        words = {"expires_in_days": "expiresIn", "networks": "networks", "roles": "role", "user_name": "user not found"}
-        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+        form = await _create_form(request)
+        return show(
+            request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days", roleName="roles")
+        )
     return _shown_once(request, made)
 
 
@@ -105,7 +107,8 @@ async def rotate(request: ConsoleRequest) -> Response:
     try:
         made = await request.client.invoke("RotateApiKey", wanted, MadeKey)
     except RequestRefused as error:
-        return show(request, _rotation(request), refusal_by_field(request, error, keep_old_for=""))
+        form = _rotation(request)
+        return show(request, form, reason_at_field(request, error, form.fields))
     return _shown_once(request, made)
 
 

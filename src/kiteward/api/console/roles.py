@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.gateway.extensions.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.milvus import messages
@@ -36,7 +37,9 @@ async def _role(request: ConsoleRequest) -> Any:
         messages.SelectRoleRequest(role={"name": name}, include_user_info=True), messages.SelectRoleResponse
     )
     if not found.results:
-        raise NotFound(f"role not found: {name}")
+        raise NotFound(
+            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field="roleName"
+        )
     return found.results[0]
 
 
@@ -75,9 +78,8 @@ async def create(request: ConsoleRequest) -> Response:
             messages.CreateRoleRequest(entity={"name": name, "description": request.form_text("description")})
         )
     except RequestRefused as error:
-        return show(
-            request, _create_form(request), refusal_by_field(request, error, description="description", role_name="")
-        )
+        form = _create_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields))
     return request.redirect(path_below("roles", name), done="role_new")
 
 
@@ -134,12 +136,12 @@ async def create_group(request: ConsoleRequest) -> Response:
     try:
         await request.client.call(messages.CreatePrivilegeGroupRequest(group_name=name))
     except RequestRefused as error:
-        return show(request, _group_form(request), {"group_name": refusal_text(request, error)})
+        return show(request, _group_form(request), {"group_name": request.reason(error)})
     try:
         await _operate_group(request, name, request.form_values("privileges"), _ADD)
     except RequestRefused as error:
         await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
-        return show(request, _group_form(request), {"privileges": refusal_text(request, error)})
+        return show(request, _group_form(request), {"privileges": request.reason(error)})
     return request.redirect("/console/groups", done="group_new")
 
 
@@ -173,7 +175,11 @@ async def _held(request: ConsoleRequest) -> tuple[str, ...]:
     for group in found.privilege_groups:
         if group.group_name == name:
             return tuple(privilege.name for privilege in group.privileges)
-    raise NotFound(f"privilege group not found: {name}")
+    raise NotFound(
+        f"privilege group not found: {name}",
+        ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
+        field="privilegeGroupName",
+    )
 
 
 async def edit_group(request: ConsoleRequest) -> Response:
@@ -195,7 +201,7 @@ async def change_group(request: ConsoleRequest) -> Response:
         await _operate_group(request, name, sorted(wanted - held), _ADD)
         await _operate_group(request, name, sorted(held - wanted), _REMOVE)
     except RequestRefused as error:
-        return show(request, _edit_form(request, tuple(held)), {"privileges": refusal_text(request, error)})
+        return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error)})
     return request.redirect("/console/groups", done="group_edit")
 
 

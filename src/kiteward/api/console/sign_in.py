@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console import security
-from kiteward.api.console.forms import Action, refusal_text
+from kiteward.api.console.forms import Action
 from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page
 from kiteward.domain.errors import AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
@@ -35,7 +35,7 @@ async def act(request: ConsoleRequest) -> Response:
     except AuthenticationError:
         return _form(request, request.form_raw("next"), errors={"": request.text("sign_in.refused")})
     except RequestRefused as error:
-        return _form(request, request.form_raw("next"), errors={"": refusal_text(request, error)})
+        return _form(request, request.form_raw("next"), errors={"": request.reason(error)})
     response = request.redirect(_own_page(request.form_raw("next")))
     security.set_session_cookie(response, request.http_request, token)
     return response

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.one_time_secrets import page_of, show_once
 from kiteward.api.console.request import ConsoleRequest, Page
@@ -31,6 +31,8 @@ from kiteward.milvus import messages
 
 _PAGE: Final = 50
 _ADD, _REMOVE = 0, 1
+_RENAMED: Final = {"password": "new_password", "roleName": "roles"}
+"""Fields of the form for a new user, by the argument that they fill."""
 
 
 async def listed(request: ConsoleRequest) -> Response:
@@ -60,7 +62,7 @@ async def bind(request: ConsoleRequest) -> Response:
     try:
         await request.client.call(messages.OperateUserRoleRequest(username=name, role_name=role, type=_ADD))
     except RequestRefused as error:
-        return await described(request, {"role": refusal_text(request, error)})
+        return await described(request, {"role": request.reason(error)})
     return request.redirect(path_below("users", name), done="role_bind")
 
 
@@ -100,8 +102,8 @@ async def create(request: ConsoleRequest) -> Response:
     try:
         made = await request.client.invoke("CreateUserAccount", wanted, IssuedPassword)
     except RequestRefused as error:
-        words = {"new_password": "password", "description": "description", "roles": "role", "user_name": ""}
-        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+        form = await _create_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields, **_RENAMED))
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_new")
     return _shown_once(request, name, made.password, "user_made")
@@ -151,7 +153,8 @@ async def reset(request: ConsoleRequest) -> Response:
     try:
         made = await request.client.invoke("ResetPassword", wanted, IssuedPassword)
     except RequestRefused as error:
-        return show(request, await _reset_form(request), refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word
+        form = await _reset_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_reset")
     return _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
