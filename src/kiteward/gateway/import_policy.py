@@ -174,7 +174,12 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
             grants.append(grant)
     no_wider_roles = _no_wider(_held(here), _held(found))
     no_wider_roles -= {grant.role.name for grant in here.grants if grant.grantor.privilege.name not in known}
-    bindable = new_roles | no_wider_roles | set(BUILT_IN_ROLES)
+    _keep_roles(users, new_roles | no_wider_roles | set(BUILT_IN_ROLES), left)
+    return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
+
+
+def _keep_roles(users: Iterable[messages.UserInfo], bindable: set[str], left: list[str]) -> None:
+    """Take from users the roles that cannot be bound here, and note that they stay behind."""
     for user in users:
         bound = [role for role in user.roles if role.name in bindable]
         left += [
@@ -184,7 +189,6 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
         ]
         del user.roles[:]
         user.roles.extend(bound)
-    return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
 
 
 Content = dict[str, set[Any]]

@@ -75,7 +75,7 @@ async def _describe(services: Services, request: Request, name: str, description
 async def _change_password(
     services: Services, request: Request, name: str, old: Secret, new: Secret, description: str | None
 ) -> None:
-    services.passwords.check(new, user_name=name)
+    services.passwords.check(new, user_name=name, field="newPassword")
     services.naming.check_user_description(description or "")
     credential_id = await _credential_to_replace(services, request, name, old)
     # Hashed outside the transaction, so that it holds up nobody; the credential id proves that what was verified still

@@ -271,7 +271,7 @@ async def reset(services: Services, request: Request, arguments: Reset) -> Issue
     """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
     name, given = arguments.user_name, arguments.new_password
     if given is not None:
-        services.passwords.check(given, user_name=name)
+        services.passwords.check(given, user_name=name, field="newPassword")
     await _require(services, name)
     password = given or generated_password()
     hashed = await services.hasher.hash(password)

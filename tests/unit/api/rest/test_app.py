@@ -655,6 +655,7 @@ async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(house: House
     [
         ("users/create", {"userName": "9lives"}, {"code": 1100, "reason": "name_first_letter", "field": "userName"}),
         ("users/create", {"userName": "a", "password": "short"}, {"reason": "password_length", "field": "password"}),
+        ("users/reset_password", {"userName": "root", "newPassword": "x"}, {"field": "newPassword"}),
         ("users/create", {"userName": "root"}, {"reason": "user_exists", "field": "userName"}),
         ("users/create", {}, {"code": 1802, "reason": "argument_missing", "field": "userName"}),
         ("users/create", {"userName": 5}, {"code": 1801, "reason": "payload_malformed", "field": "userName"}),
