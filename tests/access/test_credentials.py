@@ -16,11 +16,11 @@ from tests.support.gateway import House, encoded, opened, presented, quick_direc
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
-from kiteward.gateway.administration.base import KeyRules
 from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DDL_OPERATIONS
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.services import KeyRules
 from kiteward.milvus import messages
 
 USER: Final = "reader"

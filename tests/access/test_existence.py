@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from tests.support.engine import Database, FakeEngine
 from tests.support.gateway import House, opened, presented
-from tests.unit.gateway.extensions.conftest import Own
+from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.authz.privileges import PRIVILEGES, Level
 from kiteward.domain.errors import KitewardError

@@ -11,10 +11,10 @@ from tests.support.gateway import opened, presented
 
 from kiteward.api.grpc.status import GrpcStatus, failure_of
 from kiteward.domain.errors import AuthenticationError, OperationRefused, OperationUnknown
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.ddl import DDL_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
 from kiteward.gateway.response_filter import FILTERED_OPERATIONS
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
 _DEPTH = 3

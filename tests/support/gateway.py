@@ -21,13 +21,14 @@ from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.gateway.administration.base import Services
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.store.base import UserRecord
 from kiteward.store.sql import SqlStore
@@ -105,6 +106,7 @@ class House:
             self.catalog,
             hasher,
             settings.passwords,
+            OPERATIONS,
             naming=settings.naming,
             limits=settings.limits,
             super_users=settings.super_users,

@@ -64,7 +64,7 @@ ROOMS = {
         "msgspec",
         (
             "kiteward.api.rest",
-            "kiteward.gateway.extensions",
+            "kiteward.iam.json_api",
             "kiteward.gateway.audit_details",
             "kiteward.audit",
         ),

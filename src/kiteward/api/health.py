@@ -15,8 +15,8 @@ from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.client import GatewayClient
-from kiteward.gateway.extensions.base import Arguments
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.base import Arguments
 from kiteward.net.asgi import Application, Receive, Scope, Send
 
 _PATIENCE: Final = 2.0

@@ -99,11 +99,6 @@ class PrincipalLookup:
         self._root_bypass = root_bypass
         self._clock = clock
 
-    async def user(self, name: str) -> PrincipalState | None:
-        """Return a user, or None."""
-        record = await self._store.user(name)
-        return None if record is None else self.of_user(record)
-
     async def key(self, key_id: str) -> PrincipalState | None:
         """Return an API key, or None."""
         found = await read_key(self._store, key_id)

@@ -14,9 +14,10 @@ from kiteward.authn.sessions import Sessions
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
-from kiteward.gateway.administration.base import Services
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.services import Services
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.telemetry import Tracing
 
@@ -76,6 +77,7 @@ def make_services(
         catalog,
         hasher,
         settings.passwords,
+        OPERATIONS,
         naming=settings.naming,
         limits=settings.limits,
         super_users=settings.super_users,

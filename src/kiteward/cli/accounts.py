@@ -16,8 +16,8 @@ from kiteward.cli.options import add_configuration, exit_status_of, read_secret,
 from kiteward.config import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
-from kiteward.gateway.extensions.accounts import generated_password
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.passwords import generated_password
 
 _DAYS: Final = 24 * 3600
 

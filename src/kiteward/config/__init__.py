@@ -34,8 +34,8 @@ from kiteward.config.sources import (
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
-from kiteward.gateway.administration.base import KeyRules, Limits
-from kiteward.gateway.extensions.keys import LONGEST_LIFE
+from kiteward.iam.api_keys import LONGEST_LIFE
+from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import MEBIBYTE, ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings

@@ -19,6 +19,8 @@ KitewardError
 │   ├── InvalidGroupName             a privilege group name breaks a rule
 │   ├── InvalidGrant                 a grant, binding or group change that cannot be
 │   ├── NotFound                     a named thing does not exist
+│   │   ├── UserNotFound             the user does not exist
+│   │   └── RoleNotFound             the role does not exist
 │   ├── AlreadyExists                a named thing exists already
 │   ├── InUse                        a thing that others hold cannot go
 │   ├── AliasConflict                an alias is named where it cannot be, or stands for what is to go
@@ -157,6 +159,14 @@ class NotFound(RequestRefused):
     """A named user, role, privilege or privilege group does not exist."""
 
     default_code = ErrorCode.NOT_FOUND
+
+
+class UserNotFound(NotFound):
+    """The named user does not exist."""
+
+
+class RoleNotFound(NotFound):
+    """The named role does not exist."""
 
 
 class AlreadyExists(RequestRefused):

@@ -8,8 +8,8 @@
 - `ddl.py`: changes of databases, collections and aliases, and the grants that follow.
 - `response_filter.py`: answers reduced to what the caller may see.
 - `large_requests.py`, `outbound.py`: bounds for large requests; addresses, files and credentials in requests.
-- `audit_recorder.py`, `audit_details.py`, `instrumentation.py`, `readiness.py`: what is recorded and measured.
-- `administration/`, `extensions/`, `import_policy.py`: identity management, and importing it from a Milvus.
+- `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
+- `import_policy.py`: importing users, roles and grants from a Milvus.
 
 It knows no protocol: neither HTTP nor gRPC statuses, and of messages only the fields that a row names.
 """

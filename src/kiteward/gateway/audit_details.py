@@ -16,7 +16,7 @@ import msgspec
 from kiteward.audit.events import NO_DETAILS
 from kiteward.domain.errors import PayloadMalformed
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.base import Arguments, Outcome
+from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
 
 

@@ -28,14 +28,14 @@ from kiteward.domain.errors import (
     OperationUnknown,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.audit_details import AT_ONCE, DETAILS, details_of_rpc, room_of
 from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DDL_OPERATIONS
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.resolve import ResolvedRequest
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200

@@ -43,10 +43,7 @@ class Catalog:
         async with self._loading:
             while not self.fresh:
                 generation = self._engine.generation
-                names = messages.ListDatabasesResponse.FromString(
-                    await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
-                )
-                aliases = {name: await self._load(name) for name in names.db_names}
+                aliases = {name: await self._load(name) for name in await self.database_names()}
                 if generation == self._engine.generation:
                     self._aliases, self._generation = aliases, generation
 
@@ -68,6 +65,34 @@ class Catalog:
         aliases = self._aliases.get(database, {})
         return sorted(alias for alias, target in aliases.items() if target == collection)
 
+    async def database_names(self) -> list[str]:
+        """Ask the engine for its databases, sorted.
+
+        Raises:
+            EngineError: it does not answer, or refuses.
+        """
+        answer = await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
+        return sorted(messages.ListDatabasesResponse.FromString(answer).db_names)
+
+    async def collection_names(self, database: str) -> list[str]:
+        """Ask the engine for the collections of a database, sorted.
+
+        Raises:
+            EngineError: it does not answer, or refuses.
+        """
+        answer = await self._ask("ShowCollections", database, b"")
+        return sorted(messages.ShowCollectionsResponse.FromString(answer).collection_names)
+
+    async def has_collection(self, database: str, name: str) -> bool:
+        """Ask the engine whether a collection exists.
+
+        Raises:
+            EngineError: it does not answer, or refuses, as for a database that does not exist.
+        """
+        request = messages.method_of("HasCollection").request(db_name=database, collection_name=name)
+        answer = await self._ask("HasCollection", database, request.SerializeToString())
+        return bool(messages.BoolResponse.FromString(answer).value)
+
     async def _load(self, database: str) -> dict[str, str]:
         listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))
         found: dict[str, str] = {}
@@ -80,5 +105,5 @@ class Catalog:
     async def _ask(self, operation: str, database: str, payload: bytes) -> bytes:
         answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=_TIMEOUT)
         if messages.status_code(operation, answer):
-            raise EngineUnavailable(f"the engine cannot list its databases and aliases: it refused {operation}")
+            raise EngineUnavailable(f"the engine refused {operation}")
         return answer

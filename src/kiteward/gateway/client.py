@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar, overload
 from kiteward.domain.errors import AuthenticationError, CollectionNotFound, ResponseFailed
 from kiteward.domain.identity import PresentedCredential, Principal
 from kiteward.gateway.call import Call, new_request_id
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import Arguments, Outcome, encoded
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import Arguments, Outcome, encoded
 from kiteward.milvus import messages
 
 _LEAST: Final = 0.001

@@ -21,22 +21,24 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import Engine
-from kiteward.gateway import outbound, readiness, response_filter
-from kiteward.gateway.administration import HANDLERS
-from kiteward.gateway.administration.base import Request, Services
+from kiteward.gateway import outbound, response_filter
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DDL_OPERATIONS, DdlExecutor, Decided
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation, encoded
-from kiteward.gateway.extensions.base import Request as AdminRequest
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, require_reach
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import ResolvedRequest, check_new_names, resolve_request
+from kiteward.iam import readiness
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation, encoded
+from kiteward.iam.json_api.base import Request as AdminRequest
+from kiteward.iam.milvus_rpc import HANDLERS
+from kiteward.iam.milvus_rpc.base import Request
+from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.telemetry import logs
 from kiteward.telemetry.counters import OTHER, Outcome, outcome_of

@@ -15,9 +15,9 @@ from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksO
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
-from kiteward.gateway.administration.user_states import BackedUpPassword
 from kiteward.gateway.client import GatewayClient
-from kiteward.gateway.extensions.accounts import generated_password
+from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
+from kiteward.iam.passwords import generated_password
 from kiteward.milvus import messages
 
 _TIMEOUT: Final = 60.0

@@ -14,7 +14,7 @@ from kiteward.cli import accounts
 from kiteward.cli.main import main
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 

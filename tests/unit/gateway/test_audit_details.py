@@ -17,7 +17,6 @@ from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.audit_details import (
     DETAILS,
     LEFT_OUT,
@@ -31,10 +30,11 @@ from kiteward.gateway.audit_details import (
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DDL_OPERATIONS
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.grants import GrantsChanged
-from kiteward.gateway.extensions.keys import MadeKey, NewKey
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.grants import GrantsChanged
+from kiteward.iam.json_api.keys import MadeKey, NewKey
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
 CHANGING = sorted({name for name, handler in HANDLERS.items() if handler.changes} | DDL_OPERATIONS)

@@ -28,13 +28,13 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
 from kiteward.gateway import audit_recorder
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_recorder import Recorder, event_of
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation
 from kiteward.gateway.operations import OPERATIONS, Operation
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 
@@ -335,7 +335,7 @@ async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_an
 async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: House) -> None:
     await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
     begun, ended = audited.trail.events
-    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "NotFound")
+    assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "RoleNotFound")
     audited.trail.events.clear()
     with pytest.raises(NotFound):
         await audited.gateway.handle(Call("RevokeApiKey", b'{"keyId":"AAAAAAAAAAAAAAAA"}', presented("alice")))

@@ -14,10 +14,10 @@ from kiteward.domain.errors import AccessDenied, CollectionNotFound, InvalidArgu
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.client import GatewayClient
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.accounts import Account, Accounts, Named, PerhapsNamed
-from kiteward.gateway.extensions.base import Arguments, encoded
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.accounts import Account, Accounts, Named, PerhapsNamed
+from kiteward.iam.json_api.base import Arguments, encoded
 from kiteward.milvus import messages
 
 SOURCE = Path(kiteward.__file__).parent

@@ -20,9 +20,9 @@ from kiteward.domain.errors import (
     PasswordRejected,
     StoreUnavailable,
 )
-from kiteward.gateway.administration import HANDLERS
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
+from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
 

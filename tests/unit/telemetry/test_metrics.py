@@ -20,8 +20,8 @@ from kiteward.domain.errors import CredentialMissing
 from kiteward.domain.identity import KeyCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.milvus import messages
 from kiteward.telemetry.counters import OTHER, Outcome
 from kiteward.telemetry.latency import BOUNDS, Histogram

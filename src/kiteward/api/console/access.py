@@ -12,10 +12,10 @@ from kiteward.api.console.roles import role_names
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import AccessDenied, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.gateway.extensions.access import Holders, OfCollection
-from kiteward.gateway.extensions.base import Arguments
-from kiteward.gateway.extensions.grants import GrantChange, GrantNamed, GrantsChanged
-from kiteward.gateway.extensions.server import ServerState
+from kiteward.iam.json_api.access import Holders, OfCollection
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.server import ServerState
 from kiteward.milvus import messages
 
 _SEPARATOR: Final = "|"

@@ -12,10 +12,10 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import begin
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.accounts import Account, PerhapsNamed, Policy
-from kiteward.gateway.extensions.base import Arguments
-from kiteward.gateway.extensions.keys import KeyListing, Keys
-from kiteward.gateway.extensions.sessions import ListedSessions
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed, Policy
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.keys import KeyListing, Keys
+from kiteward.iam.json_api.sessions import ListedSessions
 from kiteward.milvus import messages
 
 _PASSWORD_FIELDS: Final = (

@@ -46,9 +46,9 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import SessionCredential
 from kiteward.gateway.call import new_request_id
 from kiteward.gateway.client import GatewayClient
-from kiteward.gateway.extensions.accounts import Me
-from kiteward.gateway.extensions.base import Arguments
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.accounts import Me
+from kiteward.iam.json_api.base import Arguments
 from kiteward.net.asgi import Receive, Scope, Send
 
 _log = logging.getLogger("kiteward.console")

@@ -10,9 +10,9 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.audit.reader import KINDS, OUTCOMES, shown
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
-from kiteward.gateway.extensions.access import Explained, ExplainRequest
-from kiteward.gateway.extensions.audit import ExplainedLine, LineNamed, Lines, Wanted
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api.access import Explained, ExplainRequest
+from kiteward.iam.json_api.audit import ExplainedLine, LineNamed, Lines, Wanted
 
 _LINES: Final = 50
 _FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")

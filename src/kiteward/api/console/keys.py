@@ -9,9 +9,9 @@ from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
-from kiteward.gateway.extensions.accounts import Account, PerhapsNamed
-from kiteward.gateway.extensions.base import Done
-from kiteward.gateway.extensions.keys import KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.keys import KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
 
 _PAGE: Final = 100
 _DAY: Final = 24 * 3600

@@ -9,7 +9,7 @@ from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
-from kiteward.gateway.extensions.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.milvus import messages
 
 _ADD, _REMOVE = 0, 1

@@ -10,8 +10,8 @@ from kiteward.api.console.forms import Action
 from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page
 from kiteward.domain.errors import AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.gateway.extensions.base import Done
-from kiteward.gateway.extensions.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
 
 _OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
 _BROWSERS: Final = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))

@@ -13,7 +13,7 @@ from kiteward.api.console.roles import role_names
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.gateway.extensions.accounts import (
+from kiteward.iam.json_api.accounts import (
     Account,
     Accounts,
     IssuedPassword,
@@ -24,9 +24,9 @@ from kiteward.gateway.extensions.accounts import (
     Policy,
     Reset,
 )
-from kiteward.gateway.extensions.base import Arguments, Done
-from kiteward.gateway.extensions.sessions import ListedSessions
-from kiteward.gateway.extensions.views import View
+from kiteward.iam.json_api.base import Arguments, Done
+from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
 
 _PAGE: Final = 50

@@ -79,6 +79,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.InvalidGroupName: MilvusStatus(1402, _UNEXPECTED),
     errors.InvalidGrant: MilvusStatus(1100, None, _INVALID),
     errors.NotFound: MilvusStatus(1100, None, _INVALID),
+    errors.UserNotFound: MilvusStatus(1100, None, _INVALID),
+    errors.RoleNotFound: MilvusStatus(1100, None, _INVALID),
     errors.AlreadyExists: MilvusStatus(1100, None, _INVALID),
     errors.InUse: MilvusStatus(1100, None, _INVALID),
     errors.AliasConflict: MilvusStatus(65535, _UNEXPECTED),

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from kiteward.api.rest.endpoints import OWN_PREFIX, Endpoint, RequestContext
-from kiteward.gateway.extensions import ADMIN_OPERATIONS
-from kiteward.gateway.extensions.base import AdminOperation, Arguments
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation, Arguments
 
 
 def _endpoint(extension: AdminOperation) -> Endpoint[Arguments]:

@@ -51,7 +51,7 @@ from kiteward.domain.errors import (
     RequestRefused,
 )
 from kiteward.gateway.client import GatewayClient
-from kiteward.gateway.extensions.base import Arguments
+from kiteward.iam.json_api.base import Arguments
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"

@@ -110,6 +110,8 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.InvalidGroupName: Row(1402),
     errors.InvalidGrant: _INVALID,
     errors.NotFound: _INVALID,
+    errors.UserNotFound: _INVALID,
+    errors.RoleNotFound: _INVALID,
     errors.AlreadyExists: _INVALID,
     errors.InUse: _INVALID,
     errors.AliasConflict: Row(UNEXPECTED),

@@ -9,7 +9,7 @@ import pytest
 from kiteward.api import rest
 from kiteward.api.rest.endpoint_table import TABLE, table_of
 from kiteward.api.rest.endpoints import OWN_PREFIX, PREFIX, Body, Endpoint, Nothing, RequestContext, ResponseData
-from kiteward.gateway.extensions.base import Arguments
+from kiteward.iam.json_api.base import Arguments
 
 ADMINISTRATION = {
     "users": {"list", "describe", "create", "update_password", "drop", "grant_role", "revoke_role"},

@@ -20,13 +20,14 @@ from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import BUILT_IN_ROLES, Role
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.gateway.administration.base import Services
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.store.sql import SqlStore
 
@@ -63,7 +64,7 @@ class Subject:
             await catalog.refresh()
             ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
             await ddl.recover()
-            services = Services(store, engine, catalog, hasher, POLICIES["standard"])
+            services = Services(store, engine, catalog, hasher, POLICIES["standard"], OPERATIONS)
             gateway = Gateway(
                 authenticator,
                 policy_cache,

@@ -1,0 +1,237 @@
+"""Who may do what, and why: explained by the function that decides requests."""
+
+import asyncio
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kiteward.authn.principals import AccessBlock, PrincipalState
+from kiteward.authz.explanation import (
+    Explanation,
+    condition_of,
+    explain,
+    explain_with_remedies,
+    held_privileges,
+    named_as_given,
+    rows_of,
+)
+from kiteward.authz.model import Grant
+from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
+from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import InvalidArgument, NotFound
+from kiteward.domain.identity import Principal
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.iam.api_keys import manages_key
+from kiteward.iam.caller import Caller, is_administrator, require_owner
+from kiteward.iam.lookup import stored_user
+from kiteward.iam.object_lookup import behind_alias, exists
+from kiteward.iam.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A user or an API key; without either, the caller."""
+
+    user_name: str = ""
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    """Whether a user or API key may do something.
+
+    Attributes:
+        who: the user or API key.
+        privilege: the privilege that is asked about, or empty.
+        operation: the RPC whose privilege is asked about, or empty; one of both is given.
+        collection: the collection, or for privileges on users a user; empty or `*` for every one.
+        database: the database, empty for `default`.
+    """
+
+    who: Who
+    privilege: str = ""
+    operation: str = ""
+    collection: str = ""
+    database: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessExplanation:
+    """A decision, and what is behind it.
+
+    Attributes:
+        user_name: whose access it is.
+        key_id: its API key, or None.
+        privilege: the privilege that is needed, or None where none is.
+        database: the database.
+        collection: the collection: behind an alias for administrators, for others as they named it.
+        exists: whether the collection exists; None where that is not known, or not answered to this caller.
+        explanation: what the roles allow, whether the user or key is blocked or not.
+        block: why the user or key may not authenticate at all, or None.
+    """
+
+    user_name: str
+    key_id: str | None
+    privilege: str | None
+    database: str
+    collection: str
+    exists: bool | None
+    explanation: Explanation
+    block: AccessBlock | None
+
+    @property
+    def allowed(self) -> bool:
+        """Whether a request would be allowed now."""
+        return self.explanation.decision.allowed and self.block is None
+
+    @property
+    def reason(self) -> str:
+        """Why it would be, or would not be."""
+        return self.explanation.decision.reason if self.block is None else self.block.reason
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAccess:
+    """Everything that a user or API key may do. An administrator may do everything, which is not listed.
+
+    Attributes:
+        state: the principal that it makes, and why it may not authenticate.
+        key_id: the API key, or None.
+        administrator: whether it is an administrator.
+        collections: (database, collection) -> privileges on it; either part may be `*`.
+        cluster: privileges of the cluster.
+    """
+
+    state: PrincipalState
+    key_id: str | None
+    administrator: bool
+    collections: Sequence[tuple[tuple[str, str], tuple[str, ...]]] = ()
+    cluster: Sequence[str] = ()
+
+
+async def explain_access(services: Services, caller: Caller, question: AccessQuestion) -> AccessExplanation:
+    """Explain whether a user or API key may do something.
+
+    Administrators may ask about anybody, and are answered what would allow it.
+
+    Raises:
+        InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
+        AccessDenied, NotFound: as of `find_principal`.
+    """
+    state, key_id = await find_principal(services, caller, question.who)
+    administrator = is_administrator(caller)
+    database, given = question.database or DEFAULT_DATABASE, question.collection or ANY
+    privilege, visibility_is_enough = _needed(services, question)
+    on_user = privilege is not None and privilege.object_type is ObjectType.USER
+    on_collection = privilege is not None and not on_user and privilege.level is not Level.CLUSTER
+    name = given if on_user else await behind_alias(services.catalog, database, given)
+    if privilege is None:
+        credential = services.operations[question.operation].credential
+        explanation = Explanation(decide(state.principal, (), caller.snapshot, credential=credential))
+    else:
+        condition = condition_of(privilege, database, name, visibility_is_enough=visibility_is_enough)
+        # In a thread: a principal may hold tens of thousands of grants, and remedies look at every role.
+        explained_by = explain_with_remedies if administrator else explain
+        explanation = await asyncio.to_thread(explained_by, state.principal, condition, caller.snapshot)
+        if not administrator:
+            explanation = named_as_given(explanation, state.principal, condition, given)
+    return AccessExplanation(
+        user_name=state.principal.user_name,
+        key_id=key_id,
+        privilege=privilege.name if privilege is not None else None,
+        database=database,
+        collection=name if administrator else given,
+        exists=await exists(services.catalog, database, name) if administrator and on_collection else None,
+        explanation=explanation,
+        block=state.closed,
+    )
+
+
+async def held_access(services: Services, caller: Caller, who: Who) -> HeldAccess:
+    """Return everything that a user or API key may do.
+
+    Raises:
+        InvalidArgument, AccessDenied, NotFound: as of `find_principal`.
+    """
+    state, key_id = await find_principal(services, caller, who)
+    principal, snapshot = state.principal, caller.snapshot
+    if decide_administrator(principal).allowed:
+        return HeldAccess(state, key_id, administrator=True)
+    return HeldAccess(
+        state,
+        key_id,
+        administrator=False,
+        collections=await asyncio.to_thread(_held_by_object, principal, snapshot),
+        cluster=[
+            privilege.name
+            for privilege in PRIVILEGES.values()
+            if privilege.level is Level.CLUSTER
+            and decide(principal, (condition_of(privilege, ANY, ANY),), snapshot).allowed
+        ],
+    )
+
+
+async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[PrincipalState, str | None]:
+    """Return the principal that a user or API key makes, and the id of the key: the caller's own without either.
+
+    Raises:
+        InvalidArgument: both are given.
+        AccessDenied: another user, by a caller who is no administrator.
+        NotFound: there is none, or no such key that the caller manages.
+    """
+    if who.user_name and who.key_id:
+        raise InvalidArgument("give either `userName` or `keyId`")
+    if who.key_id:
+        state = await services.principals.key(who.key_id)
+        if state is None or not manages_key(caller, await services.store.lineage(who.key_id)):
+            raise NotFound(
+                f"API key not found: {who.key_id}",
+                ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": who.key_id}),
+                field="keyId",
+            )
+        return state, who.key_id
+    if not who.user_name:
+        key = caller.principal.key
+        return PrincipalState(caller.principal), key.key_id if key is not None else None
+    require_owner(caller, who.user_name)
+    return services.principals.of_user(await stored_user(services, who.user_name)), None
+
+
+def grants_of(principal: Principal, snapshot: PolicySnapshot) -> list[Grant]:
+    """Return the grants of a principal's roles, without those of the implicit `public`."""
+    held = [snapshot.roles[name] for name in sorted(principal.roles) if name in snapshot.roles]
+    return [grant for role in held for grant in role.grants]
+
+
+def _held_by_object(principal: Principal, snapshot: PolicySnapshot) -> list[tuple[tuple[str, str], tuple[str, ...]]]:
+    """Return what a principal holds on every object that its grants are about."""
+    held = ((row, held_privileges(principal, *row, snapshot)) for row in rows_of(snapshot.held_by(principal)))
+    return [(row, privileges) for row, privileges in held if privileges]
+
+
+def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | None, bool]:
+    """Return the privilege that is asked about, None where none is needed, and whether visibility is enough.
+
+    Raises:
+        InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
+    """
+    if bool(question.privilege) == bool(question.operation):
+        raise InvalidArgument("give either `privilege` or `operation`")
+    if question.operation:
+        row = services.operations.get(question.operation)
+        if row is None:
+            raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, question.operation, services.operations)
+        if row.closed:
+            raise InvalidArgument(f"{question.operation} is not offered here: {row.closed}")
+        return row.privilege, row.visibility_is_enough
+    if question.privilege not in PRIVILEGES:
+        raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, question.privilege, PRIVILEGES)
+    return PRIVILEGES[question.privilege], False
+
+
+def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:
+    near = difflib.get_close_matches(given, list(known), n=1)
+    message = f"no such {field}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+    hints = [ErrorDetail(ErrorCode.DID_YOU_MEAN, {"name": name}) for name in near]
+    return InvalidArgument(message, ErrorDetail(code, {"name": given}), *hints, field=field)

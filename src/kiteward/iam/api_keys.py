@@ -1,0 +1,341 @@
+"""API keys: create, list, describe, rotate, disable, enable, revoke.
+
+A key never reaches further than who created it, and ends with the key that created it.
+"""
+
+import ipaddress
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kiteward.authn import api_keys
+from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
+from kiteward.authz.policy import decide_administrator
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
+from kiteward.domain.identity import ROOT, KeyScope, Secret
+from kiteward.iam.caller import Caller, is_administrator
+from kiteward.iam.lookup import require_role, stored_user
+from kiteward.iam.passwords import grace_period_end
+from kiteward.iam.services import Services
+from kiteward.store.base import KeyRecord, Transaction
+
+LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
+"""Seconds."""
+
+_MOST_NETWORKS: Final = 100
+_LONGEST_DESCRIPTION: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """An API key to be created.
+
+    Attributes:
+        owner: whose key it is; empty for the caller.
+        description: free text.
+        lifetime: seconds until it expires; None for what is configured.
+        roles: the roles that it is narrowed to; None for all of its owner.
+        networks: the networks it may be used from, in CIDR form; empty for any.
+    """
+
+    owner: str = ""
+    description: str = ""
+    lifetime: int | None = None
+    roles: Sequence[str] | None = None
+    networks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """An API key with its secret, which is stored nowhere.
+
+    Attributes:
+        record: the key.
+        secret: what is presented as a credential.
+        old_valid_until: until when the secret before it is accepted, in seconds since the epoch; None for no longer.
+    """
+
+    record: KeyRecord
+    secret: Secret
+    old_valid_until: float | None = None
+
+
+async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedKey:
+    """Create an API key, of the caller or, by an administrator, of another user.
+
+    Raises:
+        InvalidArgument: the description, lifetime or networks are not acceptable, or the owner does not hold a role.
+        AccessDenied: of another user, by a caller who is no administrator; or it would reach further than the API key
+            that creates it.
+        NotFound: there is no such user, or the owner holds all roles and there is no such role.
+        LimitReached: the owner has as many keys as a user may have.
+    """
+    if len(new.description.encode()) > _LONGEST_DESCRIPTION:
+        raise InvalidArgument(
+            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
+            field="description",
+        )
+    lifetime = _lifetime(services, new)
+    networks = _networks(new.networks)
+    minted = api_keys.mint()
+    async with caller.change() as transaction:
+        principal = caller.principal
+        owner = new.owner or principal.user_name
+        if owner != principal.user_name:
+            decide_administrator(principal).require_allowed()
+        record = await stored_user(services, owner)
+        key = KeyRecord(
+            minted.key_id,
+            owner,
+            minted.digest,
+            new.description,
+            0.0,
+            principal.user_name,
+            expires_at=None if lifetime is None else time.time() + lifetime,
+            roles=None if new.roles is None else tuple(sorted(set(new.roles))),
+            networks=networks,
+            made_by_key=principal.key.key_id if principal.key is not None else None,
+        )
+        if principal.key is not None:
+            key = _within(key, caller, principal.key)
+        await _check_roles(services, transaction, key, record.roles)
+        if await transaction.keys.count(owner) >= services.key_rules.per_user:
+            raise LimitReached(
+                f"{owner} has {services.key_rules.per_user} API keys already: revoke one first",
+                ErrorDetail(ErrorCode.API_KEYS_LIMIT, {"name": owner, "limit": services.key_rules.per_user}),
+            )
+        await transaction.keys.add(key)
+    caller.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
+    return IssuedKey(key, minted.key)
+
+
+async def list_keys(
+    services: Services, caller: Caller, *, owner: str | None, after: str, limit: int
+) -> Sequence[KeyRecord]:
+    """Return a page of keys by id: the caller's own, or any for administrators.
+
+    A limited API key lists itself and what descends from it.
+
+    Args:
+        services: what services work with.
+        caller: who lists them.
+        owner: whose; None for the caller's, and for those of all users by an administrator.
+        after: the id that the page before ended with, or empty.
+        limit: how many at most.
+
+    Raises:
+        AccessDenied: of another user, by a caller who is no administrator.
+    """
+    principal, root = caller.principal, None
+    if not is_administrator(caller):
+        if owner not in (None, principal.user_name):
+            decide_administrator(principal).require_allowed()
+        owner = principal.user_name
+        root = principal.key.key_id if principal.key is not None and principal.limited else None
+    return await services.store.keys(owner=owner, root=root, after=after, limit=limit)
+
+
+async def describe_key(services: Services, caller: Caller, key_id: str) -> KeyRecord:
+    """Return a key.
+
+    Raises:
+        NotFound: there is none that the caller manages.
+    """
+    return _managed(caller, key_id, await services.store.lineage(key_id))
+
+
+async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> IssuedKey:
+    """Give a key a new secret. Keys that it created expire with the old one.
+
+    Args:
+        caller: who rotates it.
+        key_id: the key.
+        grace_period: seconds that the old secret stays valid.
+
+    Raises:
+        InvalidArgument: the grace period is out of bounds.
+        NotFound, AccessDenied: as of `enable_key`.
+    """
+    until = grace_period_end(grace_period)
+    minted = api_keys.mint(key_id)
+    async with caller.change() as transaction:
+        record = _enabling(caller, key_id, await transaction.keys.lineage(key_id))
+        if until is not None and record.expires_at is not None:
+            until = min(until, record.expires_at)
+        await transaction.keys.rotate(record.key_id, minted.digest, former_until=until)
+    return IssuedKey(record, minted.key, until)
+
+
+async def disable_key(caller: Caller, key_id: str) -> None:
+    """Disable a key, and with it those that descend from it.
+
+    Raises:
+        NotFound: there is none that the caller manages.
+    """
+    async with caller.change() as transaction:
+        record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
+        await transaction.keys.enable(record.key_id, False)
+
+
+async def enable_key(caller: Caller, key_id: str) -> None:
+    """Enable a disabled key.
+
+    Raises:
+        NotFound: there is none that the caller manages.
+        AccessDenied: the caller came by a limited key, and this one may reach further.
+    """
+    async with caller.change() as transaction:
+        record = _enabling(caller, key_id, await transaction.keys.lineage(key_id))
+        await transaction.keys.enable(record.key_id, True)
+
+
+async def revoke_key(caller: Caller, key_id: str) -> None:
+    """Remove a key, and those that descend from it.
+
+    Raises:
+        NotFound: there is none that the caller manages.
+    """
+    async with caller.change() as transaction:
+        record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
+        await transaction.keys.remove(record.key_id)
+
+
+def manages_key(caller: Caller, lineage: Sequence[KeyRecord]) -> bool:
+    """Return whether the caller may see and manage an API key.
+
+    Users may their own, a limited API key itself and what descends from it, administrators all.
+
+    Args:
+        caller: who calls.
+        lineage: the key, then those that it descends from; empty for one that does not exist.
+    """
+    if not lineage:
+        return False
+    principal, used, owner = caller.principal, caller.principal.key, lineage[0].owner
+    if is_administrator(caller) or principal.acts_as(owner):
+        return True
+    descends = used is not None and any(record.key_id == used.key_id for record in lineage)
+    return descends and principal.user_name == owner
+
+
+def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
+    """Return a key that the caller may see and manage; others are not distinguished from missing ones.
+
+    Its owner is recorded, because audit events are looked for by user.
+
+    Raises:
+        NotFound: there is none for this caller.
+    """
+    if not manages_key(caller, lineage):
+        raise NotFound(
+            f"API key not found: {key_id}", ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": key_id}), field="keyId"
+        )
+    caller.record(userName=lineage[0].owner)
+    return lineage[0]
+
+
+def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
+    """Return a key that the caller may rotate or enable: not one that may reach further than a limited key used.
+
+    Raises:
+        NotFound: as of `_managed`.
+        AccessDenied: the caller came by a limited key, and this one does not descend from it, or outlives it. Of a
+            rotated key, the old secret is such a key, and the new one outlives it.
+    """
+    record, used = _managed(caller, key_id, lineage), caller.principal.key
+    if used is None or not used.limited:
+        return record
+    if used.key_id not in {each.key_id for each in lineage}:
+        raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
+    if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
+        raise AccessDenied("an API key rotates and enables no key that outlives it")
+    return record
+
+
+def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
+    """Return a key that another key creates, held to what that one may.
+
+    Raises:
+        AccessDenied: more was asked for; it says what.
+    """
+    principal = caller.principal
+    if key.owner != principal.user_name and maker.limited:
+        raise AccessDenied("a limited API key makes keys for its own user only")
+    roles, expires_at, networks = key.roles, key.expires_at, key.networks
+    if maker.narrowed:
+        roles = tuple(sorted(principal.roles)) if roles is None else roles
+        if not set(roles) <= principal.roles:
+            raise AccessDenied("an API key makes no key with roles that it does not hold itself")
+    if maker.expires_at is not None:
+        expires_at = maker.expires_at if expires_at is None else expires_at
+        if expires_at > maker.expires_at:
+            raise AccessDenied("an API key makes no key that outlives it")
+    if maker.networks:
+        networks = networks or maker.networks
+        if not all(_covered(network, maker.networks) for network in networks):
+            raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
+    return replace(key, expires_at=expires_at, roles=roles, networks=networks)
+
+
+async def _check_roles(
+    services: Services, transaction: Transaction, key: KeyRecord, owner_roles: tuple[str, ...]
+) -> None:
+    """Check that a key is narrowed to roles that its owner holds.
+
+    Whether a role exists that the owner does not hold is neither answered nor looked up.
+
+    Raises:
+        RoleNotFound: the owner holds every role, and there is no such one.
+        InvalidArgument: the owner does not hold it.
+    """
+    holds_all = ADMIN_ROLE in owner_roles or (key.owner == ROOT and services.root_bypass)
+    for role in key.roles or ():
+        if role in owner_roles or role == PUBLIC_ROLE:
+            continue
+        if not holds_all:
+            raise InvalidArgument(
+                f"{key.owner} does not hold the role {role}: a key gives no more than its owner has",
+                ErrorDetail(ErrorCode.ROLE_NOT_HELD, {"user": key.owner, "name": role}),
+                field="roles",
+            )
+        await require_role(transaction, role)
+
+
+def _lifetime(services: Services, new: NewKey) -> int | None:
+    lifetime = new.lifetime if new.lifetime is not None else services.key_rules.default_lifetime
+    if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
+        raise InvalidArgument(
+            f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds",
+            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": LONGEST_LIFE}),
+            field="expiresIn",
+        )
+    return lifetime
+
+
+def _networks(given: Sequence[str]) -> tuple[str, ...]:
+    if len(given) > _MOST_NETWORKS:
+        raise InvalidArgument(
+            f"`networks` must be at most {_MOST_NETWORKS}",
+            ErrorDetail(ErrorCode.NETWORKS_LIMIT, {"limit": _MOST_NETWORKS}),
+            field="networks",
+        )
+    try:
+        return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
+    except ValueError as error:
+        raise InvalidArgument(
+            f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
+            ErrorDetail(ErrorCode.NETWORK_INVALID),
+            field="networks",
+        ) from None
+
+
+def _covered(network: str, by: tuple[str, ...]) -> bool:
+    inner = ipaddress.ip_network(network)
+    return any(
+        inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.network_address in outer
+        for outer in map(ipaddress.ip_network, by)
+    )

@@ -1,0 +1,129 @@
+"""The audit trail as administrators read it: searched, and its decisions compared with those of today."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.audit.events import HIDDEN
+from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
+from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access
+from kiteward.iam.caller import Caller
+from kiteward.iam.services import Services
+
+_ALLOWED: Final = "allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLines:
+    """A page of the audit trail, newest lines first.
+
+    Attributes:
+        lines: the lines.
+        hidden: numbers of the lines whose caller was answered that a collection does not exist which exists now.
+        before: the number to go on before; None at the end.
+    """
+
+    lines: Sequence[Entry]
+    hidden: Sequence[int]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedLine:
+    """A line, and what would be decided today.
+
+    Attributes:
+        line: the line.
+        today: the decision of today; None where there is none to be compared.
+        gone: why there is none: the user or API key no longer exists; else empty.
+    """
+
+    line: Entry
+    today: AccessExplanation | None
+    gone: str
+
+    @property
+    def differs(self) -> bool:
+        """Whether another decision would be made today."""
+        allowed_today = self.today is not None and self.today.allowed
+        return (self.today is not None or bool(self.gone)) and allowed_today != (self.line["decision"] == _ALLOWED)
+
+
+async def search_audit(services: Services, query: AuditQuery, *, limit: int) -> AuditLines:
+    """Return a page of the audit trail.
+
+    Raises:
+        InvalidArgument: there is no audit trail.
+    """
+    found = await asyncio.to_thread(_trail(services).search, query, limit=limit)
+    return AuditLines(found.entries, await _hidden(services, found.entries), found.before)
+
+
+async def review_line(services: Services, caller: Caller, number: int) -> ReviewedLine:
+    """Return a line of the audit trail by its number, with what would be decided today.
+
+    Raises:
+        InvalidArgument: there is no audit trail.
+        NotFound: there is no such line.
+    """
+    query = AuditQuery(before=number + 1)
+    found = (await asyncio.to_thread(_trail(services).search, query, limit=1)).entries
+    if not found or found[0]["seq"] != number:
+        raise NotFound(
+            f"the audit trail has no line {number}",
+            ErrorDetail(ErrorCode.AUDIT_LINE_NOT_FOUND, {"seq": number}),
+            field="seq",
+        )
+    line = found[0]
+    if not (line.get("principal") and line.get("decision") and line.get("operation") in services.operations):
+        return ReviewedLine(line, None, "")
+    try:
+        return ReviewedLine(line, await _decided_today(services, caller, line), "")
+    except NotFound as error:
+        return ReviewedLine(line, None, str(error))
+
+
+async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
+    """Return the numbers of lines about collections that exist and were answered to be absent."""
+    candidates = [entry for entry in entries if str(entry.get("reason", "")).endswith(HIDDEN)]
+    if not candidates:
+        return []
+    collections: dict[str, frozenset[str]] = {}
+    with contextlib.suppress(EngineError):
+        databases = await services.catalog.database_names()
+        for database in {entry.get("database", "") for entry in candidates} & set(databases):
+            collections[database] = frozenset(await services.catalog.collection_names(database))
+    return [
+        entry["seq"]
+        for entry in candidates
+        if set(entry.get("resources", ())) & collections.get(entry.get("database", ""), frozenset())
+    ]
+
+
+async def _decided_today(services: Services, caller: Caller, line: Entry) -> AccessExplanation:
+    """Explain what a line is about by the policy of now: the first of its objects that is refused, or else the first.
+
+    Raises:
+        NotFound: the user or the API key is gone.
+    """
+    kind, _, key_id = line.get("credential", "").partition(":")
+    who = Who(key_id=key_id) if kind == "key" else Who(user_name=line["principal"])
+    explanations = []
+    for name in line.get("resources") or [""]:
+        question = AccessQuestion(who, operation=line["operation"], collection=name, database=line.get("database", ""))
+        explanations.append(await explain_access(services, caller, question))
+        if not explanations[-1].allowed:
+            return explanations[-1]
+    return explanations[0]
+
+
+def _trail(services: Services) -> AuditReader:
+    if services.trail is None:
+        raise InvalidArgument(
+            "there is no audit trail: kiteward.audit.enabled is false", ErrorDetail(ErrorCode.AUDIT_DISABLED)
+        )
+    return services.trail

@@ -1,0 +1,285 @@
+"""Grants: give, revoke, list, and change several in one step (contract 2.4, 4.12).
+
+A grant names a privilege or privilege group and where it holds. Milvus's two generations of RPCs differ in that the
+first also names the object type; both are stored alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kiteward.authz.model import Grant, GrantKey
+from kiteward.authz.policy import listed_databases
+from kiteward.authz.privileges import GRANTED_ALONG, LEGACY_GROUP_TYPES, PRIVILEGES, ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, LimitReached, RoleNotFound
+from kiteward.domain.naming import ANY
+from kiteward.iam.caller import Caller
+from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege
+from kiteward.iam.lookup import require_role
+from kiteward.iam.services import Services
+from kiteward.store.base import Transaction
+
+MOST_CHANGED: Final = 1_000
+"""Most grants that are changed in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivilegeScope:
+    """A privilege or privilege group, and where it holds.
+
+    Attributes:
+        privilege: its name.
+        database: a database, or `*` for every one.
+        name: a collection, or for privileges on users a user; `*` for every one.
+        object_type: the object type, where the caller names it; None for the one that fits the privilege.
+    """
+
+    privilege: str
+    database: str
+    name: str
+    object_type: ObjectType | None = None
+
+    @property
+    def key(self) -> GrantKey:
+        """The grant as it is stored, with the name as it was given."""
+        kind = self.object_type or _fitting_type(self.privilege)
+        return GrantKey(kind, self.database, self.name, self.privilege)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedGrants:
+    """What a change of grants did, or would do.
+
+    Attributes:
+        granted: what the role gained: nothing that it held already.
+        revoked: what it lost: nothing that it did not hold.
+        users: who holds the role.
+    """
+
+    granted: Sequence[GrantKey]
+    revoked: Sequence[GrantKey]
+    users: Sequence[str]
+
+
+async def give_grant(services: Services, caller: Caller, *, role: str, scope: PrivilegeScope) -> None:
+    """Grant a privilege to a role; granting it again changes nothing.
+
+    Raises:
+        InvalidArgument, DatabaseNameInvalid: a name breaks its rule.
+        DatabaseNotFound: there is no such database, and the caller may know.
+        RoleNotFound: there is no such role.
+        InvalidGrant: there is no such privilege, or it cannot be granted there.
+    """
+    _check_names(services, role, scope)
+    require_database(services, caller, scope.key)
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        await _check_privilege(transaction, scope)
+        keys = _with_companions(_on_collection(services, scope.key))
+        await transaction.grants.add([Grant(role, each, caller.principal.user_name) for each in keys])
+        _record(caller, scope.key, keys, changed=True)
+
+
+async def revoke_grant(services: Services, caller: Caller, *, role: str, scope: PrivilegeScope) -> None:
+    """Revoke a privilege from a role; revoking what it does not hold changes nothing (contract 2.4).
+
+    Raises:
+        InvalidArgument, DatabaseNameInvalid: a name breaks its rule.
+        RoleNotFound: there is no such role.
+        InvalidGrant: there is no such privilege, or it cannot be granted there.
+        DatabaseNotFound: the role does not hold it, there is no such database, and the caller may know.
+    """
+    _check_names(services, role, scope)
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        await _check_privilege(transaction, scope)
+        keys = _revoked_keys(services, scope)
+        changed = bool(await transaction.grants.remove(role, keys))
+        if not changed:
+            require_database(services, caller, scope.key)
+        _record(caller, scope.key, keys, changed=changed)
+
+
+async def change_grants(
+    services: Services,
+    caller: Caller,
+    role: str,
+    *,
+    grant: Sequence[PrivilegeScope],
+    revoke: Sequence[PrivilegeScope],
+    dry_run: bool,
+) -> ChangedGrants:
+    """Grant and revoke several privileges of a role, all of it or nothing.
+
+    Args:
+        services: what services work with.
+        caller: who changes them.
+        role: the role.
+        grant: what to grant, under the rules of `give_grant`.
+        revoke: what to revoke, as the role lists it, whether or not it could be granted today.
+        dry_run: whether only to return what would change.
+
+    Raises:
+        LimitReached: more than `MOST_CHANGED`.
+        RoleNotFound: there is no such role.
+        InvalidArgument: the same is to be granted and revoked, or a name breaks its rule.
+        InvalidGrant, DatabaseNotFound: as of `give_grant`.
+        EngineError: the engine's aliases are not in memory, and it does not answer.
+    """
+    if len(grant) + len(revoke) > MOST_CHANGED:
+        raise LimitReached(
+            f"at most {MOST_CHANGED} grants are changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
+        )
+    if not services.catalog.fresh:
+        await services.catalog.refresh()
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        stored = await transaction.grants.of_role(role)
+        held = {each.key for each in stored if each.kept_for is None}
+        wanted = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
+        unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
+        granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
+        if set(granted) & unwanted or wanted & set(revoked):
+            raise InvalidArgument(
+                "the same grant is to be given and taken", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            )
+        if not dry_run:
+            await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
+            await transaction.grants.remove(role, revoked)
+    users = (await services.store.bindings(role)).get(role, ())
+    return ChangedGrants(granted, revoked, users)
+
+
+def list_grants(
+    services: Services, caller: Caller, role: str, *, database: str, named: tuple[ObjectType, str] | None
+) -> Sequence[Grant]:
+    """Return the grants of a role.
+
+    Args:
+        services: what services work with.
+        caller: who lists them.
+        role: the role.
+        database: the database that they reach; `*` for all grants.
+        named: the type and name of the object that they are on, None for any. An alias is listed under its own name
+            and that of its collection.
+
+    Raises:
+        DatabaseNotFound: as of `give_grant`.
+        RoleNotFound: there is no such role.
+    """
+    objects = None if named is None else _listed_objects(services, caller, database, *named)
+    found = caller.snapshot.roles.get(role)
+    if found is None:
+        raise RoleNotFound(
+            f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
+        )
+    return [
+        grant
+        for grant in found.grants
+        if database in (ANY, grant.key.db_name) or grant.key.db_name == ANY
+        if objects is None or (grant.key.object_type, grant.key.object_name) in objects
+    ]
+
+
+def require_database(services: Services, caller: Caller, key: GrantKey) -> None:
+    """Refuse a grant on a named collection of a missing database.
+
+    A caller who may not see the database does not learn that it is missing either: the grant is kept as one on a
+    collection to be.
+
+    Raises:
+        DatabaseNotFound: there is none, and the caller would see it.
+    """
+    if ANY in (key.object_name, key.db_name) or key.object_type is ObjectType.USER:
+        return
+    shown = listed_databases(caller.principal, [key.db_name], caller.snapshot)[0]
+    if shown and not services.catalog.has_database(key.db_name):
+        raise DatabaseNotFound(f"database not found[database={key.db_name}]")
+
+
+def _fitting_type(privilege: str) -> ObjectType:
+    """Return the object type under which a grant that names none is stored (contract 4.12)."""
+    if privilege in LEGACY_GROUP_TYPES:
+        return LEGACY_GROUP_TYPES[privilege]
+    found = PRIVILEGES.get(privilege)
+    return found.object_type if found is not None else ObjectType.GLOBAL
+
+
+def _check_names(services: Services, role: str, scope: PrivilegeScope) -> None:
+    services.naming.check_role_name(role)
+    _check_scope_names(services, scope)
+
+
+def _check_scope_names(services: Services, scope: PrivilegeScope) -> None:
+    services.naming.check_object_name(scope.privilege, "Privilege")
+    services.naming.check_object_name(scope.name, "collection name" if scope.object_type is None else "object name")
+    if scope.database != ANY:
+        services.naming.check_database_name(scope.database)
+
+
+async def _check_privilege(transaction: Transaction, scope: PrivilegeScope) -> None:
+    if scope.object_type is None:
+        await check_scoped_privilege(transaction, scope.privilege, scope.database, scope.name)
+    else:
+        await check_typed_privilege(transaction, scope.privilege, scope.object_type)
+
+
+async def _granted_keys(
+    services: Services, transaction: Transaction, caller: Caller, scope: PrivilegeScope
+) -> list[GrantKey]:
+    _check_scope_names(services, scope)
+    await _check_privilege(transaction, scope)
+    require_database(services, caller, scope.key)
+    return _with_companions(_on_collection(services, scope.key))
+
+
+def _with_companions(key: GrantKey) -> list[GrantKey]:
+    """Return a grant's key with those that are granted and revoked together with it (contract 2.4)."""
+    along = GRANTED_ALONG.get(key.privilege, ())
+    return [key, *(replace(key, privilege=name) for name in along)]
+
+
+def _on_collection(services: Services, key: GrantKey) -> GrantKey:
+    """Return the key of a grant as it is stored: on the collection behind an alias (contract 4.10).
+
+    A name that is neither collection nor alias is kept, so that grants may come before their object.
+    """
+    if key.object_type is ObjectType.USER:
+        return key
+    return replace(key, object_name=services.catalog.resolve(key.db_name, key.object_name))
+
+
+def _revoked_keys(services: Services, scope: PrivilegeScope) -> list[GrantKey]:
+    """Return the keys of all that a revocation removes.
+
+    A grant may have been stored under a name before that became an alias, so that the name counts as it was given and
+    as what it stands for. Without an object type, `*` removes the grants of `*` of either type.
+    """
+    key = scope.key
+    both = scope.privilege == ANY and scope.object_type is None
+    kinds = (ObjectType.GLOBAL, ObjectType.COLLECTION) if both else (key.object_type,)
+    as_given = [replace(key, object_type=kind) for kind in kinds]
+    meant = [*as_given, *(_on_collection(services, each) for each in as_given)]
+    return list(dict.fromkeys(each for named in meant for each in _with_companions(named)))
+
+
+def _listed_objects(
+    services: Services, caller: Caller, database: str, kind: ObjectType, name: str
+) -> frozenset[tuple[ObjectType, str]]:
+    if kind is not ObjectType.COLLECTION:
+        return frozenset({(kind, name)})
+    key = GrantKey(kind, database, name, ANY)
+    require_database(services, caller, key)
+    return frozenset({(kind, each.object_name) for each in (key, _on_collection(services, key))})
+
+
+def _record(caller: Caller, key: GrantKey, keys: Sequence[GrantKey], *, changed: bool) -> None:
+    caller.record(
+        object_type=key.object_type.value,
+        database=key.db_name,
+        objects=list(dict.fromkeys(each.object_name for each in keys)),
+        privileges=list(dict.fromkeys(each.privilege for each in keys)),
+        changed=changed,
+    )

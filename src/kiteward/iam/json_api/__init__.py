@@ -1,0 +1,20 @@
+"""Kiteward's own operations: JSON in and out, for REST, console and command line.
+
+Each operation is one row, whose function calls a service of `kiteward.iam`. No rule of identity management
+belongs here.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from kiteward.iam.json_api import access, accounts, audit, grants, keys, server, sessions, unused, views
+from kiteward.iam.json_api.base import AdminOperation
+
+TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions, views)
+"""The modules that declare operations."""
+
+ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(
+    {row.name: row for topic in TOPICS for row in topic.ADMIN_OPERATIONS}
+)
+"""Every operation by its name; a test proves that no name and no path stands twice, and that no RPC has one."""

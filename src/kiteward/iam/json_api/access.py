@@ -1,0 +1,251 @@
+"""Who may do what, and why: explained by the function that decides requests."""
+
+from typing import Final
+
+from kiteward.authn.principals import AccessBlock
+from kiteward.authz.model import GrantKey
+from kiteward.domain.identity import CredentialReach
+from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access, held_access
+from kiteward.iam.caller import is_administrator
+from kiteward.iam.collection_access import list_holders
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
+from kiteward.iam.json_api.shapes import AllowingGrant
+from kiteward.iam.services import Services
+
+
+class ExplainRequest(Arguments):
+    """Whether somebody may do something: the caller without `userName` and `keyId`.
+
+    What is a `privilege`, or the one that an `operation` needs; on a collection, or for privileges on users a user.
+    """
+
+    user_name: str = ""
+    key_id: str = ""
+    privilege: str = ""
+    operation: str = ""
+    collection_name: str = ""
+    db_name: str = ""
+
+
+class Remedy(Outcome):
+    """What would allow it: binding the role, or with `privilege` granting it to the role."""
+
+    role: str
+    db_name: str | None = None
+    object_name: str | None = None
+    privilege: str | None = None
+
+
+class Opening(Outcome):
+    """What lets in a user or key that may not come in: an operation, such as `EnableUser`, and for whom."""
+
+    operation: str
+    name: str
+
+
+class Explained(Outcome):
+    """A decision, and what is behind it. `closed` says why the user or key may not even come in.
+
+    `held` is what its roles allow, whether it may come in or not; `ways` and `remedies` are about that. Administrators
+    are told `remedies`, `opening`, whether the collection exists (null where that is unknown), and the collection
+    behind an alias; others read the name as they gave it.
+    """
+
+    user_name: str
+    key_id: str | None
+    privilege: str | None
+    db_name: str
+    collection_name: str
+    exists: bool | None
+    allowed: bool
+    held: bool
+    reason: str
+    ways: list[AllowingGrant]
+    remedies: list[Remedy]
+    closed: str
+    opening: Opening | None
+
+
+class OfCollection(Arguments):
+    """Names a collection; `*` stands for every one of the database."""
+
+    collection_name: str
+    db_name: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+class Holder(Outcome):
+    """Somebody who can touch it. `keyIds` are API keys that can, too."""
+
+    user_name: str
+    administrator: bool
+    privileges: list[str]
+    ways: list[AllowingGrant]
+    key_ids: list[str]
+    closed: str
+
+
+class Holders(Outcome):
+    """A page of them; `next` is what to ask for as `after`, empty at the end.
+
+    `exists` tells whether there is such a collection, null where that is unknown.
+    """
+
+    db_name: str
+    collection_name: str
+    exists: bool | None
+    holders: list[Holder]
+    next: str
+
+
+class OfSomebody(Arguments):
+    """Names a user or a key; without either, the caller."""
+
+    user_name: str = ""
+    key_id: str = ""
+
+
+class Reach(Outcome):
+    """What somebody may do with a collection, or with every one for `*`."""
+
+    db_name: str
+    collection_name: str
+    privileges: list[str]
+
+
+class Reaches(Outcome):
+    """Everything somebody may do. An administrator may do everything, and has no rows."""
+
+    user_name: str
+    key_id: str | None
+    administrator: bool
+    collections: list[Reach]
+    cluster: list[str]
+    closed: str
+
+
+async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
+    """Explain whether a user or API key may do something."""
+    question = AccessQuestion(
+        Who(arguments.user_name, arguments.key_id),
+        privilege=arguments.privilege,
+        operation=arguments.operation,
+        collection=arguments.collection_name,
+        database=arguments.db_name,
+    )
+    return explanation_shape(request, await explain_access(services, request, question))
+
+
+async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
+    """List everybody who can touch a collection, and how."""
+    found = await list_holders(
+        services,
+        request,
+        database=arguments.db_name or DEFAULT_DATABASE,
+        collection=arguments.collection_name,
+        after=arguments.after,
+        limit=page(arguments.limit),
+    )
+    return Holders(
+        db_name=found.database,
+        collection_name=found.collection,
+        exists=found.exists,
+        holders=[
+            Holder(
+                user_name=holder.user_name,
+                administrator=holder.administrator,
+                privileges=list(holder.privileges),
+                ways=[AllowingGrant.of(grant) for grant in holder.grants],
+                key_ids=list(holder.key_ids),
+                closed=_reason(holder.block),
+            )
+            for holder in found.holders
+        ],
+        next=found.next,
+    )
+
+
+async def reaches(services: Services, request: Request, arguments: OfSomebody) -> Reaches:
+    """Return everything that a user or API key may do."""
+    found = await held_access(services, request, Who(arguments.user_name, arguments.key_id))
+    return Reaches(
+        user_name=found.state.principal.user_name,
+        key_id=found.key_id,
+        administrator=found.administrator,
+        collections=[
+            Reach(db_name=row[0], collection_name=row[1], privileges=list(privileges))
+            for row, privileges in found.collections
+        ],
+        cluster=list(found.cluster),
+        closed=_reason(found.state.closed),
+    )
+
+
+def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
+    """Return an explanation as answers hold it."""
+    return Explained(
+        user_name=found.user_name,
+        key_id=found.key_id,
+        privilege=found.privilege,
+        db_name=found.database,
+        collection_name=found.collection,
+        exists=found.exists,
+        allowed=found.allowed,
+        held=found.explanation.decision.allowed,
+        reason=found.reason,
+        ways=[AllowingGrant.of(grant) for grant in found.explanation.ways],
+        remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
+        closed=_reason(found.block),
+        opening=_opening(found.block) if is_administrator(request) else None,
+    )
+
+
+def _reason(block: AccessBlock | None) -> str:
+    return "" if block is None else block.reason
+
+
+def _opening(block: AccessBlock | None) -> Opening | None:
+    return Opening(operation=block.opening, name=block.opened) if block is not None and block.opening else None
+
+
+def _remedy(role: str, key: GrantKey | None) -> Remedy:
+    if key is None:
+        return Remedy(role=role)
+    return Remedy(role=role, db_name=key.db_name, object_name=key.object_name, privilege=key.privilege)
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "ExplainAccess",
+        "access/explain",
+        ExplainRequest,
+        Explained,
+        explained,
+        "Explain whether somebody may do something: through which grants, or what would allow it.",
+        administrators=False,
+        credential=CredentialReach.ANY,
+        changes=False,
+    ),
+    AdminOperation(
+        "ListCollectionAccess",
+        "access/collection",
+        OfCollection,
+        Holders,
+        holders,
+        "List everybody who can touch a collection, and how.",
+        changes=False,
+    ),
+    AdminOperation(
+        "DescribeUserAccess",
+        "access/user",
+        OfSomebody,
+        Reaches,
+        reaches,
+        "Tell everything that a user or an API key may do.",
+        administrators=False,
+        credential=CredentialReach.ANY,
+        changes=False,
+    ),
+)

@@ -1,0 +1,293 @@
+"""Accounts: who am I, users as administrators see them, resets, disabling, locks."""
+
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from kiteward.domain.identity import CredentialReach, Secret
+from kiteward.iam import passwords, users
+from kiteward.iam.access import grants_of
+from kiteward.iam.caller import is_administrator
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.shapes import HeldGrant, moment
+from kiteward.iam.services import Services
+from kiteward.store.base import UserRecord
+
+
+class Me(Outcome):
+    """Who calls; `oneTimePassword` says that another password has to be set before anything else."""
+
+    user_name: str
+    credential: str
+    one_time_password: bool
+    administrator: bool
+    roles: list[str]
+    grants: list[HeldGrant]
+    key_id: str | None = None
+    expires_at: datetime | None = None
+
+
+class Account(Outcome):
+    """A user, without anything secret."""
+
+    user_name: str
+    description: str
+    roles: list[str]
+    enabled: bool
+    locked: bool
+    created_at: datetime
+    changed_at: datetime
+    signed_in_at: datetime | None
+    old_password_valid_until: datetime | None
+    one_time_password: bool
+
+
+class Accounts(Outcome):
+    """A page of users; `next` is what to ask for as `after`, empty at the end."""
+
+    users: list[Account]
+    next: str
+
+
+class Listing(Arguments):
+    """Which users to list."""
+
+    after: str = ""
+    prefix: str = ""
+    limit: int = 100
+
+
+class Named(Arguments):
+    """Names a user."""
+
+    user_name: str
+
+
+class PerhapsNamed(Arguments):
+    """Names a user; without a name, the caller."""
+
+    user_name: str = ""
+
+
+class Policy(Outcome):
+    """What new passwords must be: `classes` asks for three of four kinds of characters.
+
+    Lengths are characters, or bytes of UTF-8 with `inBytes`.
+    """
+
+    name: str
+    shortest: int
+    longest: int
+    classes: bool
+    block_list: bool
+    in_bytes: bool
+
+
+class NewAccount(Arguments):
+    """A user to be; without a password, one is made and answered once. `oneTime` has the user set another first."""
+
+    user_name: str
+    password: Secret | None = None
+    one_time: bool = False
+    description: str = ""
+    roles: list[str] = msgspec.field(default_factory=list)
+
+
+class Reset(Arguments):
+    """A new password; without one, it is made and answered once. `keepOldFor` counts seconds.
+
+    `oneTime` has the user set another one first.
+    """
+
+    user_name: str
+    new_password: Secret | None = None
+    one_time: bool = False
+    keep_old_for: int = 0
+
+
+class IssuedPassword(Outcome):
+    """A password that was made, this once; and until when the one before it is accepted."""
+
+    user_name: str
+    password: Secret | None = None
+    old_password_valid_until: datetime | None = None
+
+
+async def who_am_i(_services: Services, request: Request, _arguments: Arguments) -> Me:
+    """Tell the caller who it is and what it holds."""
+    principal, key = request.principal, request.principal.key
+    return Me(
+        user_name=principal.user_name,
+        credential="password" if principal.credential.startswith("password:") else principal.credential,
+        one_time_password=principal.one_time,
+        administrator=is_administrator(request),
+        roles=sorted(principal.roles),
+        grants=[HeldGrant.of(grant) for grant in grants_of(principal, request.snapshot)],
+        key_id=key.key_id if key else None,
+        expires_at=moment(key.expires_at) if key else None,
+    )
+
+
+async def password_policy(services: Services, _request: Request, _arguments: Arguments) -> Policy:
+    """Tell what new passwords must be."""
+    rules = services.passwords
+    return Policy(
+        name=rules.name,
+        shortest=rules.shortest,
+        longest=rules.longest,
+        classes=rules.classes,
+        block_list=rules.block_list,
+        in_bytes=rules.in_bytes,
+    )
+
+
+async def listed(services: Services, _request: Request, arguments: Listing) -> Accounts:
+    """List users, sorted by name, a page at a time."""
+    limit = page(arguments.limit)
+    found = await services.store.users(after=arguments.after, prefix=arguments.prefix, limit=limit)
+    return Accounts(users=[_account(record) for record in found], next=found[-1].name if len(found) == limit else "")
+
+
+async def described(services: Services, request: Request, arguments: PerhapsNamed) -> Account:
+    """Describe a user; users may describe themselves."""
+    name = arguments.user_name or request.principal.user_name
+    return _account(await users.describe_user(services, request, name))
+
+
+async def created(services: Services, request: Request, arguments: NewAccount) -> IssuedPassword:
+    """Create a user with roles, in one step."""
+    generated = await users.create_user(
+        services,
+        request,
+        name=arguments.user_name,
+        password=arguments.password,
+        description=arguments.description,
+        one_time=arguments.one_time,
+        roles=arguments.roles,
+    )
+    return IssuedPassword(user_name=arguments.user_name, password=generated)
+
+
+async def deleted(services: Services, request: Request, arguments: Named) -> Done:
+    """Delete a user with its roles and API keys."""
+    await users.delete_user(services, request, arguments.user_name)
+    return Done()
+
+
+async def reset(services: Services, request: Request, arguments: Reset) -> IssuedPassword:
+    """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
+    result = await passwords.reset_password(
+        services,
+        request,
+        user_name=arguments.user_name,
+        given=arguments.new_password,
+        one_time=arguments.one_time,
+        grace_period=arguments.keep_old_for,
+    )
+    return IssuedPassword(
+        user_name=arguments.user_name,
+        password=result.generated,
+        old_password_valid_until=moment(result.old_valid_until),
+    )
+
+
+async def old_password_ended(_services: Services, request: Request, arguments: PerhapsNamed) -> Done:
+    """End the grace period of the password before the last reset; users may do so for themselves."""
+    await passwords.end_old_password(request, arguments.user_name or request.principal.user_name)
+    return Done()
+
+
+async def disabled(services: Services, request: Request, arguments: Named) -> Done:
+    """Disable a user and its API keys."""
+    await users.disable_user(services, request, arguments.user_name)
+    return Done()
+
+
+async def enabled(_services: Services, request: Request, arguments: Named) -> Done:
+    """Enable a disabled user."""
+    await users.enable_user(request, arguments.user_name)
+    return Done()
+
+
+async def unlocked(_services: Services, request: Request, arguments: Named) -> Done:
+    """Lift the lock after too many wrong passwords."""
+    await users.unlock_user(request, arguments.user_name)
+    return Done()
+
+
+def _account(record: UserRecord) -> Account:
+    previous = record.previous
+    return Account(
+        user_name=record.name,
+        description=record.description,
+        roles=list(record.roles),
+        enabled=record.enabled,
+        locked=record.locked_at is not None,
+        created_at=datetime.fromtimestamp(int(record.created_at), UTC),
+        changed_at=datetime.fromtimestamp(int(record.changed_at), UTC),
+        signed_in_at=moment(record.signed_in_at),
+        old_password_valid_until=moment(previous.valid_until)
+        if previous and previous.valid_until > time.time()
+        else None,
+        one_time_password=record.one_time,
+    )
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "WhoAmI",
+        "whoami/describe",
+        Arguments,
+        Me,
+        who_am_i,
+        "Tell who calls, with which roles and grants.",
+        administrators=False,
+        credential=CredentialReach.ANY,
+        changes=False,
+    ),
+    AdminOperation(
+        "DescribePasswordPolicy",
+        "passwords/describe_policy",
+        Arguments,
+        Policy,
+        password_policy,
+        "Tell what new passwords must be.",
+        administrators=False,
+        credential=CredentialReach.ANY,
+        changes=False,
+    ),
+    AdminOperation(
+        "ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False
+    ),
+    AdminOperation(
+        "DescribeUserAccount",
+        "users/describe",
+        PerhapsNamed,
+        Account,
+        described,
+        "Describe a user; oneself without a name.",
+        administrators=False,
+        changes=False,
+    ),
+    AdminOperation(
+        "CreateUserAccount", "users/create", NewAccount, IssuedPassword, created, "Create a user with roles."
+    ),
+    AdminOperation("DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user."),
+    AdminOperation(
+        "ResetPassword", "users/reset_password", Reset, IssuedPassword, reset, "Set a password without the old one."
+    ),
+    AdminOperation(
+        "EndOldPassword",
+        "users/end_old_password",
+        PerhapsNamed,
+        Done,
+        old_password_ended,
+        "Accept the password before the last reset no longer.",
+        administrators=False,
+    ),
+    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
+    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
+    AdminOperation("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
+)

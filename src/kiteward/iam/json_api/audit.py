@@ -1,0 +1,114 @@
+"""The audit trail, for administrators: what was done, by whom, and how it ended."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from kiteward.audit.reader import AuditQuery
+from kiteward.iam.audit_review import review_line, search_audit
+from kiteward.iam.json_api.access import Explained, explanation_shape
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
+from kiteward.iam.services import Services
+
+
+class Wanted(Arguments):
+    """Which lines: every part that is given must fit. `before` goes on where an earlier page ended."""
+
+    user_name: str = ""
+    collection_name: str = ""
+    db_name: str = ""
+    operation: str = ""
+    kind: str = ""
+    outcome: str = ""
+    request_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+class Lines(Outcome):
+    """Lines of the trail, newest first; `before` is what to ask for next, null at the end.
+
+    `hidden` holds the numbers (`seq`) of those whose caller asked for a collection that exists now and was told that it
+    does not, because no role of the caller reaches it.
+    """
+
+    lines: list[dict[str, Any]]
+    hidden: list[int]
+    before: int | None
+
+
+class LineNamed(Arguments):
+    """Names a line by its number."""
+
+    seq: int
+
+
+class ExplainedLine(Outcome):
+    """A line, and what would be decided today.
+
+    `today` is null where nothing can be said: of a user or API key that is gone (`gone` says which), and of a line that
+    no privilege of an RPC decided. `differs` says whether today's decision is another one.
+    """
+
+    line: dict[str, Any]
+    today: Explained | None
+    gone: str
+    differs: bool
+
+
+async def searched(services: Services, _request: Request, arguments: Wanted) -> Lines:
+    """Return lines of the audit trail."""
+    query = AuditQuery(
+        user=arguments.user_name,
+        collection=arguments.collection_name,
+        database=arguments.db_name,
+        operation=arguments.operation,
+        kind=arguments.kind,
+        outcome=arguments.outcome,
+        request_id=arguments.request_id,
+        since=_seconds(arguments.since),
+        until=_seconds(arguments.until),
+        before=arguments.before,
+    )
+    found = await search_audit(services, query, limit=page(arguments.limit))
+    return Lines(lines=[dict(entry) for entry in found.lines], hidden=list(found.hidden), before=found.before)
+
+
+async def explained_line(services: Services, request: Request, arguments: LineNamed) -> ExplainedLine:
+    """Return what was decided when a line was written, and what would be decided today."""
+    found = await review_line(services, request, arguments.seq)
+    return ExplainedLine(
+        line=dict(found.line),
+        today=None if found.today is None else explanation_shape(request, found.today),
+        gone=found.gone,
+        differs=found.differs,
+    )
+
+
+def _seconds(given: datetime | None) -> float | None:
+    if given is None:
+        return None
+    return (given if given.tzinfo is not None else given.replace(tzinfo=UTC)).timestamp()
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "SearchAudit",
+        "audit/search",
+        Wanted,
+        Lines,
+        searched,
+        "Search the audit trail, newest lines first.",
+        changes=False,
+    ),
+    AdminOperation(
+        "ExplainAuditLine",
+        "audit/explain",
+        LineNamed,
+        ExplainedLine,
+        explained_line,
+        "Explain a line of the audit trail: what was decided then, and what would be decided today.",
+        changes=False,
+    ),
+)

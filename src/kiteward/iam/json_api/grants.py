@@ -1,0 +1,103 @@
+"""Grants: several of a role changed in one step, after a look at what that would change."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from kiteward.authz.model import GrantKey
+from kiteward.authz.privileges import ObjectType
+from kiteward.domain.errors import InvalidArgument, InvalidGrant
+from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.iam.grants import PrivilegeScope, change_grants
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
+from kiteward.iam.services import Services
+
+_OBJECT_TYPES: Final = frozenset(ObjectType)
+
+
+class GrantNamed(Arguments):
+    """A privilege or group on a database and collection; `*` stands for all.
+
+    `objectType` names a grant that V2 would have stored under another type, and is taken back only.
+    """
+
+    privilege: str
+    db_name: str = DEFAULT_DATABASE
+    collection_name: str = ANY
+    object_type: str = ""
+
+
+class GrantChange(Arguments):
+    """What a role is to be granted and what it is to lose; a `dryRun` tells what would change."""
+
+    role_name: str
+    grant: list[GrantNamed] = msgspec.field(default_factory=list)
+    revoke: list[GrantNamed] = msgspec.field(default_factory=list)
+    dry_run: bool = False
+
+
+class ChangedGrant(Outcome):
+    """A grant that the role gained or lost."""
+
+    object_type: str
+    db_name: str
+    object_name: str
+    privilege: str
+
+
+class GrantsChanged(Outcome):
+    """What changed, or would: what the role had already or never held is not among it.
+
+    What it held on a dropped collection, kept for one user, counts as granted when it is granted to all holders.
+    """
+
+    granted: list[ChangedGrant]
+    revoked: list[ChangedGrant]
+    users: list[str]
+
+
+async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
+    """Grant and revoke, all of it or nothing."""
+    if any(named.object_type for named in arguments.grant):
+        raise InvalidArgument("`objectType` belongs to what is revoked")
+    result = await change_grants(
+        services,
+        request,
+        arguments.role_name,
+        grant=[_scope(named) for named in arguments.grant],
+        revoke=[_scope(named) for named in arguments.revoke],
+        dry_run=arguments.dry_run,
+    )
+    return GrantsChanged(granted=_shown(result.granted), revoked=_shown(result.revoked), users=list(result.users))
+
+
+def _scope(named: GrantNamed) -> PrivilegeScope:
+    if named.object_type and named.object_type not in _OBJECT_TYPES:
+        raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
+    kind = ObjectType(named.object_type) if named.object_type else None
+    return PrivilegeScope(named.privilege, named.db_name, named.collection_name, kind)
+
+
+def _shown(keys: Iterable[GrantKey]) -> list[ChangedGrant]:
+    return [
+        ChangedGrant(
+            object_type=key.object_type.value,
+            db_name=key.db_name,
+            object_name=key.object_name,
+            privilege=key.privilege,
+        )
+        for key in keys
+    ]
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "ChangeGrants",
+        "roles/change_grants",
+        GrantChange,
+        GrantsChanged,
+        changed,
+        "Grant and revoke several privileges of a role in one step, or tell what that would change.",
+    ),
+)

@@ -1,0 +1,195 @@
+"""API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
+
+import time
+from datetime import datetime
+from typing import Final
+
+from kiteward.domain.identity import CredentialReach, Secret
+from kiteward.iam import api_keys
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
+from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.services import Services
+from kiteward.store.base import KeyRecord
+
+
+class NewKey(Arguments):
+    """A key to be: of the caller without `userName`, without end without `expiresIn` (seconds), unless configured."""
+
+    user_name: str = ""
+    description: str = ""
+    expires_in: int | None = None
+    roles: list[str] | None = None
+    networks: list[str] | None = None
+
+
+class KeyListing(Arguments):
+    """Whose keys to list: the caller's without `userName`, or all of them for an administrator.
+
+    A limited API key lists itself and what descends from it.
+    """
+
+    user_name: str = ""
+    after: str = ""
+    limit: int = 100
+
+
+class KeyNamed(Arguments):
+    """Names a key by its id."""
+
+    key_id: str
+
+
+class Rotation(Arguments):
+    """Names a key; `keepOldFor` counts seconds."""
+
+    key_id: str
+    keep_old_for: int = 0
+
+
+class Key(Outcome):
+    """A key, without its secret. `roles` is null for all roles of its owner.
+
+    `madeByKey` is the key that it was made with: it opens only while that one does, and goes with it.
+    """
+
+    key_id: str
+    user_name: str
+    description: str
+    roles: list[str] | None
+    networks: list[str]
+    enabled: bool
+    created_at: datetime | None
+    created_by: str
+    made_by_key: str | None
+    expires_at: datetime | None
+    used_at: datetime | None
+    old_key_valid_until: datetime | None
+
+
+class Keys(Outcome):
+    """A page of keys; `next` is what to ask for as `after`, empty at the end."""
+
+    keys: list[Key]
+    next: str
+
+
+class MadeKey(Outcome):
+    """A key, this once."""
+
+    key_id: str
+    key: Secret
+    user_name: str
+    expires_at: datetime | None = None
+    old_key_valid_until: datetime | None = None
+
+
+async def created(services: Services, request: Request, arguments: NewKey) -> MadeKey:
+    """Create a key."""
+    new = api_keys.NewKey(
+        owner=arguments.user_name,
+        description=arguments.description,
+        lifetime=arguments.expires_in,
+        roles=arguments.roles,
+        networks=arguments.networks or (),
+    )
+    return _made(await api_keys.create_key(services, request, new))
+
+
+async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
+    """List keys: one's own, or of others for administrators; of a limited key, itself and what descends from it."""
+    limit = page(arguments.limit)
+    owner = arguments.user_name or None
+    found = await api_keys.list_keys(services, request, owner=owner, after=arguments.after, limit=limit)
+    return Keys(keys=[_key(record) for record in found], next=found[-1].key_id if len(found) == limit else "")
+
+
+async def described(services: Services, request: Request, arguments: KeyNamed) -> Key:
+    """Describe a key."""
+    return _key(await api_keys.describe_key(services, request, arguments.key_id))
+
+
+async def rotated(_services: Services, request: Request, arguments: Rotation) -> MadeKey:
+    """Give a key a new secret; the old one may stay valid for a while."""
+    return _made(await api_keys.rotate_key(request, arguments.key_id, grace_period=arguments.keep_old_for))
+
+
+async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
+    """Disable a key, and what descends from it."""
+    await api_keys.disable_key(request, arguments.key_id)
+    return Done()
+
+
+async def enabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
+    """Enable a disabled key."""
+    await api_keys.enable_key(request, arguments.key_id)
+    return Done()
+
+
+async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
+    """Remove a key, and what descends from it, for good."""
+    await api_keys.revoke_key(request, arguments.key_id)
+    return Done()
+
+
+def _made(issued: api_keys.IssuedKey) -> MadeKey:
+    record = issued.record
+    return MadeKey(
+        key_id=record.key_id,
+        key=issued.secret,
+        user_name=record.owner,
+        expires_at=moment(record.expires_at),
+        old_key_valid_until=moment(issued.old_valid_until),
+    )
+
+
+def _key(record: KeyRecord) -> Key:
+    previous = record.previous
+    return Key(
+        key_id=record.key_id,
+        user_name=record.owner,
+        description=record.description,
+        roles=None if record.roles is None else list(record.roles),
+        networks=list(record.networks),
+        enabled=record.enabled,
+        created_at=moment(record.created_at),
+        created_by=record.created_by,
+        made_by_key=record.made_by_key,
+        expires_at=moment(record.expires_at),
+        used_at=moment(record.used_at),
+        old_key_valid_until=moment(previous.valid_until) if previous and previous.valid_until > time.time() else None,
+    )
+
+
+def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> AdminOperation:
+    """Return a row that anybody may call, with any credential: which keys these reach is judged inside."""
+    summaries = {
+        "create": "Make an API key; the answer holds it this once.",
+        "list": "List API keys, page by page.",
+        "describe": "Describe an API key.",
+        "rotate": "Give an API key a new secret; the answer holds it this once. Keys it made end with the old one.",
+        "disable": "Let an API key, and keys that it made, open no longer.",
+        "enable": "Let a disabled API key open again.",
+        "revoke": "Remove an API key, and keys that it made, for good.",
+    }
+    return AdminOperation(
+        name,
+        f"api_keys/{action}",
+        arguments,
+        outcome,
+        run,  # type: ignore[arg-type]  # handlers take their own arguments
+        summaries[action],
+        administrators=False,
+        credential=CredentialReach.ANY,
+        changes=action not in ("list", "describe"),
+    )
+
+
+ADMIN_OPERATIONS: Final = (
+    _row("CreateApiKey", "create", NewKey, MadeKey, created),
+    _row("ListApiKeys", "list", KeyListing, Keys, listed),
+    _row("DescribeApiKey", "describe", KeyNamed, Key, described),
+    _row("RotateApiKey", "rotate", Rotation, MadeKey, rotated),
+    _row("DisableApiKey", "disable", KeyNamed, Done, disabled),
+    _row("EnableApiKey", "enable", KeyNamed, Done, enabled),
+    _row("RevokeApiKey", "revoke", KeyNamed, Done, revoked),
+)

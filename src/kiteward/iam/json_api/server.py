@@ -1,0 +1,61 @@
+"""How the server is, for administrators: strangers are told no more than that it is ready, or is not."""
+
+from typing import Final
+
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
+from kiteward.iam.server_state import VERSION, describe_server
+from kiteward.iam.services import Services
+
+
+class Part(Outcome):
+    """How a part is; `reason` says why where it is not ready."""
+
+    ready: bool
+    reason: str
+
+
+class ServerState(Outcome):
+    """How the parts are, whether all of them are ready, and how much there is.
+
+    `revision` is that of the policy in force; `databases` is null while the engine cannot tell.
+    """
+
+    ready: bool
+    version: str
+    revision: int
+    databases: int | None
+    roles: int
+    groups: int
+    sessions: int
+    store: Part
+    engine: Part
+    audit: Part
+
+
+async def described(services: Services, request: Request, _arguments: Arguments) -> ServerState:
+    """Return the state of the server."""
+    found = await describe_server(services, request)
+    parts = {name: Part(ready=each.ready, reason=each.reason) for name, each in found.components.items()}
+    return ServerState(
+        ready=found.ready,
+        version=VERSION,
+        revision=found.revision,
+        databases=found.databases,
+        roles=found.roles,
+        groups=found.groups,
+        sessions=found.sessions,
+        **parts,
+    )
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "DescribeServer",
+        "server/describe",
+        Arguments,
+        ServerState,
+        described,
+        "Tell how store, engine and audit trail are, and how much there is.",
+        changes=False,
+    ),
+)

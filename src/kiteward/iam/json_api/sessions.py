@@ -1,0 +1,139 @@
+"""Sessions of the console: begin one with a password, list and end them."""
+
+from datetime import datetime
+from typing import Final
+
+from kiteward.authn.sessions import Session
+from kiteward.domain.identity import Secret
+from kiteward.iam import sessions
+from kiteward.iam.json_api.accounts import PerhapsNamed
+from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request
+from kiteward.iam.json_api.shapes import moment
+from kiteward.iam.services import Services
+
+
+class NewSession(Arguments):
+    """What the browser says it is."""
+
+    description: str = ""
+
+
+class BegunSession(Outcome):
+    """A session's token, this once."""
+
+    token: Secret
+
+
+class SessionNamed(Arguments):
+    """Names a session by its public id."""
+
+    session_id: str
+
+
+class SessionsOf(Arguments):
+    """Whose sessions to end: the caller's without `userName`; `keepCurrent` spares the one that asks."""
+
+    user_name: str = ""
+    keep_current: bool = False
+
+
+class ListedSession(Outcome):
+    """A session, without its token."""
+
+    session_id: str
+    user_name: str
+    address: str
+    description: str
+    current: bool
+    began_at: datetime | None
+    used_at: datetime | None
+    ends_at: datetime | None
+
+
+class ListedSessions(Outcome):
+    """All sessions of a user, the latest first."""
+
+    sessions: list[ListedSession]
+
+
+async def begun(_services: Services, request: Request, arguments: NewSession) -> BegunSession:
+    """Begin a session of the console; its caller comes by a password."""
+    return BegunSession(token=await request.begin_session(arguments.description))
+
+
+async def listed(services: Services, request: Request, arguments: PerhapsNamed) -> ListedSessions:
+    """List a user's sessions: one's own, or of others for administrators."""
+    name = arguments.user_name or request.principal.user_name
+    found = await sessions.list_sessions(services, request, name)
+    return ListedSessions(sessions=[_listed(services, request, session) for session in found])
+
+
+def _listed(services: Services, request: Request, session: Session) -> ListedSession:
+    return ListedSession(
+        session_id=session.session_id,
+        user_name=session.user_name,
+        address=session.address,
+        description=session.description,
+        current=sessions.is_own_session(request, session),
+        began_at=moment(session.began_at),
+        used_at=moment(session.used_at),
+        ends_at=moment(services.sessions.ends_at(session)),
+    )
+
+
+async def ended(services: Services, request: Request, arguments: SessionNamed) -> Done:
+    """End a session: one's own, or any for administrators."""
+    sessions.end_session(services, request, arguments.session_id)
+    return Done()
+
+
+async def all_ended(services: Services, request: Request, arguments: SessionsOf) -> Done:
+    """End all sessions of a user: one's own, or of others for administrators."""
+    name = arguments.user_name or request.principal.user_name
+    sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
+    return Done()
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation(
+        "BeginSession",
+        "sessions/begin",
+        NewSession,
+        BegunSession,
+        begun,
+        "Begin a session of the console.",
+        administrators=False,
+        changes=False,
+        rest=False,
+    ),
+    AdminOperation(
+        "ListSessions",
+        "sessions/list",
+        PerhapsNamed,
+        ListedSessions,
+        listed,
+        "List the sessions of the console of a user; one's own without a name.",
+        administrators=False,
+        changes=False,
+    ),
+    AdminOperation(
+        "EndSession",
+        "sessions/end",
+        SessionNamed,
+        Done,
+        ended,
+        "End a session of the console.",
+        administrators=False,
+        changes=False,
+    ),
+    AdminOperation(
+        "EndSessions",
+        "sessions/end_all",
+        SessionsOf,
+        Done,
+        all_ended,
+        "End all sessions of the console of a user; one's own without a name.",
+        administrators=False,
+        changes=False,
+    ),
+)

@@ -1,0 +1,38 @@
+"""What several answers hold alike."""
+
+from datetime import UTC, datetime
+from typing import Self
+
+from kiteward.authz.model import Grant
+from kiteward.iam.json_api.base import Outcome
+
+
+class HeldGrant(Outcome):
+    """One grant of a role."""
+
+    role: str
+    object_type: str
+    db_name: str
+    object_name: str
+    privilege: str
+
+    @classmethod
+    def of(cls, grant: Grant) -> Self:
+        """Return a grant as answers hold it."""
+        key = grant.key
+        return cls(
+            role=grant.role,
+            object_type=key.object_type.value,
+            db_name=key.db_name,
+            object_name=key.object_name,
+            privilege=key.privilege,
+        )
+
+
+class AllowingGrant(HeldGrant):
+    """A grant that allows it."""
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Return seconds since the epoch as a time of UTC, to whole seconds."""
+    return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)

@@ -1,0 +1,47 @@
+"""What administrators look at: what a user holds and is shown."""
+
+from typing import Final
+
+from kiteward.authz.policy import decide_administrator
+from kiteward.iam.access import grants_of
+from kiteward.iam.json_api.accounts import Named
+from kiteward.iam.json_api.base import AdminOperation, Outcome, Request
+from kiteward.iam.json_api.shapes import HeldGrant
+from kiteward.iam.services import Services
+from kiteward.iam.user_view import view_as_user
+
+
+class SeenDatabase(Outcome):
+    """A database and the collections of it that are shown."""
+
+    db_name: str
+    collections: list[str]
+
+
+class View(Outcome):
+    """What a user holds, and what lists show it."""
+
+    user_name: str
+    administrator: bool
+    roles: list[str]
+    grants: list[HeldGrant]
+    databases: list[SeenDatabase]
+
+
+async def viewed(services: Services, request: Request, arguments: Named) -> View:
+    """Return what a user would see."""
+    view = await view_as_user(services, request, arguments.user_name)
+    return View(
+        user_name=view.principal.user_name,
+        administrator=decide_administrator(view.principal).allowed,
+        roles=sorted(view.principal.roles),
+        grants=[HeldGrant.of(grant) for grant in grants_of(view.principal, request.snapshot)],
+        databases=[
+            SeenDatabase(db_name=name, collections=list(collections)) for name, collections in view.databases.items()
+        ],
+    )
+
+
+ADMIN_OPERATIONS: Final = (
+    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Tell what a user holds and sees.", changes=False),
+)

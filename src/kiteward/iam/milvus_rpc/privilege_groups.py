@@ -1,0 +1,61 @@
+"""Milvus's RPCs about privilege groups (contract 2.5)."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kiteward.authz.model import PrivilegeGroup
+from kiteward.domain.errors import InvalidGrant
+from kiteward.iam import privilege_groups
+from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.services import Services
+from kiteward.milvus import messages
+
+_OPERATIONS: Final = {0: privilege_groups.add_privileges, 1: privilege_groups.remove_privileges}
+"""`OperatePrivilegeGroupType` -> service."""
+
+
+async def create(services: Services, request: Request) -> bytes:
+    """Create an empty group."""
+    message = messages.CreatePrivilegeGroupRequest.FromString(request.call.payload)
+    await privilege_groups.create_group(services, request, message.group_name)
+    return messages.success("CreatePrivilegeGroup")
+
+
+async def drop(services: Services, request: Request) -> bytes:
+    """Drop a group that no role holds; an unknown or built-in one succeeds without effect."""
+    message = messages.DropPrivilegeGroupRequest.FromString(request.call.payload)
+    await privilege_groups.drop_group(services, request, message.group_name)
+    return messages.success("DropPrivilegeGroup")
+
+
+async def operate(services: Services, request: Request) -> bytes:
+    """Add privileges to a group or remove them."""
+    message = messages.OperatePrivilegeGroupRequest.FromString(request.call.payload)
+    if message.type not in _OPERATIONS:
+        raise InvalidGrant(f"invalid operate privilege group type {message.type}, valid values: 0 (add), 1 (remove)")
+    names = [entity.name for entity in message.privileges]
+    await _OPERATIONS[message.type](services, request, message.group_name, names)
+    return messages.success("OperatePrivilegeGroup")
+
+
+async def list_all(_services: Services, request: Request) -> bytes:
+    """List custom groups by name, then the built-in ones in Milvus's order."""
+    infos = [group_info(group) for group in privilege_groups.list_groups(request)]
+    return bytes(
+        messages.ListPrivilegeGroupsResponse(status=messages.Status(), privilege_groups=infos).SerializeToString()
+    )
+
+
+def group_info(group: PrivilegeGroup) -> messages.PrivilegeGroupInfo:
+    """Return a group as ListPrivilegeGroups and BackupRBAC show it."""
+    return messages.PrivilegeGroupInfo(
+        group_name=group.name, privileges=[messages.PrivilegeEntity(name=member) for member in group.privileges]
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "CreatePrivilegeGroup": Handler(create),
+    "DropPrivilegeGroup": Handler(drop),
+    "OperatePrivilegeGroup": Handler(operate),
+    "ListPrivilegeGroups": Handler(list_all, changes=False),
+}

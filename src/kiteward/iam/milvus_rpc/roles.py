@@ -1,0 +1,89 @@
+"""Milvus's RPCs about roles and role bindings (contract 2.3).
+
+Clients match on the texts, so they are those of Milvus 2.6 and 3.0.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from kiteward.authz.model import Role
+from kiteward.domain.errors import InvalidGrant, LimitReached, RoleNotFound, UserNotFound
+from kiteward.iam import roles
+from kiteward.iam.milvus_rpc.base import Handler, Request, cached
+from kiteward.iam.services import Services
+from kiteward.iam.wording import reworded
+from kiteward.milvus import messages
+
+_NO_ROLE: Final = "not found the role, maybe the role isn't existed or internal system error"
+_TOO_MANY: Final = (
+    "failed to check if create role: quota exceeded"
+    "[reason=unable to create role because the number of roles has reached the limit]"
+)
+
+
+async def create(services: Services, request: Request) -> bytes:
+    """Create a role."""
+    entity = messages.CreateRoleRequest.FromString(request.call.payload).entity
+    with reworded(LimitReached, _TOO_MANY):
+        await roles.create_role(services, request, Role(entity.name, entity.description))
+    return messages.success("CreateRole")
+
+
+async def alter(services: Services, request: Request) -> bytes:
+    """Replace a role's description; an empty one clears it."""
+    message = messages.AlterRoleRequest.FromString(request.call.payload)
+    with reworded(RoleNotFound, "failed to check if alter role: role not exists"):
+        await roles.describe_role(services, request, Role(message.role_name, message.description))
+    return messages.success("AlterRole")
+
+
+async def drop(services: Services, request: Request) -> bytes:
+    """Drop a role and its bindings; one that holds grants only when forced."""
+    message = messages.DropRoleRequest.FromString(request.call.payload)
+    with reworded(RoleNotFound, _NO_ROLE):
+        await roles.drop_role(services, request, message.role_name, force=message.force_drop)
+    return messages.success("DropRole")
+
+
+async def operate_binding(services: Services, request: Request) -> bytes:
+    """Bind a role to a user, or unbind it; doing it again changes nothing."""
+    message = messages.OperateUserRoleRequest.FromString(request.call.payload)
+    user, role = message.username, message.role_name
+    no_user = f'failed to check if operate user role: user "{user}" not found'
+    with reworded(RoleNotFound, _NO_ROLE), reworded(UserNotFound, no_user):
+        match message.type:
+            case 0:
+                await roles.bind_role(services, request, user=user, role=role)
+            case 1:
+                await roles.unbind_role(services, request, user=user, role=role)
+            case _:
+                raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
+    return messages.success("OperateUserRole")
+
+
+async def select(services: Services, request: Request) -> bytes:
+    """Describe one role or all; an unknown one gives no result."""
+
+    async def answer() -> bytes:
+        message = messages.SelectRoleRequest.FromString(request.call.payload)
+        name = message.role.name if message.HasField("role") else None
+        found = await roles.describe_roles(services, request, name, with_users=message.include_user_info)
+        results = [
+            messages.RoleResult(
+                role=messages.RoleEntity(name=each.role.name, description=each.role.description),
+                users=[messages.UserEntity(name=user) for user in each.users],
+            )
+            for each in found
+        ]
+        return bytes(messages.SelectRoleResponse(status=messages.Status(), results=results).SerializeToString())
+
+    return await (cached(services, request, answer) if roles.sees_role_holders(request) else answer())
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "CreateRole": Handler(create),
+    "AlterRole": Handler(alter),
+    "DropRole": Handler(drop),
+    "OperateUserRole": Handler(operate_binding),
+    "SelectRole": Handler(select, changes=False),
+}

@@ -1,0 +1,53 @@
+"""Connect, GetVersion, CheckHealth: who the server is and how it is (contract 1.5)."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+from kiteward.authz.policy import listed_databases
+from kiteward.domain.errors import DatabaseNotFound
+from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.server_state import VERSION
+from kiteward.iam.services import Services
+from kiteward.milvus import messages
+
+
+async def connect(services: Services, request: Request) -> bytes:
+    """Greet a client. Its database must exist and be visible to it; `default` always is."""
+    database = request.call.database or DEFAULT_DATABASE
+    if database != DEFAULT_DATABASE:
+        visible = listed_databases(request.principal, [database], request.snapshot)[0]
+        if not visible or not services.catalog.has_database(database):
+            raise DatabaseNotFound(f"database not found[database={database}]")
+    return bytes(
+        messages.ConnectResponse(
+            status=messages.Status(),
+            server_info=messages.ServerInfo(build_tags=VERSION, deploy_mode="STANDALONE"),
+            # Any non-zero number will do: Node takes zero for a server without Connect, and nobody looks it up again.
+            identifier=secrets.randbelow(2**62) + 1,
+        ).SerializeToString()
+    )
+
+
+async def get_version(_services: Services, _request: Request) -> bytes:
+    """Tell the version."""
+    return bytes(messages.GetVersionResponse(status=messages.Status(), version=VERSION).SerializeToString())
+
+
+async def check_health(services: Services, _request: Request) -> bytes:
+    """Tell whether the engine can be reached; the status is success either way."""
+    health = services.engine.health()
+    reasons = [] if health.ready else [health.reason]
+    return bytes(
+        messages.CheckHealthResponse(
+            status=messages.Status(), isHealthy=health.ready, reasons=reasons
+        ).SerializeToString()
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "Connect": Handler(connect, changes=False),
+    "GetVersion": Handler(get_version, changes=False),
+    "CheckHealth": Handler(check_health, changes=False),
+}

@@ -1,0 +1,155 @@
+"""Custom privilege groups (contract 2.5). Texts are those of Milvus 2.6 and 3.0."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from kiteward.authz.model import PrivilegeGroup
+from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import InUse, InvalidGrant
+from kiteward.iam.caller import Caller
+from kiteward.iam.services import Services
+from kiteward.store.base import Transaction
+
+_CREATABLE: Final = "failed to check if privilege group creatable"
+_ALTERABLE: Final = "failed to check if privilege group alterable"
+"""What Milvus puts before the texts of these checks."""
+
+
+def is_reserved_group_name(name: str) -> bool:
+    """Return whether a name is one of Milvus's own, which no custom group may have."""
+    return name == ALL or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
+
+
+async def is_group_member(transaction: Transaction, name: str) -> bool:
+    """Return whether a name is that of a privilege or group, so that it may be named as a member of a group."""
+    return name in PRIVILEGES or name in BUILT_IN_GROUPS or await transaction.groups.get(name) is not None
+
+
+async def create_group(services: Services, caller: Caller, name: str) -> None:
+    """Create an empty group.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: the name breaks a rule.
+        InvalidGrant: there is a privilege or group of this name.
+    """
+    services.naming.check_group_name(name)
+    if is_reserved_group_name(name):
+        raise InvalidGrant(
+            f"{_CREATABLE}: privilege group name [{name}] is defined by "
+            "built in privileges or privilege groups in system",
+            ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name}),
+            field="privilegeGroupName",
+        )
+    async with caller.change() as transaction:
+        if await transaction.groups.get(name) is not None:
+            raise InvalidGrant(
+                f"{_CREATABLE}: privilege group name [{name}] is defined by users",
+                ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
+                field="privilegeGroupName",
+            )
+        await transaction.groups.put(PrivilegeGroup(name))
+
+
+async def drop_group(services: Services, caller: Caller, name: str) -> None:
+    """Drop a group; an unknown or built-in one changes nothing (contract Q18, Q19).
+
+    Raises:
+        InvalidGroupName, InvalidArgument: the name breaks a rule.
+        InUse: a role holds a grant of it.
+    """
+    services.naming.check_group_name(name)
+    async with caller.change() as transaction:
+        if await transaction.groups.get(name) is None:
+            return
+        holders = await transaction.grants.roles_with(name)
+        if holders:
+            raise InUse(
+                f"failed to check if privilege group dropable: privilege group [{name}] is used by role "
+                f"[{holders[0]}], Use REVOKE API to revoke it first",
+                ErrorDetail(ErrorCode.GROUP_IN_USE, {"name": name, "role": holders[0]}),
+                field="privilegeGroupName",
+            )
+        await transaction.groups.remove(name)
+
+
+async def add_privileges(services: Services, caller: Caller, name: str, privileges: Sequence[str]) -> None:
+    """Add privileges to a group. Groups may be named too, and have no effect.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: a name breaks a rule.
+        InvalidGrant: there is no such group or privilege, or the privileges are not of one level.
+    """
+    _check_names(services, name, privileges)
+    async with caller.change() as transaction:
+        group = await _require_alterable(transaction, name, privileges)
+        members = {*group.privileges, *privileges}
+        _require_one_level(members)
+        await transaction.groups.put(PrivilegeGroup(group.name, tuple(sorted(members))))
+
+
+async def remove_privileges(services: Services, caller: Caller, name: str, privileges: Sequence[str]) -> None:
+    """Remove privileges from a group; those it does not hold change nothing.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: a name breaks a rule.
+        InvalidGrant: there is no such group or privilege.
+    """
+    _check_names(services, name, privileges)
+    async with caller.change() as transaction:
+        group = await _require_alterable(transaction, name, privileges)
+        members = set(group.privileges) - set(privileges)
+        await transaction.groups.put(PrivilegeGroup(group.name, tuple(sorted(members))))
+
+
+def list_groups(caller: Caller) -> list[PrivilegeGroup]:
+    """Return custom groups by name, then the built-in ones in Milvus's order."""
+    custom = caller.snapshot.groups
+    built_in = (PrivilegeGroup(name, tuple(members)) for name, members in BUILT_IN_GROUPS.items())
+    return [*(custom[name] for name in sorted(custom)), *built_in]
+
+
+def _check_names(services: Services, name: str, privileges: Iterable[str]) -> None:
+    services.naming.check_group_name(name)
+    for each in privileges:
+        services.naming.check_object_name(each, "Privilege")
+
+
+async def _require_alterable(transaction: Transaction, name: str, privileges: Sequence[str]) -> PrivilegeGroup:
+    group = await transaction.groups.get(name)
+    if group is None:
+        raise InvalidGrant(
+            f"{_ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
+            ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
+            field="privilegeGroupName",
+        )
+    if not privileges:
+        raise InvalidGrant(
+            f"{_ALTERABLE}: privileges is empty when alter the privilege group",
+            ErrorDetail(ErrorCode.GROUP_EMPTY),
+            field="privileges",
+        )
+    for each in privileges:
+        if not await is_group_member(transaction, each):
+            raise InvalidGrant(
+                f"{_ALTERABLE}: there is no privilege name or privilege group name [{each}] defined in system to "
+                "operate",
+                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": each}),
+                field="privileges",
+            )
+    return group
+
+
+def _require_one_level(members: Iterable[str]) -> None:
+    if len({_level(name) for name in members} - {None}) > 1:
+        raise InvalidGrant(
+            f"{_ALTERABLE}: privileges are not the same privilege level",
+            ErrorDetail(ErrorCode.GROUP_LEVELS),
+            field="privileges",
+        )
+
+
+def _level(name: str) -> Level | None:
+    if name in PRIVILEGES:
+        return PRIVILEGES[name].level
+    return group_level(BUILT_IN_GROUPS[name]) if name in BUILT_IN_GROUPS else None

@@ -1,0 +1,20 @@
+"""How the parts behind the gateway are: what must answer before requests can be."""
+
+from collections.abc import Mapping
+
+from kiteward.domain.errors import StoreError
+from kiteward.domain.identity import ROOT
+from kiteward.iam.services import ComponentHealth, Services
+
+
+async def components(services: Services) -> Mapping[str, ComponentHealth]:
+    """Ask `store`, `engine` and `audit` how they are."""
+    try:
+        await services.store.user(ROOT)
+        store = ComponentHealth()
+    except StoreError as error:
+        store = ComponentHealth(ready=False, reason=str(error))
+    engine = services.engine.health()
+    working = services.audit().working
+    audit = ComponentHealth(working, "" if working else "the audit trail cannot be written")
+    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason), "audit": audit}

@@ -1,0 +1,176 @@
+"""Roles and role bindings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
+from kiteward.authz.policy import Condition, decide
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AlreadyExists, InUse, LimitReached, ProtectedObject
+from kiteward.domain.identity import ROOT
+from kiteward.iam.administrators import require_another_administrator
+from kiteward.iam.caller import Caller
+from kiteward.iam.lookup import require_role, require_user
+from kiteward.iam.services import Services
+from kiteward.store.base import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedRole:
+    """A role and the users that hold it, as far as the caller may know them."""
+
+    role: Role
+    users: tuple[str, ...]
+
+
+async def create_role(services: Services, caller: Caller, role: Role) -> None:
+    """Create a role.
+
+    Raises:
+        InvalidArgument: the name or the description breaks a rule.
+        AlreadyExists: there is a role of this name.
+        LimitReached: there are as many roles as there may be.
+    """
+    services.naming.check_role_name(role.name)
+    services.naming.check_role_description(role.description)
+    async with caller.change() as transaction:
+        await add_role(services, transaction, role)
+
+
+async def add_role(services: Services, transaction: Transaction, role: Role) -> None:
+    """Add a role whose name and description have been checked.
+
+    Raises:
+        AlreadyExists: there is a role of this name.
+        LimitReached: there are as many roles as there may be.
+    """
+    if await transaction.roles.get(role.name) is not None:
+        raise AlreadyExists(
+            f'role [name:"{role.name}"] already exists',
+            ErrorDetail(ErrorCode.ROLE_EXISTS, {"name": role.name}),
+            field="roleName",
+        )
+    if await transaction.roles.count() >= services.limits.roles:
+        raise LimitReached(
+            "unable to create role because the number of roles has reached the limit",
+            ErrorDetail(ErrorCode.ROLES_LIMIT),
+        )
+    await transaction.roles.put(role)
+
+
+async def describe_role(services: Services, caller: Caller, role: Role) -> None:
+    """Replace the description of a role; an empty one clears it.
+
+    Raises:
+        InvalidArgument: the name or the description breaks a rule.
+        ProtectedObject: it is a built-in role.
+        RoleNotFound: there is no such role.
+    """
+    services.naming.check_role_name(role.name)
+    services.naming.check_role_description(role.description)
+    _require_custom(role.name, "altered")
+    async with caller.change() as transaction:
+        await require_role(transaction, role.name)
+        await transaction.roles.put(role)
+
+
+async def drop_role(services: Services, caller: Caller, name: str, *, force: bool) -> None:
+    """Drop a role with its bindings and grants.
+
+    Args:
+        services: what services work with.
+        caller: who drops it.
+        name: the role.
+        force: whether it may hold grants, besides those that are kept for a user.
+
+    Raises:
+        InvalidArgument: the name breaks the naming rule.
+        ProtectedObject: it is a built-in role.
+        RoleNotFound: there is no such role.
+        InUse: it holds grants.
+    """
+    services.naming.check_role_name(name)
+    _require_custom(name, "dropped")
+    async with caller.change() as transaction:
+        await require_role(transaction, name)
+        grants = await transaction.grants.of_role(name)
+        # What is kept for who dropped a collection is on nothing that exists (decision 0030), and goes with the role.
+        if not force and any(grant.kept_for is None for grant in grants):
+            raise InUse(
+                "failed to check if drop role: "
+                "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges"
+            )
+        await transaction.roles.remove(name)
+
+
+async def bind_role(services: Services, caller: Caller, *, user: str, role: str) -> None:
+    """Bind a role to a user; binding it again changes nothing.
+
+    Raises:
+        InvalidArgument: one of the names breaks the naming rule.
+        RoleNotFound, UserNotFound: there is no such role or user.
+    """
+    _check_binding_names(services, user, role)
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        await require_user(transaction, user)
+        await transaction.roles.bind(user, role)
+
+
+async def unbind_role(services: Services, caller: Caller, *, user: str, role: str) -> None:
+    """Unbind a role from a user; one that is not bound, or no such user, changes nothing.
+
+    Raises:
+        InvalidArgument: one of the names breaks the naming rule.
+        RoleNotFound: there is no such role.
+        ProtectedObject: it is the role `admin` of the last administrator.
+    """
+    _check_binding_names(services, user, role)
+    async with caller.change() as transaction:
+        await require_role(transaction, role)
+        record = await transaction.users.get(user)
+        if record is None:
+            return
+        needs_no_role = user == ROOT and services.root_bypass
+        if role == ADMIN_ROLE and ADMIN_ROLE in record.roles and not needs_no_role:
+            await require_another_administrator(services, transaction, user)
+        await transaction.roles.unbind(user, role)
+
+
+def sees_role_holders(caller: Caller) -> bool:
+    """Return whether the caller may know who holds a role; otherwise only whether the caller does."""
+    return decide(caller.principal, (Condition(PRIVILEGES["SelectOwnership"]),), caller.snapshot).allowed
+
+
+async def describe_roles(
+    services: Services, caller: Caller, name: str | None, *, with_users: bool
+) -> Sequence[DescribedRole]:
+    """Return all roles by name, or the one of a name, if it exists.
+
+    Raises:
+        InvalidArgument: the name breaks the naming rule.
+    """
+    roles = caller.snapshot.roles
+    if name is not None:
+        services.naming.check_role_name(name)
+    names = sorted(roles) if name is None else [name] if name in roles else []
+    bound = await services.store.bindings(name) if with_users else {}
+    if not sees_role_holders(caller):
+        own = caller.principal.user_name
+        bound = {role: tuple(user for user in users if user == own) for role, users in bound.items()}
+    return [DescribedRole(roles[each].role, bound.get(each, ())) for each in names]
+
+
+def _check_binding_names(services: Services, user: str, role: str) -> None:
+    services.naming.check_user_name(user)
+    services.naming.check_role_name(role)
+
+
+def _require_custom(name: str, done: str) -> None:
+    if name in BUILT_IN_ROLES:
+        raise ProtectedObject(
+            f"the role[{name}] is a default role, which can't be {done}",
+            ErrorDetail(ErrorCode.ROLE_BUILT_IN, {"name": name}),
+            field="roleName",
+        )

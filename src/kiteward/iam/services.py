@@ -1,0 +1,185 @@
+"""What every service of identity management works with, and what it asks of the layers above."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import AuditState
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authn.password_policy import PasswordPolicy
+from kiteward.authn.principals import PrincipalLookup
+from kiteward.authn.sessions import Sessions
+from kiteward.authz.privileges import Privilege
+from kiteward.domain.identity import CredentialReach
+from kiteward.domain.naming import NamingRules
+from kiteward.engine.base import Engine
+from kiteward.store.base import Store
+
+
+class Catalog(Protocol):
+    """The engine's databases, collections and aliases; implemented by the gateway."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether databases and aliases in memory are those of the engine."""
+        ...
+
+    async def refresh(self) -> None:
+        """Load databases and aliases unless they are fresh; raises EngineUnavailable."""
+        ...
+
+    def has_database(self, name: str) -> bool:
+        """Return whether the database exists, by what is in memory."""
+        ...
+
+    def resolve(self, database: str, name: str) -> str:
+        """Return the collection that an alias stands for; any other name unchanged."""
+        ...
+
+    async def database_names(self) -> list[str]:
+        """Ask the engine for its databases, sorted; raises EngineError."""
+        ...
+
+    async def collection_names(self, database: str) -> list[str]:
+        """Ask the engine for the collections of a database, sorted; raises EngineError."""
+        ...
+
+    async def has_collection(self, database: str, name: str) -> bool:
+        """Ask the engine whether a collection exists; raises EngineError."""
+        ...
+
+
+class OperationRules(Protocol):
+    """What explanations and reviews need of an operation's row; implemented by the gateway's operation table."""
+
+    @property
+    def privilege(self) -> Privilege | None: ...
+    @property
+    def visibility_is_enough(self) -> bool: ...
+    @property
+    def credential(self) -> CredentialReach: ...
+    @property
+    def closed(self) -> str: ...
+
+
+class ReceivedCall(Protocol):
+    """What is read of a request as the transport handed it over; implemented by the gateway's `Call`."""
+
+    @property
+    def operation(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def database(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many there may be; configuration alone limits them.
+
+    Attributes:
+        users: `proxy.maxUserNum`, `root` included.
+        roles: `proxy.maxRoleNum`, `admin` and `public` included.
+    """
+
+    users: int = 100_000
+    roles: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRules:
+    """What holds for new API keys.
+
+    Attributes:
+        per_user: most keys of one user, `kiteward.apiKeys.maxPerUser`.
+        default_lifetime: seconds that a key lives whose maker names no end, `kiteward.apiKeys.defaultExpiry`; None for
+            ever.
+    """
+
+    per_user: int = 100
+    default_lifetime: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentHealth:
+    """How a part of the server is.
+
+    Attributes:
+        ready: whether it does its work.
+        reason: one sentence for the operator when it does not, else empty.
+    """
+
+    ready: bool = True
+    reason: str = ""
+
+
+class ResponseCache:
+    """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
+
+    CAPACITY: Final = 16 * 1024 * 1024
+    """Most bytes of requests and answers kept; beyond, nothing more is remembered until the revision moves."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._bytes = 0
+        self._answers: dict[tuple[str, bytes], bytes] = {}
+
+    def get(self, call: ReceivedCall, revision: int) -> bytes | None:
+        """Return what the same request was answered at this revision, or None."""
+        return self._answers.get((call.operation, call.payload)) if revision == self._revision else None
+
+    def put(self, call: ReceivedCall, revision: int, answer: bytes) -> bytes:
+        """Remember an answer and return it; one that belongs to an earlier revision is only returned."""
+        if revision > self._revision:
+            self._revision, self._bytes = revision, 0
+            self._answers.clear()
+        size = self._bytes + len(call.payload) + len(answer)
+        if revision == self._revision and size <= self.CAPACITY:
+            self._bytes = size
+            self._answers[call.operation, call.payload] = answer
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The collaborators of the handlers.
+
+    Attributes:
+        store: users and everything else that is stored.
+        engine: asked for its health only.
+        catalog: databases and aliases.
+        hasher: hashes new passwords.
+        passwords: which passwords may be chosen.
+        operations: the rules of every RPC by its name.
+        naming: which names are legal.
+        limits: how many users and roles there may be.
+        super_users: callers who change a password without the old one (`common.security.superUsers`).
+        root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
+        key_rules: what holds for new API keys.
+        sessions: those of the console, as the authenticator knows them.
+        response_cache: answers of the current revision.
+        trail: reads the audit trail; None where there is none.
+        audit: tells how the audit trail is.
+    """
+
+    store: Store
+    engine: Engine
+    catalog: Catalog
+    hasher: PasswordHasher
+    passwords: PasswordPolicy
+    operations: Mapping[str, OperationRules]
+    naming: NamingRules = field(default_factory=NamingRules)
+    limits: Limits = field(default_factory=Limits)
+    super_users: frozenset[str] = frozenset()
+    root_bypass: bool = True
+    key_rules: KeyRules = field(default_factory=KeyRules)
+    sessions: Sessions = field(default_factory=Sessions)
+    response_cache: ResponseCache = field(default_factory=ResponseCache)
+    trail: AuditReader | None = None
+    audit: Callable[[], AuditState] = AuditState
+
+    @property
+    def principals(self) -> PrincipalLookup:
+        """Users and API keys as the principals they make."""
+        return PrincipalLookup(self.store, root_bypass=self.root_bypass)

@@ -1,0 +1,52 @@
+"""Sessions of the console: list and end them. The authenticator begins them."""
+
+from collections.abc import Sequence
+
+from kiteward.authn.sessions import Session
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import NotFound
+from kiteward.iam.caller import Caller, is_administrator, require_owner
+from kiteward.iam.services import Services
+
+
+async def list_sessions(services: Services, caller: Caller, user_name: str) -> Sequence[Session]:
+    """Return the sessions of a user that go on, the latest first: the caller's own, or any for administrators.
+
+    Raises:
+        AccessDenied: of another user, by a caller who is no administrator.
+    """
+    require_owner(caller, user_name)
+    record = await services.store.user(user_name)
+    # A session of an earlier credential is over, although no request has tried it since.
+    current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
+    return [each for each in services.sessions.of(user_name) if each.current_id == current]
+
+
+def end_session(services: Services, caller: Caller, session_id: str) -> None:
+    """End a session: one of the caller's, or any for administrators.
+
+    Raises:
+        NotFound: there is none that the caller may end.
+    """
+    session = services.sessions.get(session_id)
+    if session is None or not (caller.principal.acts_as(session.user_name) or is_administrator(caller)):
+        raise NotFound(f"session not found: {session_id}", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId")
+    caller.record(userName=session.user_name)
+    services.sessions.end(session.session_id)
+
+
+def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_current: bool) -> None:
+    """End all sessions of a user, but the one that calls with `keep_current`.
+
+    Raises:
+        AccessDenied: of another user, by a caller who is no administrator.
+    """
+    require_owner(caller, user_name)
+    for session in services.sessions.of(user_name):
+        if not (keep_current and is_own_session(caller, session)):
+            services.sessions.end(session.session_id)
+
+
+def is_own_session(caller: Caller, session: Session) -> bool:
+    """Return whether the caller came by a session."""
+    return caller.principal.credential == f"session:{session.session_id}"

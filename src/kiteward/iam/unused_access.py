@@ -1,0 +1,110 @@
+"""Which grants and API keys were not used, by the audit trail."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.authz.explanation import allowing_grants_of, condition_of
+from kiteward.authz.model import PUBLIC_ROLE, Grant
+from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import InvalidArgument
+from kiteward.iam.caller import Caller
+from kiteward.iam.services import OperationRules, Services
+from kiteward.store.base import KeyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedAccess:
+    """What was not used since a time.
+
+    Attributes:
+        grants: grants that allowed no request, by role and key.
+        keys: API keys that no request came by.
+        recorded_since: from when on requests are recorded; None for not at all.
+    """
+
+    grants: Sequence[Grant]
+    keys: Sequence[KeyRecord]
+    recorded_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What a user did with a privilege; equal uses are looked at once."""
+
+    user: str
+    privilege: str
+    operation: str
+    database: str
+    collection: str
+
+
+async def list_unused(services: Services, caller: Caller, since: datetime) -> UnusedAccess:
+    """Return the grants and API keys that were not used since a time.
+
+    Raises:
+        InvalidArgument: there is no audit trail.
+    """
+    if services.trail is None:
+        raise InvalidArgument(
+            "there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell",
+            ErrorDetail(ErrorCode.AUDIT_DISABLED),
+        )
+    roles = {record.name: record.roles for record in await services.store.users()}
+    uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
+    used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)
+    unused = [grant for role in caller.snapshot.roles.values() for grant in role.grants if grant not in used]
+    keys = [key for key in await services.store.keys() if (key.used_at or 0.0) < since.timestamp()]
+    return UnusedAccess(sorted(unused, key=lambda grant: (grant.role, grant.key)), keys, recorded_since)
+
+
+def _uses(trail: AuditReader, since: datetime) -> tuple[set[_Use], datetime | None]:
+    """Return what was done since a time, and since when that is recorded."""
+    oldest = next(iter(trail.every(AuditQuery())), None)
+    uses = {
+        use
+        for entry in trail.every(AuditQuery(since=since.timestamp()))
+        if entry.get("decision") == "allowed" and entry.get("privilege")
+        for use in _uses_of(entry)
+    }
+    first = datetime.fromisoformat(oldest["time"]) if oldest is not None else None
+    return uses, None if first is None else max(first, since)
+
+
+def _uses_of(entry: Entry) -> Iterable[_Use]:
+    for name in entry.get("resources") or ("",):
+        yield _Use(
+            entry.get("principal", ""),
+            entry["privilege"],
+            entry.get("operation", ""),
+            entry.get("database", ""),
+            name,
+        )
+
+
+def _used_grants(
+    uses: Iterable[_Use],
+    roles: Mapping[str, Sequence[str]],
+    operations: Mapping[str, OperationRules],
+    snapshot: PolicySnapshot,
+) -> set[Grant]:
+    """Return the grants that would have allowed one of the uses, by the policy of now."""
+    used: set[Grant] = set()
+    for use in uses:
+        row = operations.get(use.operation)
+        if use.privilege not in PRIVILEGES or row is None:
+            continue
+        condition = condition_of(
+            PRIVILEGES[use.privilege],
+            use.database,
+            use.collection,
+            visibility_is_enough=row.visibility_is_enough,
+        )
+        names = (*roles.get(use.user, ()), PUBLIC_ROLE)
+        held = [snapshot.roles[name] for name in names if name in snapshot.roles]
+        used.update(allowing_grants_of(held, condition, snapshot))
+    return used

@@ -1,0 +1,207 @@
+"""Users: create, describe, delete, disable and enable, lift locks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied, AlreadyExists, InvalidArgument, LimitReached, ProtectedObject
+from kiteward.domain.identity import ROOT, Secret
+from kiteward.iam.administrators import require_another_administrator
+from kiteward.iam.caller import Caller, require_owner
+from kiteward.iam.lookup import require_role, require_user, stored_user
+from kiteward.iam.passwords import PasswordChange, VerifyPassword, change_password, hash_new_password
+from kiteward.iam.services import Services
+from kiteward.store.base import Transaction, UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """A user to be created.
+
+    Attributes:
+        name: the user name.
+        password_hash: the hash of its password.
+        description: free text.
+        one_time, enabled, locked: as of `UserRecord`.
+    """
+
+    name: str
+    password_hash: str = field(repr=False)
+    description: str = ""
+    one_time: bool = False
+    enabled: bool = True
+    locked: bool = False
+
+
+async def create_user(
+    services: Services,
+    caller: Caller,
+    *,
+    name: str,
+    password: Secret | None,
+    description: str = "",
+    one_time: bool = False,
+    roles: Sequence[str] = (),
+) -> Secret | None:
+    """Create a user and bind roles to it, all of it or nothing.
+
+    Args:
+        services: what services work with.
+        caller: who creates it.
+        name: the user name.
+        password: its password; None for a generated one.
+        description: free text.
+        one_time: whether the user has to set another password before anything else.
+        roles: names of the roles to bind.
+
+    Returns:
+        The password, where it was generated.
+
+    Raises:
+        InvalidArgument: the name, password or description is not acceptable.
+        AlreadyExists: there is a user of this name.
+        LimitReached: there are as many users as there may be.
+        RoleNotFound: one of the roles does not exist.
+    """
+    services.naming.check_user_name(name)
+    services.naming.check_user_description(description)
+    hashed = await hash_new_password(services, name, password)
+    async with caller.change() as transaction:
+        await add_user(services, transaction, NewUser(name, hashed.stored, description, one_time))
+        for role in roles:
+            await require_role(transaction, role)
+            await transaction.roles.bind(name, role)
+    return hashed.generated
+
+
+async def add_user(services: Services, transaction: Transaction, user: NewUser) -> None:
+    """Add a user without roles, whose name and password have been checked.
+
+    Raises:
+        AlreadyExists: there is a user of this name.
+        LimitReached: there are as many users as there may be.
+    """
+    if await transaction.users.get(user.name) is not None:
+        raise AlreadyExists(
+            f"user already exists: {user.name}",
+            ErrorDetail(ErrorCode.USER_EXISTS, {"name": user.name}),
+            field="userName",
+        )
+    if await transaction.users.count() >= services.limits.users:
+        raise LimitReached(
+            "unable to add user because the number of users has reached the limit", ErrorDetail(ErrorCode.USERS_LIMIT)
+        )
+    await transaction.users.add(user.name, user.password_hash, description=user.description, one_time=user.one_time)
+    if not user.enabled:
+        await transaction.users.enable(user.name, False)
+    if user.locked:
+        await transaction.users.lock(user.name)
+
+
+async def update_user(
+    services: Services,
+    caller: Caller,
+    verify: VerifyPassword,
+    *,
+    name: str,
+    password: PasswordChange | None,
+    description: str | None,
+) -> None:
+    """Change the password of a user, the description, or both.
+
+    The name is not held to the naming rule, as in Milvus.
+
+    Raises:
+        AccessDenied: the caller came by a one-time password, and this is another user.
+        UserNotFound: there is no such user.
+        InvalidArgument: neither is given, or one is not acceptable.
+        OldPasswordWrong: as of `change_password`.
+    """
+    if caller.principal.one_time and name != caller.principal.user_name:
+        raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
+    if password is not None:
+        await change_password(services, caller, verify, user_name=name, change=password, description=description)
+        return
+    if description is None:
+        raise InvalidArgument("must update either password or description")
+    services.naming.check_user_description(description)
+    async with caller.change() as transaction:
+        await require_user(transaction, name)
+        await transaction.users.describe(name, description)
+
+
+async def delete_user(services: Services, caller: Caller, name: str) -> None:
+    """Delete a user with its role bindings and API keys.
+
+    Raises:
+        ProtectedObject: it is `root`, or the last administrator.
+        UserNotFound: there is no such user.
+    """
+    # Names are compared as they are stored, so that no spelling of `root` passes (contract Q9).
+    if name == ROOT:
+        raise ProtectedObject(
+            "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
+        )
+    async with caller.change() as transaction:
+        await require_user(transaction, name)
+        await require_another_administrator(services, transaction, name)
+        await transaction.users.remove(name)
+
+
+async def disable_user(services: Services, caller: Caller, name: str) -> None:
+    """Disable a user and its API keys.
+
+    Raises:
+        ProtectedObject: it is the last administrator.
+        UserNotFound: there is no such user.
+    """
+    async with caller.change() as transaction:
+        await require_user(transaction, name)
+        await require_another_administrator(services, transaction, name)
+        await transaction.users.enable(name, False)
+
+
+async def enable_user(caller: Caller, name: str) -> None:
+    """Enable a disabled user.
+
+    Raises:
+        UserNotFound: there is no such user.
+    """
+    async with caller.change() as transaction:
+        await require_user(transaction, name)
+        await transaction.users.enable(name, True)
+
+
+async def unlock_user(caller: Caller, name: str) -> None:
+    """Lift the lock after too many wrong passwords.
+
+    Raises:
+        UserNotFound: there is no such user.
+    """
+    async with caller.change() as transaction:
+        await require_user(transaction, name)
+        await transaction.users.unlock(name)
+
+
+async def describe_user(services: Services, caller: Caller, name: str) -> UserRecord:
+    """Return a user; users may describe themselves.
+
+    Raises:
+        AccessDenied: another user, by a caller who is no administrator.
+        UserNotFound: there is no such user.
+    """
+    require_owner(caller, name)
+    return await stored_user(services, name)
+
+
+async def find_users(services: Services, name: str | None) -> Sequence[UserRecord]:
+    """Return all users, or the one of a name, if it exists.
+
+    Raises:
+        InvalidArgument: the name breaks the naming rule.
+    """
+    if name is None:
+        return await services.store.users()
+    services.naming.check_user_name(name)
+    record = await services.store.user(name)
+    return [] if record is None else [record]

@@ -1,0 +1,21 @@
+"""Errors of a service under the texts that another interface has for them."""
+
+import contextlib
+from collections.abc import Iterator
+
+from kiteward.domain.errors import RequestRefused
+
+
+@contextlib.contextmanager
+def reworded(kind: type[RequestRefused], text: str, *, instead: type[RequestRefused] | None = None) -> Iterator[None]:
+    """Raise an error that occurs inside the block with another text.
+
+    Args:
+        kind: the class of error; errors of its subclasses are reworded too, others pass unchanged.
+        text: the new text.
+        instead: the class of the new error; that of the error itself by default.
+    """
+    try:
+        yield
+    except kind as error:
+        raise (instead or type(error))(text, *error.details, field=error.field) from None

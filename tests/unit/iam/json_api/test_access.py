@@ -1,0 +1,320 @@
+"""Who may do what, and why: told to administrators about everybody, to others about themselves."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, opened, presented, quick_directory
+from tests.unit.iam.json_api.conftest import Own, key
+
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.writer import AuditWriter
+from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound, PasswordRejected
+from kiteward.gateway.audit_recorder import Recorder
+
+
+@pytest.fixture
+async def team() -> AsyncIterator[Own]:
+    """Alice searches `docs` by her role, bob reads everything by a group, carol may do nothing."""
+    engine = FakeEngine()
+    engine.create("docs", "papers")
+    engine.databases["default"].aliases["current"] = "docs"
+    with quick_directory() as directory:
+        async with opened(directory / "store.db", engine) as house:
+            await house.group("seekers", "Search", "Query")
+            await house.role("reader", ("Search", "default", "docs"))
+            await house.role("seeker", ("seekers", "default", "*"))
+            await house.user("alice", "reader")
+            await house.user("bob", "seeker")
+            await house.user("carol")
+            yield Own(house)
+
+
+def ways(answer: Any) -> list[tuple[str, str, str]]:
+    return [(way["role"], way["privilege"], way["objectName"]) for way in answer["ways"]]
+
+
+async def test_explanation_names_the_grant_behind_a_privilege(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], ways(answer)) == (True, [("reader", "Search", "docs")])
+    answer = await team("ExplainAccess", userName="bob", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], ways(answer)) == (True, [("seeker", "seekers", "*")])
+
+
+async def test_explanation_of_a_refusal_names_what_would_allow_it(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Query", collectionName="docs")
+    assert (answer["allowed"], answer["reason"]) == (False, "no role of `alice` holds Query on `default.docs`")
+    grant, binding = answer["remedies"]
+    assert grant == {"role": "reader", "dbName": "default", "objectName": "docs", "privilege": "Query"}
+    assert (binding["role"], binding["privilege"]) == ("seeker", None)
+
+
+async def test_explanation_looks_behind_aliases_as_requests_do(team: Own) -> None:
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="current")
+    assert (answer["allowed"], answer["collectionName"]) == (True, "docs")
+
+
+async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -> None:
+    own = await team("ExplainAccess", by="alice", privilege="Search", collectionName="current")
+    assert (own["allowed"], own["collectionName"], ways(own)) == (True, "current", [("reader", "Search", "docs")])
+    hidden = await team("ExplainAccess", by="carol", privilege="Search", collectionName="current")
+    absent = await team("ExplainAccess", by="carol", privilege="Search", collectionName="nothing")
+    assert hidden["reason"] == "no role of `carol` holds Search on `default.current`"
+    assert hidden["remedies"] == absent["remedies"] == []
+    changed = {"collectionName": "nothing", "reason": hidden["reason"].replace("current", "nothing")}
+    assert {**hidden, **changed} == absent
+
+
+async def test_narrowed_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
+    made = await team("CreateApiKey", roles=["reader"])
+    answer = await team("ExplainAccess", by=made["key"], privilege="Query", collectionName="current")
+    assert (answer["allowed"], answer["collectionName"], answer["remedies"]) == (False, "current", [])
+
+
+async def test_name_of_a_user_is_no_alias(team: Own) -> None:
+    answer = await team("ExplainAccess", privilege="SelectUser", collectionName="current")
+    assert answer["collectionName"] == "current"
+
+
+async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
+    seen = await team("ExplainAccess", userName="alice", operation="DescribeCollection", collectionName="docs")
+    assert (seen["allowed"], seen["privilege"]) == (True, "DescribeCollection")
+    # A privilege by itself is another question than the operation, which any privilege on the collection opens.
+    held = await team("ExplainAccess", userName="alice", privilege="DescribeCollection", collectionName="docs")
+    assert not held["allowed"]
+    assert (await team("ExplainAccess", userName="carol", operation="ListDatabases"))["allowed"]
+
+
+async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: Own) -> None:
+    await team("DisableUser", userName="alice")
+    answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
+    assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
+    assert ways(answer) == [("reader", "Search", "docs")]
+    assert (answer["held"], answer["opening"]) == (True, {"operation": "EnableUser", "name": "alice"})
+
+
+async def test_what_keeps_a_key_out_is_named_with_what_lets_it_in(team: Own) -> None:
+    made = await team("CreateApiKey", userName="alice")
+    asked = {"keyId": made["keyId"], "privilege": "Search", "collectionName": "docs"}
+    await team("DisableApiKey", keyId=made["keyId"])
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableApiKey", "name": made["keyId"]}
+    await team("DisableUser", userName="alice")
+    assert (await team("ExplainAccess", **asked))["opening"] == {"operation": "EnableUser", "name": "alice"}
+
+
+async def test_collection_that_does_not_exist_is_said_not_to_exist_to_administrators_alone(team: Own) -> None:
+    for name, there in (("docs", True), ("current", True), ("nothing", False), ("*", None)):
+        about = {"privilege": "Search", "collectionName": name}
+        assert (await team("ExplainAccess", userName="alice", **about))["exists"] is there
+        assert (await team("ExplainAccess", by="alice", **about))["exists"] is None
+        assert (await team("ListCollectionAccess", collectionName=name))["exists"] is there
+    gone = await team("ListCollectionAccess", collectionName="docs", dbName="nowhere")
+    assert gone["exists"] is False
+    on_a_user = await team("ExplainAccess", userName="alice", privilege="SelectUser", collectionName="bob")
+    assert on_a_user["exists"] is None
+
+
+async def test_api_key_is_explained_by_its_own_roles(team: Own) -> None:
+    await team.house.succeed("OperateUserRole", username="alice", role_name="seeker")
+    made = await team("CreateApiKey", userName="alice", roles=["seeker"])
+    narrow = await team("ExplainAccess", keyId=made["keyId"], privilege="Search", collectionName="docs")
+    assert ways(narrow) == [("seeker", "seekers", "*")]
+    await team("DisableApiKey", keyId=made["keyId"])
+    closed = await team("ExplainAccess", keyId=made["keyId"], privilege="Search", collectionName="docs")
+    assert (closed["allowed"], closed["closed"]) == (False, "the API key is disabled")
+
+
+async def test_everybody_may_ask_about_themselves_and_about_nobody_else(team: Own) -> None:
+    answer = await team("ExplainAccess", by="alice", privilege="Search", collectionName="docs")
+    assert (answer["userName"], answer["allowed"]) == ("alice", True)
+    made = await team("CreateApiKey", userName="bob")
+    with pytest.raises(AccessDenied):
+        await team("ExplainAccess", by="alice", userName="bob", privilege="Search")
+    with pytest.raises(NotFound):
+        await team("ExplainAccess", by="alice", keyId=made["keyId"], privilege="Search")
+    with pytest.raises(AccessDenied):
+        await team("ListCollectionAccess", by="alice", collectionName="docs")
+    with pytest.raises(AccessDenied):
+        await team("ListUnusedAccess", by="alice", since="2026-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, "either `privilege` or `operation`"),
+        ({"privilege": "Search", "operation": "Search"}, "either `privilege` or `operation`"),
+        ({"privilege": "search"}, "no such privilege: search; did you mean Search?"),
+        ({"operation": "Searching"}, "no such operation: Searching; did you mean Search?"),
+        ({"operation": "CalcDistance"}, "CalcDistance is not offered here"),
+        ({"userName": "a", "keyId": "b", "privilege": "Search"}, "either `userName` or `keyId`"),
+    ],
+)
+async def test_question_that_makes_no_sense_is_told_what_would(team: Own, asked: dict[str, str], told: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await team("ExplainAccess", **asked)
+    assert told in str(refused.value)
+
+
+async def test_unknown_user_is_told(team: Own) -> None:
+    with pytest.raises(NotFound, match="user not found: nobody"):
+        await team("ExplainAccess", userName="nobody", privilege="Search")
+
+
+async def test_everybody_who_can_touch_a_collection_is_listed_with_the_way(team: Own) -> None:
+    made = await team("CreateApiKey", userName="alice")
+    answer = await team("ListCollectionAccess", collectionName="docs")
+    found = {holder["userName"]: holder for holder in answer["holders"]}
+    assert set(found) == {"alice", "bob", "root"}
+    assert (found["alice"]["privileges"], ways(found["alice"])) == (["Search"], [("reader", "Search", "docs")])
+    assert (found["bob"]["privileges"], found["bob"]["keyIds"]) == (["Search", "Query"], [])
+    assert found["alice"]["keyIds"] == [made["keyId"]]
+    assert (found["root"]["administrator"], found["root"]["ways"]) == (True, [])
+    assert answer["next"] == ""
+
+
+async def test_list_of_who_can_touch_a_collection_comes_in_pages(team: Own) -> None:
+    names, after = [], ""
+    while True:
+        answer = await team("ListCollectionAccess", collectionName="papers", after=after, limit=1)
+        names += [holder["userName"] for holder in answer["holders"]]
+        after = answer["next"]
+        if not after:
+            break
+    assert names == ["bob", "root"]
+
+
+async def test_everything_somebody_may_do_is_told(team: Own) -> None:
+    await team.house.grant("reader", "CreateOwnership", "*", "*")
+    answer = await team("DescribeUserAccess", userName="alice")
+    assert answer["collections"] == [{"dbName": "default", "collectionName": "docs", "privileges": ["Search"]}]
+    assert (answer["cluster"], answer["administrator"]) == (["CreateOwnership"], False)
+    mine = await team("DescribeUserAccess", by="alice")
+    assert mine == answer
+    root = await team("DescribeUserAccess", userName="root")
+    assert (root["administrator"], root["collections"], root["cluster"]) == (True, [], [])
+
+
+async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, tmp_path: Path) -> None:
+    house: House = team.house
+    await house.grant("reader", "Insert", "default", "docs")
+    made = await team("CreateApiKey", userName="alice")
+    trail = AuditWriter.open(tmp_path / "audit")
+    house.recorder = Recorder(trail)
+    house.configure(trail=AuditReader(tmp_path / "audit"))
+    since = datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
+    await house.call("Search", by="alice", collection_name="docs")
+    await house.call("Query", by="bob", collection_name="docs")
+    await trail.close()
+    house.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
+    house.configure()
+    answer = await team("ListUnusedAccess", since=since)
+    assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
+    assert [key["keyId"] for key in answer["keys"]] == [made["keyId"]]
+    assert answer["recordedSince"] is not None
+    house.configure(trail=None)
+    with pytest.raises(InvalidArgument, match="no audit trail"):
+        await team("ListUnusedAccess", since=since)
+
+
+async def lines_of(team: Own, tmp_path: Path, work: Any) -> None:
+    """Record what `work` does, and everything that comes after it, in a trail of its own."""
+    house: House = team.house
+    house.recorder = Recorder(AuditWriter.open(tmp_path / "audit"))
+    house.configure(trail=AuditReader(tmp_path / "audit"))
+    await work()
+    await house.user("dora")  # a change waits until everything before it is written
+
+
+async def test_line_is_explained_by_what_held_then_and_by_what_holds_today(team: Own, tmp_path: Path) -> None:
+    async def refused() -> None:
+        with pytest.raises(AccessDenied):
+            await team.house.call("Query", by="alice", collection_name="docs")
+
+    await lines_of(team, tmp_path, refused)
+    (line,) = (await team("SearchAudit", userName="alice", outcome="refused"))["lines"]
+    assert line["roles"] == ["reader"]
+    same = await team("ExplainAuditLine", seq=line["seq"])
+    assert (same["line"], same["today"]["allowed"], same["differs"]) == (line, False, False)
+    await team.house.grant("reader", "Query", "default", "docs")
+    other = await team("ExplainAuditLine", seq=line["seq"])
+    assert other["line"]["reason"] == "no role of `alice` holds Query on `default.docs`"
+    assert (other["today"]["allowed"], other["differs"]) == (True, True)
+
+
+async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path) -> None:
+    async def allowed() -> None:
+        await team.house.call("Search", by="alice", collection_name="docs")
+        made = await team("CreateApiKey", userName="bob", roles=[])
+        with pytest.raises(AccessDenied):
+            await team.house.call("Search", by=key(made["key"]), collection_name="docs")
+        await team("RevokeApiKey", keyId=made["keyId"])
+
+    await lines_of(team, tmp_path, allowed)
+    await team("DeleteUserAccount", userName="alice")
+    by_key, by_user = (await team("SearchAudit", operation="Search"))["lines"]
+    answer = await team("ExplainAuditLine", seq=by_user["seq"])
+    assert (answer["line"]["decision"], answer["today"]) == ("allowed", None)
+    assert (answer["gone"], answer["differs"]) == ("user not found: alice", True)
+    # A key is explained as the key, which may less than its user.
+    answer = await team("ExplainAuditLine", seq=by_key["seq"])
+    assert (answer["gone"].partition(":")[0], answer["differs"]) == ("API key not found", False)
+
+
+async def test_line_that_is_not_there_is_told_and_one_that_nothing_decided_has_no_today(
+    team: Own, tmp_path: Path
+) -> None:
+    async def unknown() -> None:
+        with pytest.raises(PasswordRejected):
+            await team("WhoAmI", by=presented("alice", "wrong"))
+
+    await lines_of(team, tmp_path, unknown)
+    with pytest.raises(NotFound, match="no line 4711"):
+        await team("ExplainAuditLine", seq=4711)
+    (line,) = (await team("SearchAudit", kind="authentication"))["lines"]
+    answer = await team("ExplainAuditLine", seq=line["seq"])
+    assert (answer["today"], answer["gone"], answer["differs"]) == (None, "", False)
+    with pytest.raises(AccessDenied):
+        await team("ExplainAuditLine", by="alice", seq=line["seq"])
+
+
+async def test_trail_tells_who_asked_for_what_exists_and_may_not_be_seen(team: Own, tmp_path: Path) -> None:
+    async def asked() -> None:
+        for name in ("papers", "nothing", "docs"):
+            for operation in ("HasCollection", "DescribeCollection"):
+                await team.house.call(operation, by="alice", collection_name=name)
+
+    await lines_of(team, tmp_path, asked)
+    answer = await team("SearchAudit", kind="refusal", collectionName="papers")
+    assert [line["operation"] for line in answer["lines"]] == ["DescribeCollection", "HasCollection"]
+    assert answer["hidden"] == [line["seq"] for line in answer["lines"]]
+    for line in answer["lines"]:
+        reason = "no role of `alice` holds DescribeCollection on `default.papers`"
+        assert line["reason"] == f"{reason}; answered as if it did not exist"
+    missing = await team("SearchAudit", kind="refusal", collectionName="nothing")
+    assert (len(missing["lines"]), missing["hidden"]) == (2, [])
+    assert (await team("SearchAudit", kind="refusal", collectionName="docs"))["lines"] == []
+
+
+async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_path: Path) -> None:
+    house: House = team.house
+    trail = AuditWriter.open(tmp_path / "audit")
+    house.recorder = Recorder(trail)
+    house.configure(trail=AuditReader(tmp_path / "audit"))
+    await house.call("Search", by="alice", collection_name="docs")
+    with pytest.raises(AccessDenied):
+        await house.call("Search", by="alice", collection_name="papers")
+    await house.user("dora")  # a change waits until everything before it is written
+    answer = await team("SearchAudit", userName="alice", limit=1)
+    assert [(line["operation"], line["outcome"]) for line in answer["lines"]] == [("Search", "refused")]
+    more = await team("SearchAudit", userName="alice", before=answer["before"])
+    assert [line["outcome"] for line in more["lines"]] == ["succeeded"]
+    with pytest.raises(AccessDenied):
+        await team("SearchAudit", by="alice")
+    await trail.close()
+    house.configure(trail=None)
+    with pytest.raises(InvalidArgument, match="no audit trail"):
+        await team("SearchAudit")

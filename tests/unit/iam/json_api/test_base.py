@@ -1,0 +1,106 @@
+"""Our own operations: complete, closed to whom they are not meant for, and clear about wrong requests."""
+
+import asyncio
+import re
+
+import pytest
+from tests.support.gateway import presented
+from tests.unit.iam.json_api.conftest import Own
+
+from kiteward.domain.errors import AccessDenied, AuthenticationError, CredentialMissing, InvalidArgument
+from kiteward.gateway.call import Call
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS, TOPICS
+from kiteward.iam.json_api.base import AdminOperation
+from kiteward.milvus import messages
+
+FOR_EVERYBODY = {
+    "WhoAmI",
+    "DescribeUserAccount",
+    "EndOldPassword",
+    "CreateApiKey",
+    "ListApiKeys",
+    "DescribeApiKey",
+    "RotateApiKey",
+    "DisableApiKey",
+    "EnableApiKey",
+    "RevokeApiKey",
+    "ExplainAccess",
+    "DescribeUserAccess",
+    "BeginSession",
+    "ListSessions",
+    "EndSession",
+    "EndSessions",
+    "DescribePasswordPolicy",
+}
+
+
+def test_every_row_is_in_the_table_once_and_no_rpc_has_its_name() -> None:
+    rows = [row for topic in TOPICS for row in topic.ADMIN_OPERATIONS]
+    assert len(ADMIN_OPERATIONS) == len(rows) == len({row.path for row in rows})
+    assert not set(ADMIN_OPERATIONS) & (set(OPERATIONS) | set(messages.METHODS))
+
+
+def test_what_is_not_for_administrators_alone_was_decided() -> None:
+    assert {name for name, row in ADMIN_OPERATIONS.items() if not row.administrators} == FOR_EVERYBODY
+
+
+@pytest.mark.parametrize("row", ADMIN_OPERATIONS.values(), ids=lambda row: row.name)
+def test_a_row_is_well_formed(row: AdminOperation) -> None:
+    assert re.fullmatch(r"[a-z_]+/[a-z_]+", row.path)
+    assert row.summary.endswith(".")
+    assert (row.outcome.__doc__, row.arguments.__doc__) != (None, None)
+
+
+@pytest.mark.parametrize("name", ADMIN_OPERATIONS)
+async def test_nobody_unknown_calls_any_of_them(own: Own, name: str) -> None:
+    with pytest.raises(AuthenticationError):
+        await own.house.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
+
+
+@pytest.mark.parametrize("name", sorted(set(ADMIN_OPERATIONS) - FOR_EVERYBODY))
+async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_for_administrators(
+    own: Own, name: str
+) -> None:
+    await own.house.role(
+        "almost", *((group, "*", "*") for group in ("ClusterAdmin", "DatabaseAdmin", "CollectionAdmin"))
+    )
+    await own.house.user("alice", "almost")
+    before = await own.house.state()
+    with pytest.raises(AccessDenied, match="permission deny to alice: an administrator is needed"):
+        await own.house.gateway.handle(Call(name, b"no json", presented("alice")))
+    assert await own.house.state() == before
+
+
+@pytest.mark.parametrize(
+    ("payload", "told"),
+    [
+        (b"{", "truncated"),
+        (b"[]", "Expected `object`"),
+        (b'{"userName": 1}', r"Expected `str`, got `int` - at `\$.userName`"),
+        (b"{}", "missing required field `userName`"),
+        (b'{"userName": ""}', "`userName` is empty"),
+        (b'{"userName": "a", "newPassword": 5}', "expected text"),
+        (b'{"userName": "a", "keepoldfor": 60}', "unknown field `keepoldfor`"),
+        (b"\xff", "malformed"),
+    ],
+)
+async def test_a_wrong_request_is_told_by_its_field_and_changes_nothing(own: Own, payload: bytes, told: str) -> None:
+    before = await own.house.state()
+    with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}"):
+        await own.house.gateway.handle(Call("ResetPassword", payload, presented("root")))
+    assert await own.house.state() == before
+
+
+async def test_a_caller_who_loses_the_role_while_waiting_for_its_turn_is_refused(own: Own) -> None:
+    await own.house.user("boss", "admin")
+    async with own.house.store.transaction() as transaction:
+        task = asyncio.ensure_future(own("EnableUser", by="boss", userName="root"))
+        writer = own.house.store._writer
+        async with asyncio.timeout(10):
+            while not writer._lock._waiters:  # until it waits for its turn
+                await asyncio.sleep(0)
+        await transaction.roles.unbind("boss", "admin")
+        await transaction.commit()
+    with pytest.raises(AccessDenied):
+        await task

@@ -1,0 +1,76 @@
+"""Grants changed in one step: all or nothing, with a look ahead, under the rules of the protocol."""
+
+from typing import Any
+
+import pytest
+from tests.support.gateway import v1
+from tests.unit.iam.json_api.conftest import Own
+
+from kiteward.domain.errors import InvalidArgument, InvalidGrant, LimitReached, NotFound
+
+
+def named(privilege: str, collection: str = "*", database: str = "default") -> dict[str, str]:
+    return {"privilege": privilege, "dbName": database, "collectionName": collection}
+
+
+async def test_grants_are_given_and_taken_together_and_told(own: Own) -> None:
+    await own.house.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
+    await own.house.user("alice", "reader")
+    done = await own(
+        "ChangeGrants",
+        roleName="reader",
+        grant=[named("Insert", "docs"), named("Query", "docs")],
+        revoke=[named("Search", "docs"), named("Delete", "docs")],
+    )
+    assert [each["privilege"] for each in done["granted"]] == ["Insert"]
+    assert [each["privilege"] for each in done["revoked"]] == ["Search"]
+    assert done["users"] == ["alice"]
+    assert {grant[3] for grant in await own.house.grants("reader")} == {"Insert", "Query"}
+
+
+async def test_a_dry_run_tells_the_same_and_changes_nothing(own: Own) -> None:
+    await own.house.role("reader", ("Search", "default", "docs"))
+    before = await own.house.state()
+    change: dict[str, Any] = {
+        "roleName": "reader",
+        "grant": [named("Load", "docs")],
+        "revoke": [named("Search", "docs")],
+    }
+    told = await own("ChangeGrants", dryRun=True, **change)
+    assert await own.house.state() == before
+    assert {each["privilege"] for each in told["granted"]} == {"Load", "GetLoadState", "GetLoadingProgress"}
+    assert await own("ChangeGrants", **change) == told
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        (named("NoSuchPrivilege"), InvalidGrant),
+        (named("ClusterAdmin", "docs"), InvalidGrant),
+        (named("Search", "docs", "nowhere"), Exception),
+        ({**named("Search"), "objectType": "Collection"}, InvalidArgument),
+    ],
+)
+async def test_one_wrong_grant_leaves_everything_as_it_was(
+    own: Own, wrong: dict[str, str], error: type[Exception]
+) -> None:
+    await own.house.role("reader", ("Search", "default", "docs"))
+    before = await own.house.state()
+    with pytest.raises(error):
+        await own("ChangeGrants", roleName="reader", grant=[named("Insert"), wrong], revoke=[named("Search", "docs")])
+    assert await own.house.state() == before
+
+
+async def test_a_grant_of_the_older_kind_is_taken_by_its_type(own: Own) -> None:
+    await own.house.role("older")
+    await own.house.succeed("OperatePrivilege", **v1("older", "*", "Collection", "docs"))
+    revoked = {**named("*", "docs"), "objectType": "Collection"}
+    assert len((await own("ChangeGrants", roleName="older", revoke=[revoked]))["revoked"]) == 1
+    assert await own.house.grants("older") == []
+
+
+async def test_an_unknown_role_is_told_and_a_step_is_bounded(own: Own) -> None:
+    with pytest.raises(NotFound):
+        await own("ChangeGrants", roleName="nobody", grant=[named("Search")])
+    with pytest.raises(LimitReached):
+        await own("ChangeGrants", roleName="public", grant=[named("Search", f"c{i}") for i in range(1001)])

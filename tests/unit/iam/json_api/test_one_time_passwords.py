@@ -1,0 +1,80 @@
+"""One-time passwords: good for setting another one, and for nothing else."""
+
+from typing import Any
+
+import pytest
+from tests.support.gateway import encoded, presented
+from tests.unit.iam.json_api.conftest import Own
+
+from kiteward.domain.errors import AccessDenied, InvalidArgument
+from kiteward.domain.identity import PasswordCredential
+from kiteward.gateway.call import Call
+from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+
+FIRST = "First-password-1"
+ALLOWED = {"Connect", "GetVersion", "UpdateCredential", "BeginSession", "WhoAmI", "DescribePasswordPolicy"}
+
+
+@pytest.fixture
+async def first(own: Own) -> PasswordCredential:
+    """Alice has everything, and a one-time password."""
+    await own("CreateUserAccount", userName="alice", password=FIRST, oneTime=True, roles=["admin"])
+    return presented("alice", FIRST)
+
+
+async def change(own: Own, by: PasswordCredential, new: str) -> Any:
+    return await own.house.call(
+        "UpdateCredential", by=by, username="alice", oldPassword=encoded(FIRST), newPassword=encoded(new)
+    )
+
+
+async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: PasswordCredential) -> None:
+    before = await own.house.state()
+    for name in {*OPERATIONS, *ADMIN_OPERATIONS} - ALLOWED:
+        with pytest.raises(AccessDenied, match="the password of alice is good once: set another one first"):
+            await own.house.gateway.handle(Call(name, b"", first))
+    assert await own.house.state() == before
+
+
+async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCredential) -> None:
+    await own.house.user("bob")
+    own.house.configure(super_users=frozenset({"alice"}))
+    with pytest.raises(AccessDenied, match="of nobody else"):
+        await own.house.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
+
+
+async def test_another_password_opens_everything(own: Own, first: PasswordCredential) -> None:
+    me = await own("WhoAmI", by=first)
+    assert (me["userName"], me["oneTimePassword"]) == ("alice", True)
+    await own.house.succeed("Connect", by=first)
+    await change(own, first, "Second-password-2")
+    second = presented("alice", "Second-password-2")
+    assert not (await own("WhoAmI", by=second))["oneTimePassword"]
+    await own.house.succeed("ListCredUsers", by=second)
+
+
+async def test_the_same_password_again_is_no_other_one(own: Own, first: PasswordCredential) -> None:
+    with pytest.raises(InvalidArgument, match="another than the one that is good once"):
+        await change(own, first, FIRST)
+    assert (await own("WhoAmI", by=first))["oneTimePassword"]
+
+
+async def test_reset_may_make_a_one_time_password_while_the_old_one_and_api_keys_go_on(own: Own) -> None:
+    await own.house.user("alice", "admin")
+    key = (await own("CreateApiKey", userName="alice"))["key"]
+    made = await own("ResetPassword", userName="alice", oneTime=True, keepOldFor=600)
+    with pytest.raises(AccessDenied):
+        await own("ListUserAccounts", by=presented("alice", made["password"]))
+    await own("ListUserAccounts", by="alice")
+    await own("ListUserAccounts", by=key)
+    assert (await own("DescribeUserAccount", userName="alice"))["oneTimePassword"]
+
+
+async def test_refusal_is_recorded_as_one(own: Own, first: PasswordCredential) -> None:
+    own.house.trail.events.clear()
+    with pytest.raises(AccessDenied):
+        await own("ListUserAccounts", by=first)
+    (event,) = own.house.trail.events
+    assert (event.outcome, event.principal) == ("refused", "alice")
+    assert "good once" in event.reason

@@ -1,0 +1,74 @@
+"""Connect, GetVersion and CheckHealth over the gateway: contract 1.5."""
+
+import re
+
+import pytest
+from packaging.version import Version
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, presented
+
+from kiteward import __version__
+from kiteward.domain.errors import PasswordRejected
+from kiteward.engine.base import EngineHealth
+from kiteward.iam import server_state
+
+METHODS = ("Connect", "GetVersion", "CheckHealth")
+
+
+async def test_client_is_greeted_with_version_and_a_number(house: House) -> None:
+    answers = [await house.succeed("Connect", by="bob") for _ in range(3)]
+    for answer in answers:
+        assert answer.HasField("status")
+        assert answer.server_info.build_tags == f"3.0.0+kiteward.{__version__}"
+        assert answer.server_info.deploy_mode == "STANDALONE"
+        assert 0 < answer.identifier < 2**63
+    assert len({answer.identifier for answer in answers}) == 3
+
+
+def test_version_is_read_and_ordered_by_the_parsers_of_clients() -> None:
+    assert Version("2.6.99") < Version("3.0.0") < Version(server_state.VERSION) < Version("3.0.1")
+    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", server_state.VERSION)
+    assert semver is not None
+    assert semver.groups() == ("3", "0", "0")
+
+
+async def test_version_is_the_one_of_the_greeting(house: House) -> None:
+    version = (await house.succeed("GetVersion", by="bob")).version
+    assert version == (await house.succeed("Connect")).server_info.build_tags
+
+
+async def test_name_in_the_greeting_means_nothing(house: House) -> None:
+    answer = await house.succeed("Connect", by="bob", client_info={"user": "root", "sdk_type": "Python"})
+    assert answer.identifier
+
+
+@pytest.mark.parametrize("database", ["", "default"])
+async def test_default_database_opens_for_everybody(house: House, database: str) -> None:
+    await house.succeed("Connect", by="bob", database=database)
+
+
+async def test_other_database_opens_for_those_who_may_see_it(house: House) -> None:
+    await house.succeed("Connect", database="other")
+    await house.grant("reader", "Query", "other", "papers")
+    await house.succeed("Connect", by="alice", database="other")
+
+
+async def test_unknown_and_invisible_databases_are_one_answer_without_a_number(house: House) -> None:
+    for by, database in (("root", "missing"), ("bob", "missing"), ("bob", "other")):
+        status = await house.status("Connect", by=by, database=database)
+        assert (status.code, status.error_code) == (800, 1)
+        assert status.reason == f"database not found[database={database}]"
+
+
+async def test_health_is_told_with_success_either_way(house: House, engine: FakeEngine) -> None:
+    answer = await house.succeed("CheckHealth", by="bob")
+    assert (answer.isHealthy, list(answer.reasons)) == (True, [])
+    engine.ready = EngineHealth(ready=False, reason="the engine is starting")
+    answer = await house.succeed("CheckHealth", by="bob")
+    assert (answer.isHealthy, list(answer.reasons)) == (False, ["the engine is starting"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+async def test_nobody_is_greeted_without_credentials(house: House, method: str) -> None:
+    with pytest.raises(PasswordRejected):
+        await house.call(method, by=presented("bob", "Password-2"))
