@@ -109,7 +109,7 @@ def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: 
     with console.signed_in(who) as page:
         page.goto(f"{console.address}users/root/delete")
         page.get_by_role("button", name="Delete").click()
-        expect(page.get_by_role("alert")).to_contain_text("root user cannot be deleted")
+        expect(page.get_by_role("alert")).to_contain_text("The user root cannot be deleted.")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
