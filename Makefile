@@ -21,18 +21,18 @@ parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile 
 venv := .venv
 milvus := .venv-milvus
 auditing := .venv-audit
-# Older clients and frameworks, each from the lock of its name; the tests that need one are skipped without it.
+# Older clients and frameworks, each from the lock of its name. The first test that needs one has it made.
 clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
-# came along in a copy, or was interrupted while being made, is made anew. Each later step leaves a stamp of its own.
+# was copied with its directory, or was interrupted while being made, is made again. Each later step leaves a stamp of its own.
 environments := $(venv) $(clients) $(milvus) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve test fuzz audit check format bench bench-quick bench-bounds lock clean remake
+.PHONY: help serve unit test fuzz audit check format settings-table stubs bench bench-quick bench-bounds lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -41,7 +41,11 @@ serve: $(venv)/.run-ready ## run the server on its default port, with its files 
 	@echo 'starting the server: it says when it is ready'
 	@exec $(bin)/kiteward serve --data-dir "$(DATA_DIR)" $(ARGS)
 
-test: $(venv)/.dev-ready $(clients:%=%/.ready) ## run all tests, those with older clients and frameworks included
+# ARGS may name other paths below tests/, and a `-m` in it takes precedence: make unit ARGS='tests/unit/milvus -m slow'
+unit: $(venv)/.dev-ready ## run the unit tests without the slow ones; ARGS=tests/unit/domain names a part of them
+	$(bin)/python -m pytest $(parallel) -m 'not slow' $(if $(filter tests/%,$(ARGS)),,tests/unit) $(ARGS)
+
+test: $(venv)/.dev-ready ## run all tests; a test with an older client or a framework has its environment made
 	$(bin)/python -m pytest $(parallel) $(ARGS)
 
 # Bounded in time by ARGS='--minutes 30'; a finding comes with the smallest request, and ARGS='--seed N' repeats a run.
@@ -58,11 +62,18 @@ check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; 
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py
+	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py tests/vocabulary
+	$(bin)/python -m tests.vocabulary
 
 format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the linter
 	$(bin)/ruff check --fix-only .
 	$(bin)/ruff format .
+
+settings-table: $(venv)/.dev-ready ## write the table of settings in docs/configuration.md from their rows
+	$(bin)/python -m tests.docs.settings_table
+
+stubs: $(venv)/.dev-ready ## write stubs/, the types of the protocol's messages, from the pinned pymilvus
+	$(bin)/python .ci/protocol_stubs.py
 
 bench: $(venv)/.bench-ready $(milvus)/.ready ## the same with more turns, and the price of durability; takes a while
 	$(bin)/python -m benchmarks.quick --rounds 9 --require-all $(ARGS)

@@ -20,7 +20,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.resolve import resolve_request
-from kiteward.store.base import HashSchemes, UserRecord
+from kiteward.store.records import HashSchemes, UserRecord
 
 FEW: Final = 100
 MANY: Final = 100_000

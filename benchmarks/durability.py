@@ -15,8 +15,8 @@ from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 from benchmarks.filling import vectors
 from benchmarks.frames import COLLECTION, DIMENSION
 from benchmarks.report import paired, table
-from kiteward.config import SyncMode
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 _MODES: Final[tuple[SyncMode, ...]] = ("batch", "close", "none")
 _BATCHES: Final = {1: 200, 100: 50, 1_000: 20}

@@ -4,11 +4,10 @@ import argparse
 import asyncio
 import base64
 import contextlib
-import statistics
+import functools
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,14 +15,13 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from benchmarks import filling, peers
-from benchmarks.frames import authorization, recorded
+from benchmarks import filling, interference, peers
+from benchmarks.interference import SEARCHERS, channel, search
 
 BUDGET: Final = 2.0
 """How many times as long the slowest hundredth of searches may take."""
 
 _SERVICE: Final = "/milvus.proto.milvus.MilvusService"
-SEARCHERS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +40,6 @@ class Guesser:
 GUESSERS: Final = (Guesser("one user", 1), Guesser("a new user name each time", 1_000_000))
 
 
-async def search(address: str, until: float) -> list[float]:
-    """Search again and again on a new connection, and return the milliseconds each took."""
-    async with _channel(address) as channel:
-        return await _search_on(channel, until)
-
-
-async def _search_on(channel: grpc.aio.Channel, until: float) -> list[float]:
-    """Search again and again, and return the milliseconds each took."""
-    request = next(each for each in recorded(filling.DESCRIBED_ROLE) if each.operation == "Search")
-    metadata = (("authorization", authorization(f"{peers.CALLER}:{peers.CALLER_PASSWORD}")),)
-    taken = []
-    call = channel.unary_unary(request.path)
-    while time.monotonic() < until:
-        start = time.perf_counter()
-        await call(request.payload, metadata=metadata, timeout=30)
-        taken.append((time.perf_counter() - start) * 1e3)
-    return taken
-
-
-def _channel(address: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),))
-
-
 async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> int:
     """Send wrong passwords at a rate and return how many; each must be refused, and none for another reason."""
     refused = 0
@@ -78,8 +53,8 @@ async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> i
         except grpc.aio.AioRpcError as error:
             refused += error.code() is grpc.StatusCode.UNAUTHENTICATED
 
-    async with _channel(address) as channel:
-        version = channel.unary_unary(f"{_SERVICE}/GetVersion")
+    async with channel(address) as connection:
+        version = connection.unary_unary(f"{_SERVICE}/GetVersion")
         begun, number, running = time.monotonic(), 0, set[asyncio.Task[None]]()
         while time.monotonic() < until:
             while number < (time.monotonic() - begun) * rate:
@@ -91,10 +66,6 @@ async def _guess(address: str, guesser: Guesser, rate: float, until: float) -> i
         await asyncio.gather(*running)
     assert refused == number
     return refused
-
-
-def p99(taken: list[float]) -> float:
-    return statistics.quantiles(taken, n=100)[98]
 
 
 def _memory(pid: int) -> float:
@@ -109,37 +80,19 @@ async def measure(address: str, pid: int, *, rate: float, seconds: float) -> boo
     """Measure, print, and tell whether the budget was kept."""
     async with contextlib.AsyncExitStack() as stack:
         # Connections of their own for all rounds: new ones from an address that guesses wait (decision 0023).
-        searchers = [await stack.enter_async_context(_channel(address)) for _ in range(SEARCHERS)]
-        return await _measure(address, pid, searchers, rate=rate, seconds=seconds)
-
-
-async def _measure(
-    address: str, pid: int, searchers: Sequence[grpc.aio.Channel], *, rate: float, seconds: float
-) -> bool:
-    kept = True
-    for guesser in GUESSERS:
-        quiet: list[float] = []
-        loud: list[float] = []
-        guessed = 0
-        before = _memory(pid)
-        for _ in range(3):  # in turn, so that a busy machine is busy for both
-            until = time.monotonic() + seconds / 3
-            for each in await asyncio.gather(*(_search_on(each, until) for each in searchers)):
-                quiet += each
-            until = time.monotonic() + seconds / 3
-            attempts = asyncio.create_task(_guess(address, guesser, rate, until))
-            for each in await asyncio.gather(*(_search_on(each, until) for each in searchers)):
-                loud += each
-            guessed += await attempts
-        ratio = p99(loud) / p99(quiet)
-        kept &= ratio <= BUDGET
-        print(
-            f"{guesser.name}: {guessed:,} wrong passwords refused at {rate:.0f}/s; searches p99 {p99(quiet):.1f} ms "
-            f"in peace, {p99(loud):.1f} ms meanwhile: {ratio:.2f} (budget {BUDGET:.0f}); median "
-            f"{statistics.median(quiet):.1f} and {statistics.median(loud):.1f} ms; memory {before:.0f} to "
-            f"{_memory(pid):.0f} MiB"
-        )
-    return kept
+        searchers = [await stack.enter_async_context(channel(address)) for _ in range(SEARCHERS)]
+        searches = [functools.partial(search, searcher) for searcher in searchers]
+        kept = True
+        for guesser in GUESSERS:
+            before = _memory(pid)
+            guesses = functools.partial(_guess, address, guesser, rate)
+            measured = await interference.measure(searches, guesses, seconds=seconds)
+            kept &= measured.ratio <= BUDGET
+            print(
+                f"{guesser.name}: {measured.sent:,} wrong passwords refused at {rate:.0f}/s; {measured} "
+                f"(budget {BUDGET:.0f}); memory {before:.0f} to {_memory(pid):.0f} MiB"
+            )
+        return kept
 
 
 def main() -> int:

@@ -14,7 +14,8 @@ from typing import Final
 import hpack
 
 from kiteward.api.grpc.service import caller_of
-from kiteward.net.http2 import FieldDecoder, Http2Limits, encoded
+from kiteward.net.http2.fields import FieldDecoder, encoded
+from kiteward.net.http2.limits import Http2Limits
 
 _CALLS: Final = 5_000
 _ROUNDS: Final = 5

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import statistics
+import functools
 import sys
 import tempfile
 import time
@@ -17,9 +17,9 @@ import grpc.aio
 import httpx
 from pymilvus import MilvusClient
 
-from benchmarks import filling, peers
+from benchmarks import filling, interference, peers
 from benchmarks.frames import authorization
-from benchmarks.guessing import SEARCHERS, p99, search
+from benchmarks.interference import SEARCHERS, channel, search
 
 BUDGET: Final = 3.0
 """How many times as long the slowest hundredth of searches may take: four more clients take their share too."""
@@ -66,10 +66,10 @@ async def _hold_up(address: str, slow: Slow, until: float) -> int:
     """Send it again and again, several at once, and return how often."""
     token = f"{_NAME}:{_PASSWORD}"
     async with (
-        grpc.aio.insecure_channel(address, options=(("grpc.use_local_subchannel_pool", 1),)) as channel,
+        channel(address) as connection,
         httpx.AsyncClient(base_url=f"http://{address}", headers={"Authorization": f"Bearer {token}"}) as client,
     ):
-        call = channel.unary_unary(slow.path)
+        call = connection.unary_unary(slow.path)
         sent = 0
 
         async def send() -> None:
@@ -95,28 +95,19 @@ async def _hold_up(address: str, slow: Slow, until: float) -> int:
 
 async def measure(address: str, *, seconds: float) -> bool:
     """Measure, print, and tell whether the budget was kept."""
+    searches = [functools.partial(_search, address)] * SEARCHERS
     kept = True
     for slow in SLOW:
-        quiet: list[float] = []
-        loud: list[float] = []
-        sent = 0
-        for _ in range(3):  # in turn, so that a busy machine is busy for both
-            until = time.monotonic() + seconds / 3
-            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
-                quiet += each
-            until = time.monotonic() + seconds / 3
-            sending = asyncio.create_task(_hold_up(address, slow, until))
-            for each in await asyncio.gather(*(search(address, until) for _ in range(SEARCHERS))):
-                loud += each
-            sent += await sending
-        ratio = p99(loud) / p99(quiet)
-        kept &= ratio <= BUDGET
-        print(
-            f"{slow.name}, {_AT_ONCE} at a time: {sent:,} sent; searches p99 {p99(quiet):.1f} ms in peace, "
-            f"{p99(loud):.1f} ms meanwhile: {ratio:.2f} (budget {BUDGET:.0f}); "
-            f"median {statistics.median(quiet):.1f} and {statistics.median(loud):.1f} ms"
-        )
+        measured = await interference.measure(searches, functools.partial(_hold_up, address, slow), seconds=seconds)
+        kept &= measured.ratio <= BUDGET
+        print(f"{slow.name}, {_AT_ONCE} at a time: {measured.sent:,} sent; {measured} (budget {BUDGET:.0f})")
     return kept
+
+
+async def _search(address: str, until: float) -> list[float]:
+    """Search on a new connection."""
+    async with channel(address) as connection:
+        return await search(connection, until)
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ import uvloop
 from kiteward.api.grpc.service import presented_credential
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
 

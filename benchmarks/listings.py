@@ -15,7 +15,7 @@ import uvloop
 from sqlalchemy import insert
 
 from kiteward.bootstrap.local_gateway import open_local
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.identity import LocalCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway

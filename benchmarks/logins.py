@@ -11,7 +11,7 @@ from benchmarks.decisions import OneUser
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, PasswordHasher
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 _PASSWORD: Final = "Kite-ward-1"
 _ROUNDS: Final = 30

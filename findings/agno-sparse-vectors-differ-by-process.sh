@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Package:   agno 3.1.10; no server.
-# Behaviour: for hybrid search agno makes sparse vectors from `hash(word)`, which Python salts anew in each process. What
+# Behaviour: for hybrid search agno makes sparse vectors from `hash(word)`, which Python salts differently in each process. What
 #            one process has stored, another asks for with other dimensions, so that keywords match by chance alone.
 # Guess:     the same text has the same sparse vector on every day, as an embedding has.
 # Seen:      dimensions of "apples grow" in two processes: two different sets

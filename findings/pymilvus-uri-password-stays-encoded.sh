@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Package:   pymilvus 3.0.2; a gRPC server that notes the credential and knows no method.
-# Behaviour: user and password in the URI are sent as they stand there. A password with an @, which a URI can only hold as
+# Behaviour: user and password in the URI are sent as written. A password with an @, which a URI can only hold as
 #            %40, arrives as %40 and is refused.
 # Guess:     percent encoding is undone, as RFC 3986 has it and as database URLs are read elsewhere.
 # Seen:      http://ann:p%40ss@... sends the credential "ann:p%40ss"

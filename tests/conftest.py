@@ -1,6 +1,7 @@
-"""What holds for every test: how hard Hypothesis tries, and that nothing is skipped where everything is installed."""
+"""What holds for every test: how many examples Hypothesis tries, and that CI leaves nothing out."""
 
 import os
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,11 +13,11 @@ settings.register_profile("long", deadline=None, max_examples=20_000, suppress_h
 settings.load_profile(os.environ.get("KITEWARD_HYPOTHESIS_PROFILE", "default"))
 
 
-class SkipsAreFailures:
-    """Fails a run in which anything was skipped: a check that did not run has proved nothing."""
+class OmissionsAreFailures:
+    """Fails a run in which a test was skipped or deselected: a check that did not run has proved nothing."""
 
     def __init__(self) -> None:
-        self._skipped: dict[str, str] = {}
+        self._omitted: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember a skipped test; an expected failure is reported as skipped too, and is none."""
@@ -28,25 +29,37 @@ class SkipsAreFailures:
         if report.skipped:
             self._remember(report)
 
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Remember the tests that `-k`, `-m` or `--deselect` leaves out."""
+        self._omitted.update((item.nodeid, "deselected") for item in items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take over what a worker of pytest-xdist has left out: it reports skips by itself, and nothing else."""
+        self._omitted |= getattr(node, "workeroutput", {}).get("omitted", {})
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Turn success into failure if anything was skipped."""
-        if self._skipped and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+        """Turn success into failure if anything was left out; a worker hands that over instead."""
+        worker_output = getattr(session.config, "workeroutput", None)
+        if worker_output is not None:
+            worker_output["omitted"] = self._omitted
+        elif self._omitted and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say what was skipped, and why."""
-        if self._skipped:
-            terminalreporter.section("skipped, which fails this run (KITEWARD_CI=1)", red=True)
-        for nodeid, reason in sorted(self._skipped.items()):
+        """Report what was left out, and why."""
+        if self._omitted:
+            terminalreporter.section("skipped or deselected, which fails this run (KITEWARD_CI=1)", red=True)
+        for nodeid, reason in sorted(self._omitted.items()):
             terminalreporter.line(f"{nodeid}: {reason}")
 
     def _remember(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         place = report.longrepr
-        self._skipped[report.nodeid] = str(place[2]) if isinstance(place, tuple) else str(place)
+        self._omitted[report.nodeid] = str(place[2]) if isinstance(place, tuple) else str(place)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count skips where the environment is known to be complete."""
+    """Count what is left out where the environment is known to be complete."""
     if os.environ.get("KITEWARD_CI") == "1":
-        config.pluginmanager.register(SkipsAreFailures(), "skips-are-failures")
+        config.pluginmanager.register(OmissionsAreFailures(), "omissions-are-failures")

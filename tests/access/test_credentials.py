@@ -94,8 +94,9 @@ class Holder:
 
     async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
         """Tell whether a credential sets a user's password without the old one."""
-        fields = {"username": user_name, "oldPassword": encoded("Wrong-one-1"), "newPassword": encoded("Another-one-2")}
-        request = messages.UpdateCredentialRequest(**fields)
+        request = messages.UpdateCredentialRequest(
+            username=user_name, oldPassword=encoded("Wrong-one-1"), newPassword=encoded("Another-one-2")
+        )
         try:
             await self.send("UpdateCredential", by, request.SerializeToString())
         except (AccessDenied, OldPasswordWrong):

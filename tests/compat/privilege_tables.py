@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.compat.privileges import BYSTANDER, Job, Readings
+from tests.compat.privilege_trials import BYSTANDER, Job, Readings
 
 _COMPAT: Final = Path(__file__).parent
 _REQUIREMENTS: Final = _COMPAT.parents[1] / "requirements"

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 from pymilvus import AnnSearchRequest, AsyncMilvusClient, DataType, MilvusException, RRFRanker
-from tests.compat import papers, people
-from tests.support import raw
+from tests.compat import accounts, papers
+from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 
@@ -75,13 +75,13 @@ async def test_many_searches_at_once_find_each_their_own(server: RunningServer) 
 async def test_users_roles_and_grants_work_and_are_felt_at_once(server: RunningServer) -> None:
     async with signed_in(server.uri) as root:
         await create(root, "async_docs")
-        await root.create_user("async_ann", people.PASSWORD, description="tests")
+        await root.create_user("async_ann", accounts.PASSWORD, description="tests")
         await root.create_role("async_readers", description="read")
         await root.grant_privilege_v2("async_readers", "Query", "async_docs", "default")
         await root.grant_role("async_ann", "async_readers")
         described = await root.describe_user("async_ann")
         assert (described["roles"], described["description"]) == (("async_readers",), "tests")
-        async with signed_in(server.uri, people.token("async_ann")) as ann:
+        async with signed_in(server.uri, accounts.token("async_ann")) as ann:
             assert len(await ann.query("async_docs", filter="id >= 0")) == 10
             assert await ann.list_collections() == ["async_docs"]
             privileges = (await ann.describe_role("async_readers"))["privileges"]
@@ -107,14 +107,14 @@ async def test_users_roles_and_grants_work_and_are_felt_at_once(server: RunningS
 
 async def test_client_is_out_after_changing_its_own_password(server: RunningServer) -> None:
     async with signed_in(server.uri) as root:
-        await root.create_user("async_bob", people.PASSWORD)
-    async with signed_in(server.uri, people.token("async_bob")) as bob:
-        await bob.update_password("async_bob", people.PASSWORD, "An0ther-password")
+        await root.create_user("async_bob", accounts.PASSWORD)
+    async with signed_in(server.uri, accounts.token("async_bob")) as bob:
+        await bob.update_password("async_bob", accounts.PASSWORD, "An0ther-password")
         with pytest.raises(grpc.RpcError) as caught:
             await bob.describe_user("async_bob")
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
-    assert raw.accepts(server.uri, "async_bob:An0ther-password")
-    assert not raw.accepts(server.uri, people.token("async_bob"))
+    assert raw_grpc.accepts(server.uri, "async_bob:An0ther-password")
+    assert not raw_grpc.accepts(server.uri, accounts.token("async_bob"))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 from pymilvus import MilvusClient
-from tests.compat import people
-from tests.support import raw
+from tests.compat import accounts
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import RunningServer
 
@@ -28,13 +28,13 @@ def work(live: RunningServer) -> None:
     """Let two users work by SDK and REST, one of them against what it may not."""
     root = MilvusClient(uri=live.uri, token=servers.ROOT_TOKEN, dedicated=True)
     root.create_collection("audited", dimension=4)
-    people.add(root, "auditor", ("Insert", "audited"), ("Query", "audited"))
-    with people.signed_in(live.uri, "auditor") as client:
+    accounts.add(root, "auditor", ("Insert", "audited"), ("Query", "audited"))
+    with accounts.signed_in(live.uri, "auditor") as client:
         client.insert("audited", [{"id": 1, "vector": [0.1, 0.2, 0.3, 0.4]}])
-        with people.denied("DropCollection", "auditor"):
+        with accounts.denied("DropCollection", "auditor"):
             client.drop_collection("audited")
     root.close()
-    headers = {"Authorization": f"Bearer {people.token('auditor')}", "User-Agent": "team-tool/7"}
+    headers = {"Authorization": f"Bearer {accounts.token('auditor')}", "User-Agent": "team-tool/7"}
     answer = httpx.post(
         f"{live.uri}/v2/vectordb/entities/query",
         json={"collectionName": "audited", "filter": "id > 0"},
@@ -42,7 +42,7 @@ def work(live: RunningServer) -> None:
         timeout=30,
     )
     assert answer.json()["code"] == 0
-    assert not raw.accepts(live.uri, "auditor:wrong")
+    assert not raw_grpc.accepts(live.uri, "auditor:wrong")
 
 
 def test_trail_of_a_server_tells_who_did_what_by_which_client_and_survives_a_kill(tmp_path: Path) -> None:
@@ -50,9 +50,9 @@ def test_trail_of_a_server_tells_who_did_what_by_which_client_and_survives_a_kil
     live = servers.start(data_dir)
     try:
         work(live)
-        assert not raw.accepts(live.uri, "auditor:wrong again")
+        assert not raw_grpc.accepts(live.uri, "auditor:wrong again")
         root = MilvusClient(uri=live.uri, token=servers.ROOT_TOKEN, dedicated=True)
-        root.create_user("last", people.PASSWORD)
+        root.create_user("last", accounts.PASSWORD)
         root.close()
     finally:
         live.process.send_signal(signal.SIGKILL)

@@ -3,8 +3,8 @@
 import grpc
 import pytest
 from pymilvus import MilvusClient, MilvusException
-from tests.compat import people
-from tests.support import raw
+from tests.compat import accounts
+from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -38,29 +38,29 @@ METHODS = ("Connect", "CheckHealth", "Search", "CreateCredential")
 def test_wrong_credential_is_refused_at_once_whatever_is_asked(
     server: RunningServer, method: str, token: str, text: str
 ) -> None:
-    assert raw.refusal(server.uri, method, header=raw.authorization(token)) == (UNAUTHENTICATED, text)
+    assert raw_grpc.refusal(server.uri, method, header=raw_grpc.authorization(token)) == (UNAUTHENTICATED, text)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_missing_credential_is_refused_with_its_own_words(server: RunningServer, method: str) -> None:
-    assert raw.refusal(server.uri, method, header=None) == (UNAUTHENTICATED, "missing authorization in header")
+    assert raw_grpc.refusal(server.uri, method, header=None) == (UNAUTHENTICATED, "missing authorization in header")
 
 
 @pytest.mark.parametrize("header", ["root:Milvus", "Bearer cm9vdDpNaWx2dXM=", "cm9vdDpNaWx2dXM", "%%%%", "-_-_"])
 def test_header_that_is_not_standard_base64_is_refused(server: RunningServer, header: str) -> None:
-    assert raw.refusal(server.uri, "GetVersion", header=header) == (UNAUTHENTICATED, "invalid token format")
+    assert raw_grpc.refusal(server.uri, "GetVersion", header=header) == (UNAUTHENTICATED, "invalid token format")
 
 
 def test_right_credential_gets_in(server: RunningServer) -> None:
-    answer = raw.call(server.uri, "Connect", header=raw.authorization(ROOT_TOKEN))
+    answer = raw_grpc.call(server.uri, "Connect", header=raw_grpc.authorization(ROOT_TOKEN))
     assert answer.status.code == 0
     assert answer.identifier != 0
     assert answer.server_info.build_tags
-    assert raw.call(server.uri, "CheckHealth", header=raw.authorization(ROOT_TOKEN)).isHealthy
+    assert raw_grpc.call(server.uri, "CheckHealth", header=raw_grpc.authorization(ROOT_TOKEN)).isHealthy
 
 
 def test_connecting_to_a_database_that_is_not_there_names_it(server: RunningServer) -> None:
-    answer = raw.call(server.uri, "Connect", header=raw.authorization(ROOT_TOKEN), database="nowhere")
+    answer = raw_grpc.call(server.uri, "Connect", header=raw_grpc.authorization(ROOT_TOKEN), database="nowhere")
     assert (answer.status.code, answer.status.error_code) == (800, 1)
     assert answer.status.reason == "database not found[database=nowhere]"
     assert answer.identifier == 0
@@ -102,20 +102,20 @@ def test_client_may_carry_its_credential_in_the_address(server: RunningServer) -
 def test_password_may_hold_colons_and_letters_of_any_script(server: RunningServer, root: MilvusClient) -> None:
     password = "Пароль:日本-1 ü"
     root.create_user("polyglot", password)
-    assert raw.accepts(server.uri, f"polyglot:{password}")
-    assert not raw.accepts(server.uri, "polyglot:Пароль")
+    assert raw_grpc.accepts(server.uri, f"polyglot:{password}")
+    assert not raw_grpc.accepts(server.uri, "polyglot:Пароль")
 
 
 def test_every_character_of_a_long_password_counts(server: RunningServer, root: MilvusClient) -> None:
     stem = "Ab1-" + "я" * 59
     root.create_user("long_password", f"{stem}x")
-    assert raw.accepts(server.uri, f"long_password:{stem}x")
-    assert not raw.accepts(server.uri, f"long_password:{stem}y")
+    assert raw_grpc.accepts(server.uri, f"long_password:{stem}x")
+    assert not raw_grpc.accepts(server.uri, f"long_password:{stem}y")
 
 
 def test_deleted_user_is_out_with_the_next_call_of_an_open_client(server: RunningServer, root: MilvusClient) -> None:
-    people.add(root, "leaver")
-    with people.signed_in(server.uri, "leaver") as leaver:
+    accounts.add(root, "leaver")
+    with accounts.signed_in(server.uri, "leaver") as leaver:
         assert leaver.describe_user("leaver")["user_name"] == "leaver"
         root.drop_user("leaver")
         with pytest.raises(grpc.RpcError) as caught:

@@ -14,7 +14,7 @@ import grpc
 import httpx
 import pytest
 from pymilvus import MilvusClient, MilvusException
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import RunningServer
 
@@ -146,13 +146,17 @@ def over_grpc(run: Run, live: RunningServer, admin: str) -> None:
         client.update_password("by_sdk", WRONG, CHOSEN)
     run.keep("an SDK's exception", str(refused.value))
     client.close()
-    assert raw.accepts(live.uri, run.secrets["rotated key"])
-    headers = [raw.authorization(f"by_sdk:{WRONG}"), raw.authorization(WRONG), raw.authorization(f"no name:{CHOSEN}")]
+    assert raw_grpc.accepts(live.uri, run.secrets["rotated key"])
+    headers = [
+        raw_grpc.authorization(f"by_sdk:{WRONG}"),
+        raw_grpc.authorization(WRONG),
+        raw_grpc.authorization(f"no name:{CHOSEN}"),
+    ]
     for header in [*headers, WRONG, f"Bearer {WRONG}"]:
-        code, details = raw.refusal(live.uri, "GetVersion", header=header)
+        code, details = raw_grpc.refusal(live.uri, "GetVersion", header=header)
         assert code is grpc.StatusCode.UNAUTHENTICATED
         run.keep("details of a refusal", details)
-    metadata = [("authorization", raw.authorization(admin)), ("token", WRONG)]
+    metadata = [("authorization", raw_grpc.authorization(admin)), ("token", WRONG)]
     with grpc.insecure_channel(live.uri.removeprefix("http://")) as channel:
         version = channel.unary_unary(_RPC)
         with pytest.raises(grpc.RpcError) as error:
@@ -192,9 +196,9 @@ def test_no_secret_of_a_whole_run_is_left_behind(tmp_path: Path, monkeypatch: py
                 over_rest(run, live, admin)
                 over_grpc(run, live, admin)
                 by_command(run)
-            assert raw.accepts(live.uri, f"root:{ROOT_PASSWORD}")
-            assert raw.accepts(live.uri, run.secrets["rotated key"])
-            assert raw.accepts(live.uri, admin)
+            assert raw_grpc.accepts(live.uri, f"root:{ROOT_PASSWORD}")
+            assert raw_grpc.accepts(live.uri, run.secrets["rotated key"])
+            assert raw_grpc.accepts(live.uri, admin)
             read_by_watchers(run, live)
     assert run.found() == []
     # The search finds what is there: the ids of keys are public, and kept.

@@ -6,9 +6,9 @@ from typing import Any
 import grpc
 import pytest
 from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker
-from tests.compat import papers, people
-from tests.compat.people import denied
-from tests.support import raw
+from tests.compat import accounts, papers
+from tests.compat.accounts import denied
+from tests.support import raw_grpc
 from tests.support.server import RunningServer
 
 ROW = papers.rows(1, first=500)
@@ -60,8 +60,8 @@ def bystander(server: RunningServer, root: MilvusClient) -> Any:
     """Someone who sees both collections, and may do nothing with them."""
     for name in ("seen", "also_seen"):
         papers.create(root, name)
-    people.add(root, "bystander", ("DescribeCollection", "seen"), ("DescribeCollection", "also_seen"))
-    with people.signed_in(server.uri, "bystander") as client:
+    accounts.add(root, "bystander", ("DescribeCollection", "seen"), ("DescribeCollection", "also_seen"))
+    with accounts.signed_in(server.uri, "bystander") as client:
         yield client
 
 
@@ -86,8 +86,8 @@ def test_call_is_allowed_with_just_its_privilege_and_on_the_named_collection_onl
     papers.create(root, "own")
     papers.create(root, "foreign")
     # An alias takes the privilege on its own name as well.
-    people.add(root, "specialist", ("DescribeCollection", "foreign"), ("CreateAlias", "nickname"))
-    with people.signed_in(server.uri, "specialist") as client:
+    accounts.add(root, "specialist", ("DescribeCollection", "foreign"), ("CreateAlias", "nickname"))
+    with accounts.signed_in(server.uri, "specialist") as client:
         for label, (privilege, invoke) in DATA_CALLS.items():
             if label in ("drop", "rename"):
                 continue
@@ -99,19 +99,19 @@ def test_call_is_allowed_with_just_its_privilege_and_on_the_named_collection_onl
 
 
 def test_creating_collections_is_a_privilege_of_the_database(server: RunningServer, root: MilvusClient) -> None:
-    people.add(root, "founder", ("CreateCollection", "*"), ("CreateIndex", "*"), ("Load", "*"))
-    people.add(root, "reader_only", ("Query", "*"))
-    with people.signed_in(server.uri, "founder") as client:
+    accounts.add(root, "founder", ("CreateCollection", "*"), ("CreateIndex", "*"), ("Load", "*"))
+    accounts.add(root, "reader_only", ("Query", "*"))
+    with accounts.signed_in(server.uri, "founder") as client:
         client.create_collection("founded", dimension=4)
     assert root.has_collection("founded")
-    with people.signed_in(server.uri, "reader_only") as client, denied("CreateCollection", "reader_only"):
+    with accounts.signed_in(server.uri, "reader_only") as client, denied("CreateCollection", "reader_only"):
         client.create_collection("unfounded", dimension=4)
     assert not root.has_collection("unfounded")
 
 
 def test_grant_for_one_name_to_be_creates_that_collection_only(server: RunningServer, root: MilvusClient) -> None:
-    people.add(root, "namesake", ("CreateCollection", "to_be"), ("CreateIndex", "to_be"), ("Load", "to_be"))
-    with people.signed_in(server.uri, "namesake") as client:
+    accounts.add(root, "namesake", ("CreateCollection", "to_be"), ("CreateIndex", "to_be"), ("Load", "to_be"))
+    with accounts.signed_in(server.uri, "namesake") as client:
         client.create_collection("to_be", dimension=4)
         with denied("CreateCollection", "namesake"):
             client.create_collection("not_to_be", dimension=4)
@@ -142,10 +142,10 @@ def rebuild(client: MilvusClient) -> list[str]:
 def test_user_rebuilds_the_one_collection_that_its_role_names(
     server: RunningServer, root: MilvusClient, where: str, first_by_root: bool
 ) -> None:
-    people.add(root, "rebuilder", *REBUILDS[where])
+    accounts.add(root, "rebuilder", *REBUILDS[where])
     if first_by_root:
         root.create_collection("rebuilt", dimension=4)
-    with people.signed_in(server.uri, "rebuilder") as client:
+    with accounts.signed_in(server.uri, "rebuilder") as client:
         for _ in range(3):
             assert rebuild(client) == ["rebuilt"]
     held = sorted(
@@ -158,8 +158,8 @@ def test_user_rebuilds_the_one_collection_that_its_role_names(
 def test_collection_that_somebody_else_makes_of_a_dropped_ones_name_is_not_the_former_owners(
     server: RunningServer, root: MilvusClient
 ) -> None:
-    people.add(root, "rebuilder", *REBUILDS["the database"])
-    with people.signed_in(server.uri, "rebuilder") as client:
+    accounts.add(root, "rebuilder", *REBUILDS["the database"])
+    with accounts.signed_in(server.uri, "rebuilder") as client:
         rebuild(client)
         client.drop_collection("rebuilt")
         root.create_collection("rebuilt", dimension=4)
@@ -179,8 +179,8 @@ def _clear(root: MilvusClient, name: str) -> None:
 def test_user_without_any_grant_sees_no_collection_at_all(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "hidden")
     root.create_alias("hidden", "hidden_alias")
-    people.add(root, "outsider")
-    with people.signed_in(server.uri, "outsider") as client:
+    accounts.add(root, "outsider")
+    with accounts.signed_in(server.uri, "outsider") as client:
         assert client.list_collections() == []
         assert client.list_databases() == []
         errors = {}
@@ -212,13 +212,13 @@ def test_question_whether_a_collection_is_there_tells_only_who_may_know(
     # Asked by raw call: pymilvus describes the collection instead.
     papers.create(root, "asked_about", count=0)
     root.create_alias("asked_about", "asked_alias")
-    people.add(root, "asker")
-    people.add(root, "knower", ("Query", "asked_about"))
+    accounts.add(root, "asker")
+    accounts.add(root, "knower", ("Query", "asked_about"))
 
     def answers(name: str) -> list[bool]:
-        header = raw.authorization(people.token(name))
+        header = raw_grpc.authorization(accounts.token(name))
         asked = ("asked_about", "asked_alias", "missing")
-        return [raw.call(server.uri, "HasCollection", header=header, collection_name=each).value for each in asked]
+        return [raw_grpc.call(server.uri, "HasCollection", header=header, collection_name=each).value for each in asked]
 
     assert answers("asker") == [False, False, False]
     assert answers("knower") == [True, True, False]
@@ -231,8 +231,8 @@ def test_any_privilege_on_a_collection_makes_it_visible(
     shown, name = f"shown_{privilege}", f"viewer_{privilege}"
     papers.create(root, shown, count=0)
     papers.create(root, f"not_{shown}", count=0)
-    people.add(root, name, (privilege, shown, "default"))
-    with people.signed_in(server.uri, name) as client:
+    accounts.add(root, name, (privilege, shown, "default"))
+    with accounts.signed_in(server.uri, name) as client:
         assert client.list_collections() == [shown]
         assert client.has_collection(shown)
         assert not client.has_collection(f"not_{shown}")
@@ -244,8 +244,8 @@ def test_any_privilege_on_a_collection_makes_it_visible(
 def test_group_on_a_named_collection_never_reaches_beyond_it(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "team_a")
     papers.create(root, "team_b")
-    people.add(root, "team_member", ("CollectionAdmin", "team_a", "default"), ("CreateAlias", "a_team"))
-    with people.signed_in(server.uri, "team_member") as client:
+    accounts.add(root, "team_member", ("CollectionAdmin", "team_a", "default"), ("CreateAlias", "a_team"))
+    with accounts.signed_in(server.uri, "team_member") as client:
         assert papers.nearest(client, "team_a", 1)[0] == 1
         assert client.insert("team_a", ROW)["insert_count"] == 1
         client.create_alias("team_a", "a_team")
@@ -262,9 +262,9 @@ def test_group_on_a_named_collection_never_reaches_beyond_it(server: RunningServ
 
 def test_alias_opens_no_way_around_its_collection(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "vault")
-    people.add(root, "burglar", ("Search", "skylight"))
+    accounts.add(root, "burglar", ("Search", "skylight"))
     root.create_alias("vault", "skylight")
-    with people.signed_in(server.uri, "burglar") as client:
+    with accounts.signed_in(server.uri, "burglar") as client:
         with denied("Search", "burglar"):
             papers.nearest(client, "skylight", 1)
         assert not client.has_collection("vault")
@@ -272,8 +272,8 @@ def test_alias_opens_no_way_around_its_collection(server: RunningServer, root: M
 
 def test_grants_follow_their_collection_and_end_with_it(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "moving")
-    people.add(root, "follower", ("Query", "moving"))
-    with people.signed_in(server.uri, "follower") as client:
+    accounts.add(root, "follower", ("Query", "moving"))
+    with accounts.signed_in(server.uri, "follower") as client:
         root.rename_collection("moving", "moved")
         assert len(client.query("moved", filter="id >= 0")) == 10
         papers.create(root, "moving")
@@ -289,10 +289,10 @@ def test_grants_follow_their_collection_and_end_with_it(server: RunningServer, r
 def test_grants_in_one_database_say_nothing_about_another(server: RunningServer, root: MilvusClient) -> None:
     root.create_database("lab")
     papers.create(root, "shared_name")
-    with people.signed_in_as_root(server.uri, db_name="lab") as lab:
+    with accounts.signed_in_as_root(server.uri, db_name="lab") as lab:
         papers.create(lab, "shared_name", count=2)
-    people.add(root, "lab_user", ("Query", "shared_name", "lab"), ("DatabaseReadOnly", "*", "lab"))
-    with people.signed_in(server.uri, "lab_user", db_name="lab") as client:
+    accounts.add(root, "lab_user", ("Query", "shared_name", "lab"), ("DatabaseReadOnly", "*", "lab"))
+    with accounts.signed_in(server.uri, "lab_user", db_name="lab") as client:
         assert client.list_databases() == ["lab"]
         assert client.list_collections() == ["shared_name"]
         assert len(client.query("shared_name", filter="id >= 0")) == 2
@@ -300,7 +300,7 @@ def test_grants_in_one_database_say_nothing_about_another(server: RunningServer,
             client.insert("shared_name", ROW)
         with denied("DescribeDatabase", "lab_user"):
             client.use_database("default")
-    with people.signed_in(server.uri, "lab_user") as client:
+    with accounts.signed_in(server.uri, "lab_user") as client:
         assert client.list_collections() == []
         with denied("Query", "lab_user"):
             client.query("shared_name", filter="id >= 0")
@@ -309,19 +309,19 @@ def test_grants_in_one_database_say_nothing_about_another(server: RunningServer,
 def test_grant_on_every_database_reaches_into_each(server: RunningServer, root: MilvusClient) -> None:
     root.create_database("branch")
     papers.create(root, "common")
-    with people.signed_in_as_root(server.uri, db_name="branch") as branch:
+    with accounts.signed_in_as_root(server.uri, db_name="branch") as branch:
         papers.create(branch, "common", count=3)
-    people.add(root, "auditor", ("Query", "*", "*"))
+    accounts.add(root, "auditor", ("Query", "*", "*"))
     for database, count in (("default", 10), ("branch", 3)):
-        with people.signed_in(server.uri, "auditor", db_name=database) as client:
+        with accounts.signed_in(server.uri, "auditor", db_name=database) as client:
             assert len(client.query("common", filter="id >= 0")) == count
             assert set(client.list_databases()) >= {"default", "branch"}
 
 
 def test_what_public_holds_everyone_holds(server: RunningServer, root: MilvusClient) -> None:
     papers.create(root, "notice_board")
-    people.add(root, "passer_by")
-    with people.signed_in(server.uri, "passer_by") as client:
+    accounts.add(root, "passer_by")
+    with accounts.signed_in(server.uri, "passer_by") as client:
         with denied("Query", "passer_by"):
             client.query("notice_board", filter="id >= 0")
         root.grant_privilege_v2("public", "Query", "notice_board", "default")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pymilvus import MilvusClient, MilvusException
 from pymilvus.grpc_gen import milvus_pb2
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -78,22 +78,22 @@ def test_a_key_is_a_token_for_the_sdk_and_a_bearer_for_rest(live: RunningServer,
     assert own("whoami/describe", token=made["key"])["userName"] == "keeper"
     own("api_keys/revoke", token=f"keeper:{PASSWORD}", keyId=made["keyId"])
     assert not accepted_over_rest(live, made["key"])
-    assert not raw.accepts(live.uri, made["key"])
+    assert not raw_grpc.accepts(live.uri, made["key"])
     client.close()
     root.close()
 
 
 def test_a_reset_with_an_overlap_lets_both_passwords_in_until_it_is_cut_off(live: RunningServer, own: Own) -> None:
     own("users/create", userName="rotating", password=PASSWORD)
-    assert raw.accepts(live.uri, f"rotating:{PASSWORD}")
+    assert raw_grpc.accepts(live.uri, f"rotating:{PASSWORD}")
     made = own("users/reset_password", userName="rotating", keepOldFor=600)
-    assert raw.accepts(live.uri, f"rotating:{PASSWORD}")
-    assert raw.accepts(live.uri, f"rotating:{made['password']}")
+    assert raw_grpc.accepts(live.uri, f"rotating:{PASSWORD}")
+    assert raw_grpc.accepts(live.uri, f"rotating:{made['password']}")
     listed = own("users/list", prefix="rotating")["users"]
     assert listed[0]["oldPasswordValidUntil"] == made["oldPasswordValidUntil"]
     own("users/end_old_password", userName="rotating")
-    assert not raw.accepts(live.uri, f"rotating:{PASSWORD}")
-    assert raw.accepts(live.uri, f"rotating:{made['password']}")
+    assert not raw_grpc.accepts(live.uri, f"rotating:{PASSWORD}")
+    assert raw_grpc.accepts(live.uri, f"rotating:{made['password']}")
 
 
 def test_reset_connection_of_the_sdk_works(live: RunningServer, own: Own) -> None:
@@ -101,14 +101,14 @@ def test_reset_connection_of_the_sdk_works(live: RunningServer, own: Own) -> Non
     client = MilvusClient(uri=live.uri, token=f"resetting:{PASSWORD}", dedicated=True)
     client.update_password("resetting", PASSWORD, "Second-2-pass", reset_connection=True)
     assert client.list_collections() == []
-    assert not raw.accepts(live.uri, f"resetting:{PASSWORD}")
+    assert not raw_grpc.accepts(live.uri, f"resetting:{PASSWORD}")
     client.close()
 
 
 def test_requests_queued_behind_a_password_change_are_judged_by_the_new_password(live: RunningServer, own: Own) -> None:
     """All on one channel: what is acknowledged holds for what comes after, however it got there."""
     own("users/create", userName="queueing", password=PASSWORD)
-    metadata = [("authorization", raw.authorization(f"queueing:{PASSWORD}"))]
+    metadata = [("authorization", raw_grpc.authorization(f"queueing:{PASSWORD}"))]
     service = "/milvus.proto.milvus.MilvusService/"
     with grpc.insecure_channel(live.uri.removeprefix("http://")) as channel, ThreadPoolExecutor(8) as pool:
         version = channel.unary_unary(f"{service}GetVersion")
@@ -117,8 +117,8 @@ def test_requests_queued_behind_a_password_change_are_judged_by_the_new_password
         )
         request = milvus_pb2.UpdateCredentialRequest(
             username="queueing",
-            oldPassword=raw.authorization(PASSWORD),
-            newPassword=raw.authorization("Second-2-pass"),
+            oldPassword=raw_grpc.authorization(PASSWORD),
+            newPassword=raw_grpc.authorization("Second-2-pass"),
         )
         acknowledged = 0.0
         outcomes: list[tuple[float, grpc.StatusCode]] = []
@@ -149,23 +149,24 @@ def test_requests_queued_behind_a_password_change_are_judged_by_the_new_password
 def test_guessing_makes_the_guesser_wait_with_the_words_of_a_wrong_password(live: RunningServer, own: Own) -> None:
     own("users/create", userName="guessed", password=PASSWORD)
     refusals = [
-        raw.refusal(live.uri, "GetVersion", header=raw.authorization(f"guessed:wrong-{number}")) for number in range(8)
+        raw_grpc.refusal(live.uri, "GetVersion", header=raw_grpc.authorization(f"guessed:wrong-{number}"))
+        for number in range(8)
     ]
-    right = raw.refusal(live.uri, "GetVersion", header=raw.authorization(f"guessed:{PASSWORD}"))
+    right = raw_grpc.refusal(live.uri, "GetVersion", header=raw_grpc.authorization(f"guessed:{PASSWORD}"))
     assert {*refusals, right} == {
         (grpc.StatusCode.UNAUTHENTICATED, "auth check failure, please check username and password are correct")
     }
-    until(lambda: raw.accepts(live.uri, f"guessed:{PASSWORD}"))
+    until(lambda: raw_grpc.accepts(live.uri, f"guessed:{PASSWORD}"))
 
 
 def test_the_command_line_beside_a_running_server_is_followed(live: RunningServer, own: Own, tmp_path: Path) -> None:
     own("users/create", userName="watched", password=PASSWORD)
-    assert raw.accepts(live.uri, f"watched:{PASSWORD}")
+    assert raw_grpc.accepts(live.uri, f"watched:{PASSWORD}")
     command = [sys.executable, "-m", "kiteward"]
     subprocess.run([*command, "users", "disable", "watched", "--data-dir", str(live.data_dir)], check=True)
-    until(lambda: not raw.accepts(live.uri, f"watched:{PASSWORD}"))
+    until(lambda: not raw_grpc.accepts(live.uri, f"watched:{PASSWORD}"))
     subprocess.run([*command, "users", "enable", "watched", "--data-dir", str(live.data_dir)], check=True)
-    until(lambda: raw.accepts(live.uri, f"watched:{PASSWORD}"))
+    until(lambda: raw_grpc.accepts(live.uri, f"watched:{PASSWORD}"))
     made = subprocess.run(
         [*command, "users", "reset-password", "watched", "--data-dir", str(live.data_dir)],
         check=True,
@@ -174,22 +175,22 @@ def test_the_command_line_beside_a_running_server_is_followed(live: RunningServe
         cwd=tmp_path,
     ).stdout
     password = made.split("password: ")[1].strip()
-    until(lambda: raw.accepts(live.uri, f"watched:{password}"))
-    assert not raw.accepts(live.uri, f"watched:{PASSWORD}")
+    until(lambda: raw_grpc.accepts(live.uri, f"watched:{password}"))
+    assert not raw_grpc.accepts(live.uri, f"watched:{PASSWORD}")
 
 
 def test_an_account_tells_when_its_user_was_last_seen(live: RunningServer, own: Own) -> None:
     own("users/create", userName="seen", password=PASSWORD)
     assert own("users/describe", userName="seen")["signedInAt"] is None
-    assert raw.accepts(live.uri, f"seen:{PASSWORD}")
+    assert raw_grpc.accepts(live.uri, f"seen:{PASSWORD}")
     until(lambda: own("users/describe", userName="seen")["signedInAt"] is not None)
 
 
 def test_no_secret_of_all_this_is_in_the_log(live: RunningServer, own: Own) -> None:
     made = own("users/create", userName="canary")
     key = own("api_keys/create", userName="canary")["key"]
-    assert raw.accepts(live.uri, f"canary:{made['password']}")
-    assert raw.accepts(live.uri, key)
+    assert raw_grpc.accepts(live.uri, f"canary:{made['password']}")
+    assert raw_grpc.accepts(live.uri, key)
     for secret in (made["password"], key, PASSWORD, "Second-2-pass"):
         assert secret not in live.log()
         for path in live.data_dir.rglob("*"):

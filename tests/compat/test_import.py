@@ -12,7 +12,7 @@ import pytest
 from benchmarks import peers
 from pymilvus import DataType, MilvusClient
 from pymilvus.grpc_gen import milvus_pb2
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN
 
@@ -85,21 +85,21 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
     milvus: str, run_import: Import, tmp_path: Path
 ) -> None:
     told = run_import(milvus, "--dry-run")
-    assert "would bring role reader" in told
-    assert "would bring user mover" in told
+    assert "would import role reader" in told
+    assert "would import user mover" in told
     assert "2 users would get a new password" in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "root": ()}
     told = run_import(milvus, "--passwords-file", str(tmp_path / "passwords"))
-    assert "brought grant Search on Collection default.docs to reader" in told
-    assert "brought: 2 users, 1 roles, 2 grants, 0 groups" in told
+    assert "imported grant Search on Collection default.docs to reader" in told
+    assert "imported: 2 users, 1 roles, 2 grants, 0 groups" in told
     assert stored(tmp_path / "new") == {"db_admin": ("admin",), "mover": ("reader",), "other": (), "root": ()}
     assert (tmp_path / "passwords").stat().st_mode & 0o777 == 0o600
     passwords = dict(line.split("\t") for line in (tmp_path / "passwords").read_text().splitlines())
     with servers.running(tmp_path / "new") as running:
-        assert raw.accepts(running.uri, f"mover:{passwords['mover']}")
-        assert not raw.accepts(running.uri, f"mover:{PASSWORD}")
+        assert raw_grpc.accepts(running.uri, f"mover:{passwords['mover']}")
+        assert not raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
         mover = MilvusClient(uri=running.uri, token=f"mover:{passwords['mover']}", dedicated=True)
-        with pytest.raises(grpc.RpcError, match="the password of mover is good once: set another one first"):
+        with pytest.raises(grpc.RpcError, match="the password of mover is a one-time password: set another one first"):
             mover.list_collections()
         mover.update_password("mover", passwords["mover"], "Movers-own-1")
         mover.close()
@@ -113,7 +113,7 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
             mover.insert("docs", [{"id": 1, "vector": [0.0, 0.1, 0.2, 0.3]}])
         mover.close()
     again = run_import(milvus)
-    assert "brought: 0 users, 0 roles, 0 grants, 0 groups" in again
+    assert "imported: 0 users, 0 roles, 0 grants, 0 groups" in again
     assert "left role reader: is here already" in again
 
 
@@ -137,15 +137,15 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
         ],
     )
     with servers.running(tmp_path / "source") as source:
-        raw.call(source.uri, "RestoreRBAC", header=raw.authorization(ROOT_TOKEN), RBAC_meta=meta)
+        raw_grpc.call(source.uri, "RestoreRBAC", header=raw_grpc.authorization(ROOT_TOKEN), RBAC_meta=meta)
         root = MilvusClient(uri=source.uri, token=ROOT_TOKEN, dedicated=True)
         root.grant_privilege_v2("reader", "looking", collection_name="*", db_name="*")
         root.close()
         told = run_import(source.uri)
-    assert "brought: 1 users, 1 roles, 1 grants, 1 groups; left: 0" in told
+    assert "imported: 1 users, 1 roles, 1 grants, 1 groups; left out: 0" in told
     assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
-        assert raw.accepts(running.uri, f"mover:{PASSWORD}")
+        assert raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
     # The first sign-in has replaced the hash that came along.
     assert hashed.encode() not in (tmp_path / "new" / "store.db").read_bytes()
 

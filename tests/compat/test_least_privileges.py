@@ -8,29 +8,22 @@ from typing import Final
 
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import privilege_tables, privileges
+from tests.compat import privilege_tables, privilege_trials
 from tests.compat.privilege_tables import locked, maven, module, npm
-from tests.compat.privileges import Job, Readings, Trial, create, drop, read, rebuild, write
-from tests.support import toolchains, written
+from tests.compat.privilege_trials import Job, Readings, Trial, create, drop, read, rebuild, write
+from tests.support import environments, generated_sections, toolchains
 from tests.support.server import RunningServer
 
 _HERE: Final = Path(__file__).parent
 DATABASE: Final = "atelier"
 TABLE: Final = _HERE.parents[1] / "docs" / "compatibility.md"
 
-pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + privileges.WITHIN + 60)
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + privilege_trials.WITHIN + 60)
 
 
 def python(environment: str, script: str) -> Callable[[], list[str]]:
     """Return what makes the command of a script that an environment of its own runs."""
-
-    def command() -> list[str]:
-        interpreter = _HERE.parents[1] / environment / "bin" / "python"
-        if not interpreter.exists():
-            pytest.skip(f"{environment} is not there; `make test` makes it")
-        return [str(interpreter), "-W", "ignore", str(_HERE / "frameworks" / script)]
-
-    return command
+    return lambda: [str(environments.python(environment)), "-W", "ignore", str(_HERE / "frameworks" / script)]
 
 
 def go(directory: str) -> list[str]:
@@ -67,7 +60,7 @@ SDK: Final = (
 
 PROGRAMS: Final[Mapping[str, Program]] = {
     "langchain": Program(
-        python(".venv-frameworks", "langchain_store.py"),
+        python("frameworks", "langchain_store.py"),
         (
             create(*MAKING),
             read("search", "Search", "Load", hidden="[]"),
@@ -78,7 +71,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "haystack": Program(
-        python(".venv-frameworks", "haystack_store.py"),
+        python("frameworks", "haystack_store.py"),
         (
             create("CreateCollection", "CreateIndex", "GetLoadState", "Insert"),
             read("search", "Search", "GetLoadState", hidden="[]"),
@@ -88,7 +81,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "agno": Program(
-        python(".venv-frameworks", "agno_store.py"),
+        python("frameworks", "agno_store.py"),
         (
             create(*MAKING),
             read("search", "Search", hidden="PrivilegeSearch: permission deny"),
@@ -99,7 +92,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "llamaindex": Program(
-        python(".venv-pymilvus26", "llama_index_store.py"),
+        python("pymilvus26", "llama_index_store.py"),
         (
             create(*MAKING),
             read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
@@ -110,7 +103,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "mem0": Program(
-        python(".venv-pymilvus26", "mem0_store.py"),
+        python("pymilvus26", "mem0_store.py"),
         (
             create(*MAKING),
             read("search", "Search", hidden="PrivilegeCreateCollection: permission deny"),
@@ -122,7 +115,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "vectordbbench": Program(
-        python(".venv-pymilvus26", "vectordbbench.py"),
+        python("pymilvus26", "vectordbbench.py"),
         (
             create("CreateCollection", "CreateIndex", "Load"),
             write("insert", "Insert"),
@@ -142,9 +135,9 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ),
     ),
     "pymilvus": Program(lambda: [sys.executable, str(_HERE / "frameworks" / "pymilvus_calls.py")], SDK),
-    "pymilvus26": Program(python(".venv-pymilvus26", "pymilvus_calls.py"), SDK),
-    "pymilvus25": Program(python(".venv-pymilvus25", "pymilvus_calls.py"), SDK),
-    "pymilvus24": Program(python(".venv-pymilvus24", "pymilvus_calls.py"), SDK),
+    "pymilvus26": Program(python("pymilvus26", "pymilvus_calls.py"), SDK),
+    "pymilvus25": Program(python("pymilvus25", "pymilvus_calls.py"), SDK),
+    "pymilvus24": Program(python("pymilvus24", "pymilvus_calls.py"), SDK),
     "node": Program(lambda: [*toolchains.node(), str(_HERE / "node" / "jobs.mjs"), "@zilliz/milvus2-sdk-node"], SDK),
     "node25": Program(lambda: [*toolchains.node(), str(_HERE / "node" / "jobs.mjs"), "milvus2-sdk-node-2.5"], SDK),
     "go": Program(lambda: go("go"), SDK),
@@ -199,8 +192,8 @@ def readings(
     """What each program has shown."""
     program = PROGRAMS[request.param]
     home = tmp_path_factory.mktemp("home")
-    tried = privileges.trials(request.param, program.jobs)
-    shown = privileges.run(server, request.param, program.command(), tried, database=program.database, home=home)
+    tried = privilege_trials.trials(request.param, program.jobs)
+    shown = privilege_trials.run(server, request.param, program.command(), tried, database=program.database, home=home)
     finished[request.param] = shown
     return shown
 
@@ -244,7 +237,7 @@ def test_program_that_rebuilds_its_collection_keeps_what_its_user_had_on_it(
         Trial("rebuild", jobs["rebuild"], user, None),
         Trial("search", jobs["search"], user, None),
     )
-    shown = privileges.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
+    shown = privilege_trials.run(server, user, program.command(), tried, database=program.database, home=tmp_path)
     assert shown.ended[0] == 0, shown.ended[1]
     assert {key: line.get("refused") for key, line in shown.seen.items()} == dict.fromkeys(shown.trials)
 
@@ -254,4 +247,6 @@ def test_the_tables_say_what_was_found(server: RunningServer, finished: dict[str
     if missing:
         pytest.skip(f"nothing was found out about {', '.join(missing)} in this run")
     titles = {name: title() for name, title in TITLES.items()}
-    written.demand(TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, finished))
+    generated_sections.demand(
+        TABLE, "tests/compat/test_least_privileges.py", privilege_tables.table(titles, SDK, finished)
+    )

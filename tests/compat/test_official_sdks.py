@@ -11,8 +11,8 @@ from typing import Final
 import httpx
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import people, walks
-from tests.compat.walks import EXPECTED, Refused, Walk
+from tests.compat import accounts, walkthrough
+from tests.compat.walkthrough import EXPECTED, Refused, Walk
 from tests.support import server as servers
 from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
@@ -33,7 +33,7 @@ UNWATCHED: Final = "kiteward: {metrics: {enabled: false}}"
 """A server on a known port would want a known port for its metrics too, which others may have."""
 
 # The first test of a language may have to fetch and build its program.
-pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walks.WITHIN + 60)
+pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walkthrough.WITHIN + 60)
 
 
 def furnish(server: RunningServer) -> str:
@@ -41,7 +41,7 @@ def furnish(server: RunningServer) -> str:
     with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as root:
         root.create_collection("secrets", dimension=4, metric_type="L2")
         root.insert("secrets", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
-        people.add(root, "keyholder", ("Query", "secrets"))
+        accounts.add(root, "keyholder", ("Query", "secrets"))
     made = httpx.post(
         f"{server.uri}/v2/kiteward/api_keys/create",
         json={"userName": "keyholder"},
@@ -73,10 +73,10 @@ class Stage:
         """Do what belongs to a pause."""
         match name:
             case "before_wrong_password":
-                self.denied = walks.counted(self.server, "denied")
-                self.turned_away.subtract(walks.counted(self.server, "unauthenticated"))
+                self.denied = walkthrough.counted(self.server, "denied")
+                self.turned_away.subtract(walkthrough.counted(self.server, "unauthenticated"))
             case "after_wrong_password":
-                self.turned_away.update(walks.counted(self.server, "unauthenticated"))
+                self.turned_away.update(walkthrough.counted(self.server, "unauthenticated"))
             case "restart":
                 assert self.server.stop() == 0
                 again = servers.running(self._data_dir, "--port", str(self.server.port), config=UNWATCHED)
@@ -95,14 +95,14 @@ def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with ExitStack() as stack:
         stage = Stage(stack, tmp_path_factory.mktemp(request.param) / "data")
         address = stage.server.uri.removeprefix("http://")
-        yield walks.run(request.param, [*command, address], furnish(stage.server), stage.at_pause), stage
+        yield walkthrough.run(request.param, [*command, address], furnish(stage.server), stage.at_pause), stage
 
 
 @pytest.mark.parametrize("step", EXPECTED)
 def test_step_of_the_walk_sees_what_it_must(walked: tuple[Walk, Stage], step: str) -> None:
     walk, _ = walked
     assert step in walk.seen, f"the walk did not come here: {walk.ended}"
-    seen, expected = walk.seen[step], walks.DIFFERENT.get((walk.language, step), EXPECTED[step])
+    seen, expected = walk.seen[step], walkthrough.DIFFERENT.get((walk.language, step), EXPECTED[step])
     if isinstance(expected, Refused):
         assert isinstance(seen, Refused), seen
         assert expected.sentence in seen.sentence

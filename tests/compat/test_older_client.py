@@ -4,9 +4,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.support import environments, toolchains
 from tests.support.server import RunningServer
 
-PYTHON = Path(__file__).resolve().parents[2] / ".venv-pymilvus25" / "bin" / "python"
 SCRIPT = Path(__file__).with_name("scripts") / "older_client.py"
 SCENARIOS = [
     "collections_and_data",
@@ -17,18 +17,19 @@ SCENARIOS = [
     "wrong_credentials",
     "older_interface",
 ]
+WITHIN = 100
+"""How long the scenarios may take, in seconds."""
 
 
-@pytest.mark.skipif(
-    not PYTHON.exists(), reason="pymilvus 2.5 is not installed; `make test` puts it in .venv-pymilvus25"
-)
+@pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 def test_older_client_finds_all_it_knows(server: RunningServer, tmp_path: Path) -> None:
+    python = environments.python("pymilvus25")
     version = subprocess.run(
-        [PYTHON, "-c", "import pymilvus; print(pymilvus.__version__)"], capture_output=True, text=True, check=True
+        [python, "-c", "import pymilvus; print(pymilvus.__version__)"], capture_output=True, text=True, check=True
     )
     assert version.stdout.startswith("2.5.")
     done = subprocess.run(
-        [PYTHON, str(SCRIPT), server.uri], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False
+        [python, str(SCRIPT), server.uri], cwd=tmp_path, capture_output=True, text=True, timeout=WITHIN, check=False
     )
     assert done.returncode == 0, f"passed {done.stdout.split()}, then:\n{done.stderr[-4000:]}"
     assert done.stdout.split() == SCENARIOS

@@ -21,7 +21,7 @@ from schemathesis.config import PositiveDataAcceptanceConfig, SchemathesisConfig
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import Interaction, ScenarioRecorder
 from schemathesis.specs.openapi.schemas import OpenApiSchema
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -234,7 +234,7 @@ def test_root_is_answered_as_the_document_says(fresh: RunningServer, below: str,
     assert done >= least
     assert forbidden_and_done(schema, run) == []
     # What it lists, it also revokes in the end: of our own endpoints the server's life is all that is asked.
-    assert raw.accepts(fresh.uri, token) or below == OWN
+    assert raw_grpc.accepts(fresh.uri, token) or below == OWN
     assert "unexpectedly" not in fresh.log()
 
 

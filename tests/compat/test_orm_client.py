@@ -14,9 +14,9 @@ from pymilvus import (
     db,
     utility,
 )
-from tests.compat import papers, people
-from tests.compat.people import denied
-from tests.support import raw
+from tests.compat import accounts, papers
+from tests.compat.accounts import denied
+from tests.support import raw_grpc
 from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.filterwarnings("ignore::pymilvus.decorators.PyMilvusDeprecationWarning")
@@ -52,7 +52,7 @@ def create(name: str, using: str = "default") -> Collection:
 
 
 def sign_in(server: RunningServer, name: str) -> None:
-    connections.connect(alias=name, uri=server.uri, user=name, password=people.PASSWORD)
+    connections.connect(alias=name, uri=server.uri, user=name, password=accounts.PASSWORD)
 
 
 def test_collection_takes_answers_and_forgets_rows() -> None:
@@ -81,23 +81,23 @@ def test_collection_takes_answers_and_forgets_rows() -> None:
 
 
 def test_users_are_created_listed_and_deleted(server: RunningServer) -> None:
-    utility.create_user("orm_ann", people.PASSWORD, using="default")
+    utility.create_user("orm_ann", accounts.PASSWORD, using="default")
     assert {"orm_ann", "root"} <= set(utility.list_usernames(using="default"))
-    utility.update_password("orm_ann", people.PASSWORD, "An0ther-password")
-    assert raw.accepts(server.uri, "orm_ann:An0ther-password")
+    utility.update_password("orm_ann", accounts.PASSWORD, "An0ther-password")
+    assert raw_grpc.accepts(server.uri, "orm_ann:An0ther-password")
     described = utility.list_user("orm_ann", True).groups
     assert [(each.username, tuple(each.roles)) for each in described] == [("orm_ann", ())]
     utility.delete_user("orm_ann", using="default")
-    assert not raw.accepts(server.uri, "orm_ann:An0ther-password")
+    assert not raw_grpc.accepts(server.uri, "orm_ann:An0ther-password")
     assert "orm_ann" not in [each.username for each in utility.list_users(False).groups]
 
 
 def test_connection_goes_on_with_the_password_it_has_reset(server: RunningServer) -> None:
-    utility.create_user("orm_bob", people.PASSWORD)
+    utility.create_user("orm_bob", accounts.PASSWORD)
     sign_in(server, "orm_bob")
-    utility.reset_password("orm_bob", people.PASSWORD, "An0ther-password", using="orm_bob")
+    utility.reset_password("orm_bob", accounts.PASSWORD, "An0ther-password", using="orm_bob")
     assert utility.list_user("orm_bob", False, using="orm_bob").groups[0].username == "orm_bob"
-    assert not raw.accepts(server.uri, people.token("orm_bob"))
+    assert not raw_grpc.accepts(server.uri, accounts.token("orm_bob"))
     with pytest.raises(MilvusException) as caught:
         utility.reset_password("orm_bob", "Wr0ng-guess", "Y3t-another", using="orm_bob")
     assert caught.value.code == 1400
@@ -106,7 +106,7 @@ def test_connection_goes_on_with_the_password_it_has_reset(server: RunningServer
 def test_role_is_created_bound_granted_and_dropped(server: RunningServer) -> None:
     create("orm_docs")
     create("orm_other_docs")
-    utility.create_user("orm_carl", people.PASSWORD)
+    utility.create_user("orm_carl", accounts.PASSWORD)
     role = Role("orm_readers")
     role.create()
     assert role.is_exist()
@@ -157,7 +157,7 @@ def test_privilege_group_is_made_listed_and_dropped() -> None:
 
 
 def test_roles_are_listed_with_their_users() -> None:
-    utility.create_user("orm_dora", people.PASSWORD)
+    utility.create_user("orm_dora", accounts.PASSWORD)
     Role("admin").add_user("orm_dora")
     listed = {each.role_name: list(each.users) for each in utility.list_roles(True).groups}
     assert "orm_dora" in listed["admin"]

@@ -10,10 +10,9 @@ from typing import Final
 
 import pytest
 from pymilvus import MilvusClient
-from tests.compat import people
-from tests.compat.test_older_client import PYTHON as OLDER_PYTHON
+from tests.compat import accounts
+from tests.support import environments, toolchains
 from tests.support import server as servers
-from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 _HERE: Final = Path(__file__).parent
@@ -23,7 +22,7 @@ _NODE: Final = _HERE / "node" / "confined.mjs"
 
 PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
     "python": lambda: [sys.executable, str(_HERE / "python" / "confined.py")],
-    "python 2.5": lambda: [str(OLDER_PYTHON), str(_HERE / "python" / "confined.py")],
+    "python 2.5": lambda: [str(environments.python("pymilvus25")), str(_HERE / "python" / "confined.py")],
     "node": lambda: [*toolchains.node(), str(_NODE), "@zilliz/milvus2-sdk-node"],
     "node 2.5": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.5"],
     "node 2.3": lambda: [*toolchains.node(), str(_NODE), "milvus2-sdk-node-2.3"],
@@ -44,7 +43,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
             for name in ("notes", "secrets"):
                 lab.create_collection(name, dimension=4, metric_type="L2")
             lab.insert("notes", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
-            people.add(lab, _USER, *((privilege, "notes", "lab") for privilege in ("Search", "Query", "Insert")))
+            accounts.add(lab, _USER, *((privilege, "notes", "lab") for privilege in ("Search", "Query", "Insert")))
         yield running
 
 
@@ -53,7 +52,7 @@ def test_user_of_one_collection_signs_in_to_its_database_and_describes_searches_
     live: RunningServer, language: str
 ) -> None:
     address = live.uri.removeprefix("http://")
-    command = [*PROGRAMS[language](), address, "lab", people.token(_USER)]
+    command = [*PROGRAMS[language](), address, "lab", accounts.token(_USER)]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=_WITHIN, check=False)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout.splitlines()[-1]) == {

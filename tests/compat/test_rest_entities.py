@@ -312,7 +312,7 @@ def test_texts_are_searched_where_a_function_makes_the_vectors(doors: Doors) -> 
         ({"id": 2**63, "vector": [1, 2, 3]}, "field `id`: expected an integer from"),
         ({"id": 1, "vector": [1, 2, 3], "sparse": {"a": 1}}, "an index of a sparse vector"),
         ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "tiny": 200}, "an integer from -128 to 127"),
-        ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "json": "{"}, "read as JSON"),
+        ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "json": "{"}, "must be valid JSON"),
         ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "int64s": [1, "a"]}, "field `int64s`[1]"),
         ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "$meta": {}}, "no field `$meta`"),
     ],

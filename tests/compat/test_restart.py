@@ -10,9 +10,9 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.client.types import LoadState
 from pymilvus.grpc_gen import milvus_pb2
-from tests.compat import papers, people
-from tests.compat.people import denied
-from tests.support import raw
+from tests.compat import accounts, papers
+from tests.compat.accounts import denied
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 from tests.unit.engine import samples
@@ -32,9 +32,9 @@ def furnish(root: MilvusClient) -> None:
     root.create_database("kept_db")
     root.create_privilege_group("kept_group")
     root.add_privileges_to_group("kept_group", ["Search"])
-    people.add(root, "kept_user", ("Query", "kept_loaded"), ("kept_group", "kept_loaded", "default"))
+    accounts.add(root, "kept_user", ("Query", "kept_loaded"), ("kept_group", "kept_loaded", "default"))
     root.update_user("kept_user", description="stays")
-    root.create_user("gone_user", people.PASSWORD)
+    root.create_user("gone_user", accounts.PASSWORD)
     root.drop_user("gone_user")
     root.update_password("root", "Milvus", "Chang3d-root")
 
@@ -69,9 +69,9 @@ def test_everything_is_there_again_after_a_restart_also_for_a_client_that_stayed
         assert inspect(open_client) == before
         with administrator(server, "root:Chang3d-root") as root:
             assert inspect(root) == before
-        assert not raw.accepts(server.uri, ROOT_TOKEN)
-        assert not raw.accepts(server.uri, people.token("gone_user"))
-        with people.signed_in(server.uri, "kept_user") as user:
+        assert not raw_grpc.accepts(server.uri, ROOT_TOKEN)
+        assert not raw_grpc.accepts(server.uri, accounts.token("gone_user"))
+        with accounts.signed_in(server.uri, "kept_user") as user:
             assert user.list_collections() == ["kept_loaded"]
             assert papers.nearest(user, "kept_loaded", 4)[0] == 4
             with denied("Insert", "kept_user"):
@@ -82,11 +82,11 @@ def test_everything_is_there_again_after_a_restart_also_for_a_client_that_stayed
 
 def test_interrupt_from_the_keyboard_stops_the_server_cleanly_and_frees_its_port(tmp_path: Path) -> None:
     server = servers.start(tmp_path / "data")
-    assert raw.accepts(server.uri, ROOT_TOKEN)
+    assert raw_grpc.accepts(server.uri, ROOT_TOKEN)
     assert server.stop(signal.SIGINT) == 0
     assert "Traceback" not in server.log()
     with pytest.raises(grpc.RpcError) as caught:
-        raw.call(server.uri, "GetVersion", header=raw.authorization(ROOT_TOKEN))
+        raw_grpc.call(server.uri, "GetVersion", header=raw_grpc.authorization(ROOT_TOKEN))
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -104,7 +104,7 @@ def test_requests_in_flight_finish_when_the_server_stops(tmp_path: Path) -> None
             insert = channel.unary_unary(
                 "/milvus.proto.milvus.MilvusService/Insert", response_deserializer=milvus_pb2.MutationResult.FromString
             )
-            header = (("authorization", raw.authorization(ROOT_TOKEN)),)
+            header = (("authorization", raw_grpc.authorization(ROOT_TOKEN)),)
             with ThreadPoolExecutor(count) as pool:
                 calls = [pool.submit(insert, request, metadata=header, timeout=40) for request in requests]
                 done, under_way = wait(calls, timeout=40, return_when=FIRST_COMPLETED)
@@ -118,12 +118,12 @@ def test_requests_in_flight_finish_when_the_server_stops(tmp_path: Path) -> None
 
 def test_user_created_while_the_server_stops_is_there_if_it_was_acknowledged(tmp_path: Path) -> None:
     with servers.running(tmp_path / "data") as server:
-        header = raw.authorization(ROOT_TOKEN)
-        password = raw.authorization(people.PASSWORD)
+        header = raw_grpc.authorization(ROOT_TOKEN)
+        password = raw_grpc.authorization(accounts.PASSWORD)
 
         def create(number: int) -> bool:
             try:
-                answer = raw.call(
+                answer = raw_grpc.call(
                     server.uri, "CreateCredential", header=header, username=f"late_{number}", password=password
                 )
             except grpc.RpcError as error:
@@ -153,4 +153,4 @@ def test_second_server_on_the_same_data_is_refused_and_the_first_serves_on(
     assert "another" in message
     assert str(server.data_dir) in message
     assert "Traceback" not in refused.stderr
-    assert raw.accepts(server.uri, ROOT_TOKEN)
+    assert raw_grpc.accepts(server.uri, ROOT_TOKEN)

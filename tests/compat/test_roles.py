@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from pymilvus import MilvusClient, MilvusException
-from tests.compat import people
-from tests.compat.people import denied
+from tests.compat import accounts
+from tests.compat.accounts import denied
 from tests.support.server import RunningServer
 
 
@@ -53,7 +53,7 @@ def test_dropping_an_unknown_role_is_an_error(root: MilvusClient) -> None:
 
 
 def test_role_with_grants_goes_only_by_force_and_takes_them_along(root: MilvusClient) -> None:
-    people.add(root, "holder", ("Query", "forced"))
+    accounts.add(root, "holder", ("Query", "forced"))
     with pytest.raises(MilvusException, match="Use REVOKE API to revoke privileges") as caught:
         root.drop_role("holder_role")
     assert caught.value.code == 1100
@@ -65,7 +65,7 @@ def test_role_with_grants_goes_only_by_force_and_takes_them_along(root: MilvusCl
 
 
 def test_role_is_given_and_taken(root: MilvusClient) -> None:
-    root.create_user("member", people.PASSWORD)
+    root.create_user("member", accounts.PASSWORD)
     for name in ("first_role", "second_role"):
         root.create_role(name)
         root.grant_role("member", name)
@@ -81,9 +81,9 @@ def test_role_is_given_and_taken(root: MilvusClient) -> None:
 
 
 def test_plain_user_describes_its_own_role_and_no_other(server: RunningServer, root: MilvusClient) -> None:
-    people.add(root, "curious", ("Search", "papers"))
-    people.grant(root, "secret_role", ("Search", "secrets"))
-    with people.signed_in(server.uri, "curious") as client:
+    accounts.add(root, "curious", ("Search", "papers"))
+    accounts.grant(root, "secret_role", ("Search", "secrets"))
+    with accounts.signed_in(server.uri, "curious") as client:
         assert grants(client, "curious_role") == [("Collection", "papers", "default", "Search")]
         assert client.describe_role("public")["role"] == "public"
         for stranger in ("secret_role", "admin", "no_such_role"):
@@ -183,9 +183,9 @@ def test_privilege_group_counts_for_those_who_hold_it_as_it_changes(server: Runn
     root.create_privilege_group("readers")
     root.add_privileges_to_group("readers", ["Query", "Search"])
     assert groups(root)["readers"] == {"Query", "Search"}
-    people.add(root, "grouper", ("readers", "grouped", "default"))
+    accounts.add(root, "grouper", ("readers", "grouped", "default"))
     assert grants(root, "grouper_role") == [("Global", "grouped", "default", "readers")]
-    with people.signed_in(server.uri, "grouper") as client:
+    with accounts.signed_in(server.uri, "grouper") as client:
         assert client.query("grouped", filter="id >= 0") == []
         with denied("Insert", "grouper"):
             client.insert("grouped", [{"id": 1, "vector": [1, 2, 3, 4]}])
@@ -219,8 +219,8 @@ def test_built_in_privilege_groups_are_listed_and_stay(root: MilvusClient) -> No
 
 
 def test_privilege_group_rpcs_need_their_privileges(server: RunningServer, root: MilvusClient) -> None:
-    people.add(root, "ungrouped")
-    with people.signed_in(server.uri, "ungrouped") as client:
+    accounts.add(root, "ungrouped")
+    with accounts.signed_in(server.uri, "ungrouped") as client:
         with denied("CreatePrivilegeGroup", "ungrouped", "*"):
             client.create_privilege_group("mine")
         with denied("ListPrivilegeGroups", "ungrouped", "*"):

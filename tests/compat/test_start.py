@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from pymilvus import MilvusClient
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 from kiteward.cli.main import main
-from kiteward.config import Settings, load
+from kiteward.config.loading import load
+from kiteward.config.settings import Settings
 
 
 def refused(cwd: Path, *arguments: str) -> tuple[int, str]:
@@ -63,19 +64,19 @@ def test_default_root_password_is_served_on_this_machine_only(tmp_path: Path) ->
         root.close()
     with servers.running(tmp_path / "data", "--host", "0.0.0.0") as server:
         assert server.host == "0.0.0.0"
-        assert raw.accepts(server.uri, "root:Chang3d-root")
-        assert not raw.accepts(server.uri, ROOT_TOKEN)
+        assert raw_grpc.accepts(server.uri, "root:Chang3d-root")
+        assert not raw_grpc.accepts(server.uri, ROOT_TOKEN)
 
 
 def test_first_root_password_may_stand_in_the_configuration(tmp_path: Path) -> None:
     config = "common:\n  security:\n    defaultRootPassword: Fr0m-the-file\n"
     with servers.running(tmp_path / "data", "--host", "0.0.0.0", config=config) as server:
-        assert raw.accepts(server.uri, "root:Fr0m-the-file")
-        assert not raw.accepts(server.uri, ROOT_TOKEN)
+        assert raw_grpc.accepts(server.uri, "root:Fr0m-the-file")
+        assert not raw_grpc.accepts(server.uri, ROOT_TOKEN)
         assert "Fr0m-the-file" not in server.log()
     other = config.replace("Fr0m", "0ther")
     with servers.running(tmp_path / "data", "--host", "0.0.0.0", config=other) as server:
-        assert raw.accepts(server.uri, "root:Fr0m-the-file")
+        assert raw_grpc.accepts(server.uri, "root:Fr0m-the-file")
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "", "19530.0", "\uff11\uff19"])
@@ -95,7 +96,7 @@ def test_port_in_use_is_named(server: RunningServer, tmp_path: Path) -> None:
     status, message = refused(tmp_path, "--port", str(server.port))
     assert status == 1
     assert f"127.0.0.1:{server.port}" in message
-    assert raw.accepts(server.uri, ROOT_TOKEN)
+    assert raw_grpc.accepts(server.uri, ROOT_TOKEN)
 
 
 def test_address_of_another_machine_is_refused(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_directory_as_configuration_is_refused(refused_here: Callable[..., tuple
 WRONG_FILES = {
     "not YAML": ("common: [", "is not YAML"),
     "not sections": ("- a\n- b\n", "must hold sections"),
-    "unknown key of ours": ("kiteward:\n  pasword: x\n", "unknown key kiteward.pasword; known are: "),
+    "unknown key of ours": ("kiteward:\n  pasword: x\n", "unknown key kiteward.pasword; valid keys: "),
     "unknown key further down": ("kiteward:\n  engine:\n    sync: x\n", "unknown key kiteward.engine.sync"),
     "value in place of our section": ("kiteward: yes\n", "kiteward"),
     "unknown password policy": ("kiteward:\n  passwordPolicy: lax\n", "kiteward.passwordPolicy must be one of "),

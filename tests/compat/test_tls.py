@@ -16,19 +16,19 @@ import grpc.aio
 import pytest
 import trustme
 from pymilvus import MilvusClient
-from tests.support import raw
-from tests.support.doors import until
+from tests.support import raw_grpc
 from tests.support.engine import FakeEngine
+from tests.support.listeners import until
 from tests.support.server import ROOT_TOKEN
 
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.net.tls import ServerTls, TlsSettings
 
 HELLO = b"POST /v2/vectordb/users/list HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\nconnection: close\r\n"
-METADATA = (("authorization", raw.authorization(ROOT_TOKEN)),)
+METADATA = (("authorization", raw_grpc.authorization(ROOT_TOKEN)),)
 
 
 @dataclass
@@ -85,7 +85,7 @@ async def asked(secured: Secured, context: ssl.SSLContext) -> tuple[str | None, 
     """Connect, ask over HTTP/1.1, and return the protocol that was agreed on and the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", secured.port, ssl=context, server_hostname="localhost")
     agreed = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-    token = raw.authorization(ROOT_TOKEN).encode()
+    token = raw_grpc.authorization(ROOT_TOKEN).encode()
     writer.write(HELLO + b"authorization: Basic " + token + b"\r\n\r\n{}")
     answer = await reader.read()
     writer.close()
@@ -268,11 +268,11 @@ async def test_files_that_cannot_be_used_leave_the_certificate_in_place_and_say_
                 trustme.CA().issue_cert("x").private_key_pem.write_to_path(str(server.files.key))
             case _:
                 server.files.certificate.unlink()
-        await until(lambda: "the certificate in use stays" in caplog.text)
+        await until(lambda: "keeping the certificate in use" in caplog.text)
         assert "SECRET-KEY-BYTES" not in caplog.text
         assert b"200 OK" in (await asked(server, server.client()))[1]
         server.issue()
-        await until(lambda: "new connections are shown the certificate" in caplog.text)
+        await until(lambda: "new connections use the certificate" in caplog.text)
         assert b"200 OK" in (await asked(server, server.client()))[1]
 
 

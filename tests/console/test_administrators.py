@@ -48,17 +48,17 @@ def test_a_reset_password_is_shown_once_and_the_old_one_holds_as_long_as_chosen(
     with console.signed_in(who) as page, console.signed_in(name, first) as theirs:
         page.goto(f"{console.address}users/{name}")
         page.get_by_role("link", name="Reset password").click()
-        page.get_by_label("Keep the old one valid").select_option("for an hour")
+        page.get_by_label("Accept the old one").select_option("for an hour")
         page.get_by_role("button", name="Reset password").click()
         second = page.locator("#secret").inner_text()
         theirs.reload()
         expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
         for password in (second, first):
             console.sign_in(theirs, name, password)
-        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("link", name="I have saved it").click()
         page.get_by_role("link", name="End it now").click()
         page.get_by_role("button", name="End it now").click()
-        said(page, "The old password is accepted no longer.")
+        said(page, "The old password is no longer accepted.")
         theirs.reload()
         expect(theirs.get_by_role("heading", level=1)).to_have_text("Sign in")
 
@@ -82,7 +82,7 @@ def test_a_user_is_disabled_enabled_and_deleted_after_being_told_what_happens(co
         said(page, "The user was deleted.")
         page.get_by_label("Name begins with").fill(name)
         page.get_by_role("button", name="Search").click()
-        expect(page.get_by_text("No user has a name that begins so.")).to_be_visible()
+        expect(page.get_by_text("No user name has this prefix.")).to_be_visible()
 
 
 def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Console) -> None:
@@ -101,7 +101,7 @@ def test_roles_are_added_to_a_user_and_taken_and_the_view_follows(console: Conso
         page.get_by_role("button", name="Remove").click()
         said(page, "The role was removed.")
         page.get_by_role("link", name="View as this user").click()
-        expect(page.get_by_text("There is no collection that you may see")).to_be_visible()
+        expect(page.get_by_text("There are no collections that you may see")).to_be_visible()
 
 
 @BOTH
@@ -193,12 +193,12 @@ def test_collections_show_who_may_touch_them_and_health_how_the_server_is(consol
     with console.signed_in(who) as page:
         page.get_by_role("link", name="Collections").click()
         page.get_by_role("link", name="docs", exact=True).click()
-        holders = page.get_by_role("group", name="Who may touch this collection")
+        holders = page.get_by_role("group", name="Who has access to this collection")
         expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("docs_reader")
         expect(holders.get_by_role("row", name=re.compile("^reader"))).to_contain_text("Search, Query")
         expect(holders.get_by_role("row", name=re.compile("^boss"))).to_contain_text("Everything")
         page.get_by_role("link", name="Health").click()
-        expect(page.get_by_text("Cannot be reached")).to_have_count(0)
+        expect(page.get_by_text("Unavailable")).to_have_count(0)
         expect(page.get_by_role("main")).to_contain_text("3.0.0+kiteward")
 
 

@@ -15,7 +15,7 @@ def test_the_policy_is_checked_as_one_types_and_the_password_changed(console: Co
         new.press_sequentially("DEF-123456")
         expect(page.locator(".policy .kept")).to_have_count(2)
         page.get_by_label("Current password").fill(password)
-        page.get_by_label("New password again").fill("abcDEF-123456")
+        page.get_by_label("Repeat new password").fill("abcDEF-123456")
         page.get_by_role("button", name="Change password").click()
         expect(page.get_by_role("status").first).to_contain_text("Your password was changed")
         page.reload()
@@ -62,14 +62,14 @@ def test_a_key_is_made_shown_once_used_rotated_and_revoked(console: Console, scr
         page.get_by_role("button", name="Create API key").click()
         first = page.locator("#secret").inner_text()
         assert who(console, first) == user
-        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("link", name="I have saved it").click()
         expect(page.get_by_role("row", name="nightly job")).to_be_visible()
         assert first not in page.content()
         page.get_by_role("link", name="Rotate").click()
         page.get_by_role("button", name="Rotate").click()
         second = page.locator("#secret").inner_text()
         assert (who(console, first), who(console, second)) == (None, user)
-        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("link", name="I have saved it").click()
         page.get_by_role("link", name="Revoke").click()
         expect(page.get_by_role("heading", name="What will happen")).to_be_visible()
         page.get_by_role("button", name="Revoke").click()
@@ -94,7 +94,7 @@ def test_a_user_with_one_collection_sees_it_and_nothing_else(console: Console) -
         assert page.get_by_role("main").get_by_role("link").all_inner_texts() == ["docs"]
         page.get_by_role("link", name="docs").click()
         expect(page.get_by_role("heading", name="Fields")).to_be_visible()
-        expect(page.get_by_text("Who may touch this collection")).to_have_count(0)
+        expect(page.get_by_text("Who has access to this collection")).to_have_count(0)
         for name in ("images", "research", "papers", "boss"):
             assert name not in page.content()
 
@@ -145,5 +145,5 @@ def test_a_form_is_sent_once_however_often_its_button_is_pressed(console: Consol
         page.get_by_label("Description").fill("pressed twice")
         page.get_by_role("button", name="Create API key").dblclick()
         expect(page.locator("#secret")).to_be_visible()
-        page.get_by_role("link", name="I have kept it").click()
+        page.get_by_role("link", name="I have saved it").click()
         expect(page.get_by_role("row", name="pressed twice")).to_have_count(1)

@@ -104,7 +104,7 @@ def test_everything_is_reached_by_the_keyboard(console: Console) -> None:
         page = context.new_page()
         page.goto(console.address)
         page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="To the content")).to_be_focused()
+        expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
         page.keyboard.press("Tab")
         page.keyboard.type("reader")
         page.keyboard.press("Tab")

@@ -30,8 +30,8 @@ def test_refusal_is_found_in_the_trail_and_explained_from_there(console: Console
         line.get_by_role("link", name="Why?").click()
         then = page.get_by_role("region", name="Decided at")
         expect(then).to_contain_text("no role of reader holds DropCollection on default.docs")
-        expect(then).to_contain_text("Roles then: docs_reader")
-        expect(page.get_by_text("Today it would be decided alike.")).to_be_visible()
+        expect(then).to_contain_text("Roles at that time: docs_reader")
+        expect(page.get_by_text("Today the decision would be the same.")).to_be_visible()
         answer = page.get_by_role("region", name="Today: reader, DropCollection on default.docs")
         expect(answer).to_contain_text("Refused")
         expect(answer).to_contain_text("Grant DropCollection on default.docs to the role docs_reader")
@@ -92,7 +92,7 @@ def test_line_of_a_deleted_user_is_explained_as_of_then(console: Console) -> Non
         page.get_by_role("link", name="Why?").click()
         then = page.get_by_role("region", name="Decided at")
         expect(then).to_contain_text("no role of leaver holds DropCollection on default.docs")
-        expect(page.get_by_text("Today nothing can be said: user not found: leaver")).to_be_visible()
+        expect(page.get_by_text("There is no current decision: user not found: leaver")).to_be_visible()
 
 
 def test_disabled_user_is_to_be_enabled_and_not_granted_anything(console: Console) -> None:

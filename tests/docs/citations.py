@@ -32,7 +32,7 @@ _QUIRK: Final = re.compile(r"\bQ(?P<first>\d+)(?: +to +Q(?P<last>\d+))?\b")
 _BARE: Final = re.compile(r"\b(?P<word>[\w`]+) +[\[(][1-9]\.\d{1,2}(?:, [1-9]\.\d{1,2})*[\])]")
 _OWN_SECTION: Final = re.compile(r"\((?P<number>\d{1,2}\.\d{1,2})(?=[,)])|\b[Ss]ection +(?P<whole>\d+(?:\.\d+)?)\b")
 _VERSIONS: Final = frozenset({"2.3", "2.4", "3.0"})
-"""Versions of Milvus that stand in parentheses on the pages of the contract."""
+"""Versions of Milvus in parentheses on the pages of the contract."""
 _RULE: Final = re.compile(r"\(rules? (?P<first>\d)(?: and (?P<second>\d))?\)")
 _LINK: Final = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _PATH: Final = re.compile(r"`(?P<path>[\w.\-]+(?:/[\w.\-]+)+\.(?:py|md|sh|toml|json))`")
@@ -142,7 +142,7 @@ class Library:
 
 
 Found = tuple[int, str, str]
-"""Where a citation begins in its file, how it stands there, and why it leads nowhere."""
+"""Where a citation begins in its file, its text, and why it leads nowhere."""
 
 
 def _in_wrong_form(flat: str, right: re.Pattern[str], like: re.Pattern[str], form: str) -> Iterator[Found]:
@@ -257,7 +257,7 @@ def broken(library: Library, path: Path) -> Sequence[Broken]:
     else:
         found += _of_pages(library, text)
     if path.suffix == ".md" and not name.startswith((DECISIONS, "CHANGELOG")):
-        # Records and the changelog tell of the past, when a module may have had another name.
+        # Records and the changelog describe the past, when a module may have had another name.
         found += _of_paths(library, path, text)
     if path.suffix == ".py":
         found += _of_rules(text, flat)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.docs import snippets
 from tests.docs.snippets import Shell, Snippet
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -86,10 +86,10 @@ def test_users_and_roles_document_runs_on_a_fresh_server(documents: Path, termin
     (shown_roles,) = (each for each in snippets.of(documents / "users_and_roles.md") if "['admin'" in each.text)
     uri = terminal.server.uri
     assert terminal.shows(create_user) == DONE
-    assert raw.accepts(uri, "user_1:P@ssw0rd")
+    assert raw_grpc.accepts(uri, "user_1:P@ssw0rd")
     assert terminal.shows(update_password) == DONE
-    assert raw.accepts(uri, "user_1:P@ssw0rd!")
-    assert not raw.accepts(uri, "user_1:P@ssw0rd")
+    assert raw_grpc.accepts(uri, "user_1:P@ssw0rd!")
+    assert not raw_grpc.accepts(uri, "user_1:P@ssw0rd")
     users = yaml.safe_load(shown_users.text)
     assert terminal.shows(list_users) == {"code": 0, "data": users} == {"code": 0, "data": ["root", "user_1"]}
     assert terminal.shows(create_role) == DONE
@@ -102,7 +102,7 @@ def test_users_and_roles_document_runs_on_a_fresh_server(documents: Path, termin
     refused = terminal.shows(update_password)
     assert refused["code"] == 1400
     assert refused["message"].startswith("old password not correct for user_1")
-    assert raw.accepts(uri, "user_1:P@ssw0rd!")
+    assert raw_grpc.accepts(uri, "user_1:P@ssw0rd!")
 
 
 @pytest.mark.parametrize("document", ["cluster-credentials.en.md", "cluster-credentials.zh.md"])
@@ -115,11 +115,11 @@ def test_cluster_credential_documents_reset_a_password(
     uri = terminal.server.uri
     # These two speak of a user who is there, and whose password ends in an asterisk.
     assert terminal.shows(Snippet("bash", create_user.text.replace('"P@ssw0rd"', '"P@ssw0rd*"'))) == DONE
-    assert raw.accepts(uri, "user_1:P@ssw0rd*")
+    assert raw_grpc.accepts(uri, "user_1:P@ssw0rd*")
     terminal.shell.export(**dict(zip(_PLACEHOLDERS, (uri, token), strict=True)))
     assert terminal.shows(reset) == DONE
-    assert raw.accepts(uri, "user_1:NewP@ssw0rd")
-    assert not raw.accepts(uri, "user_1:P@ssw0rd*")
+    assert raw_grpc.accepts(uri, "user_1:NewP@ssw0rd")
+    assert not raw_grpc.accepts(uri, "user_1:P@ssw0rd*")
 
 
 def test_block_without_a_credential_is_refused(documents: Path, terminal: Terminal) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pymilvus import MilvusClient, MilvusException, connections
 from tests.docs import snippets
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -49,7 +49,7 @@ def check_passwords(server: RunningServer, accepted: list[str], *, refused: list
     with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as client:
         for number, password in enumerate(accepted):
             client.create_user(f"accepted_{number}", password)
-            assert raw.accepts(server.uri, f"accepted_{number}:{password}")
+            assert raw_grpc.accepts(server.uri, f"accepted_{number}:{password}")
         for password in refused:
             with pytest.raises(MilvusException):
                 client.create_user("refused", password)
@@ -65,10 +65,10 @@ def test_users_and_roles_document_runs_on_a_fresh_server(documents: Path, tmp_pa
     names: dict[str, Any] = {}
     with servers.running(tmp_path / "data") as server:
         snippets.run(create_user.at(server), names)
-        assert raw.accepts(server.uri, "user_1:P@ssw0rd")
+        assert raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
         snippets.run(update_password.at(server), names)
-        assert raw.accepts(server.uri, "user_1:NewP@ssw0rd")
-        assert not raw.accepts(server.uri, "user_1:P@ssw0rd")
+        assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd")
+        assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
         assert list(snippets.run(list_users.at(server), names)) == users == ["root", "user_1"]
         # A line of Java has strayed to the end of this block; all of the Python before it has run.
         with pytest.raises(ModuleNotFoundError, match=r"No module named 'io\.milvus'"):
@@ -94,8 +94,8 @@ def test_password_documents_run_and_the_old_password_is_refused_afterwards(docum
                 root.create_user("user_1", "P@ssw0rd")  # these two speak of a user who is there
             names: dict[str, Any] = {}
             snippets.run(snippets.of(documents / document, "python")[number].at(server), names)
-            assert raw.accepts(server.uri, "user_1:NewP@ssw0rd"), document
-            assert not raw.accepts(server.uri, "user_1:P@ssw0rd"), document
+            assert raw_grpc.accepts(server.uri, "user_1:NewP@ssw0rd"), document
+            assert not raw_grpc.accepts(server.uri, "user_1:P@ssw0rd"), document
             names["client"].close()
             root.drop_user("user_1")
         root.close()
@@ -130,16 +130,16 @@ def test_authentication_document_runs_under_its_password_policy(documents: Path,
         with pytest.raises(MilvusException, match="old password not correct for user") as caught:
             snippets.run(reset.at(server), names)
         assert caught.value.code == 1400
-        assert raw.accepts(server.uri, "user:new_password")
-        assert not raw.accepts(server.uri, "user:old_password")
+        assert raw_grpc.accepts(server.uri, "user:new_password")
+        assert not raw_grpc.accepts(server.uri, "user:old_password")
         # The connection goes on with the new password, as the document says of resetting.
         names["utility"].update_password("user", "new_password", "old_password", using="default")
         connect(server, "root", "Milvus")
         snippets.run(reset.at(server), names, only=slice(-1, None))
-        assert raw.accepts(server.uri, "user:new_password")
-        assert not raw.accepts(server.uri, "user:old_password")
+        assert raw_grpc.accepts(server.uri, "user:new_password")
+        assert not raw_grpc.accepts(server.uri, "user:old_password")
         snippets.run(delete.at(server), names)
-        assert not raw.accepts(server.uri, "user:new_password")
+        assert not raw_grpc.accepts(server.uri, "user:new_password")
         snippets.run(list_users.at(server), names)
         assert list(names["users"]) == ["root"]
         # Its rule for passwords: 6 to 256 characters.
@@ -156,11 +156,11 @@ def test_super_users_of_the_authentication_document_reset_without_the_old_passwo
         for name in ("foo", "bar"):
             root.create_user(name, "Or1ginal-one")
         root.update_password("bar", "forgotten", "Res3t-by-root")
-        assert raw.accepts(server.uri, "bar:Res3t-by-root")
-        assert not raw.accepts(server.uri, "bar:Or1ginal-one")
+        assert raw_grpc.accepts(server.uri, "bar:Res3t-by-root")
+        assert not raw_grpc.accepts(server.uri, "bar:Or1ginal-one")
         with closing(MilvusClient(uri=server.uri, token="foo:Or1ginal-one", dedicated=True)) as foo:
             foo.update_password("foo", "forgotten", "Res3t-by-foo")
-        assert raw.accepts(server.uri, "foo:Res3t-by-foo")
+        assert raw_grpc.accepts(server.uri, "foo:Res3t-by-foo")
         bar = MilvusClient(uri=server.uri, token="bar:Res3t-by-root", dedicated=True)
         with closing(bar), pytest.raises(MilvusException, match="old password not correct for bar"):
             bar.update_password("bar", "forgotten", "Res3t-by-bar")
@@ -172,5 +172,5 @@ def test_configuration_that_enables_authentication_is_accepted_as_it_stands(docu
     config = yaml.safe_load(values.text)["extraConfigFiles"]["user.yaml"]
     assert yaml.safe_load(config) == {"common": {"security": {"authorizationEnabled": True}}}
     with servers.running(tmp_path / "data", config=config) as server:
-        assert raw.accepts(server.uri, ROOT_TOKEN)
-        assert raw.refusal(server.uri, "ListCredUsers", header=None)[1] == "missing authorization in header"
+        assert raw_grpc.accepts(server.uri, ROOT_TOKEN)
+        assert raw_grpc.refusal(server.uri, "ListCredUsers", header=None)[1] == "missing authorization in header"

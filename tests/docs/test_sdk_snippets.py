@@ -17,7 +17,7 @@ from pymilvus import MilvusClient
 from tests.docs import snippets, tabs, test_documents
 from tests.docs.snippets import Shell, Snippet
 from tests.docs.tabs import CORRECTIONS, LANGUAGES, STEPS
-from tests.support import programs, raw, toolchains, written
+from tests.support import generated_sections, json_programs, raw_grpc, toolchains
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -72,10 +72,10 @@ class Reading:
         new = NEW.get((document, self.language), "NewP@ssw0rd")
         match STEPS[document][step]:
             case "create a user":
-                assert raw.accepts(self.server.uri, f"user_1:{old}")
+                assert raw_grpc.accepts(self.server.uri, f"user_1:{old}")
             case "change its password" | "reset a password":
-                assert raw.accepts(self.server.uri, f"user_1:{new}")
-                assert not raw.accepts(self.server.uri, f"user_1:{old}")
+                assert raw_grpc.accepts(self.server.uri, f"user_1:{new}")
+                assert not raw_grpc.accepts(self.server.uri, f"user_1:{old}")
             case "list users":
                 assert names(shown) == sorted(self.root.list_users()) == ["root", "user_1"]
             case "create a role":
@@ -117,7 +117,7 @@ def by_program(reading: Reading, chapters: Mapping[str, list[str]], home: Path) 
             reading.begin(waiting[0][0])
 
     reading.begin(waiting[0][0])
-    ended = programs.converse(command, hear, within=WITHIN, environment={"ADDRESS": address}, cwd=cwd)
+    ended = json_programs.run(command, hear, within=WITHIN, environment={"ADDRESS": address}, cwd=cwd)
     assert ended[0] == 0, ended[1]
     assert waiting == []
 
@@ -197,17 +197,17 @@ def test_mistaken_block_of_node_is_refused_as_it_stands(
     blocks = [Snippet(language, text).at(server) for text in tabs.steps(documents / name, language)[: step + 1]]
     command = [*toolchains.node(), "--input-type=commonjs", "--eval", tabs.node_program({name: blocks})]
     shown: list[Any] = []
-    ended = programs.converse(command, lambda line: shown.append(line["shown"]), within=WITHIN, cwd=NODE)
+    ended = json_programs.run(command, lambda line: shown.append(line["shown"]), within=WITHIN, cwd=NODE)
     assert ended[0] == 0, ended[1]
     assert shown[step]["reason"].startswith(correction.refusal)
-    assert raw.accepts(server.uri, "user_1:P@ssw0rd")
+    assert raw_grpc.accepts(server.uri, "user_1:P@ssw0rd")
 
 
 def test_the_table_says_what_was_found(documents: Path, readings: dict[str, Reading]) -> None:
     missing = [name for language, name in LANGUAGES.items() if language not in readings]
     if missing:
         pytest.skip(f"nothing was found out about {', '.join(missing)} in this run")
-    written.demand(TABLE, "tests/docs/test_sdk_snippets.py", f"{versions()}\n{table(readings)}")
+    generated_sections.demand(TABLE, "tests/docs/test_sdk_snippets.py", f"{versions()}\n{table(readings)}")
 
 
 def versions() -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-from tests.support import loops
+from tests.support import event_loops
 
 _ON_BOTH = {"test_http2_abuse.py", "test_http2_excess.py"}
 
@@ -13,4 +13,4 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Say on which loops a test runs."""
-    return loops.BOTH if item.path.name in _ON_BOTH else {"asyncio": asyncio.new_event_loop}
+    return event_loops.BOTH if item.path.name in _ON_BOTH else {"asyncio": asyncio.new_event_loop}

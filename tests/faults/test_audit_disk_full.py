@@ -60,7 +60,7 @@ def until_refused(running: RunningServer) -> None:
     """Create users until the last block is full: then nothing begins that could not be recorded before."""
     for number in range(100):
         code, told = ask(running, "vectordb/users/create", userName=f"user_{number}", password="Password-1")
-        if "so it was not done" in told:
+        if "the change was not made" in told:
             return
         # The one whose beginning was the last line there was room for.
         assert code == 0 or "has succeeded, but that could not be recorded" in told

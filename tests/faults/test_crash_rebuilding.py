@@ -8,9 +8,9 @@ from typing import Any, Final
 import grpc
 import pytest
 from pymilvus import MilvusClient
-from pymilvus.grpc_gen import schema_pb2
-from tests.compat import people
-from tests.support import raw, server
+from pymilvus.grpc_gen import common_pb2, schema_pb2
+from tests.compat import accounts
+from tests.support import raw_grpc, server
 from tests.support.server import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
@@ -25,7 +25,7 @@ SCHEMA: Final = schema_pb2.CollectionSchema(
     fields=[
         schema_pb2.FieldSchema(name="id", is_primary_key=True, data_type=schema_pb2.Int64),
         schema_pb2.FieldSchema(
-            name="vector", data_type=schema_pb2.FloatVector, type_params=[{"key": "dim", "value": "2"}]
+            name="vector", data_type=schema_pb2.FloatVector, type_params=[common_pb2.KeyValuePair(key="dim", value="2")]
         ),
     ],
 ).SerializeToString()
@@ -33,7 +33,7 @@ SCHEMA: Final = schema_pb2.CollectionSchema(
 
 def ask(uri: str, method: str, token: str, **fields: Any) -> Any:
     """Call an RPC about the collection, and demand that it succeeds."""
-    answer = raw.call(uri, method, header=raw.authorization(token), collection_name="rebuilt", **fields)
+    answer = raw_grpc.call(uri, method, header=raw_grpc.authorization(token), collection_name="rebuilt", **fields)
     status = getattr(answer, "status", answer)
     assert status.code == 0, f"{method}: {status}"
     return answer
@@ -41,7 +41,7 @@ def ask(uri: str, method: str, token: str, **fields: Any) -> Any:
 
 def rebuild(uri: str) -> None:
     """Do as a program with `drop_old` does, and use what was made."""
-    owner = people.token("owner")
+    owner = accounts.token("owner")
     if ask(uri, "HasCollection", owner).value:
         ask(uri, "DropCollection", owner)
     ask(uri, "CreateCollection", owner, schema=SCHEMA)
@@ -70,7 +70,7 @@ def test_program_that_rebuilds_its_collection_works_again_after_any_kill(tmp_pat
         try:
             if number == 0:
                 root = MilvusClient(uri=running.uri, token=server.ROOT_TOKEN, dedicated=True)
-                people.add(root, "owner", *OWNER)
+                accounts.add(root, "owner", *OWNER)
                 root.close()
             rebuild(running.uri)
             rebuilt, faults = threading.Event(), list[BaseException]()
@@ -85,12 +85,12 @@ def test_program_that_rebuilds_its_collection_works_again_after_any_kill(tmp_pat
         assert not faults, f"seed {seed}: {faults}"
     with server.running(tmp_path / "data") as last:
         rebuild(last.uri)
-        ask(last.uri, "DropCollection", people.token("owner"))
+        ask(last.uri, "DropCollection", accounts.token("owner"))
         ask(last.uri, "CreateCollection", server.ROOT_TOKEN, schema=SCHEMA)
-        refused = raw.refusal(
+        refused = raw_grpc.refusal(
             last.uri,
             "GetCollectionStatistics",
-            header=raw.authorization(people.token("owner")),
+            header=raw_grpc.authorization(accounts.token("owner")),
             collection_name="rebuilt",
         )
         assert refused[0] is grpc.StatusCode.PERMISSION_DENIED

@@ -149,7 +149,7 @@ async def test_failing_restarts_pause_longer_and_longer(
     databases.write_text("in the way")
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGKILL)
-    await samples.until(lambda: caplog.text.count("did not come back") >= 3, within=20)
+    await samples.until(lambda: caplog.text.count("restarting the engine failed") >= 3, within=20)
     with pytest.raises(EngineUnavailable, match="exit status 1"):
         await engine.call("GetVersion", b"", metadata={}, timeout=5)
     databases.unlink()
@@ -164,7 +164,7 @@ async def test_engine_that_cannot_start_says_its_last_words(tmp_path: Path) -> N
 
 
 async def test_second_server_on_the_same_data_is_refused(engine: EmbeddedEngine, tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="held by another process"):
+    with pytest.raises(EngineUnavailable, match="in use by another process"):
         await samples.start(tmp_path / "data", lock_timeout=0.2)
     await samples.succeed(engine, "GetVersion")
 

@@ -5,9 +5,9 @@ import contextlib
 import socket
 
 import pytest
-from tests.support.doors import PATIENCE, call, connected, ended, opened, slow_reader, until
+from tests.support.listeners import PATIENCE, call, connected, ended, opened, slow_reader, until
 
-from kiteward.net.http1.server import HttpLimits
+from kiteward.net.http1.limits import HttpLimits
 from kiteward.net.http2.frames import PREFACE
 from kiteward.net.listener import ListenerLimits
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
-from tests.access.doors.drawing import Draw
-from tests.fuzz import documents, drawn, people
+from tests.access.equivalence.random_values import Draw
+from tests.fuzz import identities, json_mutations, valid_requests
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
@@ -29,7 +29,7 @@ class Bodies:
     """Implements `running.Fuzzer`."""
 
     name = "bodies"
-    callers: Sequence[str] = ("root", people.HOLDER, people.NOBODY)
+    callers: Sequence[str] = ("root", identities.HOLDER, identities.NOBODY)
     guarded = False
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class Bodies:
 
     def draw(self, draw: Draw) -> Sent:
         path = draw.of(self._paths)
-        caller = draw.of(("root", "root", "root", people.HOLDER, people.NOBODY, _UNKNOWN))
+        caller = draw.of(("root", "root", "root", identities.HOLDER, identities.NOBODY, _UNKNOWN))
         known = self._corpus.draw(draw, path)
-        payload = documents.mutated(draw, parsed(known) if known else drawn.body(draw, path))
+        payload = json_mutations.mutated(draw, parsed(known) if known else valid_requests.body(draw, path))
         return Sent(caller, path, payload, (draw.of(_FIELDS),) if draw.chance(0.3) else ())
 
     def learn(self, sent: Sent, answer: Answer) -> None:
@@ -55,13 +55,13 @@ class Bodies:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return f"failed: {answer.body!r}"
         if b"Traceback" in answer.data:
-            return "told a traceback"
-        told = parsed(answer.body)
-        if not isinstance(told, dict) or type(told.get("code")) is not int:
+            return "disclosed a traceback"
+        document = parsed(answer.body)
+        if not isinstance(document, dict) or type(document.get("code")) is not int:
             return f"was answered with what is no JSON or has no code: {answer.body[:100]!r}"
         if sent.caller == _UNKNOWN and answer.status not in (
             HTTPStatus.UNAUTHORIZED,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         ):
-            return f"let somebody unknown in: {answer.body[:100]!r}"
+            return f"served an unauthenticated caller: {answer.body[:100]!r}"
         return ""

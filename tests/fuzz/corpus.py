@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz.requests import Answer, Sent, carried_out, parsed
 
 _KEPT: Final = 24

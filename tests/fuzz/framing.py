@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import httptools
-from tests.access.doors.drawing import Draw
+from tests.access.equivalence.random_values import Draw
 from tests.fuzz.findings import Finding, Tally
-from tests.fuzz.pieces import PATH, SMUGGLED, Fate, Piece, drawn, goodbye
-from tests.support.doors import LOOPBACK, opened
+from tests.fuzz.http1_requests import PATH, SMUGGLED, Expected, Http1Request, closing_request, random_request
+from tests.support.listeners import LOOPBACK, opened
 
 from kiteward.net.asgi import Receive, Scope, Send
 
@@ -62,21 +62,21 @@ class Script:
     """What is sent on one connection.
 
     Attributes:
-        pieces: the requests.
+        requests: the requests.
         cuts: how many bytes are sent at a time, over and over.
     """
 
-    pieces: tuple[Piece, ...]
+    requests: tuple[Http1Request, ...]
     cuts: tuple[int, ...]
 
     def __str__(self) -> str:
-        return f"{[piece.kind for piece in self.pieces]} in parts of {self.cuts} bytes: " + repr(
-            b"".join(piece.data for piece in self.pieces)
+        return f"{[request.kind for request in self.requests]} in parts of {self.cuts} bytes: " + repr(
+            b"".join(request.data for request in self.requests)
         )
 
 
 @dataclass(slots=True)
-class Heard:
+class Received:
     """One answer."""
 
     status: int
@@ -92,8 +92,8 @@ async def run(requests: int, seed: int) -> Tally:
             scripts = [_script(draw, number) for number in range(_CONNECTIONS)]
             faults = await asyncio.gather(*(_converse(served.port, script, mirror) for script in scripts))
             for script, fault in zip(scripts, faults, strict=True):
-                tally.sent(NAME, len(script.pieces))
-                tally.answered(NAME, fault.partition(":")[0] or "right")
+                tally.sent(NAME, len(script.requests))
+                tally.answered(NAME, fault.partition(":")[0] or "as expected")
                 if fault and fault.partition(":")[0] not in tally.findings:
                     less = await _cut(served.port, script, mirror)
                     tally.found(fault.partition(":")[0], Finding(NAME, fault, str(less)))
@@ -110,15 +110,15 @@ def _memory() -> int:
 
 
 def _script(draw: Draw, number: int) -> Script:
-    pieces: list[Piece] = []
+    requests: list[Http1Request] = []
     for place in range(draw.number(_MOST_REQUESTS)):
-        pieces.append(drawn(draw, f"{number}-{place}"))
-        if pieces[-1].fate in (Fate.REFUSED, Fate.UNFINISHED):
+        requests.append(random_request(draw, f"{number}-{place}"))
+        if requests[-1].expected in (Expected.REFUSED, Expected.UNFINISHED):
             break
     else:
-        pieces.append(goodbye(f"{number}-last"))
+        requests.append(closing_request(f"{number}-last"))
     cuts = draw.of(((100_000,), (draw.number(40),), tuple(draw.number(200) for _ in range(5)), (1, 100_000)))
-    return Script(tuple(pieces), cuts)
+    return Script(tuple(requests), cuts)
 
 
 async def _converse(port: int, script: Script, mirror: Mirror) -> str:
@@ -127,50 +127,50 @@ async def _converse(port: int, script: Script, mirror: Mirror) -> str:
     try:
         await client.send(script)
         async with asyncio.timeout(_PATIENCE):
-            await client.heard(None if script.pieces[-1].closes else _needed(script.pieces))
+            await client.wait_for(None if script.requests[-1].closes else _needed(script.requests))
     except TimeoutError:
-        return f"was neither answered nor closed: {script.pieces[-1].kind}"
+        return f"was neither answered nor closed: {script.requests[-1].kind}"
     finally:
         client.close()
     if client.port in mirror.smuggled:
         mirror.smuggled.discard(client.port)
-        return f"took what is no request of its own for one: {_kinds(script.pieces)}"
-    return _judge(script.pieces, client.answers)
+        return f"took what is no request of its own for one: {_kinds(script.requests)}"
+    return _judge(script.requests, client.answers)
 
 
-def _needed(pieces: Sequence[Piece]) -> int:
-    return sum(piece.fate is not Fate.UNFINISHED for piece in pieces)
+def _needed(requests: Sequence[Http1Request]) -> int:
+    return sum(request.expected is not Expected.UNFINISHED for request in requests)
 
 
-def _kinds(pieces: Sequence[Piece]) -> str:
-    return ", ".join(sorted({piece.kind for piece in pieces}))
+def _kinds(requests: Sequence[Http1Request]) -> str:
+    return ", ".join(sorted({request.kind for request in requests}))
 
 
-def _judge(pieces: Sequence[Piece], answers: Sequence[Heard]) -> str:
+def _judge(requests: Sequence[Http1Request], answers: Sequence[Received]) -> str:
     """Hold the answers against the requests, one by one."""
-    for place, piece in enumerate(pieces):
+    for place, request in enumerate(requests):
         if place >= len(answers):
-            ended = piece.fate is not Fate.ANSWERED or any(each.last for each in pieces[:place])
-            return "" if ended else f"left a right request unanswered: {piece.kind}"
+            ended = request.expected is not Expected.ANSWERED or any(each.last for each in requests[:place])
+            return "" if ended else f"left a valid request unanswered: {request.kind}"
         answer = answers[place]
-        right = f"{piece.number} {hashlib.sha256(piece.body).hexdigest()}".encode()
+        expected_answer = f"{request.number} {hashlib.sha256(request.body).hexdigest()}".encode()
         if answer.status != _OK:
-            if piece.fate is Fate.ANSWERED:
-                return f"refused a right request ({answer.status}): {piece.kind}"
-            return "" if place == len(answers) - 1 else f"answered after a refusal: {piece.kind}"
-        if piece.fate in (Fate.REFUSED, Fate.UNFINISHED):
-            return f"answered a wrong request: {piece.kind}"
-        if answer.text != right:
-            return f"gave another answer: {piece.kind}: {answer.text!r} for {piece.number}"
-    return "" if len(answers) == len(pieces) else f"answered more often than asked: {_kinds(pieces)}"
+            if request.expected is Expected.ANSWERED:
+                return f"refused a valid request ({answer.status}): {request.kind}"
+            return "" if place == len(answers) - 1 else f"answered after a refusal: {request.kind}"
+        if request.expected in (Expected.REFUSED, Expected.UNFINISHED):
+            return f"answered an invalid request: {request.kind}"
+        if answer.text != expected_answer:
+            return f"gave another answer: {request.kind}: {answer.text!r} for {request.number}"
+    return "" if len(answers) == len(requests) else f"answered more often than asked: {_kinds(requests)}"
 
 
 async def _cut(port: int, script: Script, mirror: Mirror) -> Script:
     """Return the smallest script found that is still answered wrongly."""
     for _ in range(_MOST_TRIES):
-        for number in range(len(script.pieces)):
-            less = Script(script.pieces[:number] + script.pieces[number + 1 :], script.cuts)
-            if less.pieces and await _converse(port, less, mirror):
+        for number in range(len(script.requests)):
+            less = Script(script.requests[:number] + script.requests[number + 1 :], script.cuts)
+            if less.requests and await _converse(port, less, mirror):
                 script = less
                 break
         else:
@@ -182,7 +182,7 @@ class _Client(asyncio.Protocol):
     """One connection. Methods named `on_…` are called by the parser."""
 
     def __init__(self) -> None:
-        self.answers: list[Heard] = []
+        self.answers: list[Received] = []
         self._parser = httptools.HttpResponseParser(self)
         self._text = bytearray()
         self._changed = asyncio.Event()
@@ -200,7 +200,7 @@ class _Client(asyncio.Protocol):
 
     async def send(self, script: Script) -> None:
         """Send a script in parts."""
-        data, start, number = b"".join(piece.data for piece in script.pieces), 0, 0
+        data, start, number = b"".join(request.data for request in script.requests), 0, 0
         while start < len(data) and not self._lost:
             assert self._transport is not None
             size = script.cuts[number % len(script.cuts)]
@@ -208,7 +208,7 @@ class _Client(asyncio.Protocol):
             start, number = start + size, number + 1
             await asyncio.sleep(0)
 
-    async def heard(self, number: int | None) -> None:
+    async def wait_for(self, number: int | None) -> None:
         """Wait for so many answers, or for the end of the connection."""
         while not self._lost and (number is None or len(self.answers) < number):
             self._changed.clear()
@@ -223,7 +223,7 @@ class _Client(asyncio.Protocol):
         with contextlib.suppress(httptools.HttpParserError):
             self._parser.feed_data(data)
             return
-        self.answers.append(Heard(-1, data))
+        self.answers.append(Received(-1, data))
         self._changed.set()
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -234,6 +234,6 @@ class _Client(asyncio.Protocol):
         self._text += body
 
     def on_message_complete(self) -> None:
-        self.answers.append(Heard(self._parser.get_status_code(), bytes(self._text)))
+        self.answers.append(Received(self._parser.get_status_code(), bytes(self._text)))
         self._text.clear()
         self._changed.set()

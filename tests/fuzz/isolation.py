@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tests.access.doors.drawing import Draw
-from tests.fuzz import documents, drawn, material, people, protobuf
+from tests.access.equivalence.random_values import Draw
+from tests.fuzz import canaries, identities, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.corpus import Corpus
 from tests.fuzz.requests import Answer, Sent, parsed
 from tests.fuzz.targets import Target
@@ -22,7 +22,7 @@ _SERVER_ERROR: Final = 500
 _PATHS: Final = (*TABLE, *(path for path in TABLE if path.startswith(OWN_PREFIX)))
 """Every endpoint; those of our own twice, as no RPC stands for them."""
 
-_PLAIN: Final = tuple(name for name in material.NAMES if name.isprintable() and name == name.strip())
+_PLAIN: Final = tuple(name for name in canaries.NAMES if name.isprintable() and name == name.strip())
 """Names that a header field can hold."""
 
 
@@ -41,7 +41,7 @@ class Isolation:
     def __init__(
         self,
         name: str = "isolation",
-        callers: Sequence[str] = (people.NOBODY, people.HOLDER),
+        callers: Sequence[str] = (identities.NOBODY, identities.HOLDER),
         *,
         operations: Sequence[str] = tuple(messages.METHODS),
         paths: Sequence[str] = _PATHS,
@@ -58,9 +58,9 @@ class Isolation:
     async def prepare(self, draw: Draw) -> None:
         if self._calls:
             return
-        known = await drawn.known_calls(draw, _EACH)
+        known = await valid_requests.known_calls(draw, _EACH)
         for operation in self._operations:
-            random = [drawn.message(draw, operation) for _ in range(_EACH)]
+            random = [valid_requests.message(draw, operation) for _ in range(_EACH)]
             self._calls[operation] = [*random, *known.get(operation, ())]
 
     def draw(self, draw: Draw) -> Sent:
@@ -68,25 +68,25 @@ class Isolation:
         if draw.chance(self._by_rest):
             path = draw.of(self._paths)
             known = self._corpus.draw(draw, path)
-            body = parsed(known) if known else drawn.body(draw, path)
-            payload = documents.mutated(draw, body) if draw.chance(_MUTATED) else material.body(body)
+            body = parsed(known) if known else valid_requests.body(draw, path)
+            payload = json_mutations.mutated(draw, body) if draw.chance(_MUTATED) else canaries.body(body)
             return Sent(caller, path, payload, _fields(draw, "DB-Name"))
         operation = draw.of(self._operations)
-        path = drawn.rpc_path(operation)
+        path = valid_requests.rpc_path(operation)
         payload = self._corpus.draw(draw, path) or draw.of(self._calls[operation])
         if draw.chance(_MUTATED):
-            payload = protobuf.mutated(draw, payload)
+            payload = protobuf_mutations.mutated(draw, payload)
         return Sent(caller, path, payload, _fields(draw, "dbname"))
 
     def learn(self, sent: Sent, answer: Answer) -> None:
         self._corpus.add(sent, answer)
 
     def fault(self, target: Target, sent: Sent, answer: Answer) -> str:
-        word = material.told(answer.data, said=sent.text, own=target.own_names)
+        word = canaries.leaked(answer.data, said=sent.text, own=target.own_names)
         if word:
-            return f"told a hidden name: {word}"
+            return f"disclosed a hidden name: {word}"
         if any(secret in answer.data for secret in target.secrets):
-            return "told a secret"
+            return "disclosed a secret"
         if (sent.rest and answer.status >= _SERVER_ERROR) or (not sent.rest and answer.status in _INTERNAL):
             return f"failed: {answer.data[-300:]!r}"
         return ""
@@ -96,8 +96,8 @@ def administration() -> Isolation:
     """Return the same for RPCs and endpoints about users, roles, grants and keys; narrowed keys call too."""
     return Isolation(
         "administration",
-        (people.NOBODY, people.HOLDER, people.READER_KEY, people.EMPTY_KEY, people.ROOT_KEY),
-        operations=[name for name in messages.METHODS if any(word in name for word in drawn.IDENTITY_WORDS)],
+        (identities.NOBODY, identities.HOLDER, identities.READER_KEY, identities.EMPTY_KEY, identities.ROOT_KEY),
+        operations=[name for name in messages.METHODS if any(word in name for word in valid_requests.IDENTITY_WORDS)],
         paths=[path for path in TABLE if _is_identity(path)],
         by_rest=0.6,
     )

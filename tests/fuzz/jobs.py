@@ -13,7 +13,7 @@ from tests.fuzz import framing
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.findings import Tally
 from tests.fuzz.isolation import Isolation, administration
-from tests.fuzz.running import Fuzzer, run
+from tests.fuzz.runner import Fuzzer, run
 from tests.fuzz.targets import live, live_embedded
 
 SHARES: Final = {"isolation": 0.45, "embedded": 0.05, "administration": 0.2, "bodies": 0.1, "framing": 0.2}

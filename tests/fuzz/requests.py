@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tests.fuzz import protobuf
+from tests.fuzz import protobuf_mutations
 
 from kiteward.milvus import messages
 
@@ -78,8 +78,8 @@ class Answer:
 def carried_out(sent: Sent, answer: Answer) -> bool:
     """Tell whether a request was carried out: a refusal may come with a status of success and a code inside."""
     if sent.rest:
-        told = parsed(answer.body)
-        return answer.status == _OK and isinstance(told, dict) and told.get("code") == 0
+        document = parsed(answer.body)
+        return answer.status == _OK and isinstance(document, dict) and document.get("code") == 0
     operation = sent.path.rpartition("/")[2]
     return answer.status == 0 and operation in messages.METHODS and not messages.status_code(operation, answer.body)
 
@@ -99,7 +99,7 @@ def smaller(sent: Sent) -> Iterator[Sent]:
     """Return the requests that lack one part of this one."""
     for number in range(len(sent.fields)):
         yield replace(sent, fields=sent.fields[:number] + sent.fields[number + 1 :])
-    for payload in _smaller_body(sent.payload) if sent.rest else protobuf.smaller(sent.payload):
+    for payload in _smaller_body(sent.payload) if sent.rest else protobuf_mutations.smaller(sent.payload):
         yield replace(sent, payload=payload)
 
 

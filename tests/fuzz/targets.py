@@ -1,4 +1,4 @@
-"""A live server with people in it, what a fuzzer may know of its state, and how requests reach it."""
+"""A live server with users in it, what a fuzzer may know of its state, and how requests reach it."""
 
 import base64
 import contextlib
@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from dataclasses import astuple, dataclass, replace
 from typing import Any, Final, Protocol
 
-from tests.fuzz import material
+from tests.fuzz import canaries
 from tests.fuzz.channels import GrpcChannel, RestChannel
-from tests.fuzz.embedded import EmbeddedStock
-from tests.fuzz.engine import MarkedEngine
-from tests.fuzz.people import Maker, settle
+from tests.fuzz.embedded_contents import EmbeddedContents
+from tests.fuzz.identities import RootClient, create_identities
+from tests.fuzz.marked_engine import MarkedEngine
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent, carried_out
-from tests.support.doors import LOOPBACK
 from tests.support.gateway import quick_directory
+from tests.support.listeners import LOOPBACK
 
 from kiteward.api.health import HealthSettings
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server, StartEngine
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
 from kiteward.store.sql import SqlStore
 
@@ -102,15 +102,15 @@ class Target:
         answers: list[Answer] = [BROKEN_OFF] * len(requests)
         for rest in (False, True):
             places = [place for place, sent in enumerate(requests) if sent.rest is rest]
-            told = [self._told(requests[place]) for place in places]
-            for place, answer in zip(places, await (self._rest if rest else self._grpc).ask(told), strict=True):
+            prepared = [self._prepared(requests[place]) for place in places]
+            for place, answer in zip(places, await (self._rest if rest else self._grpc).ask(prepared), strict=True):
                 answers[place] = answer
                 if requests[place].writes and carried_out(requests[place], answer):
-                    self._written.update(word.decode() for word in material.MARKED.findall(requests[place].text))
+                    self._written.update(word.decode() for word in canaries.MARKED.findall(requests[place].text))
         return answers
 
-    async def lets_in(self, callers: Sequence[str]) -> bool:
-        """Tell whether the server is up and still knows these callers."""
+    async def all_authenticated(self, callers: Sequence[str]) -> bool:
+        """Return whether the server is up and authenticates these callers."""
         answers = await self.ask([Sent(caller, GET_VERSION, b"") for caller in callers])
         return all(answer.status == 0 for answer in answers)
 
@@ -123,10 +123,10 @@ class Target:
 
     async def populate(self) -> None:
         """Make users, roles, grants and keys."""
-        people = await settle(Maker(self.ask_as_root))
-        self.tokens |= people.tokens
-        self.key_ids, self.secrets, self._exempt = people.key_ids, people.secrets, people.exempt
-        self._guarded = people.key_ids[: people.others]
+        identities = await create_identities(RootClient(self.ask_as_root))
+        self.tokens |= identities.tokens
+        self.key_ids, self.secrets, self._exempt = identities.key_ids, identities.secrets, identities.exempt
+        self._guarded = identities.key_ids[: identities.others]
         self._revision = -1
         self._written.clear()
 
@@ -151,9 +151,9 @@ class Target:
             {key_id: known.get(key_id) for key_id in self._guarded},
         )
 
-    def _told(self, sent: Sent) -> Sent:
+    def _prepared(self, sent: Sent) -> Sent:
         """Return a request with its credential, and the ids of keys in place of what stands for them."""
-        for name, key_id in zip(material.KEY_IDS, self.key_ids, strict=False):
+        for name, key_id in zip(canaries.KEY_IDS, self.key_ids, strict=False):
             if name.encode() in sent.payload:
                 sent = replace(sent, payload=sent.payload.replace(name.encode(), key_id.encode()))
         token = self.tokens.get(sent.caller)
@@ -183,7 +183,7 @@ async def live() -> AsyncIterator[Target]:
 @contextlib.asynccontextmanager
 async def live_embedded() -> AsyncIterator[Target]:
     """Start a server with the embedded engine."""
-    async with _serving(EmbeddedEngine.start, EmbeddedStock) as target:
+    async with _serving(EmbeddedEngine.start, EmbeddedContents) as target:
         yield target
 
 
@@ -197,7 +197,7 @@ async def _serving(start: StartEngine, stock: Callable[[str], Stored]) -> AsyncI
         store = await SqlStore.open(directory / "data" / "store.db")
         stack.push_async_callback(store.close)
         stored = stock(f"http://{LOOPBACK}:{server.port}")
-        if isinstance(stored, EmbeddedStock):
+        if isinstance(stored, EmbeddedContents):
             await stored.fill()
         target = Target(server, store, stored)
         stack.push_async_callback(target.close)

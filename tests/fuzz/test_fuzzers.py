@@ -4,12 +4,12 @@ import os
 from typing import Any, Final
 
 import pytest
-from tests.access.doors.drawing import Draw
-from tests.fuzz import documents, drawn, framing, jobs, material, protobuf
+from tests.access.equivalence.random_values import Draw
+from tests.fuzz import canaries, framing, jobs, json_mutations, protobuf_mutations, valid_requests
 from tests.fuzz.bodies import Bodies
 from tests.fuzz.isolation import Isolation
 from tests.fuzz.requests import Sent, smaller
-from tests.fuzz.running import run
+from tests.fuzz.runner import run
 from tests.fuzz.targets import live
 
 from kiteward.api.rest import bodies
@@ -23,17 +23,17 @@ _FEW: Final = 300
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("job", jobs.parts_of(_REQUESTS, _SEED, sorted(jobs.SHARES)), ids=lambda job: str(job.fuzzer))
-async def test_mutated_requests_tell_and_change_nothing(job: jobs.Job) -> None:
+async def test_mutated_requests_disclose_and_change_nothing(job: jobs.Job) -> None:
     tally = await jobs.task(job)
     assert tally.requests[job.fuzzer] >= job.requests
     found = "\n".join(str(finding) for finding in tally.findings.values())
     assert not found, f"{found}\nagain: python -m tests.fuzz --requests {_REQUESTS} --seed {_SEED} --only {job.fuzzer}"
 
 
-async def test_name_that_is_told_is_noticed() -> None:
+async def test_disclosed_name_is_noticed() -> None:
     tally = await run(Isolation(callers=("root",), operations=["ShowCollections"], by_rest=0.0), _FEW, 1, live)
     found = [finding.what for finding in tally.findings.values()]
-    assert any("told a hidden name: canary" in what for what in found), tally
+    assert any("disclosed a hidden name: canary" in what for what in found), tally
 
 
 async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it() -> None:
@@ -41,8 +41,8 @@ async def test_name_stays_hidden_although_a_request_that_was_refused_has_said_it
     described = Sent("nobody", "/v2/kiteward/api_keys/create", b'{"description": "canary_wages"}')
     message = messages.method_of("CreateRole").request(entity={"name": "canary_role_2"}).SerializeToString()
     async with live() as target:
-        await target.ask([refused, Sent("nobody", drawn.rpc_path("CreateRole"), message), described])
-        assert {name for name in target.own_names if material.MARK in name} == {"canary_wages"}
+        await target.ask([refused, Sent("nobody", valid_requests.rpc_path("CreateRole"), message), described])
+        assert {name for name in target.own_names if canaries.MARK in name} == {"canary_wages"}
 
 
 async def test_change_is_traced_to_the_smallest_request_that_makes_it() -> None:
@@ -76,16 +76,16 @@ async def test_answer_of_another_request_is_noticed(monkeypatch: pytest.MonkeyPa
 def test_fields_of_a_message_are_taken_apart_and_put_together_again() -> None:
     draw = Draw(1)
     for operation in messages.METHODS:
-        payload = drawn.message(draw, operation)
-        assert b"".join(protobuf.split(payload)) == payload
-        assert all(len(less) < len(payload) for less in protobuf.smaller(payload))
+        payload = valid_requests.message(draw, operation)
+        assert b"".join(protobuf_mutations.split(payload)) == payload
+        assert all(len(less) < len(payload) for less in protobuf_mutations.smaller(payload))
 
 
 def test_same_seed_makes_the_same_requests() -> None:
-    payload = drawn.message(Draw(1), "Search")
-    assert protobuf.mutated(Draw(2), payload) == protobuf.mutated(Draw(2), payload)
+    payload = valid_requests.message(Draw(1), "Search")
+    assert protobuf_mutations.mutated(Draw(2), payload) == protobuf_mutations.mutated(Draw(2), payload)
     document = {"collectionName": "own_docs", "filter": "id > 0"}
-    assert documents.mutated(Draw(2), document) == documents.mutated(Draw(2), document)
+    assert json_mutations.mutated(Draw(2), document) == json_mutations.mutated(Draw(2), document)
     assert jobs.parts_of(_REQUESTS, 1, ["bodies"]) == jobs.parts_of(_REQUESTS, 1, ["bodies"])
 
 

@@ -1,5 +1,6 @@
 """A gateway put together as `runtime` does it: real store, real hashing at test cost, fake engine."""
 
+import asyncio
 import base64
 import contextlib
 import dataclasses
@@ -18,7 +19,7 @@ from kiteward.authn.hashing import TESTING, PasswordHasher
 from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.audit_recorder import Recorder
@@ -30,7 +31,7 @@ from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 from kiteward.store.sql import SqlStore
 
 ROOT_PASSWORD: Final = "Milvus"
@@ -258,6 +259,17 @@ def quick_directory() -> Iterator[Path]:
     memory = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
         yield Path(directory)
+
+
+def bootstrapped(path: Path) -> Path:
+    """Make a store as it is after the first start, closed, and return its path: other stores are copies of it."""
+
+    async def bootstrap_once() -> None:
+        async with opened(path):
+            pass
+
+    asyncio.run(bootstrap_once())
+    return path
 
 
 @contextlib.asynccontextmanager

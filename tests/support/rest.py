@@ -1,4 +1,4 @@
-"""A client of the REST door, in process: the application with a gateway behind it, and no socket."""
+"""A client of the REST API, in process: the application with a gateway behind it, and no socket."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -77,7 +77,7 @@ class Rest:
 async def served(
     gateway: Gateway, settings: RestSettings | None = None, *, table: Table = TABLE
 ) -> AsyncIterator[Rest]:
-    """Serve the REST door of a gateway for as long as the block lasts."""
+    """Serve the REST API of a gateway for as long as the block lasts."""
     app = build_app(gateway, settings or RestSettings(), table=table)
     transport = httpx.ASGITransport(app, client=("192.0.2.7", 4711))
     try:

@@ -37,7 +37,7 @@ def node(directory: str = "node") -> list[str]:
     interpreter, npm = installed("node", package="nodejs"), installed("npm", package="npm")
     project = _COMPAT / directory
     sources = [(project / name).read_text() for name in ("package.json", "package-lock.json")]
-    _made(project / "node_modules", sources, lambda: _run([npm, "ci"], cwd=project))
+    _made(project / "node_modules", sources, lambda: run([npm, "ci"], cwd=project))
     return [interpreter]
 
 
@@ -83,7 +83,7 @@ def _go_program(name: str, modules: Path, package: str, sources: Mapping[str, st
             "GOTOOLCHAIN": "auto",
         }
         recent = _recent_go(compiler, locked["go.mod"], environment)
-        _run([recent, "build", "-o", "program", package], cwd=product, environment=environment)
+        run([recent, "build", "-o", "program", package], cwd=product, environment=environment)
 
     _made(product, [*locked.values(), *sources.values()], make)
     return [str(product / "program")]
@@ -94,12 +94,12 @@ def _recent_go(compiler: str, module: str, environment: Mapping[str, str]) -> st
 
     From 1.21 on Go itself fetches the version that a module asks for. Debian 12 has an older one.
     """
-    version, system, architecture = _run([compiler, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
+    version, system, architecture = run([compiler, "env", "GOVERSION", "GOOS", "GOARCH"], cwd=_CACHE).split()
     if int(version.split(".")[1]) >= 21:
         return compiler
     (needed,) = re.findall(r"^go (\S+)$", module, re.MULTILINE)
     toolchain = f"golang.org/toolchain@v0.0.1-go{needed}.{system}-{architecture}"
-    fetched = json.loads(_run([compiler, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
+    fetched = json.loads(run([compiler, "mod", "download", "-json", toolchain], cwd=_CACHE, environment=environment))
     directory = Path(fetched["Dir"])
     # Modules hold no programs, so that these are not marked as such.
     for path in [*directory.glob("bin/*"), *directory.glob("pkg/tool/*/*")]:
@@ -118,7 +118,7 @@ def java() -> list[str]:
         shutil.rmtree(product, ignore_errors=True)
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={product}"]
         repository = f"-Dmaven.repo.local={_CACHE / 'java' / 'repository'}"
-        _run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=_CACHE)
+        run([maven, "--quiet", "--batch-mode", f"--file={project}", repository, *goal], cwd=_CACHE)
         # Maven has no lock of its own.
         fetched = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in product.glob("*.jar")}
         assert fetched == {name: digest for digest, name in map(str.split, locked.splitlines())}
@@ -148,7 +148,7 @@ def _made(product: Path, sources: list[str], make: Callable[[], object]) -> None
             stamp.write_text(digest)
 
 
-def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> str:
+def run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a command of a toolchain, which must succeed, and return what it prints."""
     done = subprocess.run(
         command,

@@ -1,26 +1,19 @@
-"""A gateway for each test: its store is a copy of one that was bootstrapped once."""
+"""Gateways for tests: the store of each is a copy of one that was bootstrapped once."""
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import gateway
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, quick_directory
 
 
 @pytest.fixture(scope="session")
 def bootstrapped_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store as it is after the first start, closed."""
-    path = tmp_path_factory.mktemp("bootstrapped") / "store.db"
-
-    async def bootstrap_once() -> None:
-        async with opened(path):
-            pass
-
-    asyncio.run(bootstrap_once())
-    return path
+    """A store as it is after the first start, closed; tests work on copies of it."""
+    return gateway.bootstrapped(tmp_path_factory.mktemp("bootstrapped") / "store.db")
 
 
 @pytest.fixture

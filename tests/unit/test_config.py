@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.docs import settings_table
 
-from kiteward.config import Settings, explain, load, settings_from, unknown_environment
 from kiteward.config.keys import KEYS as TABLE
+from kiteward.config.loading import explain, load, settings_from, unknown_environment
+from kiteward.config.settings import Settings
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
@@ -60,11 +62,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
-    "kiteward.limits.unauthenticatedBytes": (2**20, "held.unauthenticated", 2**20),
-    "kiteward.limits.unauthenticatedAddressBytes": (2**21, "held.unauthenticated_address", 2**21),
-    "kiteward.limits.authenticatedBytes": (2**22, "held.authenticated", 2**22),
-    "kiteward.limits.addressBytes": (2**23, "held.address", 2**23),
-    "kiteward.limits.userBytes": (2**24, "held.user", 2**24),
+    "kiteward.limits.unauthenticatedBytes": (2**20, "byte_limits.unauthenticated", 2**20),
+    "kiteward.limits.unauthenticatedAddressBytes": (2**21, "byte_limits.unauthenticated_address", 2**21),
+    "kiteward.limits.authenticatedBytes": (2**22, "byte_limits.authenticated", 2**22),
+    "kiteward.limits.addressBytes": (2**23, "byte_limits.address", 2**23),
+    "kiteward.limits.userBytes": (2**24, "byte_limits.user", 2**24),
     "kiteward.log.level": ("error", "log_level", "error"),
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
@@ -168,7 +170,7 @@ def test_unknown_key_of_ours_is_refused_with_the_known_ones(key: str) -> None:
         settings_from(document(key, SECRET_LOOKING))
     assert key in str(refused.value)
     own = sorted(each.removeprefix("kiteward.") for each in KEYS if each.startswith("kiteward."))
-    assert f"known are: {', '.join(own)}" in str(refused.value)
+    assert f"valid keys: {', '.join(own)}" in str(refused.value)
     assert SECRET_LOOKING not in str(refused.value)
 
 
@@ -318,7 +320,7 @@ def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture
     environment = {"KITEWARD_HOTS": SECRET_LOOKING, "KITEWARD_PORT_19530_TCP_ADDR": "x", "KITEWARD_SERVICE_HOST": "x"}
     assert unknown_environment(environment) == ("KITEWARD_HOTS",)
     load(None, environment)
-    assert "KITEWARD_HOTS means nothing" in caplog.text
+    assert "unknown environment variable KITEWARD_HOTS" in caplog.text
     assert SECRET_LOOKING not in caplog.text
 
 
@@ -344,8 +346,8 @@ def test_tls_takes_a_client_ca_in_mode_2_alone() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
-    assert [key.name for key in TABLE if f"| `{key.name}` | `{variable_of(key.name)}` | {key.kind} |" not in text] == []
+    text = settings_table.PAGE.read_text("utf-8")
+    assert settings_table.with_table(text) == text, "make settings-table"
 
 
 # The first password of root

@@ -1,4 +1,4 @@
-"""With KITEWARD_CI=1 a skipped test fails the run; an expected failure does not."""
+"""With KITEWARD_CI=1 a skipped or deselected test fails the run; an expected failure does not."""
 
 import os
 import shutil
@@ -32,12 +32,23 @@ def test_passes(): ...
 """
 
 
-def run_pytest(directory: Path, test: str, *, ci: bool) -> subprocess.CompletedProcess[str]:
+PASSING_TESTS = """
+import pytest
+
+@pytest.mark.slow
+def test_slow(): ...
+
+def test_fast(): ...
+"""
+
+
+def run_pytest(directory: Path, test: str, *arguments: str, ci: bool) -> subprocess.CompletedProcess[str]:
     shutil.copy(CONFTEST, directory / "conftest.py")
-    (directory / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n", "utf-8")
+    (directory / "pytest.ini").write_text("[pytest]\nmarkers = slow\n", "utf-8")
     (directory / "test_it.py").write_text(test, "utf-8")
-    environment = os.environ | {"KITEWARD_CI": "1" if ci else "0", "PYTEST_ADDOPTS": ""}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    plugins = {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # loading all of them takes seconds
+    environment = os.environ | plugins | {"KITEWARD_CI": "1" if ci else "0"}
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "xdist.plugin", *arguments]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -59,3 +70,19 @@ def test_a_skip_is_allowed_elsewhere(tmp_path: Path) -> None:
 def test_an_expected_failure_is_no_skip(tmp_path: Path) -> None:
     finished = run_pytest(tmp_path, EXPECTED_FAILURE, ci=True)
     assert finished.returncode == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("selection", [("-m", "not slow"), ("-k", "fast"), ("--deselect", "test_it.py::test_slow")])
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_deselected_test_fails_the_run_in_whatever_process_it_was_collected(
+    tmp_path: Path, selection: tuple[str, str], processes: str
+) -> None:
+    finished = run_pytest(tmp_path, PASSING_TESTS, "--numprocesses", processes, *selection, ci=True)
+    assert finished.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "test_it.py::test_slow: deselected" in finished.stdout
+
+
+def test_a_slow_test_may_be_deselected_elsewhere(tmp_path: Path) -> None:
+    finished = run_pytest(tmp_path, PASSING_TESTS, "-m", "not slow", ci=False)
+    assert finished.returncode == pytest.ExitCode.OK
+    assert "1 passed, 1 deselected" in finished.stdout

@@ -89,7 +89,7 @@ class AuditEvent(NamedTuple):
         database: the settled database.
         resources: the collections, aliases or databases it is about.
         privilege: the privilege it needs.
-        decision: `allowed` or `refused`; empty where nothing had to be decided.
+        decision: `allowed` or `refused`; empty where no decision was needed.
         reason: the rule behind the decision, in full.
         error: what kind of error it ended with.
         duration: in seconds, until the outcome was known.

@@ -313,7 +313,7 @@ def _following(name: str) -> str:
     """Return the name of the next file of the same day."""
     found = _NAME.fullmatch(name)
     if found is None:
-        raise ValueError(f"`{name}` is no file of a trail")
+        raise ValueError(f"`{name}` is not a file of an audit trail")
     return f"audit-{found[1]}_{int(found[2] or 1) + 1:04}.jsonl"
 
 

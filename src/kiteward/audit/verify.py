@@ -50,7 +50,7 @@ class _Chain:
         line = decode(raw)
         self.lines += 1
         if line is None:
-            yield f"{where}: this is no line of a trail; it was changed or cut"
+            yield f"{where}: this is not a line of an audit trail; it was changed or truncated"
             return
         if self.expected is not None and line.seq != self.expected:
             yield self._out_of_order(line.seq, where)
@@ -67,7 +67,7 @@ class _Chain:
         expected = self.expected or 0
         if seq > expected:
             return f"{where}: lines {expected} to {seq - 1} are missing before line {seq}"
-        return f"{where}: line {seq} stands where line {expected} was expected; lines were moved or repeated"
+        return f"{where}: found line {seq} where line {expected} was expected; lines were moved or repeated"
 
 
 def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verified:
@@ -82,7 +82,7 @@ def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verifie
     """
     trail = look_at(directory)
     chain = _Chain(trail.head)
-    findings = [] if trail.head is not None else ["there is no head: whether lines are missing at the end is not known"]
+    findings = [] if trail.head is not None else ["there is no head: lines may be missing at the end"]
     for path, size in trail.files:
         for number, raw in _raw_lines(path, size):
             findings += chain.take(raw, f"{path.name}:{number}", anchor[0] if anchor else None)
@@ -92,9 +92,9 @@ def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verifie
     if anchor is not None:
         found = chain.chains.get(anchor[0])
         if found is None:
-            findings.append(f"line {anchor[0]}, which is to be compared, is not there")
+            findings.append(f"line {anchor[0]}, given for comparison, is missing")
         elif found != anchor[1]:
-            findings.append(f"line {anchor[0]} is not what it was: its chain differs from the one given")
+            findings.append(f"line {anchor[0]} was changed: its hash differs from the given one")
     return Verified(chain.lines, chain.first, chain.last, chain.chain, tuple(findings))
 
 

@@ -211,7 +211,8 @@ class AuditWriter:
             files = ChainedFiles(directory, keep_days=keep_days, clock=clock)
         except OSError as error:
             raise ConfigurationError(
-                f"the audit trail in {directory} cannot be written ({error.strerror}): make room or make it yours"
+                f"the audit trail in {directory} cannot be written ({error.strerror}): free disk space, or "
+                "make the directory writable"
             ) from error
         return cls(files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes)
 
@@ -231,7 +232,7 @@ class AuditWriter:
         """
         size = weight_of(event)
         if self._waiting[True] and self._waiting[True] + size > self._changes_bytes:
-            raise AuditUnavailable("more changes wait for the audit trail than it can take now, so it was not done")
+            raise AuditUnavailable("too many changes are waiting for the audit trail; the change was not made")
         done = asyncio.get_running_loop().create_future()
         self._enqueue(_Queued(event, size, done))
         self._wake.set()
@@ -249,7 +250,7 @@ class AuditWriter:
         self._wake.set()
         await asyncio.to_thread(self._writer.join)
         if self._queue or self._lost_untold:
-            _log.error("%d audit events could not be written", len(self._queue) + self._lost_untold)
+            _log.error("%d audit events were lost", len(self._queue) + self._lost_untold)
         self._files.close()
 
     # In the thread
@@ -307,7 +308,7 @@ class AuditWriter:
             self._put_back([entry for entry in taken if entry.done is None])
             return False
         if not self._working:
-            _log.warning("the audit trail can be written again")
+            _log.warning("the audit trail is writable again")
         self._working = True
         self._written += len(events)
         self._count_told(lost)
@@ -316,7 +317,7 @@ class AuditWriter:
 
     def _failed(self, error: Exception) -> None:
         if self._working:
-            _log.error("the audit trail cannot be written, so that changes are refused", exc_info=error)
+            _log.error("the audit trail cannot be written; changes are refused", exc_info=error)
         self._working = False
 
     def _put_back(self, entries: list[_Queued]) -> None:
@@ -357,6 +358,8 @@ def _settle(waiting: "list[asyncio.Future[None]]", failed: bool) -> None:
         if done.done():
             continue
         if failed:
-            done.set_exception(AuditUnavailable("it cannot be recorded in the audit trail now, so it was not done"))
+            done.set_exception(
+                AuditUnavailable("it cannot be recorded in the audit trail now; the change was not made")
+            )
         else:
             done.set_result(None)

@@ -25,7 +25,8 @@ from kiteward.domain.identity import (
     Secret,
     SessionCredential,
 )
-from kiteward.store.base import Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import UserRecord
 
 WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""
@@ -217,7 +218,7 @@ class Authenticator:
                 self.counts["password", "remembered" if proof.remembered else "verified"] += 1
                 return principal, proof.credential_id
             if not proof.remembered:
-                changed = PasswordRejected(WRONG_PASSWORD, reason="the user was changed meanwhile")
+                changed = PasswordRejected(WRONG_PASSWORD, reason="the user was changed in the meantime")
                 self._count_rejected(changed)
                 raise changed
             self._passwords.forget(presented)
@@ -293,7 +294,7 @@ class Authenticator:
             AuthenticationError, StoreUnavailable: as `authenticate`.
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
-            raise AccessDenied("a session begins with a user name and password")
+            raise AccessDenied("a session requires a user name and password")
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
         # Nothing was waited for in between, so that the user stands here with a current credential.

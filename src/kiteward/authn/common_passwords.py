@@ -23,12 +23,11 @@ _SHORT: Final = 4
 
 
 GUESSED_FIRST: Final = (
-    "it is among the passwords that are guessed first, perhaps repeated, with digits and signs between, or with "
-    "characters that look alike"
+    "it is a common password, possibly repeated, with digits and punctuation in between, or with look-alike characters"
 )
-SERVICE_WORDS: Final = "it is hardly more than words of this service, such as milvus or database"
-USER_NAME: Final = "it is hardly more than the user name"
-IN_A_ROW: Final = "it is characters in their order, or keys in a row"
+SERVICE_WORDS: Final = "it consists mainly of words of this service, such as milvus or database"
+USER_NAME: Final = "it consists mainly of the user name"
+IN_A_ROW: Final = "it is a sequence of characters, or of neighbouring keys"
 """What is wrong with a password, for whoever chose it."""
 
 _LOOK_ALIKE: Final = tuple(str.maketrans("@4301$57+!", f"aaeo{one}sstt{one}") for one in "li")

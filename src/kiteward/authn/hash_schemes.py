@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-from kiteward.store.base import HashSchemes, Store
+from kiteward.store.base import Store
+from kiteward.store.records import HashSchemes
 
 _MOST_NAMES: Final = 1000
 """Changed users that are read one by one; beyond, all users are read again."""

@@ -9,7 +9,7 @@ from typing import Self
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.identity import KeyScope, Principal
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -130,4 +130,4 @@ def rejection_reason(key_id: str | None, known: CachedKey | None) -> str:
         return "no such API key"
     if known.record is None:
         return "the API key, one that it descends from, or a user of one of them is disabled or locked"
-    return "a wrong secret, an API key that has ended, or a network it may not be used from"
+    return "a wrong secret, an expired API key, or a network from which it may not be used"

@@ -17,7 +17,8 @@ from kiteward.authn.throttle import Throttle
 from kiteward.domain.addresses import host_in, source_of
 from kiteward.domain.errors import PasswordRejected
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, PasswordCredential
-from kiteward.store.base import Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import UserRecord
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -31,7 +32,7 @@ LONGEST: Final = 64 * 1024
 """Bytes of a user name and password that are looked at; no head is longer, so that no other could sign in."""
 
 THROTTLED: Final = "throttled after wrong passwords"
-OVERLOADED: Final = "too many passwords wait to be verified"
+OVERLOADED: Final = "too many passwords are waiting for verification"
 """Reasons, for operators, why a password was not looked at."""
 
 
@@ -260,7 +261,7 @@ class PasswordVerifier:
     def _chore_done(self, task: "asyncio.Task[None]") -> None:
         self._chores.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.warning("a better hash or a lock could not be stored", exc_info=task.exception())
+            _log.warning("storing a rehashed password or a lock failed", exc_info=task.exception())
 
 
 def _remember(entries: dict[_K, _V], key: _K, value: _V, *, capacity: int) -> None:

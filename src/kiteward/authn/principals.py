@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from kiteward.authn.key_cache import CachedKey
 from kiteward.domain.identity import ROOT, Principal
-from kiteward.store.base import KeyRecord, Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import KeyRecord, UserRecord
 
 
 def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
@@ -57,7 +58,9 @@ def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord])
         if closed is None and not record.enabled:
             closed = AccessBlock("the API key is disabled", "EnableApiKey", record.key_id)
         if closed is not None and record is not lineage[0]:
-            closed = replace(closed, reason=f"of the API key {record.key_id}, which made it: {closed.reason}")
+            closed = replace(
+                closed, reason=f"of the API key {record.key_id}, with which it was created: {closed.reason}"
+            )
         if closed is not None:
             return closed
     return None
@@ -107,7 +110,7 @@ class PrincipalLookup:
         lineage, owners = found
         record, closed = lineage[0], block_of_key(lineage, owners)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
-            closed = AccessBlock("the API key has ended")
+            closed = AccessBlock("the API key has expired")
         return PrincipalState(self.of_key(record, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> PrincipalState:

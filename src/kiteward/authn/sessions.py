@@ -76,7 +76,7 @@ class Sessions:
             self.end(session.session_id)
         if len(self._by_digest) >= self.rules.total:
             raise LimitReached(
-                "too many people are signed in: wait until some have signed out", ErrorDetail(ErrorCode.SESSIONS_LIMIT)
+                "too many users are signed in: wait until some have signed out", ErrorDetail(ErrorCode.SESSIONS_LIMIT)
             )
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         self._by_digest[_digest(token)] = Session(

@@ -6,7 +6,7 @@ from typing import Self
 
 from kiteward.authn.principals import block_of_user
 from kiteward.domain.identity import Principal
-from kiteward.store.base import PreviousSecret, UserRecord
+from kiteward.store.records import PreviousSecret, UserRecord
 
 
 @dataclass(frozen=True, slots=True)

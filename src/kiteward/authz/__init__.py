@@ -2,6 +2,7 @@
 
 - `model.py`: roles, grants and privilege groups as they are stored.
 - `privileges.py`: Milvus' privileges with their object types and levels, and the built-in groups.
+- `granted_masks.py`: what one grant allows, as masks of privileges.
 - `policy.py`: the compiled policy, and the decision.
 - `explanation.py`: which grants allow something, and what would allow it.
 

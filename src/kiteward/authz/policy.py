@@ -10,30 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.privileges import (
-    ALL,
-    BUILT_IN_GROUPS,
-    CLUSTER_LEVEL,
-    COLLECTION_LEVEL,
-    COLLECTION_TYPED,
-    DATABASE_READS,
-    GLOBAL_TYPED,
-    LEGACY_GROUPS,
-    PRIVILEGES,
-    USER_TYPED,
-    Level,
-    ObjectType,
-    Privilege,
-    mask_of,
-)
+from kiteward.authz.privileges import COLLECTION_LEVEL, Level, ObjectType, Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
-from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-
-_BUILT_IN_MASKS: Final[Mapping[str, int]] = {name: mask_of(members) for name, members in BUILT_IN_GROUPS.items()}
-_LEGACY_MASKS: Final[Mapping[str, int]] = {name: mask_of(members) for name, members in LEGACY_GROUPS.items()}
+from kiteward.domain.naming import ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +98,15 @@ class CompiledRole:
         for grant in ordered:
             key = grant.key
             databases.add(key.db_name)
-            reach = _reach(grant, groups)
-            for row, mask in reach.rows:
+            granted = granted_masks(grant, groups)
+            for row, mask in granted.rows:
                 rows[row] = rows.get(row, 0) | mask
                 anywhere |= mask
-            if reach.users:
+            if granted.users:
                 name = key.object_name if key.object_type is ObjectType.USER else ANY
-                users[name] = users.get(name, 0) | reach.users
-            cluster |= reach.cluster
-            anywhere |= reach.cluster | reach.users
+                users[name] = users.get(name, 0) | granted.users
+            cluster |= granted.cluster
+            anywhere |= granted.cluster | granted.users
         return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
 
     def on(self, database: str, collection: str) -> int:
@@ -148,83 +131,6 @@ class CompiledRole:
             return True
         # `*` names no collection: a grant on it shows what it allows, and a privilege on the database shows nothing.
         return collection != ANY and bool(get((database, collection), 0) | get((ANY, collection), 0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Reach:
-    """What one grant adds to its role."""
-
-    rows: tuple[tuple[tuple[str, str], int], ...] = ()
-    cluster: int = 0
-    users: int = 0
-
-
-def _reach(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> _Reach:
-    """Return what a grant allows.
-
-    Contract 4.6, 4.7 and 4.8; decision 0003 on cluster-level privileges and decision 0007 on named collections.
-    """
-    key = grant.key
-    everywhere = key.db_name == ANY
-    row = (key.db_name, key.object_name)
-    if key.privilege in _LEGACY_MASKS:
-        return _legacy_reach(key.privilege, row)
-    if key.privilege == ALL:
-        # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content
-        # (contract 4.7).
-        if everywhere:
-            return _without_database(CLUSTER_LEVEL, row)
-        return _Reach(rows=((row, (GLOBAL_TYPED | COLLECTION_TYPED) & ~CLUSTER_LEVEL),))
-    single = PRIVILEGES.get(key.privilege)
-    mask = single.bit if single else _mask(grant, groups)
-    unnamed = key.object_name == ANY
-    cluster_counts = everywhere or (single is not None and key.db_name == DEFAULT_DATABASE)
-    if key.object_type is ObjectType.USER:
-        counts = everywhere or key.db_name == DEFAULT_DATABASE
-        return _Reach(users=mask & USER_TYPED if counts else 0)
-    below = mask & ~CLUSTER_LEVEL
-    return _Reach(
-        rows=((row, below),) if below else (),
-        cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED if cluster_counts and unnamed else 0,
-        users=mask & USER_TYPED if everywhere and unnamed else 0,
-    )
-
-
-def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
-    name = grant.key.privilege
-    if name == ANY and grant.key.object_type is ObjectType.GLOBAL and grant.key.object_name != ANY:
-        # Only V2 gives such a grant: on a named collection it stands for all that is of that level (decision 0007).
-        return COLLECTION_LEVEL
-    if name == ANY:
-        return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[
-            grant.key.object_type
-        ]
-    if name in _BUILT_IN_MASKS:
-        return _BUILT_IN_MASKS[name]
-    group = groups.get(name)
-    return mask_of(group.privileges) if group else 0
-
-
-def _legacy_reach(name: str, row: tuple[str, str]) -> _Reach:
-    """A legacy group compares the database by equality.
-
-    On `*` it holds only what is checked without a database (contract 4.5).
-    """
-    mask = _LEGACY_MASKS[name]
-    if row[0] == ANY:
-        return _without_database(mask, row)
-    below = mask & ~CLUSTER_LEVEL
-    return _Reach(rows=((row, below), ((row[0], ANY), mask & DATABASE_READS)))
-
-
-def _without_database(mask: int, row: tuple[str, str]) -> _Reach:
-    """Return what is left on database `*` of a grant that compares the database by equality: the cluster.
-
-    On a named collection nothing is left, because such a grant reaches no further than the collection.
-    """
-    if row[1] != ANY:
-        return _Reach()
-    return _Reach(cluster=mask & CLUSTER_LEVEL & GLOBAL_TYPED, users=mask & USER_TYPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +199,7 @@ class PolicySnapshot:
 _ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted")
 _ALLOWED_ADMIN: Final = Decision(True, "the role `admin` may do everything")
 _ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
-_ALLOWED: Final = Decision(True, "the roles of the principal hold every privilege needed")
+_ALLOWED: Final = Decision(True, "the roles of the principal hold every required privilege")
 
 
 def decide(

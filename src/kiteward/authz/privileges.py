@@ -140,7 +140,6 @@ COLLECTION_TYPED: Final = _mask_where(object_type=ObjectType.COLLECTION)
 GLOBAL_TYPED: Final = _mask_where(object_type=ObjectType.GLOBAL)
 USER_TYPED: Final = _mask_where(object_type=ObjectType.USER)
 CLUSTER_LEVEL: Final = _mask_where(level=Level.CLUSTER)
-DATABASE_LEVEL: Final = _mask_where(level=Level.DATABASE)
 COLLECTION_LEVEL: Final = _mask_where(level=Level.COLLECTION)
 DATABASE_READS: Final = mask_of(("ShowCollections", "DescribeDatabase"))
 """What looks at a database as a whole; legacy groups grant it although they name a collection (contract 4.5)."""

@@ -5,26 +5,43 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
-from kiteward.authn.sessions import Sessions
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.services import Services
-from kiteward.store.sql import SqlStore
+from kiteward.store.base import Store
 from kiteward.telemetry.telemetry import Tracing
 
 _log = logging.getLogger("kiteward")
 
 
-_log = logging.getLogger("kiteward")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessControl:
+    """What decides who calls and what they may.
+
+    Attributes:
+        store: users, roles, grants, groups and keys.
+        hasher: computes password hashes.
+        authenticator: turns credentials into principals.
+        policy_cache: the current policy, and the one way to change it.
+        recorder: writes the audit trail.
+    """
+
+    store: Store
+    hasher: PasswordHasher
+    authenticator: Authenticator
+    policy_cache: PolicyCache
+    recorder: Recorder
 
 
 def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
@@ -60,22 +77,14 @@ def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
     return tracing
 
 
-def make_services(
-    settings: Settings,
-    store: SqlStore,
-    engine: Engine,
-    *,
-    catalog: Catalog,
-    hasher: PasswordHasher,
-    recorder: Recorder,
-    sessions: Sessions,
-) -> Services:
+def make_services(settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog) -> Services:
     """Return what the handlers work with, as it is set."""
+    recorder = access.recorder
     return Services(
-        store,
+        access.store,
         engine,
         catalog,
-        hasher,
+        access.hasher,
         settings.passwords,
         OPERATIONS,
         naming=settings.naming,
@@ -85,11 +94,11 @@ def make_services(
         key_rules=settings.key_rules,
         trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
         audit=recorder.state,
-        sessions=sessions,
+        sessions=access.authenticator.sessions,
     )
 
 
-async def record_last_used(store: SqlStore, authenticator: Authenticator) -> None:
+async def record_last_used(store: Store, authenticator: Authenticator) -> None:
     """Write down when users and keys were last seen; what cannot be written is kept for the next time."""
     users, keys = authenticator.take_last_used()
     if not (users or keys):
@@ -113,7 +122,7 @@ def repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], 
                 failing = False
             except Exception:  # noqa: BLE001  whatever it was, revocations by others must go on being followed
                 if not failing:
-                    _log.exception("could not have %s; trying again", what)
+                    _log.exception("%s failed; retrying", what)
                 failing = True
 
     task = asyncio.create_task(again(), name=what)

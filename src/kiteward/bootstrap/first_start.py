@@ -10,16 +10,14 @@ from kiteward.audit.events import Event
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES, PUBLIC_ROLE, Grant, GrantKey, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, InvalidArgument
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.domain.naming import ANY
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.store.base import Store
 from kiteward.store.sql import SqlStore
-
-_log = logging.getLogger("kiteward")
-
 
 _log = logging.getLogger("kiteward")
 
@@ -90,12 +88,12 @@ def require_first_password(settings: Settings) -> None:
         settings.passwords.check(password, user_name=ROOT)
     except InvalidArgument as error:
         raise ConfigurationError(
-            f"the password policy {settings.passwords.name} refuses the first password of root ({error}): give another "
+            f"the password policy {settings.passwords.name} rejects the first password of root ({error}): set another "
             "by KITEWARD_ROOT_PASSWORD or common.security.defaultRootPassword"
         ) from None
 
 
-async def root_password_weakness(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+async def root_password_weakness(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
     """Return what is wrong with the password of `root`, or empty.
 
     It is the default, or the configured first password and refused by the policy: a server of an earlier version, or of
@@ -110,11 +108,11 @@ async def root_password_weakness(store: SqlStore, hasher: PasswordHasher, settin
         require_first_password(settings)
     except ConfigurationError:
         if await hasher.verify(root.password_hash, settings.default_root_password):
-            return f"root still has its first password, which the password policy {settings.passwords.name} refuses"
+            return f"root still has its first password, which the password policy {settings.passwords.name} rejects"
     return ""
 
 
-async def require_loopback_for_weak_root(store: SqlStore, hasher: PasswordHasher, settings: Settings) -> str:
+async def require_loopback_for_weak_root(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
     """Keep a weak password of `root` on this machine, warn of it there, and return what is wrong with it, or empty.
 
     Raises:
@@ -129,7 +127,7 @@ async def require_loopback_for_weak_root(store: SqlStore, hasher: PasswordHasher
             "and change it (MilvusClient.update_password), or start a new data directory with "
             "common.security.defaultRootPassword set"
         )
-    _log.warning("%s; change it before anybody else can reach this server", weakness)
+    _log.warning("%s; change it before this server is reachable from other machines", weakness)
     return weakness
 
 
@@ -142,7 +140,7 @@ def require_loopback_without_authorization(host: str) -> None:
     if not is_loopback(host):
         raise ConfigurationError(
             f"refusing to listen on {host}: common.security.authorizationEnabled is false. Without authentication "
-            "Kiteward serves on this machine only: set it to true, or set kiteward.host to 127.0.0.1"
+            "Kiteward listens on loopback only: set it to true, or set kiteward.host to 127.0.0.1"
         )
 
 

@@ -3,15 +3,14 @@
 import base64
 import contextlib
 import getpass
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.bootstrap.components import make_services, open_recorder
+from kiteward.bootstrap.components import AccessControl, make_services, open_recorder
 from kiteward.bootstrap.first_start import bootstrap, require_first_password
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.engine.channel import EngineChannel
@@ -24,11 +23,6 @@ from kiteward.gateway.import_policy import ImportReport, Source, run_import
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
-
-_log = logging.getLogger("kiteward")
-
-
-_log = logging.getLogger("kiteward")
 
 
 @contextlib.asynccontextmanager
@@ -50,47 +44,18 @@ async def open_local(
         StoreError: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
-        if not create and not (settings.data_dir / "store.db").is_file():
-            raise ConfigurationError(f"there is no server's data in {settings.data_dir}: give its --data-dir")
-        if create:
-            require_first_password(settings)
-        # A running server holds the directory; the store itself takes writers of several processes in turn.
-        with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
-            stack.enter_context(DataDirectory.hold(settings.data_dir))
-        directory = DataDirectory(settings.data_dir.absolute())
-        store = await SqlStore.open(directory.store_path)
-        stack.push_async_callback(store.close)
-        if create and await store.user(ROOT) is not None:
-            raise ConfigurationError(
-                f"the data directory {settings.data_dir} has been initialised already: make an administrator with "
-                "`kiteward users create NAME --role admin`, or choose another --data-dir"
-            )
-        recorder = open_recorder(stack, settings)
-        hasher = PasswordHasher(hashing)
-        stack.callback(hasher.close)
-        authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
-        stack.push_async_callback(authenticator.close)
-        policy_cache = PolicyCache(store, authenticator, recorder)
-        await policy_cache.load()
-        await bootstrap(settings, policy_cache, hasher, recorder)
+        directory = _data_directory(stack, settings, create=create)
+        access = await _open_access_control(stack, settings, directory, create=create, hashing=hashing)
         engine = OfflineEngine(directory.engine_path)
         catalog = Catalog(engine)
         gateway = Gateway(
-            authenticator,
-            policy_cache,
+            access.authenticator,
+            access.policy_cache,
             engine=engine,
             catalog=catalog,
-            ddl=DdlExecutor(engine, catalog, policy_cache, recorder),
-            services=make_services(
-                settings,
-                store,
-                engine,
-                catalog=catalog,
-                hasher=hasher,
-                recorder=recorder,
-                sessions=authenticator.sessions,
-            ),
-            recorder=recorder,
+            ddl=DdlExecutor(engine, catalog, access.policy_cache, access.recorder),
+            services=make_services(settings, access, engine, catalog),
+            recorder=access.recorder,
         )
         stack.push_async_callback(gateway.drain)
         yield gateway
@@ -99,6 +64,42 @@ async def open_local(
 def local_client(gateway: Gateway) -> GatewayClient:
     """Return a client for the operator of this machine, whom the record names by the system's user."""
     return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {getpass.getuser()}")
+
+
+def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
+    """Return the data directory, held where no server holds it. Raises as `open_local`."""
+    if not create and not (settings.data_dir / "store.db").is_file():
+        raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
+    if create:
+        require_first_password(settings)
+    # A running server holds the directory; the store itself takes writers of several processes in turn.
+    with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
+        stack.enter_context(DataDirectory.hold(settings.data_dir))
+    return DataDirectory(settings.data_dir.absolute())
+
+
+async def _open_access_control(
+    stack: AsyncExitStack, settings: Settings, directory: DataDirectory, *, create: bool, hashing: HashingProfile
+) -> AccessControl:
+    """Open the store and what works on it; `stack` closes all of it. Raises as `open_local`."""
+    store = await SqlStore.open(directory.store_path)
+    stack.push_async_callback(store.close)
+    if create and await store.user(ROOT) is not None:
+        raise ConfigurationError(
+            f"the data directory {settings.data_dir} is already initialized: create an administrator with "
+            "`kiteward users create NAME --role admin`, or choose another --data-dir"
+        )
+    recorder = open_recorder(stack, settings)
+    hasher = PasswordHasher(hashing)
+    stack.callback(hasher.close)
+    authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
+    stack.push_async_callback(authenticator.close)
+    policy_cache = PolicyCache(store, authenticator, recorder)
+    await policy_cache.load()
+    await bootstrap(settings, policy_cache, hasher, recorder)
+    return AccessControl(
+        store=store, hasher=hasher, authenticator=authenticator, policy_cache=policy_cache, recorder=recorder
+    )
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:

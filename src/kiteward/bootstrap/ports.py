@@ -12,7 +12,7 @@ from kiteward.api.console.app import build_console
 from kiteward.api.grpc.service import GrpcService
 from kiteward.api.rest.app import build_app
 from kiteward.bootstrap.components import repeat
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.gateway.gateway import Gateway
 from kiteward.net.asgi import Application, Receive, Scope, Send, wants_page
 from kiteward.net.budget import Budget
@@ -78,7 +78,7 @@ class PublicPort:
         port = await self.listener.start(self._settings.host, self._settings.port)
         self._open = True
         if self.tls is not None:
-            repeat(stack, _RENEW_SECONDS, "looked at the certificate", self._renew_tls)
+            repeat(stack, _RENEW_SECONDS, "checking the certificate files", self._renew_tls)
         return port
 
     async def _renew_tls(self) -> None:

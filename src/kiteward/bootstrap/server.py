@@ -13,7 +13,14 @@ from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
-from kiteward.bootstrap.components import make_services, open_recorder, record_last_used, repeat, start_tracing
+from kiteward.bootstrap.components import (
+    AccessControl,
+    make_services,
+    open_recorder,
+    record_last_used,
+    repeat,
+    start_tracing,
+)
 from kiteward.bootstrap.first_start import (
     DEFAULT_IN_PLACE,
     bootstrap,
@@ -21,10 +28,11 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
@@ -34,9 +42,6 @@ from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
 from kiteward.telemetry.telemetry import Telemetry
-
-_log = logging.getLogger("kiteward")
-
 
 _log = logging.getLogger("kiteward")
 
@@ -74,7 +79,7 @@ class Server:
         self,
         stack: AsyncExitStack,
         gateway: Gateway,
-        public_port: "PublicPort",
+        public_port: PublicPort,
         *,
         host: str,
         port: int,
@@ -112,74 +117,13 @@ class Server:
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
-            recorder = open_recorder(stack, settings)
-            recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
-            stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
             telemetry = Telemetry(start_tracing(stack, settings))
-            store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
-            stack.push_async_callback(store.close)
-            hasher = PasswordHasher(hashing)
-            stack.callback(hasher.close)
-            if not settings.authorization:
-                require_loopback_without_authorization(settings.host)
-                _log.warning(
-                    "common.security.authorizationEnabled is false: everybody on this machine may do everything"
-                )
-            authenticator = Authenticator(
-                store,
-                hasher,
-                root_bypass=settings.root_bypass,
-                open_to_anybody=not settings.authorization,
-                sessions=Sessions(settings.console.sessions),
-            )
-            stack.push_async_callback(authenticator.close)
-            policy_cache = PolicyCache(store, authenticator, recorder)
-            await policy_cache.load()
-            await bootstrap(settings, policy_cache, hasher, recorder)
-            weakness = await require_loopback_for_weak_root(store, hasher, settings)
-            stack.push_async_callback(record_last_used, store, authenticator)
-            repeat(stack, _FOLLOW_SECONDS, "followed what others changed", policy_cache.follow_others)
-            repeat(stack, _NOTE_SECONDS, "noted who was seen", lambda: record_last_used(store, authenticator))
-            started = await start_engine(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
-            stack.push_async_callback(started.close)
-            engine = InstrumentedEngine(started, telemetry)
-            catalog = Catalog(engine)
-            await catalog.refresh()
-            ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
-            await ddl.recover()
-            services = make_services(
-                settings,
-                store,
-                engine,
-                catalog=catalog,
-                hasher=hasher,
-                recorder=recorder,
-                sessions=authenticator.sessions,
-            )
-            gateway = Gateway(
-                authenticator,
-                policy_cache,
-                engine=engine,
-                catalog=catalog,
-                ddl=ddl,
-                services=services,
-                recorder=recorder,
-                telemetry=telemetry,
-            )
-            repeat(stack, _LEFT_OUT_SECONDS, "told who was left out of the audit trail", recorder.flush)
-            stack.push_async_callback(gateway.drain)
+            access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
+            weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
+            engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
+            gateway = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = Sources(
-                telemetry,
-                authentications=lambda: authenticator.counts,
-                connections=public_port.listener.open_connections,
-                refused=lambda: public_port.listener.refused,
-                held=public_port.budget.usage,
-                generation=lambda: engine.generation,
-                engine_ready=lambda: engine.health().ready,
-                revision=policy_cache.revision,
-                audit=recorder.state,
-            )
+            sources = _sources(access, engine, telemetry, public_port)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -195,6 +139,112 @@ class Server:
     async def stop(self) -> None:
         """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
         await self._stack.aclose()
+
+
+def _start_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
+    """Open the audit trail and record the start, and the stop when `stack` closes."""
+    recorder = open_recorder(stack, settings)
+    recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
+    stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
+    return recorder
+
+
+async def _open_access_control(
+    stack: AsyncExitStack,
+    settings: Settings,
+    directory: DataDirectory,
+    telemetry: Telemetry,
+    *,
+    hashing: HashingProfile,
+) -> AccessControl:
+    """Open the audit trail, the store and what works on it; `stack` closes all of it. Raises as `Server.start`."""
+    recorder = _start_recorder(stack, settings)
+    store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
+    stack.push_async_callback(store.close)
+    hasher = PasswordHasher(hashing)
+    stack.callback(hasher.close)
+    if not settings.authorization:
+        require_loopback_without_authorization(settings.host)
+        _log.warning("common.security.authorizationEnabled is false: everybody on this machine may do everything")
+    authenticator = Authenticator(
+        store,
+        hasher,
+        root_bypass=settings.root_bypass,
+        open_to_anybody=not settings.authorization,
+        sessions=Sessions(settings.console.sessions),
+    )
+    stack.push_async_callback(authenticator.close)
+    policy_cache = PolicyCache(store, authenticator, recorder)
+    await policy_cache.load()
+    await bootstrap(settings, policy_cache, hasher, recorder)
+    return AccessControl(
+        store=store, hasher=hasher, authenticator=authenticator, policy_cache=policy_cache, recorder=recorder
+    )
+
+
+def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
+    """Follow changes of other processes and keep records current until `stack` closes."""
+
+    async def record() -> None:
+        await record_last_used(access.store, access.authenticator)
+
+    stack.push_async_callback(record)
+    repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
+    repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)
+    repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", access.recorder.flush)
+
+
+async def _start_engine(
+    stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
+) -> InstrumentedEngine:
+    """Start the engine and measure its calls; `stack` closes it."""
+    engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    stack.push_async_callback(engine.close)
+    return InstrumentedEngine(engine, telemetry)
+
+
+async def _start_gateway(
+    stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
+) -> Gateway:
+    """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
+
+    What the server does periodically begins here as well.
+    """
+    _start_periodic_work(stack, access)
+    catalog = Catalog(engine)
+    await catalog.refresh()
+    ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
+    await ddl.recover()
+    gateway = Gateway(
+        access.authenticator,
+        access.policy_cache,
+        engine=engine,
+        catalog=catalog,
+        ddl=ddl,
+        services=make_services(settings, access, engine, catalog),
+        recorder=access.recorder,
+        telemetry=telemetry,
+    )
+    stack.push_async_callback(gateway.drain)
+    return gateway
+
+
+def _sources(
+    access: AccessControl, engine: InstrumentedEngine, telemetry: Telemetry, public_port: PublicPort
+) -> Sources:
+    """Return what the metrics read."""
+    listener = public_port.listener
+    return Sources(
+        telemetry,
+        authentications=lambda: access.authenticator.counts,
+        connections=listener.open_connections,
+        refused=lambda: listener.refused,
+        held=public_port.budget.usage,
+        generation=lambda: engine.generation,
+        engine_ready=lambda: engine.health().ready,
+        revision=access.policy_cache.revision,
+        audit=access.recorder.state,
+    )
 
 
 def _settings_for_the_record(settings: Settings) -> dict[str, object]:
@@ -229,7 +279,7 @@ def ready(server: Server, settings: Settings) -> str:
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:
-        lines.append(f"  documents of the REST API: {address}/docs")
+        lines.append(f"  REST API documentation: {address}/docs")
     if settings.authorization and server.default_password:
         lines.append(f"  user {ROOT}, default password {DEFAULT_ROOT_PASSWORD}: change it")
     return "\n".join(lines)

@@ -19,22 +19,27 @@ def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
     parser = commands.add_parser(
         "explain",
-        help="tell whether somebody may do something, and why",
+        help="explain whether a user or API key may do something, and why",
         description="Exit status 0 when it is allowed, 3 when it is refused.",
     )
     _add_somebody(parser)
     parser.add_argument("--privilege", default="", metavar="NAME", help="such as Insert")
-    parser.add_argument("--operation", default="", metavar="NAME", help="instead: what an operation needs")
+    parser.add_argument("--operation", default="", metavar="NAME", help="instead: the requirements of an operation")
     parser.add_argument(
-        "--collection", default="", metavar="NAME", help="the collection, or for privileges on users the user"
+        "--collection", default="", metavar="NAME", help="the collection; for privileges on users, the user"
     )
     parser.add_argument(
-        "--line", type=int, metavar="SEQ", help="instead: what a line of the audit trail was decided by, then and today"
+        "--line",
+        type=int,
+        metavar="SEQ",
+        help="instead: the recorded and the current decision for a line of the audit trail",
     )
     _finish(parser, _explain)
-    parser = commands.add_parser("access", help="list who can touch a collection, or what somebody can touch")
+    parser = commands.add_parser(
+        "access", help="list who has access to a collection, or what a user or API key has access to"
+    )
     _add_somebody(parser)
-    parser.add_argument("--collection", default="", metavar="NAME", help="everybody who can touch this collection")
+    parser.add_argument("--collection", default="", metavar="NAME", help="everybody with access to this collection")
     parser.add_argument(
         "--unused-since", default="", metavar="TIME", help="grants and API keys not used since, such as 2026-11-27"
     )
@@ -65,7 +70,7 @@ async def _explain(arguments: argparse.Namespace) -> int:
         "dbName": arguments.database,
     }
     if not (arguments.user or arguments.key):
-        raise ConfigurationError("name somebody: --user NAME or --key ID")
+        raise ConfigurationError("give --user NAME or --key ID")
     async with open_local(settings_of(arguments)) as gateway:
         answer = await call(gateway, "ExplainAccess", request)
     print(json.dumps(answer, indent=2) if arguments.json else _explained(answer))
@@ -81,15 +86,13 @@ async def _explain_line(arguments: argparse.Namespace) -> int:
 
 def _then_and_today(answer: Any) -> str:
     line = answer["line"]
-    lines = [
-        f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'nothing had to be decided')}"
-    ]
+    lines = [f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'no decision was needed')}"]
     if line.get("roles"):
-        lines.append(f"  {line['principal']} held the roles {shown(line['roles'])}")
+        lines.append(f"  roles of {line['principal']} at that time: {shown(line['roles'])}")
     if answer["gone"]:
         lines.append(f"today: {answer['gone']}")
     elif answer["today"] is not None:
-        lines.append(f"today{', otherwise' if answer['differs'] else ', too'}: {_explained(answer['today'])}")
+        lines.append(f"today{' (differs)' if answer['differs'] else ' (same)'}: {_explained(answer['today'])}")
     return "\n".join(lines)
 
 
@@ -123,8 +126,8 @@ def _about_opening(answer: Any) -> list[str]:
     if answer["opening"] is not None:
         words, command = _OPENINGS[answer["opening"]["operation"]]
         name = answer["opening"]["name"]
-        lines.append(f"  {words.format(name)} would let it in: kiteward {command} {name}")
-    lines.append(f"  its roles {'allow it' if answer['held'] else 'do not allow it either'}, once it may come in")
+        lines.append(f"  {words.format(name)} would allow it to sign in: kiteward {command} {name}")
+    lines.append(f"  its roles {'allow it' if answer['held'] else 'do not allow it either'}, once it may sign in")
     return lines
 
 
@@ -132,7 +135,7 @@ def _about_existence(answer: Any, indent: str = "") -> list[str]:
     if answer["exists"] is not False:
         return []
     where = f"{answer['dbName']}.{answer['collectionName']}"
-    return [f"{indent}there is no collection {where}: this is what would hold if there were one"]
+    return [f"{indent}the collection {where} does not exist; the following would apply if it did"]
 
 
 def _grant(grant: Any) -> str:
@@ -170,7 +173,7 @@ def _moment(given: str) -> str:
 def _told(answer: Any) -> list[str]:
     if "holders" in answer:
         lines = [line for holder in answer["holders"] for line in _holder(holder)]
-        return [*_about_existence(answer), *(lines or ["nobody can touch it"])]
+        return [*_about_existence(answer), *(lines or ["nobody has access to it"])]
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
@@ -180,7 +183,7 @@ def _told(answer: Any) -> list[str]:
     rows = [f"{row['dbName']}.{row['collectionName']}: {', '.join(row['privileges'])}" for row in answer["collections"]]
     cluster = [f"cluster: {', '.join(answer['cluster'])}"] if answer["cluster"] else []
     closed = [f"but {answer['closed']}"] if answer["closed"] else []
-    return [*rows, *cluster, *closed] or [f"{answer['userName']} may do nothing but what everybody may"]
+    return [*rows, *cluster, *closed] or [f"{answer['userName']} has no privileges beyond those of every user"]
 
 
 def _holder(holder: Any) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kiteward.bootstrap.local_gateway import local_client, open_local
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.gateway.gateway import Gateway
@@ -49,23 +49,23 @@ USERS: Final = (
     Command(
         "create",
         "CreateUserAccount",
-        "create a user; without --password-file, print a password that is made",
+        "create a user; without --password-file, generate a password and print it",
         names="userName",
         options=("password", "oneTime", "description", "roles"),
     ),
     Command(
         "reset-password",
         "ResetPassword",
-        "set a password without the old one; without --password-file, print one that is made",
+        "set a password without the old one; without --password-file, generate and print one",
         names="userName",
         options=("newPassword", "oneTime", "keepOldFor"),
     ),
     Command(
-        "end-old-password", "EndOldPassword", "accept the password before the last reset no longer", names="userName"
+        "end-old-password", "EndOldPassword", "stop accepting the password from before the last reset", names="userName"
     ),
-    Command("disable", "DisableUser", "let a user no longer in", names="userName"),
-    Command("enable", "EnableUser", "let a disabled user in again", names="userName"),
-    Command("unlock", "UnlockUser", "lift the lock after too many wrong passwords", names="userName"),
+    Command("disable", "DisableUser", "disable a user", names="userName"),
+    Command("enable", "EnableUser", "enable a disabled user", names="userName"),
+    Command("unlock", "UnlockUser", "unlock a user after too many wrong passwords", names="userName"),
     Command("delete", "DeleteUserAccount", "delete a user with its API keys", names="userName"),
 )
 
@@ -75,48 +75,51 @@ KEYS: Final = (
     Command(
         "create",
         "CreateApiKey",
-        "make an API key and print it",
+        "create an API key and print it",
         names="userName",
         options=("description", "expiresIn", "roles", "networks"),
     ),
     Command(
         "rotate", "RotateApiKey", "give an API key a new secret and print it", names="keyId", options=("keepOldFor",)
     ),
-    Command("disable", "DisableApiKey", "let an API key open no longer", names="keyId"),
-    Command("enable", "EnableApiKey", "let a disabled API key open again", names="keyId"),
-    Command("revoke", "RevokeApiKey", "remove an API key for good", names="keyId"),
+    Command("disable", "DisableApiKey", "disable an API key", names="keyId"),
+    Command("enable", "EnableApiKey", "enable a disabled API key", names="keyId"),
+    Command("revoke", "RevokeApiKey", "permanently revoke an API key", names="keyId"),
 )
 
 _SECRETS: Final = ("password", "newPassword")
 _OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
-    "prefix": (("--prefix",), {"help": "only names that begin so"}),
+    "prefix": (("--prefix",), {"help": "only names with this prefix"}),
     "userName": (("--user",), {"help": "only keys of this user"}),
     "password": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
     "newPassword": (("--password-file",), {"metavar": "FILE", "help": "read the password from a file, or from - "}),
     "oneTime": (
         ("--one-time",),
-        {"action": "store_true", "help": "have the user set another password before anything else"},
+        {"action": "store_true", "help": "require the user to set another password first"},
     ),
     "description": (("--description",), {"help": "free text"}),
-    "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; may be given again"}),
+    "roles": (("--role",), {"action": "append", "metavar": "ROLE", "help": "a role; can be repeated"}),
     "networks": (
         ("--network",),
-        {"action": "append", "metavar": "CIDR", "help": "a network; may be given again"},
+        {"action": "append", "metavar": "CIDR", "help": "a network; can be repeated"},
     ),
     "keepOldFor": (
         ("--keep-old-for",),
-        {"type": int, "metavar": "SECONDS", "help": "how long the old one stays"},
+        {"type": int, "metavar": "SECONDS", "help": "how long the old one remains valid"},
     ),
     "expiresIn": (
         ("--expires-in-days",),
-        {"type": float, "metavar": "DAYS", "help": "when it ends"},
+        {"type": float, "metavar": "DAYS", "help": "days until it expires"},
     ),
 }
 
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
-    for word, table, text in (("users", USERS, "users, on the store itself"), ("keys", KEYS, "API keys, likewise")):
+    for word, table, text in (
+        ("users", USERS, "manage users, directly in the store"),
+        ("keys", KEYS, "manage API keys, directly in the store"),
+    ):
         group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")
         for command in table:
             parser = group.add_parser(command.word, help=command.help, description=command.help.capitalize() + ".")
@@ -128,7 +131,7 @@ def add_parsers(commands: Any) -> None:
             parser.add_argument("--json", action="store_true", help="print JSON")
             add_configuration(parser)
             parser.set_defaults(run=_run, command=command)
-    parser = commands.add_parser("init", help="make a new data directory with an administrator")
+    parser = commands.add_parser("init", help="create a new data directory with an administrator")
     parser.add_argument("--admin", required=True, metavar="NAME", help="the administrator, for example db_admin")
     add_configuration(parser)
     parser.set_defaults(run=_init)
@@ -173,7 +176,7 @@ async def _create(admin: str, settings: Settings) -> None:
     # Checked before anything is made: a directory without its administrator would be left behind.
     settings.naming.check_user_name(admin)
     if admin == ROOT:
-        raise ConfigurationError("root is there from the start: name another administrator, for example db_admin")
+        raise ConfigurationError("root always exists: name another administrator, for example db_admin")
     closed = settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     if closed:
         # `root` is there, as in every Milvus, and nobody knows its password until the operator sets one.
@@ -181,9 +184,9 @@ async def _create(admin: str, settings: Settings) -> None:
     async with open_local(settings, create=True) as gateway:
         made = await call(gateway, "CreateUserAccount", {"userName": admin, "roles": ["admin"]})
     print(f"user: {admin}\npassword: {made['password']}")
-    print("This password is shown once and stored nowhere. Note it down.", file=sys.stderr)
+    print("This password is shown once and not stored in plain text. Keep it.", file=sys.stderr)
     if closed:
-        print("root has a password that nobody knows; `kiteward users reset-password root` sets one.", file=sys.stderr)
+        print("root has a random password; set one with `kiteward users reset-password root`.", file=sys.stderr)
 
 
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:

@@ -21,12 +21,12 @@ _PAUSE: Final = 0.2
 _SHOWN_FINDINGS: Final = 20
 
 _FILTERS: Final = (
-    ("--user", "user", "by this user, with its name presented, or about it"),
-    ("--collection", "collection", "about this collection"),
-    ("--database", "database", "about this database"),
+    ("--user", "user", "by this user, with its name presented, or concerning it"),
+    ("--collection", "collection", "concerning this collection"),
+    ("--database", "database", "concerning this database"),
     ("--operation", "operation", "of this operation, such as Search"),
     ("--kind", "kind", f"of this kind: {', '.join(KINDS)}"),
-    ("--outcome", "outcome", f"that ended so: {', '.join(OUTCOMES)}"),
+    ("--outcome", "outcome", f"with this outcome: {', '.join(OUTCOMES)}"),
     ("--request-id", "request_id", "of this request"),
 )
 
@@ -41,20 +41,20 @@ def add_parsers(commands: Any) -> None:
         description="Verify the chain. Exit status 1 if anything is wrong.",
     )
     parser.add_argument(
-        "--noted", metavar="SEQ:CHAIN", help="what an earlier verification printed, to be compared with what is there"
+        "--noted", metavar="SEQ:CHAIN", help="output of an earlier verification, to compare with the trail"
     )
     _finish(parser, _verify)
     parser = group.add_parser("tail", help="print the newest lines")
     parser.add_argument("-n", "--lines", type=_whole(0), default=20, metavar="N", help="how many (default: 20)")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what is written from now on")
+    parser.add_argument("-f", "--follow", action="store_true", help="continue with new lines as they are written")
     _add_filters(parser)
     _finish(parser, _tail)
-    parser = group.add_parser("search", help="print lines that fit, newest first")
+    parser = group.add_parser("search", help="print matching lines, newest first")
     parser.add_argument("--limit", type=_whole(1), default=100, metavar="N", help="how many at most (default: 100)")
     _add_filters(parser)
     _finish(parser, _search)
-    parser = group.add_parser("export", help="print every line that fits in the field names of Zilliz Cloud")
-    parser.add_argument("--cluster-id", default="kiteward", metavar="ID", help="what to call this server")
+    parser = group.add_parser("export", help="print all matching lines in the field names of Zilliz Cloud")
+    parser.add_argument("--cluster-id", default="kiteward", metavar="ID", help="the name of this server in the export")
     _add_filters(parser, json_option=False)
     _finish(parser, _export)
 
@@ -65,7 +65,7 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
     if json_option:
-        parser.add_argument("--json", action="store_true", help="print the lines as they are")
+        parser.add_argument("--json", action="store_true", help="print the lines as JSON")
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -106,7 +106,7 @@ def _verify(arguments: argparse.Namespace, place: Path) -> int:
         print(f"and {len(found.findings) - _SHOWN_FINDINGS} more")
     if found.findings:
         return 1
-    print(f"{found.lines} lines, all of them unchanged and in their order; the last is {found.last}:{found.chain}")
+    print(f"{found.lines} lines, all unchanged and in order; the last is {found.last}:{found.chain}")
     return 0
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
 from kiteward.cli import serve
 from kiteward.cli.options import given
-from kiteward.config import EffectiveValue, Settings, explain, unknown_environment
+from kiteward.config.loading import explain, unknown_environment
+from kiteward.config.reader import EffectiveValue
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError, StoreError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
@@ -26,8 +28,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add the command to the command line."""
     parser = commands.add_parser(
         "doctor",
-        help="tell what is configured, and what is unsafe",
-        description="Print each setting with where it comes from, and what is unsafe. Exit status 1 if anything is.",
+        help="print the configuration, and what is unsafe in it",
+        description="Print each setting with its origin, and what is unsafe. Exit status 1 if anything is.",
     )
     serve.add_arguments(parser)
     parser.set_defaults(run=run)
@@ -61,15 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _notes(settings: Settings) -> Iterator[str]:
     confinement = available()
-    yield f"of the engine's process {confinement}"
+    yield f"confinement of the engine's process: {confinement}"
     for gap in confinement.gaps:
-        yield f"this system cannot keep native code of the engine from {gap}: run it on Linux 5.19 or newer"
+        yield f"on this system, native code of the engine can access {gap}: run it on Linux 5.19 or newer"
     for name in unknown_environment():
-        yield f"the environment variable {name} means nothing to this server"
+        yield f"unknown environment variable {name}"
     in_the_open = [settings.host] if settings.tls is None else []
     in_the_open += [settings.metrics.host] if settings.metrics.enabled else []
     if not settings.hosts.names and not all(map(is_loopback, in_the_open)):
-        yield "kiteward.allowedHosts is empty: without TLS, HTTP is served under IP addresses and localhost only"
+        yield "kiteward.allowedHosts is empty: without TLS, HTTP is served for IP addresses and localhost only"
 
 
 def _unsafe_settings(settings: Settings) -> Iterator[str]:
@@ -83,25 +85,25 @@ def _unsafe_settings(settings: Settings) -> Iterator[str]:
         except ConfigurationError as error:
             yield str(error)
     if settings.metrics.enabled and not is_loopback(settings.metrics.host):
-        yield f"kiteward.metrics.host is {settings.metrics.host}: others see metrics without signing in; use 127.0.0.1"
+        yield f"kiteward.metrics.host is {settings.metrics.host}: metrics need no authentication; use 127.0.0.1"
     if settings.sync_mode == "none":
         yield "kiteward.engine.syncMode is none: acknowledged writes are lost when the machine stops; use batch"
     if settings.seed_public:
         yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"
     if settings.passwords.name == "legacy":
-        yield "kiteward.passwordPolicy is legacy: six characters of any kind do; use standard or strict"
+        yield "kiteward.passwordPolicy is legacy: any six characters are accepted; use standard or strict"
 
 
 def _unsafe_pages(settings: Settings) -> Iterator[str]:
     if "*" in settings.rest.cors_origins:
-        yield "kiteward.rest.corsOrigins has *: pages of every origin are let in; name the origins"
+        yield "kiteward.rest.corsOrigins has *: web pages of every origin are allowed; list the origins"
     if ANY_HOST in settings.hosts.names:
-        yield "kiteward.allowedHosts has *: pages of other sites reach this server by names of theirs; name the hosts"
+        yield "kiteward.allowedHosts has *: other sites' pages can reach this server by DNS rebinding; list the hosts"
 
 
 def _unsafe_recording(settings: Settings) -> Iterator[str]:
     if not settings.audit.enabled:
-        yield "kiteward.audit.enabled is false: nobody can tell who did what; set it to true"
+        yield "kiteward.audit.enabled is false: there is no record of who did what; set it to true"
 
 
 def _unsafe_data(settings: Settings) -> Iterator[str]:
@@ -122,9 +124,9 @@ def _unsafe_data(settings: Settings) -> Iterator[str]:
         if weakness:
             yield f"{weakness}: change it (MilvusClient.update_password)"
     except PermissionError:
-        yield f"the data directory {directory} cannot be read, so the password of root is not known: run as its owner"
+        yield f"the data directory {directory} cannot be read to check the password of root: run as its owner"
     except (OSError, KitewardError) as error:
-        yield f"the password of root is not known: {error}"
+        yield f"the password of root cannot be checked: {error}"
 
 
 def _weakness_in(directory: Path, settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""`kiteward import`: bring users, roles, grants and groups from a running Milvus."""
+"""`kiteward import`: import users, roles, grants and groups from a running Milvus."""
 
 import argparse
 import asyncio
@@ -21,15 +21,17 @@ def add_parsers(commands: Any) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "import",
-        help="bring users, roles, grants and groups from a running Milvus",
-        description="Bring what is new here; what is here already stays as it is. Nothing is changed at the source.",
+        help="import users, roles, grants and groups from a running Milvus",
+        description="Import what does not exist here yet. Existing objects and the source are not changed.",
     )
     parser.add_argument("--from", dest="source", required=True, metavar="URI", help="for example http://milvus:19530")
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token-file", metavar="FILE", help="user:password of an administrator there, or - ")
     token.add_argument("--token", help="the same; other users of this machine can see it while the command runs")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would be brought, and change nothing")
-    parser.add_argument("--passwords-file", type=Path, metavar="FILE", help="write new passwords there, not here")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be imported, and change nothing")
+    parser.add_argument(
+        "--passwords-file", type=Path, metavar="FILE", help="write new passwords to this file instead of printing them"
+    )
     add_configuration(parser)
     parser.set_defaults(run=_run)
 
@@ -54,12 +56,14 @@ def _token(arguments: argparse.Namespace) -> str:
     if arguments.token_file is not None:
         return read_secret(arguments.token_file)
     if not sys.stdin.isatty():
-        raise ConfigurationError("nobody can be asked here: give --token-file FILE, or - for standard input")
+        raise ConfigurationError(
+            "there is no terminal to prompt for the credential: give --token-file FILE, or - for standard input"
+        )
     return getpass.getpass("user:password of an administrator there: ")
 
 
 def _print(report: ImportReport, *, dry_run: bool) -> None:
-    verb = "would bring" if dry_run else "brought"
+    verb = "would import" if dry_run else "imported"
     for kind, names in (
         ("role", report.roles),
         ("privilege group", report.groups),
@@ -69,9 +73,11 @@ def _print(report: ImportReport, *, dry_run: bool) -> None:
         _lines(f"{verb} {kind}", names)
     _lines("left", report.left)
     counts = (len(report.users), len(report.roles), len(report.grants), len(report.groups), len(report.left))
-    print(f"{verb}: {counts[0]} users, {counts[1]} roles, {counts[2]} grants, {counts[3]} groups; left: {counts[4]}")
+    print(
+        f"{verb}: {counts[0]} users, {counts[1]} roles, {counts[2]} grants, {counts[3]} groups; left out: {counts[4]}"
+    )
     if dry_run and report.passwords:
-        print(f"{len(report.passwords)} users would get a new password, because theirs cannot be read there")
+        print(f"{len(report.passwords)} users would get a new password, because the source returns no password hashes")
 
 
 def _lines(prefix: str, names: Iterable[str]) -> None:
@@ -103,8 +109,8 @@ def _private(path: str, flags: int) -> int:
 def _hand_over(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
     text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
     if file is None:
-        print("one-time passwords, shown once; each user sets another one first:")
+        print("one-time passwords, shown once; each user must set another one first:")
         print(text, end="")
         return
     file.write(text)
-    print(f"one-time passwords are in {file.name}; each user sets another one first", file=sys.stderr)
+    print(f"one-time passwords are in {file.name}; each user must set another one first", file=sys.stderr)

@@ -12,17 +12,17 @@ from kiteward import __version__
 COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "serve": {"serve": "run the server"},
-        "doctor": {"doctor": "tell what is configured, and what is unsafe"},
+        "doctor": {"doctor": "print the configuration, and what is unsafe in it"},
         "accounts": {
-            "users": "users, on the store itself",
-            "keys": "API keys, likewise",
-            "init": "make a new data directory with an administrator",
+            "users": "manage users, directly in the store",
+            "keys": "manage API keys, directly in the store",
+            "init": "create a new data directory with an administrator",
         },
-        "import_policy": {"import": "bring users, roles, grants and groups from a running Milvus"},
+        "import_policy": {"import": "import users, roles, grants and groups from a running Milvus"},
         "audit": {"audit": "verify, read and export the audit trail"},
         "access": {
-            "explain": "tell whether somebody may do something, and why",
-            "access": "list who can touch a collection, or what somebody can touch",
+            "explain": "explain whether a user or API key may do something, and why",
+            "access": "list who has access to a collection, or what a user or API key has access to",
         },
     }
 )

@@ -8,16 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kiteward.config import Settings, load
+from kiteward.config.loading import load
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where the configuration and the data are."""
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="a milvus.yaml, with our own keys under `kiteward:`"
+        "--config", type=Path, metavar="FILE", help="a milvus.yaml, with Kiteward's own keys under `kiteward:`"
     )
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default: data)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="the data directory (default: data)")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:

@@ -11,7 +11,7 @@ import uvloop
 
 from kiteward.bootstrap.server import serve
 from kiteward.cli.options import add_configuration, settings_of
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import KitewardError
 from kiteward.telemetry import logs
 
@@ -29,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says how to serve."""
     add_configuration(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=_port, help="port to listen on; 0 lets the system choose (default: 19530)")
+    parser.add_argument(
+        "--port", type=_port, help="port to listen on; 0 for one that the system chooses (default: 19530)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

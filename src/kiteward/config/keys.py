@@ -1,89 +1,330 @@
-"""The table of settings: one row for each key that is read."""
+"""The table of settings: one row for each key that is read.
+
+A default stands in the settings that the key sets, and is only named here.
+"""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
+
+from kiteward.api.rest.settings import LARGEST_BODY
+from kiteward.authn.password_policy import POLICIES
+from kiteward.config.kinds import FLAG, Choice, Kind, Names, Number, Text
+from kiteward.config.settings import Settings
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
+from kiteward.engine.embedded.sync_mode import SYNC_MODES, SyncMode
+from kiteward.iam.api_keys import LONGEST_LIFE
+from kiteward.net.budget import MEBIBYTE
+from kiteward.telemetry.logs import LEVELS, Level
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class Key(Generic[T]):
     """A setting.
 
     Attributes:
         name: the dotted key.
-        kind: what it takes, in a word or two.
-        help: what it sets.
+        kind: the type of its value.
+        default: its value where none is given.
+        meaning: what it sets, for people.
         secret: whether its value is never shown.
+        unset: what people are shown where no value is given, if that is not the default itself.
     """
 
     name: str
-    kind: str
-    help: str
+    kind: Kind[T]
+    default: T
+    meaning: str
     secret: bool = False
+    unset: str = ""
 
 
-KEYS: Final = (
-    Key(
-        "common.security.authorizationEnabled", "true or false", "whether callers must sign in; false on loopback only"
-    ),
-    Key("common.security.defaultRootPassword", "text", "password of root at the first start", secret=True),
-    Key("common.security.enablePublicPrivilege", "true or false", "whether every user may describe every collection"),
-    Key("common.security.rootShouldBindRole", "true or false", "whether root needs roles like everybody"),
-    Key("common.security.superUsers", "names", "users who change passwords without the old one"),
-    Key("common.security.tlsMode", "0, 1 or 2", "TLS: none; of the server; of clients too"),
-    Key(
-        "kiteward.allowedHosts",
-        "host names",
-        "names that HTTP is served under beside IP addresses and localhost; * for all",
-    ),
-    Key("kiteward.apiKeys.defaultExpiry", "seconds", "how long an API key holds unless its creator says otherwise"),
-    Key("kiteward.apiKeys.maxPerUser", "number", "API keys a user may have"),
-    Key("kiteward.audit.dataOperations", "true or false", "whether data operations that were allowed are recorded"),
-    Key("kiteward.audit.directory", "path", "where the audit trail is; without it `audit` in the data directory"),
-    Key("kiteward.audit.enabled", "true or false", "whether there is an audit trail"),
-    Key("kiteward.audit.keepDays", "days", "days of uptime that a line of the audit trail is kept; 0 for ever"),
-    Key("kiteward.console.enabled", "true or false", "whether there is a console, below /console/"),
-    Key("kiteward.console.idleTimeout", "seconds", "after which a session of the console ends that nobody uses"),
-    Key("kiteward.console.sessionLifetime", "seconds", "after which a session of the console ends in any case"),
-    Key("kiteward.dataDir", "path", "where everything is kept"),
-    Key("kiteward.engine.syncMode", "batch, close or none", "when a write is on disk"),
-    Key("kiteward.host", "address", "address to listen on"),
-    Key("kiteward.limits.addressBytes", "bytes", "large messages and waiting answers that are held for one address"),
-    Key(
-        "kiteward.limits.authenticatedBytes", "bytes", "large messages and waiting answers that are held for all users"
-    ),
-    Key(
-        "kiteward.limits.unauthenticatedAddressBytes",
-        "bytes",
-        "requests that are held for one address before their callers are known",
-    ),
-    Key(
-        "kiteward.limits.unauthenticatedBytes", "bytes", "requests that are held for all before their callers are known"
-    ),
-    Key("kiteward.limits.userBytes", "bytes", "large messages that are held for one user"),
-    Key("kiteward.log.level", "debug, info, warning or error", "from which level on the server's own lines are logged"),
-    Key("kiteward.metrics.enabled", "true or false", "whether there is a port for health and metrics"),
-    Key("kiteward.metrics.host", "address", "where that port listens"),
-    Key("kiteward.metrics.port", "port", "which port it is; without it 9091"),
-    Key("kiteward.passwordPolicy", "standard, legacy or strict", "which passwords may be chosen"),
-    Key("kiteward.rest.corsOrigins", "origins", "whose pages are let in; * for all"),
-    Key("kiteward.rest.maxBodyBytes", "bytes", "the largest body of a REST request"),
-    Key("kiteward.tracing.endpoint", "address", "OTLP/HTTP collector that traces are sent to; none turns them off"),
-    Key("kiteward.tracing.percent", "0 to 100", "requests that are traced where their callers do not say"),
-    Key("proxy.http.acceptTypeAllowInt64", "true or false", "whether 64-bit integers are JSON numbers"),
-    Key("proxy.http.enabled", "true or false", "whether REST is offered"),
-    Key("proxy.http.requestTimeoutMs", "milliseconds", "how long a REST request may take"),
-    Key("proxy.maxNameLength", "bytes", "longest name of a role, collection, alias or database"),
-    Key("proxy.maxPasswordLength", "characters", "longest password, over the policy; bytes under `legacy`"),
-    Key("proxy.maxRoleDescriptionLength", "bytes", "longest description of a role"),
-    Key("proxy.maxRoleNum", "number", "roles, built-in ones included"),
-    Key("proxy.maxUserDescriptionLength", "bytes", "longest description of a user"),
-    Key("proxy.maxUserNum", "number", "users, root included"),
-    Key("proxy.maxUsernameLength", "bytes", "longest user name"),
-    Key("proxy.minPasswordLength", "characters", "shortest password, over the policy; bytes under `legacy`"),
-    Key("proxy.nameValidation.allowedChars", "characters", "further characters in names"),
-    Key("proxy.port", "port", "the port; 0 lets the system choose"),
-    Key("proxy.roleNameValidation.allowedChars", "characters", "further characters in role names"),
-    Key("tls.caPemPath", "path", "who signs for clients, in tlsMode 2"),
-    Key("tls.serverKeyPath", "path", "the server's private key, without a password"),
-    Key("tls.serverPemPath", "path", "the server's certificate, with its chain"),
+MUTUAL_TLS: Final = 2
+"""`common.security.tlsMode` in which clients show certificates too."""
+
+_SETTINGS: Final = Settings()
+_MEBIBYTES: Final = Number("bytes", MEBIBYTE)
+_PORT: Final = Number("port", 0, 65535)
+
+AUTHORIZATION: Final[Key[bool]] = Key(
+    "common.security.authorizationEnabled",
+    FLAG,
+    _SETTINGS.authorization,
+    "whether authentication is required; false on loopback only",
 )
+DEFAULT_ROOT_PASSWORD_KEY: Final[Key[str]] = Key(
+    "common.security.defaultRootPassword",
+    Text("text"),
+    DEFAULT_ROOT_PASSWORD,
+    "password of root at the first start",
+    secret=True,
+)
+PUBLIC_SEEDS: Final[Key[bool]] = Key(
+    "common.security.enablePublicPrivilege",
+    FLAG,
+    _SETTINGS.seed_public,
+    "whether every user may describe every collection",
+)
+ROOT_NEEDS_ROLES: Final[Key[bool]] = Key(
+    "common.security.rootShouldBindRole", FLAG, not _SETTINGS.root_bypass, "whether root needs roles like any user"
+)
+SUPER_USERS: Final[Key[frozenset[str]]] = Key(
+    "common.security.superUsers",
+    Names("names"),
+    _SETTINGS.super_users,
+    "users who may change passwords without the old one",
+)
+TLS_MODE: Final[Key[int]] = Key(
+    "common.security.tlsMode",
+    Number("0, 1 or 2", 0, MUTUAL_TLS),
+    0,
+    "0: no TLS; 1: server certificate; 2: client certificates too",
+)
+ALLOWED_HOSTS: Final[Key[frozenset[str]]] = Key(
+    "kiteward.allowedHosts",
+    Names("host names"),
+    _SETTINGS.hosts.names,
+    "host names for which HTTP is served, in addition to IP addresses and localhost; * for all",
+)
+API_KEY_EXPIRY: Final[Key[int]] = Key(
+    "kiteward.apiKeys.defaultExpiry",
+    Number("seconds", 0, LONGEST_LIFE),
+    0,
+    "default lifetime of an API key",
+    unset="never",
+)
+API_KEYS_PER_USER: Final[Key[int]] = Key(
+    "kiteward.apiKeys.maxPerUser",
+    Number("number", 0),
+    _SETTINGS.key_rules.per_user,
+    "maximum number of API keys per user",
+)
+AUDIT_DATA_OPERATIONS: Final[Key[bool]] = Key(
+    "kiteward.audit.dataOperations",
+    FLAG,
+    _SETTINGS.audit.data_operations,
+    "whether allowed data operations are recorded",
+)
+AUDIT_DIRECTORY: Final[Key[str]] = Key(
+    "kiteward.audit.directory",
+    Text("path"),
+    "",
+    "directory of the audit trail; by default `audit` in the data directory",
+)
+AUDIT_ENABLED: Final[Key[bool]] = Key(
+    "kiteward.audit.enabled", FLAG, _SETTINGS.audit.enabled, "whether the audit trail is on"
+)
+AUDIT_KEEP_DAYS: Final[Key[int]] = Key(
+    "kiteward.audit.keepDays",
+    Number("days", 0, 36_500),
+    _SETTINGS.audit.keep_days,
+    "days of uptime for which lines of the audit trail are kept; 0 for ever",
+)
+CONSOLE_ENABLED: Final[Key[bool]] = Key(
+    "kiteward.console.enabled", FLAG, _SETTINGS.console.enabled, "whether the console is served, at /console/"
+)
+CONSOLE_IDLE_TIMEOUT: Final[Key[int]] = Key(
+    "kiteward.console.idleTimeout",
+    Number("seconds", 1),
+    int(_SETTINGS.console.sessions.idle),
+    "time after which an idle console session ends",
+)
+CONSOLE_SESSION_LIFETIME: Final[Key[int]] = Key(
+    "kiteward.console.sessionLifetime",
+    Number("seconds", 1),
+    int(_SETTINGS.console.sessions.lifetime),
+    "time after which any console session ends",
+)
+DATA_DIRECTORY: Final[Key[str]] = Key("kiteward.dataDir", Text("path"), str(_SETTINGS.data_dir), "the data directory")
+SYNC_MODE: Final[Key[SyncMode]] = Key(
+    "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"
+)
+HOST: Final[Key[str]] = Key("kiteward.host", Text("address"), _SETTINGS.host, "address to listen on")
+ADDRESS_BYTES: Final[Key[int]] = Key(
+    "kiteward.limits.addressBytes",
+    _MEBIBYTES,
+    _SETTINGS.byte_limits.address,
+    "memory for large messages and pending responses of one address",
+)
+AUTHENTICATED_BYTES: Final[Key[int]] = Key(
+    "kiteward.limits.authenticatedBytes",
+    _MEBIBYTES,
+    _SETTINGS.byte_limits.authenticated,
+    "memory for large messages and pending responses of all users",
+)
+UNAUTHENTICATED_ADDRESS_BYTES: Final[Key[int]] = Key(
+    "kiteward.limits.unauthenticatedAddressBytes",
+    _MEBIBYTES,
+    _SETTINGS.byte_limits.unauthenticated_address,
+    "memory for unauthenticated requests of one address",
+)
+UNAUTHENTICATED_BYTES: Final[Key[int]] = Key(
+    "kiteward.limits.unauthenticatedBytes",
+    _MEBIBYTES,
+    _SETTINGS.byte_limits.unauthenticated,
+    "memory for all unauthenticated requests",
+)
+USER_BYTES: Final[Key[int]] = Key(
+    "kiteward.limits.userBytes", _MEBIBYTES, _SETTINGS.byte_limits.user, "memory for large messages of one user"
+)
+LOG_LEVEL: Final[Key[Level]] = Key(
+    "kiteward.log.level", Choice(LEVELS), _SETTINGS.log_level, "minimum level of the server's own log messages"
+)
+METRICS_ENABLED: Final[Key[bool]] = Key(
+    "kiteward.metrics.enabled",
+    FLAG,
+    _SETTINGS.metrics.enabled,
+    "whether health and metrics are served, on their own port",
+)
+METRICS_HOST: Final[Key[str]] = Key(
+    "kiteward.metrics.host", Text("address"), _SETTINGS.metrics.host, "address of that port"
+)
+METRICS_PORT: Final[Key[int | None]] = Key(
+    "kiteward.metrics.port", _PORT, _SETTINGS.metrics.port, "the port; by default 9091", unset="9091"
+)
+PASSWORD_POLICY: Final[Key[str]] = Key(
+    "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
+)
+CORS_ORIGINS: Final[Key[frozenset[str]]] = Key(
+    "kiteward.rest.corsOrigins", Names("origins"), _SETTINGS.rest.cors_origins, "allowed CORS origins; * for all"
+)
+MAX_BODY_BYTES: Final[Key[int]] = Key(
+    "kiteward.rest.maxBodyBytes",
+    Number("bytes", 1024, LARGEST_BODY),
+    _SETTINGS.rest.max_body,
+    "maximum size of a REST body",
+)
+TRACING_ENDPOINT: Final[Key[str]] = Key(
+    "kiteward.tracing.endpoint",
+    Text("address"),
+    _SETTINGS.tracing.endpoint,
+    "OTLP/HTTP collector for traces; none turns tracing off",
+)
+TRACING_PERCENT: Final[Key[int]] = Key(
+    "kiteward.tracing.percent",
+    Number("0 to 100", 0, 100),
+    _SETTINGS.tracing.percent,
+    "share of requests that are traced, if the caller did not decide it",
+)
+ALLOW_INT64: Final[Key[bool]] = Key(
+    "proxy.http.acceptTypeAllowInt64", FLAG, _SETTINGS.rest.allow_int64, "whether 64-bit integers are JSON numbers"
+)
+REST_ENABLED: Final[Key[bool]] = Key("proxy.http.enabled", FLAG, _SETTINGS.rest.enabled, "whether REST is served")
+REQUEST_TIMEOUT: Final[Key[int]] = Key(
+    "proxy.http.requestTimeoutMs",
+    Number("milliseconds", 1),
+    int(_SETTINGS.rest.request_timeout * 1000),
+    "default timeout of a REST request",
+)
+MAX_NAME: Final[Key[int]] = Key(
+    "proxy.maxNameLength",
+    Number("bytes", 1),
+    _SETTINGS.naming.max_name,
+    "maximum length of the name of a role, collection, alias or database",
+)
+MAX_PASSWORD: Final[Key[int]] = Key(
+    "proxy.maxPasswordLength",
+    Number("characters", 1),
+    _SETTINGS.passwords.longest,
+    "maximum length of a password, overriding the policy; bytes under `legacy`",
+)
+MAX_ROLE_DESCRIPTION: Final[Key[int]] = Key(
+    "proxy.maxRoleDescriptionLength",
+    Number("bytes", 0),
+    _SETTINGS.naming.max_role_description,
+    "maximum length of the description of a role",
+)
+MAX_ROLES: Final[Key[int]] = Key(
+    "proxy.maxRoleNum", Number("number", 2), _SETTINGS.limits.roles, "maximum number of roles, including built-in ones"
+)
+MAX_USER_DESCRIPTION: Final[Key[int]] = Key(
+    "proxy.maxUserDescriptionLength",
+    Number("bytes", 0),
+    _SETTINGS.naming.max_user_description,
+    "maximum length of the description of a user",
+)
+MAX_USERS: Final[Key[int]] = Key(
+    "proxy.maxUserNum", Number("number", 1), _SETTINGS.limits.users, "maximum number of users, including root"
+)
+MAX_USER_NAME: Final[Key[int]] = Key(
+    "proxy.maxUsernameLength", Number("bytes", 1), _SETTINGS.naming.max_user_name, "maximum length of a user name"
+)
+MIN_PASSWORD: Final[Key[int]] = Key(
+    "proxy.minPasswordLength",
+    Number("characters", 1),
+    _SETTINGS.passwords.shortest,
+    "minimum length of a password, overriding the policy; bytes under `legacy`",
+)
+NAME_CHARACTERS: Final[Key[str]] = Key(
+    "proxy.nameValidation.allowedChars",
+    Text("characters"),
+    _SETTINGS.naming.object_characters,
+    "additional characters allowed in names",
+)
+PORT: Final[Key[int]] = Key("proxy.port", _PORT, _SETTINGS.port, "the port; 0 for one that the system chooses")
+ROLE_NAME_CHARACTERS: Final[Key[str]] = Key(
+    "proxy.roleNameValidation.allowedChars",
+    Text("characters"),
+    _SETTINGS.naming.role_characters,
+    "additional characters allowed in role names",
+)
+TLS_CA: Final[Key[str]] = Key("tls.caPemPath", Text("path"), "", "CA that signs client certificates, in tlsMode 2")
+TLS_KEY: Final[Key[str]] = Key("tls.serverKeyPath", Text("path"), "", "private key of the server, without a passphrase")
+TLS_CERTIFICATE: Final[Key[str]] = Key(
+    "tls.serverPemPath", Text("path"), "", "certificate of the server, with its chain"
+)
+
+KEYS: Final[tuple[Key[Any], ...]] = (
+    AUTHORIZATION,
+    DEFAULT_ROOT_PASSWORD_KEY,
+    PUBLIC_SEEDS,
+    ROOT_NEEDS_ROLES,
+    SUPER_USERS,
+    TLS_MODE,
+    ALLOWED_HOSTS,
+    API_KEY_EXPIRY,
+    API_KEYS_PER_USER,
+    AUDIT_DATA_OPERATIONS,
+    AUDIT_DIRECTORY,
+    AUDIT_ENABLED,
+    AUDIT_KEEP_DAYS,
+    CONSOLE_ENABLED,
+    CONSOLE_IDLE_TIMEOUT,
+    CONSOLE_SESSION_LIFETIME,
+    DATA_DIRECTORY,
+    SYNC_MODE,
+    HOST,
+    ADDRESS_BYTES,
+    AUTHENTICATED_BYTES,
+    UNAUTHENTICATED_ADDRESS_BYTES,
+    UNAUTHENTICATED_BYTES,
+    USER_BYTES,
+    LOG_LEVEL,
+    METRICS_ENABLED,
+    METRICS_HOST,
+    METRICS_PORT,
+    PASSWORD_POLICY,
+    CORS_ORIGINS,
+    MAX_BODY_BYTES,
+    TRACING_ENDPOINT,
+    TRACING_PERCENT,
+    ALLOW_INT64,
+    REST_ENABLED,
+    REQUEST_TIMEOUT,
+    MAX_NAME,
+    MAX_PASSWORD,
+    MAX_ROLE_DESCRIPTION,
+    MAX_ROLES,
+    MAX_USER_DESCRIPTION,
+    MAX_USERS,
+    MAX_USER_NAME,
+    MIN_PASSWORD,
+    NAME_CHARACTERS,
+    PORT,
+    ROLE_NAME_CHARACTERS,
+    TLS_CA,
+    TLS_KEY,
+    TLS_CERTIFICATE,
+)
+"""All of them, sorted by name."""

@@ -144,4 +144,4 @@ def shown_as(value: object) -> str:
     """Return a value as it is written in a file."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | frozenset) else str(value)

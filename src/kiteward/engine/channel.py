@@ -17,9 +17,7 @@ from kiteward.domain.errors import (
     EngineRejected,
     EngineUnavailable,
 )
-
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-SERVICE = "milvus.proto.milvus.MilvusService"
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -124,6 +122,6 @@ def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
         case grpc.StatusCode.INVALID_ARGUMENT:
             return EngineRejected(f"the engine cannot read this `{method}` request")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return EngineRejected(f"`{method}`: a message is larger than the engine takes or has resources for")
+            return EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
         case _:
             return EngineRejected(f"the engine failed to execute `{method}`")

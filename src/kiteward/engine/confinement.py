@@ -102,7 +102,7 @@ class Confinement:
     def __str__(self) -> str:
         """Return it as an operator reads it."""
         network = " and ".join(self.network) or "nothing"
-        return f"the network is closed by {network}, files outside its directories by {' and '.join(self.files)}"
+        return f"the network is blocked by {network}, files outside its directories by {' and '.join(self.files)}"
 
     @property
     def gaps(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What of a request stands in the audit trail, and what does not, field by field.
+"""Which fields of a request the audit trail records, and which it does not.
 
 `DETAILS` and `LEFT_OUT` together name every field of every RPC that is executed here or changes objects, which a test
 demands. Of our own operations every field is recorded that is no `Secret`.
@@ -26,7 +26,7 @@ class Rows:
 
     Attributes:
         path: where it stands.
-        fields: what is recorded of an element -> the field it stands in.
+        fields: what is recorded of an element -> the field in the event.
     """
 
     path: str
@@ -185,10 +185,10 @@ DETAILS: Final[Mapping[str, Mapping[str, Place]]] = {
     },
     "RestoreExternalSnapshot": {"target": "target_collection_name", "from": As("snapshot_metadata_uri", _uri)},
 }
-"""RPC -> what is recorded of its request, as it was given -> the field it stands in."""
+"""RPC -> what is recorded of its request, as it was given -> the field in the event."""
 
-_IGNORED: Final = "nothing comes of it"
-_RESOLVED: Final = "the settled database stands in the line"
+_IGNORED: Final = "it has no effect"
+_RESOLVED: Final = "the line has the resolved database"
 _HIDDEN: Final = "it is secret, or may be"
 
 LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
@@ -322,7 +322,7 @@ def _reader_of(place: Place, descriptor: Any) -> Reader:
             return lambda message: place.read(value) if (value := read_encoded(message)) else None
     read, field = _value_at(place, descriptor)
     if field.has_presence and "." not in place and field.message_type is None:
-        # An empty value is told from none.
+        # The field has presence: an empty value differs from none.
         return lambda message: _plain(read(message)) if message.HasField(place) else None
     return lambda message: _plain(value) if (value := read(message)) else None
 

@@ -180,7 +180,7 @@ class Recorder:
             AuditUnavailable: the trail cannot be written.
         """
         if _EVENTS[operation.name] is Event.ADMINISTRATIVE_READ and not self.state().working:
-            raise AuditUnavailable("the audit trail cannot be written now, so nothing is told")
+            raise AuditUnavailable("the audit trail cannot be written now, so the read is refused")
 
     async def begin(self, recording: Recording) -> None:
         """Record in full that a change is about to begin.
@@ -212,8 +212,8 @@ class Recorder:
             await self._sink.record_durably(self._event(recording, _kind(recording), outcome, error=name))
         except AuditUnavailable:
             raise AuditUnavailable(
-                f"the request has {outcome.value}, but that could not be recorded in the audit trail: look at what is "
-                "there before you repeat it"
+                f"the request has {outcome.value}, but that could not be recorded in the audit trail: check the "
+                "current state before you repeat it"
             ) from None
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
@@ -246,7 +246,7 @@ class Recorder:
 
     def _tell_left_out(self) -> None:
         if self._left_out:
-            details = {"events": self._left_out, "of": "callers who were not let in"}
+            details = {"events": self._left_out, "of": "unauthenticated callers"}
             self._sink.record(AuditEvent(Event.EVENTS_LEFT_OUT, time.time(), Outcome.SUCCEEDED, details=details))
             self._left_out = 0
 
@@ -357,7 +357,7 @@ def _in_short(recording: Recording) -> Mapping[str, Any]:
 def _too_large(operation: str) -> LimitReached:
     return LimitReached(
         f"{operation} holds more than the {room_of(operation)} bytes that the audit trail records of one change: "
-        "make several of it"
+        "split it into several"
     )
 
 

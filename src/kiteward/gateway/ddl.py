@@ -24,7 +24,8 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolve import ResolvedRequest
 from kiteward.milvus import messages
-from kiteward.store.base import Claimant, Intent, IntentKind, Released, Transaction
+from kiteward.store.records import Claimant, Intent, IntentKind, Released
+from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0
@@ -177,7 +178,7 @@ class DdlExecutor:
                 async with self._turn:
                     await self._reconcile()
             except (EngineError, StoreError) as error:
-                _log.warning("it is not known yet what became of a change: %s", error)
+                _log.warning("the outcome of a change is not known yet: %s", error)
 
     async def _ask(self, operation: str, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
         self._forget_ids(intent)
@@ -200,7 +201,7 @@ class DdlExecutor:
             await self._catalog.refresh()
         except EngineError as error:
             # The catalog stays forgotten; whoever needs it next tries again.
-            _log.warning("databases and aliases could not be read after a change: %s", error)
+            _log.warning("reading databases and aliases after a change failed: %s", error)
 
     async def _reconcile(self) -> None:
         """Compare every open intent with what the engine has, and let the grants follow."""
@@ -238,7 +239,7 @@ class DdlExecutor:
         request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
         answer = await self._engine.call("HasCollection", request, metadata={"dbname": database}, timeout=_TIMEOUT)
         if messages.status_code("HasCollection", answer):
-            raise EngineUnavailable("the engine cannot tell whether a collection exists")
+            raise EngineUnavailable("the engine cannot report whether a collection exists")
         return bool(messages.BoolResponse.FromString(answer).value)
 
 

@@ -205,7 +205,7 @@ class Gateway:
         call = recording.call
         principal = await self._authenticate(recording)
         if operation.executor is Executor.NOBODY:
-            raise OperationRefused(f"{operation.name} is not offered here: {operation.closed}")
+            raise OperationRefused(f"{operation.name} is not supported here: {operation.closed}")
         if not self._catalog.fresh and _needs_catalog(operation):
             await self._catalog.refresh()
             # Whoever was deleted, or lost a role, while the engine was asked does not get through on what was before.
@@ -225,7 +225,7 @@ class Gateway:
         recording.principal = principal
         if principal.one_time and call.operation not in _WITH_ONE_TIME_PASSWORD:
             raise AccessDenied(
-                f"the password of {principal.user_name} is good once: set another one first (update_password)"
+                f"the password of {principal.user_name} is a one-time password: set another one first (update_password)"
             )
         return principal
 

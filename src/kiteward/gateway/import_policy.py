@@ -99,7 +99,7 @@ class Source:
             ) from error
         except EngineError as error:
             raise ConfigurationError(f"the source cannot be reached: {error}") from error
-        response = messages.method_of(operation).response.FromString(answer)
+        response: Any = messages.method_of(operation).response.FromString(answer)
         if response.status.code or response.status.error_code:
             raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")
         return response
@@ -127,7 +127,7 @@ async def run_import(source: Source, client: GatewayClient, hasher: PasswordHash
         if hashed and hasher.recognises(held.stored):
             continue
         if hashed:
-            left.append(f"password of user {user.user}: of a kind that is not known here")
+            left.append(f"password of user {user.user}: of an unknown kind")
         made = passwords[user.user] = generated_password()
         if not dry_run:
             user.password = replace(held, stored=await hasher.hash(made), one_time=True).text()
@@ -158,7 +158,7 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
         "privilege group", ((group.group_name, group) for group in found.privilege_groups), set(_members(here)), left
     ):
         if {member.name for member in group.privileges} & (set(_members(here)) - no_wider_groups):
-            left.append(f"privilege group {group.group_name}: holds a group that allows more here")
+            left.append(f"privilege group {group.group_name}: contains a group that allows more here")
         else:
             groups.append(group)
     known = {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, ALL, ANY, *no_wider_groups}
@@ -167,7 +167,7 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
     grants = []
     for grant in found.grants:
         if grant.role.name not in new_roles:
-            left.append(f"grant {_grant_line(grant)}: its role is not brought")
+            left.append(f"grant {_grant_line(grant)}: its role is not imported")
         elif grant.grantor.privilege.name not in known:
             left.append(f"grant {_grant_line(grant)}: no such privilege here, or a group that allows more")
         else:
@@ -218,7 +218,7 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
         if name in (ROOT, *BUILT_IN_ROLES):
             continue  # every server has its own
         if name in here:
-            left.append(f"{kind} {name}: is here already")
+            left.append(f"{kind} {name}: already exists here")
         else:
             fresh.append(each)
     return fresh

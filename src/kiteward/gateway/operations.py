@@ -135,7 +135,7 @@ class _Rows:
 
     def _put(self, name: str, executor: Executor, privilege: str | None, rules: Mapping[str, object]) -> None:
         if name in self.table:
-            raise ValueError(f"operation `{name}` stands twice in the table")
+            raise ValueError(f"operation `{name}` is in the table twice")
         needed = None if privilege is None else PRIVILEGES[privilege]
         places = outbound.places(name) if executor is Executor.ENGINE else ()
         row = Operation(name, executor, needed, **rules, places=places)  # type: ignore[arg-type]  # the dataclass's own fields
@@ -380,7 +380,7 @@ def _administration_rows(rows: _Rows) -> None:
 
 
 def _closed_rows(rows: _Rows) -> None:
-    rows.closed("Dummy RegisterLink", "it is a leftover of the protocol that no client needs")
+    rows.closed("Dummy RegisterLink", "it is an obsolete part of the protocol that no client needs")
     rows.closed("CalcDistance", "Milvus no longer offers it, and it selects stored vectors by id")
     rows.closed("CreateReplicateStream DumpMessages", "streaming calls are not authorized")
     rows.closed(

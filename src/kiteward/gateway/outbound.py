@@ -30,10 +30,10 @@ _RANKING: Final = (
 _MIN_HASH: Final = "num_hashes shingle_size hash_function token_level seed"
 
 _PROVIDER: Final = (
-    "functions that call a provider are not offered, and an address or key of a provider never comes with a request"
+    "functions that call a provider are not supported, and a request may not contain an address or key of a provider"
 )
 _STORAGE: Final = "the engine reads and writes no files or storage that a request names; leave it out"
-_FILES_OF_ANALYZERS: Final = "an analyzer takes its words from the request, not from a file or an address"
+_FILES_OF_ANALYZERS: Final = "an analyzer's words must be in the request, not in a file or at an address"
 
 
 @dataclass(frozen=True, slots=True)

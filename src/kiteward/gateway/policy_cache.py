@@ -8,7 +8,9 @@ from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import NotReady
-from kiteward.store.base import Change, Committed, Store, Subject, Transaction
+from kiteward.store.base import Store
+from kiteward.store.records import Change, Committed, Subject
+from kiteward.store.transaction import Transaction
 
 
 class SystemEventRecorder(Protocol):

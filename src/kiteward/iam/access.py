@@ -1,4 +1,4 @@
-"""Who may do what, and why: explained by the function that decides requests."""
+"""Explanations of access, by the function that decides requests."""
 
 import asyncio
 import difflib
@@ -223,7 +223,7 @@ def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | N
         if row is None:
             raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, question.operation, services.operations)
         if row.closed:
-            raise InvalidArgument(f"{question.operation} is not offered here: {row.closed}")
+            raise InvalidArgument(f"{question.operation} is not supported here: {row.closed}")
         return row.privilege, row.visibility_is_enough
     if question.privilege not in PRIVILEGES:
         raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, question.privilege, PRIVILEGES)

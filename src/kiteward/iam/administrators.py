@@ -5,7 +5,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:
@@ -23,7 +23,7 @@ async def require_another_administrator(services: Services, transaction: Transac
             administrators.add(ROOT)
     if administrators == {user_name}:
         raise ProtectedObject(
-            f"{user_name} is the last administrator: make another one first",
+            f"{user_name} is the last administrator: create another one first",
             ErrorDetail(ErrorCode.LAST_ADMINISTRATOR, {"name": user_name}),
             field="userName",
         )

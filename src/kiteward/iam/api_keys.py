@@ -20,7 +20,8 @@ from kiteward.iam.caller import Caller, is_administrator
 from kiteward.iam.lookup import require_role, stored_user
 from kiteward.iam.passwords import grace_period_end
 from kiteward.iam.services import Services
-from kiteward.store.base import KeyRecord, Transaction
+from kiteward.store.records import KeyRecord
+from kiteward.store.transaction import Transaction
 
 LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
 """Seconds."""
@@ -37,7 +38,7 @@ class NewKey:
         owner: whose key it is; empty for the caller.
         description: free text.
         lifetime: seconds until it expires; None for what is configured.
-        roles: the roles that it is narrowed to; None for all of its owner.
+        roles: the roles that it is restricted to; None for all of its owner.
         networks: the networks it may be used from, in CIDR form; empty for any.
     """
 
@@ -79,29 +80,14 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
             ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
             field="description",
         )
-    lifetime = _lifetime(services, new)
-    networks = _networks(new.networks)
+    lifetime, networks = _lifetime(services, new), _networks(new.networks)
     minted = api_keys.mint()
     async with caller.change() as transaction:
-        principal = caller.principal
-        owner = new.owner or principal.user_name
-        if owner != principal.user_name:
-            decide_administrator(principal).require_allowed()
+        owner = new.owner or caller.principal.user_name
+        if owner != caller.principal.user_name:
+            decide_administrator(caller.principal).require_allowed()
         record = await stored_user(services, owner)
-        key = KeyRecord(
-            minted.key_id,
-            owner,
-            minted.digest,
-            new.description,
-            0.0,
-            principal.user_name,
-            expires_at=None if lifetime is None else time.time() + lifetime,
-            roles=None if new.roles is None else tuple(sorted(set(new.roles))),
-            networks=networks,
-            made_by_key=principal.key.key_id if principal.key is not None else None,
-        )
-        if principal.key is not None:
-            key = _within(key, caller, principal.key)
+        key = _new_record(caller, minted, replace(new, owner=owner, lifetime=lifetime, networks=networks))
         await _check_roles(services, transaction, key, record.roles)
         if await transaction.keys.count(owner) >= services.key_rules.per_user:
             raise LimitReached(
@@ -250,41 +236,58 @@ def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
     if used is None or not used.limited:
         return record
     if used.key_id not in {each.key_id for each in lineage}:
-        raise AccessDenied("a limited API key rotates and enables no key but itself and those that descend from it")
+        raise AccessDenied("a limited API key can rotate and enable only itself and its descendants")
     if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
-        raise AccessDenied("an API key rotates and enables no key that outlives it")
+        raise AccessDenied("an API key cannot rotate or enable a key that expires later")
     return record
 
 
+def _new_record(caller: Caller, minted: api_keys.MintedKey, new: NewKey) -> KeyRecord:
+    principal = caller.principal
+    key = KeyRecord(
+        minted.key_id,
+        new.owner,
+        minted.digest,
+        new.description,
+        0.0,
+        principal.user_name,
+        expires_at=None if new.lifetime is None else time.time() + new.lifetime,
+        roles=None if new.roles is None else tuple(sorted(set(new.roles))),
+        networks=tuple(new.networks),
+        made_by_key=principal.key.key_id if principal.key is not None else None,
+    )
+    return key if principal.key is None else _within(key, caller, principal.key)
+
+
 def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
-    """Return a key that another key creates, held to what that one may.
+    """Return a key that another key creates, within the limits of that one.
 
     Raises:
         AccessDenied: more was asked for; it says what.
     """
     principal = caller.principal
     if key.owner != principal.user_name and maker.limited:
-        raise AccessDenied("a limited API key makes keys for its own user only")
+        raise AccessDenied("a limited API key can create keys for its own user only")
     roles, expires_at, networks = key.roles, key.expires_at, key.networks
     if maker.narrowed:
         roles = tuple(sorted(principal.roles)) if roles is None else roles
         if not set(roles) <= principal.roles:
-            raise AccessDenied("an API key makes no key with roles that it does not hold itself")
+            raise AccessDenied("an API key cannot create a key with roles that it does not have")
     if maker.expires_at is not None:
         expires_at = maker.expires_at if expires_at is None else expires_at
         if expires_at > maker.expires_at:
-            raise AccessDenied("an API key makes no key that outlives it")
+            raise AccessDenied("an API key cannot create a key that expires later")
     if maker.networks:
         networks = networks or maker.networks
         if not all(_covered(network, maker.networks) for network in networks):
-            raise AccessDenied("an API key makes no key for networks that it may not be used from itself")
+            raise AccessDenied("an API key cannot create a key for networks from which it may not be used itself")
     return replace(key, expires_at=expires_at, roles=roles, networks=networks)
 
 
 async def _check_roles(
     services: Services, transaction: Transaction, key: KeyRecord, owner_roles: tuple[str, ...]
 ) -> None:
-    """Check that a key is narrowed to roles that its owner holds.
+    """Check that a key is restricted to roles that its owner holds.
 
     Whether a role exists that the owner does not hold is neither answered nor looked up.
 
@@ -298,7 +301,7 @@ async def _check_roles(
             continue
         if not holds_all:
             raise InvalidArgument(
-                f"{key.owner} does not hold the role {role}: a key gives no more than its owner has",
+                f"{key.owner} does not hold the role {role}: a key cannot have more roles than its owner",
                 ErrorDetail(ErrorCode.ROLE_NOT_HELD, {"user": key.owner, "name": role}),
                 field="roles",
             )
@@ -327,7 +330,7 @@ def _networks(given: Sequence[str]) -> tuple[str, ...]:
         return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
     except ValueError as error:
         raise InvalidArgument(
-            f"`networks` must hold networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
+            f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
             ErrorDetail(ErrorCode.NETWORK_INVALID),
             field="networks",
         ) from None

@@ -1,4 +1,4 @@
-"""The audit trail as administrators read it: searched, and its decisions compared with those of today."""
+"""The audit trail as administrators read it: searched, and its decisions compared with current ones."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ class ReviewedLine:
 
     Attributes:
         line: the line.
-        today: the decision of today; None where there is none to be compared.
+        today: the current decision; None where there is none to be compared.
         gone: why there is none: the user or API key no longer exists; else empty.
     """
 
@@ -105,7 +105,7 @@ async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
 
 
 async def _decided_today(services: Services, caller: Caller, line: Entry) -> AccessExplanation:
-    """Explain what a line is about by the policy of now: the first of its objects that is refused, or else the first.
+    """Explain what a line is about by the current policy: the first of its objects that is refused, or else the first.
 
     Raises:
         NotFound: the user or the API key is gone.

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kiteward.authz.policy import PolicySnapshot, decide_administrator
 from kiteward.domain.identity import Principal
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 class Caller(Protocol):

@@ -14,7 +14,7 @@ from kiteward.domain.identity import Principal
 from kiteward.iam.caller import Caller
 from kiteward.iam.object_lookup import behind_alias, exists
 from kiteward.iam.services import Services
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 _EXAMINED: Final = 10_000
 """Most users that are examined for one page."""

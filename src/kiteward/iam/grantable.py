@@ -13,7 +13,7 @@ from kiteward.authz.privileges import (
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidGrant
 from kiteward.domain.naming import ANY
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 async def check_typed_privilege(transaction: Transaction, name: str, kind: ObjectType) -> None:

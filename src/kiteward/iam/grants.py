@@ -18,7 +18,7 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.grantable import check_scoped_privilege, check_typed_privilege
 from kiteward.iam.lookup import require_role
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 MOST_CHANGED: Final = 1_000
 """Most grants that are changed in one step."""
@@ -112,13 +112,7 @@ async def change_grants(
 ) -> ChangedGrants:
     """Grant and revoke several privileges of a role, all of it or nothing.
 
-    Args:
-        services: what services work with.
-        caller: who changes them.
-        role: the role.
-        grant: what to grant, under the rules of `give_grant`.
-        revoke: what to revoke, as the role lists it, whether or not it could be granted today.
-        dry_run: whether only to return what would change.
+    What is revoked need not be grantable today. A `dry_run` only returns what would change.
 
     Raises:
         LimitReached: more than `MOST_CHANGED`.
@@ -129,7 +123,7 @@ async def change_grants(
     """
     if len(grant) + len(revoke) > MOST_CHANGED:
         raise LimitReached(
-            f"at most {MOST_CHANGED} grants are changed in one step",
+            f"at most {MOST_CHANGED} grants can be changed in one step",
             ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
         )
     if not services.catalog.fresh:
@@ -143,7 +137,7 @@ async def change_grants(
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
             raise InvalidArgument(
-                "the same grant is to be given and taken", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+                "the same grant is in both `grant` and `revoke`", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
             )
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])

@@ -3,7 +3,8 @@
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RoleNotFound, UserNotFound
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction, UserRecord
+from kiteward.store.records import UserRecord
+from kiteward.store.transaction import Transaction
 
 
 async def stored_user(services: Services, name: str) -> UserRecord:

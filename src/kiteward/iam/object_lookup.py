@@ -8,7 +8,7 @@ from kiteward.iam.services import Catalog
 
 
 async def behind_alias(catalog: Catalog, database: str, name: str) -> str:
-    """Return the collection behind an alias, as requests are judged; without an engine, the name unchanged."""
+    """Return the collection behind an alias, as requests are resolved; without an engine, the name unchanged."""
     with contextlib.suppress(EngineError):
         if not catalog.fresh:
             await catalog.refresh()

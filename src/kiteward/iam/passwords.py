@@ -140,7 +140,7 @@ async def change_password(
             raise _old_password_wrong(user_name, "not the current password")
         if found.one_time and change.new == change.old:
             raise InvalidArgument(
-                "the new password must be another than the one that is good once",
+                "the new password must differ from the one-time password",
                 ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
                 field="newPassword",
             )
@@ -204,7 +204,7 @@ async def _verified(verify: VerifyPassword, credential: PasswordCredential) -> s
 
 
 def _needs_no_old_password(services: Services, caller: Caller) -> bool:
-    """Return whether the caller is a super user, by a credential that may do all that its user may."""
+    """Return whether the caller is a super user, and not limited by its credential."""
     return caller.principal.user_name in services.super_users and not caller.principal.limited
 
 

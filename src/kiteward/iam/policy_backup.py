@@ -16,7 +16,7 @@ from kiteward.iam.roles import add_role
 from kiteward.iam.services import Services
 from kiteward.iam.users import NewUser, add_user
 from kiteward.iam.wording import reworded
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidGrant
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 _CREATABLE: Final = "failed to check if privilege group creatable"
 _ALTERABLE: Final = "failed to check if privilege group alterable"

@@ -13,7 +13,7 @@ from kiteward.iam.administrators import require_another_administrator
 from kiteward.iam.caller import Caller
 from kiteward.iam.lookup import require_role, require_user
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,8 @@ class KeyRules:
 
     Attributes:
         per_user: most keys of one user, `kiteward.apiKeys.maxPerUser`.
-        default_lifetime: seconds that a key lives whose maker names no end, `kiteward.apiKeys.defaultExpiry`; None for
-            ever.
+        default_lifetime: seconds until a key expires that is created without an expiry,
+            `kiteward.apiKeys.defaultExpiry`; None for never.
     """
 
     per_user: int = 100

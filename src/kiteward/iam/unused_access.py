@@ -14,7 +14,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import OperationRules, Services
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
     """
     if services.trail is None:
         raise InvalidArgument(
-            "there is no audit trail (kiteward.audit.enabled is false), so that nobody can tell",
+            "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
             ErrorDetail(ErrorCode.AUDIT_DISABLED),
         )
     roles = {record.name: record.roles for record in await services.store.users()}
@@ -92,7 +92,7 @@ def _used_grants(
     operations: Mapping[str, OperationRules],
     snapshot: PolicySnapshot,
 ) -> set[Grant]:
-    """Return the grants that would have allowed one of the uses, by the policy of now."""
+    """Return the grants that would allow one of the uses, by the current policy."""
     used: set[Grant] = set()
     for use in uses:
         row = operations.get(use.operation)

@@ -11,7 +11,8 @@ from kiteward.iam.caller import Caller, require_owner
 from kiteward.iam.lookup import require_role, require_user, stored_user
 from kiteward.iam.passwords import PasswordChange, VerifyPassword, change_password, hash_new_password
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction, UserRecord
+from kiteward.store.records import UserRecord
+from kiteward.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ async def update_user(
 ) -> None:
     """Change the password of a user, the description, or both.
 
-    The name is not held to the naming rule, as in Milvus.
+    The name is not checked against the naming rule, as in Milvus.
 
     Raises:
         AccessDenied: the caller came by a one-time password, and this is another user.
@@ -118,7 +119,7 @@ async def update_user(
         OldPasswordWrong: as of `change_password`.
     """
     if caller.principal.one_time and name != caller.principal.user_name:
-        raise AccessDenied("a password that is good once sets another one of the same user, and of nobody else")
+        raise AccessDenied("a one-time password can only be used to set another password of the same user")
     if password is not None:
         await change_password(services, caller, verify, user_name=name, change=password, description=description)
         return

@@ -7,11 +7,12 @@ only one that knows those builders, which carry no promise of stability.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from pymilvus.client.abstract import BaseRanker, CollectionSchema
 from pymilvus.client.prepare import Prepare
 from pymilvus.exceptions import MilvusException
+from pymilvus.grpc_gen import milvus_pb2
 from pymilvus.orm.schema import Function, FunctionScore
 
 from kiteward.domain.errors import InvalidArgument
@@ -20,7 +21,9 @@ Row = Mapping[str, Any]
 Vectors = Sequence[Any]
 
 
-def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: str = "") -> Any:
+def insert(
+    described: milvus_pb2.DescribeCollectionResponse, rows: Sequence[Row], *, collection: str, partition: str = ""
+) -> milvus_pb2.InsertRequest:
     """Return the InsertRequest for rows.
 
     Args:
@@ -35,7 +38,7 @@ def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: s
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        return Prepare.row_insert_param(
+        request: milvus_pb2.InsertRequest = Prepare.row_insert_param(
             collection,
             list(rows),
             partition,
@@ -44,17 +47,18 @@ def insert(described: Any, rows: Sequence[Row], *, collection: str, partition: s
             schema_timestamp=schema.update_timestamp,
             enable_dynamic=schema.enable_dynamic_field,
         )
+    return request
 
 
 def upsert(
-    described: Any,
+    described: milvus_pb2.DescribeCollectionResponse,
     rows: Sequence[Row],
     *,
     collection: str,
     partition: str = "",
     partial: bool = False,
     field_operations: Mapping[str, Any] | None = None,
-) -> Any:
+) -> milvus_pb2.UpsertRequest:
     """Return the UpsertRequest for rows.
 
     Args:
@@ -71,7 +75,7 @@ def upsert(
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        return Prepare.row_upsert_param(
+        request: milvus_pb2.UpsertRequest = Prepare.row_upsert_param(
             collection,
             list(rows),
             partition,
@@ -82,22 +86,26 @@ def upsert(
             partial_update=partial,
             field_ops=dict(field_operations) if field_operations else None,
         )
+    return request
 
 
-def delete(*, collection: str, expression: str, partition: str = "", values: Row | None = None) -> Any:
+def delete(
+    *, collection: str, expression: str, partition: str = "", values: Row | None = None
+) -> milvus_pb2.DeleteRequest:
     """Return the DeleteRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type.
     """
     with _refusals():
-        return Prepare.delete_request(
+        request: milvus_pb2.DeleteRequest = Prepare.delete_request(
             collection,
             expression,
             partition_name=partition or None,
             consistency_level=0,
             expr_params=dict(values or {}),
         )
+    return request
 
 
 def query(
@@ -111,14 +119,14 @@ def query(
     order_by: Sequence[Any] = (),
     consistency: int | None = None,
     values: Row | None = None,
-) -> Any:
+) -> milvus_pb2.QueryRequest:
     """Return the QueryRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type, or an order cannot be read.
     """
     with _refusals():
-        return Prepare.query_request(
+        request: milvus_pb2.QueryRequest = Prepare.query_request(
             collection,
             expression,
             list(output_fields),
@@ -129,26 +137,50 @@ def query(
             expr_params=dict(values or {}),
             **_consistency(consistency),
         )
+    return request
+
+
+class ResultOptions(TypedDict, total=False):
+    """What may be said of the hits of every search.
+
+    Attributes:
+        output_fields: names of fields to return.
+        partitions: names, none for all.
+        offset: hits to skip.
+        grouping: `group_by_field`, `group_size`, `strict_group_size`.
+        scoring: `functions` and `params` of a function score.
+        consistency: the level, None for the collection's own.
+    """
+
+    output_fields: Sequence[str]
+    partitions: Sequence[str]
+    offset: int
+    grouping: Row | None
+    scoring: Row | None
+    consistency: int | None
+
+
+class SearchOptions(ResultOptions, total=False):
+    """What may be said of one search.
+
+    Attributes:
+        vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
+        ids: primary keys, where there are no vectors.
+        expression: filter.
+        parameters: `metric_type`, `params` and the like.
+        values: template values of the expression.
+    """
+
+    vectors: Vectors | None
+    ids: Sequence[Any] | None
+    expression: str
+    parameters: Row | None
+    values: Row | None
 
 
 def search(
-    *,
-    collection: str,
-    field: str,
-    field_type: int,
-    limit: int,
-    vectors: Vectors | None = None,
-    ids: Sequence[Any] | None = None,
-    expression: str = "",
-    output_fields: Sequence[str] = (),
-    partitions: Sequence[str] = (),
-    parameters: Row | None = None,
-    offset: int = 0,
-    grouping: Row | None = None,
-    scoring: Row | None = None,
-    consistency: int | None = None,
-    values: Row | None = None,
-) -> Any:
+    *, collection: str, field: str, field_type: int, limit: int, **options: Unpack[SearchOptions]
+) -> milvus_pb2.SearchRequest:
     """Return the SearchRequest for vectors, texts, or the vectors of stored entities.
 
     Args:
@@ -156,55 +188,38 @@ def search(
         field: the vector field.
         field_type: its type, which tells byte vectors apart.
         limit: hits per vector.
-        vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
-        ids: primary keys, where `vectors` is None.
-        expression: filter.
-        output_fields: names of fields to return.
-        partitions: names, none for all.
-        parameters: `metric_type`, `params` and the like.
-        offset: hits to skip.
-        grouping: `group_by_field`, `group_size`, `strict_group_size`.
-        scoring: `functions` and `params` of a function score.
-        consistency: the level, None for the collection's own.
-        values: template values of the expression.
+        options: what else is said.
 
     Raises:
         InvalidArgument: something of it cannot be expressed.
     """
+    vectors, ids = options.get("vectors"), options.get("ids")
     with _refusals():
-        return Prepare.search_requests_with_expr(
+        request: milvus_pb2.SearchRequest = Prepare.search_requests_with_expr(
             collection,
             field,
-            dict(parameters or {}),
+            dict(options.get("parameters") or {}),
             limit,
             data=None if vectors is None else list(vectors),
             ids=None if ids is None else list(ids),
-            expr=expression,
-            partition_names=list(partitions),
-            output_fields=list(output_fields),
-            ranker=_score(scoring),
-            offset=offset,
+            expr=options.get("expression", ""),
+            ranker=_score(options.get("scoring")),
             schema={"fields": [{"name": field, "type": field_type}]},
-            expr_params=dict(values or {}),
-            **dict(grouping or {}),
-            **_consistency(consistency),
+            expr_params=dict(options.get("values") or {}),
+            **_result_arguments(options),
         )
+    return request
 
 
 def hybrid_search(
-    requests: Sequence[Any],
+    requests: Sequence[milvus_pb2.SearchRequest],
     *,
     collection: str,
     limit: int,
     strategy: str,
     strategy_parameters: Row,
-    output_fields: Sequence[str] = (),
-    partitions: Sequence[str] = (),
-    offset: int = 0,
-    grouping: Row | None = None,
-    scoring: Row | None = None,
-    consistency: int | None = None,
-) -> Any:
+    **options: Unpack[ResultOptions],
+) -> milvus_pb2.HybridSearchRequest:
     """Return the HybridSearchRequest that ranks the hits of several searches together.
 
     Args:
@@ -213,32 +228,34 @@ def hybrid_search(
         limit: hits of the whole.
         strategy: how they are ranked, such as `rrf`.
         strategy_parameters: what the strategy takes.
-        output_fields: names of fields to return.
-        partitions: names, none for all.
-        offset: hits to skip.
-        grouping: as for `search`.
-        scoring: as for `search`.
-        consistency: the level, None for the collection's own.
+        options: what else is said.
 
     Raises:
         InvalidArgument: something of it cannot be expressed.
     """
     with _refusals():
-        request = Prepare.hybrid_search_request_with_ranker(
+        score = _score(options.get("scoring"))
+        request: milvus_pb2.HybridSearchRequest = Prepare.hybrid_search_request_with_ranker(
             collection,
             list(requests),
-            None if scoring else _Ranking(strategy, strategy_parameters),
+            _Ranking(strategy, strategy_parameters) if score is None else None,
             limit,
-            partition_names=list(partitions),
-            output_fields=list(output_fields),
-            offset=offset,
-            **dict(grouping or {}),
-            **_consistency(consistency),
+            **_result_arguments(options),
         )
-        score = _score(scoring)
         if score is not None:
             request.function_score.CopyFrom(Prepare.function_score_schema(score))
         return request
+
+
+def _result_arguments(options: ResultOptions) -> dict[str, Any]:
+    """Return what pymilvus' builders take for the options of every search."""
+    return {
+        "partition_names": list(options.get("partitions", ())),
+        "output_fields": list(options.get("output_fields", ())),
+        "offset": options.get("offset", 0),
+        **(options.get("grouping") or {}),
+        **_consistency(options.get("consistency")),
+    }
 
 
 class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types

@@ -79,7 +79,9 @@ def _found(message: Descriptor, name: str, prefix: str, above: frozenset[str]) -
 def inner(field: FieldDescriptor) -> Descriptor | None:
     """Return what a field holds, serialised or not, if that is a message."""
     held = SERIALISED.get(field.full_name)
-    return field.message_type if held is None else field.file.pool.FindMessageTypeByName(held)
+    if held is None or field.containing_type is None:
+        return field.message_type
+    return field.containing_type.file.pool.FindMessageTypeByName(held)
 
 
 def _step(field: FieldDescriptor) -> Step:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -19,74 +19,53 @@ from kiteward.domain.errors import OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, steps
 from kiteward.milvus.wire_format import FieldReader, Step
 
-AllocTimestampResponse: TypeAlias = milvus_pb2.AllocTimestampResponse
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
 AlterRoleRequest: TypeAlias = milvus_pb2.AlterRoleRequest
 BackupRBACMetaRequest: TypeAlias = milvus_pb2.BackupRBACMetaRequest
 BackupRBACMetaResponse: TypeAlias = milvus_pb2.BackupRBACMetaResponse
-BatchDescribeCollectionRequest: TypeAlias = milvus_pb2.BatchDescribeCollectionRequest
-BatchDescribeCollectionResponse: TypeAlias = milvus_pb2.BatchDescribeCollectionResponse
 BoolResponse: TypeAlias = milvus_pb2.BoolResponse
-CheckHealthRequest: TypeAlias = milvus_pb2.CheckHealthRequest
 CheckHealthResponse: TypeAlias = milvus_pb2.CheckHealthResponse
 ClientInfo: TypeAlias = common_pb2.ClientInfo
 ConnectRequest: TypeAlias = milvus_pb2.ConnectRequest
 ConnectResponse: TypeAlias = milvus_pb2.ConnectResponse
-CreateAliasRequest: TypeAlias = milvus_pb2.CreateAliasRequest
 CreateCollectionRequest: TypeAlias = milvus_pb2.CreateCollectionRequest
 CreateCredentialRequest: TypeAlias = milvus_pb2.CreateCredentialRequest
 CreateDatabaseRequest: TypeAlias = milvus_pb2.CreateDatabaseRequest
 CreatePrivilegeGroupRequest: TypeAlias = milvus_pb2.CreatePrivilegeGroupRequest
 CreateRoleRequest: TypeAlias = milvus_pb2.CreateRoleRequest
 DeleteCredentialRequest: TypeAlias = milvus_pb2.DeleteCredentialRequest
-DeleteRequest: TypeAlias = milvus_pb2.DeleteRequest
 DescribeAliasRequest: TypeAlias = milvus_pb2.DescribeAliasRequest
 DescribeAliasResponse: TypeAlias = milvus_pb2.DescribeAliasResponse
 DescribeCollectionRequest: TypeAlias = milvus_pb2.DescribeCollectionRequest
 DescribeCollectionResponse: TypeAlias = milvus_pb2.DescribeCollectionResponse
-DescribeDatabaseRequest: TypeAlias = milvus_pb2.DescribeDatabaseRequest
-DescribeDatabaseResponse: TypeAlias = milvus_pb2.DescribeDatabaseResponse
-DropAliasRequest: TypeAlias = milvus_pb2.DropAliasRequest
 DropCollectionRequest: TypeAlias = milvus_pb2.DropCollectionRequest
 DropDatabaseRequest: TypeAlias = milvus_pb2.DropDatabaseRequest
 DropPrivilegeGroupRequest: TypeAlias = milvus_pb2.DropPrivilegeGroupRequest
 DropRoleRequest: TypeAlias = milvus_pb2.DropRoleRequest
 ErrorCode: TypeAlias = common_pb2.ErrorCode
 FlushRequest: TypeAlias = milvus_pb2.FlushRequest
-FlushResponse: TypeAlias = milvus_pb2.FlushResponse
-GetReplicasRequest: TypeAlias = milvus_pb2.GetReplicasRequest
-GetReplicasResponse: TypeAlias = milvus_pb2.GetReplicasResponse
 GetVersionRequest: TypeAlias = milvus_pb2.GetVersionRequest
 GetVersionResponse: TypeAlias = milvus_pb2.GetVersionResponse
 GrantEntity: TypeAlias = milvus_pb2.GrantEntity
 GrantorEntity: TypeAlias = milvus_pb2.GrantorEntity
-GrantPrivilegeEntity: TypeAlias = milvus_pb2.GrantPrivilegeEntity
 HasCollectionRequest: TypeAlias = milvus_pb2.HasCollectionRequest
 HybridSearchRequest: TypeAlias = milvus_pb2.HybridSearchRequest
 InsertRequest: TypeAlias = milvus_pb2.InsertRequest
 KeyValuePair: TypeAlias = common_pb2.KeyValuePair
-ListAliasesRequest: TypeAlias = milvus_pb2.ListAliasesRequest
 ListAliasesResponse: TypeAlias = milvus_pb2.ListAliasesResponse
 ListCredUsersRequest: TypeAlias = milvus_pb2.ListCredUsersRequest
 ListCredUsersResponse: TypeAlias = milvus_pb2.ListCredUsersResponse
 ListDatabasesRequest: TypeAlias = milvus_pb2.ListDatabasesRequest
 ListDatabasesResponse: TypeAlias = milvus_pb2.ListDatabasesResponse
-ListImportTasksRequest: TypeAlias = milvus_pb2.ListImportTasksRequest
-ListImportTasksResponse: TypeAlias = milvus_pb2.ListImportTasksResponse
 ListPrivilegeGroupsRequest: TypeAlias = milvus_pb2.ListPrivilegeGroupsRequest
 ListPrivilegeGroupsResponse: TypeAlias = milvus_pb2.ListPrivilegeGroupsResponse
-MsgBase: TypeAlias = common_pb2.MsgBase
-MutationResult: TypeAlias = milvus_pb2.MutationResult
 ObjectEntity: TypeAlias = milvus_pb2.ObjectEntity
 ObjectPrivilege: TypeAlias = common_pb2.ObjectPrivilege
 ObjectType: TypeAlias = common_pb2.ObjectType
 OperatePrivilegeGroupRequest: TypeAlias = milvus_pb2.OperatePrivilegeGroupRequest
-OperatePrivilegeGroupType: TypeAlias = milvus_pb2.OperatePrivilegeGroupType
 OperatePrivilegeRequest: TypeAlias = milvus_pb2.OperatePrivilegeRequest
-OperatePrivilegeType: TypeAlias = milvus_pb2.OperatePrivilegeType
 OperatePrivilegeV2Request: TypeAlias = milvus_pb2.OperatePrivilegeV2Request
 OperateUserRoleRequest: TypeAlias = milvus_pb2.OperateUserRoleRequest
-OperateUserRoleType: TypeAlias = milvus_pb2.OperateUserRoleType
 PrivilegeEntity: TypeAlias = milvus_pb2.PrivilegeEntity
 PrivilegeGroupInfo: TypeAlias = milvus_pb2.PrivilegeGroupInfo
 QueryRequest: TypeAlias = milvus_pb2.QueryRequest
@@ -107,19 +86,17 @@ SelectUserResponse: TypeAlias = milvus_pb2.SelectUserResponse
 ServerInfo: TypeAlias = common_pb2.ServerInfo
 ShowCollectionsRequest: TypeAlias = milvus_pb2.ShowCollectionsRequest
 ShowCollectionsResponse: TypeAlias = milvus_pb2.ShowCollectionsResponse
-ShowPartitionsRequest: TypeAlias = milvus_pb2.ShowPartitionsRequest
-ShowPartitionsResponse: TypeAlias = milvus_pb2.ShowPartitionsResponse
-ShowType: TypeAlias = milvus_pb2.ShowType
 Status: TypeAlias = common_pb2.Status
-StringResponse: TypeAlias = milvus_pb2.StringResponse
 UpdateCredentialRequest: TypeAlias = milvus_pb2.UpdateCredentialRequest
-UpsertRequest: TypeAlias = milvus_pb2.UpsertRequest
 UserEntity: TypeAlias = milvus_pb2.UserEntity
 UserInfo: TypeAlias = milvus_pb2.UserInfo
 UserResult: TypeAlias = milvus_pb2.UserResult
 
 SERVICE = "milvus.proto.milvus.MilvusService"
 TELEMETRY_SERVICE = "milvus.proto.milvus.ClientTelemetryService"
+
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+"""Size of the largest message that Milvus takes; its `proxy.grpc.serverMaxRecvSize`."""
 
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
@@ -226,6 +203,19 @@ def rpc_of(request: MessageType) -> Method:
         raise OperationUnknown(f"no RPC takes a {request.__name__}") from None
 
 
+def descriptor_of(message_type: MessageType) -> Descriptor:
+    """Return what the protocol declares of a message type."""
+    return cast("Descriptor", message_type.DESCRIPTOR)  # of either runtime, which have the same attributes
+
+
+def enum_name(message: ProtocolMessage, field: str) -> str:
+    """Return the name of an enum field's value; a number that has none stands for itself."""
+    number = getattr(message, field)
+    kind = descriptor_of(type(message)).fields_by_name[field].enum_type
+    value = None if kind is None else kind.values_by_number.get(number)
+    return value.name if value else str(number)
+
+
 def decode(method: str, payload: bytes) -> Message:
     """Return the request that a payload holds.
 
@@ -313,7 +303,7 @@ def _status_reader(method: str) -> FieldReader:
     rpc = method_of(method)
     prefix = f"{rpc.status_field}." if rpc.status_field else ""
     names = [f"{prefix}{name}" for name in ("code", "error_code")]
-    return FieldReader([steps(rpc.response.DESCRIPTOR, name, erasable=True) for name in names])
+    return FieldReader([steps(descriptor_of(rpc.response), name, erasable=True) for name in names])
 
 
 def annotation(method: str) -> Annotation | None:
@@ -347,7 +337,7 @@ def field_path(source: str | MessageType, path: str, *, erasable: bool = False) 
         ValueError: as `kiteward.milvus.field_paths.steps`.
     """
     message_type = method_of(source).request if isinstance(source, str) else source
-    return steps(message_type.DESCRIPTOR, path, erasable=erasable)
+    return steps(descriptor_of(message_type), path, erasable=erasable)
 
 
 def paths_to(method: str, message: str) -> tuple[str, ...]:
@@ -360,4 +350,4 @@ def paths_to(method: str, message: str) -> tuple[str, ...]:
     Raises:
         OperationUnknown: there is no such RPC.
     """
-    return find(method_of(method).request.DESCRIPTOR, message)
+    return find(descriptor_of(method_of(method).request), message)

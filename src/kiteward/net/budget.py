@@ -158,7 +158,7 @@ class Claim:
         except TimeoutError:
             self._pool.refused += 1
             raise CapacityExceeded(
-                f"there is no room for {amount} bytes more: too much is under way, try again later or send less at once"
+                f"the memory limit does not allow {amount} more bytes: try again later or send smaller requests"
             ) from None
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ _UNKNOWN: Final = 65535
 _REFUSED: Final = json.dumps(
     {
         "code": _UNKNOWN,
-        "message": "this server is not served under the host name of the request: "
+        "message": "this server does not accept the host name of the request: "
         "use an IP address, or have the name added to kiteward.allowedHosts",
     }
 ).encode()

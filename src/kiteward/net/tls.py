@@ -66,10 +66,10 @@ class ServerTls:
         except ConfigurationError as error:
             # Perhaps one file is written and the other not yet: once both are, the stamp is another.
             self._refused = stamp
-            _log.error("the certificate in use stays: %s", error)
+            _log.error("keeping the certificate in use: %s", error)
             return False
         self._stamp, self._refused, self.context = stamp, None, context
-        _log.info("new connections are shown the certificate that is in %s now", self._settings.certificate)
+        _log.info("new connections use the certificate that is now in %s", self._settings.certificate)
         return True
 
     def _stamped(self) -> object:
@@ -93,7 +93,7 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"tls.serverPemPath ({settings.certificate}) and tls.serverKeyPath ({settings.key}) cannot be used: "
-            f"{_reason(error)}. They must be readable PEM files: a key without a password, and its certificate"
+            f"{_reason(error)}. They must be readable PEM files: a key without a passphrase, and its certificate"
         ) from error
     if settings.client_ca is not None:
         try:
@@ -101,7 +101,7 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"tls.caPemPath ({settings.client_ca}) cannot be used: {_reason(error)}. "
-                "It must be a readable PEM file with the certificates of those who sign for clients"
+                "It must be a readable PEM file with the CA certificates for clients"
             ) from error
         context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -1,6 +1,6 @@
 """What a transaction changes, as it will be announced."""
 
-from kiteward.store.base import Change, Subject
+from kiteward.store.records import Change, Subject
 
 
 class Changes:

@@ -42,7 +42,7 @@ class DataDirectory:
             held._lock = _take_lock(held.path)
         except OSError as error:
             raise ConfigurationError(
-                f"the data directory `{held.path}` cannot be used ({error.strerror}): choose another or make it yours"
+                f"the data directory `{held.path}` cannot be used ({error.strerror}): use another or change its owner"
             ) from error
         return held
 
@@ -119,7 +119,7 @@ def _take_lock(directory: Path) -> int:
         holder = os.pread(lock, _PID_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         raise DataDirectoryHeld(
-            f"the data directory `{directory}` is held by another server (process {holder})"
+            f"the data directory `{directory}` is in use by another server (process {holder})"
         ) from error
     except OSError:
         os.close(lock)

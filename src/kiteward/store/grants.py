@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, and_, delete, false, literal, not_, null, 
 from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.privileges import ObjectType
 from kiteward.store import queries, schema
-from kiteward.store.base import Claimant, Released, Subject
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
+from kiteward.store.records import Claimant, Released, Subject
 from kiteward.store.sqlite import insert_missing
 
 _MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
@@ -20,20 +20,23 @@ _KEY: Final = tuple(column.name for column in schema.grants.primary_key)
 _grants = schema.grants.c
 
 
-class SqlGrants:
-    """Implements `Grants`, where the contract of each method stands."""
+class Grants:
+    """Grants inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
         self._turn = write_transaction
         self._changes = changes
 
     async def of_role(self, role: str) -> Sequence[Grant]:
+        """Return the grants of a role, in the order of their keys."""
         return list(queries.grants(await self._turn.rows(queries.grants_of(role))))
 
     async def roles_with(self, privilege: str) -> Sequence[str]:
+        """Return the names of the roles that hold a grant of this privilege or group, sorted."""
         return await self._roles_where(_grants.privilege == privilege)
 
     async def add(self, grants: Sequence[Grant]) -> None:
+        """Store the grants; one that is there already keeps its grantor, and is kept for nobody from now on."""
         for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
             rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
             if await self._turn.run(insert_missing(schema.grants), rows):
@@ -50,6 +53,7 @@ class SqlGrants:
                 await self._mark_where(_exactly(key), None)
 
     async def remove(self, role: str, keys: Sequence[GrantKey]) -> bool:
+        """Remove grants; absent ones do nothing. Return whether any was there."""
         removed = False
         for key in keys:
             exactly = _exactly(_columns(role, key))
@@ -61,6 +65,16 @@ class SqlGrants:
     async def drop_object(
         self, db_name: str, object_name: str | None, *, kept_for: Claimant | None = None
     ) -> Sequence[str]:
+        """Remove the Collection and Global grants on exactly this object of this database.
+
+        Args:
+            db_name: the database.
+            object_name: the object; None for all grants of the database.
+            kept_for: grants of the roles of this user stay, and are kept for the user.
+
+        Returns:
+            The roles whose grants are kept, sorted.
+        """
         gone = _grants.db_name == db_name if object_name is None else _on_object(db_name, object_name)
         if kept_for is None:
             await self._remove_where(gone)
@@ -70,9 +84,11 @@ class SqlGrants:
         return await self._mark_where(gone, kept_for.user_name)
 
     async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Return the roles that hold kept grants on exactly this object, sorted."""
         return await self._roles_where(_kept_on(db_name, object_name))
 
     async def release_object(self, db_name: str, object_name: str, claimant: Claimant | None) -> Released:
+        """Remove the kept grants on exactly this object, but for those kept for this user that are of its roles."""
         kept = _kept_on(db_name, object_name)
         theirs: ColumnElement[bool] = false()
         if claimant is not None:
@@ -81,12 +97,17 @@ class SqlGrants:
         return Released(lost=lost, kept=await self._roles_where(kept))
 
     async def confirm_object(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Make the kept grants on exactly this object plain ones. Return the roles that hold them, sorted."""
         return await self._mark_where(_kept_on(db_name, object_name), None)
 
     async def forget_kept_for(self, user_name: str) -> None:
         await self._remove_where(_grants.kept_for == user_name)
 
     async def move_object(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """Move the Collection and Global grants on exactly one object to another.
+
+        Both are pairs of database and name; grants that become equal merge. What has moved is kept for nobody.
+        """
         if source == target:
             return
         moved = _on_object(*source)

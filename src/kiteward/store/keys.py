@@ -7,9 +7,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
 from kiteward.store import schema
-from kiteward.store.base import KeyRecord, PreviousSecret, Subject
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
+from kiteward.store.records import KeyRecord, PreviousSecret, Subject
 
 _keys = schema.api_keys.c
 _roles = schema.api_key_roles.c
@@ -85,8 +85,11 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
         )
 
 
-class SqlKeys:
-    """Implements `Keys`, where the contract of each method stands."""
+class Keys:
+    """API keys inside a transaction. They go with their owner, and a removed role leaves the lists of all keys.
+
+    A key descends from the key that it was made with, and from whatever that one descends from.
+    """
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes, clock: Callable[[], float]) -> None:
         self._turn = write_transaction
@@ -94,13 +97,16 @@ class SqlKeys:
         self._clock = clock
 
     async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
+        """Return the key, then the keys that it descends from, the nearest first; empty where there is no such key."""
         return list(records(await self._turn.rows(lineage_of(key_id))))
 
     async def count(self, owner: str) -> int:
+        """Return how many keys a user has."""
         counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner)
         return int((await self._turn.rows(counted))[0][0])
 
     async def add(self, key: KeyRecord) -> None:
+        """Store a new key. The caller has checked that its owner exists; its time of creation is set here."""
         await self._turn.run(
             insert(schema.api_keys),
             {
@@ -123,6 +129,10 @@ class SqlKeys:
         self._changes.add(Subject.KEY, key.key_id)
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
+        """Replace the digest of an existing key; the present one stays accepted until then, or no longer.
+
+        What descends from the key ends with the present digest.
+        """
         previous = _keys.digest if former_until is not None else None
         await self._update(key_id, digest=digest, former_digest=previous, former_until=former_until)
         made = _keys.made_by_key == key_id
@@ -136,9 +146,11 @@ class SqlKeys:
                 self._changes.add(Subject.KEY, each)
 
     async def enable(self, key_id: str, enabled: bool) -> None:
+        """Let an existing key open, or no longer."""
         await self._update(key_id, enabled=enabled)
 
     async def remove(self, key_id: str) -> None:
+        """Remove a key and what descends from it; an unknown id does nothing."""
         await self.remove_where(_keys.key_id == key_id)
 
     async def remove_where(self, where: ColumnElement[bool]) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.store import schema
-from kiteward.store.base import PreviousSecret, UserRecord
 from kiteward.store.connections import Rows
+from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.sqlite import position
 
 _OBJECT_TYPES: Final = {str(kind): kind for kind in ObjectType}

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.store import keys, migrations, queries, schema, sqlite
-from kiteward.store.base import Change, HashSchemes, KeyRecord, Subject, Transaction, UserRecord
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
-from kiteward.store.transaction import FEED_LENGTH, SqlTransaction
+from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
+from kiteward.store.transaction import FEED_LENGTH, Transaction
 
 T = TypeVar("T")
 
@@ -139,7 +139,7 @@ class SqlStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
-            yield SqlTransaction(write_transaction, self._clock)
+            yield Transaction(write_transaction, self._clock)
 
     async def close(self) -> None:
         with translated("closed"):

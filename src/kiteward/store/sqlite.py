@@ -43,9 +43,9 @@ def database_path(location: str | os.PathLike[str]) -> Path:
     except ArgumentError as error:
         raise ConfigurationError("the address of the store cannot be read: give the path of a file") from error
     if url.drivername not in _SCHEMES:
-        raise ConfigurationError(f"the store cannot be kept in `{url.drivername}`: give the path of a file")
+        raise ConfigurationError(f"the store does not support `{url.drivername}`: give the path of a file")
     if url.host or url.query or url.database in (None, "", ":memory:"):
-        raise ConfigurationError("the address of the store names no file: write three slashes and its path, no more")
+        raise ConfigurationError("the address of the store names no file: write three slashes and its path")
     return Path(str(url.database))
 
 

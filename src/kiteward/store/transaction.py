@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select,
 
 from kiteward.authz.model import PrivilegeGroup, Role
 from kiteward.store import queries, schema
-from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
-from kiteward.store.grants import SqlGrants
-from kiteward.store.keys import SqlKeys
+from kiteward.store.grants import Grants
+from kiteward.store.keys import Keys
+from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.sqlite import insert_missing
 
 FEED_LENGTH: Final = 10_000
@@ -25,16 +25,16 @@ _bindings = schema.role_bindings.c
 _key_roles = schema.api_key_roles.c
 
 
-class SqlUsers:
-    """Implements `Users`, where the contract of each method stands."""
+class Users:
+    """Users inside a transaction."""
 
     def __init__(
         self,
         write_transaction: WriteTransaction,
         changes: Changes,
         *,
-        keys: SqlKeys,
-        grants: SqlGrants,
+        keys: Keys,
+        grants: Grants,
         clock: Callable[[], float],
     ) -> None:
         self._turn = write_transaction
@@ -44,12 +44,15 @@ class SqlUsers:
         self._clock = clock
 
     async def get(self, name: str) -> UserRecord | None:
+        """Return the user, or None."""
         return next(queries.user_records(await self._turn.rows(queries.users_named(name))), None)
 
     async def count(self) -> int:
+        """Return how many users there are, `root` included."""
         return await _count(self._turn, schema.users)
 
     async def add(self, name: str, password_hash: str, *, description: str = "", one_time: bool = False) -> None:
+        """Create a user without roles. The caller has checked that the name is free."""
         now = self._clock()
         user = {
             "name": name,
@@ -64,6 +67,14 @@ class SqlUsers:
     async def set_password(
         self, name: str, password_hash: str, *, former_until: float | None = None, one_time: bool = False
     ) -> None:
+        """Replace the password hash and the credential id of an existing user.
+
+        Args:
+            name: the user.
+            password_hash: of the new password.
+            former_until: until when the present password is accepted too; None: no longer, nor any before it.
+            one_time: whether the new one is good for nothing but setting another.
+        """
         kept = former_until is not None
         await self._update(
             name,
@@ -79,14 +90,17 @@ class SqlUsers:
 
     async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
         # Nobody has to be told: the credential is the same, and who was verified stays verified.
+        """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
         same = and_(_users.name == name, _users.credential_id == credential_id)
         await self._turn.run(update(schema.users).where(same).values(password_hash=password_hash))
 
     async def end_previous_secret(self, name: str) -> None:
+        """Accept a user's former password no longer; without one nothing happens."""
         kept = and_(_users.name == name, _users.former_until.is_not(None))
         await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
 
     async def enable(self, name: str, enabled: bool) -> None:
+        """Let an existing user come in, or no longer."""
         differs = and_(_users.name == name, _users.enabled != enabled)
         if enabled:
             await self._update(name, differs, forgiven=True, enabled=True)
@@ -95,17 +109,24 @@ class SqlUsers:
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
 
     async def lock(self, name: str) -> None:
+        """Lock an existing user from now on; one that is locked stays so."""
         await self._mark(name, _users.locked_at.is_(None), self._clock())
 
     async def unlock(self, name: str) -> None:
+        """Unlock a user; one that is not locked stays so."""
         await self._mark(name, _users.locked_at.is_not(None), None, forgiven=True)
 
     async def describe(self, name: str, description: str) -> None:
+        """Replace the description of an existing user."""
         differs = and_(_users.name == name, _users.description != description)
         await self._update(name, differs, description=description)
 
     async def remove(self, name: str) -> None:
         # The user's own keys would go by themselves; those of others that descend from them would not.
+        """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
+
+        Grants that are kept for the user go too. An unknown name does nothing.
+        """
         await self._keys.remove_where(schema.api_keys.c.owner == name)
         await self._grants.forget_kept_for(name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
@@ -129,21 +150,24 @@ class SqlUsers:
             self._changes.add(Subject.CREDENTIAL, name)
 
 
-class SqlRoles:
-    """Implements `Roles`, where the contract of each method stands."""
+class Roles:
+    """Roles and role bindings inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
         self._turn = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> Role | None:
+        """Return the role, or None."""
         roles = queries.roles(await self._turn.rows(queries.roles_named(name)))
         return roles[0] if roles else None
 
     async def count(self) -> int:
+        """Return how many roles there are, built-in ones included."""
         return await _count(self._turn, schema.roles)
 
     async def put(self, role: Role) -> None:
+        """Create the role or replace its description."""
         values = {"name": role.name, "description": role.description}
         if not await self._turn.run(insert_missing(schema.roles), values):
             differs = and_(_roles.name == role.name, _roles.description != role.description)
@@ -152,6 +176,7 @@ class SqlRoles:
         self._changes.add(Subject.ROLE, role.name)
 
     async def remove(self, name: str) -> None:
+        """Remove a role with its bindings and grants; every user who held it counts as changed."""
         holders = await self._turn.rows(
             select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
         )
@@ -162,10 +187,12 @@ class SqlRoles:
             self._changes.add(Subject.KEY, *(key for (key,) in keys))
 
     async def bind(self, user: str, role: str) -> None:
+        """Bind an existing role to an existing user; binding again does nothing."""
         if await self._turn.run(insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}):
             self._changes.add(Subject.USER, user)
 
     async def enabled_holders(self, role: str) -> Sequence[str]:
+        """Return the names of the enabled users to whom a role is bound, sorted."""
         holders = (
             select(_users.name)
             .join(schema.role_bindings, _bindings.user_name == _users.name)
@@ -175,23 +202,26 @@ class SqlRoles:
         return [name for (name,) in await self._turn.rows(holders)]
 
     async def unbind(self, user: str, role: str) -> None:
+        """Remove a binding; an absent one does nothing."""
         binding = and_(_bindings.user_name == user, _bindings.role_name == role)
         if await self._turn.run(delete(schema.role_bindings).where(binding)):
             self._changes.add(Subject.USER, user)
 
 
-class SqlGroups:
-    """Implements `Groups`, where the contract of each method stands."""
+class Groups:
+    """Custom privilege groups inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
         self._turn = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> PrivilegeGroup | None:
+        """Return the group, or None."""
         groups = queries.groups(await self._turn.rows(queries.groups_named(name)))
         return groups[0] if groups else None
 
     async def put(self, group: PrivilegeGroup) -> None:
+        """Create the group or replace its members."""
         present = await self.get(group.name)
         members = sorted(set(group.privileges))
         if present is not None and list(present.privileges) == members:
@@ -206,17 +236,19 @@ class SqlGroups:
         self._changes.add(Subject.GROUP, group.name)
 
     async def remove(self, name: str) -> None:
+        """Remove a group; an unknown name does nothing."""
         if await self._turn.run(delete(schema.privilege_groups).where(schema.privilege_groups.c.name == name)):
             self._changes.add(Subject.GROUP, name)
 
 
-class SqlIntents:
-    """Implements `Intents`, where the contract of each method stands."""
+class Intents:
+    """Intents inside a transaction. They advance no revision."""
 
     def __init__(self, write_transaction: WriteTransaction) -> None:
         self._turn = write_transaction
 
     async def all(self) -> Sequence[Intent]:
+        """Return every open intent, oldest first."""
         columns = schema.intents.c
         rows = await self._turn.rows(select(schema.intents).order_by(columns.id))
         return [
@@ -233,6 +265,7 @@ class SqlIntents:
         ]
 
     async def add(self, intent: Intent) -> int:
+        """Write an intent down and return its id."""
         values = {
             "kind": intent.kind.value,
             "db_name": intent.db_name,
@@ -246,23 +279,34 @@ class SqlIntents:
         return int(rows[0][0])
 
     async def remove(self, intent_id: int) -> None:
+        """Forget an intent; an unknown id does nothing."""
         await self._turn.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
 
 
-class SqlTransaction:
-    """Implements `Transaction`, where the contract of each method stands."""
+class Transaction:
+    """Reads and writes that become durable together or not at all.
+
+    INVARIANT: writers run one after another, so what a transaction has read holds until it commits.
+    """
 
     def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
         self._turn = write_transaction
         self._changes = Changes()
-        self.keys = SqlKeys(write_transaction, self._changes, clock)
-        self.grants = SqlGrants(write_transaction, self._changes)
-        self.users = SqlUsers(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
-        self.roles = SqlRoles(write_transaction, self._changes)
-        self.groups = SqlGroups(write_transaction, self._changes)
-        self.intents = SqlIntents(write_transaction)
+        self.keys = Keys(write_transaction, self._changes, clock)
+        self.grants = Grants(write_transaction, self._changes)
+        self.users = Users(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
+        self.roles = Roles(write_transaction, self._changes)
+        self.groups = Groups(write_transaction, self._changes)
+        self.intents = Intents(write_transaction)
 
     async def commit(self) -> Committed:
+        """Make the changes durable.
+
+        Sync them to disk, advance the revision if anything changed, and return what was done.
+
+        Raises:
+            StoreUnavailable: it could not be written; nothing has changed.
+        """
         changes = self._changes.all()
         revision = int((await self._turn.rows(queries.REVISION))[0][0])
         if changes:

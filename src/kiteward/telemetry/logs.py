@@ -16,7 +16,7 @@ from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_
 Level = Literal["debug", "info", "warning", "error"]
 """From which level on our own lines are written."""
 
-LEVELS: Final = ("debug", "info", "warning", "error")
+LEVELS: Final[tuple[Level, ...]] = ("debug", "info", "warning", "error")
 
 REQUEST_ID: Final = "request_id"
 """The name of a request's id in a line, and in the `extra` of a record that comes from another process."""

@@ -78,46 +78,44 @@ class _ServerCollector(Collector):
         telemetry = self._sources.telemetry
         yield _counter(
             "kiteward_requests",
-            "Requests by operation and how they ended.",
+            "Requests by operation and outcome.",
             ("operation", "outcome"),
             (((operation, outcome.value), number) for operation, outcome, number in telemetry.requests),
         )
         yield _counter(
             "kiteward_decisions",
-            "Decisions whether a request may.",
+            "Authorization decisions.",
             ("decision",),
             (((decision,), number) for decision, number in telemetry.decisions.items()),
         )
         yield _counter(
             "kiteward_authentications",
-            "Credentials presented, by kind and what became of them; `remembered` is a hit of the cache.",
+            "Presented credentials, by kind and result; `remembered` is a cache hit.",
             ("kind", "result"),
             self._sources.authentications().items(),
         )
         yield _histogram(
-            "kiteward_stage_duration_seconds", "Time by stage of a request.", "stage", telemetry.stages.items()
+            "kiteward_stage_duration_seconds", "Duration of requests by stage.", "stage", telemetry.stages.items()
         )
         yield _histogram(
-            "kiteward_store_duration_seconds", "Time by work of the store.", "work", telemetry.store.items()
+            "kiteward_store_duration_seconds", "Duration of store operations.", "work", telemetry.store.items()
         )
 
     def _connections(self) -> Iterator[Metric]:
-        connections = GaugeMetricFamily(
-            "kiteward_connections", "Open connections by what they carry.", labels=("kind",)
-        )
+        connections = GaugeMetricFamily("kiteward_connections", "Open connections by protocol.", labels=("kind",))
         for kind, number in self._sources.connections().items():
             connections.add_metric((kind,), number)
         yield connections
         yield _counter(
             "kiteward_connections_refused",
-            "Connections that were closed unserved, by reason.",
+            "Connections closed without being served, by reason.",
             ("reason",),
             (((reason,), number) for reason, number in self._sources.refused().items()),
         )
 
     def _held(self) -> Iterator[Metric]:
-        held = GaugeMetricFamily("kiteward_held_bytes", "Bytes that are held for clients.", labels=("kind",))
-        limits = GaugeMetricFamily("kiteward_held_bytes_limit", "Bytes that may be held.", labels=("kind",))
+        held = GaugeMetricFamily("kiteward_held_bytes", "Bytes held for clients.", labels=("kind",))
+        limits = GaugeMetricFamily("kiteward_held_bytes_limit", "Limit on bytes held for clients.", labels=("kind",))
         told = self._sources.held()
         for kind, (now, limit, _) in told.items():
             held.add_metric((kind,), now)
@@ -126,7 +124,7 @@ class _ServerCollector(Collector):
         yield limits
         yield _counter(
             "kiteward_held_bytes_refused",
-            "How often there was no room for what a client sent, or did not take.",
+            "Reservations refused because the limit on held bytes was reached.",
             ("kind",),
             (((kind,), refused) for kind, (_, _, refused) in told.items()),
         )
@@ -134,18 +132,14 @@ class _ServerCollector(Collector):
     def _parts(self) -> Iterator[Metric]:
         sources = self._sources
         generation, audit, revision = sources.generation(), sources.audit(), sources.revision()
-        yield _gauge("kiteward_engine_up", "Whether a call sent now would reach the engine.", sources.engine_ready())
-        yield _gauge("kiteward_engine_generation", "How often the engine has come to life.", generation)
-        yield _counter(
-            "kiteward_engine_restarts", "How often the engine came back.", (), [((), max(0, generation - 1))]
-        )
+        yield _gauge("kiteward_engine_up", "1 while the engine accepts calls, else 0.", sources.engine_ready())
+        yield _gauge("kiteward_engine_generation", "Starts of the engine.", generation)
+        yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
-        yield _gauge("kiteward_audit_queue", "Events that wait to be written to the audit trail.", audit.queued)
-        yield _gauge("kiteward_audit_queue_bytes", "Memory that these events take, about.", audit.queued_bytes)
-        yield _counter(
-            "kiteward_audit_lost", "Events that could not be written to the audit trail.", (), [((), audit.lost)]
-        )
+        yield _gauge("kiteward_audit_queue", "Audit events that wait to be written.", audit.queued)
+        yield _gauge("kiteward_audit_queue_bytes", "Approximate memory of these events.", audit.queued_bytes)
+        yield _counter("kiteward_audit_lost", "Audit events that were lost.", (), [((), audit.lost)])
 
 
 def _gauge(name: str, told: str, value: float) -> Metric:

@@ -2,7 +2,7 @@
 
 Each step is one call of cURL and prints one line of JSON: its name and what it saw, or the message by which it was
 refused. At a pause the walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY.
-tests/compat/walks.py says what each step must print.
+tests/compat/walkthrough.py says what each step must print.
 """
 
 import json

@@ -38,7 +38,7 @@ import java.util.stream.IntStream;
  * Walks over everything that the official Java SDK can do with users, roles and data: java Walk.java HOST:PORT
  *
  * <p>Each step prints one line of JSON: its name and what it saw, or the sentence by which it was refused. At a pause the
- * walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY. tests/compat/walks.py says what
+ * walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY. tests/compat/walkthrough.py says what
  * each step must print.
  */
 public final class Walk {

@@ -1,7 +1,7 @@
 // Walks over everything that the official Node SDK can do with users, roles and data: node walk.mjs PACKAGE HOST:PORT
 //
 // Each step prints one line of JSON: its name and what it saw, or the sentence by which it was refused. At a pause the
-// walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY. tests/compat/walks.py says what
+// walk waits for a line on its standard input. An API key comes in KITEWARD_API_KEY. tests/compat/walkthrough.py says what
 // each step must print.
 
 import { createInterface } from "node:readline";

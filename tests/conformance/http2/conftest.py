@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
-from tests.support import loops
+from tests.support import event_loops
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Say on which loops a test runs."""
-    return loops.BOTH
+    return event_loops.BOTH

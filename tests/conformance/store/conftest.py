@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.conformance.store.harness import Clock, OpenStore, Transact, Work
 
-from kiteward.store.base import Committed, Store
+from kiteward.store.base import Store
+from kiteward.store.records import Committed
 from kiteward.store.sql import SqlStore
 
 

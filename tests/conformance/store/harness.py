@@ -2,7 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Coroutine
 
-from kiteward.store.base import Committed, Store, Transaction, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import Committed, UserRecord
+from kiteward.store.transaction import Transaction
 
 Work = Callable[[Transaction], Awaitable[object]]
 Transact = Callable[[Work], Coroutine[None, None, Committed]]

@@ -4,8 +4,9 @@ import pytest
 from tests.conformance.store.harness import Clock, Transact, adding, existing
 
 from kiteward.authz.model import Role
-from kiteward.store.base import Change, KeyRecord, PreviousSecret, Store, Subject, Transaction
-from kiteward.store.transaction import FEED_LENGTH
+from kiteward.store.base import Store
+from kiteward.store.records import Change, KeyRecord, PreviousSecret, Subject
+from kiteward.store.transaction import FEED_LENGTH, Transaction
 
 KEY = KeyRecord("k1", "alice", "aa" * 32, "for the crawler", 0.0, "root", 99.5, ("reader",), ("10.0.0.0/8", "::1/128"))
 

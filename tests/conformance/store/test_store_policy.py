@@ -7,7 +7,9 @@ from tests.conformance.store.harness import Transact, Work, existing
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store.base import Change, Claimant, Released, Store, Subject, Transaction
+from kiteward.store.base import Store
+from kiteward.store.records import Change, Claimant, Released, Subject
+from kiteward.store.transaction import Transaction
 
 COLLECTION, GLOBAL, USER = ObjectType.COLLECTION, ObjectType.GLOBAL, ObjectType.USER
 ALICE = Claimant("alice", ("reader",))

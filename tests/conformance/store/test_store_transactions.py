@@ -9,7 +9,9 @@ from tests.conformance.store.harness import OpenStore, Transact, adding, existin
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import StoreError, StoreUnavailable
-from kiteward.store.base import Change, Claimant, Committed, Intent, IntentKind, Store, Subject, Transaction
+from kiteward.store.base import Store
+from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject
+from kiteward.store.transaction import Transaction
 
 QUERY = Grant("reader", GrantKey(ObjectType.COLLECTION, "default", "docs", "Query"), "root")
 

@@ -4,7 +4,9 @@ import pytest
 from tests.conformance.store.harness import Clock, Transact, Work, adding, existing
 
 from kiteward.authz.model import Role
-from kiteward.store.base import Change, HashSchemes, Store, Subject, Transaction
+from kiteward.store.base import Store
+from kiteward.store.records import Change, HashSchemes, Subject
+from kiteward.store.transaction import Transaction
 
 
 def user_changed(*names: str) -> tuple[Change, ...]:

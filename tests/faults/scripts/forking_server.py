@@ -23,7 +23,7 @@ from tests.support.engine import Database, FakeEngine
 
 from kiteward.authn.hashing import TESTING
 from kiteward.bootstrap.server import Server
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
 from kiteward.store.sql import SqlStore

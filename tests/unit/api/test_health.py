@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.doors import LOOPBACK, call, refused
 from tests.support.gateway import encoded, presented
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
+from tests.support.listeners import LOOPBACK, call, refused
 
 from kiteward.api.health import DEFAULT_PORT, HealthSettings
 from kiteward.audit.writer import AuditState
-from kiteward.config import settings_from
+from kiteward.config.loading import settings_from
 from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,7 @@ def test_resources_are_bounded_in_number_and_length() -> None:
     assert isinstance(cut.resources, tuple)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=5), _details, max_size=5))
 def test_shortened_details_weigh_no_more_and_are_bounded_at_every_depth(details: dict[str, Any]) -> None:
     def bounded(value: Any) -> bool:

@@ -119,7 +119,7 @@ def test_chain_that_was_computed_anew_for_one_line_breaks_at_the_next(tmp_path: 
         ([0, 2], "2: lines 2 to 2 are missing before line 3"),
         ([1, 2], "1: lines 1 to 1 are missing before line 2"),
         ([0, 2, 1], "2: lines 2 to 2 are missing before line 3"),
-        ([0, 1, 1, 2], "3: line 2 stands where line 3 was expected; lines were moved or repeated"),
+        ([0, 1, 1, 2], "3: found line 2 where line 3 was expected; lines were moved or repeated"),
     ],
 )
 def test_line_that_is_missing_or_moved_is_found(tmp_path: Path, kept: list[int], told: str) -> None:
@@ -144,9 +144,9 @@ def test_line_that_was_cut_at_the_end_is_found_before_and_after_somebody_writes_
     trail(tmp_path, 1, 2)
     path = only(tmp_path)
     path.write_bytes(path.read_bytes()[:-10])
-    assert "this is no line of a trail" in findings(tmp_path)[0]
+    assert "this is not a line of an audit trail" in findings(tmp_path)[0]
     trail(tmp_path, 3)
-    assert "this is no line of a trail" in findings(tmp_path)[0]
+    assert "this is not a line of an audit trail" in findings(tmp_path)[0]
     assert json.loads(path.read_bytes().splitlines()[-1])["request_id"] == "3"
 
 
@@ -172,7 +172,7 @@ def test_everything_gone_is_found(tmp_path: Path) -> None:
 def test_head_that_is_gone_is_found_for_ever(tmp_path: Path) -> None:
     trail(tmp_path, 1, 2)
     (tmp_path / HEAD).unlink()
-    assert findings(tmp_path) == ("there is no head: whether lines are missing at the end is not known",)
+    assert findings(tmp_path) == ("there is no head: lines may be missing at the end",)
     trail(tmp_path, 3)
     assert "the writer found no head" in findings(tmp_path)[0]
     assert [line["seq"] for line in written(tmp_path)] == [1, 2, 3, 4]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
 
 from kiteward.audit import hash_chain
 from kiteward.audit.events import LONGEST_TEXT, AuditEvent, Event, Outcome, shortened
@@ -71,6 +71,7 @@ def test_short_event_is_one_line() -> None:
     assert [*parts_of(short)] == [short]
 
 
+@pytest.mark.slow
 @given(
     st.dictionaries(
         st.text(min_size=1, max_size=5),

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
 
 from kiteward.audit import reader as audit_reader
 from kiteward.audit.events import AuditEvent, Event, Outcome
@@ -94,7 +94,7 @@ def test_search_by_user_finds_what_was_done_to_it(tmp_path: Path, details: dict[
     [
         ({"outcome": "rubbish"}, "no such outcome: `rubbish`; give one of received, succeeded, failed, refused"),
         ({"kind": "users"}, "no such kind: `users`; give one of authentication, session, refusal, user, "),
-        ({"since": NOON, "until": NOON - 1}, r"the end \(until\) must be after the beginning \(since\)"),
+        ({"since": NOON, "until": NOON - 1}, r"the end \(until\) must be after the start \(since\)"),
     ],
 )
 def test_question_that_no_line_can_fit_is_refused(parts: dict[str, Any], told: str) -> None:

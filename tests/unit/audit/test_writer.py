@@ -220,7 +220,7 @@ async def test_events_that_could_not_be_written_until_the_end_are_told_in_the_lo
     full.full = True
     trail.record(event(1))
     await trail.close()
-    assert "1 audit events could not be written" in caplog.text
+    assert "1 audit events were lost" in caplog.text
 
 
 def test_trail_that_cannot_be_written_keeps_the_server_from_starting(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from kiteward.domain.errors import (
     StoreUnavailable,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal, Secret
-from kiteward.store.base import HashSchemes, Store, UserRecord
+from kiteward.store.base import Store
+from kiteward.store.records import HashSchemes, UserRecord
 
 
 class CountingHasher(PasswordHasher):

@@ -20,7 +20,7 @@ from kiteward.domain.errors import CredentialMissing, KeyRejected, PasswordRejec
 from kiteward.domain.identity import KeyCredential, LocalCredential, PasswordCredential, Principal, Secret
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 from kiteward.store.sql import SqlStore
 
 FROM = "10.1.2.3:4000"

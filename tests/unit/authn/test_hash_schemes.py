@@ -8,7 +8,8 @@ import pytest
 
 from kiteward.authn.hash_schemes import StoredSchemes
 from kiteward.domain.errors import StoreUnavailable
-from kiteward.store.base import HashSchemes, Store
+from kiteward.store.base import Store
+from kiteward.store.records import HashSchemes
 
 
 class Hashes:

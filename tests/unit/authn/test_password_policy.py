@@ -129,7 +129,7 @@ def test_the_block_list_is_long_enough_and_folded() -> None:
 
 
 def test_strict_names_every_rule_that_failed() -> None:
-    with pytest.raises(InvalidArgument, match=r"length: invalid parameter\[6 .*guessed first.*words of this service"):
+    with pytest.raises(InvalidArgument, match=r"length: invalid parameter\[6 .*common password.*words of this service"):
         STRICT.check(Secret("milvus"), user_name="alice")
 
 

@@ -66,6 +66,7 @@ def _condition(chance: random.Random) -> Condition:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_explanations_agree_with_decisions() -> None:
     seed = os.environ.get("KITEWARD_EXPLAIN_SEED", str(random.randrange(2**32)))

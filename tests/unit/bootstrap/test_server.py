@@ -21,7 +21,7 @@ from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.bootstrap.components import repeat
 from kiteward.bootstrap.first_start import PUBLIC_SEEDS, is_loopback
 from kiteward.bootstrap.server import Server, ready
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
@@ -118,7 +118,7 @@ async def test_a_refused_first_password_of_an_earlier_start_is_served_on_this_ma
     await (await start(settings)).stop()
     settings = replace(settings, passwords=POLICIES["standard"])
     await (await start(settings)).stop()
-    assert "which the password policy standard refuses" in caplog.text
+    assert "which the password policy standard rejects" in caplog.text
     with pytest.raises(ConfigurationError, match="root still has its first password"):
         await start(replace(settings, host="0.0.0.0"))
 
@@ -127,7 +127,7 @@ async def test_no_authentication_is_not_served_beyond_loopback(tmp_path: Path) -
     settings = Settings(
         host="0.0.0.0", port=0, data_dir=tmp_path, default_root_password=Secret("Another-1"), authorization=False
     )
-    with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false.*this machine only"):
+    with pytest.raises(ConfigurationError, match=r"authorizationEnabled is false.*loopback only"):
         await start(settings)
 
 
@@ -273,7 +273,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_
         repeat(stack, 0.0, "done it", work)
         async with asyncio.timeout(10):
             await done.wait()
-    assert [record.getMessage() for record in caplog.records] == ["could not have done it; trying again"] * 2
+    assert [record.getMessage() for record in caplog.records] == ["done it failed; retrying"] * 2
 
 
 # What whoever starts it reads, and opens
@@ -305,7 +305,7 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
         return [line.replace(f":{server.port}", "") for line in others]
 
     settings = Settings(port=0, data_dir=tmp_path)
-    console, documents = "  console: http://127.0.0.1/console/", "  documents of the REST API: http://127.0.0.1/docs"
+    console, documents = "  console: http://127.0.0.1/console/", "  REST API documentation: http://127.0.0.1/docs"
     server = await start(settings)
     try:
         assert told(server, settings) == [console, documents, "  user root, default password Milvus: change it"]

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.commands import Run, on
+from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
@@ -21,7 +21,7 @@ def test_refusal_is_explained_and_has_a_status_of_its_own(run: Run) -> None:
     assert status == 3
     assert printed.splitlines() == [
         "refused: no role of `alice` holds Insert on `default.docs`",
-        "  there is no collection default.docs: this is what would hold if there were one",
+        "  the collection default.docs does not exist; the following would apply if it did",
         "  no role allows it yet: create one, grant it there, and bind it",
     ]
 
@@ -39,8 +39,8 @@ def test_disabled_user_is_to_be_enabled_and_not_granted_anything(run: Run) -> No
         3,
         [
             "refused: the user is disabled",
-            "  enabling the user bob would let it in: kiteward users enable bob",
-            "  its roles allow it, once it may come in",
+            "  enabling the user bob would allow it to sign in: kiteward users enable bob",
+            "  its roles allow it, once it may sign in",
         ],
     )
 
@@ -52,7 +52,7 @@ def test_collection_is_said_to_be_missing_only_where_it_is(run: Run, tmp_path: P
     (tmp_path / "data" / "engine" / "databases" / "research" / "aliases.json").write_text('{"current": "papers"}')
     asked = ("access", "--database", "research", "--collection")
     for name, missing in (("papers", False), ("current", False), ("other", True), ("..", True)):
-        assert (f"there is no collection research.{name}" in run(*asked, name)[1]) is missing
+        assert (f"the collection research.{name} does not exist" in run(*asked, name)[1]) is missing
 
 
 def test_role_that_would_do_is_named(run: Run) -> None:
@@ -67,21 +67,21 @@ def test_role_that_would_do_is_named(run: Run) -> None:
 def test_nobody_named_is_told(run: Run) -> None:
     status, printed = run("explain", "--privilege", "Insert")
     assert status == 1
-    assert "name somebody: --user NAME or --key ID" in printed
+    assert "give --user NAME or --key ID" in printed
 
 
 def test_who_can_touch_a_collection(run: Run) -> None:
     status, printed = run("access", "--collection", "docs")
     assert status == 0
     assert printed.splitlines() == [
-        "there is no collection default.docs: this is what would hold if there were one",
+        "the collection default.docs does not exist; the following would apply if it did",
         "db_admin: everything, as an administrator",
         "root: everything, as an administrator",
     ]
 
 
 def test_what_somebody_can_touch(run: Run) -> None:
-    assert run("access", "--user", "alice") == (0, "alice may do nothing but what everybody may\n")
+    assert run("access", "--user", "alice") == (0, "alice has no privileges beyond those of every user\n")
     assert run("access", "--user", "root") == (0, "root is an administrator and may do everything\n")
 
 
@@ -110,8 +110,8 @@ def test_line_of_the_trail_is_explained_then_and_today(run: Run, tmp_path: Path)
     status, printed = run("explain", "--line", str(json.loads(printed)["seq"]))
     lines = printed.splitlines()
     assert (status, lines[0].endswith(": allowed: it was so")) == (0, True)
-    assert lines[1] == "  alice held the roles reader, writer"
-    assert lines[2] == "today, otherwise: refused: no role of `alice` holds Search on `default.docs`"
+    assert lines[1] == "  roles of alice at that time: reader, writer"
+    assert lines[2] == "today (differs): refused: no role of `alice` holds Search on `default.docs`"
 
 
 def test_line_that_is_not_there_is_told(run: Run) -> None:

@@ -63,7 +63,7 @@ def test_init_makes_an_administrator_with_a_password_that_is_printed_once(run: R
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize(("name", "told"), [("root", "root is there from the start"), ("9lives", "9lives")])
+@pytest.mark.parametrize(("name", "told"), [("root", "root always exists"), ("9lives", "9lives")])
 def test_init_with_a_name_that_cannot_be_leaves_no_directory_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
 ) -> None:
@@ -78,7 +78,7 @@ def test_init_makes_no_second_administrator_where_there_is_one(
     run("init", "--admin", "db_admin")
     assert main(["init", "--admin", "other", "--data-dir", str(tmp_path / "data")]) == 1
     told = capsys.readouterr().err
-    assert "has been initialised already" in told
+    assert "is already initialized" in told
     assert "kiteward users create NAME --role admin" in told
     assert [user["userName"] for user in json.loads(run("users", "list", "--json"))] == ["db_admin", "root"]
 
@@ -86,7 +86,7 @@ def test_init_makes_no_second_administrator_where_there_is_one(
 def test_init_leaves_a_directory_alone_that_a_server_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with DataDirectory.hold(tmp_path / "data"):
         assert main(["init", "--admin", "other", "--data-dir", str(tmp_path / "data")]) == 1
-    assert "is held by another server" in capsys.readouterr().err
+    assert "is in use by another server" in capsys.readouterr().err
     assert not (tmp_path / "data" / "store.db").exists()
 
 
@@ -96,7 +96,7 @@ def test_init_after_a_refused_one_begins_anew(
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
     assert main(["init", "--admin", "db_admin", "--data-dir", str(tmp_path / "data")]) == 1
     assert (
-        "refuses the first password of root (invalid password length: invalid parameter[3 out of range"
+        "rejects the first password of root (invalid password length: invalid parameter[3 out of range"
         in capsys.readouterr().err
     )
     assert not (tmp_path / "data").exists()
@@ -211,7 +211,7 @@ def test_what_is_wrong_is_one_line_and_the_status(
 
 def test_a_directory_without_a_server_is_not_made_into_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["users", "list", "--data-dir", str(tmp_path / "data")]) == 1
-    assert "there is no server's data" in capsys.readouterr().err
+    assert "is not a data directory" in capsys.readouterr().err
     assert not (tmp_path / "data").exists()
 
 

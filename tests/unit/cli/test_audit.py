@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.commands import Run, on
-from tests.support.trail import whole_details
+from tests.support.audit_lines import whole_details
+from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles, files_of
@@ -38,7 +38,7 @@ def test_changes_by_the_command_line_are_in_the_trail(run: Run) -> None:
 def test_verify_tells_that_all_is_well_and_what_to_note(run: Run, tmp_path: Path) -> None:
     status, printed = run("audit", "verify")
     assert status == 0
-    assert "lines, all of them unchanged and in their order" in printed
+    assert "lines, all unchanged and in order" in printed
     noted = printed.strip().rpartition(" ")[2]
     run("users", "enable", "alice")
     assert run("audit", "verify", "--noted", noted)[0] == 0
@@ -148,7 +148,7 @@ def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> N
     [
         (("search", "--outcome", "rubbish"), "no such outcome: `rubbish`; give one of received, succeeded, "),
         (("tail", "--kind", "users"), "no such kind: `users`; give one of authentication, "),
-        (("export", "--since", "2026-02-01", "--until", "2026-01-01"), "must be after the beginning"),
+        (("export", "--since", "2026-02-01", "--until", "2026-01-01"), "must be after the start"),
     ],
 )
 def test_filter_that_nothing_can_fit_is_refused(run: Run, words: tuple[str, ...], told: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from kiteward import __version__
 from kiteward.cli import serve
 from kiteward.cli.main import COMMANDS, main
-from kiteward.config import Settings
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
-from tests.support.trail import lines, whole_details
+from tests.support.audit_lines import lines, whole_details
 
 from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
@@ -67,7 +67,7 @@ def test_every_field_of_every_administrative_rpc_and_change_is_recorded_or_left_
 
 
 def test_what_is_left_out_as_settled_is_the_database_of_the_line() -> None:
-    resolved = {(name, path) for name, paths in LEFT_OUT.items() for path, why in paths.items() if "settled" in why}
+    resolved = {(name, path) for name, paths in LEFT_OUT.items() for path, why in paths.items() if "resolved" in why}
     assert {path for _, path in resolved} == {"db_name"}
     assert {OPERATIONS[name].database for name, _ in resolved} == {"db_name"}
 
@@ -215,7 +215,7 @@ async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
     grant = {"role": {"name": "r1"}, "object": {"name": "Collection"}, "object_name": "docs", "db_name": "db"}
     grants = [{**grant, "grantor": {"privilege": {"name": "Insert"}, "user": {"name": "root"}}}]
     groups = [{"group_name": "g", "privileges": [{"name": "Query"}]}]
-    meta = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
+    meta: Any = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
     payload = messages.RestoreRBACMetaRequest(RBAC_meta=meta).SerializeToString()
     call = Call("RestoreRBAC", payload, PasswordCredential("alice", Secret("x")))
     assert whole_details(await begun(trail, tmp_path, Recording(call))) == {
@@ -244,7 +244,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
     request = kind(username=text) if operation == "UpdateCredential" else kind(entity={"name": text})
     recording = Recording(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
     recording.principal = Principal("alice", frozenset())
-    with pytest.raises(LimitReached, match="make several of it"):
+    with pytest.raises(LimitReached, match="split it into several"):
         await Recorder(trail).begin(recording)
     await trail.close()
     (line,) = lines(tmp_path)
@@ -258,7 +258,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
 def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_alone() -> None:
     schema = type(messages.DescribeCollectionResponse().schema)()
     schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
-    properties = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
+    properties: Any = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
     request = messages.CreateCollectionRequest(schema=schema.SerializeToString(), properties=properties)
     details = details_of_rpc("CreateCollection", request.SerializeToString())
     assert details == {

@@ -116,7 +116,7 @@ async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audi
     assert (event.principal, event.address, event.request_id) == ("alice", "10.0.0.9:5", "abc")
     assert (event.transport, event.client, event.operation) == ("grpc", "sdk", "Query")
     assert (event.database, event.resources, event.privilege) == ("default", ("docs",), "Query")
-    assert (event.decision, event.reason) == ("allowed", "the roles of the principal hold every privilege needed")
+    assert (event.decision, event.reason) == ("allowed", "the roles of the principal hold every required privilege")
     assert re.fullmatch(r"password:[0-9a-f]{8}", event.credential)
     assert event.duration is not None
     assert event.duration > 0

@@ -91,7 +91,7 @@ async def test_denied_call_never_reaches_the_engine(peopled: House, engine: Fake
 async def test_closed_operation_is_refused_to_root_too(peopled: House, engine: FakeEngine) -> None:
     for name, row in OPERATIONS.items():
         if row.executor is Executor.NOBODY:
-            with pytest.raises(OperationRefused, match=f"{name} is not offered here"):
+            with pytest.raises(OperationRefused, match=f"{name} is not supported here"):
                 await peopled.call(name)
     assert engine.calls == []
 

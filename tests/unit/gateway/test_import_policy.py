@@ -86,7 +86,7 @@ def test_a_group_that_holds_a_wider_group_here_stays_behind_with_its_grants() ->
     found = meta(roles={"reader": ["outer"]}, outer=["mine"], mine=["Query"])
     new, left = _new(found, meta(mine=["Query", "Insert"]))
     assert ([group.group_name for group in new.privilege_groups], list(new.grants)) == ([], [])
-    assert "privilege group outer: holds a group that allows more here" in left
+    assert "privilege group outer: contains a group that allows more here" in left
 
 
 def test_a_role_that_the_source_does_not_list_is_not_bound() -> None:

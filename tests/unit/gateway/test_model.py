@@ -33,6 +33,7 @@ def hasty_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "_DURABLE", pragmas)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_gateway_decides_lists_and_changes_as_the_reference_says(hasty_store: None, tmp_path: Path) -> None:
     runner, tally = Runner(tmp_path), Tally()

@@ -132,7 +132,7 @@ LOCAL: list[tuple[str, dict[str, Any]]] = [
 
 
 def request(operation: str, fields: dict[str, Any]) -> bytes:
-    made = messages.method_of(operation).request(**fields)
+    made: Any = messages.method_of(operation).request(**fields)
     if "collection_name" in made.DESCRIPTOR.fields_by_name:
         made.collection_name = "new" if operation == "CreateCollection" else "docs"
     return bytes(made.SerializeToString())
@@ -210,7 +210,7 @@ def test_every_list_of_free_parameters_is_held_to_a_rule_or_known_to_need_none()
         if operation.executor is not Executor.ENGINE:
             continue
         held = {f"{name}.{place.path}" for place in operation.places}
-        for path in free_parameters(messages.METHODS[name].request.DESCRIPTOR, name):
+        for path in free_parameters(messages.descriptor_of(messages.METHODS[name].request), name):
             found.add(path)
             if path not in INSIDE and not {f"{path}.key", f"{path}.value"} & held:
                 undecided.append(path)
@@ -231,7 +231,7 @@ def test_every_field_that_sounds_like_an_address_or_a_key_is_held_to_a_rule() ->
         held = {place.path for place in operation.places}
         sounding = {
             path
-            for path in strings(messages.METHODS[name].request.DESCRIPTOR, "")
+            for path in strings(messages.descriptor_of(messages.METHODS[name].request), "")
             if any(word in path.rpartition(".")[2].lower() for word in words)
         }
         assert sounding - held - NO_ADDRESS == set(), name

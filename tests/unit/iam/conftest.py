@@ -9,7 +9,7 @@ from tests.support.gateway import House
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.identity import Principal
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 class FakeCaller:

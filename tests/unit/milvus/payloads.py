@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from kiteward.milvus.messages import METHODS, MessageType, field_path
+from kiteward.milvus.messages import METHODS, MessageType, descriptor_of, field_path
 from kiteward.milvus.wire_format import FIXED32, FIXED64, GROUP, LENGTH, VARINT
 
 _MAX_FIELDS = 6
@@ -110,7 +110,7 @@ class PayloadWriter:
 
     def _content(self, field: FieldDescriptor, depth: int) -> bytes:
         if field.type == FieldDescriptor.TYPE_MESSAGE:
-            return self._message(field.message_type, depth + 1) if depth < 4 else b""
+            return self._message(held_by(field), depth + 1) if depth < 4 else b""
         if field.type == FieldDescriptor.TYPE_STRING:
             return self._text()
         return self._random.randbytes(self._random.randrange(9))
@@ -185,9 +185,15 @@ class PayloadWriter:
         return bytes(damaged)
 
 
+def held_by(field: FieldDescriptor) -> Descriptor:
+    """Return the type of a field's messages."""
+    assert field.message_type is not None
+    return field.message_type
+
+
 def readable_paths(message_type: MessageType, *, depth: int = 3) -> list[str]:
     """Return every path into a message, of at most that many fields, that a plan can read."""
-    paths = list(_paths(message_type.DESCRIPTOR, depth))
+    paths = list(_paths(descriptor_of(message_type), depth))
     return [path for path in paths if _is_readable(message_type, path)]
 
 
@@ -197,7 +203,7 @@ def _paths(descriptor: Descriptor, depth: int) -> list[str]:
         if field.type != FieldDescriptor.TYPE_MESSAGE:
             paths.append(field.name)
         elif depth > 1:
-            paths += [f"{field.name}.{path}" for path in _paths(field.message_type, depth - 1)]
+            paths += [f"{field.name}.{path}" for path in _paths(held_by(field), depth - 1)]
     return paths
 
 
@@ -225,7 +231,7 @@ def only_read_fields(method: str, paths: tuple[str, ...]) -> MessageType:
     its parts; one that is not read is opaque.
     """
     root = DescriptorProto(name="OnlyReadFields")
-    _declare(root, METHODS[method].request.DESCRIPTOR, [path.split(".") for path in paths], f".{root.name}")
+    _declare(root, descriptor_of(METHODS[method].request), [path.split(".") for path in paths], f".{root.name}")
     pool = DescriptorPool()
     pool.Add(FileDescriptorProto(name="only_read_fields.proto", syntax="proto3", message_type=[root]))
     message_type: MessageType = GetMessageClass(pool.FindMessageTypeByName(root.name))
@@ -240,7 +246,7 @@ def _declare(target: DescriptorProto, descriptor: Descriptor, paths: list[list[s
         field = descriptor.fields_by_name[name]
         if field.type == FieldDescriptor.TYPE_MESSAGE:
             nested = target.nested_type.add(name=f"Of_{name}")
-            _declare(nested, field.message_type, rests, f"{full_name}.{nested.name}")
+            _declare(nested, held_by(field), rests, f"{full_name}.{nested.name}")
             _declare_field(target, field, FieldDescriptorProto.TYPE_MESSAGE, f"{full_name}.{nested.name}")
         else:
             is_enum = field.type == FieldDescriptor.TYPE_ENUM

@@ -9,17 +9,15 @@ from kiteward.api.rest.schemas import FieldReq, FunctionReq, SchemaReq, schema_m
 from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import builders, messages
 
-DESCRIBED = messages.DescribeCollectionResponse(
-    schema={
-        "fields": [
-            {"name": "id", "data_type": 5, "is_primary_key": True},
-            {"name": "vector", "data_type": 101, "type_params": [{"key": "dim", "value": "2"}]},
-            {"name": "note", "data_type": 21, "nullable": True},
-        ],
-        "enable_dynamic_field": True,
-    },
-    update_timestamp=77,
-)
+SCHEMA: Any = {
+    "fields": [
+        {"name": "id", "data_type": 5, "is_primary_key": True},
+        {"name": "vector", "data_type": 101, "type_params": [{"key": "dim", "value": "2"}]},
+        {"name": "note", "data_type": 21, "nullable": True},
+    ],
+    "enable_dynamic_field": True,
+}
+DESCRIBED = messages.DescribeCollectionResponse(schema=SCHEMA, update_timestamp=77)
 
 
 def search(**fields: Any) -> Any:
@@ -54,10 +52,9 @@ def test_rows_that_pymilvus_refuses_are_invalid_arguments(row: dict[str, Any]) -
 
 
 def test_bytes_are_searched_as_the_fields_type_says() -> None:
-    group = messages.method_of("Search").request
     for kind, raw in ((100, b"\x01"), (102, b"\x00\x3c"), (103, b"\x80\x3f"), (105, b"\x01")):
         request = search(field_type=kind, vectors=[raw])
-        assert isinstance(request, group)
+        assert isinstance(request, messages.SearchRequest)
         assert raw in request.placeholder_group
         assert request.nq == 1
         # The type is the placeholder's second field: tag 0x10, then the number.

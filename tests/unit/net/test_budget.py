@@ -105,7 +105,7 @@ async def test_whoever_waits_too_long_is_refused() -> None:
     budget = Budget(ByteLimits(user=100, wait=0.01))
     first, second = budget.of_user("alice", "192.0.2.1"), budget.of_user("alice", "192.0.2.1")
     assert first.take(80)
-    with pytest.raises(CapacityExceeded, match="no room for 50 bytes"):
+    with pytest.raises(CapacityExceeded, match="does not allow 50 more bytes"):
         await second.wait_for(50)
     assert (second.held, budget.authenticated.refused) == (0, 1)
 

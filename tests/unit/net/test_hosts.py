@@ -6,11 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
 
 from kiteward.api.health import HealthSettings
 from kiteward.bootstrap.server import Server
-from kiteward.config import settings_from
+from kiteward.config.loading import settings_from
 from kiteward.domain.errors import ConfigurationError
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings

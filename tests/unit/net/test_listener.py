@@ -5,7 +5,7 @@ import socket
 
 import grpc.aio
 import pytest
-from tests.support.doors import (
+from tests.support.listeners import (
     GET_VERSION,
     LOOPBACK,
     call,

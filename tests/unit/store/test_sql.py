@@ -48,6 +48,7 @@ async def killed_while_committing(path: Path, start: int, *, acknowledgements: i
     return [(int(number), int(revision)) for number, revision in map(str.split, complete.splitlines())]
 
 
+@pytest.mark.slow
 async def test_killed_process_loses_no_acknowledged_revision(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     start, acknowledged = 0, []
@@ -167,6 +168,7 @@ async def test_cancellation_costs_no_connection(tmp_path: Path) -> None:
     assert len(opened) == 2
 
 
+@pytest.mark.slow
 async def test_large_policy_loads_whole(tmp_path: Path) -> None:
     store = await SqlStore.open(tmp_path / "store.db")
     async with store.transaction() as transaction:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.doors import connected, ended
 from tests.support.gateway import presented
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
+from tests.support.listeners import connected, ended
 
 from kiteward.gateway.call import Call
 

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pymilvus import MilvusClient, MilvusException
-from tests.support import raw
+from tests.support import raw_grpc
 from tests.support import server as servers
 
 from kiteward.telemetry import logs
@@ -126,7 +126,7 @@ def test_at_a_terminal_the_lines_are_for_people() -> None:
         import logging, sys
         from kiteward.telemetry import logs
         logs.start(sys.stderr)
-        logs.of_request("0123")
+        logs.bind_request_id("0123")
         logging.getLogger("kiteward.gateway").error("gone\\nfor good")
     """
     outer, inner = pty.openpty()
@@ -156,6 +156,7 @@ def line_with(server: servers.RunningServer, logger: str, text: str) -> dict[str
     pytest.fail(f"no line of {logger} with {text}:\n{server.log()}")
 
 
+@pytest.mark.slow
 def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_told(tmp_path: Path) -> None:
     with servers.running(tmp_path / "data") as server:
         token = {"authorization": f"Bearer {servers.ROOT_TOKEN}"}
@@ -175,9 +176,10 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
     assert [line for line in lines if "request_id" not in line], "lines of the start belong to no request"
 
 
+@pytest.mark.slow
 def test_the_level_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KITEWARD_")]:
         monkeypatch.delenv(name)  # what means nothing to the server is told before the level is known
     with servers.running(tmp_path / "data", config="kiteward: {log: {level: error}}") as server:
-        raw.call(server.uri, "GetVersion", header=raw.authorization(servers.ROOT_TOKEN))
+        raw_grpc.call(server.uri, "GetVersion", header=raw_grpc.authorization(servers.ROOT_TOKEN))
     assert lines_of(server) == []

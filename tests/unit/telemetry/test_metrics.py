@@ -9,9 +9,9 @@ from typing import Any
 import grpc.aio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.doors import GET_VERSION, LOOPBACK, PATIENCE
 from tests.support.gateway import encoded, presented
-from tests.support.served import ask, serving
+from tests.support.in_process_server import ask, serving
+from tests.support.listeners import GET_VERSION, LOOPBACK, PATIENCE
 
 from kiteward.audit.writer import AuditState
 from kiteward.bootstrap.server import Server

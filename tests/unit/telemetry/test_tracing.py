@@ -14,10 +14,10 @@ import grpc.aio
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from tests.support import raw
-from tests.support.doors import LOOPBACK, PATIENCE
+from tests.support import raw_grpc
 from tests.support.engine import FakeEngine
-from tests.support.served import serving
+from tests.support.in_process_server import serving
+from tests.support.listeners import LOOPBACK, PATIENCE
 
 from kiteward.bootstrap.server import Server
 from kiteward.domain.errors import ConfigurationError
@@ -87,7 +87,7 @@ def collector() -> Iterator[Collector]:
 async def over_grpc(server: Server, **metadata: str) -> None:
     """Ask for what the engine answers."""
     method = messages.method_of(METHOD)
-    sent = [("authorization", raw.authorization("root:Milvus")), *metadata.items()]
+    sent = [("authorization", raw_grpc.authorization("root:Milvus")), *metadata.items()]
     async with grpc.aio.insecure_channel(f"{LOOPBACK}:{server.port}") as channel:
         request = method.request(collection_name="secret_docs").SerializeToString()
         await channel.unary_unary(method.path)(request, metadata=sent, timeout=PATIENCE)
@@ -174,6 +174,7 @@ async def test_a_failure_of_ours_is_marked_without_its_text(tmp_path: Path, coll
     assert not any(b"secret" in body or b"RuntimeError" in body for body in collector.bodies)
 
 
+@pytest.mark.slow
 async def test_a_collector_that_is_away_holds_up_neither_requests_nor_the_stop(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         async with serving(tmp_path, tracing=TracingSettings("http://127.0.0.1:9/v1/traces")) as (server, _):

@@ -77,7 +77,7 @@ async def _columns(request: ConsoleRequest, kind: str) -> dict[str, Level | None
 
 
 async def _held(request: ConsoleRequest, role: str) -> set[tuple[str, str, str]]:
-    entity = {"role": {"name": role}, "db_name": ANY}
+    entity = messages.GrantEntity(role=messages.RoleEntity(name=role), db_name=ANY)
     found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
     return {(each.db_name, each.object_name, each.grantor.privilege.name) for each in found.entities}
 
@@ -174,16 +174,15 @@ async def collection(request: ConsoleRequest) -> Response:
     described = await request.client.call(
         messages.DescribeCollectionRequest(db_name=database, collection_name=name), messages.DescribeCollectionResponse
     )
-    kinds = described.schema.DESCRIPTOR.fields_by_name["fields"].message_type.fields_by_name["data_type"].enum_type
     fields = [
-        (field.name, kinds.values_by_number[field.data_type].name, field.is_primary_key, field.description)
+        (field.name, messages.enum_name(field, "data_type"), field.is_primary_key, field.description)
         for field in described.schema.fields
     ]
     holders = None
     if request.me.administrator:
         named = OfCollection(db_name=database, collection_name=name, after=request.query_value("after"))
         holders = await request.client.invoke("ListCollectionAccess", named, Holders)
-    values = {"database": database, "name": name, "description": described.schema.description}
+    values: dict[str, Any] = {"database": database, "name": name, "description": described.schema.description}
     return request.page("collection.html", fields=fields, holders=holders, **values)
 
 

@@ -33,9 +33,8 @@ async def role_names(request: ConsoleRequest) -> list[str]:
 
 async def _role(request: ConsoleRequest) -> Any:
     name = request.names["name"]
-    found = await request.client.call(
-        messages.SelectRoleRequest(role={"name": name}, include_user_info=True), messages.SelectRoleResponse
-    )
+    asked = messages.SelectRoleRequest(role=messages.RoleEntity(name=name), include_user_info=True)
+    found = await request.client.call(asked, messages.SelectRoleResponse)
     if not found.results:
         raise NotFound(
             f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field="roleName"
@@ -44,7 +43,8 @@ async def _role(request: ConsoleRequest) -> Any:
 
 
 async def _grants(request: ConsoleRequest) -> Any:
-    entity = {"role": {"name": request.names["name"]}, "db_name": _EVERYWHERE}
+    role = messages.RoleEntity(name=request.names["name"])
+    entity = messages.GrantEntity(role=role, db_name=_EVERYWHERE)
     found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
     return found.entities
 
@@ -74,9 +74,8 @@ async def create(request: ConsoleRequest) -> Response:
     if not name:
         return show(request, _create_form(request), {"role_name": request.text("field.needed")})
     try:
-        await request.client.call(
-            messages.CreateRoleRequest(entity={"name": name, "description": request.form_text("description")})
-        )
+        role = messages.RoleEntity(name=name, description=request.form_text("description"))
+        await request.client.call(messages.CreateRoleRequest(entity=role))
     except RequestRefused as error:
         form = _create_form(request)
         return show(request, form, reason_at_field(request, error, form.fields))
@@ -147,7 +146,7 @@ async def create_group(request: ConsoleRequest) -> Response:
 
 async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
     if privileges:
-        members = [{"name": privilege} for privilege in privileges]
+        members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
         await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
 
 

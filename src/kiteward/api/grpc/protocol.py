@@ -53,7 +53,7 @@ def timeout_of(value: str) -> float:
     """
     found = _TIMEOUT.fullmatch(value)
     if found is None:
-        raise ValueError(f"`{value}` is no timeout: up to eight digits and one of H, M, S, m, u, n")
+        raise ValueError(f"`{value}` is not a timeout: expected up to eight digits and one of H, M, S, m, u, n")
     return int(found[1]) * _UNITS[found[2]]
 
 

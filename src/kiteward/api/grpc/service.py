@@ -99,10 +99,12 @@ def caller_of(head: Head) -> Caller:
             known.setdefault(key, value)
         elif key in engine_metadata.ALLOWED_KEYS and not engine_metadata.is_metadata_text(value):
             # Left out, it would mean something else: `dbname` for instance another database.
-            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` holds more than printable ASCII")
+            raise Refusal(
+                grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
+            )
     encoding = known.get("grpc-encoding", "identity")
     if encoding not in protocol.ENCODINGS:
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"messages compressed by {encoding} are not read here")
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
     try:
         timeout = protocol.timeout_of(known["grpc-timeout"]) if "grpc-timeout" in known else None
     except ValueError as error:

@@ -2,17 +2,15 @@
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Protocol
 
 import grpc
 
 from kiteward.api.grpc import protocol
 from kiteward.domain.errors import CapacityExceeded
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Claim
 from kiteward.net.http2 import Stream
-
-MESSAGE_LIMIT: Final = 256 * 1024 * 1024
-"""Largest message in either direction, in bytes, as Milvus has it."""
 
 _log = logging.getLogger("kiteward.grpc")
 
@@ -113,7 +111,7 @@ class UnaryCall:
     def ended(self) -> None:
         """Learn that nothing more comes."""
         if not self._due or self._size < self._due:
-            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was whole"))
+            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was complete"))
         elif self._whole is not None:
             self._whole.set()
         else:
@@ -129,11 +127,11 @@ class UnaryCall:
     def _read_prefix(self) -> Refusal | None:
         came = self._came
         flag, length = came[0], int.from_bytes(came[1 : protocol.PREFIX_SIZE], "big")
-        if length > MESSAGE_LIMIT:
-            text = f"a message of {length} bytes is larger than the {MESSAGE_LIMIT} that are allowed"
+        if length > MAX_MESSAGE_BYTES:
+            text = f"a message of {length} bytes is larger than the {MAX_MESSAGE_BYTES} that are allowed"
             return Refusal(_Code.RESOURCE_EXHAUSTED, text)
         if flag > 1 or (flag and self._encoding == "identity"):
-            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without the `grpc-encoding` that says how")
+            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without `grpc-encoding`")
         self._compressed = bool(flag)
         self._came = came[protocol.PREFIX_SIZE :]
         self._due = protocol.PREFIX_SIZE + length
@@ -175,9 +173,9 @@ class UnaryCall:
         if not self._compressed:
             return message
         if self._claim is None:
-            raise AssertionError("unreachable: whatever is compressed has been let in")
+            raise AssertionError("unreachable: compressed messages are admitted first")
         try:
-            limit = protocol.unpacked_limit(message, self._encoding, MESSAGE_LIMIT)
+            limit = protocol.unpacked_limit(message, self._encoding, MAX_MESSAGE_BYTES)
             await self._claim.wait_for(limit)
             loop = asyncio.get_running_loop()
             self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)

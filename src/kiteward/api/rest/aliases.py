@@ -55,10 +55,8 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint(
         "aliases/list", OptionalCollectionNameReq, list[str], list_names, "List aliases, of one collection or all."
     ),
-    Endpoint("aliases/describe", AliasReq, AliasShape, describe, "Tell what an alias stands for."),
+    Endpoint("aliases/describe", AliasReq, AliasShape, describe, "Return the collection of an alias."),
     rpc_endpoint("aliases/create", AliasCollectionReq, "CreateAlias", "Create an alias.", **_BOTH),
     rpc_endpoint("aliases/drop", AliasReq, "DropAlias", "Drop an alias.", alias="alias_name"),
-    rpc_endpoint(
-        "aliases/alter", AliasCollectionReq, "AlterAlias", "Let an alias stand for another collection.", **_BOTH
-    ),
+    rpc_endpoint("aliases/alter", AliasCollectionReq, "AlterAlias", "Assign an alias to another collection.", **_BOTH),
 )

@@ -162,7 +162,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         FunctionFieldReq,
         Nothing,
         add_function_field,
-        "Add a function and the field it fills to a collection.",
+        "Add a function and its output field to a collection.",
         large="AlterCollectionSchema",
     ),
     Endpoint(
@@ -170,7 +170,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         FunctionNameReq,
         Nothing,
         drop_function_field,
-        "Drop a function of a collection and the fields it fills.",
+        "Drop a function of a collection and its output fields.",
     ),
     rpc_endpoint(
         "collections/fields/alter_properties",

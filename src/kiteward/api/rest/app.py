@@ -59,7 +59,7 @@ _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _NOT_FOUND: Final = "404 page not found"
 _NO_PAGE: Final = "This is Kiteward, a Milvus endpoint for programs. Its REST API is described at /docs."
 _V1: Final = "/v1/"
-_NO_V1: Final = "the first version of the REST API is not offered here: use /v2/vectordb"
+_NO_V1: Final = "version 1 of the REST API is not supported: use /v2/vectordb"
 
 
 class RestApp:
@@ -98,7 +98,9 @@ class RestApp:
     async def _respond(self, request: Request, request_id: str) -> Response:
         origins = self._settings.cors_origins
         if not headers.is_let_in(request, origins):
-            return failed(RestFailure(UNEXPECTED, "pages of this origin are not let in", http=HTTPStatus.FORBIDDEN))
+            return failed(
+                RestFailure(UNEXPECTED, "requests from pages of this origin are not allowed", http=HTTPStatus.FORBIDDEN)
+            )
         if headers.is_preflight(request, origins):
             return headers.preflight()
         path = request.scope["path"]

@@ -215,7 +215,7 @@ async def list_files(context: RequestContext, _body: Body) -> list[FileShape]:
     return [FileShape(id=each.id, name=each.name, path=each.path) for each in response.resources]
 
 
-_NO_RPC: Final = "it is told inside a cluster only"
+_NO_RPC: Final = "it is available inside a cluster only"
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint("resource_groups/list", Body, list[str], list_groups, "List the names of resource groups."),
@@ -235,7 +235,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         collection_name="collection_name",
         num_replica="replica_num",
     ),
-    Endpoint("common/run_analyzer", AnalyzerReq, list[Analysis], run_analyzer, "Split texts as an analyzer does."),
+    Endpoint("common/run_analyzer", AnalyzerReq, list[Analysis], run_analyzer, "Run an analyzer on texts."),
     rpc_endpoint("file_resources/add", NewFileReq, "AddFileResource", "Add a file.", name="name", path="path"),
     rpc_endpoint("file_resources/remove", FileReq, "RemoveFileResource", "Remove a file.", name="name"),
     Endpoint("file_resources/list", Body, list[FileShape], list_files, "List files."),

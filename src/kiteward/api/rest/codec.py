@@ -145,7 +145,7 @@ def _json(value: object, _kind: int, where: str) -> object:
             msgspec.json.decode(value)
         except (msgspec.DecodeError, RecursionError):
             raise InvalidArgument(
-                f'{where}: text in a JSON field is read as JSON, which it is not; plain text is written "\\"text\\""'
+                f'{where}: text in a JSON field must be valid JSON; write plain text as "\\"text\\""'
             ) from None
     return value
 
@@ -256,7 +256,7 @@ def _sparse(value: object, _dimension: int, where: str) -> dict[int, float]:
     for given, number in _sparse_pairs(value, where):
         index = _sparse_index(given, where)
         if index in made:
-            raise InvalidArgument(f"{where}: the index {index} stands twice")
+            raise InvalidArgument(f"{where}: the index {index} is repeated")
         made[index] = _number(number, DataType.Float, where)
     return dict(sorted(made.items()))
 

@@ -14,7 +14,6 @@ from kiteward.api.rest.rpc import (
     Pair,
     RowCount,
     call_rpc,
-    enum_name,
     pairs,
     row_count,
     rpc_endpoint,
@@ -153,10 +152,10 @@ async def describe(context: RequestContext, body: CollectionNameReq) -> Descript
             IndexSummary(index_name=each.index_name, field_name=each.field_name, metric_type=metric_of(each))
             for each in (indexes.index_descriptions if indexes else ())
         ],
-        load=enum_name(state, "state") if state else "",
+        load=messages.enum_name(state, "state") if state else "",
         shards_num=described.shards_num,
         partitions_num=described.num_partitions,
-        consistency_level=enum_name(described, "consistency_level"),
+        consistency_level=messages.enum_name(described, "consistency_level"),
         enable_dynamic_field=schema.enable_dynamic_field,
         properties=pairs(described.properties),
     )
@@ -185,7 +184,7 @@ async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadSta
     """Answer `collections/get_load_state`: progress is told while there is one."""
     names = {"collection_name": body.collection_name, "partition_names": body.partition_names}
     response = await call_rpc(context, "GetLoadState", **names)
-    state = enum_name(response, "state")
+    state = messages.enum_name(response, "state")
     if state == _NOT_EXISTING:
         raise RestFailure(messages.COLLECTION_NOT_FOUND, f"collection not found[collection={body.collection_name}]")
     if state == _NOT_LOADED:
@@ -221,7 +220,7 @@ async def get_compaction_state(context: RequestContext, body: CompactionReq) -> 
     response = await call_rpc(context, "GetCompactionState", compactionID=body.job_id)
     return CompactionState(
         compaction_id=body.job_id,
-        state=enum_name(response, "state"),
+        state=messages.enum_name(response, "state"),
         executing_plan_number=response.executingPlanNo,
         timeout_plan_number=response.timeoutPlanNo,
         completed_plan_number=response.completedPlanNo,
@@ -232,11 +231,15 @@ _NAME: Final = "collection_name"
 
 ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint("collections/list", Body, list[str], list_names, "List the names of the collections the caller may see."),
-    Endpoint("collections/has", CollectionNameReq, Has, has, "Tell whether a collection exists."),
+    Endpoint("collections/has", CollectionNameReq, Has, has, "Return whether a collection exists."),
     Endpoint("collections/describe", CollectionNameReq, Description, describe, "Describe a collection."),
     Endpoint("collections/get_stats", CollectionNameReq, RowCount, get_stats, "Count the rows of a collection."),
     Endpoint(
-        "collections/get_load_state", LoadStateReq, LoadState, get_load_state, "Tell how far a collection is loaded."
+        "collections/get_load_state",
+        LoadStateReq,
+        LoadState,
+        get_load_state,
+        "Return the load progress of a collection.",
     ),
     rpc_endpoint("collections/drop", CollectionNameReq, "DropCollection", "Drop a collection.", collection_name=_NAME),
     rpc_endpoint(
@@ -248,7 +251,11 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     ),
     rpc_endpoint("collections/load", CollectionNameReq, "LoadCollection", "Load a collection.", collection_name=_NAME),
     Endpoint(
-        "collections/refresh_load", CollectionNameReq, Nothing, refresh_load, "Load what a collection has gained since."
+        "collections/refresh_load",
+        CollectionNameReq,
+        Nothing,
+        refresh_load,
+        "Load data added to a collection since it was loaded.",
     ),
     rpc_endpoint(
         "collections/release", CollectionNameReq, "ReleaseCollection", "Release a collection.", collection_name=_NAME
@@ -279,12 +286,12 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         collection_name=_NAME,
         delete_keys="property_keys",
     ),
-    Endpoint("collections/compact", CompactReq, Compaction, compact, "Begin to compact a collection."),
+    Endpoint("collections/compact", CompactReq, Compaction, compact, "Start a compaction of a collection."),
     Endpoint(
         "collections/get_compaction_state",
         CompactionReq,
         CompactionState,
         get_compaction_state,
-        "Tell how far a compaction is.",
+        "Return the state of a compaction.",
     ),
 )

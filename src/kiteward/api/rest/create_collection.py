@@ -184,7 +184,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         CollectionReq,
         Nothing,
         create,
-        "Create a collection; with an index, or in a quick set-up, it is loaded too.",
+        "Create a collection; with an index, or in a quick setup, it is also loaded.",
         large="CreateCollection",
     ),
 )

@@ -34,7 +34,7 @@ def table_of(endpoints: Iterable[Endpoint[Any]]) -> Table:
     for endpoint in endpoints:
         path = f"{endpoint.prefix}{endpoint.path}"
         if path in table:
-            raise ValueError(f"endpoint `{endpoint.path}` stands twice in the table")
+            raise ValueError(f"endpoint `{endpoint.path}` is in the table twice")
         table[path] = endpoint
     return MappingProxyType(table)
 

@@ -17,7 +17,7 @@ document and its page come from the same row:
         response = await context.call(request, messages.BoolResponse)
         return Has(has=response.value)
 
-    ENDPOINTS = (Endpoint("partitions/has", PartitionReq, Has, has, "Tell whether a partition exists."),)
+    ENDPOINTS = (Endpoint("partitions/has", PartitionReq, Has, has, "Return whether a partition exists."),)
 
 and `ENDPOINTS` joins the tuple in `kiteward.api.rest.endpoint_table`.
 
@@ -259,6 +259,6 @@ def refused(path: str, why: str) -> Endpoint[Body]:
     """
 
     async def run(_context: RequestContext, _body: Body) -> NoReturn:
-        raise RestFailure(UNIMPLEMENTED, f"{path} is not offered here: {why}: service unimplemented")
+        raise RestFailure(UNIMPLEMENTED, f"{path} is not supported: {why}: service unimplemented")
 
-    return Endpoint(path, Body, Nothing, run, f"Not offered here: {why}.", served=False)
+    return Endpoint(path, Body, Nothing, run, f"Not supported: {why}.", served=False)

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData, refused
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.milvus import messages
 
 JobId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$")]
 """A job's number, as a number or as text."""
@@ -130,7 +131,7 @@ async def list_refreshes(context: RequestContext, body: CollectionsJobsReq) -> R
 def _record(job: Any) -> dict[str, Any]:
     """Return a job's message for an answer, its fields in camelCase."""
     return {
-        _camel(field.name): enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
+        _camel(field.name): messages.enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
         for field in job.DESCRIPTOR.fields
     }
 
@@ -152,15 +153,15 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         RestoreReq,
         JobCreated,
         restore_external,
-        "Begin to make a collection of a snapshot that lies elsewhere.",
+        "Start to restore a collection from an external snapshot.",
     ),
-    Endpoint("jobs/snapshot/export", ExportReq, Exported, export, "Begin to export a snapshot."),
+    Endpoint("jobs/snapshot/export", ExportReq, Exported, export, "Start to export a snapshot."),
     Endpoint(
         "jobs/snapshot/describe",
         JobIdReq,
         dict[str, Any],
         describe_restore,
-        "Tell how far the restoring of a snapshot is.",
+        "Return the progress of restoring a snapshot.",
     ),
     Endpoint("jobs/snapshot/list", CollectionsJobsReq, Records, list_restores, "List the jobs that restore snapshots."),
     Endpoint(
@@ -168,14 +169,14 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
         RefreshReq,
         JobCreated,
         refresh,
-        "Begin to read again what an external collection consists of.",
+        "Start to refresh an external collection.",
     ),
     Endpoint(
         "jobs/external_collection/describe",
         JobIdReq,
         dict[str, Any],
         describe_refresh,
-        "Tell how far the refreshing of an external collection is.",
+        "Return the progress of refreshing an external collection.",
     ),
     Endpoint(
         "jobs/external_collection/list",

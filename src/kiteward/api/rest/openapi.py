@@ -21,15 +21,18 @@ _TEXT: Final = "text/plain"
 
 _DESCRIPTION: Final = (
     "Users, roles, privileges and vectors over HTTP, as Milvus has them. Every operation needs a credential. "
-    "HTTP 200 with a `code` other than 0 tells that the request was refused or failed, and `message` why."
+    "HTTP 200 with a `code` other than 0 means that the request was refused or failed; `message` says why."
 )
 
 _FAILURES: Final[Mapping[HTTPStatus, tuple[int, str]]] = {
-    HTTPStatus.UNAUTHORIZED: (NOT_AUTHENTICATED, "Who calls is not established."),
-    HTTPStatus.FORBIDDEN: (UNEXPECTED, "The privilege is missing, or pages of this origin are not let in."),
-    HTTPStatus.REQUEST_TIMEOUT: (TIMEOUT, "Time is up; whether a change was carried out is unknown."),
+    HTTPStatus.UNAUTHORIZED: (NOT_AUTHENTICATED, "The request is not authenticated."),
+    HTTPStatus.FORBIDDEN: (
+        UNEXPECTED,
+        "The privilege is missing, or requests from pages of this origin are not allowed.",
+    ),
+    HTTPStatus.REQUEST_TIMEOUT: (TIMEOUT, "Timeout; a change may or may not have been made."),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (TOO_LARGE, "The body is too large."),
-    HTTPStatus.INTERNAL_SERVER_ERROR: (DEFECT, "A defect of the server."),
+    HTTPStatus.INTERNAL_SERVER_ERROR: (DEFECT, "An internal error."),
 }
 """Failures with an HTTP status of their own: the code in the answer, and what it says."""
 
@@ -125,7 +128,7 @@ def _failure(status: HTTPStatus) -> Schema:
     schema = {"allOf": [{"$ref": "#/components/schemas/Failure"}, {"properties": {"code": {"const": code}}}]}
     known = dict(_HEADERS)
     if status is HTTPStatus.UNAUTHORIZED:
-        known["WWW-Authenticate"] = {"description": "What to authenticate with.", "schema": {"type": "string"}}
+        known["WWW-Authenticate"] = {"description": "The credential.", "schema": {"type": "string"}}
     return {"description": description, "headers": known, "content": {_JSON: {"schema": schema}}}
 
 
@@ -140,25 +143,25 @@ _PARAMETERS: Final[Schema] = {
     "Database": {
         "name": headers.DATABASE,
         "in": "header",
-        "description": "The database where the body names none.",
+        "description": "The database, if the body names none.",
         "schema": {"type": "string"},
     },
     "RequestTimeout": {
         "name": headers.REQUEST_TIMEOUT,
         "in": "header",
-        "description": "Seconds after which the caller gives up.",
+        "description": "The timeout in seconds.",
         "schema": {"type": "integer", "minimum": 1, "maximum": headers.LONGEST_TIMEOUT},
     },
     "AllowInt64": {
         "name": headers.ALLOW_INT64,
         "in": "header",
-        "description": "Whether 64-bit integers are answered as numbers; as text otherwise.",
+        "description": "Whether 64-bit integers are returned as numbers; otherwise as text.",
         "schema": {"type": "boolean"},
     },
 }
 
 _HEADERS: Final[Schema] = {
-    headers.REQUEST_ID: {"description": "Finds this request again in the log.", "schema": {"type": "string"}},
+    headers.REQUEST_ID: {"description": "The id of this request in the log.", "schema": {"type": "string"}},
 }
 
 _FAILURE: Final[Schema] = {
@@ -181,6 +184,6 @@ _FAILURE: Final[Schema] = {
 }
 
 _BAD_REQUEST: Final[Schema] = {
-    "description": "What came is not HTTP.",
+    "description": "The request is not HTTP.",
     "content": {_TEXT: {"schema": {"type": "string"}}},
 }

@@ -47,7 +47,7 @@ ENDPOINTS: Final[tuple[Endpoint[Any], ...]] = (
     Endpoint(
         "partitions/list", CollectionNameReq, list[str], list_names, "List the names of a collection's partitions."
     ),
-    Endpoint("partitions/has", PartitionReq, Has, has, "Tell whether a partition exists."),
+    Endpoint("partitions/has", PartitionReq, Has, has, "Return whether a partition exists."),
     Endpoint("partitions/get_stats", PartitionReq, RowCount, get_stats, "Count the rows of a partition."),
     rpc_endpoint("partitions/create", PartitionReq, "CreatePartition", "Create a partition.", **_ONE),
     rpc_endpoint("partitions/drop", PartitionReq, "DropPartition", "Drop a partition.", **_ONE),

@@ -86,7 +86,13 @@ async def _operate(context: RequestContext, body: MembersReq, kind: int) -> Noth
 
 ENDPOINTS: Final = (
     Endpoint("privilege_groups/create", PrivilegeGroupReq, Nothing, create, "Create an empty privilege group."),
-    Endpoint("privilege_groups/drop", PrivilegeGroupReq, Nothing, drop, "Drop a privilege group that no role holds."),
+    Endpoint(
+        "privilege_groups/drop",
+        PrivilegeGroupReq,
+        Nothing,
+        drop,
+        "Drop a privilege group that is not granted to any role.",
+    ),
     Endpoint("privilege_groups/list", Body, PrivilegeGroups, list_all, "List all privilege groups."),
     Endpoint(
         "privilege_groups/add_privileges_to_group", MembersReq, Nothing, add, "Add privileges to a privilege group."

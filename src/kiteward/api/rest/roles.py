@@ -158,7 +158,7 @@ ENDPOINTS: Final = (
     Endpoint("roles/describe", RoleReq, list[RoleGrant], describe, "List the grants of a role.", extra=Described),
     Endpoint("roles/create", DescribedRoleReq, Nothing, create, "Create a role."),
     Endpoint("roles/alter", DescribedRoleReq, Nothing, alter, "Change a role's description; none clears it."),
-    Endpoint("roles/drop", RoleReq, Nothing, drop, "Drop a role that holds no grants."),
+    Endpoint("roles/drop", RoleReq, Nothing, drop, "Drop a role without grants."),
     Endpoint("roles/grant_privilege", GrantReq, Nothing, grant, "Grant a privilege on an object of a named type."),
     Endpoint("roles/revoke_privilege", GrantReq, Nothing, revoke, "Revoke a privilege on an object of a named type."),
     # Milvus takes the database of these two from the body alone (contract 5.2).

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiteward.domain.errors import ConfigurationError
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
+from kiteward.net.budget import MEBIBYTE
 
-MEBIBYTE: Final = 1024 * 1024
-LARGEST_BODY: Final = 256 * MEBIBYTE
-"""Bytes; as large as any message over gRPC."""
+LARGEST_BODY: Final = MAX_MESSAGE_BYTES
+"""Bytes."""
 
 ANY_ORIGIN: Final = "*"
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@*]+")

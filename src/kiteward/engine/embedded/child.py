@@ -19,13 +19,14 @@ from types import ModuleType
 import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
-from kiteward.engine.channel import MAX_MESSAGE_BYTES, unix_address
+from kiteward.engine.channel import unix_address
 from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
-from kiteward.engine.embedded.durability import SyncMode
 from kiteward.engine.embedded.patches import open_database
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
+from kiteward.engine.embedded.sync_mode import SyncMode
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 
 uvloop: ModuleType | None
 try:
@@ -120,7 +121,7 @@ def _die_with_parent(parent: int) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        sys.exit("the server that started this engine is gone")
+        sys.exit("the server that started this engine has ended")
 
 
 def _log_to_stderr() -> None:
@@ -134,7 +135,7 @@ def _confine(arguments: Arguments) -> None:
     found = confine([Path(arguments.data), Path(arguments.socket).parent])
     logger.info("the engine is confined: %s", found)
     for gap in found.gaps:
-        logger.warning("this system cannot keep native code of the engine from %s", gap)
+        logger.warning("on this system, native code of the engine can access %s", gap)
 
 
 def _open(arguments: Arguments) -> ServedDatabase:
@@ -145,7 +146,7 @@ def _open(arguments: Arguments) -> ServedDatabase:
             return open_database(arguments.data, arguments.sync_mode)
         except DataDirLockedError:
             if time.monotonic() >= deadline:
-                sys.exit("the engine's data directory is held by another process")
+                sys.exit("the engine's data directory is in use by another process")
             time.sleep(_LOCK_POLL_SECONDS)
 
 

@@ -16,10 +16,11 @@ from milvus_lite.schema.types import CollectionSchema, DataType
 from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
-from kiteward.engine.embedded.durability import DRAFTS, SyncMode, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.durability import DRAFTS, sync_directory, sync_file, write_whole
 from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
 from kiteward.engine.embedded.metadata import CollectionMetadata
 from kiteward.engine.embedded.read_view import VIEW, load_state_taken_for
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 LOADED_MARK = "LOADED"
 
@@ -243,7 +244,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         try:
             super()._build_or_load_segment_index(seg, spec)
         except Exception as error:  # noqa: BLE001  # each index library has its own way to call a file unreadable
-            logger.warning("index file %s is unreadable (%s) and is built again", path.name, type(error).__name__)
+            logger.warning("index file %s is unreadable (%s) and is rebuilt", path.name, type(error).__name__)
             path.unlink(missing_ok=True)
             return False
         return True

@@ -69,7 +69,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
     def _open(self, database: str, name: str) -> ServedCollection:
         collection = self._collections.get((database, name))
         if collection is not None and collection.damaged:
-            logger.warning("a collection is opened again after a failed write")
+            logger.warning("reopening a collection after a failed write")
             collection.abandon()
             self._forget(database, name)
         opened: ServedCollection = super().get_collection(name, database_name=database)

@@ -10,17 +10,18 @@ from typing import Any, Final
 
 import grpc
 import grpc.aio
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import milvus_pb2
 
-from kiteward.engine.channel import SERVICE
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.locks import NamedLocks
 from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, LockKey, LockKeys
 from kiteward.engine.embedded.read_view import reading
-from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
+from kiteward.milvus.messages import SERVICE
 
 # Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
 _PARSED_ON_LOOP_BYTES = 64 * 1024
@@ -65,10 +66,10 @@ class Operation:
     """
 
     name: str
-    request_type: Any
-    execute: Callable[[Any, CallContext], Any]
+    request_type: type[Message]
+    execute: Callable[[Any, CallContext], Message]
 
-    def parse(self, payload: bytes) -> Any:
+    def parse(self, payload: bytes) -> Message:
         """Return the request message.
 
         Raises:
@@ -83,7 +84,7 @@ class Operation:
             ) from None
         return request
 
-    def answer(self, request: Any, metadata: Metadata) -> bytes:
+    def answer(self, request: Message, metadata: Metadata) -> bytes:
         """Execute a request and return the serialised response.
 
         Raises:
@@ -193,7 +194,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
         return answer
 
-    async def _hold(self, request: Any, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
+    async def _hold(self, request: Message, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
         """Take a mutation's locks. An alias may have moved while it waited; then it waits for the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:

@@ -9,15 +9,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import pyarrow as pa
 from milvus_lite.storage.wal import WAL
 
+from kiteward.engine.embedded.sync_mode import SyncMode
+
 # Where files of a partition are written before they appear under their names; Milvus Lite looks elsewhere.
 DRAFTS = ".drafts"
-
-SyncMode = Literal["batch", "close", "none"]
 
 TableWriter: TypeAlias = Callable[[pa.Table, str, int, int], str]
 
@@ -57,46 +57,50 @@ def write_whole(path: Path, content: bytes, *, synced: bool) -> None:
         sync_directory(path.parent)
 
 
+class _SyncedWAL(WAL):  # type: ignore[misc]  # milvus_lite carries no types
+    """A log pair whose files are also entered durably into their directory."""
+
+    _mode: ClassVar[SyncMode]
+
+    def __init__(self, wal_dir: str, wal_data_schema: pa.Schema, wal_delta_schema: pa.Schema, wal_number: int) -> None:
+        existed = Path(wal_dir).is_dir()
+        super().__init__(wal_dir, wal_data_schema, wal_delta_schema, wal_number, sync_mode=self._mode)
+        if self._mode == "batch" and not existed:
+            sync_directory(Path(wal_dir).parent)
+
+    def write_insert(self, record_batch: pa.RecordBatch) -> None:
+        with self._entered(self._data_sink):
+            super().write_insert(record_batch)
+
+    def write_delete(self, record_batch: pa.RecordBatch) -> None:
+        with self._entered(self._delta_sink):
+            super().write_delete(record_batch)
+
+    def abandon(self) -> None:
+        """Close the files and leave them for the next recovery."""
+        for sink in (self._data_sink, self._delta_sink):
+            if sink is not None:
+                with suppress(OSError):
+                    sink.close()
+        # A writer writes once more when it is closed or collected; its file is gone by then.
+        self._closed = True
+
+    @contextmanager
+    def _entered(self, sink: Any) -> Iterator[None]:
+        """Sync the directory too when the write inside creates the file."""
+        yield
+        if sink is None and self._mode == "batch":
+            sync_directory(self.wal_dir)
+
+
 def wal_class(sync_mode: SyncMode) -> type[WAL]:
     """Return a write-ahead log class for Milvus Lite's collections that syncs as told.
 
     Milvus Lite constructs its log without a sync mode, so the class must carry it.
     """
 
-    class SyncedWAL(WAL):  # type: ignore[misc]  # milvus_lite carries no types
-        """A log pair whose files are also entered durably into their directory."""
-
-        def __init__(
-            self, wal_dir: str, wal_data_schema: pa.Schema, wal_delta_schema: pa.Schema, wal_number: int
-        ) -> None:
-            existed = Path(wal_dir).is_dir()
-            super().__init__(wal_dir, wal_data_schema, wal_delta_schema, wal_number, sync_mode=sync_mode)
-            if sync_mode == "batch" and not existed:
-                sync_directory(Path(wal_dir).parent)
-
-        def write_insert(self, record_batch: pa.RecordBatch) -> None:
-            with self._entered(self._data_sink):
-                super().write_insert(record_batch)
-
-        def write_delete(self, record_batch: pa.RecordBatch) -> None:
-            with self._entered(self._delta_sink):
-                super().write_delete(record_batch)
-
-        def abandon(self) -> None:
-            """Close the files and leave them for the next recovery."""
-            for sink in (self._data_sink, self._delta_sink):
-                if sink is not None:
-                    with suppress(OSError):
-                        sink.close()
-            # A writer writes once more when it is closed or collected; its file is gone by then.
-            self._closed = True
-
-        @contextmanager
-        def _entered(self, sink: Any) -> Iterator[None]:
-            """Sync the directory too when the write inside creates the file."""
-            yield
-            if sink is None and sync_mode == "batch":
-                sync_directory(self.wal_dir)
+    class SyncedWAL(_SyncedWAL):
+        _mode = sync_mode
 
     return SyncedWAL
 

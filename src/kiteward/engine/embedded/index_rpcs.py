@@ -1,21 +1,29 @@
 """RPCs about indexes, answered from the records of what was asked for."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeAlias
 
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.exceptions import IndexNotFoundError, SchemaValidationError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.indexes import IndexRecord, find
 from kiteward.engine.embedded.responses import answering, invalid_parameter, status_alone, success
+
+_IndexRequest: TypeAlias = (
+    milvus_pb2.DescribeIndexRequest
+    | milvus_pb2.GetIndexStateRequest
+    | milvus_pb2.GetIndexBuildProgressRequest
+    | milvus_pb2.GetIndexStatisticsRequest
+)
 
 
 class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries no types
     """Creating, describing and dropping indexes. An index is ready when its request is answered."""
 
     @answering(status_alone)
-    def CreateIndex(self, request: Any, context: Any) -> Any:
+    def CreateIndex(self, request: milvus_pb2.CreateIndexRequest, context: CallContext) -> common_pb2.Status:
         """Make an index; what Milvus fills in is filled in."""
         collection = self._get_collection(request, context)
         parameters = {pair.key: pair.value for pair in request.extra_params}
@@ -26,7 +34,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
         return success()
 
     @answering(status_alone)
-    def DropIndex(self, request: Any, context: Any) -> Any:
+    def DropIndex(self, request: milvus_pb2.DropIndexRequest, context: CallContext) -> common_pb2.Status:
         """Drop the index that is named, or all where none is; the only one is meant by whatever name."""
         collection = self._get_collection(request, context)
         records = collection.index_records()
@@ -40,7 +48,9 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
         return success()
 
     @answering(milvus_pb2.DescribeIndexResponse)
-    def DescribeIndex(self, request: Any, context: Any) -> Any:
+    def DescribeIndex(
+        self, request: milvus_pb2.DescribeIndexRequest, context: CallContext
+    ) -> milvus_pb2.DescribeIndexResponse:
         """Describe the index that is named, or all."""
         rows, records = self._indexes(request, context)
         descriptions = [
@@ -57,33 +67,42 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
         return milvus_pb2.DescribeIndexResponse(status=success(), index_descriptions=descriptions)
 
     @answering(milvus_pb2.GetIndexStateResponse)
-    def GetIndexState(self, request: Any, context: Any) -> Any:
+    def GetIndexState(
+        self, request: milvus_pb2.GetIndexStateRequest, context: CallContext
+    ) -> milvus_pb2.GetIndexStateResponse:
         """Say that an index is finished."""
         self._indexes(request, context)
         return milvus_pb2.GetIndexStateResponse(status=success(), state=common_pb2.IndexState.Finished)
 
     @answering(milvus_pb2.GetIndexBuildProgressResponse)
-    def GetIndexBuildProgress(self, request: Any, context: Any) -> Any:
+    def GetIndexBuildProgress(
+        self, request: milvus_pb2.GetIndexBuildProgressRequest, context: CallContext
+    ) -> milvus_pb2.GetIndexBuildProgressResponse:
         """Say that every row is indexed."""
         rows, _ = self._indexes(request, context)
         return milvus_pb2.GetIndexBuildProgressResponse(status=success(), indexed_rows=rows, total_rows=rows)
 
     @answering(milvus_pb2.GetIndexStatisticsResponse)
-    def GetIndexStatistics(self, request: Any, context: Any) -> Any:
+    def GetIndexStatistics(
+        self, request: milvus_pb2.GetIndexStatisticsRequest, context: CallContext
+    ) -> milvus_pb2.GetIndexStatisticsResponse:
         """Describe indexes; Milvus answers the same in another message."""
-        described = self.DescribeIndex(request, context)
+        asked = milvus_pb2.DescribeIndexRequest(
+            db_name=request.db_name, collection_name=request.collection_name, index_name=request.index_name
+        )
+        described = self.DescribeIndex(asked, context)
         return milvus_pb2.GetIndexStatisticsResponse(
             status=described.status, index_descriptions=described.index_descriptions
         )
 
-    def _indexes(self, request: Any, context: Any) -> tuple[int, Sequence[IndexRecord]]:
+    def _indexes(self, request: _IndexRequest, context: CallContext) -> tuple[int, Sequence[IndexRecord]]:
         """Return how many rows there are, and the indexes that a request names.
 
         Raises:
             IndexNotFoundError: there is none.
         """
         collection = self._get_collection(request, context)
-        field = getattr(request, "field_name", "")  # GetIndexStatistics has none
+        field = "" if isinstance(request, milvus_pb2.GetIndexStatisticsRequest) else request.field_name
         found = find(collection.index_records(), field_name=field, name=request.index_name)
         if not found:
             raise IndexNotFoundError(

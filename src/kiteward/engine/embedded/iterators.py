@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from milvus_lite.exceptions import SchemaValidationError
-from pymilvus.grpc_gen import common_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 _ITERATOR: Final = "search_iter_v2"
 _LAST_BOUND: Final = "search_iter_last_bound"
@@ -32,7 +32,7 @@ class Page:
     size: int
 
 
-def page_of(search: Any, rows: Callable[[], int]) -> Page | None:
+def page_of(search: milvus_pb2.SearchRequest, rows: Callable[[], int]) -> Page | None:
     """Return the page that a search asks for, or None where no iterator asks.
 
     Args:
@@ -51,11 +51,11 @@ def page_of(search: Any, rows: Callable[[], int]) -> Page | None:
     except (TypeError, ValueError):
         start, size = -1.0, 0
     if not start.is_integer() or not 0 <= start <= _LAST_POSITION or size < 0:
-        raise SchemaValidationError(f"invalid {_LAST_BOUND}: expected what the page before has returned")
+        raise SchemaValidationError(f"invalid {_LAST_BOUND}: expected the value that the previous page returned")
     return Page(int(start), max(0, min(size, rows() - int(start))))
 
 
-def narrow(search: Any, page: Page) -> None:
+def narrow(search: milvus_pb2.SearchRequest, page: Page) -> None:
     """Make a search ask for its page."""
     kept = [pair for pair in search.search_params if pair.key not in ("topk", "offset")]
     del search.search_params[:]
@@ -64,7 +64,7 @@ def narrow(search: Any, page: Page) -> None:
     search.search_params.extend(common_pb2.KeyValuePair(key=key, value=str(value)) for key, value in asked.items())
 
 
-def finish(response: Any, page: Page) -> None:
+def finish(response: milvus_pb2.SearchResults, page: Page) -> None:
     """Put into an answer where the next page begins; a page beyond the last row is empty."""
     if not page.size:
         response.results.Clear()
@@ -75,7 +75,7 @@ def finish(response: Any, page: Page) -> None:
     response.results.search_iterator_v2_results.last_bound = page.start + found
 
 
-def _parameters(search: Any) -> Mapping[str, Any]:
+def _parameters(search: milvus_pb2.SearchRequest) -> Mapping[str, Any]:
     """Return the parameters of a search, those within `params` among them, where Node puts an iterator's."""
     given: dict[str, Any] = {pair.key: pair.value for pair in search.search_params}
     try:

@@ -11,10 +11,11 @@ from milvus_lite.storage.delta_file import write_delta_file
 from kiteward.engine.embedded import filters
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.durability import SyncMode, wal_class, whole_file_writer
+from kiteward.engine.embedded.durability import wal_class, whole_file_writer
 from kiteward.engine.embedded.providers import close_providers
 from kiteward.engine.embedded.read_view import PinnedMemTable
 from kiteward.engine.embedded.servicer import use_milvus_codes
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 
 def open_database(data_dir: str, sync_mode: SyncMode) -> ServedDatabase:

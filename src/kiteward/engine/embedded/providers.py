@@ -45,4 +45,4 @@ def close_providers() -> None:
 
 
 def _closed() -> SchemaValidationError:
-    return SchemaValidationError("functions that call a provider are not offered")
+    return SchemaValidationError("functions that call a provider are not supported")

@@ -8,13 +8,14 @@ everything that is loaded.
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.exceptions import CollectionNotFoundError
 from milvus_lite.storage.segment import Segment
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.metadata import next_timestamp
 from kiteward.engine.embedded.responses import answering, success
@@ -27,7 +28,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
     """Segments are Milvus Lite's data files."""
 
     @answering(milvus_pb2.FlushResponse)
-    def Flush(self, request: Any, context: Any) -> Any:
+    def Flush(self, request: milvus_pb2.FlushRequest, context: CallContext) -> milvus_pb2.FlushResponse:
         """Write the named collections' rows into data files."""
         database = self._database_name(request, context)
         collections = [self._db.get_collection(name, database_name=database) for name in request.collection_names]
@@ -43,41 +44,53 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
         return response
 
     @answering(milvus_pb2.GetFlushStateResponse)
-    def GetFlushState(self, request: Any, context: Any) -> Any:
+    def GetFlushState(
+        self, request: milvus_pb2.GetFlushStateRequest, context: CallContext
+    ) -> milvus_pb2.GetFlushStateResponse:
         """Say that what was flushed is flushed; a collection that is named must exist."""
         if request.collection_name:
             self._get_collection(request, context)
         return milvus_pb2.GetFlushStateResponse(status=success(), flushed=True)
 
     @answering(milvus_pb2.FlushAllResponse)
-    def FlushAll(self, request: Any, context: Any) -> Any:
+    def FlushAll(self, request: milvus_pb2.FlushAllRequest, context: CallContext) -> milvus_pb2.FlushAllResponse:
         """Flush every collection of the database."""
         for collection in self._all_collections(self._database_name(request, context)):
             collection.flush()
         return milvus_pb2.FlushAllResponse(status=success(), flush_all_ts=next_timestamp())
 
-    def GetFlushAllState(self, _request: Any, _context: Any) -> Any:
+    def GetFlushAllState(
+        self, _request: milvus_pb2.GetFlushAllStateRequest, _context: CallContext
+    ) -> milvus_pb2.GetFlushAllStateResponse:
         """Say that everything is flushed: FlushAll was answered after it was."""
         return milvus_pb2.GetFlushAllStateResponse(status=success(), flushed=True)
 
     @answering(milvus_pb2.ManualCompactionResponse)
-    def ManualCompaction(self, request: Any, context: Any) -> Any:
+    def ManualCompaction(
+        self, request: milvus_pb2.ManualCompactionRequest, context: CallContext
+    ) -> milvus_pb2.ManualCompactionResponse:
         """Return the id of a compaction that has nothing left to do."""
         self._get_collection(request, context)
         return milvus_pb2.ManualCompactionResponse(status=success(), compactionID=next_timestamp())
 
-    def GetCompactionState(self, _request: Any, _context: Any) -> Any:
+    def GetCompactionState(
+        self, _request: milvus_pb2.GetCompactionStateRequest, _context: CallContext
+    ) -> milvus_pb2.GetCompactionStateResponse:
         """Say that a compaction is completed."""
         state = common_pb2.CompactionState.Completed
         return milvus_pb2.GetCompactionStateResponse(status=success(), state=state)
 
-    def GetCompactionStateWithPlans(self, _request: Any, _context: Any) -> Any:
+    def GetCompactionStateWithPlans(
+        self, _request: milvus_pb2.GetCompactionPlansRequest, _context: CallContext
+    ) -> milvus_pb2.GetCompactionPlansResponse:
         """Say that a compaction is completed, without plans."""
         state = common_pb2.CompactionState.Completed
         return milvus_pb2.GetCompactionPlansResponse(status=success(), state=state)
 
     @answering(milvus_pb2.GetPersistentSegmentInfoResponse)
-    def GetPersistentSegmentInfo(self, request: Any, context: Any) -> Any:
+    def GetPersistentSegmentInfo(
+        self, request: milvus_pb2.GetPersistentSegmentInfoRequest, context: CallContext
+    ) -> milvus_pb2.GetPersistentSegmentInfoResponse:
         """List a collection's data files."""
         collection = self._collection_of(request, context)
         infos = [
@@ -95,7 +108,9 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
         return milvus_pb2.GetPersistentSegmentInfoResponse(status=success(), infos=infos)
 
     @answering(milvus_pb2.GetQuerySegmentInfoResponse)
-    def GetQuerySegmentInfo(self, request: Any, context: Any) -> Any:
+    def GetQuerySegmentInfo(
+        self, request: milvus_pb2.GetQuerySegmentInfoRequest, context: CallContext
+    ) -> milvus_pb2.GetQuerySegmentInfoResponse:
         """List the data files of a collection that is loaded."""
         collection = self._collection_of(request, context)
         infos = [
@@ -116,7 +131,9 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
         return milvus_pb2.GetQuerySegmentInfoResponse(status=success(), infos=infos)
 
     @answering(milvus_pb2.GetReplicasResponse)
-    def GetReplicas(self, request: Any, context: Any) -> Any:
+    def GetReplicas(
+        self, request: milvus_pb2.GetReplicasRequest, context: CallContext
+    ) -> milvus_pb2.GetReplicasResponse:
         """Describe the one replica of a loaded collection."""
         collection = self._get_collection(request, context)
         replica = milvus_pb2.ReplicaInfo(
@@ -130,7 +147,11 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
         replicas = [replica] if collection.load_state == "loaded" else []
         return milvus_pb2.GetReplicasResponse(status=success(), replicas=replicas)
 
-    def _collection_of(self, request: Any, context: Any) -> ServedCollection:
+    def _collection_of(
+        self,
+        request: milvus_pb2.GetPersistentSegmentInfoRequest | milvus_pb2.GetQuerySegmentInfoRequest,
+        context: CallContext,
+    ) -> ServedCollection:
         """Return the collection of a request whose fields are spelt `dbName` and `collectionName`."""
         database = request.dbName or self._database_name(request, context)
         collection: ServedCollection = self._db.get_collection(request.collectionName, database_name=database)

@@ -1,15 +1,16 @@
 """Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
 
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
-import grpc
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from milvus_lite.adapter.grpc import errors
 from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError
-from pymilvus.grpc_gen import milvus_pb2, schema_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from kiteward.engine.embedded import iterators
+from kiteward.engine.embedded.call_context import CallContext
+from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
@@ -28,61 +29,43 @@ LARGEST_DIMENSION = 32_768
 _SHOWN_OF_EMBEDDINGS = ("provider", "model_name", "dimensions")
 
 
-class CallContext:
-    """What a servicer method may learn of its call and say about it, without gRPC."""
-
-    __slots__ = ("_metadata", "code", "details")
-
-    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
-        self._metadata = metadata
-        self.code: grpc.StatusCode | None = None
-        self.details = ""
-
-    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
-        """Return the metadata that came with the call."""
-        return self._metadata
-
-    def set_code(self, code: grpc.StatusCode) -> None:
-        """Refuse the call at the protocol level."""
-        self.code = code
-
-    def set_details(self, details: str) -> None:
-        """Say why the call is refused."""
-        self.details = details
-
-
 class EngineServicer(IndexServicer, SegmentServicer):
     """The RPCs of the embedded engine."""
 
-    def database_name(self, request: Any, context: CallContext) -> str:
+    def database_name(self, request: Message, context: CallContext) -> str:
         """Return the database a request means: its own field, else the metadata, else the default."""
         return str(self._database_name(request, context))
 
-    def _get_collection(self, request: Any, context: CallContext) -> Any:
+    def _get_collection(self, request: Message, context: CallContext) -> ServedCollection:
         """Return the collection of a request: the one it names, or where it names none the one of its id.
 
         Raises:
             CollectionNotFoundError: there is none.
         """
         database = self.database_name(request, context)
+        name = str(getattr(request, "collection_name"))  # noqa: B009  every request of a collection has it
         number = next((getattr(request, field) for field in _IDS if hasattr(request, field)), 0)
-        if request.collection_name or not number:
-            return self._db.get_collection(request.collection_name, database_name=database)
-        for name in self._db.list_collections(database_name=database):
+        collection: ServedCollection
+        if name or not number:
+            collection = self._db.get_collection(name, database_name=database)
+            return collection
+        for each in self._db.list_collections(database_name=database):
             with suppress(CollectionNotFoundError):
-                collection = self._db.get_collection(name, database_name=database)
+                collection = self._db.get_collection(each, database_name=database)
                 if collection.metadata.collection_id() == number:
                     return collection
         raise CollectionNotFoundError(f"collection not found[collection={number}]")
 
     @answering(milvus_pb2.BoolResponse)
-    def HasCollection(self, request: Any, context: CallContext) -> Any:
+    def HasCollection(self, request: milvus_pb2.HasCollectionRequest, context: CallContext) -> milvus_pb2.BoolResponse:
         """Answer as Milvus Lite does, but name a missing database by its code."""
         exists = self._db.has_collection(request.collection_name, database_name=self.database_name(request, context))
         return milvus_pb2.BoolResponse(status=success(), value=exists)
 
     @answering(milvus_pb2.ShowCollectionsResponse)
-    def ShowCollections(self, request: Any, context: CallContext) -> Any:
+    def ShowCollections(
+        self, request: milvus_pb2.ShowCollectionsRequest, context: CallContext
+    ) -> milvus_pb2.ShowCollectionsResponse:
         """List collections with ids, times and load state; one dropped meanwhile is left out and fails nothing."""
         database = self.database_name(request, context)
         wanted = set(request.collection_names)
@@ -92,7 +75,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
                 self._append_collection(response, database, name)
         return response
 
-    def _append_collection(self, response: Any, database: str, name: str) -> None:
+    def _append_collection(self, response: milvus_pb2.ShowCollectionsResponse, database: str, name: str) -> None:
         try:
             collection = self._db.get_collection(name, database_name=database)
         except CollectionNotFoundError:
@@ -107,12 +90,14 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response.query_service_available.append(loaded)
         response.shards_num.append(1)
 
-    def DescribeCollection(self, request: Any, context: CallContext) -> Any:
+    def DescribeCollection(
+        self, request: milvus_pb2.DescribeCollectionRequest, context: CallContext
+    ) -> milvus_pb2.DescribeCollectionResponse:
         """Describe as Milvus Lite does, with ids, times, aliases and the database.
 
         Addresses and keys of providers, which v0.1 stored for callers, are left out.
         """
-        response = super().DescribeCollection(request, context)
+        response: milvus_pb2.DescribeCollectionResponse = super().DescribeCollection(request, context)
         if response.status.code:
             return response
         for function in response.schema.functions:
@@ -129,9 +114,11 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response.aliases.extend(self._db.list_aliases(response.collection_name, database_name=database))
         return response
 
-    def ShowPartitions(self, request: Any, context: CallContext) -> Any:
+    def ShowPartitions(
+        self, request: milvus_pb2.ShowPartitionsRequest, context: CallContext
+    ) -> milvus_pb2.ShowPartitionsResponse:
         """List partitions as Milvus Lite does, with ids and times."""
-        response = super().ShowPartitions(request, context)
+        response: milvus_pb2.ShowPartitionsResponse = super().ShowPartitions(request, context)
         if response.status.code:
             return response
         collection = self._get_collection(request, context)
@@ -141,42 +128,47 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response.created_utc_timestamps.extend(milliseconds(each) for each in created)
         return response
 
-    def LoadCollection(self, request: Any, context: CallContext) -> Any:
+    def LoadCollection(self, request: milvus_pb2.LoadCollectionRequest, context: CallContext) -> common_pb2.Status:
         """Load as Milvus Lite does, and remember that it was asked for."""
-        status = super().LoadCollection(request, context)
+        status: common_pb2.Status = super().LoadCollection(request, context)
         if not status.code:
             self._get_collection(request, context).metadata.set_load_requested(value=True)
         return status
 
-    def ReleaseCollection(self, request: Any, context: CallContext) -> Any:
+    def ReleaseCollection(
+        self, request: milvus_pb2.ReleaseCollectionRequest, context: CallContext
+    ) -> common_pb2.Status:
         """Release as Milvus Lite does."""
-        status = super().ReleaseCollection(request, context)
+        status: common_pb2.Status = super().ReleaseCollection(request, context)
         if not status.code:
             self._get_collection(request, context).metadata.set_load_requested(value=False)
         return status
 
-    def GetLoadingProgress(self, request: Any, context: CallContext) -> Any:
+    def GetLoadingProgress(
+        self, request: milvus_pb2.GetLoadingProgressRequest, context: CallContext
+    ) -> milvus_pb2.GetLoadingProgressResponse:
         """Tell how far a load is, which is also how far a refreshing one is."""
-        response = super().GetLoadingProgress(request, context)
+        response: milvus_pb2.GetLoadingProgressResponse = super().GetLoadingProgress(request, context)
         response.refresh_progress = response.progress
         return response
 
-    def Insert(self, request: Any, context: CallContext) -> Any:
+    def Insert(self, request: milvus_pb2.InsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
         """Insert as Milvus Lite does, and say when."""
         return _dated(super().Insert(request, context))
 
-    def Upsert(self, request: Any, context: CallContext) -> Any:
+    def Upsert(self, request: milvus_pb2.UpsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
         """Upsert as Milvus Lite does, and say when."""
         return _dated(super().Upsert(request, context))
 
     @answering(milvus_pb2.QueryResults)
-    def Query(self, request: Any, context: CallContext) -> Any:
+    def Query(self, request: milvus_pb2.QueryRequest, context: CallContext) -> milvus_pb2.QueryResults:
         """Query as Milvus Lite does, with the filter's templates filled in."""
         request.expr = filled_in(request.expr, request.expr_template_values)
-        return super().Query(request, context)
+        response: milvus_pb2.QueryResults = super().Query(request, context)
+        return response
 
     @answering(milvus_pb2.MutationResult)
-    def Delete(self, request: Any, context: CallContext) -> Any:
+    def Delete(self, request: milvus_pb2.DeleteRequest, context: CallContext) -> milvus_pb2.MutationResult:
         """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile.
 
         The answer counts and lists nothing, as Milvus' does: clients take a list of keys for another kind of answer.
@@ -187,13 +179,16 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response.ClearField("IDs")
         return _dated(response)
 
-    def CreateCollection(self, request: Any, context: CallContext) -> Any:
+    def CreateCollection(self, request: milvus_pb2.CreateCollectionRequest, context: CallContext) -> common_pb2.Status:
         """Create as Milvus Lite does, with vectors no longer than Milvus allows."""
         refusal = _dimension_refusal(_fields(request.schema))
-        return super().CreateCollection(request, context) if refusal is None else refusal
+        if refusal is not None:
+            return refusal
+        status: common_pb2.Status = super().CreateCollection(request, context)
+        return status
 
     @answering(milvus_pb2.SearchResults)
-    def Search(self, request: Any, context: CallContext) -> Any:
+    def Search(self, request: milvus_pb2.SearchRequest, context: CallContext) -> milvus_pb2.SearchResults:
         """Search as Milvus Lite does, within the window that Milvus allows; for an iterator, page by page."""
         page = iterators.page_of(request, lambda: self._get_collection(request, context).num_entities)
         refusal = _window_refusal(request.search_params, "topk")
@@ -202,7 +197,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
         _prepare(request)
         if page is not None:
             iterators.narrow(request, page)
-        response = super().Search(request, context)
+        response: milvus_pb2.SearchResults = super().Search(request, context)
         if not response.status.code:
             response.session_ts = next_timestamp()
             if page is not None:
@@ -210,7 +205,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
         return response
 
     @answering(milvus_pb2.SearchResults)
-    def HybridSearch(self, request: Any, context: CallContext) -> Any:
+    def HybridSearch(self, request: milvus_pb2.HybridSearchRequest, context: CallContext) -> milvus_pb2.SearchResults:
         """Search as Milvus Lite does, within the window that Milvus allows, in each part and as a whole."""
         refusals = [_window_refusal(request.rank_params, "limit")]
         refusals += [_window_refusal(part.search_params, "topk") for part in request.requests]
@@ -219,20 +214,24 @@ class EngineServicer(IndexServicer, SegmentServicer):
                 return milvus_pb2.SearchResults(status=refusal)
         for part in request.requests:
             _prepare(part)
-        return super().HybridSearch(request, context)
+        response: milvus_pb2.SearchResults = super().HybridSearch(request, context)
+        return response
 
-    def AllocTimestamp(self, _request: Any, _context: CallContext) -> Any:
+    def AllocTimestamp(
+        self, _request: milvus_pb2.AllocTimestampRequest, _context: CallContext
+    ) -> milvus_pb2.AllocTimestampResponse:
         """Return the time as Milvus counts it, which the asynchronous client asks for before it waits for an index."""
         return milvus_pb2.AllocTimestampResponse(status=success(), timestamp=next_timestamp())
 
-    def RenameCollection(self, request: Any, context: CallContext) -> Any:
+    def RenameCollection(self, request: milvus_pb2.RenameCollectionRequest, context: CallContext) -> common_pb2.Status:
         """Rename within one database. Milvus Lite would ignore another target database and rename in place."""
         if request.newDBName and request.newDBName != self.database_name(request, context):
             return invalid_parameter("the embedded engine cannot move a collection to another database")
-        return super().RenameCollection(request, context)
+        status: common_pb2.Status = super().RenameCollection(request, context)
+        return status
 
 
-def _fields(serialised: bytes) -> list[Any]:
+def _fields(serialised: bytes) -> list[schema_pb2.FieldSchema]:
     """Return every field of a collection's schema; what cannot be read is left to Milvus Lite to refuse."""
     try:
         schema = schema_pb2.CollectionSchema.FromString(serialised)
@@ -241,7 +240,7 @@ def _fields(serialised: bytes) -> list[Any]:
     return [*schema.fields, *(field for struct in schema.struct_array_fields for field in struct.fields)]
 
 
-def _dimension_refusal(fields: list[Any]) -> Any:
+def _dimension_refusal(fields: Iterable[schema_pb2.FieldSchema]) -> common_pb2.Status | None:
     """Return why a vector is too long, or None. Milvus Lite makes room for whatever length a field is given.
 
     Source: Milvus' `proxy.maxDimension`.
@@ -256,7 +255,7 @@ def _dimension_refusal(fields: list[Any]) -> Any:
     return None
 
 
-def _window_refusal(parameters: Any, limit_key: str) -> Any:
+def _window_refusal(parameters: Iterable[common_pb2.KeyValuePair], limit_key: str) -> common_pb2.Status | None:
     """Return why a search asks for too much, or None. Milvus Lite makes room for whatever number is asked for.
 
     Source: Milvus' `quotaAndLimits.limits.topK` and its check of `offset + limit`.
@@ -280,14 +279,14 @@ def _number(text: str | None) -> int:
         return 0
 
 
-def _dated(response: Any) -> Any:
+def _dated(response: milvus_pb2.MutationResult) -> milvus_pb2.MutationResult:
     """Return the answer of a change with the time at which it was made."""
     if not response.status.code:
         response.timestamp = next_timestamp()
     return response
 
 
-def _prepare(search: Any) -> None:
+def _prepare(search: milvus_pb2.SearchRequest) -> None:
     """Fill in a search's templates, and take out what tunes an approximation that is not made here."""
     search.dsl = filled_in(search.dsl, search.expr_template_values)
     for pair in search.search_params:

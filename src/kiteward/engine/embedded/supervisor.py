@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import kiteward
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.channel import EngineChannel, unix_address
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 # A Unix socket address holds 107 bytes and a closing zero.
 _SOCKET_PATH_BYTES = 107
@@ -49,8 +49,7 @@ class EmbeddedEngineSettings:
 
     Attributes:
         directory: Milvus Lite's data directory; created if missing.
-        sync_mode: `batch` syncs each write to disk before it is acknowledged; `close` leaves that to the operating
-            system and survives the death of processes but not of the machine; `none` is for tests.
+        sync_mode: when writes are synced to disk.
         read_threads: how many reads the engine works on at once.
         write_threads: how many mutations, of different collections, it works on at once.
         start_timeout: seconds until a starting engine must be ready.
@@ -60,7 +59,7 @@ class EmbeddedEngineSettings:
     """
 
     directory: Path
-    sync_mode: Literal["batch", "close", "none"] = "batch"
+    sync_mode: SyncMode = "batch"
     read_threads: int = 4
     write_threads: int = 4
     start_timeout: float = 60.0
@@ -154,14 +153,14 @@ class EmbeddedEngine:
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
-            logger.error("the engine process ended and is restarted: %s", self._explain_end())
+            logger.error("the engine process ended; restarting it: %s", self._explain_end())
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.25), self._settings.longest_pause)
             try:
                 await self._spawn()
             except EngineUnavailable as error:
                 # The message says it all; where in our code it was noticed says nothing.
-                logger.error("the engine did not come back: %s", error)  # noqa: TRY400
+                logger.error("restarting the engine failed: %s", error)  # noqa: TRY400
 
     async def _spawn(self) -> None:
         """Start a child and wait until it is ready.
@@ -265,7 +264,7 @@ class EmbeddedEngine:
             async with asyncio.timeout(self._settings.stop_timeout):
                 await process.wait()
         except TimeoutError:
-            logger.warning("the engine did not stop within %g s and is killed", self._settings.stop_timeout)
+            logger.warning("the engine did not stop within %g s; killing it", self._settings.stop_timeout)
             with suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

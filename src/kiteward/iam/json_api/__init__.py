@@ -17,4 +17,4 @@ TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions
 ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(
     {row.name: row for topic in TOPICS for row in topic.ADMIN_OPERATIONS}
 )
-"""Every operation by its name; a test proves that no name and no path stands twice, and that no RPC has one."""
+"""Every operation by its name; a test proves that names and paths are unique, and that no RPC has such a name."""

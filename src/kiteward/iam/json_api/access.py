@@ -1,4 +1,4 @@
-"""Who may do what, and why: explained by the function that decides requests."""
+"""Explanations of access, by the function that decides requests."""
 
 from typing import Final
 
@@ -38,18 +38,18 @@ class Remedy(Outcome):
 
 
 class Opening(Outcome):
-    """What lets in a user or key that may not come in: an operation, such as `EnableUser`, and for whom."""
+    """What unblocks a user or key that cannot authenticate: an operation, such as `EnableUser`, and its target."""
 
     operation: str
     name: str
 
 
 class Explained(Outcome):
-    """A decision, and what is behind it. `closed` says why the user or key may not even come in.
+    """A decision, and the grants behind it. `closed` says why the user or key cannot authenticate at all.
 
-    `held` is what its roles allow, whether it may come in or not; `ways` and `remedies` are about that. Administrators
-    are told `remedies`, `opening`, whether the collection exists (null where that is unknown), and the collection
-    behind an alias; others read the name as they gave it.
+    `held` is what its roles allow, whether it can authenticate or not; `ways` and `remedies` are about that. Only
+    administrators get `remedies`, `opening`, whether the collection exists (null where that is unknown), and the
+    collection behind an alias; others get the name as they gave it.
     """
 
     user_name: str
@@ -139,7 +139,7 @@ async def explained(services: Services, request: Request, arguments: ExplainRequ
 
 
 async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
-    """List everybody who can touch a collection, and how."""
+    """List everybody with access to a collection, with the grants."""
     found = await list_holders(
         services,
         request,
@@ -223,7 +223,7 @@ ADMIN_OPERATIONS: Final = (
         ExplainRequest,
         Explained,
         explained,
-        "Explain whether somebody may do something: through which grants, or what would allow it.",
+        "Explain whether a user or API key may do something: through which grants, or what would allow it.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -234,7 +234,7 @@ ADMIN_OPERATIONS: Final = (
         OfCollection,
         Holders,
         holders,
-        "List everybody who can touch a collection, and how.",
+        "List everybody with access to a collection, with the grants.",
         changes=False,
     ),
     AdminOperation(
@@ -243,7 +243,7 @@ ADMIN_OPERATIONS: Final = (
         OfSomebody,
         Reaches,
         reaches,
-        "Tell everything that a user or an API key may do.",
+        "List everything that a user or an API key may do.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,

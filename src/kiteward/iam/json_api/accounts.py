@@ -13,7 +13,7 @@ from kiteward.iam.caller import is_administrator
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.iam.json_api.shapes import HeldGrant, moment
 from kiteward.iam.services import Services
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 
 class Me(Outcome):
@@ -108,7 +108,7 @@ class Reset(Arguments):
 
 
 class IssuedPassword(Outcome):
-    """A password that was made, this once; and until when the one before it is accepted."""
+    """A generated password, returned only once; and until when the one before it is accepted."""
 
     user_name: str
     password: Secret | None = None
@@ -131,7 +131,7 @@ async def who_am_i(_services: Services, request: Request, _arguments: Arguments)
 
 
 async def password_policy(services: Services, _request: Request, _arguments: Arguments) -> Policy:
-    """Tell what new passwords must be."""
+    """Return the rules for new passwords."""
     rules = services.passwords
     return Policy(
         name=rules.name,
@@ -242,7 +242,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         Me,
         who_am_i,
-        "Tell who calls, with which roles and grants.",
+        "Return the caller, with its roles and grants.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -253,7 +253,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         Policy,
         password_policy,
-        "Tell what new passwords must be.",
+        "Return the rules for new passwords.",
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
@@ -267,7 +267,7 @@ ADMIN_OPERATIONS: Final = (
         PerhapsNamed,
         Account,
         described,
-        "Describe a user; oneself without a name.",
+        "Describe a user; without a name, the caller.",
         administrators=False,
         changes=False,
     ),
@@ -284,10 +284,12 @@ ADMIN_OPERATIONS: Final = (
         PerhapsNamed,
         Done,
         old_password_ended,
-        "Accept the password before the last reset no longer.",
+        "Stop accepting the password from before the last reset.",
         administrators=False,
     ),
-    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Let a user no longer in."),
-    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Let a disabled user in again."),
-    AdminOperation("UnlockUser", "users/unlock", Named, Done, unlocked, "Lift a lock after too many wrong passwords."),
+    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Disable a user."),
+    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Enable a disabled user."),
+    AdminOperation(
+        "UnlockUser", "users/unlock", Named, Done, unlocked, "Unlock a user after too many wrong passwords."
+    ),
 )

@@ -29,8 +29,8 @@ class Wanted(Arguments):
 class Lines(Outcome):
     """Lines of the trail, newest first; `before` is what to ask for next, null at the end.
 
-    `hidden` holds the numbers (`seq`) of those whose caller asked for a collection that exists now and was told that it
-    does not, because no role of the caller reaches it.
+    `hidden` holds the numbers (`seq`) of those whose caller requested a collection that exists now and got the
+    response that it does not, because no role of the caller reaches it.
     """
 
     lines: list[dict[str, Any]]
@@ -108,7 +108,7 @@ ADMIN_OPERATIONS: Final = (
         LineNamed,
         ExplainedLine,
         explained_line,
-        "Explain a line of the audit trail: what was decided then, and what would be decided today.",
+        "Explain a line of the audit trail: the recorded and the current decision.",
         changes=False,
     ),
 )

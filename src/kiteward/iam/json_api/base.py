@@ -17,7 +17,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, Principal, Secret
 from kiteward.iam.services import Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
@@ -82,7 +82,7 @@ class Request:
     async def change(self) -> AsyncIterator[Transaction]:
         """Open the transaction of a change.
 
-        The caller is authenticated once more when its turn has come: what is judged inside is judged as of then.
+        The caller is authenticated and authorized again when the transaction has begun; `principal` is as of then.
         """
 
         async def again() -> None:
@@ -104,9 +104,9 @@ class AdminOperation:
         path: topic and action under `/v2/kiteward/`.
         arguments: what its request holds.
         outcome: what its answer holds.
-        run: does it; raises AccessDenied where the caller may not.
+        run: does it; raises AccessDenied where the caller is not allowed to.
         summary: one sentence for readers of the document.
-        administrators: whether administrators alone may call it; others judge in `run` whose the things are.
+        administrators: whether administrators alone may call it; others check in `run` whose the objects are.
         credential: where users may call it, with which credentials; see `CredentialReach`.
         changes: whether it changes anything; such work goes on to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
@@ -154,7 +154,7 @@ class AdminOperation:
 
 
 def encoded(value: Arguments | Outcome | Mapping[str, object]) -> bytes:
-    """Return a request or an answer as it travels: secrets in the open, as their receiver needs them."""
+    """Return a request or an answer as JSON, secrets included."""
     return msgspec.json.encode(value, enc_hook=_write_secret)
 
 
@@ -168,7 +168,7 @@ def page(limit: int) -> int:
     if limit < 1:
         raise InvalidArgument("`limit` must be at least 1")
     if limit > MOST_LISTED:
-        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: take the next page with `after`")
+        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: request the next page with `after`")
     return limit
 
 

@@ -60,7 +60,7 @@ class GrantsChanged(Outcome):
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
     if any(named.object_type for named in arguments.grant):
-        raise InvalidArgument("`objectType` belongs to what is revoked")
+        raise InvalidArgument("`objectType` is only valid for revocations")
     result = await change_grants(
         services,
         request,
@@ -98,6 +98,6 @@ ADMIN_OPERATIONS: Final = (
         GrantChange,
         GrantsChanged,
         changed,
-        "Grant and revoke several privileges of a role in one step, or tell what that would change.",
+        "Grant and revoke several privileges of a role in one step, or return what that would change.",
     ),
 )

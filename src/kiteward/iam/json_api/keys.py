@@ -9,7 +9,7 @@ from kiteward.iam import api_keys
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
 from kiteward.iam.json_api.shapes import moment
 from kiteward.iam.services import Services
-from kiteward.store.base import KeyRecord
+from kiteward.store.records import KeyRecord
 
 
 class NewKey(Arguments):
@@ -49,7 +49,7 @@ class Rotation(Arguments):
 class Key(Outcome):
     """A key, without its secret. `roles` is null for all roles of its owner.
 
-    `madeByKey` is the key that it was made with: it opens only while that one does, and goes with it.
+    `madeByKey` is the key that it was created with: it is accepted only while that one is, and removed with it.
     """
 
     key_id: str
@@ -126,7 +126,7 @@ async def enabled(_services: Services, request: Request, arguments: KeyNamed) ->
 
 
 async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
-    """Remove a key, and what descends from it, for good."""
+    """Remove a key, and what descends from it."""
     await api_keys.revoke_key(request, arguments.key_id)
     return Done()
 
@@ -161,15 +161,15 @@ def _key(record: KeyRecord) -> Key:
 
 
 def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> AdminOperation:
-    """Return a row that anybody may call, with any credential: which keys these reach is judged inside."""
+    """Return a row that any user can call with any credential: the service decides which keys it manages."""
     summaries = {
-        "create": "Make an API key; the answer holds it this once.",
+        "create": "Create an API key; it is returned only once.",
         "list": "List API keys, page by page.",
         "describe": "Describe an API key.",
-        "rotate": "Give an API key a new secret; the answer holds it this once. Keys it made end with the old one.",
-        "disable": "Let an API key, and keys that it made, open no longer.",
-        "enable": "Let a disabled API key open again.",
-        "revoke": "Remove an API key, and keys that it made, for good.",
+        "rotate": "Give an API key a new secret, returned only once. Keys created with the old one end with it.",
+        "disable": "Disable an API key, and keys created with it.",
+        "enable": "Enable a disabled API key.",
+        "revoke": "Permanently revoke an API key, and keys created with it.",
     }
     return AdminOperation(
         name,

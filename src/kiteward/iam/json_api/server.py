@@ -1,4 +1,4 @@
-"""How the server is, for administrators: strangers are told no more than that it is ready, or is not."""
+"""The state of the server, for administrators; unauthenticated clients learn only whether it is ready."""
 
 from typing import Final
 
@@ -55,7 +55,7 @@ ADMIN_OPERATIONS: Final = (
         Arguments,
         ServerState,
         described,
-        "Tell how store, engine and audit trail are, and how much there is.",
+        "Return the state of store, engine and audit trail, and counts.",
         changes=False,
     ),
 )

@@ -49,7 +49,7 @@ ADMIN_OPERATIONS: Final = (
         Since,
         Unused,
         unused,
-        "List grants and API keys that were not used since a moment, by the audit trail.",
+        "List grants and API keys that were not used since a time, according to the audit trail.",
         changes=False,
     ),
 )

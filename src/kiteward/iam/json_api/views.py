@@ -43,5 +43,5 @@ async def viewed(services: Services, request: Request, arguments: Named) -> View
 
 
 ADMIN_OPERATIONS: Final = (
-    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Tell what a user holds and sees.", changes=False),
+    AdminOperation("ViewAsUser", "users/view", Named, View, viewed, "Return what a user has and sees.", changes=False),
 )

@@ -10,7 +10,7 @@ from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.iam.services import ReceivedCall, Services
-from kiteward.store.base import Transaction
+from kiteward.store.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)

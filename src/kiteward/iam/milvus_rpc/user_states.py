@@ -1,9 +1,9 @@
-"""Users in a backup: `UserInfo` has no field for what keeps a user out, so that it stands before the password hash.
+"""Users in a backup: `UserInfo` has no field for the state of a user, so that it precedes the password hash.
 
     {disabled,one-time}$argon2id$v=19$…
 
-No password hash begins with a brace. Whoever does not know this form, Milvus among them, finds no password hash in it
-and lets nobody in by it.
+No password hash begins with a brace. A server that does not know this form, such as Milvus, finds no password hash in
+it, so that the user cannot sign in there.
 """
 
 import re
@@ -51,7 +51,7 @@ class BackedUpPassword:
             return cls(text)
         states = set(match[1].split(","))
         if not states <= _KNOWN:
-            raise InvalidArgument(f"the backup holds a state of user [{user_name}] that is not known here")
+            raise InvalidArgument(f"the backup has an unknown state of user [{user_name}]")
         return cls(match[2], _DISABLED not in states, _LOCKED in states, _ONE_TIME in states)
 
     def text(self) -> str:

@@ -11,7 +11,7 @@ from kiteward.iam.passwords import PasswordChange
 from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
-from kiteward.store.base import UserRecord
+from kiteward.store.records import UserRecord
 
 _TOO_MANY: Final = (
     "failed to check if add credential: quota exceeded"

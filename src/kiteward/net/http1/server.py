@@ -1,86 +1,22 @@
-"""Serves HTTP/1.x on connections that a listener accepted: uvicorn's protocol, with bounds where it has none.
+"""Serves HTTP/1.x on connections that a listener accepted.
 
 uvicorn limits neither how long a request may take to arrive nor how large its head or trailers grow, and waits for ever
 for a client that does not read. Each of these is bounded here, by one look a second at every connection.
-
-Requests are parsed one at a time. What a client sends ahead stays as it came, no more of it than one read has brought,
-and the connection is not read meanwhile.
-
-Offers to switch to another protocol are not taken. uvicorn's parser would skip the body of a request that carries one
-(Java's own client does, on every first request) and take it for the next request.
 """
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
-from enum import Enum, auto
-from typing import Final
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from kiteward.domain.addresses import source_of
 from kiteward.net.asgi import Application
-from kiteward.net.budget import REQUEST, Budget
-from kiteward.net.http1.flow_control import Http1FlowControl
-
-_HEAD_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-)
-_NO_ROOM: Final = (
-    b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\nretry-after: 1\r\n"
-    b"content-type: application/json; charset=utf-8\r\ncontent-length: 92\r\n\r\n"
-    b'{"code":8,"message":"too many requests are under way, try again later: '
-    b'rate limit exceeded"}'
-)
-_END: Final = b"\r\n\r\n"
-"""Ends a head, and a body in chunks."""
-
-_HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
-"""A host and perhaps a port (RFC 9110, 7.2)."""
-
-_PIECE: Final = 32 * 1024
-"""Bytes of a body that are parsed at once."""
-
-_READ: Final = 256 * 1024
-"""Bytes that one read brings at most."""
-
-_UNASKED: Final = HIGH_WATER_LIMIT + _PIECE + _READ
-"""Bytes of a body that are held at most before the application asks for them."""
-
-_OFFER: Final = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*(?=\r\n)", re.IGNORECASE)
-
-_ROUND: Final = 1.0
-"""Seconds between two looks at a connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpLimits:
-    """What a client may take, in seconds and bytes.
-
-    Attributes:
-        head: seconds from the first byte of a request to the end of its head.
-        head_bytes: size of a request's head; its trailers and chunk sizes together may be as large.
-        idle: seconds between an answer and the next request.
-        stall: seconds that a body, or the taking of an answer, may fall behind `rate`.
-        rate: bytes a second that a client must send of its body, and take of its answer.
-        longest: seconds that a body may last, however steady it is.
-        leftover: seconds in which a body must end that nobody waits for any more.
-    """
-
-    head: float = 10.0
-    head_bytes: int = 64 * 1024
-    idle: int = 30
-    stall: float = 20.0
-    rate: int = 512
-    longest: float = 600.0
-    leftover: float = 5.0
+from kiteward.net.budget import Budget
+from kiteward.net.http1.connection import LOOK_SECONDS, Http1Connection
+from kiteward.net.http1.limits import HttpLimits
 
 
 class HttpServer:
@@ -100,7 +36,7 @@ class HttpServer:
         self.budget = budget or Budget()
         self.config = Config(
             application,
-            http=_Http1,
+            http=Http1Connection,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -122,7 +58,7 @@ class HttpServer:
 
     def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
         """Serve a connection whose first bytes are `head`; `on_lost` is called once, when it is gone."""
-        protocol = _Http1(self, on_lost)
+        protocol = Http1Connection(self, on_lost)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(head)
@@ -144,11 +80,11 @@ class HttpServer:
             self._rounds.cancel()
             self._rounds = None
 
-    def entered(self, connection: "_Http1") -> None:
+    def entered(self, connection: Http1Connection) -> None:
         """Begin to look after a connection."""
         self._empty.clear()
         if self._rounds is None:
-            self._rounds = connection.loop.call_later(_ROUND, self._go_round)
+            self._rounds = connection.loop.call_later(LOOK_SECONDS, self._go_round)
 
     def left(self) -> None:
         """Notice that a connection is gone."""
@@ -162,8 +98,8 @@ class HttpServer:
             self._second = second
             self.state.default_headers = [(b"date", formatdate(second, usegmt=True).encode())]
 
-    def _connections(self) -> list["_Http1"]:
-        return [each for each in self.state.connections if isinstance(each, _Http1)]
+    def _connections(self) -> list[Http1Connection]:
+        return [each for each in self.state.connections if isinstance(each, Http1Connection)]
 
     def _go_round(self) -> None:
         loop = asyncio.get_running_loop()
@@ -171,246 +107,4 @@ class HttpServer:
         for connection in self._connections():
             if connection.overdue(now):
                 connection.transport.abort()
-        self._rounds = loop.call_later(_ROUND, self._go_round) if self.state.connections else None
-
-
-class _Phase(Enum):
-    """What a connection is in the middle of receiving."""
-
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
-class _Http1(HttpToolsProtocol):
-    """uvicorn's protocol of one connection, that knows what it waits for and since when.
-
-    INVARIANT: `_ahead` holds what was read and not parsed: a head that is not whole, what comes behind a request that
-    is not answered, or a body that is not asked for. The connection is read only in the first case.
-    """
-
-    flow: Http1FlowControl
-
-    def __init__(self, server: HttpServer, on_lost: Callable[[], None]) -> None:
-        super().__init__(server.config, server.state, app_state={})
-        self._bounds = server.limits
-        self._home = server
-        self._on_lost = on_lost
-        self._phase = _Phase.HEAD
-        self._since = self.loop.time()
-        self._received = 0
-        self._body = 0
-        self._fields = 0
-        self._ahead = bytearray()
-        self._searched = 0
-        self._length: int | None = 0  # of the body, None where it comes in chunks
-        self._tail = bytearray()  # of a body in chunks: its last bytes that were parsed
-        self._last = self._ending = False
-        self._unread: tuple[float, int] | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        super().connection_made(transport)
-        self.flow = Http1FlowControl(transport, self._parse)
-        source = source_of(self.client[0]) if self.client else ""
-        self._kept = self._home.budget.of_source(source)
-        self._request = self._home.budget.of_source(source)
-        self._untaken = self._home.budget.of_answers(source)
-        self._home.entered(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._last = True
-        self._ahead.clear()
-        for claim in (self._kept, self._request, self._untaken):
-            claim.close()
-        self._home.left()
-        self._on_lost()
-
-    # What comes
-
-    def data_received(self, data: bytes) -> None:
-        if self._last:
-            return
-        self._ahead += data
-        self._parse()
-
-    def _parse(self) -> None:
-        """Parse what may be parsed by now, and see whether more is to be read."""
-        while self._ahead and self._goes_on():
-            piece = self._next_piece()
-            if not piece:
-                break
-            self._received += len(piece)
-            super().data_received(piece)
-            # A chunk of one byte comes with five bytes around it; trailers belong to no body at all.
-            if self._phase is _Phase.BODY and self._received - 16 * self._body > self._bounds.head_bytes:
-                self._refuse(_HEAD_TOO_LARGE)
-        if self._last or self.transport.is_closing():
-            self._ahead.clear()
-        # What is read of a body before it is asked for was counted with its request.
-        if not self._kept.resize(0 if self._phase is _Phase.BODY else len(self._ahead)):
-            self._refuse(_NO_ROOM)
-        self.flow.read(on=self._last or not self._ahead or self._goes_on())
-
-    def _goes_on(self) -> bool:
-        """Return whether the parser may have more: the last request is answered, the body is asked for."""
-        if self._last or self._ending or self.transport.is_closing():
-            return False
-        if self._phase is _Phase.NOTHING:
-            return not self._answering()
-        return self._phase is _Phase.HEAD or not self.flow.read_paused
-
-    def _next_piece(self) -> bytes:
-        """Cut off what the parser gets next: a whole head, or a piece of a body that reaches not beyond its end."""
-        if self._phase is _Phase.NOTHING:
-            self._enter(_Phase.HEAD)
-        if self._phase is _Phase.HEAD:
-            return self._whole_head()
-        return self._cut(self._body_piece())
-
-    def _cut(self, size: int) -> bytes:
-        piece = bytes(self._ahead[:size])
-        del self._ahead[:size]
-        return piece
-
-    def _whole_head(self) -> bytes:
-        """Cut off a head once it is whole, without its offers to switch protocols."""
-        self._unset_keepalive_if_required()
-        end = self._ahead.find(_END, self._searched)
-        if (end if end >= 0 else len(self._ahead)) > self._bounds.head_bytes:
-            self._refuse(_HEAD_TOO_LARGE)
-            return b""
-        if end < 0:
-            self._searched = max(0, len(self._ahead) - len(_END) + 1)
-            return b""
-        self._searched = 0
-        head = self._cut(end + len(_END))
-        return _OFFER.sub(b"", head[:-2]) + head[-2:]
-
-    def _body_piece(self) -> int:
-        """Return how many bytes of the body may be parsed at once."""
-        if self._length is not None:
-            return min(_PIECE, self._length - self._received)
-        joined = self._tail + self._ahead[:_PIECE]
-        end = joined.find(_END)
-        size = len(joined) if end < 0 else end + len(_END)
-        fed = len(self._tail)
-        self._tail = joined[:size][1 - len(_END) :]
-        return size - fed
-
-    # What the parser tells
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._fields = 0
-        self._enter(_Phase.HEAD)
-        self._home.began()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields += len(name) + len(value)
-        if self._fields > self._bounds.head_bytes:
-            raise ValueError("too many bytes of header fields")  # uvicorn answers 400
-        if self._phase is _Phase.HEAD:  # what comes behind a body says nothing about the request
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._require_host()
-        self._enter(_Phase.BODY)
-        fields = dict(self.headers)
-        self._length = None if b"transfer-encoding" in fields else int(fields.get(b"content-length", 0))
-        self._tail.clear()
-        unasked = _UNASKED if self._length is None else min(self._length, _UNASKED)
-        if not self._request.take(REQUEST + self._fields + unasked):
-            self._refuse(_NO_ROOM)
-            raise ValueError("no room for another request")
-        super().on_headers_complete()
-        if self.parser.should_upgrade():
-            # It asks for a tunnel: what follows is no request.
-            self._last = True
-            self.cycle.keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        self._body += len(body)
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._enter(_Phase.NOTHING)
-
-    def on_response_complete(self) -> None:
-        self._request.close()
-        self._ending = True  # uvicorn has still to arm its timer
-        super().on_response_complete()
-        self._ending = False
-        if self._phase is _Phase.BODY:
-            # Nobody waits for the rest of this body: it ends soon, or the connection does.
-            self._since = self.loop.time()
-        self._parse()
-
-    def send_400_response(self, msg: str) -> None:
-        if not self._last:
-            super().send_400_response(msg)
-
-    def _require_host(self) -> None:
-        """Refuse a request that does not say once which host it is for (RFC 9112, 3.2)."""
-        hosts = [value for name, value in self.headers if name == b"host"]
-        least = 0 if self.parser.get_http_version() == "1.0" else 1
-        if not least <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
-            raise ValueError("no host, several or a malformed one")  # uvicorn answers 400
-
-    # How long it takes
-
-    def overdue(self, now: float) -> bool:
-        """Return whether the client has kept this connection waiting for too long."""
-        return self._stuck(now) or (self._late(now) and not self.transport.is_closing())
-
-    def _answering(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
-        return cycle is not None and not cycle.response_complete
-
-    def _refuse(self, answer: bytes) -> None:
-        self._last = True
-        if self._answering():
-            # No second answer may stand in the middle of the first.
-            self.transport.abort()
-        else:
-            self.transport.write(answer)
-            self.transport.close()
-
-    def _enter(self, phase: _Phase) -> None:
-        self._phase = phase
-        self._since = self.loop.time()
-        self._received = self._body = 0
-
-    def _late(self, now: float) -> bool:
-        """Return whether what is being received should have arrived by now."""
-        if self.flow.stopped or self.flow.read_paused:
-            # It is us who do not read: time passes for nobody.
-            self._since += _ROUND
-            return False
-        waited = now - self._since
-        match self._phase:
-            case _Phase.HEAD:
-                return waited > self._bounds.head
-            case _Phase.BODY if not self._answering():
-                return waited > self._bounds.leftover
-            case _Phase.BODY:
-                return waited > min(self._bounds.longest, self._bounds.stall + self._received / self._bounds.rate)
-            case _:
-                return False
-
-    def _stuck(self, now: float) -> bool:
-        """Return whether an answer, or what is left of it, is not being taken, or there is no room for it to wait."""
-        waiting = self.transport.get_write_buffer_size()
-        if not self._untaken.resize(waiting):
-            return True
-        if not waiting or (self._answering() and not self.flow.write_paused):
-            self._unread = None
-            return False
-        since, before = self._unread or (now, waiting)
-        if now - since > self._bounds.stall:
-            if before - waiting < self._bounds.rate * self._bounds.stall:
-                return True
-            since, before = now, waiting
-        self._unread = (since, before)
-        return False
+        self._rounds = loop.call_later(LOOK_SECONDS, self._go_round) if self.state.connections else None

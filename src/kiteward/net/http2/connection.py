@@ -1,4 +1,4 @@
-"""One HTTP/2 connection of a client, and the streams on it (RFC 9113).
+"""One HTTP/2 connection of a client: its transport, its times, and its end (RFC 9113).
 
 The application sees streams: the head of a request, the bytes of its body as they come, and a place for its answer.
 Everything else of the protocol ends here. What a client may take is bounded by `Http2Limits`.
@@ -7,50 +7,30 @@ Everything else of the protocol ends here. What a client may take is bounded by 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
-from kiteward.net.budget import Budget
 from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import FieldDecoder, Head, require_well_formed
-from kiteward.net.http2.frames import ConnectionFault, StreamFault
+from kiteward.net.http2.frame_handlers import ALIVE_PING, SHUTDOWN_PING, Application, FrameHandlers
+from kiteward.net.http2.frames import ConnectionFault
 from kiteward.net.http2.holding import Holding
-from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.noise import NoiseMeter
-from kiteward.net.http2.reading import FrameReader, require_priority, unpadded
+from kiteward.net.http2.reading import FrameReader
 from kiteward.net.http2.receiving import Receiver
 from kiteward.net.http2.sending import Sender
-from kiteward.net.http2.streams import NOBODY, Exchange, Stream
 
 _log = logging.getLogger("kiteward.http2")
 
-_ENDING: Final = b"the end?"
-"""Payload of the ping behind whose answer no stream is on its way that we have not seen."""
 
-_ALIVE: Final = b"alive?\0\0"
-_REMEMBERED: Final = 256
-
-_ASKING: Final = frozenset({frames.DATA, frames.HEADERS, frames.WINDOW_UPDATE})
-"""Frames that ask for something. A download is many windows, so that these are no noise; they cost next to nothing."""
-
-
-class Home(Protocol):
+class Home(Application, Protocol):
     """Who serves connections."""
-
-    limits: Http2Limits
-    budget: Budget
-
-    def begin(self, stream: Stream, head: Head) -> Exchange:
-        """Begin a request."""
-        ...
 
     def left(self, connection: "Connection") -> None:
         """Learn that a connection is gone."""
         ...
 
 
-class Connection(asyncio.Protocol):
-    """One connection, from behind its preface to its end. Implements `streams.Owner`.
+class Connection(FrameHandlers, asyncio.Protocol):
+    """One connection, from behind its preface to its end.
 
     Attributes:
         address: the client's address.
@@ -64,36 +44,17 @@ class Connection(asyncio.Protocol):
             home: who serves it.
             on_lost: called once, when it is gone.
         """
+        super().__init__(home)
         self._home = home
-        self._limits = home.limits
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._sender: Sender
-        self._receiver: Receiver
-        self._holding: Holding
         self._reader = FrameReader(self._take, block_limit=home.limits.block)
-        self._decoder = FieldDecoder(home.limits.section)
-        self._streams: dict[int, Stream] = {}
-        self._last = self._unread = 0
-        self._dropped: dict[int, None] = {}  # streams that we ended first: what is on its way there is no fault
-        self._heard = self._frame_at = self._loop.time()
-        self._noise = NoiseMeter(home.limits, self._heard)
+        self._unread = 0
+        self._frame_at = self._heard
         self._asked_at: float | None = None
-        self._ending = self._final = self._closed = False
         self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._lingering: asyncio.TimerHandle | None = None
-        self._kinds = {
-            frames.DATA: self._on_data,
-            frames.HEADERS: self._on_headers,
-            frames.PRIORITY: self._on_priority,
-            frames.RST_STREAM: self._on_reset,
-            frames.SETTINGS: self._on_settings,
-            frames.PUSH_PROMISE: self._on_push_promise,
-            frames.PING: self._on_ping,
-            frames.GOAWAY: self._on_goaway,
-            frames.WINDOW_UPDATE: self._on_window_update,
-        }
         self.address = self.source = ""
 
     # What the loop tells
@@ -132,7 +93,7 @@ class Connection(asyncio.Protocol):
                 self._unread = unread
                 self._holding.unread(unread, known=self._receiver.known)
         except ConnectionFault as fault:
-            _log.debug("the connection of %s is given up: %s", self.address, fault)
+            _log.debug("closing the connection of %s: %s", self.address, fault)
             self._sender.write(frames.goaway(self._last, fault.code, str(fault)))
             self._part()
             self._lose_all()
@@ -202,7 +163,7 @@ class Connection(asyncio.Protocol):
                 self._drop(stream, frames.CANCEL)
         if self._asked_at is None and now - self._heard > limits.idle:
             self._asked_at = now
-            self._sender.write(frames.frame(frames.PING, 0, 0, _ALIVE))
+            self._sender.write(frames.frame(frames.PING, 0, 0, ALIVE_PING))
 
     def shut(self) -> None:
         """Take no more requests, and close when those under way are answered."""
@@ -210,247 +171,13 @@ class Connection(asyncio.Protocol):
             return
         self._ending = True
         # Requests that the client sent before it knew are served too: its answer to the ping comes behind them.
-        ping = frames.frame(frames.PING, 0, 0, _ENDING)
+        ping = frames.frame(frames.PING, 0, 0, SHUTDOWN_PING)
         self._sender.write(frames.goaway(frames.LAST_STREAM, frames.NO_ERROR) + ping)
         self._loop.call_later(self._limits.last_call, self._finish)
 
     def abort(self) -> None:
         """Break off."""
         self._transport.abort()
-
-    # What streams want
-
-    def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:
-        """Answer a request, unless nobody waits any more or it has been answered."""
-        if self._streams.get(stream.number) is not stream or stream.unsent:
-            return
-        if body:
-            self._noise.earn()
-        if self._sender.answer(stream, section, body, trailers):
-            self._sent(stream)
-            return
-        self._flush()
-        if not self._holding.wait_to_be_taken(stream):
-            self._drop(stream, frames.ENHANCE_YOUR_CALM)
-
-    def let_in(self, stream: Stream, size: int) -> None:
-        """Take a body of `size` bytes in all."""
-        self._receiver.let_in(stream, size)
-
-    def _sent(self, stream: Stream) -> None:
-        """Learn that an answer is complete."""
-        if stream.receiving:
-            # The rest of the request would be read for nothing (RFC 9113, 8.1).
-            self._reset(stream.number, frames.NO_ERROR)
-        self._forget(stream)
-
-    def _drop(self, stream: Stream, code: int) -> None:
-        """End a stream at once, and tell both sides."""
-        self._reset(stream.number, code)
-        self._forget(stream).lost()
-
-    def _reset(self, number: int, code: int) -> None:
-        self._remember(number)
-        self._sender.write(frames.reset(number, code))
-
-    def _remember(self, number: int) -> None:
-        self._dropped[number] = None
-        if len(self._dropped) > _REMEMBERED:
-            del self._dropped[next(iter(self._dropped))]
-
-    def _forget(self, stream: Stream) -> Exchange:
-        """Strike a stream off every list, and return its exchange; the two hold one another no longer."""
-        self._streams.pop(stream.number, None)
-        self._holding.forget(stream)
-        self._sender.forget(stream)
-        self._receiver.release(stream)
-        stream.receiving = False
-        if self._final and not self._streams:
-            self._close()
-        exchange, stream.exchange = stream.exchange, NOBODY
-        return exchange
-
-    # Frames
-
-    def _take(self, kind: int, number: int, flags: int, payload: bytes) -> None:
-        if self._closed:
-            return
-        if kind not in _ASKING:
-            self._noise.bear(self._heard)
-        take = self._kinds.get(kind)
-        if take is None:
-            return
-        try:
-            take(number, flags, payload)
-        except StreamFault as fault:
-            self._noise.bear(self._heard)
-            stream = self._streams.get(number)
-            if stream is None:
-                self._reset(number, fault.code)
-            else:
-                self._drop(stream, fault.code)
-
-    def _on_data(self, number: int, flags: int, payload: bytes) -> None:
-        stream = self._streams.get(number)
-        if stream is None or not stream.receiving:
-            self._on_unwanted(number, len(payload))
-            return
-        self._receiver.take(stream, len(payload))
-        data = unpadded(flags, payload)
-        stream.size += len(data)
-        last = flags & frames.END_STREAM
-        if last:
-            self._complete(stream)
-        elif not data:
-            self._noise.bear(self._heard)
-        if len(data) < len(payload) and not last:
-            # What it took of the stream's window for padding: `let_in` counts the body alone.
-            self._receiver.allow_more(stream, len(payload) - len(data))
-        if data:
-            stream.exchange.received(data)
-        if last:
-            self._ended(stream)
-
-    def _on_unwanted(self, number: int, length: int) -> None:
-        """Take bytes of a body for which nobody waits."""
-        self._require_begun(number)
-        self._receiver.take(None, length)
-        if not length:
-            self._noise.bear(self._heard)
-        if number not in self._dropped:
-            raise StreamFault(frames.STREAM_CLOSED, "a body on a stream that has ended")
-
-    def _on_headers(self, number: int, flags: int, payload: bytes) -> None:
-        if not number & 1:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a request on a stream that is not the client's")
-        if number <= self._last:
-            self._on_trailers(number, flags, payload)
-            return
-        self._last = number
-        head = self._decoder.head(payload)
-        last = flags & frames.END_STREAM
-        if last and head.length:
-            raise StreamFault(frames.PROTOCOL_ERROR, "no body where one is announced")
-        if self._final:
-            # The client did not know yet that no more are served, and will ask another server.
-            self._remember(number)
-            return
-        if len(self._streams) >= self._limits.streams:
-            raise StreamFault(frames.REFUSED_STREAM, "more requests at once than allowed")
-        cost = self._holding.begin(head)
-        window = self._sender.stream_window
-        stream = self._streams[number] = Stream(self, number, since=self._heard, window=window, length=head.length)
-        stream.cost = cost
-        if last:
-            self._complete(stream)
-        try:
-            stream.exchange = self._home.begin(stream, head)
-        except Exception as error:
-            _log.exception("a request could not be begun")
-            raise StreamFault(frames.INTERNAL_ERROR, "the request could not be begun") from error
-        if last:
-            self._ended(stream)
-
-    def _on_trailers(self, number: int, flags: int, payload: bytes) -> None:
-        fields = self._decoder.fields(payload)
-        stream = self._streams.get(number)
-        if stream is None:
-            if number not in self._dropped:
-                raise ConnectionFault(frames.STREAM_CLOSED, "a request on a stream that has ended")
-            self._noise.bear(self._heard)
-            return
-        if not stream.receiving:
-            raise StreamFault(frames.STREAM_CLOSED, "fields on a stream that has ended")
-        if not flags & frames.END_STREAM:
-            raise StreamFault(frames.PROTOCOL_ERROR, "fields in the middle of a body")
-        require_well_formed(fields)
-        self._complete(stream)
-        self._ended(stream)
-
-    def _complete(self, stream: Stream) -> None:
-        """Note that nothing more of a request comes."""
-        if stream.length not in (None, stream.size):
-            raise StreamFault(frames.PROTOCOL_ERROR, "a body of another length than announced")
-        stream.receiving = False
-
-    def _ended(self, stream: Stream) -> None:
-        if self._streams.get(stream.number) is stream:  # not answered before
-            stream.exchange.ended()
-
-    def _on_priority(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  as every frame is taken
-        if not number:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a priority of the connection")
-        require_priority(number, payload)
-
-    def _on_reset(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  as every frame is taken
-        _require_size(payload, frames.NUMBER.size)
-        self._require_begun(number)
-        stream = self._streams.get(number)
-        if stream is not None:
-            self._forget(stream).lost()
-
-    def _on_settings(self, number: int, flags: int, payload: bytes) -> None:
-        if number:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "settings of a stream")
-        if flags & frames.ACK:
-            _require_size(payload, 0)
-            return
-        _require_size(payload, len(payload) // frames.SETTING.size * frames.SETTING.size)
-        windows: list[int] = []
-        for name, value in frames.SETTING.iter_unpack(payload):
-            if name == frames.INITIAL_WINDOW_SIZE:
-                windows.append(value)
-            elif name == frames.MAX_FRAME_SIZE:
-                self._sender.set_frame_limit(value)
-            elif name == frames.HEADER_TABLE_SIZE:
-                self._sender.forget_table()
-            elif name == frames.ENABLE_PUSH and value > 1:
-                raise ConnectionFault(frames.PROTOCOL_ERROR, "a setting out of range")
-        if windows:
-            # It moves the windows of all streams: once in a frame, to where the last one leaves them.
-            self._sender.set_stream_window(windows, list(self._streams.values()))
-        self._sender.write(frames.SETTINGS_ACK)
-        self._flush()
-
-    def _on_push_promise(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  as every frame is taken
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "clients do not push")
-
-    def _on_ping(self, number: int, flags: int, payload: bytes) -> None:
-        if number:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a ping on a stream")
-        _require_size(payload, len(_ALIVE))
-        if not flags & frames.ACK:
-            self._sender.write(frames.frame(frames.PING, frames.ACK, 0, payload))
-        elif payload == _ENDING and self._ending:
-            self._finish()
-
-    def _on_goaway(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  as every frame is taken
-        if number:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "the end of a stream is not announced")
-        _require_size(payload[: 2 * frames.NUMBER.size], 2 * frames.NUMBER.size)
-        self._ending = True
-        self._finish()
-
-    def _on_window_update(self, number: int, flags: int, payload: bytes) -> None:  # noqa: ARG002  as every frame is taken
-        _require_size(payload, frames.NUMBER.size)
-        amount = int.from_bytes(payload, "big") & frames.LARGEST_WINDOW
-        if number:
-            self._require_begun(number)
-        if not amount:
-            kind = StreamFault if number else ConnectionFault
-            raise kind(frames.PROTOCOL_ERROR, "a window that does not grow")
-        stream = self._streams.get(number)
-        if stream is not None or not number:
-            self._sender.allow(amount, stream)
-            self._flush()
-
-    def _require_begun(self, number: int) -> None:
-        if not 0 < number <= self._last or not number & 1:
-            raise ConnectionFault(frames.PROTOCOL_ERROR, "a frame on a stream that has not begun")
-
-    def _flush(self) -> None:
-        for stream in self._sender.flush():
-            self._sent(stream)
 
     # How it ends
 
@@ -481,12 +208,3 @@ class Connection(asyncio.Protocol):
         self._closed = True
         self._sender.end()
         self._lingering = self._loop.call_later(self._limits.parting, self._transport.abort)
-
-    def _lose_all(self) -> None:
-        for stream in list(self._streams.values()):
-            self._forget(stream).lost()
-
-
-def _require_size(payload: bytes, size: int) -> None:
-    if len(payload) != size:
-        raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame of the wrong size")

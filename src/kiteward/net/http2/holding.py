@@ -32,7 +32,7 @@ class Holding:
         """
         cost = REQUEST + head.size
         if not self.requests.take(cost):
-            raise StreamFault(REFUSED_STREAM, "no room for another request")
+            raise StreamFault(REFUSED_STREAM, "the memory limit does not allow another request")
         return cost
 
     def unread(self, amount: int, *, known: bool) -> None:
@@ -46,7 +46,7 @@ class Holding:
             ConnectionFault: there is no room, and nobody has.
         """
         if not self._unread.resize(amount) and not known:
-            raise ConnectionFault(ENHANCE_YOUR_CALM, "no room for what is no request yet")
+            raise ConnectionFault(ENHANCE_YOUR_CALM, "the memory limit does not allow more header data")
 
     def wait_to_be_taken(self, stream: Stream) -> bool:
         """Count what is left of an answer, and return whether there is room for it."""

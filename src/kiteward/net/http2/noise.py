@@ -33,7 +33,7 @@ class NoiseMeter:
         self._left = min(limits.noise, self._left + (now - self._at) * limits.noise_rate) - 1
         self._at = now
         if self._left < 0:
-            raise ConnectionFault(ENHANCE_YOUR_CALM, "too many frames that ask for nothing")
+            raise ConnectionFault(ENHANCE_YOUR_CALM, "too many control frames")
 
     def earn(self) -> None:
         """Learn that a request was answered."""

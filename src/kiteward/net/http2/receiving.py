@@ -66,7 +66,9 @@ class Receiver:
 
     def _count(self, stream: Stream, amount: int) -> None:
         if not self._claim.take(amount):
-            raise StreamFault(frames.ENHANCE_YOUR_CALM, "no room for bodies of callers who are not authenticated")
+            raise StreamFault(
+                frames.ENHANCE_YOUR_CALM, "the memory limit does not allow more bodies of unauthenticated callers"
+            )
         stream.counted += amount
 
     def let_in(self, stream: Stream, size: int) -> None:

@@ -33,4 +33,4 @@ def upgrade(connection: Connection) -> None:
         )
     command.upgrade(config, "head")
     if broken_references(connection):
-        raise StoreUnavailable("bringing the store to this version would leave references broken; nothing was changed")
+        raise StoreUnavailable("migrating the store to this version would leave references broken; nothing was changed")

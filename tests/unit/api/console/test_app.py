@@ -272,8 +272,8 @@ async def test_filters_of_the_trail_that_make_no_sense_are_refused() -> None:
         for asked, told in (
             ("outcome=rubbish", "There is no <code>rubbish</code>. Give one of received, "),
             ("kind=users", "There is no <code>users</code>. Give one of "),
-            ("before=abc", "A whole number is needed"),
-            (f"before={'9' * 40}", "A whole number is needed"),
+            ("before=abc", "A whole number is required"),
+            (f"before={'9' * 40}", "A whole number is required"),
         ):
             answer = await browser.open(f"audit?{asked}")
             assert (answer.status_code, told in answer.text) == (422, True), answer.text

@@ -80,7 +80,7 @@ def test_a_timeout_is_read_in_each_unit(value: str, seconds: float) -> None:
     ],
 )
 def test_what_is_no_timeout_is_refused(value: str) -> None:
-    with pytest.raises(ValueError, match="is no timeout"):
+    with pytest.raises(ValueError, match="is not a timeout"):
         protocol.timeout_of(value)
 
 

@@ -36,7 +36,9 @@ def told(operation: str, error: KitewardError) -> messages.Status:
     assert isinstance(answer, bytes)
     response = messages.method_of(operation).response.FromString(answer)
     field = messages.method_of(operation).status_field
-    return getattr(response, field) if field else response
+    status = getattr(response, field) if field else response
+    assert isinstance(status, messages.Status)
+    return status
 
 
 def test_every_error_has_a_row_and_every_row_an_error() -> None:

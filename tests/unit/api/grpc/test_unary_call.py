@@ -14,6 +14,7 @@ from tests.support.memory import measured
 
 from kiteward.api.grpc import protocol, unary_call
 from kiteward.api.grpc.unary_call import Refusal, UnaryCall, UnreadCall
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Budget, ByteLimits, Claim
 from kiteward.net.http2.fields import FieldDecoder
 from kiteward.net.http2.streams import Stream
@@ -394,17 +395,17 @@ async def test_a_message_in_crumbs_takes_little_more_memory_than_it_has_bytes() 
 @pytest.mark.parametrize("pieces", [1, 5])
 async def test_a_message_announced_as_too_large_is_refused_before_any_of_it(pieces: int) -> None:
     caller = Caller()
-    start = b"\0" + (unary_call.MESSAGE_LIMIT + 1).to_bytes(4, "big")
+    start = b"\0" + (MAX_MESSAGE_BYTES + 1).to_bytes(4, "big")
     for position in range(0, len(start), len(start) // pieces):
         caller.call.received(start[position : position + len(start) // pieces])
     code, text = await caller.outcome()
     assert code is StatusCode.RESOURCE_EXHAUSTED
-    assert str(unary_call.MESSAGE_LIMIT) in text
+    assert str(MAX_MESSAGE_BYTES) in text
     assert caller.work.done == []
 
 
 async def test_the_largest_message_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unary_call, "MESSAGE_LIMIT", 4)
+    monkeypatch.setattr(unary_call, "MAX_MESSAGE_BYTES", 4)
     caller = Caller()
     caller.call.received(framed(b"kite"))
     caller.call.ended()
@@ -446,7 +447,7 @@ async def test_a_message_that_cannot_be_unpacked_is_refused(message: bytes) -> N
 
 
 async def test_a_bomb_is_refused_as_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unary_call, "MESSAGE_LIMIT", 10_000)
+    monkeypatch.setattr(unary_call, "MAX_MESSAGE_BYTES", 10_000)
     caller = Caller(encoding="gzip")
     caller.call.received(framed(gzip.compress(bytes(5_000_000)), flag=1))
     caller.call.ended()

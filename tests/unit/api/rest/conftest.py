@@ -1,6 +1,5 @@
 """A REST door for each test, with a gateway behind it whose store is a copy of one that was bootstrapped once."""
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,19 +8,6 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened
 from tests.support.rest import Rest, served
-
-
-@pytest.fixture(scope="session")
-def bootstrapped_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store as it is after the first start, closed."""
-    path = tmp_path_factory.mktemp("bootstrapped") / "store.db"
-
-    async def bootstrap_once() -> None:
-        async with opened(path):
-            pass
-
-    asyncio.run(bootstrap_once())
-    return path
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ async def test_what_a_handler_answers_by_itself_is_not_told_to_strangers(probes:
 async def test_what_is_not_offered_is_refused_by_name(probes: Rest) -> None:
     assert await probes.whole("probe/closed") == {
         "code": 10,
-        "message": "probe/closed is not offered here: it is a test: service unimplemented",
+        "message": "probe/closed is not supported: it is a test: service unimplemented",
     }
 
 

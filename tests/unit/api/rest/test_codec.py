@@ -38,7 +38,7 @@ def read(kind: DataType, value: Any, **about: Any) -> Any:
 
 
 def test_our_names_of_types_are_the_protocols() -> None:
-    schema = messages.DescribeCollectionResponse.DESCRIPTOR.fields_by_name["schema"].message_type
+    schema = messages.descriptor_of(type(messages.DescribeCollectionResponse().schema))
     protocol = schema.file.enum_types_by_name["DataType"].values_by_name
     assert {kind.name: kind.value for kind in DataType} == {kind.name: protocol[kind.name].number for kind in DataType}
 

@@ -44,7 +44,7 @@ ENDPOINTS = [
     for endpoint in module.ENDPOINTS
 ]
 
-SCHEMA = {
+SCHEMA: Any = {
     "fields": [
         {"name": "id", "data_type": 5, "is_primary_key": True},
         {"name": "vector", "data_type": 101, "type_params": [{"key": "dim", "value": "2"}]},
@@ -315,7 +315,7 @@ def shelf(engine: FakeEngine) -> FakeEngine:
     engine.databases["default"].aliases["novels"] = "books"
     engine.create(database="shelf")
     engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(
-        status={}, schema=SCHEMA, collection_name="books"
+        status=messages.Status(), schema=SCHEMA, collection_name="books"
     ).SerializeToString()
     engine.restart()
     return engine
@@ -389,7 +389,7 @@ def test_every_endpoint_with_an_rpc_is_in_the_table_above_or_has_tests_of_its_ow
 async def test_what_has_no_rpc_is_refused_by_name(rest: Rest, path: str) -> None:
     answer = await rest.whole(path)
     assert answer["code"] == 10
-    assert f"{path} is not offered here" in answer["message"]
+    assert f"{path} is not supported" in answer["message"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/vector/collections"), ("POST", "/v1/vector/insert")])
@@ -401,7 +401,7 @@ async def test_the_first_version_of_the_api_is_refused_in_words_to_those_who_may
     assert response.status_code == 404
     assert response.json() == {
         "code": 65535,
-        "message": "the first version of the REST API is not offered here: use /v2/vectordb",
+        "message": "version 1 of the REST API is not supported: use /v2/vectordb",
     }
 
 
@@ -609,7 +609,7 @@ async def test_a_hybrid_search_ranks_by_rrf_unless_told_otherwise(rest: Rest, sh
     [
         ({}, 1802, "either data or ids"),
         ({"data": [[1, 2]], "ids": [1]}, 1802, "either data or ids"),
-        ({"data": [[1, 2]]}, 1801, "annsField must say which"),
+        ({"data": [[1, 2]]}, 1801, "annsField must name the"),
         ({"data": [[1, 2]], "annsField": "id"}, 1801, "there is no vector field `id`; the collection has `vector`"),
         ({"data": [[1, 2, 3]], "annsField": "vector"}, 1801, "expected 2 numbers"),
         ({"data": [1, 2], "annsField": "vector"}, 1801, "data[0]: expected a list of 2 numbers, got a number"),

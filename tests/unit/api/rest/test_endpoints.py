@@ -43,7 +43,7 @@ def test_every_endpoint_of_the_contract_is_there(category: str) -> None:
 
 def test_a_path_stands_once_in_the_table() -> None:
     endpoint = Endpoint("a/b", Body, Nothing, nothing, "Do nothing.")
-    with pytest.raises(ValueError, match="`a/b` stands twice"):
+    with pytest.raises(ValueError, match="`a/b` is in the table twice"):
         table_of([endpoint, endpoint])
 
 

@@ -15,7 +15,7 @@ from kiteward.milvus import messages
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-def response(*columns: dict[str, Any], output_fields: tuple[str, ...] = ()) -> Any:
+def response(*columns: Any, output_fields: tuple[str, ...] = ()) -> Any:
     return messages.QueryResults(fields_data=columns, output_fields=output_fields)
 
 
@@ -123,20 +123,24 @@ def test_every_kind_of_column_is_shown() -> None:
     ]
 
 
+def found(results: Any) -> messages.SearchResults:
+    return messages.SearchResults(results=results)
+
+
 def test_hits_carry_their_key_and_distance() -> None:
-    results = {
+    results: dict[str, Any] = {
         "ids": {"str_id": {"data": ["a", "b"]}},
         "scores": [0.1, float("nan")],
         "topks": [1, 1],
         "fields_data": [scalar("color", "string_data", "red", "blue")],
         "output_fields": ["color"],
     }
-    made = hits(messages.SearchResults(results=results), key="name", allow_int64=True)
+    made = hits(found(results), key="name", allow_int64=True)
     assert json.loads(msgspec.json.encode(made)) == [
         {"color": "red", "name": "a", "distance": 0.1},
         {"color": "blue", "name": "b", "distance": None},
     ]
-    told = messages.SearchResults(results={**results, "primary_field_name": "pk", "fields_data": []})
+    told = found({**results, "primary_field_name": "pk", "fields_data": []})
     assert [hit["pk"] for hit in hits(told, key="name", allow_int64=True)] == ["a", "b"]
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from kiteward.api.rest.settings import LARGEST_BODY, RestSettings
-from kiteward.config import settings_from
+from kiteward.config.loading import settings_from
 from kiteward.domain.errors import ConfigurationError
 
 

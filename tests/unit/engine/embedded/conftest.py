@@ -15,8 +15,8 @@ import pytest
 
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.durability import SyncMode
 from kiteward.engine.embedded.patches import open_database
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 OpenDatabase = Callable[[SyncMode], ServedDatabase]
 

@@ -9,9 +9,9 @@ from typing import Any
 from pymilvus.grpc_gen import milvus_pb2
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
-from kiteward.engine.channel import SERVICE
 from kiteward.engine.embedded.dispatch import Dispatcher, Operation
 from kiteward.engine.embedded.operations import ON_THE_LOOP
+from kiteward.milvus.messages import SERVICE
 
 
 async def test_waiting_read_whose_caller_has_given_up_takes_no_thread(open_at: OpenDatabase) -> None:

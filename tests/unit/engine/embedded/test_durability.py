@@ -7,7 +7,8 @@ import pytest
 from tests.unit.engine.embedded import lite
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
-from kiteward.engine.embedded.durability import SyncMode, whole_file_writer, write_whole
+from kiteward.engine.embedded.durability import whole_file_writer, write_whole
+from kiteward.engine.embedded.sync_mode import SyncMode
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+from kiteward.engine.embedded.servicer import EngineServicer
 
 HERE = CallContext(())
 
@@ -150,13 +151,8 @@ def test_deletions_and_searches_take_the_same_filters(database: ServedDatabase) 
     answer = engine.Delete(deletion, HERE)
     assert (answer.status.code, answer.delete_cnt, answer.IDs.WhichOneof("id_field")) == (0, 2, None)
     assert found(database, "id >= 0") == [2, 3]
-    for request, ask in (
-        (milvus_pb2.SearchRequest(collection_name="docs", dsl="id == {absent}"), engine.Search),
-        (
-            milvus_pb2.HybridSearchRequest(
-                collection_name="docs", requests=[milvus_pb2.SearchRequest(dsl="id == {x}", expr_template_values=ids)]
-            ),
-            engine.HybridSearch,
-        ),
-    ):
-        assert ask(request, HERE).status.code != 0
+    search = milvus_pb2.SearchRequest(collection_name="docs", dsl="id == {absent}")
+    assert engine.Search(search, HERE).status.code != 0
+    part = milvus_pb2.SearchRequest(dsl="id == {x}", expr_template_values=ids)
+    hybrid = milvus_pb2.HybridSearchRequest(collection_name="docs", requests=[part])
+    assert engine.HybridSearch(hybrid, HERE).status.code != 0

@@ -8,8 +8,9 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from tests.unit.engine.embedded import lite
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+from kiteward.engine.embedded.servicer import EngineServicer
 
 HERE = CallContext(())
 

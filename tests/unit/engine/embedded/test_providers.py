@@ -9,7 +9,7 @@ import pytest
 from pymilvus.grpc_gen import common_pb2, schema_pb2
 from tests.unit.engine import samples
 
-CLOSED = "functions that call a provider are not offered"
+CLOSED = "functions that call a provider are not supported"
 TEXT_EMBEDDING, RERANK = 2, 3
 
 

@@ -6,8 +6,9 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from tests.unit.engine.embedded import lite
 from tests.unit.engine.samples import DIMENSION
 
+from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.servicer import CallContext, EngineServicer
+from kiteward.engine.embedded.servicer import EngineServicer
 
 NOWHERE = CallContext((("dbname", "nowhere"),))
 HERE = CallContext(())
@@ -130,11 +131,11 @@ def test_a_search_for_more_than_milvus_allows_is_refused_before_room_is_made_for
 
 def vector_field(dimension: int) -> schema_pb2.FieldSchema:
     given = common_pb2.KeyValuePair(key="dim", value=str(dimension))
-    return schema_pb2.FieldSchema(name="long", data_type="FloatVector", type_params=[given])
+    return schema_pb2.FieldSchema(name="long", data_type=schema_pb2.FloatVector, type_params=[given])
 
 
 def collection_request(vector: schema_pb2.FieldSchema) -> milvus_pb2.CreateCollectionRequest:
-    key = schema_pb2.FieldSchema(name="id", data_type="Int64", is_primary_key=True)
+    key = schema_pb2.FieldSchema(name="id", data_type=schema_pb2.Int64, is_primary_key=True)
     schema = schema_pb2.CollectionSchema(name="docs", fields=[key, vector])
     return milvus_pb2.CreateCollectionRequest(collection_name="docs", schema=schema.SerializeToString())
 

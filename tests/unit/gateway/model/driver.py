@@ -1,7 +1,6 @@
 """Runs steps against gateway and reference side by side, and cuts a run that parts them down to what is needed."""
 
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from tests.support import minimising
 from tests.unit.gateway.model import administration, passing
 from tests.unit.gateway.model.reference import Outcome, Reference, Step, User
 from tests.unit.gateway.model.steps import Draw
@@ -127,21 +127,7 @@ class Runner:
 
     async def minimised(self, mismatch: Mismatch, *, seconds: float) -> Mismatch:
         """Return the shortest run found in the time that still ends in a mismatch."""
-        deadline = time.monotonic() + seconds
-        # What only asked, or was refused, has changed nothing.
-        best = await self._replay((*mismatch.changed, mismatch.steps[-1])) or mismatch
-        size = len(best.steps) // 2
-        while size and time.monotonic() < deadline:
-            start = 0
-            while start < len(best.steps) - 1 and time.monotonic() < deadline:
-                steps = (*best.steps[:start], *best.steps[start + size :])
-                found = await self._replay(steps)
-                if found is None:
-                    start += size
-                else:
-                    best = found
-            size = size // 2 if size > 1 else 0
-        return best
+        return await minimising.minimised(mismatch, self._replay, seconds=seconds)
 
     async def _replay(self, steps: Sequence[Step]) -> Mismatch | None:
         subject = await self._open()

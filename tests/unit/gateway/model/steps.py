@@ -36,7 +36,9 @@ class Draw:
     def beginning(self) -> list[Step]:
         """Return operations that make something to talk about."""
         users = [("CreateCredential", _new_user(name, self._pick(PASSWORDS))) for name in USERS[:4]]
-        roles = [("CreateRole", messages.CreateRoleRequest(entity={"name": name})) for name in ROLES[:3]]
+        roles = [
+            ("CreateRole", messages.CreateRoleRequest(entity=messages.RoleEntity(name=name))) for name in ROLES[:3]
+        ]
         bindings = [
             ("OperateUserRole", messages.OperateUserRoleRequest(username=user, role_name=role))
             for user, role in zip(USERS[:3], ROLES, strict=False)
@@ -116,7 +118,7 @@ class Draw:
 
     def _message(self, operation: str) -> Any:
         """Return a request of an operation with its databases, collections and ids filled in."""
-        request = messages.METHODS[operation].request()
+        request: Any = messages.METHODS[operation].request()
         fields = request.DESCRIPTOR.fields_by_name
         if "db_name" in fields:
             request.db_name = self._database()

@@ -1,4 +1,4 @@
-"""Who may do what, and why: told to administrators about everybody, to others about themselves."""
+"""Explanations of access: administrators get them about every user, others about themselves."""
 
 import time
 from collections.abc import AsyncIterator
@@ -149,7 +149,7 @@ async def test_everybody_may_ask_about_themselves_and_about_nobody_else(team: Ow
         ({"privilege": "Search", "operation": "Search"}, "either `privilege` or `operation`"),
         ({"privilege": "search"}, "no such privilege: search; did you mean Search?"),
         ({"operation": "Searching"}, "no such operation: Searching; did you mean Search?"),
-        ({"operation": "CalcDistance"}, "CalcDistance is not offered here"),
+        ({"operation": "CalcDistance"}, "CalcDistance is not supported here"),
         ({"userName": "a", "keyId": "b", "privilege": "Search"}, "either `userName` or `keyId`"),
     ],
 )

@@ -1,4 +1,4 @@
-"""API keys: told once, owned by somebody, and never wider than their owner or their maker."""
+"""API keys: returned once, owned by a user, and never wider than their owner or their creator."""
 
 from typing import Any
 
@@ -177,7 +177,7 @@ async def test_a_key_makes_no_key_with_roles_it_does_not_hold(own: Own) -> None:
 
 async def test_a_key_makes_no_key_that_outlives_it(own: Own) -> None:
     text = await limited(own, expiresIn=60)
-    with pytest.raises(AccessDenied, match="outlives"):
+    with pytest.raises(AccessDenied, match="expires later"):
         await own("CreateApiKey", by=text, expiresIn=3600)
     assert (await own("CreateApiKey", by=text))["expiresAt"] is not None
 
@@ -225,7 +225,7 @@ async def test_a_limited_key_reaches_no_key_but_itself_and_those_that_it_made(
 async def test_a_limited_key_of_an_administrator_opens_no_key_of_others(own: Own, operation: str) -> None:
     text = (await own("CreateApiKey", expiresIn=60))["key"]
     wide = await own("CreateApiKey")
-    with pytest.raises(AccessDenied, match="no key but itself"):
+    with pytest.raises(AccessDenied, match="only itself"):
         await own(operation, by=text, keyId=wide["keyId"])
 
 
@@ -241,7 +241,7 @@ async def test_a_limited_key_lists_itself_and_those_that_it_made(own: Own) -> No
         await own("ListApiKeys", by=text, userName="root")
 
 
-# Keys that were made with a key
+# Keys that a key created
 
 
 async def test_a_key_tells_with_which_key_it_was_made(own: Own) -> None:
@@ -281,7 +281,7 @@ async def test_a_disabled_key_keeps_what_descends_from_it_out_until_it_is_enable
     await own("DisableApiKey", keyId=made[0]["keyId"])
     assert [await works(own, each["key"]) for each in made] == [False] * 3
     reach = await own("DescribeUserAccess", keyId=made[2]["keyId"])
-    assert reach["closed"] == f"of the API key {made[0]['keyId']}, which made it: the API key is disabled"
+    assert reach["closed"] == f"of the API key {made[0]['keyId']}, with which it was created: the API key is disabled"
     await own("EnableApiKey", keyId=made[2]["keyId"])
     assert not await works(own, made[2]["key"])
     await own("EnableApiKey", keyId=made[0]["keyId"])
@@ -321,7 +321,7 @@ async def test_a_secret_that_is_about_to_end_gets_none_that_does_not(own: Own) -
     rotated = await own("RotateApiKey", keyId=maker["keyId"], keepOldFor=60)
     by_new = await own("CreateApiKey", by=rotated["key"])
     for key_id in (maker["keyId"], by_new["keyId"]):
-        with pytest.raises(AccessDenied, match="no key that outlives it"):
+        with pytest.raises(AccessDenied, match="cannot rotate or enable a key that expires later"):
             await own("RotateApiKey", by=maker["key"], keyId=key_id)
     assert await works(own, rotated["key"])
     by_old = await own("CreateApiKey", by=maker["key"])

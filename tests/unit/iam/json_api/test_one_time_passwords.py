@@ -32,7 +32,7 @@ async def change(own: Own, by: PasswordCredential, new: str) -> Any:
 async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: PasswordCredential) -> None:
     before = await own.house.state()
     for name in {*OPERATIONS, *ADMIN_OPERATIONS} - ALLOWED:
-        with pytest.raises(AccessDenied, match="the password of alice is good once: set another one first"):
+        with pytest.raises(AccessDenied, match="the password of alice is a one-time password: set another one first"):
             await own.house.gateway.handle(Call(name, b"", first))
     assert await own.house.state() == before
 
@@ -40,7 +40,7 @@ async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: 
 async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCredential) -> None:
     await own.house.user("bob")
     own.house.configure(super_users=frozenset({"alice"}))
-    with pytest.raises(AccessDenied, match="of nobody else"):
+    with pytest.raises(AccessDenied, match="of the same user"):
         await own.house.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
 
 
@@ -55,7 +55,7 @@ async def test_another_password_opens_everything(own: Own, first: PasswordCreden
 
 
 async def test_the_same_password_again_is_no_other_one(own: Own, first: PasswordCredential) -> None:
-    with pytest.raises(InvalidArgument, match="another than the one that is good once"):
+    with pytest.raises(InvalidArgument, match="must differ from the one-time password"):
         await change(own, first, FIRST)
     assert (await own("WhoAmI", by=first))["oneTimePassword"]
 
@@ -77,4 +77,4 @@ async def test_refusal_is_recorded_as_one(own: Own, first: PasswordCredential) -
         await own("ListUserAccounts", by=first)
     (event,) = own.house.trail.events
     assert (event.outcome, event.principal) == ("refused", "alice")
-    assert "good once" in event.reason
+    assert "one-time password" in event.reason

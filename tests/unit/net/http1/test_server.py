@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.doors import Doors, connected, ended, opened, until
+from tests.support.listeners import RunningListener, connected, ended, opened, until
 from tests.support.memory import measured
 
 from kiteward.net.asgi import Receive, Scope, Send
@@ -27,7 +27,7 @@ def chunked(*chunks: bytes, trailers: bytes = b"") -> bytes:
     return post(pieces + b"0\r\n" + trailers + b"\r\n", b"transfer-encoding: chunked")
 
 
-def paths(doors: Doors) -> list[str]:
+def paths(doors: RunningListener) -> list[str]:
     return [request["path"] for request in doors.echo.requests]
 
 
@@ -148,7 +148,7 @@ async def _ok(send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def _stopped(doors: Doors) -> bool:
+def _stopped(doors: RunningListener) -> bool:
     return any(each.flow.stopped for each in doors.http._connections())
 
 
@@ -209,18 +209,18 @@ async def test_two_hosts_are_refused_of_an_older_client_too() -> None:
 
 
 @pytest.fixture
-async def narrow() -> AsyncIterator[Doors]:
-    """Doors with room for one small request."""
+async def narrow() -> AsyncIterator[RunningListener]:
+    """A listener with room for one small request."""
     limits = ByteLimits(unauthenticated_address=REQUEST + 2_000)
     async with opened(budget=Budget(limits)) as doors:
         yield doors
 
 
-def held(doors: Doors) -> int:
+def held(doors: RunningListener) -> int:
     return doors.http.budget.unauthenticated.held
 
 
-async def test_a_request_is_held_until_it_is_answered(narrow: Doors) -> None:
+async def test_a_request_is_held_until_it_is_answered(narrow: RunningListener) -> None:
     async with connected(narrow.port) as (reader, writer):
         narrow.echo.hold.clear()
         writer.write(post(bytes(1_000)))
@@ -231,7 +231,9 @@ async def test_a_request_is_held_until_it_is_answered(narrow: Doors) -> None:
         await until(lambda: not held(narrow))
 
 
-async def test_a_request_for_which_there_is_no_room_is_told_so_and_those_after_it_are_served(narrow: Doors) -> None:
+async def test_a_request_for_which_there_is_no_room_is_told_so_and_those_after_it_are_served(
+    narrow: RunningListener,
+) -> None:
     async with connected(narrow.port) as (first, writer):
         narrow.echo.hold.clear()
         writer.write(post(b"first"))
@@ -250,7 +252,7 @@ async def test_a_request_for_which_there_is_no_room_is_told_so_and_those_after_i
     assert narrow.http.budget.unauthenticated.refused == 1
 
 
-async def test_heads_that_do_not_end_are_held_too(narrow: Doors) -> None:
+async def test_heads_that_do_not_end_are_held_too(narrow: RunningListener) -> None:
     async with connected(narrow.port) as (reader, writer):
         writer.write(b"GET / HTTP/1.1\r\nhost: kiteward\r\nx: " + bytes(5_000).replace(b"\0", b"x"))
         await until(lambda: held(narrow) > 5_000)

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 import h2.events
+import pytest
 from h2.settings import SettingCodes
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -336,5 +337,5 @@ class Traffic(RuleBasedStateMachine):
         assert self.client.open_outbound_streams == 0
 
 
-TestTraffic = Traffic.TestCase
+TestTraffic = pytest.mark.slow(Traffic.TestCase)
 TestTraffic.settings = settings(stateful_step_count=40)

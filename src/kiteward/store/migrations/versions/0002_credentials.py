@@ -21,6 +21,10 @@ def upgrade() -> None:
         sa.Column("former_until", sa.Float()),
     ):
         op.add_column("users", column)
+    _create_api_keys()
+
+
+def _create_api_keys() -> None:
     op.create_table(
         "api_keys",
         sa.Column("key_id", _name(), nullable=False),

@@ -1,0 +1,213 @@
+"""From the configuration file and the environment to `Settings`."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from kiteward.api.console.settings import ConsoleSettings
+from kiteward.api.health import HealthSettings
+from kiteward.api.rest.settings import RestSettings
+from kiteward.audit.writer import AuditSettings
+from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.authn.sessions import SessionRules
+from kiteward.config import keys
+from kiteward.config.reader import EffectiveValue, Reader
+from kiteward.config.settings import Settings
+from kiteward.config.sources import (
+    ROOT_PASSWORD,
+    ROOT_PASSWORD_FILE,
+    File,
+    read_file,
+    unknown_variables,
+    variable_of,
+)
+from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.identity import Secret
+from kiteward.domain.naming import NamingRules
+from kiteward.iam.services import KeyRules, Limits
+from kiteward.net.budget import ByteLimits
+from kiteward.net.hosts import AllowedHosts
+from kiteward.net.tls import TlsSettings
+from kiteward.telemetry.telemetry import TracingSettings
+
+_log = logging.getLogger("kiteward.config")
+
+_OWN: Final = tuple(key.name for key in keys.KEYS if key.name.startswith("kiteward."))
+_OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
+_OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE}
+
+
+def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration file, if there is one, and the environment over it.
+
+    Args:
+        path: a `milvus.yaml`, or a Helm values file with `extraConfigFiles.user.yaml`.
+        environment: the variables; without it those of the process.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a value is not what its key takes; the message names the key.
+    """
+    for name in unknown_environment(environment):
+        _log.warning("unknown environment variable %s", name)
+    return explain(path, environment)[0]
+
+
+def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return the environment variables that begin with `KITEWARD_` and mean nothing."""
+    return unknown_variables(os.environ if environment is None else environment, _OWN_VARIABLES)
+
+
+def explain(
+    path: Path | None, environment: Mapping[str, str] | None = None
+) -> tuple[Settings, tuple[EffectiveValue, ...]]:
+    """Return what `load` returns, and each value with where it came from.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    file = File("", {}) if path is None else read_file(path)
+    reader = Reader(file, os.environ if environment is None else environment)
+    settings = _build_settings(reader)
+    return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
+
+
+def settings_from(document: Mapping[str, Any]) -> Settings:
+    """Return the settings of a configuration document, without an environment.
+
+    Raises:
+        ConfigurationError: as `load`.
+    """
+    return _build_settings(Reader(File("", document), {}))
+
+
+def _build_settings(reader: Reader) -> Settings:
+    reader.require_known("kiteward", _OWN_KEYS)
+    return Settings(
+        host=reader.get(keys.HOST),
+        port=reader.get(keys.PORT),
+        hosts=AllowedHosts(reader.get(keys.ALLOWED_HOSTS)),
+        data_dir=Path(reader.get(keys.DATA_DIRECTORY)),
+        default_root_password=Secret(reader.root_password()),
+        authorization=reader.get(keys.AUTHORIZATION),
+        root_bypass=not reader.get(keys.ROOT_NEEDS_ROLES),
+        seed_public=reader.get(keys.PUBLIC_SEEDS),
+        super_users=reader.get(keys.SUPER_USERS),
+        naming=_naming(reader),
+        limits=Limits(users=reader.get(keys.MAX_USERS), roles=reader.get(keys.MAX_ROLES)),
+        key_rules=KeyRules(
+            per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
+        ),
+        passwords=_password_policy(reader),
+        sync_mode=reader.get(keys.SYNC_MODE),
+        log_level=reader.get(keys.LOG_LEVEL),
+        metrics=_metrics(reader),
+        audit=_audit(reader),
+        rest=_rest(reader),
+        console=_console(reader),
+        tls=_tls(reader),
+        byte_limits=_byte_limits(reader),
+        tracing=_tracing(reader),
+    )
+
+
+def _naming(reader: Reader) -> NamingRules:
+    return NamingRules(
+        max_user_name=reader.get(keys.MAX_USER_NAME),
+        max_name=reader.get(keys.MAX_NAME),
+        max_user_description=reader.get(keys.MAX_USER_DESCRIPTION),
+        max_role_description=reader.get(keys.MAX_ROLE_DESCRIPTION),
+        role_characters=reader.get(keys.ROLE_NAME_CHARACTERS),
+        object_characters=reader.get(keys.NAME_CHARACTERS),
+    )
+
+
+def _tracing(reader: Reader) -> TracingSettings:
+    endpoint = reader.get(keys.TRACING_ENDPOINT)
+    percent = reader.get(keys.TRACING_PERCENT)
+    if not endpoint:
+        return TracingSettings(percent=percent)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        parts = urlsplit("unreadable")
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(
+            f"{keys.TRACING_ENDPOINT.name} must be like http://localhost:4318/v1/traces, without a password in it"
+        )
+    return TracingSettings(endpoint, percent)
+
+
+def _byte_limits(reader: Reader) -> ByteLimits:
+    return ByteLimits(
+        unauthenticated=reader.get(keys.UNAUTHENTICATED_BYTES),
+        unauthenticated_address=reader.get(keys.UNAUTHENTICATED_ADDRESS_BYTES),
+        authenticated=reader.get(keys.AUTHENTICATED_BYTES),
+        address=reader.get(keys.ADDRESS_BYTES),
+        user=reader.get(keys.USER_BYTES),
+    )
+
+
+def _tls(reader: Reader) -> TlsSettings | None:
+    mode = reader.get(keys.TLS_MODE)
+    files = {key: reader.get(key) for key in (keys.TLS_CERTIFICATE, keys.TLS_KEY, keys.TLS_CA)}
+    if mode == 0:
+        return None
+    if mode < keys.MUTUAL_TLS:
+        del files[keys.TLS_CA]
+    for key, name in files.items():
+        if not name:
+            raise ConfigurationError(f"{keys.TLS_MODE.name} is {mode}: {key.name} must name a PEM file")
+    return TlsSettings(*map(Path, files.values()))
+
+
+def _metrics(reader: Reader) -> HealthSettings:
+    return HealthSettings(
+        enabled=reader.get(keys.METRICS_ENABLED),
+        host=reader.get(keys.METRICS_HOST),
+        port=reader.get(keys.METRICS_PORT),
+    )
+
+
+def _audit(reader: Reader) -> AuditSettings:
+    directory = reader.get(keys.AUDIT_DIRECTORY)
+    return AuditSettings(
+        enabled=reader.get(keys.AUDIT_ENABLED),
+        data_operations=reader.get(keys.AUDIT_DATA_OPERATIONS),
+        keep_days=reader.get(keys.AUDIT_KEEP_DAYS),
+        directory=Path(directory) if directory else None,
+    )
+
+
+def _rest(reader: Reader) -> RestSettings:
+    return RestSettings(
+        enabled=reader.get(keys.REST_ENABLED),
+        request_timeout=reader.get(keys.REQUEST_TIMEOUT) / 1000,
+        allow_int64=reader.get(keys.ALLOW_INT64),
+        max_body=reader.get(keys.MAX_BODY_BYTES),
+        cors_origins=reader.get(keys.CORS_ORIGINS),
+    )
+
+
+def _console(reader: Reader) -> ConsoleSettings:
+    return ConsoleSettings(
+        enabled=reader.get(keys.CONSOLE_ENABLED),
+        sessions=SessionRules(
+            idle=reader.get(keys.CONSOLE_IDLE_TIMEOUT), lifetime=reader.get(keys.CONSOLE_SESSION_LIFETIME)
+        ),
+    )
+
+
+def _password_policy(reader: Reader) -> PasswordPolicy:
+    policy = POLICIES[reader.get(keys.PASSWORD_POLICY)]
+    shortest = reader.get(keys.MIN_PASSWORD, policy.shortest)
+    longest = reader.get(keys.MAX_PASSWORD, policy.longest)
+    if shortest > longest:
+        raise ConfigurationError(
+            f"proxy.minPasswordLength ({shortest}) is greater than the longest password allowed ({longest}): "
+            "set proxy.maxPasswordLength too"
+        )
+    return replace(policy, shortest=shortest, longest=longest)

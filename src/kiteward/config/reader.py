@@ -1,0 +1,118 @@
+"""Reads the values of keys, and says which key a wrong value stands at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from kiteward.config.keys import DEFAULT_ROOT_PASSWORD_KEY, Key
+from kiteward.config.sources import DEFAULT, File, root_password, shown_as, variable_of
+from kiteward.domain.errors import ConfigurationError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveValue:
+    """One value that is in force.
+
+    Attributes:
+        key: the dotted key.
+        shown: the value as people read it; of a secret only whether it is set.
+        origin: `default`, a file with its key, or an environment variable.
+    """
+
+    key: str
+    shown: str
+    origin: str
+
+
+class Reader:
+    """Reads typed values of a file and an environment.
+
+    Values are never part of an error: some are secrets.
+
+    Attributes:
+        in_force: what `get` and `root_password` have returned, with where it came from.
+    """
+
+    def __init__(self, file: File, environment: Mapping[str, str]) -> None:
+        self._file = file
+        self._environment = environment
+        self.in_force: list[EffectiveValue] = []
+
+    def require_known(self, section: str, known: frozenset[str]) -> None:
+        """Refuse keys of our own section that are not among the known ones.
+
+        Raises:
+            ConfigurationError: there is such a key.
+        """
+        for key in _dotted(self._from_file(section)):
+            if key not in known:
+                raise ConfigurationError(f"unknown key {section}.{key}; valid keys: {', '.join(sorted(known))}")
+
+    def get(self, key: Key[T], default: T | None = None) -> T:
+        """Return the value of a key.
+
+        Args:
+            key: its row.
+            default: the value where none is given; without it that of the row.
+
+        Raises:
+            ConfigurationError: the value is not what the key takes.
+        """
+        default = key.default if default is None else default
+        value = self._value(key, default)
+        if value is None:
+            return default
+        try:
+            return key.kind.parse(value)
+        except ValueError as error:
+            raise ConfigurationError(f"{self._name(key.name)} {error}") from None
+
+    def root_password(self) -> str:
+        """Return the first password of root; a variable of ours wins over the key.
+
+        Raises:
+            ConfigurationError: as `kiteward.config.sources.root_password`, or as `get`.
+        """
+        given = root_password(self._environment)
+        if given is None:
+            return self.get(DEFAULT_ROOT_PASSWORD_KEY)
+        self.in_force.append(EffectiveValue(DEFAULT_ROOT_PASSWORD_KEY.name, "set", given[1]))
+        return given[0]
+
+    def _value(self, key: Key[T], default: T) -> Any:
+        """Return what is given for a key, None where nothing is, and note what is in force."""
+        variable = variable_of(key.name)
+        value = self._environment.get(variable)
+        origin = variable
+        if value is None:
+            value = self._from_file(key.name)
+            origin = f"{self._file.name}: {key.name}" if value is not None else DEFAULT
+        if key.secret:
+            shown = "not set" if value is None else "set"
+        else:
+            shown = shown_as(value) if value is not None else key.unset or shown_as(default)
+        self.in_force.append(EffectiveValue(key.name, shown, origin))
+        return value
+
+    def _name(self, key: str) -> str:
+        """Return what to call a key where it is given by the environment, or the file."""
+        variable = variable_of(key)
+        return f"the environment variable {variable}" if variable in self._environment else key
+
+    def _from_file(self, key: str) -> Any:
+        here: Any = self._file.document
+        for part in key.split("."):
+            if here is None:
+                return None
+            if not isinstance(here, dict):
+                raise ConfigurationError(f"{key} cannot be read: a section of that name is expected, not a value")
+            here = here.get(part)
+        return here
+
+
+def _dotted(section: object, prefix: str = "") -> list[str]:
+    if not isinstance(section, dict):
+        return [prefix.rstrip(".")] if prefix else []
+    return [key for name, value in section.items() for key in _dotted(value, f"{prefix}{name}.")]

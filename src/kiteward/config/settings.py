@@ -1,0 +1,76 @@
+"""Everything that can be set, as the server is started with it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kiteward.api.console.settings import ConsoleSettings
+from kiteward.api.health import HealthSettings
+from kiteward.api.rest.settings import RestSettings
+from kiteward.audit.writer import AuditSettings
+from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
+from kiteward.domain.naming import NamingRules
+from kiteward.engine.embedded.sync_mode import SyncMode
+from kiteward.iam.services import KeyRules, Limits
+from kiteward.net.budget import ByteLimits
+from kiteward.net.hosts import AllowedHosts
+from kiteward.net.tls import TlsSettings
+from kiteward.telemetry import logs
+from kiteward.telemetry.telemetry import TracingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. The default of each field is that of its key.
+
+    Attributes:
+        host: address to listen on; `kiteward.host`.
+        port: `proxy.port`; 0 lets the system choose.
+        hosts: names that HTTP is served under, `kiteward.allowedHosts`.
+        data_dir: where everything is kept; `kiteward.dataDir`.
+        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`, or over it
+            `KITEWARD_ROOT_PASSWORD` or the content of `KITEWARD_ROOT_PASSWORD_FILE`; never read again.
+        authorization: whether callers must sign in, `common.security.authorizationEnabled`; false on loopback only.
+        root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
+        seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
+        super_users: callers who change a password without the old one, `common.security.superUsers`.
+        naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
+            `nameValidation.allowedChars`, `roleNameValidation.allowedChars`.
+        limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
+        key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
+        passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
+        sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
+        log_level: from which level on our own lines are logged, `kiteward.log.level`.
+        metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
+        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
+        rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
+            `corsOrigins`.
+        console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
+        tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
+        byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
+            `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
+        tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 19530
+    hosts: AllowedHosts = field(default_factory=AllowedHosts)
+    data_dir: Path = Path("data")
+    default_root_password: Secret = field(default_factory=lambda: Secret(DEFAULT_ROOT_PASSWORD))
+    authorization: bool = True
+    root_bypass: bool = True
+    seed_public: bool = False
+    super_users: frozenset[str] = frozenset()
+    naming: NamingRules = field(default_factory=NamingRules)
+    limits: Limits = field(default_factory=Limits)
+    key_rules: KeyRules = field(default_factory=KeyRules)
+    passwords: PasswordPolicy = POLICIES["standard"]
+    sync_mode: SyncMode = "batch"
+    log_level: logs.Level = "info"
+    metrics: HealthSettings = field(default_factory=HealthSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
+    rest: RestSettings = field(default_factory=RestSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    tls: TlsSettings | None = None
+    byte_limits: ByteLimits = field(default_factory=ByteLimits)
+    tracing: TracingSettings = field(default_factory=TracingSettings)

@@ -1,0 +1,195 @@
+"""What the store keeps of users, API keys and intents, and what its transactions announce."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Subject(StrEnum):
+    """What kind of thing a change is about."""
+
+    USER = "user"
+    ROLE = "role"
+    GROUP = "group"
+    KEY = "key"
+    CREDENTIAL = "credential"
+    """A user was created, given another password, unlocked or enabled: its failures so far count no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
+
+    A `CREDENTIAL` stands beside the `USER` that it says more about.
+    """
+
+    subject: Subject
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a transaction did.
+
+    Attributes:
+        revision: the store's revision after it; unchanged when nothing changed.
+        changes: what is not as it was, without repetition; empty when nothing changed.
+    """
+
+    revision: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousSecret:
+    """What was replaced and still opens until its time is up.
+
+    Attributes:
+        stored: the password hash or key digest.
+        credential_id: the credential id it had; empty for keys.
+        valid_until: seconds since the epoch.
+    """
+
+    stored: str = field(repr=False)
+    credential_id: str
+    valid_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class HashSchemes:
+    """Which kinds of password hashes users have.
+
+    Attributes:
+        prefixes: how the hashes begin, algorithm and cost included.
+        former_until: when the last former password ends that is still accepted, or None where there is none.
+    """
+
+    prefixes: frozenset[str]
+    former_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A user as stored.
+
+    Attributes:
+        name: the user name.
+        password_hash: self-describing hash of the password; never the password.
+        credential_id: random, new with every password and when the user is disabled; tells whether a verified
+            credential is still the current one.
+        description: free text.
+        created_at, changed_at: seconds since the epoch; the latter moves with the password, the description and
+            whether the user is enabled.
+        roles: names of the roles bound to the user, sorted; never `public` unless bound explicitly.
+        enabled: whether the user may come in.
+        signed_in_at: when the user was last seen, in seconds since the epoch, or None.
+        locked_at: when too many wrong passwords locked the user, or None.
+        previous: the password before the last reset, while it is still accepted.
+        one_time: whether the password is good for nothing but setting another one.
+    """
+
+    name: str
+    password_hash: str
+    credential_id: str
+    description: str
+    created_at: float
+    changed_at: float
+    roles: tuple[str, ...]
+    enabled: bool = True
+    signed_in_at: float | None = None
+    locked_at: float | None = None
+    previous: PreviousSecret | None = None
+    one_time: bool = False
+
+    def __repr__(self) -> str:
+        return f"UserRecord(name={self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """An API key as stored.
+
+    Attributes:
+        key_id: the public id.
+        owner: the user it belongs to.
+        digest: SHA-256 of the whole key, in hexadecimal; never the key.
+        description: free text.
+        created_at: seconds since the epoch.
+        created_by: the user who made it.
+        made_by_key: the id of the API key that it was made with, or None; it goes when that one goes.
+        expires_at: when it ends, or None.
+        roles: what it is narrowed to, sorted; None for all roles of its owner, empty for none.
+        networks: where it may be used from, in CIDR form; empty for anywhere.
+        enabled: whether it opens.
+        used_at: when it was last used, or None.
+        previous: the key before the last rotation, while it is still accepted.
+    """
+
+    key_id: str
+    owner: str
+    digest: str
+    description: str
+    created_at: float
+    created_by: str
+    expires_at: float | None = None
+    roles: tuple[str, ...] | None = None
+    networks: tuple[str, ...] = ()
+    enabled: bool = True
+    used_at: float | None = None
+    previous: PreviousSecret | None = None
+    made_by_key: str | None = None
+
+    def __repr__(self) -> str:
+        return f"KeyRecord(key_id={self.key_id!r})"
+
+
+class IntentKind(StrEnum):
+    """A change of the engine that the store must follow."""
+
+    DROP_COLLECTION = "drop_collection"
+    RENAME_COLLECTION = "rename_collection"
+    CREATE_COLLECTION = "create_collection"
+    DROP_DATABASE = "drop_database"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """A user who drops or creates a collection: for whom grants on its name are kept (decision 0030).
+
+    Attributes:
+        user_name: the user.
+        roles: the roles that the user acted with; only grants of these are kept.
+    """
+
+    user_name: str
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The roles that lost kept grants on a name, and those that still have some; both sorted."""
+
+    lost: Sequence[str]
+    kept: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A change of the engine that was about to be asked for.
+
+    It is written down first so that a crash cannot part grants and objects.
+
+    Attributes:
+        intent_id: set by the store.
+        db_name, object_name: what is dropped, renamed or created; object_name is empty for a database.
+        new_db_name, new_object_name: where a renamed collection goes, else empty.
+        claimant: who drops or creates a collection, where grants are kept for that user.
+    """
+
+    kind: IntentKind
+    db_name: str
+    object_name: str = ""
+    new_db_name: str = ""
+    new_object_name: str = ""
+    intent_id: int = 0
+    claimant: Claimant | None = None

@@ -1,0 +1,58 @@
+"""An environment of an older client or framework is made when a test needs it, once, and a failure is reported."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from tests.support import environments, toolchains
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MAKEFILE = """
+.venv-client/.ready:
+	echo made >>builds
+	sleep 0.2
+	mkdir -p .venv-client
+	touch $@
+
+.venv-broken/.ready:
+	echo 'no such package: client' >&2
+	false
+"""
+
+
+def planned(*arguments: str) -> str:
+    """Return the commands that make would run, each run of spaces as one."""
+    make = [toolchains.installed("make", package="make"), "--no-print-directory", "--dry-run", *arguments]
+    return " ".join(toolchains.run(make, cwd=REPOSITORY, environment={"MAKEFLAGS": ""}).split())
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    return tmp_path
+
+
+def test_an_environment_that_several_tests_need_at_once_is_made_once(repository: Path) -> None:
+    with ThreadPoolExecutor(3) as executor:
+        found = list(executor.map(lambda _: environments.python("client", repository=repository), range(3)))
+    assert found == [repository / ".venv-client" / "bin" / "python"] * 3
+    assert (repository / "builds").read_text() == "made\n"
+
+
+def test_a_build_that_fails_fails_the_test_with_what_it_printed(repository: Path) -> None:
+    with pytest.raises(AssertionError, match="no such package: client"):
+        environments.python("broken", repository=repository)
+
+
+@pytest.mark.parametrize("target", ["unit", "test"])
+def test_no_such_environment_is_made_before_the_tests_are_chosen(target: str) -> None:
+    assert "pytest" in planned(target)
+    assert ".venv-" not in planned(target)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chosen"),
+    [("", "tests/unit"), ("-k login", "tests/unit -k login"), ("tests/unit/domain -x", "tests/unit/domain -x")],
+)
+def test_make_unit_runs_the_unit_tests_or_those_that_are_named_without_slow_ones(arguments: str, chosen: str) -> None:
+    assert planned("unit", f"ARGS={arguments}").endswith(f"-m 'not slow' {chosen}")
