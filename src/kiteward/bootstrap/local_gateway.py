@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import getpass
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -11,10 +12,11 @@ from kiteward.bootstrap.components import AccessControl, load_access_control, ma
 from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.engine.channel import EngineChannel
 from kiteward.engine.offline import OfflineEngine
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.import_policy import ImportReport, Source, run_import
@@ -56,6 +58,11 @@ async def open_local(
         )
         stack.push_async_callback(gateway.drain)
         yield gateway
+
+
+def local_client(gateway: Gateway) -> GatewayClient:
+    """Return a client for the operator of this machine, whom the record names by the system's user."""
+    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {getpass.getuser()}")
 
 
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
@@ -107,7 +114,7 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
     hasher = PasswordHasher()
     try:
         async with open_local(settings) as gateway:
-            return await run_import(Source(channel, authorization), gateway, hasher, dry_run=dry_run)
+            return await run_import(Source(channel, authorization), local_client(gateway), hasher, dry_run=dry_run)
     finally:
         hasher.close()
         await channel.close()
