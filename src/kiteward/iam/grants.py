@@ -121,11 +121,7 @@ async def change_grants(
         InvalidGrant, DatabaseNotFound: as of `give_grant`.
         EngineError: the engine's aliases are not in memory, and it does not answer.
     """
-    if len(grant) + len(revoke) > MOST_CHANGED:
-        raise LimitReached(
-            f"at most {MOST_CHANGED} grants can be changed in one step",
-            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
-        )
+    _require_within_limit(len(grant) + len(revoke))
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with caller.change() as transaction:
@@ -144,6 +140,14 @@ async def change_grants(
             await transaction.grants.remove(role, revoked)
     users = (await services.store.bindings(role)).get(role, ())
     return ChangedGrants(granted, revoked, users)
+
+
+def _require_within_limit(number: int) -> None:
+    if number > MOST_CHANGED:
+        raise LimitReached(
+            f"at most {MOST_CHANGED} grants can be changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
+        )
 
 
 def list_grants(

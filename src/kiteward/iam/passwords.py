@@ -139,15 +139,19 @@ async def change_password(
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(user_name, "not the current password")
         if found.one_time and change.new == change.old:
-            raise InvalidArgument(
-                "the new password must differ from the one-time password",
-                ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
-                field="newPassword",
-            )
+            raise _password_unchanged()
         await transaction.users.set_password(user_name, hashed)
         if description is not None:
             await transaction.users.describe(user_name, description)
     caller.record(password_changed=True, old_password_verified=not unverified)
+
+
+def _password_unchanged() -> InvalidArgument:
+    return InvalidArgument(
+        "the new password must differ from the one-time password",
+        ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
+        field="newPassword",
+    )
 
 
 async def reset_password(
