@@ -22,13 +22,23 @@ def test_a_user_is_created_and_a_form_that_cannot_be_taken_keeps_what_was_typed(
         page.get_by_label("Description").fill("kept as typed")
         page.get_by_role("checkbox", name="docs_reader").check()
         page.get_by_role("button", name="Create user").click()
-        expect(page.locator("#user_name-error")).to_have_text("This name already exists.")
+        expect(page.locator("#user_name-error")).to_have_text("There is a user reader already.")
         expect(page.get_by_label("Description")).to_have_value("kept as typed")
         expect(page.get_by_role("checkbox", name="docs_reader")).to_be_checked()
         page.get_by_label("User name").fill(f"made_by_{who}")
         page.get_by_role("button", name="Create user").click()
         with console.signed_in(f"made_by_{who}", page.locator("#secret").inner_text()) as theirs:
             expect(theirs.get_by_role("main")).to_contain_text("docs_reader")
+
+
+def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
+    with console.signed_in("boss", locale="zh-CN") as page:
+        page.goto(f"{console.address}new-user")
+        page.locator("#user_name").fill("9 lives")
+        page.locator("form.narrow button").click()
+        expect(page.locator("#user_name-error")).to_have_text("名称必须以字母开头，不能以 9 开头。")  # noqa: RUF001  Chinese
+        expect(page.locator("#user_name")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#user_name")).to_have_value("9 lives")
 
 
 @BOTH
@@ -99,7 +109,7 @@ def test_the_last_way_in_for_administrators_is_not_taken(console: Console, who: 
     with console.signed_in(who) as page:
         page.goto(f"{console.address}users/root/delete")
         page.get_by_role("button", name="Delete").click()
-        expect(page.get_by_role("alert")).to_contain_text("root user cannot be deleted")
+        expect(page.get_by_role("alert")).to_contain_text("The user root cannot be deleted.")
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])

@@ -38,7 +38,7 @@ def test_a_password_that_cannot_be_is_told_at_its_field(console: Console) -> Non
         change("wrong", "Another-password-2", "Another-password-2")
         expect(page.locator("#old_password-error")).to_have_text("This is not your current password.")
         change(password, "short", "short")
-        expect(page.locator("#new_password-error")).to_contain_text("length")
+        expect(page.locator("#new_password-error")).to_contain_text("8 to 64 characters")
         expect(page.locator("#new_password")).to_have_attribute("aria-invalid", "true")
         change(password, "Another-password-2", "Another-password-3")
         expect(page.locator("#again-error")).to_have_text("The two new passwords differ.")

@@ -132,7 +132,7 @@ def test_request_for_a_collection_that_exists_and_may_not_be_seen_is_marked(cons
 def test_user_that_does_not_exist_is_told(console: Console) -> None:
     with console.signed_in("boss") as page:
         page.goto(f"{console.address}explain?user=nobody&privilege=Search")
-        expect(page.get_by_role("alert")).to_contain_text("user not found: nobody")
+        expect(page.get_by_role("alert")).to_contain_text("There is no user nobody.")
 
 
 def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Console) -> None:

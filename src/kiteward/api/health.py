@@ -14,8 +14,9 @@ from kiteward.api.rest.credentials import presented_credential
 from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.domain.identity import PresentedCredential
-from kiteward.gateway.call import Call
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.base import Arguments
 from kiteward.net.asgi import Application, Receive, Scope, Send
 
 _PATIENCE: Final = 2.0
@@ -64,7 +65,9 @@ def described_by(gateway: Gateway) -> Described:
     """Return what asks a gateway for the state of the server on behalf of a caller."""
 
     async def described(credential: PresentedCredential | AuthenticationError, address: str) -> bytes:
-        return await gateway.handle(Call("DescribeServer", b"", credential, timeout=_PATIENCE, address=address))
+        deadline = asyncio.get_running_loop().time() + _PATIENCE
+        client = GatewayClient(gateway, credential, transport="health", address=address, deadline=deadline)
+        return await client.invoke_json("DescribeServer", Arguments())
 
     return described
 

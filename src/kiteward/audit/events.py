@@ -87,7 +87,7 @@ class AuditEvent(NamedTuple):
         credential: what the principal was verified by, in a form that reveals nothing.
         address: where from, as `host:port`.
         client: the SDK as it calls itself.
-        transport: `grpc`, `rest`, `console` or `local`.
+        transport: `grpc`, `rest`, `console`, `health` or `local`.
         operation: RPC or extension.
         database: the settled database.
         resources: the collections, aliases or databases it is about.

@@ -12,6 +12,7 @@ import msgspec
 from kiteward.audit.events import Event, Outcome
 from kiteward.audit.files import files_of
 from kiteward.audit.hash_chain import moment
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 
 MOST_LOOKED_AT: Final = 500_000
@@ -100,7 +101,11 @@ _DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_dat
 
 def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
     if given and given not in known:
-        raise InvalidArgument(f"no such {what}: `{given}`; give one of {', '.join(known)}")
+        raise InvalidArgument(
+            f"no such {what}: `{given}`; give one of {', '.join(known)}",
+            ErrorDetail(ErrorCode.AUDIT_FILTER_UNKNOWN, {"name": given, "choices": ", ".join(known)}),
+            field=what,
+        )
 
 
 def _holds(details: Any, names: frozenset[str], value: str) -> bool:

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.authn.common_passwords import faults
+from kiteward.authn.common_passwords import GUESSED_FIRST, IN_A_ROW, SERVICE_WORDS, USER_NAME, faults
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
 _CLASSES_WANTED: Final = 3
+
+_FAULTS: Final = MappingProxyType(
+    {
+        GUESSED_FIRST: ErrorCode.PASSWORD_GUESSED_FIRST,
+        SERVICE_WORDS: ErrorCode.PASSWORD_SERVICE_WORDS,
+        USER_NAME: ErrorCode.PASSWORD_USER_NAME,
+        IN_A_ROW: ErrorCode.PASSWORD_IN_A_ROW,
+    }
+)
+"""The code of each reason for which a password is blocked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +46,37 @@ class PasswordPolicy:
     block_list: bool = False
     in_bytes: bool = False
 
-    def check(self, password: Secret, *, user_name: str) -> None:
+    def check(self, password: Secret, *, user_name: str, field: str = "password") -> None:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
 
         Args:
             password: what was chosen.
             user_name: whose it is to be; a guesser knows it.
+            field: the argument that holds it, for the error.
 
         Raises:
             InvalidArgument: with the rules it breaks.
         """
         text = password.reveal()
-        broken = []
+        broken: list[tuple[str, ErrorDetail]] = []
         length = len(text.encode("utf-8", "surrogatepass")) if self.in_bytes else len(text)
         if not self.shortest <= length <= self.longest:
-            broken.append(
+            text_of_rule = (
                 "invalid password length: invalid parameter"
                 f"[{length} out of range {self.shortest} <= value <= {self.longest}]"
             )
+            code = ErrorCode.PASSWORD_LENGTH_IN_BYTES if self.in_bytes else ErrorCode.PASSWORD_LENGTH
+            broken.append((text_of_rule, ErrorDetail(code, {"shortest": self.shortest, "longest": self.longest})))
         if self.classes and _classes(text) < _CLASSES_WANTED:
-            broken.append(
+            text_of_rule = (
                 "invalid password: it must include three of "
                 "upper case letters, lower case letters, numbers and special characters"
             )
+            broken.append((text_of_rule, ErrorDetail(ErrorCode.PASSWORD_CLASSES)))
         if self.block_list:
-            broken += [f"invalid password: {fault}" for fault in faults(text, user_name)]
+            broken += [(f"invalid password: {fault}", ErrorDetail(_FAULTS[fault])) for fault in faults(text, user_name)]
         if broken:
-            raise InvalidArgument("; ".join(broken))
+            raise InvalidArgument("; ".join(rule for rule, _ in broken), *(detail for _, detail in broken), field=field)
 
 
 def _classes(text: str) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import LimitReached, SessionEnded
 from kiteward.domain.identity import Secret
 
@@ -74,7 +75,9 @@ class Sessions:
         for session in own[: max(0, len(own) + 1 - self.rules.per_user)]:
             self.end(session.session_id)
         if len(self._by_digest) >= self.rules.total:
-            raise LimitReached("too many users are signed in: wait until some have signed out")
+            raise LimitReached(
+                "too many users are signed in: wait until some have signed out", ErrorDetail(ErrorCode.SESSIONS_LIMIT)
+            )
         token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock()
         self._by_digest[_digest(token)] = Session(
             secrets.token_hex(8),

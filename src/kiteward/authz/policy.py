@@ -13,6 +13,7 @@ from typing import Final, Self
 from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.privileges import COLLECTION_LEVEL, Level, ObjectType, Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY
@@ -46,11 +47,13 @@ class Decision:
         allowed: the verdict.
         reason: the rule in full, for operators.
         message: the one sentence for the client; empty when allowed.
+        detail: the same for programs and translations; None when allowed.
     """
 
     allowed: bool
     reason: str
     message: str = ""
+    detail: ErrorDetail | None = None
 
     def require_allowed(self) -> None:
         """Let an allowed call pass.
@@ -59,7 +62,7 @@ class Decision:
             AccessDenied: with the client's sentence.
         """
         if not self.allowed:
-            raise AccessDenied(self.message)
+            raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,7 @@ def decide_administrator(principal: Principal) -> Decision:
         False,
         f"`{principal.user_name}` does not hold the role `admin`",
         f"permission deny to {principal.user_name}: an administrator is needed",
+        ErrorDetail(ErrorCode.ADMINISTRATOR_NEEDED),
     )
 
 
@@ -318,6 +322,7 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
         False,
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
+        ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
     )
 
 

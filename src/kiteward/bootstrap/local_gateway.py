@@ -2,23 +2,24 @@
 
 import base64
 import contextlib
+import getpass
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.bootstrap.components import AccessControl, make_services, open_recorder
-from kiteward.bootstrap.first_start import bootstrap, require_first_password
+from kiteward.bootstrap.components import AccessControl, load_access_control, make_services, open_recorder
+from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
-from kiteward.domain.identity import ROOT, Secret
+from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.engine.channel import EngineChannel
 from kiteward.engine.offline import OfflineEngine
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.import_policy import ImportReport, Source, run_import
-from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 
@@ -59,6 +60,11 @@ async def open_local(
         yield gateway
 
 
+def local_client(gateway: Gateway) -> GatewayClient:
+    """Return a client for the operator of this machine, whom the record names by the system's user."""
+    return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {getpass.getuser()}")
+
+
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
     """Return the data directory, held where no server holds it. Raises as `open_local`."""
     if not create and not (settings.data_dir / "store.db").is_file():
@@ -87,12 +93,7 @@ async def _open_access_control(
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
     stack.push_async_callback(authenticator.close)
-    policy_cache = PolicyCache(store, authenticator, recorder)
-    await policy_cache.load()
-    await bootstrap(settings, policy_cache, hasher, recorder)
-    return AccessControl(
-        store=store, hasher=hasher, authenticator=authenticator, policy_cache=policy_cache, recorder=recorder
-    )
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:
@@ -113,7 +114,7 @@ async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: b
     hasher = PasswordHasher()
     try:
         async with open_local(settings) as gateway:
-            return await run_import(Source(channel, authorization), gateway, hasher, dry_run=dry_run)
+            return await run_import(Source(channel, authorization), local_client(gateway), hasher, dry_run=dry_run)
     finally:
         hasher.close()
         await channel.close()

@@ -5,19 +5,17 @@ Each command is one operation of our own, sent through a gateway like any reques
 
 import argparse
 import asyncio
-import getpass
 import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kiteward.bootstrap.local_gateway import open_local
+from kiteward.bootstrap.local_gateway import local_client, open_local
 from kiteward.cli.options import add_configuration, exit_status_of, read_secret, settings_of
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
-from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, LocalCredential, Secret
-from kiteward.gateway.call import Call
+from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.passwords import generated_password
 
@@ -193,9 +191,7 @@ async def _create(admin: str, settings: Settings) -> None:
 
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
     """Send a request as the operator of this machine and return what its answer holds."""
-    payload = json.dumps(request).encode()
-    asked = Call(operation, payload, LocalCredential(), transport="local", client=f"system user {getpass.getuser()}")
-    return json.loads(await gateway.handle(asked))
+    return json.loads(await local_client(gateway).invoke_json(operation, request))
 
 
 def _text(answer: Any) -> str:

@@ -1,5 +1,8 @@
 """The whole exception tree. Classes name facts; each transport maps them to its codes in one table.
 
+An error says what is wrong three times: in a message for people who read English, as codes with parameters
+(`kiteward.domain.error_codes`) for programs and translations, and by its `field`, the argument at fault.
+
 KitewardError
 ├── AuthenticationError              who calls is not established
 │   ├── CredentialMissing            no credential was presented
@@ -27,7 +30,8 @@ KitewardError
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
 │   ├── FieldNameInvalid             a field name breaks a rule
-│   └── CollectionNotFound           the collection does not exist or is not visible
+│   ├── CollectionNotFound           the collection does not exist or is not visible
+│   └── ResponseFailed               the response to a request reports a failure
 ├── EngineError                      the engine did not answer as asked
 │   ├── EngineUnavailable            it cannot be reached now
 │   ├── EngineDeadlineExceeded       it did not answer in time
@@ -42,9 +46,31 @@ KitewardError
 └── NotReady                         no policy snapshot yet
 """
 
+from typing import ClassVar, Final
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+
 
 class KitewardError(Exception):
-    """Base of every error this package raises on purpose. The message is safe to show: no secrets, no driver text."""
+    """Base of every error this package raises on purpose. The message is safe to show: no secrets, no driver text.
+
+    Attributes:
+        default_code: the code of an error of this class that gives none.
+        details: everything that is wrong, at least one.
+        field: the argument at fault, as the request spells it (`userName`); empty where it is none, or more than one.
+    """
+
+    default_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "") -> None:
+        super().__init__(message)
+        self.details = details or (ErrorDetail(self.default_code),)
+        self.field = field
+
+    @property
+    def code(self) -> ErrorCode:
+        """What is wrong in the first place."""
+        return self.details[0].code
 
 
 class AuthenticationError(KitewardError):
@@ -54,8 +80,10 @@ class AuthenticationError(KitewardError):
         reason: why, for operators; the message, which clients see, tells less.
     """
 
-    def __init__(self, message: str, *, reason: str = "") -> None:
-        super().__init__(message)
+    default_code = ErrorCode.UNAUTHENTICATED
+
+    def __init__(self, message: str, *details: ErrorDetail, field: str = "", reason: str = "") -> None:
+        super().__init__(message, *details, field=field)
         self.reason = reason
 
 
@@ -82,37 +110,55 @@ class SessionEnded(AuthenticationError):
 class AccessDenied(KitewardError):
     """The principal is known, the privilege is missing. The message names the privilege, the user and the database."""
 
+    default_code = ErrorCode.ACCESS_DENIED
+
 
 class OperationRefused(KitewardError):
     """An operation that Kiteward closes on purpose, whoever calls."""
+
+    default_code = ErrorCode.OPERATION_NOT_OFFERED
 
 
 class OperationUnknown(KitewardError):
     """No such operation."""
 
+    default_code = ErrorCode.OPERATION_NOT_OFFERED
+
 
 class PayloadMalformed(KitewardError):
     """The request bytes are not a message of the operation's type."""
+
+    default_code = ErrorCode.PAYLOAD_MALFORMED
 
 
 class RequestRefused(KitewardError):
     """The request is readable and wrong; the message says what would be right."""
 
+    default_code = ErrorCode.REQUEST_REFUSED
+
 
 class InvalidArgument(RequestRefused):
     """A value breaks a rule."""
+
+    default_code = ErrorCode.INVALID_ARGUMENT
 
 
 class InvalidGroupName(RequestRefused):
     """A privilege group name breaks a rule."""
 
+    default_code = ErrorCode.INVALID_ARGUMENT
+
 
 class InvalidGrant(RequestRefused):
     """A grant, role binding or privilege group change whose parts do not fit together."""
 
+    default_code = ErrorCode.INVALID_GRANT
+
 
 class NotFound(RequestRefused):
     """A named user, role, privilege or privilege group does not exist."""
+
+    default_code = ErrorCode.NOT_FOUND
 
 
 class UserNotFound(NotFound):
@@ -126,17 +172,25 @@ class RoleNotFound(NotFound):
 class AlreadyExists(RequestRefused):
     """A named user, role or privilege group exists already."""
 
+    default_code = ErrorCode.ALREADY_EXISTS
+
 
 class InUse(RequestRefused):
     """A role or privilege group that others hold cannot go."""
+
+    default_code = ErrorCode.IN_USE
 
 
 class AliasConflict(RequestRefused):
     """An alias is named where only the collection itself can be, or stands for a collection that is to go."""
 
+    default_code = ErrorCode.ALIAS_CONFLICT
+
 
 class LimitReached(RequestRefused):
     """A configured limit would be passed."""
+
+    default_code = ErrorCode.LIMIT_REACHED
 
 
 class OldPasswordWrong(RequestRefused):
@@ -146,33 +200,62 @@ class OldPasswordWrong(RequestRefused):
         reason: why, for operators, as of `AuthenticationError`.
     """
 
-    def __init__(self, message: str, *, reason: str = "") -> None:
-        super().__init__(message)
+    default_code = ErrorCode.OLD_PASSWORD_WRONG
+
+    def __init__(self, message: str, *details: ErrorDetail, field: str = "oldPassword", reason: str = "") -> None:
+        super().__init__(message, *details, field=field)
         self.reason = reason
 
 
 class ProtectedObject(RequestRefused):
     """The root user and the built-in roles stay as they are."""
 
+    default_code = ErrorCode.PROTECTED_OBJECT
+
 
 class DatabaseNotFound(RequestRefused):
     """The database does not exist, or the principal may not learn of it."""
+
+    default_code = ErrorCode.DATABASE_NOT_FOUND
 
 
 class DatabaseNameInvalid(RequestRefused):
     """A database name breaks a rule."""
 
+    default_code = ErrorCode.INVALID_ARGUMENT
+
 
 class FieldNameInvalid(RequestRefused):
     """A field name breaks a rule."""
+
+    default_code = ErrorCode.INVALID_ARGUMENT
 
 
 class CollectionNotFound(RequestRefused):
     """The collection does not exist, or the principal may not learn of it."""
 
+    default_code = ErrorCode.COLLECTION_NOT_FOUND
+
+
+class ResponseFailed(RequestRefused):
+    """The response to a request of the protocol reports a failure; the message is the reason that it gives.
+
+    Attributes:
+        status: `Status.code` of the response.
+    """
+
+    UNEXPECTED: Final = 65535
+    """`Status.code` of a response that reports a failure by the older `error_code` alone (contract 5.1)."""
+
+    def __init__(self, message: str, *details: ErrorDetail, field: str = "", status: int = UNEXPECTED) -> None:
+        super().__init__(message, *details, field=field)
+        self.status = status
+
 
 class EngineError(KitewardError):
     """The engine did not answer as asked."""
+
+    default_code = ErrorCode.ENGINE_UNAVAILABLE
 
 
 class EngineUnavailable(EngineError):
@@ -182,17 +265,25 @@ class EngineUnavailable(EngineError):
 class EngineDeadlineExceeded(EngineError):
     """The engine did not answer before the deadline; whether it acted is unknown."""
 
+    default_code = ErrorCode.ENGINE_DEADLINE_EXCEEDED
+
 
 class EngineLacksOperation(EngineError):
     """The engine does not implement the operation."""
+
+    default_code = ErrorCode.OPERATION_NOT_OFFERED
 
 
 class EngineRejected(EngineError):
     """The engine refused at the protocol level, for example because it could not parse the request."""
 
+    default_code = ErrorCode.ENGINE_REJECTED
+
 
 class StoreError(KitewardError):
     """The store cannot do what was asked."""
+
+    default_code = ErrorCode.STORE_UNAVAILABLE
 
 
 class StoreUnavailable(StoreError):
@@ -206,9 +297,13 @@ class DataDirectoryHeld(StoreError):
 class AuditUnavailable(KitewardError):
     """What is asked for cannot be recorded in the audit trail now, so it is not done."""
 
+    default_code = ErrorCode.AUDIT_UNAVAILABLE
+
 
 class CapacityExceeded(KitewardError):
     """Too much is held for others, or for this caller, at the moment; nothing was done."""
+
+    default_code = ErrorCode.CAPACITY_EXCEEDED
 
 
 class ConfigurationError(KitewardError):
@@ -217,3 +312,5 @@ class ConfigurationError(KitewardError):
 
 class NotReady(KitewardError):
     """There is no policy snapshot yet, so nothing can be decided."""
+
+    default_code = ErrorCode.NOT_READY

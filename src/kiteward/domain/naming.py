@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNameInvalid, FieldNameInvalid, InvalidArgument, InvalidGroupName
 
 ANY: Final = "*"
@@ -17,6 +18,7 @@ ANY: Final = "*"
 DEFAULT_DATABASE: Final = "default"
 
 _USER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*\Z")
+_USER_NAME_CHARACTERS: Final = "_.-"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PARTITION_NAME = re.compile(r"[A-Za-z0-9_\-]*\Z")
 _SHOWN: Final = 64
@@ -50,21 +52,30 @@ class NamingRules:
             InvalidArgument: empty, too long, or with a character out of place (contract 2.2, CreateCredential).
         """
         if not name.strip():
-            raise InvalidArgument("username must be not empty")
+            raise InvalidArgument("username must be not empty", ErrorDetail(ErrorCode.NAME_EMPTY), field="userName")
         if _size(name) > self.max_user_name:
             raise InvalidArgument(
                 f"invalid username {name} with length {_size(name)}, "
-                f"the length of username must be at most {self.max_user_name} bytes"
+                f"the length of username must be at most {self.max_user_name} bytes",
+                ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_user_name}),
+                field="userName",
             )
         if not name[0].isascii() or not name[0].isalpha():
             raise InvalidArgument(
-                f"invalid user name {name}, the first character must be a letter, but got {name[0]!r}"
+                f"invalid user name {name}, the first character must be a letter, but got {name[0]!r}",
+                ErrorDetail(ErrorCode.NAME_FIRST_LETTER, {"character": _shown(name[0])}),
+                field="userName",
             )
         if not _USER_NAME.match(name):
+            offender = _offender(name, _USER_NAME_CHARACTERS)
             raise InvalidArgument(
                 f"invalid user name {name}, "
                 "username must contain only numbers, letters, underscores, dots, and hyphens, "
-                f"but got {_offender(name, '_.-')!r}"
+                f"but got {offender!r}",
+                ErrorDetail(
+                    ErrorCode.NAME_CHARACTER, {"allowed": _USER_NAME_CHARACTERS, "character": _shown(offender)}
+                ),
+                field="userName",
             )
 
     def check_role_name(self, name: str) -> None:
@@ -73,7 +84,7 @@ class NamingRules:
         Raises:
             InvalidArgument: as contract 2.3, CreateRole.
         """
-        self._check_name(name, "role name", self.role_characters)
+        self._check_name(name, "role name", self.role_characters, field="roleName")
 
     def check_object_name(self, name: str, what: str = "object name") -> None:
         """Refuse an illegal object, collection, privilege or object type name; `*` alone is legal for all but the type.
@@ -171,20 +182,30 @@ class NamingRules:
         """
         if not name.strip():
             raise InvalidGroupName(
-                "invalid privilege group name[privilegeGroup=privilege group name should not be empty]"
+                "invalid privilege group name[privilegeGroup=privilege group name should not be empty]",
+                ErrorDetail(ErrorCode.NAME_EMPTY),
+                field="privilegeGroupName",
             )
         if _size(name) > self.max_name:
             raise InvalidGroupName(
                 "invalid privilege group name[privilegeGroup="
-                f"the length of a privilege group name must be at most {self.max_name} bytes]"
+                f"the length of a privilege group name must be at most {self.max_name} bytes]",
+                ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_name}),
+                field="privilegeGroupName",
             )
         if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
             raise InvalidGroupName(
                 "invalid privilege group name[privilegeGroup="
-                f"the first character of {name} must be an underscore or letter]"
+                f"the first character of {name} must be an underscore or letter]",
+                ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": _shown(name[0])}),
+                field="privilegeGroupName",
             )
         if not _PLAIN_NAME.match(name):
-            raise InvalidArgument(f"privilege group name {name} can only contain numbers, letters and underscores")
+            raise InvalidArgument(
+                f"privilege group name {name} can only contain numbers, letters and underscores",
+                ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_", "character": _shown(_offender(name, "_"))}),
+                field="privilegeGroupName",
+            )
 
     def check_user_description(self, text: str) -> None:
         """Refuse a user description over the limit, in bytes.
@@ -195,7 +216,9 @@ class NamingRules:
         if _size(text) > self.max_user_description:
             raise InvalidArgument(
                 f"invalid user description with length {_size(text)}, "
-                f"the length of user description must be less than or equal to {self.max_user_description}"
+                f"the length of user description must be less than or equal to {self.max_user_description}",
+                ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": self.max_user_description}),
+                field="description",
             )
 
     def check_role_description(self, text: str) -> None:
@@ -205,20 +228,39 @@ class NamingRules:
             InvalidArgument: too long.
         """
         if _size(text) > self.max_role_description:
-            raise _too_long("role description", _size(text), self.max_role_description)
+            raise InvalidArgument(
+                _too_long("role description", _size(text), self.max_role_description),
+                ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": self.max_role_description}),
+                field="description",
+            )
 
-    def _check_name(self, name: str, what: str, further: str) -> None:
+    def _check_name(self, name: str, what: str, further: str, *, field: str = "") -> None:
         if not name.strip():
-            raise InvalidArgument(f"{what} should be not empty: invalid parameter[expected=not empty][actual=]")
+            raise InvalidArgument(
+                f"{what} should be not empty: invalid parameter[expected=not empty][actual=]",
+                ErrorDetail(ErrorCode.NAME_EMPTY),
+                field=field,
+            )
         if _size(name) > self.max_name:
-            raise _too_long(what, _size(name), self.max_name)
+            raise InvalidArgument(
+                _too_long(what, _size(name), self.max_name),
+                ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_name}),
+                field=field,
+            )
         if not name[0].isascii() or not (name[0].isalpha() or name[0] == "_"):
-            raise InvalidArgument(f"the first character of {what} must be an underscore or letter, but got {name[0]!r}")
+            raise InvalidArgument(
+                f"the first character of {what} must be an underscore or letter, but got {name[0]!r}",
+                ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": _shown(name[0])}),
+                field=field,
+            )
         for position, character in enumerate(name):
             if not (character.isascii() and (character.isalnum() or character == "_" or character in further)):
                 allowed = f", and allowed characters ({further})" if further else ""
                 raise InvalidArgument(
-                    f"{what} can only contain numbers, letters, underscores{allowed}, found {character!r} at {position}"
+                    f"{what} can only contain numbers, letters, underscores{allowed}, "
+                    f"found {character!r} at {position}",
+                    ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": f"_{further}", "character": _shown(character)}),
+                    field=field,
                 )
 
 
@@ -230,8 +272,12 @@ def _offender(name: str, allowed: str) -> str:
     return next(c for c in name if not (c.isascii() and (c.isalnum() or c in allowed)))
 
 
-def _too_long(what: str, size: int, limit: int) -> InvalidArgument:
-    return InvalidArgument(
+def _shown(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
+
+
+def _too_long(what: str, size: int, limit: int) -> str:
+    return (
         f"the length of {what} must be not greater than limit: invalid parameter"
         f"[{size} out of range 0 <= value <= {limit}]"
     )

@@ -26,7 +26,7 @@ class Call:
         forward: metadata of the caller that may go along to the engine.
         address: the caller's network address, for the record.
         request_id: finds this request again.
-        transport: the door it came by, for the record: `grpc`, `rest`, `console` or `local`.
+        transport: the door it came by, for the record: `grpc`, `rest`, `console`, `health` or `local`.
         client: what its software calls itself, for the record.
         client_id: the number that `Connect` gave the client, which stands for what it told of itself then.
     """

@@ -12,11 +12,10 @@ from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
 from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksOperation, EngineRejected
-from kiteward.domain.identity import ROOT, LocalCredential, Secret
+from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
-from kiteward.gateway.call import Call
-from kiteward.gateway.gateway import Gateway
+from kiteward.gateway.client import GatewayClient
 from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
 from kiteward.iam.passwords import generated_password
 from kiteward.milvus import messages
@@ -106,12 +105,12 @@ class Source:
         return response
 
 
-async def run_import(source: Source, gateway: Gateway, hasher: PasswordHasher, *, dry_run: bool) -> ImportReport:
+async def run_import(source: Source, client: GatewayClient, hasher: PasswordHasher, *, dry_run: bool) -> ImportReport:
     """Bring over what is new here, all of it or nothing; what is here already is left as it is.
 
     Args:
         source: where from.
-        gateway: where to; it must let the operator of this machine in.
+        client: where to, as an administrator.
         hasher: hashes new passwords.
         dry_run: whether to tell only what would be done.
 
@@ -120,7 +119,7 @@ async def run_import(source: Source, gateway: Gateway, hasher: PasswordHasher, *
         RequestRefused: something in it cannot be here; nothing was brought.
     """
     found, hashed = await source.policy()
-    here = await _call(gateway, "BackupRBAC", messages.BackupRBACMetaRequest())
+    here = await client.call(messages.BackupRBACMetaRequest(), messages.BackupRBACMetaResponse)
     meta, left = _new(found, here.RBAC_meta)
     passwords: dict[str, Secret] = {}
     for user in meta.users:
@@ -133,7 +132,7 @@ async def run_import(source: Source, gateway: Gateway, hasher: PasswordHasher, *
         if not dry_run:
             user.password = replace(held, stored=await hasher.hash(made), one_time=True).text()
     if not dry_run:
-        await _call(gateway, "RestoreRBAC", messages.RestoreRBACMetaRequest(RBAC_meta=meta))
+        await client.call(messages.RestoreRBACMetaRequest(RBAC_meta=meta))
     return ImportReport(
         tuple(user.user for user in meta.users),
         tuple(role.name for role in meta.roles),
@@ -175,7 +174,12 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
             grants.append(grant)
     no_wider_roles = _no_wider(_held(here), _held(found))
     no_wider_roles -= {grant.role.name for grant in here.grants if grant.grantor.privilege.name not in known}
-    bindable = new_roles | no_wider_roles | set(BUILT_IN_ROLES)
+    _keep_roles(users, new_roles | no_wider_roles | set(BUILT_IN_ROLES), left)
+    return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
+
+
+def _keep_roles(users: Iterable[messages.UserInfo], bindable: set[str], left: list[str]) -> None:
+    """Take from users the roles that cannot be bound here, and note that they stay behind."""
     for user in users:
         bound = [role for role in user.roles if role.name in bindable]
         left += [
@@ -185,7 +189,6 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
         ]
         del user.roles[:]
         user.roles.extend(bound)
-    return messages.RBACMeta(users=users, roles=roles, grants=grants, privilege_groups=groups), left
 
 
 Content = dict[str, set[Any]]
@@ -224,9 +227,3 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
 def _grant_line(grant: Any) -> str:
     where = f"{grant.db_name or 'default'}.{grant.object_name}"
     return f"{grant.grantor.privilege.name} on {grant.object.name} {where} to {grant.role.name}"
-
-
-async def _call(gateway: Gateway, operation: str, request: Any) -> Any:
-    """Ask our own gateway as the operator of this machine."""
-    answer = await gateway.handle(Call(operation, request.SerializeToString(), LocalCredential(), transport="local"))
-    return messages.method_of(operation).response.FromString(answer)

@@ -18,6 +18,7 @@ from kiteward.authz.explanation import (
 from kiteward.authz.model import Grant
 from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
 from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -184,7 +185,11 @@ async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[
     if who.key_id:
         state = await services.principals.key(who.key_id)
         if state is None or not manages_key(caller, await services.store.lineage(who.key_id)):
-            raise NotFound(f"API key not found: {who.key_id}")
+            raise NotFound(
+                f"API key not found: {who.key_id}",
+                ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": who.key_id}),
+                field="keyId",
+            )
         return state, who.key_id
     if not who.user_name:
         key = caller.principal.key
@@ -216,15 +221,17 @@ def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | N
     if question.operation:
         row = services.operations.get(question.operation)
         if row is None:
-            raise InvalidArgument(_unknown("operation", question.operation, services.operations))
+            raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, question.operation, services.operations)
         if row.closed:
             raise InvalidArgument(f"{question.operation} is not supported here: {row.closed}")
         return row.privilege, row.visibility_is_enough
     if question.privilege not in PRIVILEGES:
-        raise InvalidArgument(_unknown("privilege", question.privilege, PRIVILEGES))
+        raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, question.privilege, PRIVILEGES)
     return PRIVILEGES[question.privilege], False
 
 
-def _unknown(what: str, given: str, known: Iterable[str]) -> str:
+def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:
     near = difflib.get_close_matches(given, list(known), n=1)
-    return f"no such {what}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+    message = f"no such {field}: {given}" + (f"; did you mean {near[0]}?" if near else "")
+    hints = [ErrorDetail(ErrorCode.DID_YOU_MEAN, {"name": name}) for name in near]
+    return InvalidArgument(message, ErrorDetail(code, {"name": given}), *hints, field=field)

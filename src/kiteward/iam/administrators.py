@@ -1,6 +1,7 @@
 """The last administrator stays: somebody must be able to undo whatever was done."""
 
 from kiteward.authz.model import ADMIN_ROLE
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.iam.services import Services
@@ -21,4 +22,8 @@ async def require_another_administrator(services: Services, transaction: Transac
         if root is not None and root.enabled:
             administrators.add(ROOT)
     if administrators == {user_name}:
-        raise ProtectedObject(f"{user_name} is the last administrator: create another one first")
+        raise ProtectedObject(
+            f"{user_name} is the last administrator: create another one first",
+            ErrorDetail(ErrorCode.LAST_ADMINISTRATOR, {"name": user_name}),
+            field="userName",
+        )

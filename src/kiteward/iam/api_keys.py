@@ -13,6 +13,7 @@ from typing import Final
 from kiteward.authn import api_keys
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE
 from kiteward.authz.policy import decide_administrator
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InvalidArgument, LimitReached, NotFound
 from kiteward.domain.identity import ROOT, KeyScope, Secret
 from kiteward.iam.caller import Caller, is_administrator
@@ -74,7 +75,11 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
         LimitReached: the owner has as many keys as a user may have.
     """
     if len(new.description.encode()) > _LONGEST_DESCRIPTION:
-        raise InvalidArgument(f"`description` must be at most {_LONGEST_DESCRIPTION} bytes")
+        raise InvalidArgument(
+            f"`description` must be at most {_LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": _LONGEST_DESCRIPTION}),
+            field="description",
+        )
     lifetime, networks = _lifetime(services, new), _networks(new.networks)
     minted = api_keys.mint()
     async with caller.change() as transaction:
@@ -85,7 +90,10 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
         key = _new_record(caller, minted, replace(new, owner=owner, lifetime=lifetime, networks=networks))
         await _check_roles(services, transaction, key, record.roles)
         if await transaction.keys.count(owner) >= services.key_rules.per_user:
-            raise LimitReached(f"{owner} has {services.key_rules.per_user} API keys already: revoke one first")
+            raise LimitReached(
+                f"{owner} has {services.key_rules.per_user} API keys already: revoke one first",
+                ErrorDetail(ErrorCode.API_KEYS_LIMIT, {"name": owner, "limit": services.key_rules.per_user}),
+            )
         await transaction.keys.add(key)
     caller.record(roles=key.roles, networks=key.networks, madeByKey=key.made_by_key)
     return IssuedKey(key, minted.key)
@@ -209,7 +217,9 @@ def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRe
         NotFound: there is none for this caller.
     """
     if not manages_key(caller, lineage):
-        raise NotFound(f"API key not found: {key_id}")
+        raise NotFound(
+            f"API key not found: {key_id}", ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": key_id}), field="keyId"
+        )
     caller.record(userName=lineage[0].owner)
     return lineage[0]
 
@@ -291,7 +301,9 @@ async def _check_roles(
             continue
         if not holds_all:
             raise InvalidArgument(
-                f"{key.owner} does not hold the role {role}: a key cannot have more roles than its owner"
+                f"{key.owner} does not hold the role {role}: a key cannot have more roles than its owner",
+                ErrorDetail(ErrorCode.ROLE_NOT_HELD, {"user": key.owner, "name": role}),
+                field="roles",
             )
         await require_role(transaction, role)
 
@@ -299,17 +311,29 @@ async def _check_roles(
 def _lifetime(services: Services, new: NewKey) -> int | None:
     lifetime = new.lifetime if new.lifetime is not None else services.key_rules.default_lifetime
     if lifetime is not None and not 1 <= lifetime <= LONGEST_LIFE:
-        raise InvalidArgument(f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds")
+        raise InvalidArgument(
+            f"`expiresIn` must be from 1 to {LONGEST_LIFE} seconds",
+            ErrorDetail(ErrorCode.LIFETIME_OUT_OF_RANGE, {"limit": LONGEST_LIFE}),
+            field="expiresIn",
+        )
     return lifetime
 
 
 def _networks(given: Sequence[str]) -> tuple[str, ...]:
     if len(given) > _MOST_NETWORKS:
-        raise InvalidArgument(f"`networks` must be at most {_MOST_NETWORKS}")
+        raise InvalidArgument(
+            f"`networks` must be at most {_MOST_NETWORKS}",
+            ErrorDetail(ErrorCode.NETWORKS_LIMIT, {"limit": _MOST_NETWORKS}),
+            field="networks",
+        )
     try:
         return tuple(sorted({str(ipaddress.ip_network(text)) for text in given}))
     except ValueError as error:
-        raise InvalidArgument(f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}") from None
+        raise InvalidArgument(
+            f"`networks` must have networks such as 10.0.0.0/8 or 2001:db8::/32: {error}",
+            ErrorDetail(ErrorCode.NETWORK_INVALID),
+            field="networks",
+        ) from None
 
 
 def _covered(network: str, by: tuple[str, ...]) -> bool:

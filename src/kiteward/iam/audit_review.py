@@ -8,6 +8,7 @@ from typing import Final
 
 from kiteward.audit.events import HIDDEN
 from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access
 from kiteward.iam.caller import Caller
@@ -72,7 +73,11 @@ async def review_line(services: Services, caller: Caller, number: int) -> Review
     query = AuditQuery(before=number + 1)
     found = (await asyncio.to_thread(_trail(services).search, query, limit=1)).entries
     if not found or found[0]["seq"] != number:
-        raise NotFound(f"the audit trail has no line {number}")
+        raise NotFound(
+            f"the audit trail has no line {number}",
+            ErrorDetail(ErrorCode.AUDIT_LINE_NOT_FOUND, {"seq": number}),
+            field="seq",
+        )
     line = found[0]
     if not (line.get("principal") and line.get("decision") and line.get("operation") in services.operations):
         return ReviewedLine(line, None, "")
@@ -118,5 +123,7 @@ async def _decided_today(services: Services, caller: Caller, line: Entry) -> Acc
 
 def _trail(services: Services) -> AuditReader:
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail: kiteward.audit.enabled is false")
+        raise InvalidArgument(
+            "there is no audit trail: kiteward.audit.enabled is false", ErrorDetail(ErrorCode.AUDIT_DISABLED)
+        )
     return services.trail

@@ -10,6 +10,7 @@ from kiteward.authz.privileges import (
     ObjectType,
     group_level,
 )
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidGrant
 from kiteward.domain.naming import ANY
 from kiteward.store.transaction import Transaction
@@ -47,14 +48,30 @@ async def check_scoped_privilege(transaction: Transaction, name: str, database: 
     else:
         group = await transaction.groups.get(name)
         if group is None:
-            raise InvalidGrant(f"not found the privilege name[{name}]")
+            raise InvalidGrant(
+                f"not found the privilege name[{name}]",
+                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": name}),
+                field="privilege",
+            )
         level = group_level(group.privileges)
     if level is Level.CLUSTER and (database, collection) != (ANY, ANY):
-        raise InvalidGrant(f"dbName and collectionName should be * for the cluster level privilege: {name}")
+        raise InvalidGrant(
+            f"dbName and collectionName should be * for the cluster level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_CLUSTER_LEVEL, {"name": name}),
+            field="privilege",
+        )
     if level is Level.DATABASE and collection != ANY:
-        raise InvalidGrant(f"collectionName should be * for the database level privilege: {name}")
+        raise InvalidGrant(
+            f"collectionName should be * for the database level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_DATABASE_LEVEL, {"name": name}),
+            field="privilege",
+        )
     if level is Level.COLLECTION and database == ANY and collection != ANY:
-        raise InvalidGrant(f"please specify database name for the collection level privilege: {name}")
+        raise InvalidGrant(
+            f"please specify database name for the collection level privilege: {name}",
+            ErrorDetail(ErrorCode.GRANT_COLLECTION_LEVEL, {"name": name}),
+            field="privilege",
+        )
 
 
 async def is_grantable(transaction: Transaction, name: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 from kiteward.authz.model import Grant, GrantKey
 from kiteward.authz.policy import listed_databases
 from kiteward.authz.privileges import GRANTED_ALONG, LEGACY_GROUP_TYPES, PRIVILEGES, ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound, InvalidArgument, LimitReached, RoleNotFound
 from kiteward.domain.naming import ANY
 from kiteward.iam.caller import Caller
@@ -121,7 +122,10 @@ async def change_grants(
         EngineError: the engine's aliases are not in memory, and it does not answer.
     """
     if len(grant) + len(revoke) > MOST_CHANGED:
-        raise LimitReached(f"at most {MOST_CHANGED} grants can be changed in one step")
+        raise LimitReached(
+            f"at most {MOST_CHANGED} grants can be changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
+        )
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with caller.change() as transaction:
@@ -132,7 +136,9 @@ async def change_grants(
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
-            raise InvalidArgument("the same grant is in both `grant` and `revoke`")
+            raise InvalidArgument(
+                "the same grant is in both `grant` and `revoke`", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            )
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
@@ -160,7 +166,9 @@ def list_grants(
     objects = None if named is None else _listed_objects(services, caller, database, *named)
     found = caller.snapshot.roles.get(role)
     if found is None:
-        raise RoleNotFound(f"role not found: {role}")
+        raise RoleNotFound(
+            f"role not found: {role}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": role}), field="roleName"
+        )
     return [
         grant
         for grant in found.grants

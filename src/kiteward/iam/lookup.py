@@ -1,5 +1,6 @@
 """Users and roles that must exist."""
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import RoleNotFound, UserNotFound
 from kiteward.iam.services import Services
 from kiteward.store.records import UserRecord
@@ -37,8 +38,12 @@ async def require_role(transaction: Transaction, name: str) -> None:
         RoleNotFound: there is no such role.
     """
     if await transaction.roles.get(name) is None:
-        raise RoleNotFound(f"role not found: {name}")
+        raise RoleNotFound(
+            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field="roleName"
+        )
 
 
 def _user_not_found(name: str) -> UserNotFound:
-    return UserNotFound(f"user not found: {name}")
+    return UserNotFound(
+        f"user not found: {name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": name}), field="userName"
+    )

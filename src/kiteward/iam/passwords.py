@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, OldPasswordWrong, PasswordRejected
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.caller import Caller, require_owner
@@ -76,12 +77,24 @@ def grace_period_end(seconds: int) -> float | None:
         InvalidArgument: `seconds` is negative or more than `LONGEST_GRACE_PERIOD`.
     """
     if not 0 <= seconds <= LONGEST_GRACE_PERIOD:
-        raise InvalidArgument(f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds")
+        raise InvalidArgument(
+            f"`keepOldFor` must be from 0 to {LONGEST_GRACE_PERIOD} seconds",
+            ErrorDetail(ErrorCode.GRACE_PERIOD_OUT_OF_RANGE, {"limit": LONGEST_GRACE_PERIOD}),
+            field="keepOldFor",
+        )
     return time.time() + seconds if seconds else None
 
 
-async def hash_new_password(services: Services, user_name: str, given: Secret | None) -> HashedPassword:
+async def hash_new_password(
+    services: Services, user_name: str, given: Secret | None, *, field: str = "password"
+) -> HashedPassword:
     """Hash a new password of a user, or a generated one where none is given. No transaction may be open.
+
+    Args:
+        services: what services work with.
+        user_name: whose password.
+        given: the new password; None for a generated one.
+        field: the argument that holds it, for the error.
 
     Raises:
         InvalidArgument: the password policy refuses it.
@@ -89,7 +102,7 @@ async def hash_new_password(services: Services, user_name: str, given: Secret | 
     if given is None:
         generated = generated_password()
         return HashedPassword(await services.hasher.hash(generated), generated)
-    services.passwords.check(given, user_name=user_name)
+    services.passwords.check(given, user_name=user_name, field=field)
     return HashedPassword(await services.hasher.hash(given))
 
 
@@ -111,7 +124,7 @@ async def change_password(
         OldPasswordWrong: the old password is wrong, or there is no such user.
         UserNotFound: there is no such user, for a super user.
     """
-    services.passwords.check(change.new, user_name=user_name)
+    services.passwords.check(change.new, user_name=user_name, field="newPassword")
     services.naming.check_user_description(description or "")
     unverified = _needs_no_old_password(services, caller)
     if unverified:
@@ -126,7 +139,11 @@ async def change_password(
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(user_name, "not the current password")
         if found.one_time and change.new == change.old:
-            raise InvalidArgument("the new password must differ from the one-time password")
+            raise InvalidArgument(
+                "the new password must differ from the one-time password",
+                ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
+                field="newPassword",
+            )
         await transaction.users.set_password(user_name, hashed)
         if description is not None:
             await transaction.users.describe(user_name, description)
@@ -158,7 +175,7 @@ async def reset_password(
     """
     await stored_user(services, user_name)
     until = grace_period_end(grace_period)
-    password = await hash_new_password(services, user_name, given)
+    password = await hash_new_password(services, user_name, given, field="newPassword")
     async with caller.change() as transaction:
         await require_user(transaction, user_name)
         await transaction.users.set_password(user_name, password.stored, former_until=until, one_time=one_time)

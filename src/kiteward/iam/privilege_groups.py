@@ -5,6 +5,7 @@ from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, group_level
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InUse, InvalidGrant
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
@@ -36,11 +37,17 @@ async def create_group(services: Services, caller: Caller, name: str) -> None:
     if is_reserved_group_name(name):
         raise InvalidGrant(
             f"{_CREATABLE}: privilege group name [{name}] is defined by "
-            "built in privileges or privilege groups in system"
+            "built in privileges or privilege groups in system",
+            ErrorDetail(ErrorCode.GROUP_NAME_RESERVED, {"name": name}),
+            field="privilegeGroupName",
         )
     async with caller.change() as transaction:
         if await transaction.groups.get(name) is not None:
-            raise InvalidGrant(f"{_CREATABLE}: privilege group name [{name}] is defined by users")
+            raise InvalidGrant(
+                f"{_CREATABLE}: privilege group name [{name}] is defined by users",
+                ErrorDetail(ErrorCode.GROUP_EXISTS, {"name": name}),
+                field="privilegeGroupName",
+            )
         await transaction.groups.put(PrivilegeGroup(name))
 
 
@@ -59,7 +66,9 @@ async def drop_group(services: Services, caller: Caller, name: str) -> None:
         if holders:
             raise InUse(
                 f"failed to check if privilege group dropable: privilege group [{name}] is used by role "
-                f"[{holders[0]}], Use REVOKE API to revoke it first"
+                f"[{holders[0]}], Use REVOKE API to revoke it first",
+                ErrorDetail(ErrorCode.GROUP_IN_USE, {"name": name, "role": holders[0]}),
+                field="privilegeGroupName",
             )
         await transaction.groups.remove(name)
 
@@ -109,21 +118,35 @@ def _check_names(services: Services, name: str, privileges: Iterable[str]) -> No
 async def _require_alterable(transaction: Transaction, name: str, privileges: Sequence[str]) -> PrivilegeGroup:
     group = await transaction.groups.get(name)
     if group is None:
-        raise InvalidGrant(f"{_ALTERABLE}: there is no privilege group name [{name}] defined in system to operate")
+        raise InvalidGrant(
+            f"{_ALTERABLE}: there is no privilege group name [{name}] defined in system to operate",
+            ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
+            field="privilegeGroupName",
+        )
     if not privileges:
-        raise InvalidGrant(f"{_ALTERABLE}: privileges is empty when alter the privilege group")
+        raise InvalidGrant(
+            f"{_ALTERABLE}: privileges is empty when alter the privilege group",
+            ErrorDetail(ErrorCode.GROUP_EMPTY),
+            field="privileges",
+        )
     for each in privileges:
         if not await is_group_member(transaction, each):
             raise InvalidGrant(
                 f"{_ALTERABLE}: there is no privilege name or privilege group name [{each}] defined in system to "
-                "operate"
+                "operate",
+                ErrorDetail(ErrorCode.PRIVILEGE_UNKNOWN, {"name": each}),
+                field="privileges",
             )
     return group
 
 
 def _require_one_level(members: Iterable[str]) -> None:
     if len({_level(name) for name in members} - {None}) > 1:
-        raise InvalidGrant(f"{_ALTERABLE}: privileges are not the same privilege level")
+        raise InvalidGrant(
+            f"{_ALTERABLE}: privileges are not the same privilege level",
+            ErrorDetail(ErrorCode.GROUP_LEVELS),
+            field="privileges",
+        )
 
 
 def _level(name: str) -> Level | None:

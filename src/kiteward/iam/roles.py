@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kiteward.authz.model import ADMIN_ROLE, BUILT_IN_ROLES, Role
 from kiteward.authz.policy import Condition, decide
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AlreadyExists, InUse, LimitReached, ProtectedObject
 from kiteward.domain.identity import ROOT
 from kiteward.iam.administrators import require_another_administrator
@@ -45,9 +46,16 @@ async def add_role(services: Services, transaction: Transaction, role: Role) -> 
         LimitReached: there are as many roles as there may be.
     """
     if await transaction.roles.get(role.name) is not None:
-        raise AlreadyExists(f'role [name:"{role.name}"] already exists')
+        raise AlreadyExists(
+            f'role [name:"{role.name}"] already exists',
+            ErrorDetail(ErrorCode.ROLE_EXISTS, {"name": role.name}),
+            field="roleName",
+        )
     if await transaction.roles.count() >= services.limits.roles:
-        raise LimitReached("unable to create role because the number of roles has reached the limit")
+        raise LimitReached(
+            "unable to create role because the number of roles has reached the limit",
+            ErrorDetail(ErrorCode.ROLES_LIMIT),
+        )
     await transaction.roles.put(role)
 
 
@@ -161,4 +169,8 @@ def _check_binding_names(services: Services, user: str, role: str) -> None:
 
 def _require_custom(name: str, done: str) -> None:
     if name in BUILT_IN_ROLES:
-        raise ProtectedObject(f"the role[{name}] is a default role, which can't be {done}")
+        raise ProtectedObject(
+            f"the role[{name}] is a default role, which can't be {done}",
+            ErrorDetail(ErrorCode.ROLE_BUILT_IN, {"name": name}),
+            field="roleName",
+        )

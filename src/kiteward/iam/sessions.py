@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from kiteward.authn.sessions import Session
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound
 from kiteward.iam.caller import Caller, is_administrator, require_owner
 from kiteward.iam.services import Services
@@ -29,7 +30,7 @@ def end_session(services: Services, caller: Caller, session_id: str) -> None:
     """
     session = services.sessions.get(session_id)
     if session is None or not (caller.principal.acts_as(session.user_name) or is_administrator(caller)):
-        raise NotFound(f"session not found: {session_id}")
+        raise NotFound(f"session not found: {session_id}", ErrorDetail(ErrorCode.SESSION_NOT_FOUND), field="sessionId")
     caller.record(userName=session.user_name)
     services.sessions.end(session.session_id)
 

@@ -10,6 +10,7 @@ from kiteward.authz.explanation import allowing_grants_of, condition_of
 from kiteward.authz.model import PUBLIC_ROLE, Grant
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.iam.caller import Caller
 from kiteward.iam.services import OperationRules, Services
@@ -49,7 +50,10 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
         InvalidArgument: there is no audit trail.
     """
     if services.trail is None:
-        raise InvalidArgument("there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded")
+        raise InvalidArgument(
+            "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
+            ErrorDetail(ErrorCode.AUDIT_DISABLED),
+        )
     roles = {record.name: record.roles for record in await services.store.users()}
     uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)
     used = await asyncio.to_thread(_used_grants, uses, roles, services.operations, caller.snapshot)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AlreadyExists, InvalidArgument, LimitReached, ProtectedObject
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.iam.administrators import require_another_administrator
@@ -82,9 +83,15 @@ async def add_user(services: Services, transaction: Transaction, user: NewUser) 
         LimitReached: there are as many users as there may be.
     """
     if await transaction.users.get(user.name) is not None:
-        raise AlreadyExists(f"user already exists: {user.name}")
+        raise AlreadyExists(
+            f"user already exists: {user.name}",
+            ErrorDetail(ErrorCode.USER_EXISTS, {"name": user.name}),
+            field="userName",
+        )
     if await transaction.users.count() >= services.limits.users:
-        raise LimitReached("unable to add user because the number of users has reached the limit")
+        raise LimitReached(
+            "unable to add user because the number of users has reached the limit", ErrorDetail(ErrorCode.USERS_LIMIT)
+        )
     await transaction.users.add(user.name, user.password_hash, description=user.description, one_time=user.one_time)
     if not user.enabled:
         await transaction.users.enable(user.name, False)
@@ -133,7 +140,9 @@ async def delete_user(services: Services, caller: Caller, name: str) -> None:
     """
     # Names are compared as they are stored, so that no spelling of `root` passes (contract Q9).
     if name == ROOT:
-        raise ProtectedObject("root user cannot be deleted")
+        raise ProtectedObject(
+            "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
+        )
     async with caller.change() as transaction:
         await require_user(transaction, name)
         await require_another_administrator(services, transaction, name)

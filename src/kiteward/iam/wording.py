@@ -18,4 +18,4 @@ def reworded(kind: type[RequestRefused], text: str, *, instead: type[RequestRefu
     try:
         yield
     except kind as error:
-        raise (instead or type(error))(text) from None
+        raise (instead or type(error))(text, *error.details, field=error.field) from None

@@ -34,8 +34,10 @@ CreateDatabaseRequest: TypeAlias = milvus_pb2.CreateDatabaseRequest
 CreatePrivilegeGroupRequest: TypeAlias = milvus_pb2.CreatePrivilegeGroupRequest
 CreateRoleRequest: TypeAlias = milvus_pb2.CreateRoleRequest
 DeleteCredentialRequest: TypeAlias = milvus_pb2.DeleteCredentialRequest
+DeleteRequest: TypeAlias = milvus_pb2.DeleteRequest
 DescribeAliasRequest: TypeAlias = milvus_pb2.DescribeAliasRequest
 DescribeAliasResponse: TypeAlias = milvus_pb2.DescribeAliasResponse
+DescribeCollectionRequest: TypeAlias = milvus_pb2.DescribeCollectionRequest
 DescribeCollectionResponse: TypeAlias = milvus_pb2.DescribeCollectionResponse
 DropCollectionRequest: TypeAlias = milvus_pb2.DropCollectionRequest
 DropDatabaseRequest: TypeAlias = milvus_pb2.DropDatabaseRequest
@@ -83,9 +85,11 @@ SelectRoleResponse: TypeAlias = milvus_pb2.SelectRoleResponse
 SelectUserRequest: TypeAlias = milvus_pb2.SelectUserRequest
 SelectUserResponse: TypeAlias = milvus_pb2.SelectUserResponse
 ServerInfo: TypeAlias = common_pb2.ServerInfo
+ShowCollectionsRequest: TypeAlias = milvus_pb2.ShowCollectionsRequest
 ShowCollectionsResponse: TypeAlias = milvus_pb2.ShowCollectionsResponse
 Status: TypeAlias = common_pb2.Status
 UpdateCredentialRequest: TypeAlias = milvus_pb2.UpdateCredentialRequest
+UpsertRequest: TypeAlias = milvus_pb2.UpsertRequest
 UserEntity: TypeAlias = milvus_pb2.UserEntity
 UserInfo: TypeAlias = milvus_pb2.UserInfo
 UserResult: TypeAlias = milvus_pb2.UserResult
@@ -101,6 +105,7 @@ COLLECTION_NOT_FOUND = 100
 LEGACY_COLLECTION_NOT_EXISTS = 4
 """Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
 
+ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
 
 
@@ -173,6 +178,7 @@ _SERVICES = milvus_pb2.DESCRIPTOR.services_by_name
 METHODS: Mapping[str, Method] = MappingProxyType(
     _methods(_SERVICES["MilvusService"]) | _methods(_SERVICES["ClientTelemetryService"])
 )
+_BY_REQUEST: Mapping[MessageType, Method] = MappingProxyType({rpc.request: rpc for rpc in METHODS.values()})
 
 
 def method_of(name: str) -> Method:
@@ -187,9 +193,29 @@ def method_of(name: str) -> Method:
         raise OperationUnknown(f"there is no RPC `{name}`") from None
 
 
+def rpc_of(request: MessageType) -> Method:
+    """Return the RPC that takes a request type; every RPC has a type of its own.
+
+    Raises:
+        OperationUnknown: no RPC takes it.
+    """
+    try:
+        return _BY_REQUEST[request]
+    except KeyError:
+        raise OperationUnknown(f"no RPC takes a {request.__name__}") from None
+
+
 def descriptor_of(message_type: MessageType) -> Descriptor:
     """Return what the protocol declares of a message type."""
     return cast("Descriptor", message_type.DESCRIPTOR)  # of either runtime, which have the same attributes
+
+
+def enum_name(message: ProtocolMessage, field: str) -> str:
+    """Return the name of an enum field's value; a number that has none stands for itself."""
+    number = getattr(message, field)
+    kind = descriptor_of(type(message)).fields_by_name[field].enum_type
+    value = None if kind is None else kind.values_by_number.get(number)
+    return value.name if value else str(number)
 
 
 def decode(method: str, payload: bytes) -> Message:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kiteward.authn.common_passwords import CONTEXT, GUESSED_FIRST, IN_A_ROW, SERVICE_WORDS, USER_NAME, _blocked
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import Secret
 
@@ -130,3 +131,22 @@ def test_the_block_list_is_long_enough_and_folded() -> None:
 def test_strict_names_every_rule_that_failed() -> None:
     with pytest.raises(InvalidArgument, match=r"length: invalid parameter\[6 .*common password.*words of this service"):
         STRICT.check(Secret("milvus"), user_name="alice")
+
+
+@pytest.mark.parametrize(
+    ("policy", "password", "codes"),
+    [
+        (STANDARD, "abc", [ErrorCode.PASSWORD_LENGTH, ErrorCode.PASSWORD_CLASSES]),
+        (LEGACY, "abc", [ErrorCode.PASSWORD_LENGTH_IN_BYTES]),
+        (STRICT, "password" * 3, [ErrorCode.PASSWORD_GUESSED_FIRST, ErrorCode.PASSWORD_SERVICE_WORDS]),
+        (STRICT, "alice1alice2alice3", [ErrorCode.PASSWORD_USER_NAME]),
+        (STRICT, "abcdefghijklmnopq", [ErrorCode.PASSWORD_IN_A_ROW]),
+    ],
+)
+def test_refusal_names_each_broken_rule_and_the_argument_for_programs(
+    policy: PasswordPolicy, password: str, codes: list[ErrorCode]
+) -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        policy.check(Secret(password), user_name="alice", field="newPassword")
+    assert [detail.code for detail in refusal.value.details] == codes
+    assert refusal.value.field == "newPassword"

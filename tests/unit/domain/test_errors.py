@@ -2,7 +2,10 @@
 
 import inspect
 
+import pytest
+
 from kiteward.domain import errors
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import KitewardError
 
 CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
@@ -36,3 +39,26 @@ def test_picture_of_the_tree_shows_every_class_below_its_parent() -> None:
 def test_authentication_and_requests_are_told_apart() -> None:
     assert not issubclass(errors.AccessDenied, errors.AuthenticationError | errors.RequestRefused)
     assert not issubclass(errors.OldPasswordWrong, errors.AuthenticationError)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_error_without_details_has_the_code_of_its_class(kind: type[KitewardError]) -> None:
+    error = kind("so it is")
+    assert error.details == (ErrorDetail(kind.default_code),)
+    assert (error.code, str(error)) == (kind.default_code, "so it is")
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_error_takes_details_and_a_field(kind: type[KitewardError]) -> None:
+    details = (ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": 32}), ErrorDetail(ErrorCode.NAME_EMPTY))
+    error = kind("so it is", *details, field="userName")
+    assert (error.details, error.field, error.code) == (details, "userName", ErrorCode.NAME_TOO_LONG)
+
+
+def test_code_tells_no_more_than_the_class_of_failed_authentication() -> None:
+    kinds = [kind for kind in CLASSES if issubclass(kind, errors.AuthenticationError)]
+    assert {kind("why", reason="more").code for kind in kinds} == {ErrorCode.UNAUTHENTICATED}
+
+
+def test_codes_are_stable_words() -> None:
+    assert all(code.value == code.name.lower() for code in ErrorCode)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     DatabaseNameInvalid,
     FieldNameInvalid,
@@ -159,3 +160,40 @@ def test_refusal_repeats_no_endless_name() -> None:
         with pytest.raises(RequestRefused) as refusal:
             CHECKS[kind][0]("n" * 100_000)
         assert len(str(refusal.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "field", "detail"),
+    [
+        ("user", "", "userName", ErrorDetail(ErrorCode.NAME_EMPTY)),
+        ("user", "a" * 33, "userName", ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": 32})),
+        ("user", "9a", "userName", ErrorDetail(ErrorCode.NAME_FIRST_LETTER, {"character": "9"})),
+        ("user", "a b", "userName", ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_.-", "character": " "})),
+        ("role", "", "roleName", ErrorDetail(ErrorCode.NAME_EMPTY)),
+        ("role", "a" * 256, "roleName", ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": 255})),
+        ("role", "9a", "roleName", ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": "9"})),
+        ("role", "a\n", "roleName", ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_$", "character": "\\n"})),
+        ("group", "", "privilegeGroupName", ErrorDetail(ErrorCode.NAME_EMPTY)),
+        ("group", "9a", "privilegeGroupName", ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": "9"})),
+        (
+            "group",
+            "a-",
+            "privilegeGroupName",
+            ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_", "character": "-"}),
+        ),
+    ],
+)
+def test_refusal_names_its_argument_and_the_broken_rule_for_programs(
+    kind: str, name: str, field: str, detail: ErrorDetail
+) -> None:
+    with pytest.raises(RequestRefused) as refusal:
+        CHECKS[kind][0](name)
+    assert (refusal.value.field, refusal.value.details) == (field, (detail,))
+
+
+@pytest.mark.parametrize("check", [RULES.check_user_description, RULES.check_role_description])
+def test_refused_description_is_reported_with_its_limit(check: Check) -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        check("x" * 1025)
+    assert refusal.value.field == "description"
+    assert refusal.value.details == (ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": 1024}),)

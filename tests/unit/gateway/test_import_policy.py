@@ -6,6 +6,7 @@ import bcrypt
 import pytest
 from tests.support.gateway import House
 
+from kiteward.bootstrap.local_gateway import local_client
 from kiteward.gateway.import_policy import Source, _new, run_import
 from kiteward.milvus import messages
 
@@ -122,7 +123,7 @@ async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
 ) -> None:
     found = meta(users={"alice": []})
     found.users[0].password = password
-    moved = await run_import(cast("Source", Backup(found)), house.gateway, house.hasher, dry_run=False)
+    moved = await run_import(cast("Source", Backup(found)), local_client(house.gateway), house.hasher, dry_run=False)
     assert ("alice" in moved.passwords) is made
     alice = await house.store.user("alice")
     assert alice is not None

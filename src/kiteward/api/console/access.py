@@ -6,13 +6,17 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import path_below, refusal_text
+from kiteward.api.console.forms import path_below
 from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.roles import role_names
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import AccessDenied, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
-from kiteward.iam.json_api.access import OfCollection
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed
+from kiteward.iam.json_api.access import Holders, OfCollection
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.iam.json_api.server import ServerState
+from kiteward.milvus import messages
 
 _SEPARATOR: Final = "|"
 _GROUPS: Final = "groups"
@@ -40,7 +44,7 @@ class Row:
 
 async def matrix(request: ConsoleRequest) -> Response:
     """Show the grants of a role on the scopes of a database."""
-    roles = [result.role.name for result in (await request.client.call("SelectRole")).results]
+    roles = await role_names(request)
     role, database = request.query_value("role"), request.query_value("database") or DEFAULT_DATABASE
     columns_of = request.query_value("columns") or _GROUPS
     databases = await _databases(request)
@@ -67,15 +71,15 @@ async def _columns(request: ConsoleRequest, kind: str) -> dict[str, Level | None
     """Return the columns: groups, or the single privileges of one level; each with its level."""
     if kind in tuple(Level):
         return {name: each.level for name, each in PRIVILEGES.items() if each.level == kind}
-    found = (await request.client.call("ListPrivilegeGroups")).privilege_groups
-    named = {group.group_name: [each.name for each in group.privileges] for group in found}
+    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
+    named = {group.group_name: [each.name for each in group.privileges] for group in found.privilege_groups}
     return {name: group_level(members) for name, members in {**BUILT_IN_GROUPS, **named}.items()}
 
 
 async def _held(request: ConsoleRequest, role: str) -> set[tuple[str, str, str]]:
-    entity = {"role": {"name": role}, "db_name": ANY}
-    grants = (await request.client.call("SelectGrant", entity=entity)).entities
-    return {(each.db_name, each.object_name, each.grantor.privilege.name) for each in grants}
+    entity = messages.GrantEntity(role=messages.RoleEntity(name=role), db_name=ANY)
+    found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
+    return {(each.db_name, each.object_name, each.grantor.privilege.name) for each in found.entities}
 
 
 async def _scopes(
@@ -121,10 +125,10 @@ async def preview(request: ConsoleRequest) -> Response:
         return request.redirect("/console/matrix", done="matrix_same", **back)
     change = GrantChange(role_name=role, grant=_named(given), revoke=_named(taken), dry_run=not apply)
     try:
-        told_change = await request.client.extend("ChangeGrants", change)
+        told_change = await request.client.invoke("ChangeGrants", change, GrantsChanged)
     except RequestRefused as error:
         return request.page_with_errors(
-            "preview.html", {"": refusal_text(request, error)}, change=None, give=given, take=taken, **values
+            "preview.html", {"": request.reason(error)}, change=None, give=given, take=taken, **values
         )
     if apply:
         return request.redirect("/console/matrix", done="matrix", **back)
@@ -142,7 +146,8 @@ def _named(values: Iterable[str]) -> list[GrantNamed]:
 async def _databases(request: ConsoleRequest) -> list[str]:
     """Return the databases that whoever is signed in is shown."""
     try:
-        return sorted((await request.client.call("ListDatabases")).db_names)
+        found = await request.client.call(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
+        return sorted(found.db_names)
     except AccessDenied:
         # Those that the user's grants name can be asked about one by one.
         return sorted({grant.db_name for grant in request.me.grants if grant.db_name != ANY} | {DEFAULT_DATABASE})
@@ -150,7 +155,9 @@ async def _databases(request: ConsoleRequest) -> list[str]:
 
 async def _collections(request: ConsoleRequest, database: str) -> list[str]:
     try:
-        return sorted((await request.client.call("ShowCollections", db_name=database)).collection_names)
+        asked = messages.ShowCollectionsRequest(db_name=database)
+        found = await request.client.call(asked, messages.ShowCollectionsResponse)
+        return sorted(found.collection_names)
     except (AccessDenied, RequestRefused):
         return []
 
@@ -164,23 +171,24 @@ async def collections(request: ConsoleRequest) -> Response:
 async def collection(request: ConsoleRequest) -> Response:
     """Describe a collection, and for administrators who may touch it."""
     database, name = request.names["database"], request.names["name"]
-    described = await request.client.call("DescribeCollection", db_name=database, collection_name=name)
-    kinds = described.schema.DESCRIPTOR.fields_by_name["fields"].message_type.fields_by_name["data_type"].enum_type
+    described = await request.client.call(
+        messages.DescribeCollectionRequest(db_name=database, collection_name=name), messages.DescribeCollectionResponse
+    )
     fields = [
-        (field.name, kinds.values_by_number[field.data_type].name, field.is_primary_key, field.description)
+        (field.name, messages.enum_name(field, "data_type"), field.is_primary_key, field.description)
         for field in described.schema.fields
     ]
     holders = None
     if request.me.administrator:
         named = OfCollection(db_name=database, collection_name=name, after=request.query_value("after"))
-        holders = await request.client.extend("ListCollectionAccess", named)
-    values = {"database": database, "name": name, "description": described.schema.description}
+        holders = await request.client.invoke("ListCollectionAccess", named, Holders)
+    values: dict[str, Any] = {"database": database, "name": name, "description": described.schema.description}
     return request.page("collection.html", fields=fields, holders=holders, **values)
 
 
 async def health(request: ConsoleRequest) -> Response:
     """Show how the server is."""
-    return request.page("health.html", server=await request.client.extend("DescribeServer"))
+    return request.page("health.html", server=await request.client.invoke("DescribeServer", Arguments(), ServerState))
 
 
 async def _to_matrix(request: ConsoleRequest) -> Response:

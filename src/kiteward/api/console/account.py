@@ -1,29 +1,40 @@
 """My account: who I am, what I hold, my password and my sessions. And how to connect."""
 
 import base64
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
 from kiteward.api.console import security
-from kiteward.api.console.forms import Field, Form, refusal_by_field
+from kiteward.api.console.forms import Field, Form, reason_at_field
 from kiteward.api.console.forms import show as shown
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.sign_in import begin
-from kiteward.domain.errors import OldPasswordWrong, RequestRefused
+from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.iam.json_api.keys import KeyListing
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed, Policy
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.keys import KeyListing, Keys
+from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.milvus import messages
+
+_PASSWORD_FIELDS: Final = (
+    Field("old_password", "password", required=True, autocomplete="current-password"),
+    Field("new_password", "password", required=True, autocomplete="new-password"),
+    Field("again", "password", required=True, autocomplete="new-password"),
+)
+_PASSWORD_ARGUMENTS: Final = {"oldPassword": "old_password", "password": "new_password"}
 
 
 async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
     """Show the account of who is signed in; to whom came by a one-time password, only where to set another."""
     if request.me.one_time_password:
         return shown(request, await _first_password(request), errors)
-    values = {
-        "account": await request.client.extend("DescribeUserAccount"),
-        "sessions": (await request.client.extend("ListSessions")).sessions,
-        "keys": (await request.client.extend("ListApiKeys", KeyListing(user_name=request.me.user_name))).keys,
-        "policy": await request.client.extend("DescribePasswordPolicy"),
+    values: dict[str, Any] = {
+        "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(), Account),
+        "sessions": (await request.client.invoke("ListSessions", PerhapsNamed(), ListedSessions)).sessions,
+        "keys": (await request.client.invoke("ListApiKeys", KeyListing(user_name=request.me.user_name), Keys)).keys,
+        "policy": await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     }
     return (
         request.page_with_errors("account.html", errors, **values) if errors else request.page("account.html", **values)
@@ -36,13 +47,9 @@ async def _first_password(request: ConsoleRequest) -> Form:
         text("first_password.title"),
         text("account.password"),
         "/console/account",
-        [
-            Field("old_password", "password", required=True, autocomplete="current-password"),
-            Field("new_password", "password", required=True, autocomplete="new-password"),
-            Field("again", "password", required=True, autocomplete="new-password"),
-        ],
+        _PASSWORD_FIELDS,
         effects=[text("first_password.effect")],
-        policy=await request.client.extend("DescribePasswordPolicy"),
+        policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
 
 
@@ -58,12 +65,10 @@ async def change_password(request: ConsoleRequest) -> Response:
     user = request.me.user_name
     try:
         await request.client.call(
-            "UpdateCredential", username=user, oldPassword=_encoded(old), newPassword=_encoded(new)
+            messages.UpdateCredentialRequest(username=user, oldPassword=_encoded(old), newPassword=_encoded(new))
         )
-    except OldPasswordWrong:
-        return await show(request, {"old_password": request.text("password.wrong")})
     except RequestRefused as error:
-        return await show(request, refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word, not a password
+        return await show(request, reason_at_field(request, error, _PASSWORD_FIELDS, **_PASSWORD_ARGUMENTS))
     response = request.redirect("/console/account", done="password")
     security.set_session_cookie(response, request.http_request, await begin(request, user, Secret(new)))
     return response

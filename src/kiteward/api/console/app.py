@@ -26,7 +26,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import compile_path
 
 from kiteward.api.console import security
-from kiteward.api.console.gateway_client import GatewayClient
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, read_form, shown_time
@@ -46,7 +45,10 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import SessionCredential
 from kiteward.gateway.call import new_request_id
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api.accounts import Me
+from kiteward.iam.json_api.base import Arguments
 from kiteward.net.asgi import Receive, Scope, Send
 
 _log = logging.getLogger("kiteward.console")
@@ -131,10 +133,11 @@ class ConsoleApp:
         client = GatewayClient(
             self._gateway,
             credential,
+            transport="console",
             address=address_text(*http_request.client) if http_request.client else "",
             deadline=asyncio.get_running_loop().time() + _SECONDS,
             request_id=request_id,
-            client=http_request.headers.get("user-agent", ""),
+            user_agent=http_request.headers.get("user-agent", ""),
         )
         text = self._languages[chosen(http_request.headers.get("accept-language", ""))]
         return ConsoleRequest(http_request, client, text, self._templates, self._assets, self._tickets, token)
@@ -167,7 +170,7 @@ class ConsoleApp:
     @staticmethod
     async def _answer(request: ConsoleRequest, found: tuple[Page, Mapping[str, str]] | None) -> Response:
         if found is None or not found[0].open:
-            request.me = await request.client.extend("WhoAmI")
+            request.me = await request.client.invoke("WhoAmI", Arguments(), Me)
         if found is None:
             raise _Unfit(HTTPStatus.NOT_FOUND, "error.no_page")
         page, names = found
@@ -268,7 +271,7 @@ _PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]]
 def _refused(request: ConsoleRequest, error: KitewardError) -> Response:
     for kind, status, key in _PAGES_OF_ERRORS:
         if isinstance(error, kind):
-            return _failed(request, status, key, str(error))
+            return _failed(request, status, key, request.reason(error))
     raise error
 
 

@@ -11,8 +11,8 @@ from kiteward.audit.reader import KINDS, OUTCOMES, shown
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.iam.json_api.access import ExplainRequest
-from kiteward.iam.json_api.audit import LineNamed, Wanted
+from kiteward.iam.json_api.access import Explained, ExplainRequest
+from kiteward.iam.json_api.audit import ExplainedLine, LineNamed, Lines, Wanted
 
 _LINES: Final = 50
 _FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")
@@ -37,9 +37,9 @@ async def audit(request: ConsoleRequest) -> Response:
         limit=_LINES,
     )
     try:
-        found = await request.client.extend("SearchAudit", wanted)
+        found = await request.client.invoke("SearchAudit", wanted, Lines)
     except InvalidArgument as error:
-        return request.page_with_errors("audit.html", {"": str(error)}, **values)
+        return request.page_with_errors("audit.html", {"": request.reason(error)}, **values)
     lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
     return request.page("audit.html", **{**values, "lines": lines, "before": found.before})
 
@@ -89,9 +89,9 @@ async def explain(request: ConsoleRequest) -> Response:
         db_name=asked["database"],
     )
     try:
-        values["answer"] = await request.client.extend("ExplainAccess", question)
+        values["answer"] = await request.client.invoke("ExplainAccess", question, Explained)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
     return request.page("explain.html", **values)
 
 
@@ -100,15 +100,15 @@ async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, 
     if not _SEQ.fullmatch(number):
         return request.page_with_errors("explain.html", {"": request.text("field.number")}, **values)
     try:
-        found = await request.client.extend("ExplainAuditLine", LineNamed(seq=int(number)))
+        found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number)), ExplainedLine)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": str(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
     line, today = _line(found.line), found.today
     asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
     if today is not None:
         asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
-    refusal_text = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
-    return request.page("explain.html", **{**values, **refusal_text})
+    explained = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
+    return request.page("explain.html", **{**values, **explained})
 
 
 PAGES: Final = (Page("explain", explain), Page("audit", audit))

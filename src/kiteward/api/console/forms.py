@@ -1,14 +1,17 @@
 """Pages with one form: what is asked for, and for dangerous actions what will happen."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from kiteward.api.console.request import ConsoleRequest, Page
-from kiteward.domain.errors import AlreadyExists, RequestRefused
+from kiteward.domain.errors import RequestRefused
+
+_WORD: Final = re.compile(r"[A-Z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +67,19 @@ def show(request: ConsoleRequest, form: Form, errors: Mapping[str, str] | None =
     return request.page("form.html", shown=form)
 
 
-def refusal_text(request: ConsoleRequest, error: RequestRefused) -> str:
-    """Return a refusal as people read it."""
-    if isinstance(error, AlreadyExists):
-        return request.text("refused.exists")
-    return request.text("refused", reason=str(error))
-
-
-def refusal_by_field(request: ConsoleRequest, error: RequestRefused, **words: str) -> dict[str, str]:
-    """Return a refusal at the field it is about.
+def reason_at_field(
+    request: ConsoleRequest, error: RequestRefused, fields: Iterable[Field], **renamed: str
+) -> dict[str, str]:
+    """Return what a refusal says, by the field of a form that it stands at; above the form where it has none.
 
     Args:
         request: the request.
         error: the refusal.
-        words: field -> what a refusal about it says; where nothing fits, it stands above the form.
+        fields: the fields of the form; an argument `userName` is the field `user_name`.
+        renamed: argument of the operation -> the field that it is filled from, where the names differ.
     """
-    at = next((name for name, word in words.items() if word in str(error)), "")
-    return {at: refusal_text(request, error)}
+    name = renamed.get(error.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", error.field)
+    return {name if any(field.name == name for field in fields) else "": request.reason(error)}
 
 
 def path_below(page: str, *names: str) -> str:
@@ -117,7 +116,7 @@ class Action:
             try:
                 await self.run(request)
             except RequestRefused as error:
-                return show(request, self._form(request, ()), {"": refusal_text(request, error)})
+                return show(request, self._form(request, ()), {"": request.reason(error)})
             return request.redirect(self.back(request), done=self.key)
 
         return Page(self.path, ask, act)

@@ -4,13 +4,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, refusal_by_field, show
+from kiteward.api.console.forms import Action, Field, Form, reason_at_field, show
 from kiteward.api.console.one_time_secrets import show_once
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
-from kiteward.iam.json_api.accounts import PerhapsNamed
-from kiteward.iam.json_api.keys import KeyListing, KeyNamed, NewKey, Rotation
+from kiteward.iam.json_api.accounts import Account, PerhapsNamed
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.keys import KeyListing, KeyNamed, Keys, MadeKey, NewKey, Rotation
 
 _PAGE: Final = 100
 _DAY: Final = 24 * 3600
@@ -25,7 +26,7 @@ async def listed(request: ConsoleRequest) -> Response:
     owner = request.query_value("user")
     wanted = KeyListing(user_name=owner or ("" if request.me.administrator else request.me.user_name))
     wanted.after, wanted.limit = request.query_value("after"), _PAGE
-    found = await request.client.extend("ListApiKeys", wanted)
+    found = await request.client.invoke("ListApiKeys", wanted, Keys)
     return request.page("keys.html", keys=found.keys, following=found.next, owner=owner)
 
 
@@ -50,7 +51,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
 
 async def _roles_of(request: ConsoleRequest, owner: str) -> list[str]:
     try:
-        account = await request.client.extend("DescribeUserAccount", PerhapsNamed(user_name=owner))
+        account = await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=owner), Account)
     except RequestRefused:
         return []
     return list(account.roles)
@@ -74,10 +75,12 @@ async def create(request: ConsoleRequest) -> Response:
         networks=request.form_text("networks").replace(",", " ").split() or None,
     )
     try:
-        made = await request.client.extend("CreateApiKey", wanted)
+        made = await request.client.invoke("CreateApiKey", wanted, MadeKey)
     except RequestRefused as error:
-        words = {"expires_in_days": "expiresIn", "networks": "networks", "roles": "role", "user_name": "user not found"}
-        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+        form = await _create_form(request)
+        return show(
+            request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days", roleName="roles")
+        )
     return _shown_once(request, made)
 
 
@@ -102,9 +105,10 @@ async def rotate(request: ConsoleRequest) -> Response:
     """Give a key a new secret and show it this once."""
     wanted = Rotation(key_id=request.names["key_id"], keep_old_for=request.number("keep_old_for") or 0)
     try:
-        made = await request.client.extend("RotateApiKey", wanted)
+        made = await request.client.invoke("RotateApiKey", wanted, MadeKey)
     except RequestRefused as error:
-        return show(request, _rotation(request), refusal_by_field(request, error, keep_old_for=""))
+        form = _rotation(request)
+        return show(request, form, reason_at_field(request, error, form.fields))
     return _shown_once(request, made)
 
 
@@ -115,16 +119,16 @@ def _shown_once(request: ConsoleRequest, made: Any) -> Response:
 
 
 async def _disable(request: ConsoleRequest) -> None:
-    await request.client.extend("DisableApiKey", KeyNamed(key_id=request.names["key_id"]))
+    await request.client.invoke("DisableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
 
 
 async def _revoke(request: ConsoleRequest) -> None:
-    await request.client.extend("RevokeApiKey", KeyNamed(key_id=request.names["key_id"]))
+    await request.client.invoke("RevokeApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
 
 
 async def enable(request: ConsoleRequest) -> Response:
     """Let a disabled key open again."""
-    await request.client.extend("EnableApiKey", KeyNamed(key_id=request.names["key_id"]))
+    await request.client.invoke("EnableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
     return request.redirect(_BACK, done="key_enable")
 
 

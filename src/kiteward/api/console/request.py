@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from kiteward.api.console import security
-from kiteward.api.console.gateway_client import GatewayClient
 from kiteward.api.console.language import Language
 from kiteward.api.console.navigation import sections
 from kiteward.api.console.tickets import Tickets
+from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import Secret
+from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
 SIGN_IN: Final = "/console/sign-in"
@@ -72,6 +73,14 @@ class ConsoleRequest:
     def query_value(self, name: str) -> str:
         """Return what the address asks for."""
         return str(self.http_request.query_params.get(name, ""))
+
+    def reason(self, error: KitewardError) -> str:
+        """Return what an error says, in the language of the page; the key of each sentence is a code of the error."""
+        sentences = [
+            self.text(f"reason.{detail.code}", **{"message": str(error), **detail.parameters})
+            for detail in error.details
+        ]
+        return self.text("reason.separator").join(sentences)
 
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page."""

@@ -4,11 +4,13 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import NotFound, RequestRefused
-from kiteward.iam.json_api.grants import GrantChange, GrantNamed
+from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
+from kiteward.milvus import messages
 
 _ADD, _REMOVE = 0, 1
 _EVERYWHERE: Final = "*"
@@ -16,24 +18,35 @@ _EVERYWHERE: Final = "*"
 
 async def listed(request: ConsoleRequest) -> Response:
     """List roles with their members."""
-    found = await request.client.call("SelectRole", include_user_info=True)
+    found = await request.client.call(messages.SelectRoleRequest(include_user_info=True), messages.SelectRoleResponse)
     roles = [
         (result.role.name, result.role.description, [user.name for user in result.users]) for result in found.results
     ]
     return request.page("roles.html", roles=roles)
 
 
+async def role_names(request: ConsoleRequest) -> list[str]:
+    """Return the names of the roles."""
+    found = await request.client.call(messages.SelectRoleRequest(), messages.SelectRoleResponse)
+    return [result.role.name for result in found.results]
+
+
 async def _role(request: ConsoleRequest) -> Any:
     name = request.names["name"]
-    found = await request.client.call("SelectRole", role={"name": name}, include_user_info=True)
+    asked = messages.SelectRoleRequest(role=messages.RoleEntity(name=name), include_user_info=True)
+    found = await request.client.call(asked, messages.SelectRoleResponse)
     if not found.results:
-        raise NotFound(f"role not found: {name}")
+        raise NotFound(
+            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field="roleName"
+        )
     return found.results[0]
 
 
 async def _grants(request: ConsoleRequest) -> Any:
-    entity = {"role": {"name": request.names["name"]}, "db_name": _EVERYWHERE}
-    return (await request.client.call("SelectGrant", entity=entity)).entities
+    role = messages.RoleEntity(name=request.names["name"])
+    entity = messages.GrantEntity(role=role, db_name=_EVERYWHERE)
+    found = await request.client.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
+    return found.entities
 
 
 async def described(request: ConsoleRequest) -> Response:
@@ -61,16 +74,16 @@ async def create(request: ConsoleRequest) -> Response:
     if not name:
         return show(request, _create_form(request), {"role_name": request.text("field.needed")})
     try:
-        await request.client.call("CreateRole", entity={"name": name, "description": request.form_text("description")})
+        role = messages.RoleEntity(name=name, description=request.form_text("description"))
+        await request.client.call(messages.CreateRoleRequest(entity=role))
     except RequestRefused as error:
-        return show(
-            request, _create_form(request), refusal_by_field(request, error, description="description", role_name="")
-        )
+        form = _create_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields))
     return request.redirect(path_below("roles", name), done="role_new")
 
 
 async def _drop(request: ConsoleRequest) -> None:
-    await request.client.call("DropRole", role_name=request.names["name"], force_drop=True)
+    await request.client.call(messages.DropRoleRequest(role_name=request.names["name"], force_drop=True))
 
 
 async def _what_depends(request: ConsoleRequest) -> list[str]:
@@ -90,7 +103,9 @@ async def _revoke(request: ConsoleRequest) -> None:
         collection_name=request.query_value("object"),
         object_type=request.query_value("type"),
     )
-    await request.client.extend("ChangeGrants", GrantChange(role_name=request.names["name"], revoke=[named]))
+    await request.client.invoke(
+        "ChangeGrants", GrantChange(role_name=request.names["name"], revoke=[named]), GrantsChanged
+    )
 
 
 async def _what_is_revoked(request: ConsoleRequest) -> list[str]:
@@ -107,7 +122,7 @@ def _back(request: ConsoleRequest) -> str:
 
 async def groups(request: ConsoleRequest) -> Response:
     """List privilege groups with their members."""
-    found = await request.client.call("ListPrivilegeGroups")
+    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
     shown = [(group.group_name, [privilege.name for privilege in group.privileges]) for group in found.privilege_groups]
     return request.page("groups.html", groups=shown, built_in=tuple(BUILT_IN_GROUPS))
 
@@ -118,21 +133,21 @@ async def create_group(request: ConsoleRequest) -> Response:
     if not name:
         return show(request, _group_form(request), {"group_name": request.text("field.needed")})
     try:
-        await request.client.call("CreatePrivilegeGroup", group_name=name)
+        await request.client.call(messages.CreatePrivilegeGroupRequest(group_name=name))
     except RequestRefused as error:
-        return show(request, _group_form(request), {"group_name": refusal_text(request, error)})
+        return show(request, _group_form(request), {"group_name": request.reason(error)})
     try:
         await _operate_group(request, name, request.form_values("privileges"), _ADD)
     except RequestRefused as error:
-        await request.client.call("DropPrivilegeGroup", group_name=name)
-        return show(request, _group_form(request), {"privileges": refusal_text(request, error)})
+        await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
+        return show(request, _group_form(request), {"privileges": request.reason(error)})
     return request.redirect("/console/groups", done="group_new")
 
 
 async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
     if privileges:
-        members = [{"name": privilege} for privilege in privileges]
-        await request.client.call("OperatePrivilegeGroup", group_name=name, privileges=members, type=kind)
+        members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
+        await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
 
 
 def _group_form(request: ConsoleRequest) -> Form:
@@ -155,11 +170,15 @@ async def group_form(request: ConsoleRequest) -> Response:
 
 async def _held(request: ConsoleRequest) -> tuple[str, ...]:
     name = request.names["name"]
-    found = await request.client.call("ListPrivilegeGroups")
+    found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
     for group in found.privilege_groups:
         if group.group_name == name:
             return tuple(privilege.name for privilege in group.privileges)
-    raise NotFound(f"privilege group not found: {name}")
+    raise NotFound(
+        f"privilege group not found: {name}",
+        ErrorDetail(ErrorCode.GROUP_NOT_FOUND, {"name": name}),
+        field="privilegeGroupName",
+    )
 
 
 async def edit_group(request: ConsoleRequest) -> Response:
@@ -181,12 +200,12 @@ async def change_group(request: ConsoleRequest) -> Response:
         await _operate_group(request, name, sorted(wanted - held), _ADD)
         await _operate_group(request, name, sorted(held - wanted), _REMOVE)
     except RequestRefused as error:
-        return show(request, _edit_form(request, tuple(held)), {"privileges": refusal_text(request, error)})
+        return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error)})
     return request.redirect("/console/groups", done="group_edit")
 
 
 async def _drop_group(request: ConsoleRequest) -> None:
-    await request.client.call("DropPrivilegeGroup", group_name=request.names["name"])
+    await request.client.call(messages.DropPrivilegeGroupRequest(group_name=request.names["name"]))
 
 
 PAGES: Final = (

@@ -6,11 +6,12 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console import security
-from kiteward.api.console.forms import Action, refusal_text
+from kiteward.api.console.forms import Action
 from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page
 from kiteward.domain.errors import AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
-from kiteward.iam.json_api.sessions import NewSession, SessionNamed, SessionsOf
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.sessions import BegunSession, NewSession, SessionNamed, SessionsOf
 
 _OUR_PAGE: Final = re.compile(r"/console/[A-Za-z0-9_.~%*/-]*(\?[A-Za-z0-9_.~%*/&=+-]*)?")
 _BROWSERS: Final = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
@@ -34,7 +35,7 @@ async def act(request: ConsoleRequest) -> Response:
     except AuthenticationError:
         return _form(request, request.form_raw("next"), errors={"": request.text("sign_in.refused")})
     except RequestRefused as error:
-        return _form(request, request.form_raw("next"), errors={"": refusal_text(request, error)})
+        return _form(request, request.form_raw("next"), errors={"": request.reason(error)})
     response = request.redirect(_own_page(request.form_raw("next")))
     security.set_session_cookie(response, request.http_request, token)
     return response
@@ -47,8 +48,8 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
         KitewardError: as the gateway says.
     """
     browser = _browser_of(request.http_request.headers.get("user-agent", ""))
-    client = request.client.by(PasswordCredential(user, password))
-    begun = await client.extend("BeginSession", NewSession(description=browser))
+    client = request.client.with_credential(PasswordCredential(user, password))
+    begun = await client.invoke("BeginSession", NewSession(description=browser), BegunSession)
     token: Secret = begun.token
     return token
 
@@ -56,13 +57,13 @@ async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
 async def sign_out(request: ConsoleRequest) -> Response:
     """End this session."""
     session = request.me.credential.partition(":")[2]
-    await request.client.extend("EndSession", SessionNamed(session_id=session))
+    await request.client.invoke("EndSession", SessionNamed(session_id=session), Done)
     return _left(request)
 
 
 async def sign_out_everywhere(request: ConsoleRequest) -> Response:
     """End all sessions of the user."""
-    await request.client.extend("EndSessions", SessionsOf())
+    await request.client.invoke("EndSessions", SessionsOf(), Done)
     return _left(request)
 
 
@@ -71,11 +72,11 @@ async def _home(request: ConsoleRequest) -> Response:
 
 
 async def _end(request: ConsoleRequest) -> None:
-    await request.client.extend("EndSession", SessionNamed(session_id=request.names["session"]))
+    await request.client.invoke("EndSession", SessionNamed(session_id=request.names["session"]), Done)
 
 
 async def _end_all_of(request: ConsoleRequest) -> None:
-    await request.client.extend("EndSessions", SessionsOf(user_name=request.names["name"]))
+    await request.client.invoke("EndSessions", SessionsOf(user_name=request.names["name"]), Done)
 
 
 def _left(request: ConsoleRequest) -> Response:

@@ -1,37 +1,55 @@
 """Users, as administrators see them: search, create, reset, disable, roles, and the view of one of them."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
-from kiteward.api.console.forms import Action, Field, Form, path_below, refusal_by_field, refusal_text, show
+from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.one_time_secrets import page_of, show_once
 from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.roles import role_names
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
-from kiteward.iam.json_api.accounts import Listing, Named, NewAccount, PerhapsNamed, Reset
+from kiteward.iam.json_api.accounts import (
+    Account,
+    Accounts,
+    IssuedPassword,
+    Listing,
+    Named,
+    NewAccount,
+    PerhapsNamed,
+    Policy,
+    Reset,
+)
+from kiteward.iam.json_api.base import Arguments, Done
+from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.iam.json_api.views import View
+from kiteward.milvus import messages
 
 _PAGE: Final = 50
 _ADD, _REMOVE = 0, 1
+_RENAMED: Final = {"password": "new_password", "roleName": "roles"}
+"""Fields of the form for a new user, by the argument that they fill."""
 
 
 async def listed(request: ConsoleRequest) -> Response:
     """List users a page at a time, all or those whose names begin alike."""
     prefix, after = request.query_value("prefix").strip(), request.query_value("after")
-    found = await request.client.extend("ListUserAccounts", Listing(prefix=prefix, after=after, limit=_PAGE))
+    found = await request.client.invoke("ListUserAccounts", Listing(prefix=prefix, after=after, limit=_PAGE), Accounts)
     return request.page("users.html", users=found.users, following=found.next, prefix=prefix)
 
 
 async def described(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
     """Describe a user, with everything that can be done about it."""
     name = request.names["name"]
-    values = {
-        "account": await request.client.extend("DescribeUserAccount", PerhapsNamed(user_name=name)),
-        "sessions": (await request.client.extend("ListSessions", PerhapsNamed(user_name=name))).sessions,
-        "roles": [result.role.name for result in (await request.client.call("SelectRole")).results],
+    sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
+    values: dict[str, Any] = {
+        "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account),
+        "sessions": sessions.sessions,
+        "roles": await role_names(request),
     }
     return request.page_with_errors("user.html", errors, **values) if errors else request.page("user.html", **values)
 
@@ -42,9 +60,9 @@ async def bind(request: ConsoleRequest) -> Response:
     if not role:
         return await described(request, {"role": request.text("field.needed")})
     try:
-        await request.client.call("OperateUserRole", username=name, role_name=role, type=_ADD)
+        await request.client.call(messages.OperateUserRoleRequest(username=name, role_name=role, type=_ADD))
     except RequestRefused as error:
-        return await described(request, {"role": refusal_text(request, error)})
+        return await described(request, {"role": request.reason(error)})
     return request.redirect(path_below("users", name), done="role_bind")
 
 
@@ -55,7 +73,7 @@ async def create_form(request: ConsoleRequest) -> Response:
 
 async def _create_form(request: ConsoleRequest) -> Form:
     text = request.text
-    roles = [result.role.name for result in (await request.client.call("SelectRole")).results]
+    roles = await role_names(request)
     return Form(
         text("user_new.title"),
         text("user_new.button"),
@@ -66,7 +84,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
             Field("new_password", "password", hint=text("user_new.password"), autocomplete="new-password"),
             Field("roles", "checks", options=[(role, role) for role in roles if role != "public"]),
         ],
-        policy=await request.client.extend("DescribePasswordPolicy"),
+        policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
 
 
@@ -82,10 +100,10 @@ async def create(request: ConsoleRequest) -> Response:
         roles=request.form_values("roles"),
     )
     try:
-        made = await request.client.extend("CreateUserAccount", wanted)
+        made = await request.client.invoke("CreateUserAccount", wanted, IssuedPassword)
     except RequestRefused as error:
-        words = {"new_password": "password", "description": "description", "roles": "role", "user_name": ""}
-        return show(request, await _create_form(request), refusal_by_field(request, error, **words))
+        form = await _create_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields, **_RENAMED))
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_new")
     return _shown_once(request, name, made.password, "user_made")
@@ -115,7 +133,7 @@ async def _reset_form(request: ConsoleRequest) -> Form:
         ],
         effects=[text("user_reset.effect", name=name)],
         dangerous=True,
-        policy=await request.client.extend("DescribePasswordPolicy"),
+        policy=await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
     )
 
 
@@ -133,9 +151,10 @@ async def reset(request: ConsoleRequest) -> Response:
         keep_old_for=request.number("keep_old_for") or 0,
     )
     try:
-        made = await request.client.extend("ResetPassword", wanted)
+        made = await request.client.invoke("ResetPassword", wanted, IssuedPassword)
     except RequestRefused as error:
-        return show(request, await _reset_form(request), refusal_by_field(request, error, new_password="password"))  # noqa: S106  a word
+        form = await _reset_form(request)
+        return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_reset")
     return _shown_once(request, name, made.password, "user_reset_made", made.old_password_valid_until)
@@ -144,7 +163,7 @@ async def reset(request: ConsoleRequest) -> Response:
 async def view(request: ConsoleRequest) -> Response:
     """Show what a user holds and sees."""
     return request.page(
-        "view.html", view=await request.client.extend("ViewAsUser", Named(user_name=request.names["name"]))
+        "view.html", view=await request.client.invoke("ViewAsUser", Named(user_name=request.names["name"]), View)
     )
 
 
@@ -152,27 +171,27 @@ def _simply(operation: str, key: str, path: str) -> Page:
     """Return what changes a user without taking anything from it."""
 
     async def act(request: ConsoleRequest) -> Response:
-        await request.client.extend(operation, Named(user_name=request.names["name"]))
+        await request.client.invoke(operation, Named(user_name=request.names["name"]), Done)
         return request.redirect(_back(request), done=key)
 
     return Page(path, described, act)
 
 
 async def _disable(request: ConsoleRequest) -> None:
-    await request.client.extend("DisableUser", Named(user_name=request.names["name"]))
+    await request.client.invoke("DisableUser", Named(user_name=request.names["name"]), Done)
 
 
 async def _delete(request: ConsoleRequest) -> None:
-    await request.client.extend("DeleteUserAccount", Named(user_name=request.names["name"]))
+    await request.client.invoke("DeleteUserAccount", Named(user_name=request.names["name"]), Done)
 
 
 async def _end_old(request: ConsoleRequest) -> None:
-    await request.client.extend("EndOldPassword", PerhapsNamed(user_name=request.names["name"]))
+    await request.client.invoke("EndOldPassword", PerhapsNamed(user_name=request.names["name"]), Done)
 
 
 async def _unbind(request: ConsoleRequest) -> None:
     await request.client.call(
-        "OperateUserRole", username=request.names["name"], role_name=request.names["role"], type=_REMOVE
+        messages.OperateUserRoleRequest(username=request.names["name"], role_name=request.names["role"], type=_REMOVE)
     )
 
 

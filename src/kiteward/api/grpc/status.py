@@ -89,6 +89,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
     errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
     errors.CollectionNotFound: MilvusStatus(100, 4),
+    # Raised by the in-process client alone: a client of gRPC reads the response itself.
+    errors.ResponseFailed: MilvusStatus(65535, _UNEXPECTED),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),

@@ -9,7 +9,7 @@ from kiteward.iam.json_api.base import AdminOperation, Arguments
 
 def _endpoint(extension: AdminOperation) -> Endpoint[Arguments]:
     async def run(context: RequestContext, body: Arguments) -> Any:
-        return await context.extend(extension.name, body)
+        return await context.invoke(extension.name, body)
 
     return Endpoint(extension.path, extension.arguments, extension.outcome, run, extension.summary, prefix=OWN_PREFIX)
 

@@ -94,7 +94,7 @@ async def add_function_field(context: RequestContext, body: FunctionFieldReq) ->
         information.field_schema.is_function_output = True
         if body.index_params is not None:
             information.index_name = body.index_params.index_name
-    await context.call("AlterCollectionSchema", request)
+    await context.call(request)
     return NOTHING
 
 
@@ -103,7 +103,7 @@ async def drop_function_field(context: RequestContext, body: FunctionNameReq) ->
     request = _schema_change(context, body.collection_name)
     request.action.drop_request.function_name = body.function_name
     request.action.drop_request.drop_function_output_fields = True
-    await context.call("AlterCollectionSchema", request)
+    await context.call(request)
     return NOTHING
 
 

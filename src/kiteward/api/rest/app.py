@@ -29,12 +29,13 @@ from starlette.types import Receive, Scope, Send
 from kiteward.api.rest import bodies, credentials, headers
 from kiteward.api.rest.docs_page import public_documents
 from kiteward.api.rest.endpoint_table import TABLE
-from kiteward.api.rest.endpoints import Answer, Caller, RequestContext, Table
+from kiteward.api.rest.endpoints import OWN_PREFIX, Answer, RequestContext, Table
 from kiteward.api.rest.settings import RestSettings
 from kiteward.api.rest.status import DEFECT, SUCCESS, TIMEOUT, TOO_LARGE, UNEXPECTED, RestFailure, failure_of
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.gateway.call import new_request_id
+from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.large_requests import LARGE as ANYBODYS
 from kiteward.net.asgi import wants_page
@@ -124,42 +125,45 @@ class RestApp:
         try:
             async with asyncio.timeout(seconds):
                 return await self._after_authentication(
-                    context, self._run(request, context, wrong, patient=seconds > default)
+                    request, context, self._run(request, context, wrong, patient=seconds > default)
                 )
         except TimeoutError:
             return failed(RestFailure(TIMEOUT, "request timeout", http=HTTPStatus.REQUEST_TIMEOUT))
 
     def _context(self, request: Request, request_id: str, seconds: float) -> RequestContext:
-        caller = Caller(
-            credential=credentials.presented_credential(request.headers.getlist("authorization")),
+        client = GatewayClient(
+            self._gateway,
+            credentials.presented_credential(request.headers.getlist("authorization")),
+            transport="rest",
+            address=address_text(*request.client) if request.client else "",
             database=headers.database(request),
             deadline=asyncio.get_running_loop().time() + seconds,
-            allow_int64=headers.allow_int64(request, default=self._settings.allow_int64),
-            address=address_text(*request.client) if request.client else "",
+            forward=headers.trace(request),
             request_id=request_id,
-            client=request.headers.get("user-agent", ""),
-            trace=headers.trace(request),
+            user_agent=request.headers.get("user-agent", ""),
         )
-        return RequestContext(self._gateway, caller, self._executor)
+        allow_int64 = headers.allow_int64(request, default=self._settings.allow_int64)
+        return RequestContext(client, self._executor, allow_int64=allow_int64)
 
     @staticmethod
-    async def _after_authentication(context: RequestContext, work: Awaitable[Response]) -> Response:
+    async def _after_authentication(request: Request, context: RequestContext, work: Awaitable[Response]) -> Response:
         """Return the outcome of the work, once the gateway has let the caller in.
 
         INVARIANT: nothing but 401 (or why nobody can be let in now) leaves here otherwise, neither failure nor success.
         """
+        detailed = request.scope["path"].startswith(OWN_PREFIX)
         try:
             response = await work
         except AuthenticationError as error:
-            return failed(failure_of(error))
+            return failed(failure_of(error), detailed=detailed)
         except KitewardError as error:
-            response = failed(failure_of(error))
+            response = failed(failure_of(error), detailed=detailed)
         except RestFailure as failure:
-            response = failed(failure)
+            response = failed(failure, detailed=detailed)
         try:
             await context.establish()
         except KitewardError as error:
-            return failed(failure_of(error))
+            return failed(failure_of(error), detailed=detailed)
         return response
 
     async def _run(
@@ -268,11 +272,21 @@ def _succeeded(outcome: object) -> Response:
     return _json({"code": SUCCESS, "data": answer.data, **extra})
 
 
-def failed(failure: RestFailure) -> Response:
-    """Return the answer that reports a failure."""
+def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
+    """Return the answer that reports a failure.
+
+    Args:
+        failure: what to report.
+        detailed: whether `reason` and `field` are members of the answer too, unless the caller is not authenticated;
+            clients of Milvus expect `code` and `message` alone.
+    """
     if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
-    response = _json({"code": failure.code, "message": failure.message}, failure.http)
+    content: dict[str, object] = {"code": failure.code, "message": failure.message}
+    if detailed and failure.http != HTTPStatus.UNAUTHORIZED:
+        content |= {"reason": failure.reason} if failure.reason is not None else {}
+        content |= {"field": failure.field} if failure.field else {}
+    response = _json(content, failure.http)
     if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
         # The rest of the body is still on its way, and nobody is going to read it.
         response.headers["Connection"] = "close"

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from kiteward.api.rest.status import BODY_MALFORMED, FIELD_MISSING, RestFailure
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import Secret
 
 _B = TypeVar("_B", bound=msgspec.Struct)
@@ -17,6 +18,7 @@ MOST_CONTAINERS: Final = 2_000_000
 
 _NOT_JSON: Final = "can only accept json format request"
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
+_PLACE: Final = re.compile(r" - at `\$\.(?P<path>[^`]+)`")
 _RAW_NULL: Final = b"null"
 _EMPTY_RAW: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 
@@ -91,7 +93,9 @@ def _failure(kind: type[msgspec.Struct], error: Exception) -> RestFailure:
     if found is not None:
         path = f"{found['path']}.{found['field']}" if found["path"] else found["field"]
         return _missing(kind, path)
-    return RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, error: {error}")
+    place = _PLACE.search(str(error))
+    field = place["path"] if place is not None else ""
+    return RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, error: {error}", reason=ErrorCode.PAYLOAD_MALFORMED, field=field)
 
 
 def _missing(kind: type[msgspec.Struct], *paths: str) -> RestFailure:
@@ -103,7 +107,12 @@ def _missing(kind: type[msgspec.Struct], *paths: str) -> RestFailure:
             f"Key: '{kind.__name__}.{'.'.join(names)}' "
             f"Error:Field validation for '{names[-1]}' failed on the 'required' tag"
         )
-    return RestFailure(FIELD_MISSING, f"missing required parameters, error: {'; '.join(faults)}")
+    return RestFailure(
+        FIELD_MISSING,
+        f"missing required parameters, error: {'; '.join(faults)}",
+        reason=ErrorCode.ARGUMENT_MISSING,
+        field=paths[0] if len(paths) == 1 else "",
+    )
 
 
 def _empty(value: object, path: str = "") -> Iterator[str]:

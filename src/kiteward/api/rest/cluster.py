@@ -131,7 +131,7 @@ async def create_group(context: RequestContext, body: NewGroupReq) -> Nothing:
     request.resource_group = body.name
     if body.config is not None:
         _fill(request.config, body.config)
-    await context.call("CreateResourceGroup", request)
+    await context.call(request)
     return NOTHING
 
 
@@ -140,7 +140,7 @@ async def alter_groups(context: RequestContext, body: GroupsReq) -> Nothing:
     request = _request("UpdateResourceGroups")
     for name, config in body.resource_groups.items():
         _fill(request.resource_groups[name], config)
-    await context.call("UpdateResourceGroups", request)
+    await context.call(request)
     return NOTHING
 
 

@@ -14,7 +14,6 @@ from kiteward.api.rest.rpc import (
     Pair,
     RowCount,
     call_rpc,
-    enum_name,
     pairs,
     row_count,
     rpc_endpoint,
@@ -153,10 +152,10 @@ async def describe(context: RequestContext, body: CollectionNameReq) -> Descript
             IndexSummary(index_name=each.index_name, field_name=each.field_name, metric_type=metric_of(each))
             for each in (indexes.index_descriptions if indexes else ())
         ],
-        load=enum_name(state, "state") if state else "",
+        load=messages.enum_name(state, "state") if state else "",
         shards_num=described.shards_num,
         partitions_num=described.num_partitions,
-        consistency_level=enum_name(described, "consistency_level"),
+        consistency_level=messages.enum_name(described, "consistency_level"),
         enable_dynamic_field=schema.enable_dynamic_field,
         properties=pairs(described.properties),
     )
@@ -185,7 +184,7 @@ async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadSta
     """Answer `collections/get_load_state`: progress is told while there is one."""
     names = {"collection_name": body.collection_name, "partition_names": body.partition_names}
     response = await call_rpc(context, "GetLoadState", **names)
-    state = enum_name(response, "state")
+    state = messages.enum_name(response, "state")
     if state == _NOT_EXISTING:
         raise RestFailure(messages.COLLECTION_NOT_FOUND, f"collection not found[collection={body.collection_name}]")
     if state == _NOT_LOADED:
@@ -221,7 +220,7 @@ async def get_compaction_state(context: RequestContext, body: CompactionReq) -> 
     response = await call_rpc(context, "GetCompactionState", compactionID=body.job_id)
     return CompactionState(
         compaction_id=body.job_id,
-        state=enum_name(response, "state"),
+        state=messages.enum_name(response, "state"),
         executing_plan_number=response.executingPlanNo,
         timeout_plan_number=response.timeoutPlanNo,
         completed_plan_number=response.completedPlanNo,

@@ -115,15 +115,6 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
         )
     if body.id_type not in _KEY_TYPES:
         raise RestFailure(INVALID_PARAMETER, "idType can only be [Int64, VarChar], default: Int64: invalid parameter")
-    key_type = _KEY_TYPES[body.id_type]
-    length = {"max_length": body.params["max_length"]} if "max_length" in body.params else {}
-    key = FieldReq(
-        field_name=body.primary_field_name or "id",
-        data_type=key_type,
-        is_primary=True,
-        auto_id=body.auto_id or body.schema.auto_id,
-        element_type_params=length if key_type == "VarChar" else {},
-    )
     vector = FieldReq(
         field_name=body.vector_field_name or "vector",
         data_type=vector_type,
@@ -136,7 +127,20 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
         index_type="AUTOINDEX",
         metric_type=body.metric_type or _METRICS[vector_type],
     )
-    return SchemaReq(fields=[key, vector], enable_dynamic_field=dynamic), [index]
+    return SchemaReq(fields=[_quick_key(body), vector], enable_dynamic_field=dynamic), [index]
+
+
+def _quick_key(body: CollectionReq) -> FieldReq:
+    """Return the primary key of a quick set-up, whose type has been checked."""
+    key_type = _KEY_TYPES[body.id_type]
+    length = {"max_length": body.params["max_length"]} if "max_length" in body.params else {}
+    return FieldReq(
+        field_name=body.primary_field_name or "id",
+        data_type=key_type,
+        is_primary=True,
+        auto_id=body.auto_id or body.schema.auto_id,
+        element_type_params=length if key_type == "VarChar" else {},
+    )
 
 
 def _require_known(indexes: Sequence[IndexParam], fields: set[str]) -> None:

@@ -14,7 +14,7 @@ document and its page come from the same row:
         request = messages.HasPartitionRequest(
             db_name=context.database, collection_name=body.collection_name, partition_name=body.partition_name
         )
-        response = await context.call("HasPartition", request)
+        response = await context.call(request, messages.BoolResponse)
         return Has(has=response.value)
 
     ENDPOINTS = (Endpoint("partitions/has", PartitionReq, Has, has, "Return whether a partition exists."),)
@@ -37,24 +37,21 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Generic, NoReturn, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Generic, NoReturn, ParamSpec, TypeVar, overload
 
 import msgspec
 
-from kiteward.api.rest.status import UNIMPLEMENTED, RestFailure, require_success
+from kiteward.api.rest.status import UNIMPLEMENTED, RestFailure
 from kiteward.domain.errors import (
     AccessDenied,
-    AuthenticationError,
     EngineError,
     OperationRefused,
     PayloadMalformed,
     RequestRefused,
 )
-from kiteward.domain.identity import PresentedCredential
-from kiteward.gateway.call import Call
-from kiteward.gateway.gateway import Gateway
-from kiteward.iam.json_api.base import Arguments, encoded
+from kiteward.gateway.client import GatewayClient
+from kiteward.iam.json_api.base import Arguments
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"
@@ -103,40 +100,13 @@ class Answer:
     extra: ResponseData | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, as the transport knows it.
-
-    Attributes:
-        credential: what the caller presented, or why that could not be read.
-        database: the header `DB-Name`, or empty.
-        deadline: the loop's time at which the caller gives up.
-        allow_int64: whether 64-bit integers are JSON numbers to this caller, else strings.
-        address: the caller's network address.
-        request_id: finds this request again.
-        client: what its software calls itself.
-        trace: the trace it belongs to, as metadata; empty where the caller names none.
-    """
-
-    credential: PresentedCredential | AuthenticationError
-    database: str
-    deadline: float
-    allow_int64: bool
-    address: str
-    request_id: str
-    client: str = ""
-    trace: Mapping[str, str] = field(default_factory=dict)
-
-
 _RAISED_AFTER_AUTHENTICATION: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
-"""What the gateway raises only after it has let the caller in."""
-
-_LEAST: Final = 0.001
-"""Seconds that a call gets although time is up; it ends at once."""
+"""What the gateway raises only after it has authenticated the caller."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _B = TypeVar("_B", bound=msgspec.Struct)
+_M = TypeVar("_M", bound=messages.ProtocolMessage)
 
 
 class RequestContext:
@@ -145,107 +115,92 @@ class RequestContext:
     Attributes:
         database: body `dbName`, else header `DB-Name`, else empty; the gateway takes `default` then.
         allow_int64: whether 64-bit integers are JSON numbers to this caller, else strings.
-        established: whether the gateway has let this caller in.
+        established: whether the gateway has authenticated this caller.
     """
 
-    def __init__(self, gateway: Gateway, caller: Caller, executor: Executor) -> None:
-        self._gateway = gateway
-        self._caller = caller
+    def __init__(self, client: GatewayClient, executor: Executor, *, allow_int64: bool) -> None:
+        self._client = client
         self._executor = executor
-        self.database = caller.database
-        self.allow_int64 = caller.allow_int64
+        self.database = client.database
+        self.allow_int64 = allow_int64
         self.established = False
 
-    async def call(self, operation: str, request: Any, *, database: str | None = None) -> Any:
-        """Send one request through the gateway and return the response message.
+    @overload
+    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+
+    @overload
+    async def call(
+        self, request: messages.ProtocolMessage, response: type[_M], /, *, database: str | None = None
+    ) -> _M: ...
+
+    async def call(
+        self, request: messages.ProtocolMessage, response: type[Any] | None = None, /, *, database: str | None = None
+    ) -> Any:
+        """Send a request of the protocol and return the response message.
 
         Args:
-            operation: RPC name.
-            request: its request message.
-            database: the database of the connection; None takes the conversation's own.
+            request: the request message; its type names the RPC.
+            response: the type of the response, for the type checker.
+            database: the database of the connection; None takes that of this request.
 
         Raises:
-            KitewardError: as `Gateway.handle`.
-            RestFailure: the response reports a failure.
+            KitewardError: as `GatewayClient.call`.
         """
-        answer = await self._ask(
-            operation, request.SerializeToString(), self.database if database is None else database
-        )
-        rpc = messages.method_of(operation)
-        response: Any = rpc.response.FromString(answer)
-        if rpc.status_field is not None:
-            require_success(getattr(response, rpc.status_field) if rpc.status_field else response)
-        return response
+        database = self.database if database is None else database
+        if response is None:
+            return await self._establishing(self._client.call(request, database=database))
+        return await self._establishing(self._client.call(request, response, database=database))
 
-    async def extend(self, operation: str, arguments: Arguments) -> Any:
-        """Send a request to one of our own operations through the gateway and return what its answer holds.
+    async def invoke(self, operation: str, arguments: Arguments) -> msgspec.Raw:
+        """Send a request of one of our own operations and return its outcome, in JSON already.
 
         Raises:
-            KitewardError: as `Gateway.handle`.
+            KitewardError: as `GatewayClient.invoke_json`.
         """
-        return msgspec.json.decode(await self._ask(operation, encoded(arguments), ""))
+        return msgspec.Raw(await self._establishing(self._client.invoke_json(operation, arguments)))
 
     async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
         """Return what a large body holds, read when its sender may send one and it is the sender's turn.
 
         Raises:
-            KitewardError: as `Gateway.read_large`.
+            KitewardError: as `GatewayClient.read_large`.
         """
-        try:
-            held = await self._gateway.read_large(self._request(endpoint.large, b"", ""), read, size=size)
-        except _RAISED_AFTER_AUTHENTICATION:
-            self.established = True
-            raise
-        self.established = True
-        return held
+        return await self._establishing(self._client.read_large(endpoint.large, read, size=size))
 
-    async def _ask(self, operation: str, payload: bytes, database: str) -> bytes:
+    async def _establishing(self, work: Awaitable[_T]) -> _T:
+        """Return what a request to the gateway returns, and note that its caller is authenticated."""
         try:
-            answer = await self._gateway.handle(self._request(operation, payload, database))
+            answer = await work
         except _RAISED_AFTER_AUTHENTICATION:
             self.established = True
             raise
         self.established = True
         return answer
 
-    def _request(self, operation: str, payload: bytes, database: str) -> Call:
-        return Call(
-            operation=operation,
-            payload=payload,
-            credential=self._caller.credential,
-            database=database,
-            timeout=max(self._caller.deadline - asyncio.get_running_loop().time(), _LEAST),
-            forward=self._caller.trace,
-            address=self._caller.address,
-            request_id=self._caller.request_id,
-            transport="rest",
-            client=self._caller.client,
-        )
-
     def choose_database(self, body: msgspec.Struct, endpoint: "Endpoint[Any]") -> None:
         """Take the database from the body, where it names one."""
         named = body.db_name if isinstance(body, Body) else ""
-        self.database = named or (self._caller.database if endpoint.database_header else "")
+        self.database = named or (self._client.database if endpoint.database_header else "")
 
     async def establish(self) -> None:
-        """Make sure that the gateway lets this caller in, where nothing has been asked of it yet.
+        """Make sure that the gateway authenticates this caller, where nothing has been asked of it yet.
 
         An answer that precedes the first call, such as that the body is malformed, tells only those who may ask. The
-        gateway remembers whom it let in, so that this costs little.
+        gateway remembers whom it authenticated, so that this costs little.
 
         Raises:
             KitewardError: as `Gateway.handle`, above all AuthenticationError.
         """
         if not self.established:
-            await self.call("GetVersion", messages.GetVersionRequest(), database="")
+            await self.call(messages.GetVersionRequest(), database="")
 
     async def admitted(self) -> str:
-        """Return the name of the caller, whom the gateway lets in.
+        """Return the name of the caller, whom the gateway admits.
 
         Raises:
             KitewardError: as `Gateway.handle`, above all AuthenticationError.
         """
-        principal = await self._gateway.admit(self._request("GetVersion", b"", ""))
+        principal = await self._client.admit()
         self.established = True
         return principal.user_name
 

@@ -135,7 +135,7 @@ async def insert(context: RequestContext, body: InsertReq) -> Answer:
         rows = codec.rows(msgspec.json.decode(body.data), shape_of(described))
         return builders.insert(described, rows, collection=body.collection_name, partition=body.partition_name)
 
-    response = await context.call("Insert", await _built(context, request))
+    response = await context.call(await _built(context, request))
     ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Inserted(insert_count=response.insert_cnt, insert_ids=ids), Cost())
 
@@ -156,7 +156,7 @@ async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
             field_operations={each.field_name: each.op for each in body.field_ops},
         )
 
-    response = await context.call("Upsert", await _built(context, request))
+    response = await context.call(await _built(context, request))
     ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Upserted(upsert_count=response.upsert_cnt, upsert_ids=ids), Cost())
 
@@ -181,7 +181,7 @@ async def delete(context: RequestContext, body: DeleteReq) -> Answer:
         partition=body.partition_name,
         values=body.expr_params,
     )
-    response = await context.call("Delete", request)
+    response = await context.call(request)
     return Answer(Deleted(delete_count=response.delete_cnt), Cost())
 
 
@@ -234,7 +234,7 @@ def _lookup(key: Field | None, given: msgspec.Raw) -> str:
 
 
 async def _rows(context: RequestContext, request: Any) -> Answer:
-    response = await context.call("Query", request)
+    response = await context.call(request)
     rows = await context.run_in_executor(results.query_rows, response, allow_int64=context.allow_int64)
     return Answer(rows, Cost())
 

@@ -5,8 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Name, Nothing, RequestContext, ResponseData
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name, rpc_endpoint
-from kiteward.api.rest.status import RestFailure
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, rpc_endpoint
+from kiteward.domain.errors import ResponseFailed
+from kiteward.milvus import messages
 
 
 class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -65,8 +66,8 @@ async def list_names(context: RequestContext, body: CollectionNameReq) -> list[s
     """Answer `indexes/list`: none is an answer too."""
     try:
         response = await call_rpc(context, "DescribeIndex", collection_name=body.collection_name)
-    except RestFailure as failure:
-        if failure.code == _NOT_FOUND:
+    except ResponseFailed as failure:
+        if failure.status == _NOT_FOUND:
             return []
         raise
     return [each.index_name for each in response.index_descriptions]
@@ -86,7 +87,7 @@ async def describe(context: RequestContext, body: IndexReq) -> list[IndexShape]:
             total_rows=each.total_rows,
             indexed_rows=each.indexed_rows,
             pending_rows=each.pending_index_rows,
-            index_state=enum_name(each, "state"),
+            index_state=messages.enum_name(each, "state"),
             fail_reason=each.index_state_fail_reason,
         )
         for each in response.index_descriptions

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData, refused
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, enum_name
+from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.milvus import messages
 
 JobId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$")]
 """A job's number, as a number or as text."""
@@ -130,7 +131,7 @@ async def list_refreshes(context: RequestContext, body: CollectionsJobsReq) -> R
 def _record(job: Any) -> dict[str, Any]:
     """Return a job's message for an answer, its fields in camelCase."""
     return {
-        _camel(field.name): enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
+        _camel(field.name): messages.enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
         for field in job.DESCRIPTOR.fields
     }
 

@@ -10,6 +10,7 @@ from kiteward import __version__
 from kiteward.api.rest import headers
 from kiteward.api.rest.endpoints import Endpoint, Table
 from kiteward.api.rest.status import DEFECT, NOT_AUTHENTICATED, TIMEOUT, TOO_LARGE, UNEXPECTED
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import Secret
 
 Schema = dict[str, Any]
@@ -165,7 +166,19 @@ _HEADERS: Final[Schema] = {
 
 _FAILURE: Final[Schema] = {
     "type": "object",
-    "properties": {"code": {"type": "integer", "not": {"const": 0}}, "message": {"type": "string"}},
+    "properties": {
+        "code": {"type": "integer", "not": {"const": 0}},
+        "message": {"type": "string"},
+        "reason": {
+            "type": "string",
+            "enum": [code.value for code in ErrorCode],
+            "description": "What is wrong, below `/v2/kiteward/` alone.",
+        },
+        "field": {
+            "type": "string",
+            "description": "The argument at fault, below `/v2/kiteward/` alone and where it is one.",
+        },
+    },
     "required": ["code", "message"],
     "additionalProperties": False,
 }

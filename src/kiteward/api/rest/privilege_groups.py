@@ -39,20 +39,20 @@ class PrivilegeGroups(ResponseData):
 async def create(context: RequestContext, body: PrivilegeGroupReq) -> Nothing:
     """Answer `privilege_groups/create`."""
     request = messages.CreatePrivilegeGroupRequest(group_name=body.privilege_group_name)
-    await context.call("CreatePrivilegeGroup", request)
+    await context.call(request)
     return NOTHING
 
 
 async def drop(context: RequestContext, body: PrivilegeGroupReq) -> Nothing:
     """Answer `privilege_groups/drop`."""
     request = messages.DropPrivilegeGroupRequest(group_name=body.privilege_group_name)
-    await context.call("DropPrivilegeGroup", request)
+    await context.call(request)
     return NOTHING
 
 
 async def list_all(context: RequestContext, _body: Body) -> PrivilegeGroups:
     """Answer `privilege_groups/list`."""
-    response = await context.call("ListPrivilegeGroups", messages.ListPrivilegeGroupsRequest())
+    response = await context.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
     return PrivilegeGroups(
         privilege_groups=[
             PrivilegeGroup(
@@ -80,7 +80,7 @@ async def _operate(context: RequestContext, body: MembersReq, kind: int) -> Noth
         privileges=[messages.PrivilegeEntity(name=name) for name in body.privileges],
         type=kind,
     )
-    await context.call("OperatePrivilegeGroup", request)
+    await context.call(request)
     return NOTHING
 
 

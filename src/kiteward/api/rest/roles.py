@@ -60,16 +60,16 @@ class RoleGrant(ResponseData):
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
     """Answer `roles/list`."""
-    response = await context.call("SelectRole", messages.SelectRoleRequest())
+    response = await context.call(messages.SelectRoleRequest(), messages.SelectRoleResponse)
     return [result.role.name for result in response.results]
 
 
 async def describe(context: RequestContext, body: RoleReq) -> Answer:
     """Answer `roles/describe`; the second request tells of an unknown role."""
     role = messages.RoleEntity(name=body.role_name)
-    found = await context.call("SelectRole", messages.SelectRoleRequest(role=role))
+    found = await context.call(messages.SelectRoleRequest(role=role), messages.SelectRoleResponse)
     entity = messages.GrantEntity(role=role, db_name=body.db_name)
-    granted = await context.call("SelectGrant", messages.SelectGrantRequest(entity=entity))
+    granted = await context.call(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
     description = "".join(result.role.description for result in found.results)
     return Answer([_shown(entity) for entity in granted.entities], Described(description=description))
 
@@ -87,20 +87,20 @@ def _shown(entity: messages.GrantEntity) -> RoleGrant:
 async def create(context: RequestContext, body: DescribedRoleReq) -> Nothing:
     """Answer `roles/create`."""
     entity = messages.RoleEntity(name=body.role_name, description=body.description)
-    await context.call("CreateRole", messages.CreateRoleRequest(entity=entity))
+    await context.call(messages.CreateRoleRequest(entity=entity))
     return NOTHING
 
 
 async def alter(context: RequestContext, body: DescribedRoleReq) -> Nothing:
     """Answer `roles/alter`."""
     request = messages.AlterRoleRequest(role_name=body.role_name, description=body.description)
-    await context.call("AlterRole", request)
+    await context.call(request)
     return NOTHING
 
 
 async def drop(context: RequestContext, body: RoleReq) -> Nothing:
     """Answer `roles/drop`, which never forces."""
-    await context.call("DropRole", messages.DropRoleRequest(role_name=body.role_name))
+    await context.call(messages.DropRoleRequest(role_name=body.role_name))
     return NOTHING
 
 
@@ -122,7 +122,7 @@ async def _operate(context: RequestContext, body: GrantReq, kind: int) -> Nothin
         db_name=body.db_name,
         grantor=_grantor(body.privilege),
     )
-    await context.call("OperatePrivilege", messages.OperatePrivilegeRequest(entity=entity, type=kind))
+    await context.call(messages.OperatePrivilegeRequest(entity=entity, type=kind))
     return NOTHING
 
 
@@ -144,7 +144,7 @@ async def _operate_v2(context: RequestContext, body: GrantV2Req, kind: int) -> N
         db_name=body.db_name,
         collection_name=body.collection_name,
     )
-    await context.call("OperatePrivilegeV2", request)
+    await context.call(request)
     return NOTHING
 
 

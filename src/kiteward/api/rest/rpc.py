@@ -52,7 +52,7 @@ async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) ->
     if "db_name" in kind.DESCRIPTOR.fields_by_name:
         fields.setdefault("db_name", context.database)
     request = kind(**{name: key_values(value) if isinstance(value, dict) else value for name, value in fields.items()})
-    return await context.call(operation, request)
+    return await context.call(request)
 
 
 def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, **fields: str) -> Endpoint[Any]:
@@ -91,10 +91,3 @@ def pairs(key_value_pairs: Any) -> list[Pair]:
 def row_count(statistics: Any) -> RowCount:
     """Return the row count among the statistics of a response."""
     return RowCount(row_count=next((int(each.value) for each in statistics if each.key == "row_count"), 0))
-
-
-def enum_name(message: Any, field: str) -> str:
-    """Return the name of an enum field's value; a number that has none stands for itself."""
-    number = getattr(message, field)
-    value = message.DESCRIPTOR.fields_by_name[field].enum_type.values_by_number.get(number)
-    return value.name if value else str(number)

@@ -8,7 +8,7 @@ import msgspec
 
 from kiteward.api.rest.collection_fields import DYNAMIC
 from kiteward.api.rest.endpoints import Name, ResponseData
-from kiteward.api.rest.rpc import Pair, enum_name, key_values, pairs
+from kiteward.api.rest.rpc import Pair, key_values, pairs
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.milvus import messages
 
@@ -260,7 +260,7 @@ def field_shape(message: Any) -> FieldShape:
     return FieldShape(
         id=message.fieldID,
         name=message.name,
-        type=enum_name(message, "data_type"),
+        type=messages.enum_name(message, "data_type"),
         description=message.description,
         primary_key=message.is_primary_key,
         auto_id=message.autoID,
@@ -268,7 +268,7 @@ def field_shape(message: Any) -> FieldShape:
         clustering_key=message.is_clustering_key,
         nullable=message.nullable,
         params=pairs(message.type_params),
-        element_type=enum_name(message, "element_type") if message.element_type else msgspec.UNSET,
+        element_type=messages.enum_name(message, "element_type") if message.element_type else msgspec.UNSET,
         default_value=_default_shape(message.default_value, default) if default else msgspec.UNSET,
         is_function_output=message.is_function_output or msgspec.UNSET,
     )

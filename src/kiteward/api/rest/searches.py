@@ -112,7 +112,7 @@ async def search(context: RequestContext, body: SearchReq) -> Answer:
         consistency=consistency_level(body.consistency_level),
         values=body.expr_params,
     )
-    return await _hits(context, "Search", request, shape)
+    return await _hits(context, request, shape)
 
 
 async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answer:
@@ -133,7 +133,7 @@ async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answe
         scoring=_scoring(body.function_score),
         consistency=consistency_level(body.consistency_level),
     )
-    return await _hits(context, "HybridSearch", request, shape)
+    return await _hits(context, request, shape)
 
 
 def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape) -> Any:
@@ -160,8 +160,8 @@ def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape
     )
 
 
-async def _hits(context: RequestContext, operation: str, request: Any, shape: CollectionShape) -> Answer:
-    response = await context.call(operation, request)
+async def _hits(context: RequestContext, request: Any, shape: CollectionShape) -> Answer:
+    response = await context.call(request)
     key = shape.primary
     rows = await context.run_in_executor(
         results.hits, response, key=key.name if key else "id", allow_int64=context.allow_int64

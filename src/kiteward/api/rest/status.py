@@ -1,4 +1,4 @@
-"""The one table from domain errors to what a REST client sees, and the one place that reads the `Status` of a response.
+"""The one table from domain errors to what a REST client sees.
 
 Rules (contract 1.6, 5.1): 401 says that who calls is not established, 403 that the privilege is missing, 408 that time
 is up, 413 that the body is too large, 429 that too much is under way already. Whatever else was refused or failed is
@@ -12,9 +12,10 @@ A test walks the exception tree and demands a row for each class, and that gRPC 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 from kiteward.domain import errors
+from kiteward.domain.error_codes import ErrorCode
 
 SUCCESS: Final = 0
 UNAVAILABLE: Final = 2
@@ -32,21 +33,31 @@ DEFECT: Final = 500
 
 
 class RestFailure(Exception):
-    """A request ends with this code and message."""
+    """A request ends with this code and message.
 
-    def __init__(self, code: int, message: str, *, http: int = HTTPStatus.OK) -> None:
+    Attributes:
+        code: the code in the answer.
+        message: the sentence in the answer.
+        http: the HTTP status.
+        reason: what is wrong, as our own endpoints tell it besides; None where the code says all.
+        field: the argument at fault, likewise; empty where it is none, or more than one.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        *,
+        http: int = HTTPStatus.OK,
+        reason: ErrorCode | None = None,
+        field: str = "",
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.http = int(http)
-
-
-class Status(Protocol):
-    """What we read of the protocol's message of that name."""
-
-    code: int
-    error_code: int
-    reason: str
+        self.reason = reason
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class Row:
     """What becomes of one error class.
 
     Attributes:
-        code: the code in the answer.
+        code: the code in the answer; a response that reports a failure has its own.
         http: the HTTP status.
         suffix: Milvus' name for the code, appended to the sentence unless it is there already.
         prefix: what stands before the sentence.
@@ -72,7 +83,8 @@ class Row:
         text = self.instead or f"{self.prefix}{error}"
         if self.suffix and self.suffix not in text:
             text = f"{text}: {self.suffix}"
-        return RestFailure(self.code, text, http=self.http)
+        code = error.status if isinstance(error, errors.ResponseFailed) else self.code
+        return RestFailure(code, text, http=self.http, reason=error.code, field=error.field)
 
 
 _NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")
@@ -110,6 +122,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.DatabaseNameInvalid: Row(802),
     errors.FieldNameInvalid: Row(1701),
     errors.CollectionNotFound: Row(100),
+    errors.ResponseFailed: Row(UNEXPECTED),
     errors.EngineError: _UNAVAILABLE,
     errors.EngineUnavailable: _UNAVAILABLE,
     errors.EngineDeadlineExceeded: Row(TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, instead="request timeout"),
@@ -130,13 +143,3 @@ def failure_of(error: errors.KitewardError) -> RestFailure:
     """Return what a client sees of an error."""
     row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
     return row.failure(error)
-
-
-def require_success(status: Status) -> None:
-    """Refuse a response that reports a failure, as a `code` or in the older `error_code` alone (contract 1.7).
-
-    Raises:
-        RestFailure: with the code and reason of the status.
-    """
-    if status.code or status.error_code:
-        raise RestFailure(status.code or UNEXPECTED, status.reason)

@@ -44,14 +44,14 @@ class UserRoleReq(Body):
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
     """Answer `users/list`."""
-    response = await context.call("ListCredUsers", messages.ListCredUsersRequest())
+    response = await context.call(messages.ListCredUsersRequest(), messages.ListCredUsersResponse)
     return list(response.usernames)
 
 
 async def describe(context: RequestContext, body: UserReq) -> Answer:
     """Answer `users/describe`: the user's roles, none for an unknown user."""
     request = messages.SelectUserRequest(user=messages.UserEntity(name=body.user_name), include_role_info=True)
-    response = await context.call("SelectUser", request)
+    response = await context.call(request, messages.SelectUserResponse)
     roles = [role.name for result in response.results for role in result.roles]
     return Answer(roles, Described(description="".join(result.description for result in response.results)))
 
@@ -61,7 +61,7 @@ async def create(context: RequestContext, body: PasswordReq) -> Nothing:
     request = messages.CreateCredentialRequest(
         username=body.user_name, password=_encoded(body.password), description=body.description
     )
-    await context.call("CreateCredential", request)
+    await context.call(request)
     return NOTHING
 
 
@@ -73,13 +73,13 @@ async def update_password(context: RequestContext, body: NewPasswordReq) -> Noth
         request.newPassword = _encoded(body.new_password)
     if body.description is not None:
         request.description = body.description
-    await context.call("UpdateCredential", request)
+    await context.call(request)
     return NOTHING
 
 
 async def drop(context: RequestContext, body: UserReq) -> Nothing:
     """Answer `users/drop`."""
-    await context.call("DeleteCredential", messages.DeleteCredentialRequest(username=body.user_name))
+    await context.call(messages.DeleteCredentialRequest(username=body.user_name))
     return NOTHING
 
 
@@ -95,7 +95,7 @@ async def revoke_role(context: RequestContext, body: UserRoleReq) -> Nothing:
 
 async def _bind(context: RequestContext, body: UserRoleReq, kind: int) -> Nothing:
     request = messages.OperateUserRoleRequest(username=body.user_name, role_name=body.role_name, type=kind)
-    await context.call("OperateUserRole", request)
+    await context.call(request)
     return NOTHING
 
 

@@ -5,7 +5,7 @@ what. gRPC serves methods of the protocol only, so that none of them can be call
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +14,7 @@ import msgspec
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, Principal, Secret
 from kiteward.iam.services import Services
@@ -149,7 +150,11 @@ class AdminOperation:
             raise InvalidArgument(f"{self.path}: {error}") from None
         for field in msgspec.structs.fields(self.arguments):
             if field.required and not getattr(arguments, field.name):
-                raise InvalidArgument(f"{self.path}: `{field.encode_name}` is empty")
+                raise InvalidArgument(
+                    f"{self.path}: `{field.encode_name}` is empty",
+                    ErrorDetail(ErrorCode.ARGUMENT_MISSING, {"name": field.encode_name}),
+                    field=field.encode_name,
+                )
         return arguments
 
     def answered(self, answer: bytes) -> Any:
@@ -157,7 +162,7 @@ class AdminOperation:
         return msgspec.json.decode(answer, type=self.outcome, dec_hook=_read_secret)
 
 
-def encoded(value: Arguments | Outcome) -> bytes:
+def encoded(value: Arguments | Outcome | Mapping[str, object]) -> bytes:
     """Return a request or an answer as JSON, secrets included."""
     return msgspec.json.encode(value, enc_hook=_write_secret)
 

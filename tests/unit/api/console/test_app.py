@@ -270,11 +270,74 @@ async def test_filters_of_the_trail_that_make_no_sense_are_refused() -> None:
     async with browsing() as browser:
         await browser.sign_in()
         for asked, told in (
-            ("outcome=rubbish", "no such outcome: <code>rubbish</code>; give one of received"),
-            ("kind=users", "no such kind: <code>users</code>"),
+            ("outcome=rubbish", "There is no <code>rubbish</code>. Give one of received, "),
+            ("kind=users", "There is no <code>users</code>. Give one of "),
             ("before=abc", "A whole number is required"),
             (f"before={'9' * 40}", "A whole number is required"),
         ):
             answer = await browser.open(f"audit?{asked}")
             assert (answer.status_code, told in answer.text) == (422, True), answer.text
         assert (await browser.open("explain?line=abc")).status_code == 422
+
+
+async def answer_in(language: str, path: str, **form: str) -> str:
+    async with browsing() as browser:
+        browser.client.headers["Accept-Language"] = language
+        await browser.sign_in()
+        answer = await browser.send(path, **form)
+        assert answer.status_code == 422
+        return answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "place", "chinese"),
+    [
+        ("new-user", {"user_name": "9lives"}, "user_name", "不能以 <code>9</code> 开头。"),
+        ("new-user", {"user_name": "root"}, "user_name", "用户 <code>root</code> 已存在。"),
+        ("new-user", {"user_name": "a", "new_password": "short"}, "new_password", "密码长度必须为 8 到 64 个字符。"),
+        ("new-user", {"user_name": "a", "roles": "ghost"}, "roles", "角色 <code>ghost</code> 不存在。"),
+        ("new-role", {"role_name": "a b"}, "role_name", "名称只能包含字母、数字和 <code>_$</code>"),
+        ("new-role", {"role_name": "a", "description": "x" * 1025}, "description", "最多 1024 字节。"),
+        ("new-group", {"group_name": "Search"}, "group_name", "<code>Search</code> 是内置权限或内置权限组的名称。"),
+        ("new-key", {"user_name": "root", "networks": "home"}, "networks", "例如 10.0.0.0/8"),
+        ("new-key", {"user_name": "root", "expires_in_days": "99999"}, "expires_in_days", "密钥的有效期必须为 1 到"),
+        ("new-key", {"user_name": "ghost"}, "user_name", "用户 <code>ghost</code> 不存在。"),
+        (
+            "account",
+            {"old_password": "wrong", "new_password": "New-password-1", "again": "New-password-1"},
+            "old_password",
+            "当前密码不正确。",
+        ),
+        ("users/root/delete", {}, "", "无法删除 root 用户。"),
+    ],
+)
+async def test_reason_of_a_refusal_stands_at_its_field_in_the_language_of_the_page(
+    path: str, form: dict[str, str], place: str, chinese: str
+) -> None:
+    shown = await answer_in("zh-CN", path, **form)
+    start = f'id="{place}-error">' if place else 'role="alert">'
+    assert chinese in shown.partition(start)[2].partition("</p>")[0]
+
+
+async def test_every_broken_rule_of_a_password_is_named() -> None:
+    shown = await answer_in("en", "new-user", user_name="a", new_password="short")
+    at_field = shown.partition('id="new_password-error">')[2].partition("</p>")[0]
+    assert "8 to 64 characters" in at_field
+    assert "three of upper case letters" in at_field
+
+
+async def test_explanation_proposes_what_is_near_to_an_unknown_name() -> None:
+    async with browsing() as browser:
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+        answer = await browser.open("explain?privilege=Serch")
+        assert "没有名为 <code>Serch</code> 的权限或权限组。您是指 <code>Search</code>" in answer.text
+
+
+async def test_denial_is_explained_in_the_language_of_the_page() -> None:
+    async with browsing() as browser:
+        await browser.house.user("alice")
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in("alice", PASSWORD)
+        answer = await browser.open("users")
+        assert (answer.status_code, "只有管理员可以执行此操作。" in answer.text) == (403, True)

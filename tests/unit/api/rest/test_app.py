@@ -12,7 +12,7 @@ from tests.support.rest import NOT_AUTHENTICATED, Rest, bearer, served
 
 from kiteward.api.rest.app import FROM_ANYBODY, LARGE, LARGE_AT_ONCE, build_app
 from kiteward.api.rest.endpoint_table import TABLE, table_of
-from kiteward.api.rest.endpoints import Body, Endpoint, Nothing, RequestContext, refused
+from kiteward.api.rest.endpoints import OWN_PREFIX, Body, Endpoint, Nothing, RequestContext, refused
 from kiteward.api.rest.settings import RestSettings
 from kiteward.domain.errors import EngineDeadlineExceeded, EngineUnavailable, StoreUnavailable
 from kiteward.gateway.call import Call
@@ -63,7 +63,7 @@ async def rest(watched: Watched) -> AsyncIterator[Rest]:
 
 async def show(context: RequestContext, _body: Body) -> Any:
     """Answer what the conversation knows."""
-    await context.call("GetVersion", messages.GetVersionRequest())
+    await context.call(messages.GetVersionRequest())
     return {"database": context.database, "allowInt64": context.allow_int64}
 
 
@@ -76,7 +76,7 @@ async def break_down(_context: RequestContext, _body: Body) -> Any:
 
 
 async def search(context: RequestContext, _body: Body) -> Any:
-    await context.call("Search", messages.SearchRequest(collection_name="docs"))
+    await context.call(messages.SearchRequest(collection_name="docs"))
     return Nothing()
 
 
@@ -648,3 +648,33 @@ async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(house: House
         await rest.ask("entities/query", body, by="alice")
         assert "Search" in (await rest.send("entities/search", {**body, "data": []}, by="alice")).json()["message"]
         assert (await rest.send("entities/query", body, by=None)).json() == NOT_AUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("users/create", {"userName": "9lives"}, {"code": 1100, "reason": "name_first_letter", "field": "userName"}),
+        ("users/create", {"userName": "a", "password": "short"}, {"reason": "password_length", "field": "password"}),
+        ("users/reset_password", {"userName": "root", "newPassword": "x"}, {"field": "newPassword"}),
+        ("users/create", {"userName": "root"}, {"reason": "user_exists", "field": "userName"}),
+        ("users/create", {}, {"code": 1802, "reason": "argument_missing", "field": "userName"}),
+        ("users/create", {"userName": 5}, {"code": 1801, "reason": "payload_malformed", "field": "userName"}),
+        ("roles/change_grants", {"roleName": "ghost"}, {"reason": "role_not_found", "field": "roleName"}),
+    ],
+)
+async def test_our_own_endpoints_report_the_reason_and_the_field(
+    rest: Rest, path: str, body: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    answer = (await rest.send(f"{OWN_PREFIX}{path}", body)).json()
+    assert {name: answer.get(name) for name in expected} == expected
+    assert set(answer) <= {"code", "message", "reason", "field"}
+
+
+@pytest.mark.parametrize("body", [{"userName": "9lives", "password": "x"}, {}, {"userName": 5}])
+async def test_endpoints_of_milvus_report_code_and_message_alone(rest: Rest, body: dict[str, Any]) -> None:
+    assert set((await rest.send("users/create", body)).json()) == {"code", "message"}
+
+
+async def test_reason_names_no_more_than_one_field(rest: Rest) -> None:
+    answer = (await rest.send(f"{OWN_PREFIX}api_keys/rotate", {"keyId": "", "keepOldFor": 0})).json()
+    assert answer["field"] == "keyId"

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from kiteward.api.grpc import status as grpc_status
-from kiteward.api.rest.status import ROWS, RestFailure, failure_of, require_success
+from kiteward.api.rest.status import ROWS, failure_of
 from kiteward.domain import errors
 from kiteward.milvus import messages
 
@@ -72,12 +72,6 @@ def test_a_suffix_stands_once() -> None:
     assert failure_of(errors.InvalidArgument("no: invalid parameter")).message == "no: invalid parameter"
 
 
-@pytest.mark.parametrize(("code", "error_code", "told"), [(1100, 5, 1100), (0, 35, 65535), (700, 0, 700)])
-def test_a_status_is_a_failure_by_either_code(code: int, error_code: int, told: int) -> None:
-    with pytest.raises(RestFailure) as caught:
-        require_success(messages.Status(code=code, error_code=error_code, reason="because"))
-    assert (caught.value.http, caught.value.code, caught.value.message) == (200, told, "because")
-
-
-def test_a_status_without_codes_is_a_success() -> None:
-    require_success(messages.Status())
+def test_a_response_that_reports_a_failure_keeps_its_code_and_reason() -> None:
+    failure = failure_of(errors.ResponseFailed("because", status=700))
+    assert (failure.http, failure.code, failure.message) == (200, 700, "because")

@@ -1,0 +1,156 @@
+"""The in-process client of the gateway: requests on behalf of one caller, for whatever is not gRPC.
+
+REST, the console, the command line, the import and the health port make messages and arguments, and get messages and
+outcomes; bytes are made and read here alone. Only the gRPC service, which gets bytes, makes a `Call` itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeVar, overload
+
+from kiteward.domain.errors import AuthenticationError, CollectionNotFound, ResponseFailed
+from kiteward.domain.identity import PresentedCredential, Principal
+from kiteward.gateway.call import Call, new_request_id
+from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import Arguments, Outcome, encoded
+from kiteward.milvus import messages
+
+_LEAST: Final = 0.001
+"""Seconds that a request gets although its deadline has passed; it ends at once."""
+
+_ADMISSION: Final = "GetVersion"
+"""The RPC that stands for a request of which only the credential is needed."""
+
+_T = TypeVar("_T")
+_O = TypeVar("_O", bound=Outcome)
+_M = TypeVar("_M", bound=messages.ProtocolMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayClient:
+    """Sends requests through the gateway as one caller.
+
+    Attributes:
+        gateway: where requests go.
+        credential: what the caller presented, or why that could not be read.
+        transport: how the caller is connected, for the record: `rest`, `console`, `health` or `local`.
+        address: the caller's network address.
+        database: the database of the connection; empty where there is none.
+        deadline: the event loop's time at which the caller gives up, or None.
+        forward: metadata of the caller that may go along to the engine.
+        request_id: finds the caller's request again; empty gives each call an id of its own.
+        user_agent: what the caller's software calls itself, for the record.
+    """
+
+    gateway: Gateway
+    credential: PresentedCredential | AuthenticationError
+    transport: str = field(kw_only=True)
+    address: str = field(default="", kw_only=True)
+    database: str = field(default="", kw_only=True)
+    deadline: float | None = field(default=None, kw_only=True)
+    forward: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    request_id: str = field(default="", kw_only=True)
+    user_agent: str = field(default="", kw_only=True)
+
+    def with_credential(self, credential: PresentedCredential) -> "GatewayClient":
+        """Return the same client for another credential."""
+        return replace(self, credential=credential)
+
+    @overload
+    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+
+    @overload
+    async def call(
+        self, request: messages.ProtocolMessage, response: type[_M], /, *, database: str | None = None
+    ) -> _M: ...
+
+    async def call(
+        self, request: messages.ProtocolMessage, response: type[Any] | None = None, /, *, database: str | None = None
+    ) -> Any:
+        """Send a request of the protocol and return the response message.
+
+        Args:
+            request: the request message; its type names the RPC.
+            response: the type of the response, for the type checker.
+            database: the database of the connection; None takes the client's.
+
+        Raises:
+            KitewardError: as `Gateway.handle`.
+            CollectionNotFound, ResponseFailed: the response reports a failure, as a `code` or in the older `error_code`
+                alone (contract 1.7).
+            TypeError: the RPC has another response type.
+        """
+        rpc = messages.rpc_of(type(request))
+        if response not in (None, rpc.response):
+            raise TypeError(f"{rpc.name} is answered by {rpc.response.DESCRIPTOR.name}")
+        answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database))
+        message: Any = rpc.response.FromString(answer)
+        if rpc.status_field is not None:
+            _require_success(getattr(message, rpc.status_field) if rpc.status_field else message)
+        return message
+
+    async def invoke(self, operation: str, arguments: Arguments, outcome: type[_O]) -> _O:
+        """Send a request of one of our own operations and return its outcome.
+
+        Raises:
+            KitewardError: as `Gateway.handle`.
+            TypeError: the operation has another type of arguments or outcome.
+        """
+        row = ADMIN_OPERATIONS[operation]
+        if (type(arguments), outcome) != (row.arguments, row.outcome):
+            raise TypeError(f"{operation} takes {row.arguments.__name__} and returns {row.outcome.__name__}")
+        held: _O = row.answered(await self.invoke_json(operation, arguments))
+        return held
+
+    async def invoke_json(self, operation: str, arguments: Arguments | Mapping[str, object]) -> bytes:
+        """Send a request of one of our own operations and return its outcome as JSON.
+
+        Raises:
+            KitewardError: as `Gateway.handle`; InvalidArgument also for arguments that the operation does not take.
+        """
+        return await self.gateway.handle(self._call(operation, encoded(arguments), ""))
+
+    async def admit(self) -> Principal:
+        """Return the authenticated caller.
+
+        Raises:
+            KitewardError: as `Gateway.admit`.
+        """
+        return await self.gateway.admit(self._call(_ADMISSION, b"", ""))
+
+    async def read_large(self, operation: str, read: Callable[[], _T], *, size: int) -> _T:
+        """Return what `read` returns, called when the caller may send a large request and it is the caller's turn.
+
+        Args:
+            operation: the RPC that the request becomes.
+            read: reads the request, on the event loop.
+            size: bytes of the request.
+
+        Raises:
+            KitewardError: as `Gateway.read_large`.
+        """
+        return await self.gateway.read_large(self._call(operation, b"", ""), read, size=size)
+
+    def _call(self, operation: str, payload: bytes, database: str | None) -> Call:
+        return Call(
+            operation=operation,
+            payload=payload,
+            credential=self.credential,
+            database=self.database if database is None else database,
+            timeout=None if self.deadline is None else max(self.deadline - asyncio.get_running_loop().time(), _LEAST),
+            forward=self.forward,
+            address=self.address,
+            request_id=self.request_id or new_request_id(),
+            transport=self.transport,
+            client=self.user_agent,
+        )
+
+
+def _require_success(status: messages.Status) -> None:
+    """Refuse a response whose status reports a failure."""
+    if status.code == messages.COLLECTION_NOT_FOUND:
+        raise CollectionNotFound(status.reason)
+    if status.code or status.error_code:
+        raise ResponseFailed(status.reason, status=status.code or ResponseFailed.UNEXPECTED)

@@ -1,0 +1,30 @@
+"""Where the reason of a refusal stands in a form: at the field whose argument is at fault, else above the form."""
+
+from typing import cast
+
+import pytest
+
+from kiteward.api.console.forms import Field, reason_at_field
+from kiteward.api.console.request import ConsoleRequest
+from kiteward.domain.errors import InvalidArgument, KitewardError
+
+FIELDS = (Field("user_name"), Field("new_password"))
+
+
+class Asked:
+    """A request whose page says of an error what its message says."""
+
+    @staticmethod
+    def reason(error: KitewardError) -> str:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("argument", "field"),
+    [("userName", "user_name"), ("newPassword", "new_password"), ("password", "new_password"), ("roles", ""), ("", "")],
+)
+def test_reason_stands_at_the_field_of_the_argument_at_fault(argument: str, field: str) -> None:
+    error = InvalidArgument("not so: password", field=argument)
+    request = cast("ConsoleRequest", Asked())
+    at = reason_at_field(request, error, FIELDS, password="new_password")
+    assert at == {field: "not so: password"}

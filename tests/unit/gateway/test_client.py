@@ -1,0 +1,163 @@
+"""The in-process client: what it sends, what it makes of answers, and that nothing else makes a `Call`."""
+
+import ast
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.support.gateway import House, opened, quick_directory
+
+import kiteward
+from kiteward.domain.errors import AccessDenied, CollectionNotFound, InvalidArgument, KitewardError, ResponseFailed
+from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.gateway.call import Call
+from kiteward.gateway.client import GatewayClient
+from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.accounts import Account, Accounts, Named, PerhapsNamed
+from kiteward.iam.json_api.base import Arguments, encoded
+from kiteward.milvus import messages
+
+SOURCE = Path(kiteward.__file__).parent
+ROOT = PasswordCredential("root", Secret("Milvus"))
+
+
+class Answering:
+    """A gateway that keeps the calls it gets and gives each the same answer."""
+
+    def __init__(self, answer: bytes = b"") -> None:
+        self.calls: list[Call] = []
+        self.answer = answer
+
+    async def handle(self, call: Call) -> bytes:
+        self.calls.append(call)
+        return self.answer
+
+
+def client_of(gateway: Answering, **facts: Any) -> GatewayClient:
+    return GatewayClient(cast("Gateway", gateway), ROOT, transport="rest", **facts)
+
+
+def made_by_hand(source: str) -> bool:
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call"
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_only_the_client_and_the_grpc_service_make_calls() -> None:
+    makers = {
+        path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if made_by_hand(path.read_text("utf-8"))
+    }
+    assert makers == {"gateway/client.py", "api/grpc/service.py"}
+
+
+def test_every_rpc_has_a_request_type_of_its_own() -> None:
+    assert {messages.rpc_of(rpc.request).name for rpc in messages.METHODS.values()} == set(messages.METHODS)
+
+
+async def test_a_call_carries_what_is_known_of_the_caller() -> None:
+    gateway = Answering()
+    facts = {"address": "192.0.2.1:5", "request_id": "ab", "user_agent": "browser", "forward": {"traceparent": "00"}}
+    await client_of(gateway, database="sales", **facts).call(messages.DropRoleRequest(role_name="reader"))
+    [call] = gateway.calls
+    assert (call.operation, call.payload) == (
+        "DropRole",
+        messages.DropRoleRequest(role_name="reader").SerializeToString(),
+    )
+    assert (call.credential, call.transport, call.database, call.timeout) == (ROOT, "rest", "sales", None)
+    assert (call.address, call.request_id, call.client, call.forward) == tuple(facts.values())
+
+
+async def test_calls_without_a_request_id_get_one_each() -> None:
+    gateway = Answering()
+    client = client_of(gateway)
+    await client.call(messages.DropRoleRequest())
+    await client.call(messages.DropRoleRequest())
+    assert len({call.request_id for call in gateway.calls}) == 2
+
+
+async def test_the_timeout_is_what_is_left_until_the_deadline_and_never_nothing() -> None:
+    gateway, now = Answering(), asyncio.get_running_loop().time()
+    await client_of(gateway, deadline=now + 10).call(messages.DropRoleRequest())
+    await client_of(gateway, deadline=now - 10).call(messages.DropRoleRequest())
+    before, after = (call.timeout for call in gateway.calls)
+    assert before is not None
+    assert 9 < before <= 10
+    assert after == 0.001
+
+
+async def test_another_credential_goes_along_with_the_same_facts() -> None:
+    gateway, alice = Answering(), PasswordCredential("alice", Secret("x"))
+    await client_of(gateway, request_id="ab").with_credential(alice).call(messages.DropRoleRequest())
+    assert (gateway.calls[0].credential, gateway.calls[0].request_id) == (alice, "ab")
+
+
+async def test_our_own_operations_are_about_no_database() -> None:
+    gateway = Answering(b"{}")
+    await client_of(gateway, database="sales").invoke_json("DescribeServer", Arguments())
+    assert gateway.calls[0].database == ""
+
+
+@pytest.mark.parametrize(("code", "error_code", "status"), [(1100, 5, 1100), (0, 35, 65535), (700, 0, 700)])
+async def test_a_response_is_a_failure_by_either_code(code: int, error_code: int, status: int) -> None:
+    gateway = Answering(messages.Status(code=code, error_code=error_code, reason="because").SerializeToString())
+    with pytest.raises(ResponseFailed, match="because") as caught:
+        await client_of(gateway).call(messages.DropRoleRequest())
+    assert caught.value.status == status
+
+
+async def test_a_collection_that_is_not_there_is_an_error_of_its_own() -> None:
+    response = messages.DescribeCollectionResponse(status=messages.Status(code=100, reason="no docs"))
+    gateway = Answering(response.SerializeToString())
+    with pytest.raises(CollectionNotFound, match="no docs"):
+        await client_of(gateway).call(messages.DescribeCollectionRequest(collection_name="docs"))
+
+
+async def test_a_response_without_codes_is_returned() -> None:
+    gateway = Answering(messages.SelectRoleResponse(results=[messages.RoleResult()]).SerializeToString())
+    response = await client_of(gateway).call(messages.SelectRoleRequest(), messages.SelectRoleResponse)
+    assert len(response.results) == 1
+
+
+async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anything_is_sent() -> None:
+    gateway = Answering(encoded(Accounts(users=[], next="")))
+    client = client_of(gateway)
+    with pytest.raises(TypeError):
+        await client.call(messages.DropRoleRequest(), messages.SelectRoleResponse)
+    with pytest.raises(TypeError):
+        await client.invoke("ListUserAccounts", Named(user_name="root"), Accounts)
+    with pytest.raises(TypeError):
+        await client.invoke("ListUserAccounts", ADMIN_OPERATIONS["ListUserAccounts"].arguments(), Account)
+    assert not gateway.calls
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    with quick_directory() as directory:
+        async with opened(directory / "store.db") as house:
+            yield house
+
+
+async def test_an_operation_of_ours_takes_typed_arguments_and_returns_its_outcome(house: House) -> None:
+    client = GatewayClient(house.gateway, ROOT, transport="rest")
+    account = await client.invoke("DescribeUserAccount", PerhapsNamed(user_name="root"), Account)
+    assert account.user_name == "root"
+
+
+async def test_arguments_that_no_type_has_checked_are_checked_by_the_gateway(house: House) -> None:
+    client = GatewayClient(house.gateway, ROOT, transport="rest")
+    with pytest.raises(InvalidArgument, match="userNam"):
+        await client.invoke_json("DescribeUserAccount", {"userNam": "root"})
+
+
+async def test_errors_of_the_gateway_arrive_as_they_are(house: House) -> None:
+    await house.user("alice")
+    client = GatewayClient(house.gateway, PasswordCredential("alice", Secret("wrong")), transport="rest")
+    with pytest.raises(KitewardError) as caught:
+        await client.call(messages.SelectRoleRequest())
+    assert not isinstance(caught.value, AccessDenied)
+    with pytest.raises(type(caught.value)):
+        await client.admit()
