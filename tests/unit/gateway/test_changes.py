@@ -39,7 +39,7 @@ async def test_change_is_recorded_before_it_runs_and_when_it_has_ended(trail: Re
 
     assert await changes.run(recording(), work) == messages.success("CreateRole")
     assert outcomes(trail) == [Outcome.RECEIVED, Outcome.SUCCEEDED]
-    assert changes.under_way == 0
+    assert changes.in_progress == 0
 
 
 async def test_change_that_fails_is_recorded_as_failed(trail: RecordedEvents, changes: Changes) -> None:
@@ -75,7 +75,7 @@ async def test_change_goes_on_without_its_caller_and_drain_waits_for_it(
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
         await caller
-    assert changes.under_way == 1
+    assert changes.in_progress == 1
     draining = asyncio.create_task(changes.drain())
     gate.set()
     await draining
