@@ -149,9 +149,9 @@ class Authorizer:
         return self._policy_cache.revision() is not None
 
     async def prepare(self, recording: Recording) -> None:
-        """Load what the decision is made by, policy and catalog, where that has to be loaded anew.
+        """Load the policy and the catalog, which decisions need, where they are missing or out of date.
 
-        `authorize` authenticates after it: a user who is deleted, or loses a role, meanwhile is judged without it.
+        `authorize` authenticates after it: a user may be deleted, or lose a role, while they are loaded.
 
         Raises:
             AuthenticationError, AccessDenied, OperationRefused: as of `authorize`; nothing was loaded.
@@ -171,7 +171,7 @@ class Authorizer:
         Raises:
             OperationUnknown: there is no such operation.
             AuthenticationError: who calls is not established.
-            AccessDenied, OperationRefused: the principal may not, or nobody may.
+            AccessDenied, OperationRefused: the principal is not allowed to, or nobody is.
             RequestRefused, PayloadMalformed: the request is wrong.
             DatabaseNotFound: its database does not exist for this caller.
             NotReady: there is no policy; see `prepare`.
@@ -224,7 +224,7 @@ class Authorizer:
         return principal
 
     async def policy(self) -> PolicySnapshot:
-        """Return the policy in force; where it could not follow a change, load it anew.
+        """Return the policy in force; load it again where it could not follow a change.
 
         Raises:
             StoreUnavailable: it cannot be loaded.
@@ -248,7 +248,7 @@ class Authorizer:
     def _require_possible(
         self, row: Operation, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot
     ) -> bool:
-        """Refuse what no engine may be asked for, whoever asks; after the decision, lest it tell what may not be seen.
+        """Refuse what no engine may be asked for, after the decision, so that it reveals nothing hidden.
 
         Returns:
             Whether the principal may not know whether the database of a list exists.
@@ -274,8 +274,8 @@ class Authorizer:
     ) -> bool:
         """Require that the database of an allowed request exists, as far as the caller may know.
 
-        Who is shown a database, or whose privileges have allowed the request in it, is told. Others are answered alike,
-        without the engine, for one that exists and one that does not; that `default` exists is known to everybody.
+        Callers to whom the database is visible, or whose privileges in it allow the request, get an error if it does
+        not exist. Others get the same response, without the engine, whether it exists or not. `default` always exists.
 
         Returns:
             Whether the caller may not know, of an operation that lists: the list is empty.

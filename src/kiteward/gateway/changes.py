@@ -7,18 +7,18 @@ from typing import Final
 from kiteward.gateway.audit_recorder import Recorder, Recording
 
 _DRAIN: Final = 30.0
-"""Seconds that a stopping server waits for changes under way."""
+"""Seconds that a stopping server waits for changes in progress."""
 
 
 class Changes:
-    """The changes under way."""
+    """The changes in progress."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._running: set[asyncio.Task[bytes]] = set()
 
     @property
-    def under_way(self) -> int:
+    def in_progress(self) -> int:
         """How many changes have begun and not ended."""
         return len(self._running)
 
@@ -35,7 +35,7 @@ class Changes:
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait for the changes under way."""
+        """Wait for the changes in progress."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
 

@@ -66,7 +66,7 @@ class EngineExecutor:
             )
         if row.filter_response is None or request.principal.unrestricted:
             return answer
-        # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
+        # By the current policy, not the one before the engine was asked: what was revoked meanwhile is not shown.
         snapshot = await self._authorizer.policy()
         return row.filter_response(answer, request.principal, snapshot, resolved, self._catalog)
 

@@ -7,8 +7,8 @@
 Sources: contract 4.2 for annotated requests, contract 4.3 and decision 0008 for the others. An RPC that is not in the
 table is unknown and refused; a test holds the table complete against the descriptors.
 
-A row names *every* field that selects an object of access control. Names of collections are judged after aliases are
-resolved; a request that selects by an id needs the privilege on `*`, because an id cannot be judged.
+A row names *every* field that selects an object of access control. Names of collections are authorized after aliases
+are resolved; a request that selects by an id needs the privilege on `*`, unless the id's collection is known.
 
 No other module keeps a table of RPCs; a test looks for one.
 """

@@ -17,7 +17,7 @@ ROWS: Final = (
     *defines("TransferReplica", "TransferReplica", collections=ONE_COLLECTION),
     *reads("ListResourceGroups", "ListResourceGroups", database=""),
     *reads("DescribeResourceGroup", "DescribeResourceGroup", database=""),
-    # Nothing in Milvus guards these two; they tell of nodes and load, which is what resource groups are about.
+    # Nothing in Milvus guards these two; they report nodes and load, which is what resource groups are about.
     *reads("GetMetrics GetComponentStates", "DescribeResourceGroup", database=""),
     *defines("AddFileResource", "AddFileResource", database=""),
     *defines("RemoveFileResource", "RemoveFileResource", database=""),

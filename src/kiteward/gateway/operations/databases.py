@@ -6,7 +6,7 @@ from kiteward.gateway import ddl_intents, response_filter
 from kiteward.gateway.operations.declare import ANY_CREDENTIAL, ONE_COLLECTION, changes_catalog, defines, reads
 
 ROWS: Final = (
-    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    # A free name is authorized unchanged: a caller who may use only some names cannot find out which others are taken.
     *changes_catalog(
         "CreateAlias",
         "CreateAlias",

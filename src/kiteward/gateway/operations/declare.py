@@ -21,7 +21,7 @@ Rows = tuple[Operation, ...]
 
 ONE_COLLECTION: Final = ("collection_name",)
 ANY_CREDENTIAL: Final = CredentialReach.ANY
-"""For responses that tell nothing, or are filtered to what the credential may see."""
+"""For responses that reveal nothing, or are filtered to what the credential may see."""
 
 UNUSED: Final = "it has no effect"
 RESOLVED: Final = "the line has the resolved database"

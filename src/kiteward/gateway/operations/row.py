@@ -52,13 +52,13 @@ class Operation:
             it lists objects.
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
-        new_collections: fields that name a collection to be; judged as they stand, without resolving aliases.
-        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
-        creates: fields that give a name to a new collection or alias; held to the naming rule.
-        creates_database: field that gives a name to a new database; held to the naming rule.
-        creates_partitions: fields that give a name to a new partition; held to its naming rule.
-        creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
-        creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
+        new_collections: fields that name a collection to be; authorized unchanged, without resolving aliases.
+        aliases: fields that name an alias; authorized by the collection it stands for, or unchanged where it is none.
+        creates: fields that give a name to a new collection or alias; checked against the naming rule.
+        creates_database: field that gives a name to a new database; checked against the naming rule.
+        creates_partitions: fields that give a name to a new partition; checked against its naming rule.
+        creates_fields: fields that give a name to a new field, or to one inside it; checked against its naming rule.
+        creates_indexes: fields that give a name to a new index, or leave that to the engine; checked likewise.
         must_match: fields inside sub-requests that must name the same collection, or none.
         database_must_match: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
