@@ -11,6 +11,7 @@ from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
+from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
@@ -27,7 +28,7 @@ _log = logging.getLogger("kiteward")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessControl:
-    """What decides who calls and what they may.
+    """What authenticates callers and decides what they are allowed to do.
 
     Attributes:
         store: users, roles, grants, groups and keys.
@@ -42,6 +43,27 @@ class AccessControl:
     authenticator: Authenticator
     policy_cache: PolicyCache
     recorder: Recorder
+
+
+async def load_access_control(
+    settings: Settings, store: Store, authenticator: Authenticator, *, hasher: PasswordHasher, recorder: Recorder
+) -> AccessControl:
+    """Load the policy, and create what every server has.
+
+    Raises:
+        ConfigurationError: as `bootstrap`.
+        StoreUnavailable: the store cannot be read or written.
+    """
+    access = AccessControl(
+        store=store,
+        hasher=hasher,
+        authenticator=authenticator,
+        policy_cache=PolicyCache(store, authenticator, recorder),
+        recorder=recorder,
+    )
+    await access.policy_cache.load()
+    await bootstrap(settings, access.policy_cache, hasher, recorder)
+    return access
 
 
 def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
@@ -99,7 +121,7 @@ def make_services(settings: Settings, access: AccessControl, engine: Engine, cat
 
 
 async def record_last_used(store: Store, authenticator: Authenticator) -> None:
-    """Write down when users and keys were last seen; what cannot be written is kept for the next time."""
+    """Store when users and keys were last seen. After a failure the times are kept for the next call."""
     users, keys = authenticator.take_last_used()
     if not (users or keys):
         return

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.bootstrap.components import AccessControl, make_services, open_recorder
-from kiteward.bootstrap.first_start import bootstrap, require_first_password
+from kiteward.bootstrap.components import AccessControl, load_access_control, make_services, open_recorder
+from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import ROOT, LocalCredential, Secret
@@ -20,7 +20,6 @@ from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.import_policy import ImportReport, Source, run_import
-from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 
@@ -94,12 +93,7 @@ async def _open_access_control(
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
     stack.push_async_callback(authenticator.close)
-    policy_cache = PolicyCache(store, authenticator, recorder)
-    await policy_cache.load()
-    await bootstrap(settings, policy_cache, hasher, recorder)
-    return AccessControl(
-        store=store, hasher=hasher, authenticator=authenticator, policy_cache=policy_cache, recorder=recorder
-    )
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:

@@ -15,6 +15,7 @@ from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
 from kiteward.bootstrap.components import (
     AccessControl,
+    load_access_control,
     make_services,
     open_recorder,
     record_last_used,
@@ -23,7 +24,6 @@ from kiteward.bootstrap.components import (
 )
 from kiteward.bootstrap.first_start import (
     DEFAULT_IN_PLACE,
-    bootstrap,
     require_loopback_for_weak_root,
     require_loopback_without_authorization,
 )
@@ -37,7 +37,6 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
-from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
@@ -174,12 +173,7 @@ async def _open_access_control(
         sessions=Sessions(settings.console.sessions),
     )
     stack.push_async_callback(authenticator.close)
-    policy_cache = PolicyCache(store, authenticator, recorder)
-    await policy_cache.load()
-    await bootstrap(settings, policy_cache, hasher, recorder)
-    return AccessControl(
-        store=store, hasher=hasher, authenticator=authenticator, policy_cache=policy_cache, recorder=recorder
-    )
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:

@@ -1,6 +1,6 @@
 """The table of settings: one row for each key that is read.
 
-A default stands in the settings that the key sets, and is only named here.
+The defaults are those of `Settings`; a row refers to them.
 """
 
 from dataclasses import dataclass

@@ -35,7 +35,7 @@ class Settings:
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
         super_users: callers who change a password without the old one, `common.security.superUsers`.
         naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
-            `nameValidation.allowedChars`, `roleNameValidation.allowedChars`.
+            `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
@@ -46,7 +46,7 @@ class Settings:
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
-        tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None in the open.
+        tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.

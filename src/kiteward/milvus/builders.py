@@ -12,18 +12,18 @@ from typing import Any, Final, TypedDict, Unpack
 from pymilvus.client.abstract import BaseRanker, CollectionSchema
 from pymilvus.client.prepare import Prepare
 from pymilvus.exceptions import MilvusException
-from pymilvus.grpc_gen import milvus_pb2
 from pymilvus.orm.schema import Function, FunctionScore
 
 from kiteward.domain.errors import InvalidArgument
+from kiteward.milvus import messages
 
 Row = Mapping[str, Any]
 Vectors = Sequence[Any]
 
 
 def insert(
-    described: milvus_pb2.DescribeCollectionResponse, rows: Sequence[Row], *, collection: str, partition: str = ""
-) -> milvus_pb2.InsertRequest:
+    described: messages.DescribeCollectionResponse, rows: Sequence[Row], *, collection: str, partition: str = ""
+) -> messages.InsertRequest:
     """Return the InsertRequest for rows.
 
     Args:
@@ -38,7 +38,7 @@ def insert(
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        request: milvus_pb2.InsertRequest = Prepare.row_insert_param(
+        request: messages.InsertRequest = Prepare.row_insert_param(
             collection,
             list(rows),
             partition,
@@ -51,14 +51,14 @@ def insert(
 
 
 def upsert(
-    described: milvus_pb2.DescribeCollectionResponse,
+    described: messages.DescribeCollectionResponse,
     rows: Sequence[Row],
     *,
     collection: str,
     partition: str = "",
     partial: bool = False,
     field_operations: Mapping[str, Any] | None = None,
-) -> milvus_pb2.UpsertRequest:
+) -> messages.UpsertRequest:
     """Return the UpsertRequest for rows.
 
     Args:
@@ -75,7 +75,7 @@ def upsert(
     schema = CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        request: milvus_pb2.UpsertRequest = Prepare.row_upsert_param(
+        request: messages.UpsertRequest = Prepare.row_upsert_param(
             collection,
             list(rows),
             partition,
@@ -91,14 +91,14 @@ def upsert(
 
 def delete(
     *, collection: str, expression: str, partition: str = "", values: Row | None = None
-) -> milvus_pb2.DeleteRequest:
+) -> messages.DeleteRequest:
     """Return the DeleteRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type.
     """
     with _refusals():
-        request: milvus_pb2.DeleteRequest = Prepare.delete_request(
+        request: messages.DeleteRequest = Prepare.delete_request(
             collection,
             expression,
             partition_name=partition or None,
@@ -119,14 +119,14 @@ def query(
     order_by: Sequence[Any] = (),
     consistency: int | None = None,
     values: Row | None = None,
-) -> milvus_pb2.QueryRequest:
+) -> messages.QueryRequest:
     """Return the QueryRequest for what an expression matches.
 
     Raises:
         InvalidArgument: a template value has no type, or an order cannot be read.
     """
     with _refusals():
-        request: milvus_pb2.QueryRequest = Prepare.query_request(
+        request: messages.QueryRequest = Prepare.query_request(
             collection,
             expression,
             list(output_fields),
@@ -180,7 +180,7 @@ class SearchOptions(ResultOptions, total=False):
 
 def search(
     *, collection: str, field: str, field_type: int, limit: int, **options: Unpack[SearchOptions]
-) -> milvus_pb2.SearchRequest:
+) -> messages.SearchRequest:
     """Return the SearchRequest for vectors, texts, or the vectors of stored entities.
 
     Args:
@@ -195,7 +195,7 @@ def search(
     """
     vectors, ids = options.get("vectors"), options.get("ids")
     with _refusals():
-        request: milvus_pb2.SearchRequest = Prepare.search_requests_with_expr(
+        request: messages.SearchRequest = Prepare.search_requests_with_expr(
             collection,
             field,
             dict(options.get("parameters") or {}),
@@ -212,14 +212,14 @@ def search(
 
 
 def hybrid_search(
-    requests: Sequence[milvus_pb2.SearchRequest],
+    requests: Sequence[messages.SearchRequest],
     *,
     collection: str,
     limit: int,
     strategy: str,
     strategy_parameters: Row,
     **options: Unpack[ResultOptions],
-) -> milvus_pb2.HybridSearchRequest:
+) -> messages.HybridSearchRequest:
     """Return the HybridSearchRequest that ranks the hits of several searches together.
 
     Args:
@@ -235,7 +235,7 @@ def hybrid_search(
     """
     with _refusals():
         score = _score(options.get("scoring"))
-        request: milvus_pb2.HybridSearchRequest = Prepare.hybrid_search_request_with_ranker(
+        request: messages.HybridSearchRequest = Prepare.hybrid_search_request_with_ranker(
             collection,
             list(requests),
             _Ranking(strategy, strategy_parameters) if score is None else None,

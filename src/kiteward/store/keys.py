@@ -146,7 +146,7 @@ class Keys:
                 self._changes.add(Subject.KEY, each)
 
     async def enable(self, key_id: str, enabled: bool) -> None:
-        """Let an existing key open, or no longer."""
+        """Enable or disable an existing key."""
         await self._update(key_id, enabled=enabled)
 
     async def remove(self, key_id: str) -> None:

@@ -13,14 +13,14 @@ class Subject(StrEnum):
     GROUP = "group"
     KEY = "key"
     CREDENTIAL = "credential"
-    """A user was created, given another password, unlocked or enabled: its failures so far count no longer."""
+    """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
 
-    A `CREDENTIAL` stands beside the `USER` that it says more about.
+    A `CREDENTIAL` accompanies the `USER` of the same name.
     """
 
     subject: Subject
@@ -42,7 +42,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class PreviousSecret:
-    """What was replaced and still opens until its time is up.
+    """A password or key that was replaced and is still accepted for a time.
 
     Attributes:
         stored: the password hash or key digest.
@@ -61,7 +61,7 @@ class HashSchemes:
 
     Attributes:
         prefixes: how the hashes begin, algorithm and cost included.
-        former_until: when the last former password ends that is still accepted, or None where there is none.
+        former_until: until when the latest accepted previous password is valid, or None where there is none.
     """
 
     prefixes: frozenset[str]
@@ -81,11 +81,11 @@ class UserRecord:
         created_at, changed_at: seconds since the epoch; the latter moves with the password, the description and
             whether the user is enabled.
         roles: names of the roles bound to the user, sorted; never `public` unless bound explicitly.
-        enabled: whether the user may come in.
+        enabled: whether the user is allowed to authenticate.
         signed_in_at: when the user was last seen, in seconds since the epoch, or None.
         locked_at: when too many wrong passwords locked the user, or None.
         previous: the password before the last reset, while it is still accepted.
-        one_time: whether the password is good for nothing but setting another one.
+        one_time: whether the password only allows setting another one.
     """
 
     name: str
@@ -118,9 +118,9 @@ class KeyRecord:
         created_by: the user who made it.
         made_by_key: the id of the API key that it was made with, or None; it goes when that one goes.
         expires_at: when it ends, or None.
-        roles: what it is narrowed to, sorted; None for all roles of its owner, empty for none.
+        roles: the roles it is restricted to, sorted; None for all roles of its owner, empty for none.
         networks: where it may be used from, in CIDR form; empty for anywhere.
-        enabled: whether it opens.
+        enabled: whether it is accepted.
         used_at: when it was last used, or None.
         previous: the key before the last rotation, while it is still accepted.
     """
@@ -177,7 +177,7 @@ class Released:
 class Intent:
     """A change of the engine that was about to be asked for.
 
-    It is written down first so that a crash cannot part grants and objects.
+    It is stored before the engine is called, so that after a crash grants and objects agree again.
 
     Attributes:
         intent_id: set by the store.

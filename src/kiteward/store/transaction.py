@@ -89,23 +89,23 @@ class Users:
         )
 
     async def rehash(self, name: str, password_hash: str, *, credential_id: str) -> None:
-        # Nobody has to be told: the credential is the same, and who was verified stays verified.
         """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
+        # No change is announced: the credential is the same, and verified credentials stay verified.
         same = and_(_users.name == name, _users.credential_id == credential_id)
         await self._turn.run(update(schema.users).where(same).values(password_hash=password_hash))
 
     async def end_previous_secret(self, name: str) -> None:
-        """Accept a user's former password no longer; without one nothing happens."""
+        """Stop accepting a user's previous password; without one nothing happens."""
         kept = and_(_users.name == name, _users.former_until.is_not(None))
         await self._update(name, kept, former_hash=None, former_credential_id=None, former_until=None)
 
     async def enable(self, name: str, enabled: bool) -> None:
-        """Let an existing user come in, or no longer."""
+        """Enable or disable an existing user."""
         differs = and_(_users.name == name, _users.enabled != enabled)
         if enabled:
             await self._update(name, differs, forgiven=True, enabled=True)
         else:
-            # What was verified before, such as a session, stays over when the user is let in again.
+            # A credential that was verified before, such as a session, stays invalid when the user is enabled again.
             await self._update(name, differs, enabled=False, credential_id=_new_credential_id())
 
     async def lock(self, name: str) -> None:
@@ -122,11 +122,11 @@ class Users:
         await self._update(name, differs, description=description)
 
     async def remove(self, name: str) -> None:
-        # The user's own keys would go by themselves; those of others that descend from them would not.
         """Remove a user with its role bindings, its API keys, and every key that descends from one of those.
 
         Grants that are kept for the user go too. An unknown name does nothing.
         """
+        # The user's own keys would go by themselves; those of others that descend from them would not.
         await self._keys.remove_where(schema.api_keys.c.owner == name)
         await self._grants.forget_kept_for(name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):
@@ -265,7 +265,7 @@ class Intents:
         ]
 
     async def add(self, intent: Intent) -> int:
-        """Write an intent down and return its id."""
+        """Store an intent and return its id."""
         values = {
             "kind": intent.kind.value,
             "db_name": intent.db_name,
@@ -279,7 +279,7 @@ class Intents:
         return int(rows[0][0])
 
     async def remove(self, intent_id: int) -> None:
-        """Forget an intent; an unknown id does nothing."""
+        """Remove an intent; an unknown id does nothing."""
         await self._turn.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
 
 

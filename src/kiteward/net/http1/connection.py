@@ -277,7 +277,7 @@ class Http1Connection(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         self._last = True
         if self._answering():
-            # No second answer may stand in the middle of the first.
+            # A second response must not interrupt the first.
             self.transport.abort()
         else:
             self.transport.write(answer)

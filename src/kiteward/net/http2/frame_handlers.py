@@ -27,7 +27,7 @@ ALIVE_PING: Final = b"alive?\0\0"
 _REMEMBERED: Final = 256
 
 _ASKING: Final = frozenset({frames.DATA, frames.HEADERS, frames.WINDOW_UPDATE})
-"""Frames that ask for something. A download is many windows, so that these are no noise; they cost next to nothing."""
+"""Frames that the control-frame limiter does not count: a download takes many WINDOW_UPDATE frames, which are cheap."""
 
 
 class Application(Protocol):
