@@ -17,8 +17,7 @@ from tests.support.gateway import House, encoded, opened, presented, quick_direc
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.gateway.call import Call
-from kiteward.gateway.ddl import DDL_OPERATIONS
-from kiteward.gateway.operations import OPERATIONS
+from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.services import KeyRules
 from kiteward.milvus import messages
@@ -124,7 +123,7 @@ class Holder:
 async def holder() -> AsyncIterator[Holder]:
     engine = FakeEngine()
     engine.create("c1", "c2", database="db1")
-    engine.answers = {operation: messages.success(operation) for operation in DDL_OPERATIONS}
+    engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}
     with quick_directory() as directory:
         async with opened(directory / "store.db", engine) as house:
             holder = Holder(house)

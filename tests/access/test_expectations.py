@@ -10,7 +10,7 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import House, opened, v1
 
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, OperationRefused, RequestRefused
-from kiteward.gateway.ddl import DDL_OPERATIONS
+from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.milvus import messages
 
 _FURTHER: Final[dict[str, dict[str, Any]]] = {
@@ -41,7 +41,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """A gateway before an engine that has c1 and c2 in db1, and keeps them whatever it is told."""
     engine = FakeEngine()
     engine.create("c1", "c2", database="db1")
-    engine.answers = {operation: messages.success(operation) for operation in DDL_OPERATIONS}
+    engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}
     async with opened(tmp_path / "store.db", engine) as house:
         yield house
 

@@ -11,10 +11,7 @@ from tests.support.gateway import opened, presented
 
 from kiteward.api.grpc.status import GrpcStatus, failure_of
 from kiteward.domain.errors import AuthenticationError, OperationRefused, OperationUnknown
-from kiteward.gateway.ddl import DDL_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
-from kiteward.gateway.response_filter import FILTERED_OPERATIONS
-from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
 _DEPTH = 3
@@ -117,13 +114,7 @@ def test_fields_said_not_to_select_exist_and_are_not_read() -> None:
 
 
 def test_what_is_executed_here_has_a_handler_and_nothing_else_has() -> None:
-    assert set(HANDLERS) == {row.name for row in OPERATIONS.values() if row.executor is Executor.HERE}
-
-
-def test_followed_and_trimmed_operations_are_rows_of_the_engine() -> None:
-    by_engine = {row.name for row in OPERATIONS.values() if row.executor is Executor.ENGINE}
-    assert by_engine >= DDL_OPERATIONS
-    assert by_engine >= set(FILTERED_OPERATIONS)
+    assert all((row.handler is not None) is (row.executor is Executor.HERE) for row in OPERATIONS.values())
 
 
 def test_open_operations_are_the_pinned_ones() -> None:
@@ -133,7 +124,7 @@ def test_open_operations_are_the_pinned_ones() -> None:
 
 def test_response_without_status_belongs_to_nothing_that_we_answer_ourselves() -> None:
     bare = [OPERATIONS[name] for name, method in messages.METHODS.items() if method.status_field is None]
-    assert {row.executor for row in bare} <= {Executor.NOBODY, Executor.ENGINE}
+    assert all(row.executor is not Executor.HERE for row in bare)
 
 
 _NAMES_NOTHING_NEW = {
@@ -147,7 +138,7 @@ _NAMES_NOTHING_NEW = {
 def test_every_operation_that_makes_something_holds_its_name_to_a_rule() -> None:
     makes = re.compile(r"(Create|Add|Rename|Restore(External)?Snapshot|AlterCollectionSchema|AlterAlias)")
     for name, row in OPERATIONS.items():
-        if row.executor is Executor.ENGINE and makes.match(name):
+        if row.by_engine and makes.match(name):
             held = (*row.creates, row.creates_database, *row.creates_partitions, *row.creates_fields)
             assert any(held) or row.creates_indexes or name in _NAMES_NOTHING_NEW, name
 

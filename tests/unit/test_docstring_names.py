@@ -28,7 +28,6 @@ FOREIGN: Final = {
     "extraConfigFiles.user.yaml": "a key of Milvus' Helm values",
     "milvus.yaml": "the configuration file of Milvus",
     "subprocess.PIPE": "a constant of the standard library",
-    "TemplateValue": "a message of the protocol",
     "ValidateDatabaseName": "a function of Milvus",
 }
 """What is not ours: name -> what it is."""
@@ -89,7 +88,9 @@ def modules() -> dict[str, frozenset[str]]:
 @cache
 def single_names() -> frozenset[str]:
     """Return every name that may stand alone: of the sources, the protocol and the privileges."""
-    protocol = {part for each in messages.METHODS.values() for part in (each.name, each.request.DESCRIPTOR.name)}
+    file = messages.descriptor_of(messages.ConnectRequest).file
+    declared = ({*each.message_types_by_name, *each.enum_types_by_name} for each in (file, *file.dependencies))
+    protocol = set(messages.METHODS).union(*declared)
     privileges = {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, *ObjectType, "All"}
     return frozenset().union(*modules().values(), protocol, privileges, FOREIGN)
 

@@ -52,6 +52,9 @@ class Event(Enum):
 
 NO_DETAILS: Final[Mapping[str, Any]] = {}
 
+DETAILS_LIMIT: Final = 256 * 1024
+"""Bytes that the details of one change may take, unless its operation says otherwise; a larger change is refused."""
+
 LONGEST_TEXT: Final = 256
 """Characters of one value of a shortened event; callers choose many of them."""
 

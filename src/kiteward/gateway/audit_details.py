@@ -1,7 +1,7 @@
-"""Which fields of a request the audit trail records, and which it does not.
+"""Reads what is recorded of a request, field by field.
 
-`DETAILS` and `LEFT_OUT` together name every field of every RPC that is executed here or changes objects, which a test
-demands. Of our own operations every field is recorded that is no `Secret`.
+The rows of the operation table name, for every RPC that is executed here or changes the catalog, the fields that are
+recorded and those that are left out. Of our own operations every field is recorded that is no `Secret`.
 """
 
 import re
@@ -16,17 +16,16 @@ import msgspec
 from kiteward.audit.events import NO_DETAILS
 from kiteward.domain.errors import PayloadMalformed
 from kiteward.domain.identity import Secret
-from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class Elements:
     """A repeated message of which each element is recorded as a row of its own.
 
     Attributes:
         path: where it stands.
-        fields: what is recorded of an element -> the field in the event.
+        fields: what is recorded of an element -> its field.
     """
 
     path: str
@@ -34,7 +33,7 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class As:
+class Converted:
     """A field that is recorded in another form.
 
     Attributes:
@@ -46,17 +45,17 @@ class As:
     read: Callable[[Any], Any]
 
 
-Place = str | Rows | As
+Recorded = str | Elements | Converted
 Reader = Callable[[Any], Any]
 Readers = tuple[tuple[str, Reader], ...]
 
 
-def paths_of(place: Place) -> list[str]:
+def paths_of(place: Recorded) -> list[str]:
     """Return the fields that are recorded at a place, by their paths from the request on."""
     match place:
-        case Rows():
+        case Elements():
             return [f"{place.path}.{field}" for field in place.fields.values()]
-        case As():
+        case Converted():
             return [place.path]
         case _:
             return [place]
@@ -92,14 +91,15 @@ def _told(name: str, value: Any) -> Any:
     return _UNTOLD if _CONFIDENTIAL.search(name) else _plain(value)
 
 
-def _schema(encoded: bytes) -> Any:
+def decoded_schema(encoded: bytes) -> Any:
+    """Return an encoded schema as JSON has it; of one that cannot be read, its size."""
     try:
         return _plain(_SCHEMA.FromString(encoded))
     except Exception:  # noqa: BLE001  the engine is going to refuse what cannot be read
         return {"bytes": len(encoded)}
 
 
-def _uri(given: str) -> str:
+def uri_without_secrets(given: str) -> str:
     """Return a URI without what may open it: a user and a password, a query."""
     try:
         parts = urlsplit(given)
@@ -108,162 +108,19 @@ def _uri(given: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-DETAILS: Final[Mapping[str, Mapping[str, Place]]] = {
-    "CreateCredential": {"user": "username", "description": "description"},
-    "UpdateCredential": {"user": "username", "description": "description"},
-    "DeleteCredential": {"user": "username"},
-    "ListCredUsers": {},
-    "SelectUser": {"user": "user.name", "roles": "include_role_info"},
-    "OperateUserRole": {"user": "username", "role": "role_name", "removed": "type"},
-    "CreateRole": {"role": "entity.name", "description": "entity.description"},
-    "AlterRole": {"role": "role_name", "description": "description"},
-    "DropRole": {"role": "role_name", "force": "force_drop"},
-    "SelectRole": {"role": "role.name", "users": "include_user_info"},
-    "OperatePrivilege": {
-        "role": "entity.role.name",
-        "privilege": "entity.grantor.privilege.name",
-        "object_type": "entity.object.name",
-        "object": "entity.object_name",
-        "database": "entity.db_name",
-        "revoked": "type",
-    },
-    "OperatePrivilegeV2": {
-        "role": "role.name",
-        "privilege": "grantor.privilege.name",
-        "database": "db_name",
-        "object": "collection_name",
-        "revoked": "type",
-    },
-    "SelectGrant": {
-        "role": "entity.role.name",
-        "object_type": "entity.object.name",
-        "object": "entity.object_name",
-        "database": "entity.db_name",
-    },
-    "CreatePrivilegeGroup": {"group": "group_name"},
-    "DropPrivilegeGroup": {"group": "group_name"},
-    "ListPrivilegeGroups": {},
-    "OperatePrivilegeGroup": {"group": "group_name", "privileges": "privileges.name", "removed": "type"},
-    "BackupRBAC": {},
-    "RestoreRBAC": {
-        "users": Rows("RBAC_meta.users", {"user": "user", "roles": "roles.name"}),
-        "roles": Rows("RBAC_meta.roles", {"role": "name", "description": "description"}),
-        "groups": Rows("RBAC_meta.privilege_groups", {"group": "group_name", "privileges": "privileges.name"}),
-        "grants": Rows(
-            "RBAC_meta.grants",
-            {
-                "role": "role.name",
-                "privilege": "grantor.privilege.name",
-                "object_type": "object.name",
-                "object": "object_name",
-                "database": "db_name",
-                "granted_by": "grantor.user.name",
-            },
-        ),
-    },
-    "CreateCollection": {
-        "collection": "collection_name",
-        "schema": As("schema", _schema),
-        "shards": "shards_num",
-        "consistency": "consistency_level",
-        "partitions": "num_partitions",
-        "properties": "properties",
-    },
-    "DropCollection": {"collection": "collection_name"},
-    "RenameCollection": {"collection": "oldName", "new_name": "newName", "new_database": "newDBName"},
-    "CreateAlias": {"alias": "alias", "collection": "collection_name"},
-    "AlterAlias": {"alias": "alias", "collection": "collection_name"},
-    "DropAlias": {"alias": "alias"},
-    "CreateDatabase": {"properties": "properties"},
-    "DropDatabase": {},
-    "RestoreSnapshot": {
-        "snapshot": "name",
-        "collection": "collection_name",
-        "target": "target_collection_name",
-        "target_database": "target_db_name",
-        "rewritten": "rewrite_data",
-    },
-    "RestoreExternalSnapshot": {"target": "target_collection_name", "from": As("snapshot_metadata_uri", _uri)},
-}
-"""RPC -> what is recorded of its request, as it was given -> the field in the event."""
-
-_IGNORED: Final = "it has no effect"
-_RESOLVED: Final = "the line has the resolved database"
-_HIDDEN: Final = "it is secret, or may be"
-
-LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
-    "CreateCredential": {
-        "password": _HIDDEN,
-        "created_utc_timestamps": _IGNORED,
-        "modified_utc_timestamps": _IGNORED,
-    },
-    "UpdateCredential": {
-        "oldPassword": _HIDDEN,
-        "newPassword": _HIDDEN,
-        "created_utc_timestamps": _IGNORED,
-        "modified_utc_timestamps": _IGNORED,
-    },
-    "SelectRole": {"role.description": _IGNORED},
-    "OperatePrivilege": {
-        "entity.role.description": _IGNORED,
-        "entity.grantor.user.name": _IGNORED,
-        "version": _IGNORED,
-    },
-    "OperatePrivilegeV2": {"role.description": _IGNORED, "grantor.user.name": _IGNORED},
-    "SelectGrant": {
-        "entity.role.description": _IGNORED,
-        "entity.grantor.user.name": _IGNORED,
-        "entity.grantor.privilege.name": _IGNORED,
-    },
-    "RestoreRBAC": {
-        "RBAC_meta.users.password": _HIDDEN,
-        "RBAC_meta.users.roles.description": _IGNORED,
-        "RBAC_meta.grants.role.description": _IGNORED,
-    },
-    "CreateCollection": {"db_name": _RESOLVED},
-    "DropCollection": {"db_name": _RESOLVED},
-    "RenameCollection": {"db_name": _RESOLVED},
-    "CreateAlias": {"db_name": _RESOLVED},
-    "AlterAlias": {"db_name": _RESOLVED},
-    "DropAlias": {"db_name": _RESOLVED},
-    "CreateDatabase": {"db_name": _RESOLVED},
-    "DropDatabase": {"db_name": _RESOLVED},
-    "RestoreSnapshot": {"db_name": _RESOLVED},
-    "RestoreExternalSnapshot": {"db_name": _RESOLVED, "external_spec": _HIDDEN},
-}
-"""RPC -> field that is not recorded -> why. `base`, which nobody reads, is left out everywhere."""
-
-RESULTS_LEFT_OUT: Final[Mapping[str, frozenset[str]]] = {"ChangeGrants": frozenset({"users"})}
-"""Operation of ours -> what of its outcome is not recorded: what the change did not make."""
-
-_KIBIBYTE: Final = 1024
-AT_ONCE: Final = 16 * _KIBIBYTE
+AT_ONCE: Final = 16 * 1024
 """Bytes of a request up to which its details are read between two other requests, or at all if it changes nothing."""
 
-_ROOM: Final = 256 * _KIBIBYTE
-_MORE_ROOM: Final[Mapping[str, int]] = {
-    "RestoreRBAC": 64 * _KIBIBYTE * _KIBIBYTE,
-    "ChangeGrants": 2 * _KIBIBYTE * _KIBIBYTE,
-    "CreateUserAccount": 2 * _KIBIBYTE * _KIBIBYTE,
-}
 
-
-def room_of(operation: str) -> int:
-    """Return how many bytes the details of a change may take; a larger one is refused."""
-    return _MORE_ROOM.get(operation, _ROOM)
-
-
-def details_of_rpc(operation: str, payload: bytes, message: Any = None) -> Mapping[str, Any]:
+def read_details(operation: str, readers: Readers, payload: bytes, message: Any = None) -> Mapping[str, Any]:
     """Return what is recorded of a request to an RPC; a value that is the protocol's default is left out.
 
     Args:
         operation: the RPC.
+        readers: what reads it, of its row.
         payload: the request; one that cannot be read has no details.
         message: the same, where it has been decoded already.
     """
-    readers = _READERS.get(operation)
-    if not readers:
-        return NO_DETAILS
     if message is None:
         try:
             message = messages.decode(operation, payload)
@@ -272,7 +129,12 @@ def details_of_rpc(operation: str, payload: bytes, message: Any = None) -> Mappi
     return _given(message, readers)
 
 
-def details_of(arguments: Arguments) -> Mapping[str, Any]:
+def readers_of(recorded: Mapping[str, Recorded], descriptor: Any) -> Readers:
+    """Return what reads each place of a message, with the name that its value is recorded under."""
+    return tuple((name, _reader_of(place, descriptor)) for name, place in recorded.items())
+
+
+def details_of(arguments: msgspec.Struct) -> Mapping[str, Any]:
     """Return what is recorded of a request to one of our own operations: what was given, without secrets."""
     return {
         field.encode_name: msgspec.to_builtins(value)
@@ -281,9 +143,13 @@ def details_of(arguments: Arguments) -> Mapping[str, Any]:
     }
 
 
-def result_of(operation: str, outcome: Outcome) -> Mapping[str, Any]:
-    """Return what is recorded of the outcome of one of our own operations: what the server made, without secrets."""
-    left_out = RESULTS_LEFT_OUT.get(operation, frozenset())
+def result_of(outcome: msgspec.Struct, left_out: frozenset[str]) -> Mapping[str, Any]:
+    """Return what is recorded of the outcome of one of our own operations: what the server made, without secrets.
+
+    Args:
+        outcome: what the operation returned.
+        left_out: fields that the change did not make.
+    """
     values = ((field, getattr(outcome, field.name)) for field in msgspec.structs.fields(outcome))
     return {
         field.encode_name: "issued" if isinstance(value, Secret) else msgspec.to_builtins(value)
@@ -305,19 +171,14 @@ def _given(message: Any, readers: Readers) -> dict[str, Any]:
     return details
 
 
-def _readers_of(places: Mapping[str, Place], descriptor: Any) -> Readers:
-    """Return what reads each place of a message, with the name that its value is recorded under."""
-    return tuple((name, _reader_of(place, descriptor)) for name, place in places.items())
-
-
-def _reader_of(place: Place, descriptor: Any) -> Reader:
+def _reader_of(place: Recorded, descriptor: Any) -> Reader:
     """Return what reads a place of a message: its value, or None where nothing was given."""
     match place:
-        case Rows():
+        case Elements():
             read_rows, row = _value_at(place.path, descriptor)
-            readers = _readers_of(place.fields, row.message_type)
+            readers = readers_of(place.fields, row.message_type)
             return lambda message: [_given(each, readers) for each in read_rows(message)] or None
-        case As():
+        case Converted():
             read_encoded, _ = _value_at(place.path, descriptor)
             return lambda message: place.read(value) if (value := read_encoded(message)) else None
     read, field = _value_at(place, descriptor)
@@ -337,9 +198,3 @@ def _value_at(path: str, descriptor: Any) -> tuple[Reader, Any]:
     if field.is_repeated:
         return lambda message: [read(each) for each in getattr(message, name)], last
     return (attrgetter(path) if isinstance(read, attrgetter) else lambda message: read(getattr(message, name))), last
-
-
-_READERS: Final = {
-    operation: _readers_of(places, messages.method_of(operation).request.DESCRIPTOR)
-    for operation, places in DETAILS.items()
-}

@@ -13,7 +13,17 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from kiteward.audit.events import HIDDEN, MOST_VALUES, NO_DETAILS, AuditEvent, Event, Outcome, shortened_details, weight
+from kiteward.audit.events import (
+    DETAILS_LIMIT,
+    HIDDEN,
+    MOST_VALUES,
+    NO_DETAILS,
+    AuditEvent,
+    Event,
+    Outcome,
+    shortened_details,
+    weight,
+)
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
 from kiteward.authz.policy import Decision
@@ -28,14 +38,11 @@ from kiteward.domain.errors import (
     OperationUnknown,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
-from kiteward.gateway.audit_details import AT_ONCE, DETAILS, details_of_rpc, room_of
+from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import Call
-from kiteward.gateway.ddl import DDL_OPERATIONS
-from kiteward.gateway.operations import OPERATIONS, Executor, Operation
-from kiteward.gateway.resolve import ResolvedRequest
-from kiteward.iam.json_api import ADMIN_OPERATIONS
-from kiteward.iam.json_api.base import AdminOperation
-from kiteward.iam.milvus_rpc import HANDLERS
+from kiteward.gateway.operations import Operation
+from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
@@ -50,58 +57,6 @@ _CLIENT_TEXT: Final = 64
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 """What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
 
-_UNRECORDED: Final = frozenset({"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"})
-"""Calls that tell nothing of others and change nothing; they are recorded when they are refused."""
-
-_CHANGED: Final[Mapping[str, Event]] = {
-    "CreateCredential": Event.USER_CHANGE,
-    "UpdateCredential": Event.USER_CHANGE,
-    "DeleteCredential": Event.USER_CHANGE,
-    "OperateUserRole": Event.USER_CHANGE,
-    "CreateRole": Event.ROLE_CHANGE,
-    "AlterRole": Event.ROLE_CHANGE,
-    "DropRole": Event.ROLE_CHANGE,
-    "OperatePrivilege": Event.GRANT_CHANGE,
-    "OperatePrivilegeV2": Event.GRANT_CHANGE,
-    "CreatePrivilegeGroup": Event.GROUP_CHANGE,
-    "DropPrivilegeGroup": Event.GROUP_CHANGE,
-    "OperatePrivilegeGroup": Event.GROUP_CHANGE,
-    "RestoreRBAC": Event.POLICY_CHANGE,
-}
-_CHANGED_BY_TOPIC: Final[Mapping[str, Event]] = {
-    "users": Event.USER_CHANGE,
-    "api_keys": Event.KEY_CHANGE,
-    "roles": Event.GRANT_CHANGE,
-}
-_SESSIONS: Final = frozenset({"BeginSession", "EndSession", "EndSessions"})
-_READS: Final = re.compile(r"(Get|Describe|BatchDescribe|Show|List|Has|Query|Search|HybridSearch|Run|Compute|Alloc)\w*")
-_WRITES: Final = frozenset(
-    {"Insert", "Upsert", "Delete", "Import", "BatchUpdateManifest", "TruncateCollection", "ReplicateMessage"}
-)
-
-
-def event_of(operation: Operation | AdminOperation) -> Event | None:
-    """Return what kind of thing an operation is, or None where it is recorded only when refused."""
-    if operation.name in _UNRECORDED:
-        return None
-    if operation.name in _SESSIONS:
-        return Event.SESSION
-    if isinstance(operation, AdminOperation):
-        return _CHANGED_BY_TOPIC[operation.path.partition("/")[0]] if operation.changes else Event.ADMINISTRATIVE_READ
-    name = operation.name
-    if operation.executor is Executor.HERE:
-        return _CHANGED[name] if HANDLERS[name].changes else Event.ADMINISTRATIVE_READ
-    if name in DDL_OPERATIONS:
-        return Event.OBJECT_CHANGE
-    if name in _WRITES:
-        return Event.DATA_WRITE
-    return Event.DATA_READ if _READS.fullmatch(name) else Event.DATA_DEFINITION
-
-
-_EVENTS: Final[Mapping[str, Event | None]] = {
-    **{row.name: event_of(row) for row in OPERATIONS.values()},
-    **{row.name: event_of(row) for row in ADMIN_OPERATIONS.values()},
-}
 _DATA: Final = frozenset({Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITION})
 
 
@@ -110,6 +65,8 @@ class Recording:
 
     Attributes:
         call: the request.
+        row: its row of the operation table, or of our own operations; None for an operation that does not exist.
+        operation: the row, if it is an RPC's.
         principal: who calls, once that is established.
         resolved: what it is about, once that is settled.
         decision: whether it is allowed, once that is decided.
@@ -127,15 +84,19 @@ class Recording:
         "details",
         "hidden",
         "message",
+        "operation",
         "principal",
         "resolved",
         "result",
+        "row",
         "started",
         "time",
     )
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, row: Row | None) -> None:
         self.call = call
+        self.row = row
+        self.operation = row if isinstance(row, Operation) else None
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
@@ -173,13 +134,13 @@ class Recorder:
         """Return how the trail is."""
         return self._sink.state()
 
-    def require_working(self, operation: Operation | AdminOperation) -> None:
+    def require_working(self, row: Row) -> None:
         """Let no administrative read pass that could not be recorded; changes find out when they begin.
 
         Raises:
             AuditUnavailable: the trail cannot be written.
         """
-        if _EVENTS[operation.name] is Event.ADMINISTRATIVE_READ and not self.state().working:
+        if row.event is Event.ADMINISTRATIVE_READ and not self.state().working:
             raise AuditUnavailable("the audit trail cannot be written now, so the read is refused")
 
     async def begin(self, recording: Recording) -> None:
@@ -190,9 +151,10 @@ class Recorder:
             LimitReached: it holds more than is recorded of one change; it must not begin either.
         """
         try:
-            recording.details = recording.details or await _in_full(recording.call)
-            if weight(recording.details) > room_of(recording.call.operation):
-                raise _too_large(recording.call.operation)
+            limit = _limit(recording)
+            recording.details = recording.details or await _in_full(recording, limit)
+            if weight(recording.details) > limit:
+                raise _too_large(recording, limit)
             await self._sink.record_durably(self._event(recording, _kind(recording), Outcome.RECEIVED, ended=False))
         except (AuditUnavailable, LimitReached) as error:
             recording.details = shortened_details(recording.details)
@@ -289,13 +251,8 @@ class Recorder:
         reason: str = "",
         ended: bool = True,
     ) -> AuditEvent:
-        call, principal, resolved, decision = (
-            recording.call,
-            recording.principal,
-            recording.resolved,
-            recording.decision,
-        )
-        operation = OPERATIONS.get(call.operation)
+        call, operation = recording.call, recording.operation
+        principal, resolved, decision = recording.principal, recording.resolved, recording.decision
         details = recording.details or _in_short(recording)
         if recording.result:
             details = {**details, "result": dict(recording.result)}
@@ -311,7 +268,7 @@ class Recorder:
             call.address,
             self._clients.get(call.client_id, call.client) if call.client_id else call.client,
             call.transport,
-            call.operation if operation is not None or call.operation in ADMIN_OPERATIONS else "unknown",
+            call.operation if recording.row is not None else "unknown",
             resolved.database if resolved is not None and operation is not None and operation.database else "",
             _resources(operation, resolved) if operation is not None and resolved is not None else (),
             operation.privilege.name if operation is not None and operation.privilege is not None else "",
@@ -331,32 +288,35 @@ def _roles(principal: Principal) -> tuple[str, ...]:
     return (*sorted(islice(roles, MOST_VALUES)), f"… ({len(roles)} in all)")
 
 
-async def _in_full(call: Call) -> Mapping[str, Any]:
+async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
     """Return the details of a change whose caller may make it.
 
     Raises:
         LimitReached: it is larger than what is recorded of one change.
     """
-    if len(call.payload) > room_of(call.operation):
-        raise _too_large(call.operation)
-    if len(call.payload) <= AT_ONCE:
-        return details_of_rpc(call.operation, call.payload)
-    return await asyncio.to_thread(details_of_rpc, call.operation, call.payload)
+    row, payload = recording.operation, recording.call.payload
+    if len(payload) > limit:
+        raise _too_large(recording, limit)
+    if row is None:
+        return NO_DETAILS
+    return row.details(payload) if len(payload) <= AT_ONCE else await asyncio.to_thread(row.details, payload)
 
 
 def _in_short(recording: Recording) -> Mapping[str, Any]:
-    """Return the details of what changes nothing; of a caller who is not known nothing is read."""
-    call = recording.call
-    if recording.principal is None or call.operation not in DETAILS:
+    """Return the details of what changes nothing; the payload of an unauthenticated caller is not read."""
+    row, payload = recording.operation, recording.call.payload
+    if recording.principal is None or row is None or row.recorded is None:
         return NO_DETAILS
-    if len(call.payload) > AT_ONCE:
-        return {"request_bytes": len(call.payload)}
-    return details_of_rpc(call.operation, call.payload, recording.message)
+    return {"request_bytes": len(payload)} if len(payload) > AT_ONCE else row.details(payload, recording.message)
 
 
-def _too_large(operation: str) -> LimitReached:
+def _limit(recording: Recording) -> int:
+    return DETAILS_LIMIT if recording.row is None else recording.row.details_limit
+
+
+def _too_large(recording: Recording, limit: int) -> LimitReached:
     return LimitReached(
-        f"{operation} holds more than the {room_of(operation)} bytes that the audit trail records of one change: "
+        f"{recording.call.operation} holds more than the {limit} bytes that the audit trail records of one change: "
         "split it into several"
     )
 
@@ -383,7 +343,7 @@ def _presented(call: Call) -> tuple[str, str]:
 
 
 def _kind(recording: Recording) -> Event | None:
-    return _EVENTS.get(recording.call.operation)
+    return None if recording.row is None else recording.row.event
 
 
 def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -> tuple[Outcome, str]:
@@ -394,7 +354,7 @@ def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -
         return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
     if error is not None:
         return Outcome.FAILED, _name(error)
-    code = messages.status_code(recording.call.operation, answer) if recording.call.operation in OPERATIONS else 0
+    code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
     return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
 
 

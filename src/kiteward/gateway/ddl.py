@@ -11,20 +11,18 @@ objects: what is open at the next start is compared with the engine and finished
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from kiteward.audit.events import Event
-from kiteward.authz.model import BUILT_IN_ROLES
-from kiteward.authz.policy import decide_administrator
 from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
-from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
+from kiteward.gateway.authorize import AuthorizedRequest, require_authorized
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
-from kiteward.gateway.resolve import ResolvedRequest
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
-from kiteward.store.records import Claimant, Intent, IntentKind, Released
+from kiteward.store.records import Intent, IntentKind, Released
 from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.gateway")
@@ -37,33 +35,9 @@ The caller's own deadline does not count: half a change helps nobody.
 _PAUSE: Final = 0.5
 """Seconds between two questions to an engine that did not answer."""
 
-DDL_OPERATIONS: Final = frozenset(
-    {
-        "CreateCollection",
-        "DropCollection",
-        "RenameCollection",
-        "CreateAlias",
-        "AlterAlias",
-        "DropAlias",
-        "CreateDatabase",
-        "DropDatabase",
-        "RestoreSnapshot",
-        "RestoreExternalSnapshot",
-    }
-)
-"""Operations that change which databases, collections or aliases there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A request that is allowed, with who makes it."""
-
-    principal: Principal
-    resolved: ResolvedRequest
-
 
 class DdlExecutor:
-    """Runs the operations of `DDL_OPERATIONS` one at a time."""
+    """Runs the operations that change which databases, collections or aliases there are, one at a time."""
 
     def __init__(
         self, engine: Engine, catalog: Catalog, policy_cache: PolicyCache, recorder: SystemEventRecorder
@@ -93,30 +67,36 @@ class DdlExecutor:
         async with self._turn:
             await self._reconcile()
 
-    async def run(self, operation: str, decide: Callable[[], Awaitable[Decided]]) -> bytes:
+    async def run(
+        self, request: AuthorizedRequest, authorize_again: Callable[[], Awaitable[AuthorizedRequest]]
+    ) -> bytes:
         """Let the engine make a change, and follow it.
 
         Args:
-            operation: one of `DDL_OPERATIONS`.
-            decide: settles and decides the request; called when its turn has come, because an alias may have moved
-                since.
+            request: the change.
+            authorize_again: authorizes it once more; called when its turn has come, because an alias may have moved
+                since, and the caller may have lost a role.
 
         Returns:
             The engine's answer.
 
         Raises:
+            TypeError: the request is not authorized.
             AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
         """
+        require_authorized(request)
         async with self._turn:
             await self._reconcile()
             await self._catalog.refresh()
-            decided = await decide()
-            intent = _intent(operation, decided)
-            if intent is None or not await self._is_possible(intent):
-                if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
-                    return messages.success(operation)
-                return await self._ask(operation, decided.resolved, intent)
-            return await self._with_intent(operation, decided.resolved, intent)
+            request = await authorize_again()
+            require_authorized(request)
+            row, resolved = request.operation, request.resolved
+            intent = row.intent(request.principal, resolved) if row.intent is not None else None
+            if intent is not None and await self._is_possible(intent):
+                return await self._with_intent(row.name, resolved, intent)
+            if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+                return messages.success(row.name)
+            return await self._ask(row.name, resolved, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
         """Tell whether there is anything to follow.
@@ -241,47 +221,6 @@ class DdlExecutor:
         if messages.status_code("HasCollection", answer):
             raise EngineUnavailable("the engine cannot report whether a collection exists")
         return bool(messages.BoolResponse.FromString(answer).value)
-
-
-def _intent(operation: str, decided: Decided) -> Intent | None:
-    resolved = decided.resolved
-    if operation == "DropCollection":
-        return Intent(
-            IntentKind.DROP_COLLECTION,
-            resolved.database,
-            resolved.collections[0],
-            claimant=_claimant(decided.principal),
-        )
-    if operation == "RenameCollection":
-        target = str(resolved.fields["newDBName"]) or resolved.database
-        return Intent(
-            IntentKind.RENAME_COLLECTION,
-            resolved.database,
-            resolved.collections[0],
-            target,
-            str(resolved.fields["newName"]),
-        )
-    if operation == "CreateCollection":
-        name = str(resolved.fields["collection_name"])
-        claimant = _claimant(decided.principal)
-        return Intent(IntentKind.CREATE_COLLECTION, resolved.database, name, claimant=claimant)
-    if operation in ("RestoreSnapshot", "RestoreExternalSnapshot"):
-        # What is restored was not made by who restores it: nothing is kept for anybody.
-        target = str(resolved.fields.get("target_db_name", "")) or resolved.database
-        return Intent(IntentKind.CREATE_COLLECTION, target, str(resolved.fields["target_collection_name"]))
-    if operation == "DropDatabase":
-        return Intent(IntentKind.DROP_DATABASE, resolved.database)
-    return None
-
-
-def _claimant(principal: Principal) -> Claimant | None:
-    """Return for whom grants are kept; None for an administrator, who needs none.
-
-    What `public` holds is nobody's own.
-    """
-    if decide_administrator(principal).allowed:
-        return None
-    return Claimant(principal.user_name, tuple(sorted(principal.roles.difference(BUILT_IN_ROLES))))
 
 
 def _told(intent: Intent) -> dict[str, str]:

@@ -34,6 +34,13 @@ class Owner:
     collection: str
 
 
+Ids = Iterable[tuple[str, int, str]]
+"""Kind of an id, the id, and the collection it belongs to."""
+
+IdsOf = Callable[[Any, tuple[str, ...]], Ids]
+"""Returns the ids in a response, given the collections that the request was about."""
+
+
 class ObjectIds:
     """The ids of collections, segments and compactions that were seen.
 
@@ -50,21 +57,30 @@ class ObjectIds:
         """Return what `learn` is to be given with the answer to a request that is sent now."""
         return self._forgotten
 
-    def learn(self, operation: str, answer: bytes, *, database: str, collections: tuple[str, ...], mark: int) -> None:
+    def learn(
+        self,
+        operation: str,
+        answer: bytes,
+        *,
+        ids_of: IdsOf,
+        database: str,
+        collections: tuple[str, ...],
+        mark: int,
+    ) -> None:
         """Remember the ids in an answer.
 
         Args:
             operation: the RPC that was answered.
             answer: its response.
+            ids_of: returns the ids in such a response.
             database: the database it was about.
             collections: the collections it was about, aliases resolved.
             mark: what `mark` returned before the engine was asked.
         """
-        told = _TOLD.get(operation)
-        if told is None or mark != self._forgotten or messages.status_code(operation, answer):
+        if mark != self._forgotten or messages.status_code(operation, answer):
             return
         response = messages.method_of(operation).response.FromString(answer)
-        for kind, number, collection in told(response, collections):
+        for kind, number, collection in ids_of(response, collections):
             if not number:
                 continue  # it selects nothing
             self._owners.pop((kind, number), None)
@@ -88,21 +104,21 @@ class ObjectIds:
             del self._owners[key]
 
 
-_Told = Iterable[tuple[str, int, str]]
-
-
-def _described(response: Any, _: tuple[str, ...]) -> _Told:
+def of_described_collection(response: Any, _: tuple[str, ...]) -> Ids:
+    """Return the id in a response of DescribeCollection."""
     return [("collection", response.collectionID, response.collection_name)]
 
 
-def _listed(response: Any, _: tuple[str, ...]) -> _Told:
+def of_listed_collections(response: Any, _: tuple[str, ...]) -> Ids:
+    """Return the ids in a response of ShowCollections."""
     return [
         ("collection", number, name)
         for name, number in zip(response.collection_names, response.collection_ids, strict=False)
     ]
 
 
-def _flushed(response: Any, _: tuple[str, ...]) -> _Told:
+def of_flushed_segments(response: Any, _: tuple[str, ...]) -> Ids:
+    """Return the ids of segments in a response of Flush."""
     return [
         ("segment", number, name)
         for segments in (response.coll_segIDs, response.flush_coll_segIDs)
@@ -111,22 +127,11 @@ def _flushed(response: Any, _: tuple[str, ...]) -> _Told:
     ]
 
 
-def _compacting(response: Any, collections: tuple[str, ...]) -> _Told:
+def of_compaction(response: Any, collections: tuple[str, ...]) -> Ids:
+    """Return the id in a response of ManualCompaction."""
     return [("compaction", response.compactionID, name) for name in collections]
 
 
-def _segments(response: Any, collections: tuple[str, ...]) -> _Told:
+def of_segments(response: Any, collections: tuple[str, ...]) -> Ids:
+    """Return the ids in a response of GetPersistentSegmentInfo or GetQuerySegmentInfo."""
     return [("segment", info.segmentID, name) for info in response.infos for name in collections]
-
-
-_TOLD: Final[Mapping[str, Callable[[Any, tuple[str, ...]], _Told]]] = MappingProxyType(
-    {
-        "DescribeCollection": _described,
-        "ShowCollections": _listed,
-        "Flush": _flushed,
-        "ManualCompaction": _compacting,
-        "GetPersistentSegmentInfo": _segments,
-        "GetQuerySegmentInfo": _segments,
-    }
-)
-"""Operations whose answers tell ids, and which."""

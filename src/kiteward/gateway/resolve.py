@@ -4,56 +4,21 @@ Exactly what is settled here is decided on and forwarded (contract 4.8, in its c
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import Level, ObjectType
-from kiteward.domain.errors import AliasConflict, InvalidArgument, RequestRefused
+from kiteward.domain.errors import AliasConflict, InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.resolved_request import ResolvedRequest, Value
 from kiteward.milvus.field_selection import replace
-
-Value = str | int | list[str] | list[int]
 
 _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
 """What a field names that is to be, where that is no collection."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedRequest:
-    """What a request is about.
-
-    Attributes:
-        database: body first, then the connection's, then `default`.
-        conditions: what must hold for it to be allowed.
-        payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
-        collections: the collections it names, aliases resolved.
-        fields: what was read from the request.
-        refusal: why nobody may have this: sub-requests that look elsewhere, or an alias out of place; None for nothing.
-    """
-
-    database: str
-    conditions: tuple[Condition, ...]
-    payload: bytes
-    collections: tuple[str, ...]
-    fields: Mapping[str, Value]
-    refusal: RequestRefused | None = None
-
-    def require_consistent(self) -> None:
-        """Refuse a request that nobody may have, whatever they hold.
-
-        To be called after the decision: the refusal tells which names are aliases.
-
-        Raises:
-            InvalidArgument: a sub-request names another collection or database than the request.
-            AliasConflict: an alias is named where only a collection can be, or stands for what is to be dropped.
-        """
-        if self.refusal is not None:
-            raise self.refusal
 
 
 def resolve_request(operation: Operation, call: Call, catalog: Catalog) -> ResolvedRequest:
@@ -90,6 +55,8 @@ def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: Nam
         FieldNameInvalid: a field.
         DatabaseNameInvalid: a database.
     """
+    if not operation.creates_names:
+        return
     for path in operation.creates:
         for name in _texts(resolved.fields[path]):
             naming.check_new_name(name, _CREATED.get(path, "collection name"))

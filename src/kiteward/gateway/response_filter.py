@@ -1,13 +1,16 @@
-"""Trims list answers to what the principal may see, and answers for objects it may not learn of (contract 4.9)."""
+"""Filters responses that list objects, and makes those for objects the principal may not learn of (contract 4.9).
 
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+Rows of the operation table name these functions. A filter is called for principals whose sight is limited; it returns
+the engine's response byte for byte where nothing has to go.
+"""
+
+from collections.abc import Sequence
 from typing import Any, Final
 
 from kiteward.authz.policy import PolicySnapshot, listed_collections, listed_databases
 from kiteward.domain.identity import Principal
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.resolve import ResolvedRequest
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
 
 _COLLECTION_COLUMNS: Final = (
@@ -22,24 +25,6 @@ _COLLECTION_COLUMNS: Final = (
 _DATABASE_COLUMNS: Final = ("db_names", "created_timestamp", "db_ids")
 
 
-def filter_response(
-    operation: str,
-    answer: bytes,
-    principal: Principal,
-    snapshot: PolicySnapshot,
-    resolved: ResolvedRequest,
-    catalog: Catalog,
-) -> bytes:
-    """Return the engine's answer without what the principal may not see.
-
-    Answers that list nothing stay byte for byte.
-    """
-    trimmer = FILTERED_OPERATIONS.get(operation)
-    if trimmer is None or principal.unrestricted:
-        return answer
-    return trimmer(answer, principal, snapshot, resolved, catalog)
-
-
 def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
     """Reduce parallel columns in step; a column the engine left empty stays empty."""
     for name in columns:
@@ -50,55 +35,44 @@ def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
     return bytes(message.SerializeToString())
 
 
-def _collections(
+def collections(
     answer: bytes, principal: Principal, snapshot: PolicySnapshot, resolved: ResolvedRequest, _: Catalog
 ) -> bytes:
+    """Filter the response of ShowCollections."""
     message = messages.ShowCollectionsResponse.FromString(answer)
     kept = listed_collections(principal, resolved.database, list(message.collection_names), snapshot)
     return answer if all(kept) else _keep(message, _COLLECTION_COLUMNS, kept)
 
 
-def _databases(answer: bytes, principal: Principal, snapshot: PolicySnapshot, _: ResolvedRequest, __: Catalog) -> bytes:
+def databases(answer: bytes, principal: Principal, snapshot: PolicySnapshot, _: ResolvedRequest, __: Catalog) -> bytes:
+    """Filter the response of ListDatabases."""
     message = messages.ListDatabasesResponse.FromString(answer)
     kept = listed_databases(principal, list(message.db_names), snapshot)
     return answer if all(kept) else _keep(message, _DATABASE_COLUMNS, kept)
 
 
-def _aliases(
+def aliases(
     answer: bytes, principal: Principal, snapshot: PolicySnapshot, resolved: ResolvedRequest, catalog: Catalog
 ) -> bytes:
+    """Filter the response of ListAliases: an alias is shown with its collection."""
     message = messages.ListAliasesResponse.FromString(answer)
     targets = [catalog.resolve(resolved.database, alias) for alias in message.aliases]
     kept = listed_collections(principal, resolved.database, targets, snapshot)
     return answer if all(kept) else _keep(message, ("aliases",), kept)
 
 
-FILTERED_OPERATIONS: Final[
-    Mapping[str, Callable[[bytes, Principal, PolicySnapshot, ResolvedRequest, Catalog], bytes]]
-] = MappingProxyType({"ShowCollections": _collections, "ListDatabases": _databases, "ListAliases": _aliases})
-"""Operations whose answers list objects."""
+def has_no_collection(_: ResolvedRequest) -> bytes:
+    """Return the response of HasCollection for a collection that does not exist."""
+    return bytes(messages.BoolResponse(status=messages.Status(), value=False).SerializeToString())
 
 
-def not_found_response(operation: str, resolved: ResolvedRequest) -> bytes | None:
-    """Return the answer for a collection the principal may not learn of: the one for a collection that does not exist.
-
-    Returns:
-        The answer, or None where an operation is refused openly instead.
-    """
-    if operation == "HasCollection":
-        return bytes(messages.BoolResponse(status=messages.Status(), value=False).SerializeToString())
-    if operation == "DescribeCollection":
-        # The name as it was given: behind an alias stands a collection that is not to be told.
-        name = resolved.fields["collection_name"]
-        return messages.failure(
-            operation,
-            code=messages.COLLECTION_NOT_FOUND,
-            legacy_code=messages.LEGACY_COLLECTION_NOT_EXISTS,
-            reason=f"collection not found[database={resolved.database}][collection={name}]",
-        )
-    return None
-
-
-def empty_response(operation: str) -> bytes:
-    """Return the answer of a list operation that lists nothing."""
-    return messages.success(operation)
+def collection_not_found(resolved: ResolvedRequest) -> bytes:
+    """Return the response of DescribeCollection for a collection that does not exist."""
+    # The name as it was given: behind an alias stands a collection that is not to be told.
+    name = resolved.fields["collection_name"]
+    return messages.failure(
+        "DescribeCollection",
+        code=messages.COLLECTION_NOT_FOUND,
+        legacy_code=messages.LEGACY_COLLECTION_NOT_EXISTS,
+        reason=f"collection not found[database={resolved.database}][collection={name}]",
+    )

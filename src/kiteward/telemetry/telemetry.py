@@ -1,14 +1,12 @@
 """What is noticed of every request on its way: counts and times, in plain numbers that each call can afford."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from time import perf_counter
 from typing import Final, Protocol
 
-from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide
-from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.telemetry.counters import Outcome, RequestCounts
 from kiteward.telemetry.latency import Histogram
 
@@ -113,28 +111,8 @@ class Telemetry:
         if self.tracing is not None and stage in _SHOWN:
             self.tracing.observe(stage.value, seconds)
 
-    def decide(
-        self,
-        principal: Principal,
-        conditions: tuple[Condition, ...],
-        snapshot: PolicySnapshot,
-        *,
-        credential: CredentialReach,
-    ) -> Decision:
-        """Decide as `kiteward.authz.policy.decide` does, and take note of it."""
-        begun = perf_counter()
-        decision = decide(principal, conditions, snapshot, credential=credential)
-        self._decided(begun, allowed=decision.allowed)
-        return decision
-
-    def decide_by_rule(self, rule: Callable[[Principal], Decision], principal: Principal) -> Decision:
-        """Decide by a rule of another room, and take note of it."""
-        begun = perf_counter()
-        decision = rule(principal)
-        self._decided(begun, allowed=decision.allowed)
-        return decision
-
-    def _decided(self, begun: float, *, allowed: bool) -> None:
+    def observe_decision(self, begun: float, *, allowed: bool) -> None:
+        """Take note of a decision that began at `begun`, of `time.perf_counter`, and has been made now."""
         self.observe(Stage.DECIDE, begun)
         self.decisions["allowed" if allowed else "refused"] += 1
 

@@ -19,6 +19,7 @@ from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
+from kiteward.gateway.executors import AdminExecutor
 from kiteward.milvus import messages
 from kiteward.telemetry.counters import Outcome, RequestCounts, outcome_of
 
@@ -49,7 +50,7 @@ async def test_a_store_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch:
 
 async def test_a_policy_that_was_lost_is_loaded_again_by_asking(tmp_path: Path) -> None:
     async with serving(tmp_path) as (server, _):
-        server.gateway._policy_cache._current = None
+        server.gateway._authorizer._policy_cache._current = None
         assert (await ask(server.metrics_port, "/healthz"))[0] == 200
 
 
@@ -102,7 +103,7 @@ async def test_an_administrator_is_told_how_each_part_is(tmp_path: Path) -> None
         assert (status, headers["content-type"]) == (503, "application/json; charset=utf-8")
         told = json.loads(body)
         revision = told.pop("revision")
-        assert revision == server.gateway._policy_cache.revision()
+        assert revision == server.gateway._authorizer._policy_cache.revision()
         assert {name: told[name] for name in ("ready", "store", "engine", "audit")} == {
             "ready": False,
             "store": {"ready": True, "reason": ""},
@@ -114,7 +115,11 @@ async def test_an_administrator_is_told_how_each_part_is(tmp_path: Path) -> None
 async def test_an_audit_trail_that_cannot_be_written_makes_the_server_unready(tmp_path: Path) -> None:
     async with serving(tmp_path) as (server, _):
         gateway = server.gateway
-        gateway._services = dataclasses.replace(gateway._services, audit=lambda: AuditState(working=False))
+        services = dataclasses.replace(gateway._services, audit=lambda: AuditState(working=False))
+        gateway._services = services
+        gateway._admin_executor = AdminExecutor(
+            dataclasses.replace(gateway._admin_executor._context, services=services)
+        )
         assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
         _, _, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
         assert json.loads(body)["audit"] == {"ready": False, "reason": "the audit trail cannot be written"}
@@ -136,7 +141,7 @@ async def test_guessing_there_waits_as_everywhere(tmp_path: Path) -> None:
     async with serving(tmp_path) as (server, _):
         for _ in range(8):
             await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:guess-1")
-        assert server.gateway._authenticator._authenticator.counts["password", "throttled"] > 0
+        assert server.gateway._authorizer._authenticator._authenticator.counts["password", "throttled"] > 0
 
 
 @pytest.mark.parametrize(
@@ -185,7 +190,7 @@ async def test_metrics_count_and_name_nobody(tmp_path: Path) -> None:
             'kiteward_requests_total{operation="other",outcome="refused"} 1.0',
             'kiteward_requests_total{operation="ClientHeartbeat",outcome="refused"} 1.0',
             'kiteward_connections{kind="grpc"} 0.0',
-            f"kiteward_engine_generation {server.gateway._engine.generation:.1f}",
+            f"kiteward_engine_generation {server.gateway._services.engine.generation:.1f}",
         ):
             assert line in body
         for private in ("root", "mallory", "guess", "Evil", str(tmp_path)):

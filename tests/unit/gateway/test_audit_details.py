@@ -17,27 +17,17 @@ from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
-from kiteward.gateway.audit_details import (
-    DETAILS,
-    LEFT_OUT,
-    RESULTS_LEFT_OUT,
-    details_of,
-    details_of_rpc,
-    paths_of,
-    result_of,
-    room_of,
-)
+from kiteward.gateway.audit_details import details_of, paths_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import Call
-from kiteward.gateway.ddl import DDL_OPERATIONS
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.operations.declare import RESOLVED
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.grants import GrantsChanged
 from kiteward.iam.json_api.keys import MadeKey, NewKey
-from kiteward.iam.milvus_rpc import HANDLERS
 from kiteward.milvus import messages
 
-CHANGING = sorted({name for name, handler in HANDLERS.items() if handler.changes} | DDL_OPERATIONS)
+CHANGING = sorted(name for name, row in OPERATIONS.items() if row.changes and row.recorded is not None)
 OURS = sorted(row.name for row in ADMIN_OPERATIONS.values() if row.changes)
 MANY = 40
 """Elements of a repeated field: more than what is shortened keeps."""
@@ -57,28 +47,34 @@ def leaves(descriptor: Any, prefix: str = "") -> Iterator[str]:
 
 
 def test_every_field_of_every_administrative_rpc_and_change_is_recorded_or_left_out_for_a_reason() -> None:
-    here = {name for name, row in OPERATIONS.items() if row.executor is Executor.HERE}
-    assert set(DETAILS) == (here - {"Connect", "GetVersion", "CheckHealth"}) | DDL_OPERATIONS
-    for name, table in DETAILS.items():
-        recorded = [path for place in table.values() for path in paths_of(place)]
-        left_out = LEFT_OUT.get(name, {})
-        assert not set(recorded) & set(left_out), name
-        assert {*recorded, *left_out} == set(leaves(messages.method_of(name).request.DESCRIPTOR)), name
+    for name, row in OPERATIONS.items():
+        audited = (row.executor is Executor.HERE and row.event is not None) or row.executor is Executor.DDL
+        assert (row.recorded is not None) is audited, name
+        if row.recorded is None:
+            assert not row.left_out
+            continue
+        recorded = [path for place in row.recorded.values() for path in paths_of(place)]
+        assert not set(recorded) & set(row.left_out), name
+        assert {*recorded, *row.left_out} == set(leaves(messages.method_of(name).request.DESCRIPTOR)), name
 
 
-def test_what_is_left_out_as_settled_is_the_database_of_the_line() -> None:
-    resolved = {(name, path) for name, paths in LEFT_OUT.items() for path, why in paths.items() if "resolved" in why}
-    assert {path for _, path in resolved} == {"db_name"}
-    assert {OPERATIONS[name].database for name, _ in resolved} == {"db_name"}
+def test_what_is_left_out_as_resolved_is_the_database_of_the_line() -> None:
+    for row in OPERATIONS.values():
+        assert {path for path, why in row.left_out.items() if why is RESOLVED} <= {row.database}
+        assert row.executor is not Executor.DDL or RESOLVED in row.left_out.values()
 
 
 def test_no_field_that_holds_a_secret_is_recorded() -> None:
-    paths = [path for table in DETAILS.values() for place in table.values() for path in paths_of(place)]
+    places = [place for row in OPERATIONS.values() for place in (row.recorded or {}).values()]
+    paths = [path for place in places for path in paths_of(place)]
+    assert paths
     assert not [path for path in paths if re.search(r"password|token|secret|external_spec", path, re.IGNORECASE)]
 
 
 def test_outcomes_are_recorded_but_for_what_the_change_did_not_make() -> None:
-    assert RESULTS_LEFT_OUT.keys() <= {row.name for row in ADMIN_OPERATIONS.values() if row.changes}
+    for row in ADMIN_OPERATIONS.values():
+        assert row.unrecorded_results <= {field.encode_name for field in msgspec.structs.fields(row.outcome)}
+        assert row.changes or not row.unrecorded_results
 
 
 # Changes in full
@@ -133,6 +129,10 @@ async def trail(tmp_path: Path) -> AsyncIterator[AuditWriter]:
     await trail.close()
 
 
+def recording_of(call: Call) -> Recording:
+    return Recording(call, OPERATIONS.get(call.operation) or ADMIN_OPERATIONS[call.operation])
+
+
 async def begun(trail: AuditWriter, directory: Path, recording: Recording) -> list[dict[str, Any]]:
     recording.principal = Principal("alice", frozenset())
     await Recorder(trail).begin(recording)
@@ -157,10 +157,10 @@ async def test_every_value_of_a_change_stands_in_the_trail_whole_and_no_secret_d
 ) -> None:
     filled = Filled(operation)
     call = Call(operation, filled.message.SerializeToString(), PasswordCredential("alice", Secret("x")))
-    found = await begun(trail, tmp_path, Recording(call))
+    found = await begun(trail, tmp_path, recording_of(call))
     told = set(texts(whole_details(found)))
     for path, values in filled.values.items():
-        if any(path.startswith(left_out) for left_out in LEFT_OUT.get(operation, {})):
+        if any(path.startswith(left_out) for left_out in OPERATIONS[operation].left_out):
             assert not told & set(values), path
         else:
             assert set(values) <= told, path
@@ -185,7 +185,7 @@ async def test_every_value_of_a_change_of_ours_stands_in_the_trail_whole_and_no_
     extension = ADMIN_OPERATIONS[operation]
     payload = msgspec.json.encode(given(extension.arguments))
     arguments = extension.read(payload)
-    recording = Recording(Call(operation, payload, PasswordCredential("alice", Secret("x"))))
+    recording = recording_of(Call(operation, payload, PasswordCredential("alice", Secret("x"))))
     recording.details = details_of(arguments)
     told = whole_details(await begun(trail, tmp_path, recording))
     for field in msgspec.structs.fields(arguments):
@@ -201,7 +201,7 @@ async def test_long_change_goes_on_over_numbered_lines_that_each_tell_who_and_wh
 ) -> None:
     filled = Filled("RestoreRBAC")
     call = Call("RestoreRBAC", filled.message.SerializeToString(), PasswordCredential("alice", Secret("x")))
-    found = await begun(trail, tmp_path, Recording(call))
+    found = await begun(trail, tmp_path, recording_of(call))
     assert len(found) > 3
     assert [line["part"] for line in found] == list(range(1, len(found) + 1))
     assert {line["parts"] for line in found} == {len(found)}
@@ -218,7 +218,7 @@ async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
     meta: Any = {"users": users, "grants": grants, "privilege_groups": groups, "roles": [{"name": "r1"}]}
     payload = messages.RestoreRBACMetaRequest(RBAC_meta=meta).SerializeToString()
     call = Call("RestoreRBAC", payload, PasswordCredential("alice", Secret("x")))
-    assert whole_details(await begun(trail, tmp_path, Recording(call))) == {
+    assert whole_details(await begun(trail, tmp_path, recording_of(call))) == {
         "users": [{"user": "alice", "roles": ["r1", "r2"]}, {"user": "bob", "roles": ["r2"]}],
         "roles": [{"role": "r1"}],
         "groups": [{"group": "g", "privileges": ["Query"]}],
@@ -240,9 +240,9 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
     trail: AuditWriter, tmp_path: Path, operation: str
 ) -> None:
     kind = messages.method_of(operation).request
-    text = "x" * room_of(operation)
+    text = "x" * OPERATIONS[operation].details_limit
     request = kind(username=text) if operation == "UpdateCredential" else kind(entity={"name": text})
-    recording = Recording(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
+    recording = recording_of(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
     recording.principal = Principal("alice", frozenset())
     with pytest.raises(LimitReached, match="split it into several"):
         await Recorder(trail).begin(recording)
@@ -260,7 +260,7 @@ def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_al
     schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
     properties: Any = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
     request = messages.CreateCollectionRequest(schema=schema.SerializeToString(), properties=properties)
-    details = details_of_rpc("CreateCollection", request.SerializeToString())
+    details = OPERATIONS["CreateCollection"].details(request.SerializeToString())
     assert details == {
         "schema": {
             "functions": [{"name": "embed", "params": [{"key": "api_key", "value": "(not recorded)"}]}],
@@ -282,14 +282,14 @@ def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_al
 )
 def test_place_of_a_snapshot_is_recorded_without_what_opens_it(uri: str, told: str) -> None:
     request = messages.method_of("RestoreExternalSnapshot").request(snapshot_metadata_uri=uri)
-    assert details_of_rpc("RestoreExternalSnapshot", request.SerializeToString()) == {"from": told}
+    assert OPERATIONS["RestoreExternalSnapshot"].details(request.SerializeToString()) == {"from": told}
 
 
 def test_empty_description_is_told_from_none() -> None:
     kind = messages.method_of("UpdateCredential").request
-    assert details_of_rpc("UpdateCredential", kind(username="a").SerializeToString()) == {"user": "a"}
+    assert OPERATIONS["UpdateCredential"].details(kind(username="a").SerializeToString()) == {"user": "a"}
     cleared = kind(username="a", description="").SerializeToString()
-    assert details_of_rpc("UpdateCredential", cleared) == {"user": "a", "description": ""}
+    assert OPERATIONS["UpdateCredential"].details(cleared) == {"user": "a", "description": ""}
 
 
 def test_key_that_is_narrowed_to_nothing_is_told_from_one_with_all_roles() -> None:
@@ -298,16 +298,15 @@ def test_key_that_is_narrowed_to_nothing_is_told_from_one_with_all_roles() -> No
 
 
 def test_payload_that_cannot_be_read_has_no_details() -> None:
-    assert details_of_rpc("CreateRole", b"\xff") == {}
-    assert details_of_rpc("CreateCollection", messages.CreateCollectionRequest(schema=b"\xff").SerializeToString()) == {
-        "schema": {"bytes": 1}
-    }
+    assert OPERATIONS["CreateRole"].details(b"\xff") == {}
+    unreadable = messages.CreateCollectionRequest(schema=b"\xff").SerializeToString()
+    assert OPERATIONS["CreateCollection"].details(unreadable) == {"schema": {"bytes": 1}}
 
 
 def test_result_tells_what_was_made_and_that_a_secret_was_issued() -> None:
     made = MadeKey(key_id="id", key=Secret("the key"), user_name="alice")
-    assert result_of("CreateApiKey", made) == {"keyId": "id", "key": "issued", "userName": "alice"}
-    assert result_of("ChangeGrants", GrantsChanged(granted=[], revoked=[], users=["bob"])) == {
+    assert result_of(made, frozenset()) == {"keyId": "id", "key": "issued", "userName": "alice"}
+    assert result_of(GrantsChanged(granted=[], revoked=[], users=["bob"]), frozenset({"users"})) == {
         "granted": [],
         "revoked": [],
     }

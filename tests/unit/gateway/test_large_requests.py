@@ -47,7 +47,7 @@ async def test_nothing_large_is_read_of_a_user_without_roles(
     def read(*_: object) -> None:
         raise AssertionError("the message was read")
 
-    monkeypatch.setattr("kiteward.gateway.gateway.resolve_request", read)
+    monkeypatch.setattr("kiteward.gateway.authorize.resolve_request", read)
     monkeypatch.setattr("kiteward.milvus.field_selection.FieldSelection.read", read)
     monkeypatch.setattr("kiteward.milvus.messages.decode", read)
     with pytest.raises(AccessDenied, match=f"more than {LARGE} bytes"):

@@ -13,7 +13,8 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import ObjectIds, Owner
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.resolve import ResolvedRequest, resolve_request
+from kiteward.gateway.resolve import resolve_request
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
 
 DOCS, FILMS = ("default", "docs"), ("default", "films")
@@ -38,7 +39,9 @@ def learn(ids: ObjectIds, operation: str, about: tuple[str, str], *, mark: int |
     payload = messages.method_of(operation).response(**answer).SerializeToString()
     database, collection = about
     given = ids.mark() if mark is None else mark
-    ids.learn(operation, payload, database=database, collections=(collection,), mark=given)
+    ids_of = OPERATIONS[operation].response_ids
+    assert ids_of is not None
+    ids.learn(operation, payload, ids_of=ids_of, database=database, collections=(collection,), mark=given)
 
 
 def resolved(catalog: Catalog, method: str, database: str = "", **fields: Any) -> ResolvedRequest:

@@ -11,7 +11,7 @@ from tests.support.gateway import House, presented
 
 from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.gateway.call import Call
-from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.outbound import RULES, places
 from kiteward.milvus import messages
 from kiteward.milvus.field_paths import inner
@@ -207,7 +207,7 @@ def free_parameters(message: Descriptor, prefix: str, above: frozenset[str] = fr
 def test_every_list_of_free_parameters_is_held_to_a_rule_or_known_to_need_none() -> None:
     undecided, found = [], set()
     for name, operation in OPERATIONS.items():
-        if operation.executor is not Executor.ENGINE:
+        if not operation.by_engine:
             continue
         held = {f"{name}.{place.path}" for place in operation.places}
         for path in free_parameters(messages.descriptor_of(messages.METHODS[name].request), name):
@@ -226,7 +226,7 @@ def test_every_rule_holds_somewhere() -> None:
 def test_every_field_that_sounds_like_an_address_or_a_key_is_held_to_a_rule() -> None:
     words = ("uri", "url", "path", "endpoint", "external", "token", "credential", "files", "s3")
     for name, operation in OPERATIONS.items():
-        if operation.executor is not Executor.ENGINE:
+        if not operation.by_engine:
             continue
         held = {place.path for place in operation.places}
         sounding = {

@@ -12,7 +12,8 @@ from kiteward.domain.errors import InvalidArgument, PayloadMalformed
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.operations import OPERATIONS
-from kiteward.gateway.resolve import ResolvedRequest, resolve_request
+from kiteward.gateway.resolve import resolve_request
+from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
 
 

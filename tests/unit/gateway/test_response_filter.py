@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House
+from tests.support.gateway import House, presented
 
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound
-from kiteward.domain.identity import Principal
 from kiteward.gateway import response_filter
-from kiteward.gateway.response_filter import FILTERED_OPERATIONS
+from kiteward.gateway.call import Call
+from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
 
@@ -48,7 +48,7 @@ def test_every_repeated_field_of_a_list_is_trimmed() -> None:
         "ListDatabases": set(response_filter._DATABASE_COLUMNS),
         "ListAliases": {"aliases"},
     }
-    assert set(columns) == set(FILTERED_OPERATIONS)
+    assert set(columns) == {name for name, row in OPERATIONS.items() if row.filter_response is not None}
     for method, trimmed in columns.items():
         fields = messages.method_of(method).response.DESCRIPTOR.fields
         assert {field.name for field in fields if field.is_repeated} == trimmed
@@ -137,8 +137,7 @@ async def test_other_operations_are_refused_openly(peopled: House) -> None:
             await peopled.call(method, by="alice", collection_name="after")
 
 
-def test_operations_that_list_nothing_pass_unread(house: House) -> None:
-    resolved: Any = None
-    snapshot = house.policy_cache.current()
-    answer = response_filter.filter_response("Query", b"\xff", Principal("alice"), snapshot, resolved, house.catalog)
-    assert answer == b"\xff"
+async def test_responses_that_list_nothing_pass_unread(peopled: House, engine: FakeEngine) -> None:
+    answer = engine.answers["Query"] = messages.success("Query") + b"\xf2\xff\x01\x03new"
+    call = Call("Query", messages.QueryRequest(collection_name="docs").SerializeToString(), presented("alice"))
+    assert await peopled.gateway.handle(call) == answer

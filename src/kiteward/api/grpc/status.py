@@ -11,6 +11,7 @@ from typing import Final
 import grpc
 
 from kiteward.domain import errors
+from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
 _UNEXPECTED: Final = 1
@@ -39,7 +40,7 @@ class MilvusStatus:
 
     Attributes:
         code: `Status.code`.
-        legacy_code: `Status.error_code`; None takes the operation's own.
+        legacy_code: `Status.error_code`; None takes the operation's own, `failure_code` of its row.
         suffix: Milvus' name for the code, appended to the sentence unless it is there already.
         input_error: whether the request is at fault, as `extra_info` tells SDKs.
         otherwise: the gRPC status code of an RPC whose response has no room for a status.
@@ -58,9 +59,6 @@ _INVALID: Final = "invalid parameter"
 _NOT_OFFERED: Final = MilvusStatus(
     10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
 )
-
-_MISSED_BY_GRPC: Final = frozenset({"AlterCollectionSchema", "ClientHeartbeat"})
-"""Operations that SDKs look for UNIMPLEMENTED of: Node then calls `AddCollectionField`, or asks less often."""
 
 STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] = {
     errors.KitewardError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the request failed"),
@@ -112,28 +110,6 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
 }
 """Every error class; the nearest ancestor in the table serves a class that is not in it."""
 
-LEGACY_FAILURES: Final[Mapping[str, int]] = {
-    "CreateCredential": 29,
-    "UpdateCredential": 30,
-    "DeleteCredential": 31,
-    "ListCredUsers": 33,
-    "CreateRole": 35,
-    "AlterRole": _UNEXPECTED,
-    "DropRole": 36,
-    "OperateUserRole": 37,
-    "SelectRole": 38,
-    "SelectUser": 39,
-    "OperatePrivilege": 41,
-    "OperatePrivilegeV2": 41,
-    "RestoreRBAC": 41,
-    "SelectGrant": 42,
-    "CreatePrivilegeGroup": 58,
-    "DropPrivilegeGroup": 59,
-    "ListPrivilegeGroups": 60,
-    "OperatePrivilegeGroup": 61,
-}
-"""The legacy code with which an operation reports that it could not be carried out (contract appendix A)."""
-
 
 def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:
     """Return what a client sees of an error.
@@ -148,9 +124,10 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
         return GrpcStatus(status.code, text=str(error)) if status.shown else status
     text = str(error)
     reason = text if not status.suffix or status.suffix in text else f"{text}: {status.suffix}"
-    if not _has_room(operation) or (status is _NOT_OFFERED and operation in _MISSED_BY_GRPC):
+    row = OPERATIONS[operation]
+    if not _has_room(operation) or (status is _NOT_OFFERED and row.unimplemented_by_grpc):
         return GrpcStatus(status.otherwise, text=reason)
-    legacy = status.legacy_code if status.legacy_code is not None else LEGACY_FAILURES.get(operation, _UNEXPECTED)
+    legacy = status.legacy_code if status.legacy_code is not None else row.failure_code
     extra = {"is_input_error": "true"} if status.input_error else {}
     return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
 

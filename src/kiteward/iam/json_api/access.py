@@ -10,7 +10,7 @@ from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_
 from kiteward.iam.caller import is_administrator
 from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
-from kiteward.iam.json_api.shapes import AllowingGrant
+from kiteward.iam.json_api.shapes import HeldGrant
 from kiteward.iam.services import Services
 
 
@@ -61,7 +61,7 @@ class Explained(Outcome):
     allowed: bool
     held: bool
     reason: str
-    ways: list[AllowingGrant]
+    ways: list[HeldGrant]
     remedies: list[Remedy]
     closed: str
     opening: Opening | None
@@ -82,7 +82,7 @@ class Holder(Outcome):
     user_name: str
     administrator: bool
     privileges: list[str]
-    ways: list[AllowingGrant]
+    ways: list[HeldGrant]
     key_ids: list[str]
     closed: str
 
@@ -157,7 +157,7 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
                 user_name=holder.user_name,
                 administrator=holder.administrator,
                 privileges=list(holder.privileges),
-                ways=[AllowingGrant.of(grant) for grant in holder.grants],
+                ways=[HeldGrant.of(grant) for grant in holder.grants],
                 key_ids=list(holder.key_ids),
                 closed=_reason(holder.block),
             )
@@ -195,7 +195,7 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         allowed=found.allowed,
         held=found.explanation.decision.allowed,
         reason=found.reason,
-        ways=[AllowingGrant.of(grant) for grant in found.explanation.ways],
+        ways=[HeldGrant.of(grant) for grant in found.explanation.ways],
         remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,

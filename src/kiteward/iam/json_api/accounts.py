@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from kiteward.audit.events import Event
 from kiteward.domain.identity import CredentialReach, Secret
 from kiteward.iam import passwords, users
 from kiteward.iam.access import grants_of
@@ -246,6 +247,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
+        event=None,
+        one_time_password=True,
     ),
     AdminOperation(
         "DescribePasswordPolicy",
@@ -257,6 +260,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         credential=CredentialReach.ANY,
         changes=False,
+        event=None,
+        one_time_password=True,
     ),
     AdminOperation(
         "ListUserAccounts", "users/list", Listing, Accounts, listed, "List users, page by page.", changes=False
@@ -272,11 +277,32 @@ ADMIN_OPERATIONS: Final = (
         changes=False,
     ),
     AdminOperation(
-        "CreateUserAccount", "users/create", NewAccount, IssuedPassword, created, "Create a user with roles."
+        "CreateUserAccount",
+        "users/create",
+        NewAccount,
+        IssuedPassword,
+        created,
+        "Create a user with roles.",
+        event=Event.USER_CHANGE,
+        details_limit=2 * 1024 * 1024,
     ),
-    AdminOperation("DeleteUserAccount", "users/delete", Named, Done, deleted, "Delete a user."),
     AdminOperation(
-        "ResetPassword", "users/reset_password", Reset, IssuedPassword, reset, "Set a password without the old one."
+        "DeleteUserAccount",
+        "users/delete",
+        Named,
+        Done,
+        deleted,
+        "Delete a user.",
+        event=Event.USER_CHANGE,
+    ),
+    AdminOperation(
+        "ResetPassword",
+        "users/reset_password",
+        Reset,
+        IssuedPassword,
+        reset,
+        "Set a password without the old one.",
+        event=Event.USER_CHANGE,
     ),
     AdminOperation(
         "EndOldPassword",
@@ -286,10 +312,33 @@ ADMIN_OPERATIONS: Final = (
         old_password_ended,
         "Stop accepting the password from before the last reset.",
         administrators=False,
+        event=Event.USER_CHANGE,
     ),
-    AdminOperation("DisableUser", "users/disable", Named, Done, disabled, "Disable a user."),
-    AdminOperation("EnableUser", "users/enable", Named, Done, enabled, "Enable a disabled user."),
     AdminOperation(
-        "UnlockUser", "users/unlock", Named, Done, unlocked, "Unlock a user after too many wrong passwords."
+        "DisableUser",
+        "users/disable",
+        Named,
+        Done,
+        disabled,
+        "Disable a user.",
+        event=Event.USER_CHANGE,
+    ),
+    AdminOperation(
+        "EnableUser",
+        "users/enable",
+        Named,
+        Done,
+        enabled,
+        "Enable a disabled user.",
+        event=Event.USER_CHANGE,
+    ),
+    AdminOperation(
+        "UnlockUser",
+        "users/unlock",
+        Named,
+        Done,
+        unlocked,
+        "Unlock a user after too many wrong passwords.",
+        event=Event.USER_CHANGE,
     ),
 )

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kiteward.audit.events import DETAILS_LIMIT, Event
 from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator, decide_authenticated
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
@@ -110,6 +111,10 @@ class AdminOperation:
         credential: where users may call it, with which credentials; see `CredentialReach`.
         changes: whether it changes anything; such work goes on to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
+        event: the kind of audit event; None for what is recorded only when refused.
+        details_limit: bytes of a request that are recorded in full; a larger change is refused.
+        unrecorded_results: fields of the outcome that are not recorded: what the change did not make.
+        one_time_password: whether a one-time password may call it.
     """
 
     name: str
@@ -122,6 +127,10 @@ class AdminOperation:
     credential: CredentialReach = CredentialReach.FULL
     changes: bool = True
     rest: bool = True
+    event: Event | None = Event.ADMINISTRATIVE_READ
+    details_limit: int = DETAILS_LIMIT
+    unrecorded_results: frozenset[str] = frozenset()
+    one_time_password: bool = False
 
     def decide(self, principal: Principal) -> Decision:
         """Decide whether a principal may call this, with the credential that it came by."""

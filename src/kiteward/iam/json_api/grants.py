@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from kiteward.audit.events import Event
 from kiteward.authz.model import GrantKey
 from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import InvalidArgument, InvalidGrant
@@ -99,5 +100,9 @@ ADMIN_OPERATIONS: Final = (
         GrantsChanged,
         changed,
         "Grant and revoke several privileges of a role in one step, or return what that would change.",
+        event=Event.GRANT_CHANGE,
+        details_limit=2 * 1024 * 1024,
+        # A change is recorded by what was asked for; whom it concerns follows from the roles they hold.
+        unrecorded_results=frozenset({"users"}),
     ),
 )

@@ -4,6 +4,7 @@ import time
 from datetime import datetime
 from typing import Final
 
+from kiteward.audit.events import Event
 from kiteward.domain.identity import CredentialReach, Secret
 from kiteward.iam import api_keys
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Done, Outcome, Request, page
@@ -171,6 +172,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         "enable": "Enable a disabled API key.",
         "revoke": "Permanently revoke an API key, and keys created with it.",
     }
+    changes = action not in ("list", "describe")
     return AdminOperation(
         name,
         f"api_keys/{action}",
@@ -180,7 +182,8 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         summaries[action],
         administrators=False,
         credential=CredentialReach.ANY,
-        changes=action not in ("list", "describe"),
+        changes=changes,
+        event=Event.KEY_CHANGE if changes else Event.ADMINISTRATIVE_READ,
     )
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from kiteward.audit.events import Event
 from kiteward.authn.sessions import Session
 from kiteward.domain.identity import Secret
 from kiteward.iam import sessions
@@ -105,6 +106,8 @@ ADMIN_OPERATIONS: Final = (
         administrators=False,
         changes=False,
         rest=False,
+        event=Event.SESSION,
+        one_time_password=True,
     ),
     AdminOperation(
         "ListSessions",
@@ -125,6 +128,7 @@ ADMIN_OPERATIONS: Final = (
         "End a console session.",
         administrators=False,
         changes=False,
+        event=Event.SESSION,
     ),
     AdminOperation(
         "EndSessions",
@@ -135,5 +139,6 @@ ADMIN_OPERATIONS: Final = (
         "End all console sessions of a user; without a name, the caller's.",
         administrators=False,
         changes=False,
+        event=Event.SESSION,
     ),
 )

@@ -29,10 +29,6 @@ class HeldGrant(Outcome):
         )
 
 
-class AllowingGrant(HeldGrant):
-    """A grant that allows it."""
-
-
 def moment(seconds: float | None) -> datetime | None:
     """Return seconds since the epoch as a time of UTC, to whole seconds."""
     return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.json_api.shapes import AllowingGrant, moment
+from kiteward.iam.json_api.shapes import HeldGrant, moment
 from kiteward.iam.services import Services
 from kiteward.iam.unused_access import list_unused
 
@@ -26,7 +26,7 @@ class UnusedKey(Outcome):
 class Unused(Outcome):
     """What was not used since then, as far as is recorded: from `recordedSince` on, null for nothing at all."""
 
-    grants: list[AllowingGrant]
+    grants: list[HeldGrant]
     keys: list[UnusedKey]
     recorded_since: datetime | None
 
@@ -36,7 +36,7 @@ async def unused(services: Services, request: Request, arguments: Since) -> Unus
     since = arguments.since if arguments.since.tzinfo is not None else arguments.since.replace(tzinfo=UTC)
     found = await list_unused(services, request, since)
     return Unused(
-        grants=[AllowingGrant.of(grant) for grant in found.grants],
+        grants=[HeldGrant.of(grant) for grant in found.grants],
         keys=[UnusedKey(key_id=key.key_id, user_name=key.owner, used_at=moment(key.used_at)) for key in found.keys],
         recorded_since=found.recorded_since,
     )

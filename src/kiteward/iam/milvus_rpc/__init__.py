@@ -2,23 +2,5 @@
 
 Each handler decodes a message, calls a service of `kiteward.iam`, gives its errors the texts of Milvus where these
 differ, and encodes the response. No rule of identity management belongs here.
+`kiteward.gateway.operations.identity` names each handler in the row of its RPC.
 """
-
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final
-
-from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, server, users
-from kiteward.iam.milvus_rpc.base import Handler
-
-HANDLERS: Final[Mapping[str, Handler]] = MappingProxyType(
-    {
-        **server.HANDLERS,
-        **users.HANDLERS,
-        **roles.HANDLERS,
-        **grants.HANDLERS,
-        **privilege_groups.HANDLERS,
-        **backup.HANDLERS,
-    }
-)
-"""Every handler by RPC name; a test demands one for each row of the operation table that is executed here."""

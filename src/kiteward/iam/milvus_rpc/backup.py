@@ -1,6 +1,5 @@
 """Milvus's RPCs BackupRBAC and RestoreRBAC: the whole policy in one message (contract 2.6)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
@@ -8,7 +7,7 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.domain.errors import InvalidGrant
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam import policy_backup
-from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.milvus_rpc.grants import grant_entity
 from kiteward.iam.milvus_rpc.privilege_groups import group_info
 from kiteward.iam.milvus_rpc.user_states import BackedUpPassword
@@ -81,9 +80,3 @@ def _grant(entity: messages.GrantEntity) -> Grant:
     kind, privilege = ObjectType(entity.object.name), entity.grantor.privilege.name
     key = GrantKey(kind, entity.db_name or DEFAULT_DATABASE, entity.object_name, privilege)
     return Grant(entity.role.name, key, entity.grantor.user.name)
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "BackupRBAC": Handler(backup, changes=False),
-    "RestoreRBAC": Handler(restore),
-}

@@ -1,4 +1,4 @@
-"""How a handler of a Milvus RPC is declared, and what all of them decode alike."""
+"""What handlers of Milvus RPCs are called with, and what all of them decode alike."""
 
 import base64
 import binascii
@@ -35,19 +35,6 @@ class Request:
     change: Callable[[], AbstractAsyncContextManager[Transaction]]
     verify_password: Callable[[PasswordCredential], Awaitable[str]]
     record: Callable[..., None]
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """How one RPC is answered.
-
-    Attributes:
-        run: does it and returns the serialised response.
-        changes: whether it changes anything; such work goes on to its end when its caller is gone.
-    """
-
-    run: Callable[[Services, Request], Awaitable[bytes]]
-    changes: bool = True
 
 
 async def cached(services: Services, request: Request, answer: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -1,6 +1,5 @@
 """Milvus's RPCs about grants, of both generations, and their listing (contract 2.4, 4.12)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import Grant
@@ -9,13 +8,13 @@ from kiteward.domain.errors import InvalidArgument, InvalidGrant, RoleNotFound
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam import grants
 from kiteward.iam.grants import PrivilegeScope
-from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 
 _OPERATIONS: Final = {0: grants.give_grant, 1: grants.revoke_grant}
-"""`OperatePrivilegeType` -> service."""
+"""OperatePrivilegeType of the protocol -> service."""
 
 _CHECK: Final = "failed to operate privilege common check"
 """What Milvus 2.6 and 3.0 put before the texts of what OperatePrivilege and OperatePrivilegeV2 check first."""
@@ -126,10 +125,3 @@ def grant_entity(grant: Grant) -> messages.GrantEntity:
             user=messages.UserEntity(name=grant.grantor), privilege=messages.PrivilegeEntity(name=grant.key.privilege)
         ),
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "OperatePrivilege": Handler(operate_v1),
-    "OperatePrivilegeV2": Handler(operate_v2),
-    "SelectGrant": Handler(select, changes=False),
-}

@@ -1,17 +1,16 @@
 """Milvus's RPCs about privilege groups (contract 2.5)."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import PrivilegeGroup
 from kiteward.domain.errors import InvalidGrant
 from kiteward.iam import privilege_groups
-from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
 _OPERATIONS: Final = {0: privilege_groups.add_privileges, 1: privilege_groups.remove_privileges}
-"""`OperatePrivilegeGroupType` -> service."""
+"""OperatePrivilegeGroupType of the protocol -> service."""
 
 
 async def create(services: Services, request: Request) -> bytes:
@@ -51,11 +50,3 @@ def group_info(group: PrivilegeGroup) -> messages.PrivilegeGroupInfo:
     return messages.PrivilegeGroupInfo(
         group_name=group.name, privileges=[messages.PrivilegeEntity(name=member) for member in group.privileges]
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreatePrivilegeGroup": Handler(create),
-    "DropPrivilegeGroup": Handler(drop),
-    "OperatePrivilegeGroup": Handler(operate),
-    "ListPrivilegeGroups": Handler(list_all, changes=False),
-}

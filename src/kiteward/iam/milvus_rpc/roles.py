@@ -3,13 +3,12 @@
 Clients match on the texts, so they are those of Milvus 2.6 and 3.0.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.model import Role
 from kiteward.domain.errors import InvalidGrant, LimitReached, RoleNotFound, UserNotFound
 from kiteward.iam import roles
-from kiteward.iam.milvus_rpc.base import Handler, Request, cached
+from kiteward.iam.milvus_rpc.base import Request, cached
 from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
@@ -78,12 +77,3 @@ async def select(services: Services, request: Request) -> bytes:
         return bytes(messages.SelectRoleResponse(status=messages.Status(), results=results).SerializeToString())
 
     return await (cached(services, request, answer) if roles.sees_role_holders(request) else answer())
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreateRole": Handler(create),
-    "AlterRole": Handler(alter),
-    "DropRole": Handler(drop),
-    "OperateUserRole": Handler(operate_binding),
-    "SelectRole": Handler(select, changes=False),
-}

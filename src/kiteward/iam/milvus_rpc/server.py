@@ -1,13 +1,11 @@
 """Connect, GetVersion, CheckHealth: who the server is and how it is (contract 1.5)."""
 
 import secrets
-from collections.abc import Mapping
-from typing import Final
 
 from kiteward.authz.policy import listed_databases
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.iam.milvus_rpc.base import Handler, Request
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.server_state import VERSION
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
@@ -44,10 +42,3 @@ async def check_health(services: Services, _request: Request) -> bytes:
             status=messages.Status(), isHealthy=health.ready, reasons=reasons
         ).SerializeToString()
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "Connect": Handler(connect, changes=False),
-    "GetVersion": Handler(get_version, changes=False),
-    "CheckHealth": Handler(check_health, changes=False),
-}

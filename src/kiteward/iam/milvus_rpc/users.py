@@ -1,12 +1,11 @@
 """Milvus's RPCs about users (contract 2.2)."""
 
 import contextlib
-from collections.abc import Mapping
 from typing import Final
 
 from kiteward.domain.errors import LimitReached, NotFound, UserNotFound
 from kiteward.iam import users
-from kiteward.iam.milvus_rpc.base import Handler, Request, cached, decode_password
+from kiteward.iam.milvus_rpc.base import Request, cached, decode_password
 from kiteward.iam.passwords import PasswordChange
 from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
@@ -84,12 +83,3 @@ def _result(record: UserRecord, *, include_roles: bool) -> messages.UserResult:
         roles=[messages.RoleEntity(name=role) for role in roles],
         description=record.description,
     )
-
-
-HANDLERS: Final[Mapping[str, Handler]] = {
-    "CreateCredential": Handler(create),
-    "UpdateCredential": Handler(update),
-    "DeleteCredential": Handler(delete),
-    "ListCredUsers": Handler(list_names, changes=False),
-    "SelectUser": Handler(select, changes=False),
-}

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from kiteward.api.grpc.status import LEGACY_FAILURES, STATUSES, GrpcStatus, MilvusStatus, failure_of
+from kiteward.api.grpc.status import STATUSES, GrpcStatus, MilvusStatus, failure_of
 from kiteward.domain import errors
 from kiteward.domain.errors import KitewardError
+from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.milvus import messages
 
 RETRIED = {
@@ -80,7 +81,7 @@ CARRYING = {name for name, rpc in messages.METHODS.items() if rpc.status_field i
 @pytest.mark.parametrize("operation", sorted(CARRYING))
 def test_every_response_with_a_status_carries_a_refusal(operation: str) -> None:
     status = told(operation, errors.InvalidGrant("what is wrong"))
-    assert (status.code, status.error_code) == (1100, LEGACY_FAILURES.get(operation, 1))
+    assert (status.code, status.error_code) == (1100, OPERATIONS[operation].failure_code)
 
 
 @pytest.mark.parametrize("operation", sorted(messages.METHODS.keys() - CARRYING))
@@ -105,7 +106,7 @@ def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_
         assert answer == expected
         return
     status = told(operation, kind("not here"))
-    assert (status.code, status.error_code) == (10, LEGACY_FAILURES.get(operation, 1))
+    assert (status.code, status.error_code) == (10, OPERATIONS[operation].failure_code)
     assert status.reason == "not here: service unimplemented"
     assert not status.retriable
     assert "is_input_error" not in status.extra_info
@@ -131,14 +132,14 @@ def test_class_without_a_row_is_told_as_its_nearest_ancestor() -> None:
     assert failure_of("Query", KeyExpired("why")) == GrpcStatus(grpc.StatusCode.UNAUTHENTICATED, text="why")
 
 
-@pytest.mark.parametrize("operation", sorted(LEGACY_FAILURES))
+@pytest.mark.parametrize("operation", sorted(OPERATIONS))
 def test_legacy_codes_are_those_of_the_protocol(operation: str) -> None:
-    assert operation in messages.METHODS
+    row = OPERATIONS[operation]
+    codes = [code.name for code in messages.ErrorCode.DESCRIPTOR.values]
+    named = f"{operation}Failure" if f"{operation}Failure" in codes else "UnexpectedError"
     names = {
-        "OperatePrivilegeV2": "OperatePrivilegeFailure",
-        "RestoreRBAC": "OperatePrivilegeFailure",
-        "AlterRole": "UnexpectedError",
-        "ListPrivilegeGroups": "ListPrivilegeGroupsFailure",
+        **dict.fromkeys(("OperatePrivilegeV2", "RestoreRBAC"), "OperatePrivilegeFailure"),
+        "BackupRBAC": "UnexpectedError",
     }
-    expected = names.get(operation, f"{operation}Failure")
-    assert messages.ErrorCode.Name(LEGACY_FAILURES[operation]) == expected
+    expected = names.get(operation, named) if row.executor is Executor.HERE else "UnexpectedError"
+    assert messages.ErrorCode.Name(row.failure_code) == expected

@@ -2,8 +2,9 @@ from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 from tests.unit.engine.embedded import lite
 
 from kiteward.engine.embedded.database import ServedDatabase
-from kiteward.engine.embedded.operations import MUTATIONS, READS
+from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS
 from kiteward.engine.embedded.servicer import EngineServicer
+from kiteward.gateway.operations import OPERATIONS
 
 
 def test_every_rpc_that_is_implemented_is_declared_read_or_mutation() -> None:
@@ -48,3 +49,18 @@ def test_flush_locks_every_collection_it_names(database: ServedDatabase) -> None
 def test_unknown_database_is_locked_by_the_names_given(database: ServedDatabase) -> None:
     request = milvus_pb2.InsertRequest(collection_name="docs")
     assert MUTATIONS["Insert"](database, "../x", request) == {("../x", "docs")}
+
+
+WITHOUT_EFFECT = {
+    "LoadPartitions": "the engine does not offer it",
+    "ReleasePartitions": "the engine does not offer it",
+    "ManualCompaction": "nothing is left to compact",
+}
+"""RPCs that change something in Milvus and nothing here."""
+
+
+def test_reads_and_mutations_are_those_of_the_rows_of_the_gateway() -> None:
+    changing = {name for name in READS | MUTATIONS.keys() if OPERATIONS[name].changes}
+    assert changing - MUTATIONS.keys() == WITHOUT_EFFECT.keys()
+    assert MUTATIONS.keys() <= changing
+    assert READS >= ON_THE_LOOP

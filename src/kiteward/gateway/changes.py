@@ -1,0 +1,55 @@
+"""Carries out changes: recorded before and after, and to their end when the caller is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from kiteward.gateway.audit_recorder import Recorder, Recording
+
+_DRAIN: Final = 30.0
+"""Seconds that a stopping server waits for changes under way."""
+
+
+class Changes:
+    """The changes under way."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    @property
+    def under_way(self) -> int:
+        """How many changes have begun and not ended."""
+        return len(self._running)
+
+    async def run(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        """Carry out a change and return its response; cancelled, it goes on without the caller.
+
+        Raises:
+            AuditUnavailable, LimitReached: it could not be recorded, so it was not begun.
+        """
+        recording.apart = True
+        task = asyncio.ensure_future(self._recorded(recording, work))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the changes under way."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_DRAIN)
+
+    async def _recorded(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        await self._recorder.begin(recording)
+        try:
+            answer = await work()
+        except BaseException as error:
+            self._recorder.give_up(recording, error)
+            raise
+        await self._recorder.end(recording, answer)
+        return answer
+
+    def _finished(self, task: "asyncio.Task[bytes]") -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()

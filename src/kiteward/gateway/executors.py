@@ -1,0 +1,183 @@
+"""Executes authorized requests. Each executor takes an `AuthorizedRequest`, so that nothing runs without a decision."""
+
+import functools
+from dataclasses import KW_ONLY, dataclass
+from typing import Protocol
+
+from kiteward.domain.identity import Principal, Secret
+from kiteward.engine.base import Engine
+from kiteward.gateway.audit_details import details_of, result_of
+from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.changes import Changes
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.instrumentation import InstrumentedAuthenticator
+from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.json_api.base import Request as AdminRequest
+from kiteward.iam.json_api.base import encoded
+from kiteward.iam.milvus_rpc.base import Request as RpcRequest
+from kiteward.iam.services import Services
+from kiteward.milvus import messages
+
+
+class RequestExecutor(Protocol):
+    """Executes one kind of operation."""
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        """Execute a request and return the serialised response.
+
+        Args:
+            request: what may be done.
+            recording: takes what becomes known meanwhile.
+
+        Raises:
+            TypeError: the request is not authorized, or of another kind.
+            KitewardError: as of `Gateway.handle`.
+        """
+        ...
+
+
+class EngineExecutor:
+    """Passes requests through to the engine, byte for byte but for names behind aliases."""
+
+    def __init__(self, engine: Engine, catalog: Catalog, authorizer: Authorizer) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._authorizer = authorizer
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:  # noqa: ARG002  as the others
+        """Execute a request. See `RequestExecutor.run`."""
+        require_authorized(request)
+        row, resolved, call = request.operation, request.resolved, request.call
+        if request.hides_database:
+            return messages.success(row.name)
+        metadata = {**call.forward, "dbname": resolved.database}
+        ids, mark = self._catalog.ids, self._catalog.ids.mark()
+        answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
+        if row.response_ids is not None:
+            ids.learn(
+                row.name,
+                answer,
+                ids_of=row.response_ids,
+                database=resolved.database,
+                collections=resolved.collections,
+                mark=mark,
+            )
+        if row.filter_response is None or request.principal.unrestricted:
+            return answer
+        # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
+        snapshot = await self._authorizer.policy()
+        return row.filter_response(answer, request.principal, snapshot, resolved, self._catalog)
+
+
+class CatalogExecutor:
+    """Changes databases, collections and aliases, one after the other."""
+
+    def __init__(self, ddl: DdlExecutor, authorizer: Authorizer, changes: Changes) -> None:
+        self._ddl = ddl
+        self._authorizer = authorizer
+        self._changes = changes
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        """Execute a request. See `RequestExecutor.run`."""
+        require_authorized(request)
+        # The caller may have been deleted, or lost a role, and an alias may have moved, before the change has its turn.
+        again = functools.partial(self._authorizer.authorize, recording)
+        return await self._changes.run(recording, lambda: self._ddl.run(request, again))
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerContext:
+    """What handlers are called with, and how their changes are carried out."""
+
+    services: Services
+    authorizer: Authorizer
+    _: KW_ONLY
+    authenticator: InstrumentedAuthenticator
+    policy_cache: PolicyCache
+    recorder: Recorder
+    changes: Changes
+
+
+class RpcExecutor:
+    """Answers the RPCs that Kiteward has handlers for."""
+
+    def __init__(self, context: HandlerContext) -> None:
+        self._context = context
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        """Execute a request. See `RequestExecutor.run`."""
+        require_authorized(request)
+        row, call = request.operation, request.call
+        handler = row.handler
+        if handler is None:
+            raise TypeError(f"{row.name} has no handler")
+        message = messages.decode(row.name, call.payload)
+
+        async def still_allowed() -> None:
+            await self._context.authorizer.authorize(recording)
+
+        asked = RpcRequest(
+            call,
+            request.principal,
+            request.snapshot,
+            functools.partial(self._context.policy_cache.change, still_allowed),
+            functools.partial(self._context.authenticator.verify_password, address=call.address),
+            recording.result.update,
+        )
+        if row.changes:
+            return await self._context.changes.run(recording, lambda: handler(self._context.services, asked))
+        recording.message = message
+        self._context.recorder.require_working(row)
+        answer = await handler(self._context.services, asked)
+        if row.introduces_client:
+            self._context.recorder.learn(call.payload, answer)
+        return answer
+
+
+class AdminExecutor:
+    """Answers operations of our own."""
+
+    def __init__(self, context: HandlerContext) -> None:
+        self._context = context
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        """Execute a request. See `RequestExecutor.run`."""
+        require_authorized(request)
+        row = request.admin_operation
+        arguments = row.read(request.call.payload)
+        recording.details = details_of(arguments)
+        asked = self._asked(request, recording)
+
+        async def work() -> bytes:
+            outcome = await row.run(self._context.services, asked, arguments)
+            if row.changes:
+                recording.result.update(result_of(outcome, row.unrecorded_results))
+            return encoded(outcome)
+
+        if row.changes:
+            return await self._context.changes.run(recording, work)
+        self._context.recorder.require_working(row)
+        return await work()
+
+    def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:
+        call = request.call
+
+        async def caller_now() -> Principal:
+            return (await self._context.authorizer.authorize(recording)).principal
+
+        async def begin_session(description: str) -> Secret:
+            return await self._context.authenticator.begin_session(
+                call.credential, address=call.address, description=description
+            )
+
+        return AdminRequest(
+            request.principal,
+            request.snapshot,
+            self._context.policy_cache.change,
+            caller_now,
+            begin_session=begin_session,
+            root_bypass=self._context.services.root_bypass,
+            record=recording.result.update,
+        )

@@ -1,0 +1,185 @@
+"""Collections with their fields, partitions, indexes and snapshots."""
+
+from typing import Final
+
+from kiteward.gateway import ddl_intents, object_ids, response_filter
+from kiteward.gateway.audit_details import Converted, decoded_schema
+from kiteward.gateway.operations.declare import (
+    ANY_CREDENTIAL,
+    ONE_COLLECTION,
+    changes_catalog,
+    defines,
+    reads,
+    writes,
+)
+
+_LIFECYCLE: Final = (
+    *changes_catalog(
+        "CreateCollection",
+        "CreateCollection",
+        new_collections=ONE_COLLECTION,
+        creates=ONE_COLLECTION,
+        creates_fields=(
+            "schema.fields.name",
+            "schema.struct_array_fields.name",
+            "schema.struct_array_fields.fields.name",
+        ),
+        intent=ddl_intents.create_collection,
+        recorded={
+            "collection": "collection_name",
+            "schema": Converted("schema", decoded_schema),
+            "shards": "shards_num",
+            "consistency": "consistency_level",
+            "partitions": "num_partitions",
+            "properties": "properties",
+        },
+    ),
+    *changes_catalog(
+        "DropCollection",
+        "DropCollection",
+        collections=ONE_COLLECTION,
+        not_by_alias="cannot drop the collection via alias = {alias}",
+        not_while_aliased=(
+            "unable to drop the collection [{collection}] because it has associated aliases [{aliases}], "
+            "please remove all aliases before dropping the collection"
+        ),
+        intent=ddl_intents.drop_collection,
+        recorded={"collection": "collection_name"},
+    ),
+    *changes_catalog(
+        "RenameCollection",
+        "RenameCollection",
+        collections=("oldName",),
+        new_collections=("newName",),
+        creates=("newName",),
+        target_database="newDBName",
+        not_by_alias="unsupported use an alias to rename collection, alias:{alias}",
+        intent=ddl_intents.rename_collection,
+        recorded={"collection": "oldName", "new_name": "newName", "new_database": "newDBName"},
+    ),
+    *writes("TruncateCollection", "DropCollection", collections=ONE_COLLECTION),
+)
+
+_DESCRIPTIONS: Final = (
+    *reads(
+        "HasCollection",
+        "DescribeCollection",
+        collections=ONE_COLLECTION,
+        visibility_is_enough=True,
+        hidden_response=response_filter.has_no_collection,
+    ),
+    *reads(
+        "DescribeCollection",
+        "DescribeCollection",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        visibility_is_enough=True,
+        hidden_response=response_filter.collection_not_found,
+        response_ids=object_ids.of_described_collection,
+    ),
+    *reads(
+        "BatchDescribeCollection",
+        "DescribeCollection",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        visibility_is_enough=True,
+    ),
+    # Every response is filtered to what the caller may see, so that the list itself needs nothing.
+    *reads(
+        "ShowCollections",
+        None,
+        credential=ANY_CREDENTIAL,
+        filter_response=response_filter.collections,
+        response_ids=object_ids.of_listed_collections,
+    ),
+    *reads("GetCollectionStatistics GetPartitionStatistics", "GetStatistics", collections=ONE_COLLECTION),
+)
+
+_SCHEMAS: Final = (
+    *defines("AlterCollectionField", "CreateCollection", collections=ONE_COLLECTION),
+    *defines(
+        "AlterCollection AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
+        "CreateCollection",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+    ),
+    *defines(
+        "AddCollectionField",
+        "AddCollectionField",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        creates_fields=("schema.name",),
+    ),
+    *defines(
+        "AddCollectionStructField",
+        "AddCollectionField",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
+    ),
+    # Node looks for the status of gRPC, and then calls `AddCollectionField`.
+    *defines(
+        "AlterCollectionSchema",
+        "AlterCollectionSchema",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        creates_fields=("action.add_request.field_infos.field_schema.name",),
+        creates_indexes=("action.add_request.field_infos.index_name",),
+        unimplemented_by_grpc=True,
+    ),
+)
+
+_LOADING: Final = (
+    *defines("LoadCollection LoadPartitions Prewarm", "Load", collections=ONE_COLLECTION),
+    *defines("ReleaseCollection ReleasePartitions", "Release", collections=ONE_COLLECTION),
+    *reads("GetLoadState GetLoadingProgress", "GetLoadState", collections=ONE_COLLECTION),
+)
+
+_PARTITIONS: Final = (
+    *defines("CreatePartition", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("partition_name",)),
+    *defines("CreateNamespace", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("namespace_name",)),
+    *defines("DropPartition DropNamespace", "DropPartition", collections=ONE_COLLECTION),
+    *reads("HasPartition HasNamespace", "HasPartition", collections=ONE_COLLECTION),
+    *reads("ShowPartitions", "ShowPartitions", collections=ONE_COLLECTION, ids=("collectionID",)),
+    *reads("DescribeNamespace ListNamespaces GetNamespaceStats", "ShowPartitions", collections=ONE_COLLECTION),
+)
+
+_INDEXES: Final = (
+    *defines("CreateIndex", "CreateIndex", collections=ONE_COLLECTION, creates_indexes=("index_name",)),
+    *defines("AlterIndex", "CreateIndex", collections=ONE_COLLECTION),
+    *defines("DropIndex", "DropIndex", collections=ONE_COLLECTION),
+    *reads(
+        "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
+        "IndexDetail",
+        collections=ONE_COLLECTION,
+        visibility_is_enough=True,
+    ),
+)
+
+_SNAPSHOTS: Final = (
+    *defines("CreateSnapshot", "CreateSnapshot", collections=ONE_COLLECTION, creates=("name",)),
+    *defines("DropSnapshot", "DropSnapshot", collections=ONE_COLLECTION),
+    *reads("ListSnapshots", "ListSnapshots", collections=ONE_COLLECTION),
+    *reads("DescribeSnapshot", "DescribeSnapshot", collections=ONE_COLLECTION),
+    *changes_catalog(
+        "RestoreSnapshot",
+        "RestoreSnapshot",
+        collections=ONE_COLLECTION,
+        new_collections=("target_collection_name",),
+        creates=("target_collection_name",),
+        target_database="target_db_name",
+        intent=ddl_intents.restore_snapshot,
+        recorded={
+            "snapshot": "name",
+            "collection": "collection_name",
+            "target": "target_collection_name",
+            "target_database": "target_db_name",
+            "rewritten": "rewrite_data",
+        },
+    ),
+    *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", collections=ONE_COLLECTION),
+    *defines("RefreshExternalCollection", "RefreshExternalCollection", collections=ONE_COLLECTION),
+    *reads("ListRefreshExternalCollectionJobs", "RefreshExternalCollection", collections=ONE_COLLECTION),
+)
+
+ROWS: Final = (*_LIFECYCLE, *_DESCRIPTIONS, *_SCHEMAS, *_LOADING, *_PARTITIONS, *_INDEXES, *_SNAPSHOTS)

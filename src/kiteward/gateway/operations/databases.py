@@ -1,0 +1,54 @@
+"""Databases and aliases."""
+
+from typing import Final
+
+from kiteward.gateway import ddl_intents, response_filter
+from kiteward.gateway.operations.declare import ANY_CREDENTIAL, ONE_COLLECTION, changes_catalog, defines, reads
+
+ROWS: Final = (
+    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    *changes_catalog(
+        "CreateAlias",
+        "CreateAlias",
+        collections=ONE_COLLECTION,
+        aliases=("alias",),
+        creates=("alias",),
+        recorded={"alias": "alias", "collection": "collection_name"},
+    ),
+    *changes_catalog(
+        "AlterAlias",
+        "CreateAlias",
+        collections=ONE_COLLECTION,
+        aliases=("alias",),
+        recorded={"alias": "alias", "collection": "collection_name"},
+    ),
+    *changes_catalog("DropAlias", "DropAlias", aliases=("alias",), recorded={"alias": "alias"}),
+    *reads("DescribeAlias", "DescribeAlias", aliases=("alias",)),
+    # Without a collection the response is filtered to aliases of collections the caller may see.
+    *reads(
+        "ListAliases",
+        "ListAliases",
+        collections=ONE_COLLECTION,
+        if_named=True,
+        credential=ANY_CREDENTIAL,
+        filter_response=response_filter.aliases,
+    ),
+    *changes_catalog(
+        "CreateDatabase",
+        "CreateDatabase",
+        creates_database="db_name",
+        exists=False,
+        recorded={"properties": "properties"},
+    ),
+    # Dropping what is not there succeeds, as from Milvus 3.0 on.
+    *changes_catalog("DropDatabase", "DropDatabase", exists=False, intent=ddl_intents.drop_database, recorded={}),
+    *reads(
+        "ListDatabases",
+        None,
+        database="",
+        credential=ANY_CREDENTIAL,
+        filter_response=response_filter.databases,
+    ),
+    *defines("AlterDatabase", "AlterDatabase", ids=("db_id",)),
+    *reads("DescribeDatabase", "DescribeDatabase"),
+)

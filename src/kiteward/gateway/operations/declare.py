@@ -1,0 +1,90 @@
+"""How rows are declared: one function for each kind of operation, so that a row reads as a sentence.
+
+Each takes the names of one or more RPCs that share all rules, and returns their rows. What a row does not say is
+refused or does not happen. The rules are the columns of `Operation`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from kiteward.audit.events import Event
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.identity import CredentialReach
+from kiteward.gateway import outbound
+from kiteward.gateway.audit_details import Recorded, readers_of
+from kiteward.gateway.operations.row import Executor, Handler, Operation
+from kiteward.milvus import messages
+from kiteward.milvus.field_selection import FieldSelection
+
+Rows = tuple[Operation, ...]
+
+ONE_COLLECTION: Final = ("collection_name",)
+ANY_CREDENTIAL: Final = CredentialReach.ANY
+"""For responses that tell nothing, or are filtered to what the credential may see."""
+
+UNUSED: Final = "it has no effect"
+RESOLVED: Final = "the line has the resolved database"
+CONFIDENTIAL: Final = "it is secret, or may be"
+"""Why a field is not recorded."""
+
+
+def reads(names: str, privilege: str | None, **rules: Any) -> Rows:
+    """Return rows that the engine executes and that change nothing. The database field is `db_name` unless given."""
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_READ, **rules})
+
+
+def writes(names: str, privilege: str, **rules: Any) -> Rows:
+    """Return rows that the engine executes and that change entities."""
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_WRITE, **rules})
+
+
+def defines(names: str, privilege: str, **rules: Any) -> Rows:
+    """Return rows that the engine executes and that change how collections, databases or resources are laid out."""
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, **rules})
+
+
+def changes_catalog(name: str, privilege: str, *, recorded: Mapping[str, Recorded], **rules: Any) -> Rows:
+    """Return the row of a change of which databases, collections or aliases there are."""
+    left_out = {"db_name": RESOLVED, **rules.pop("left_out", {})}
+    rules = {"event": Event.OBJECT_CHANGE, "recorded": recorded, "left_out": left_out, **rules}
+    return _engine_rows(name, privilege, Executor.DDL, rules)
+
+
+def tells(name: str, handler: Handler, **rules: Any) -> Rows:
+    """Return the row of what Kiteward tells every principal about itself; it is recorded only when refused."""
+    return (_row(name, Executor.HERE, None, {"handler": handler, "credential": ANY_CREDENTIAL, **rules}),)
+
+
+def shows(name: str, privilege: str, handler: Handler, **rules: Any) -> Rows:
+    """Return the row of an administrative read, which Kiteward answers itself."""
+    rules = {"handler": handler, "event": Event.ADMINISTRATIVE_READ, "recorded": {}, **rules}
+    return (_row(name, Executor.HERE, privilege, rules),)
+
+
+def changes(name: str, privilege: str, handler: Handler, *, event: Event, **rules: Any) -> Rows:
+    """Return the row of a change of users or of the policy, which Kiteward makes itself."""
+    return (_row(name, Executor.HERE, privilege, {"handler": handler, "event": event, **rules}),)
+
+
+def closed(names: str, why: str, **rules: Any) -> Rows:
+    """Return rows that nobody executes."""
+    return tuple(_row(name, Executor.NOBODY, None, {"closed": why, **rules}) for name in names.split())
+
+
+def _engine_rows(names: str, privilege: str | None, executor: Executor, rules: Mapping[str, Any]) -> Rows:
+    return tuple(_row(name, executor, privilege, {"database": "db_name", **rules}) for name in names.split())
+
+
+def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[str, Any]) -> Operation:
+    given = dict(rules)
+    if "failure" in given:
+        given["failure_code"] = messages.ErrorCode.Value(given.pop("failure"))
+    given.setdefault("needs_catalog", any(given.get(rule) for rule in ("database", "collections", "aliases")))
+    places = outbound.places(name) if executor in (Executor.ENGINE, Executor.DDL) else ()
+    row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
+    selecting, content = row.fields(), row.content()
+    selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
+    readers = readers_of(row.recorded or {}, messages.method_of(name).request.DESCRIPTOR)
+    named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
+    return replace(row, selection=selection, readers=readers, creates_names=any(named))

@@ -1,0 +1,175 @@
+"""What a row of the operation table holds: all that is known of one RPC."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
+from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.privileges import Privilege
+from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.gateway import outbound
+from kiteward.gateway.audit_details import Readers, Recorded, read_details
+from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.object_ids import IdsOf
+from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.iam.milvus_rpc.base import Request
+from kiteward.iam.services import Services
+from kiteward.milvus.field_selection import FieldSelection
+from kiteward.store.records import Intent
+
+Handler = Callable[[Services, Request], Awaitable[bytes]]
+IntentOf = Callable[[Principal, ResolvedRequest], Intent]
+ResponseFilter = Callable[[bytes, Principal, PolicySnapshot, ResolvedRequest, Catalog], bytes]
+HiddenResponse = Callable[[ResolvedRequest], bytes]
+
+
+class Executor(StrEnum):
+    """Who does what an allowed request asks for."""
+
+    ENGINE = "engine"
+    DDL = "ddl"
+    HERE = "here"
+    NOBODY = "nobody"
+
+    __hash__ = str.__hash__
+
+
+_READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One RPC with its rules.
+
+    Attributes:
+        name: RPC name, unique over the services on the port.
+        executor: who executes it: the engine; the engine through `gateway.ddl`, because the catalog changes; Kiteward's
+            `handler`; or nobody, because it is closed on purpose.
+        closed: for NOBODY, why.
+        privilege: the privilege needed; None lets any authenticated principal call, and the response is filtered where
+            it lists objects.
+        database: field that names the database, or empty where the request has none.
+        collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
+        new_collections: fields that name a collection to be; judged as they stand, without resolving aliases.
+        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
+        creates: fields that give a name to a new collection or alias; held to the naming rule.
+        creates_database: field that gives a name to a new database; held to the naming rule.
+        creates_partitions: fields that give a name to a new partition; held to its naming rule.
+        creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
+        creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
+        must_match: fields inside sub-requests that must name the same collection, or none.
+        database_must_match: fields inside sub-requests that must name the same database, or none.
+        target_database: field that names a second database; when it differs, the privilege is needed on every database.
+        ids: fields that select by id; set, they need the privilege on `*`.
+        user: field that names a user, for privileges of type User.
+        own_role: field that names a role whose holders need no privilege.
+        visibility_is_enough: whether any privilege on the collection does as well.
+        if_named: whether the privilege is needed only when a collection is named.
+        credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
+            holder of the role that it is about. Who holds the privilege may call it with any.
+        one_time_password: whether a one-time password may call it.
+        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one will do.
+        not_while_aliased: the sentence that refuses a collection which aliases stand for, with `{collection}` and
+            `{aliases}`; empty where they do not matter.
+        exists: whether the resolved database must exist for the request to make sense.
+        needs_catalog: whether databases and aliases must be up to date before it is resolved or answered.
+        handler: for HERE, what answers it.
+        introduces_client: whether its request and response say what the client's software is called.
+        intent: for DDL, returns what grants must follow; None where none depend on the object.
+        event: the kind of audit event; None for what is recorded only when refused.
+        recorded: what is recorded of its request -> the field of the request; None where no details are.
+        left_out: field that is not recorded -> why; with `recorded`, every field but `base`.
+        details_limit: bytes of a request that are recorded in full; a larger change is refused.
+        filter_response: reduces a response that lists objects to those the principal may see; None for no such list.
+        hidden_response: the response for a collection that the principal may not know of; None refuses openly.
+        response_ids: the ids that a response holds: their kind, the id, and the collection it belongs to.
+        failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
+        unimplemented_by_grpc: whether SDKs look for the gRPC status UNIMPLEMENTED where it is not offered.
+        creates_names: whether it gives a name to anything new.
+        places: where the rules about addresses and files hold, found by `outbound`.
+        selection: reads the fields of the rules above.
+        readers: read what is recorded.
+    """
+
+    name: str
+    executor: Executor
+    privilege: Privilege | None = None
+    closed: str = ""
+    database: str = ""
+    collections: tuple[str, ...] = ()
+    new_collections: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    creates: tuple[str, ...] = ()
+    creates_database: str = ""
+    creates_partitions: tuple[str, ...] = ()
+    creates_fields: tuple[str, ...] = ()
+    creates_indexes: tuple[str, ...] = ()
+    must_match: tuple[str, ...] = ()
+    database_must_match: tuple[str, ...] = ()
+    target_database: str = ""
+    ids: tuple[str, ...] = ()
+    user: str = ""
+    own_role: str = ""
+    visibility_is_enough: bool = False
+    if_named: bool = False
+    credential: CredentialReach = CredentialReach.FULL
+    one_time_password: bool = False
+    not_by_alias: str = ""
+    not_while_aliased: str = ""
+    exists: bool = True
+    needs_catalog: bool = False
+    handler: Handler | None = None
+    introduces_client: bool = False
+    intent: IntentOf | None = None
+    event: Event | None = None
+    recorded: Mapping[str, Recorded] | None = field(default=None, compare=False)
+    left_out: Mapping[str, str] = field(default_factory=dict, compare=False)
+    details_limit: int = DETAILS_LIMIT
+    filter_response: ResponseFilter | None = None
+    hidden_response: HiddenResponse | None = None
+    response_ids: IdsOf | None = None
+    failure_code: int = 1
+    unimplemented_by_grpc: bool = False
+    creates_names: bool = field(default=False, repr=False, compare=False)
+    places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
+    selection: FieldSelection | None = field(default=None, repr=False, compare=False)
+    readers: Readers = field(default=(), repr=False, compare=False)
+
+    @property
+    def by_engine(self) -> bool:
+        """Whether the engine executes it, directly or as a change of the catalog."""
+        return self.executor in (Executor.ENGINE, Executor.DDL)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything: objects, data, users or the policy."""
+        return self.event not in _READS
+
+    def fields(self) -> tuple[str, ...]:
+        """Return every field that selects or names an object."""
+        single = (self.database, self.creates_database, self.target_database, self.user, self.own_role)
+        judged = (
+            *self.collections,
+            *self.new_collections,
+            *self.aliases,
+            *self.must_match,
+            *self.database_must_match,
+            *self.ids,
+        )
+        return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
+
+    def content(self) -> tuple[str, ...]:
+        """Return every field of the request's content that is looked at: it selects nothing, and may be refused."""
+        named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
+        return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
+
+    def details(self, payload: bytes, message: Any = None) -> Mapping[str, Any]:
+        """Return what is recorded of a request; a value that is the protocol's default is left out.
+
+        Args:
+            payload: the request; one that cannot be read has no details.
+            message: the same, where it has been decoded already.
+        """
+        return read_details(self.name, self.readers, payload, message) if self.readers else NO_DETAILS

@@ -1,0 +1,192 @@
+"""The funnel: what it proves, that nobody else can prove it, and in which order it goes."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, presented
+
+import kiteward
+from kiteward.domain.errors import (
+    AccessDenied,
+    AuthenticationError,
+    CredentialMissing,
+    NotReady,
+    OperationRefused,
+    OperationUnknown,
+)
+from kiteward.gateway.audit_recorder import Recording
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
+from kiteward.gateway.call import Call
+from kiteward.gateway.operations import OPERATIONS, Operation
+from kiteward.gateway.rows import ROWS
+from kiteward.iam.json_api.base import AdminOperation
+from kiteward.milvus import messages
+
+SOURCES: Final = Path(kiteward.__file__).parent
+
+
+@pytest.fixture
+async def peopled(house: House, engine: FakeEngine) -> House:
+    """Alice may query `docs`."""
+    engine.create("docs", "secrets")
+    await house.role("reader", ("Query", "default", "docs"))
+    await house.user("alice", "reader")
+    return house
+
+
+def recording(operation: str, by: Any = "alice", payload: bytes | None = None, **fields: Any) -> Recording:
+    if payload is None:
+        payload = messages.METHODS[operation].request(**fields).SerializeToString()
+    return Recording(Call(operation, payload, presented(by) if isinstance(by, str) else by), ROWS.get(operation))
+
+
+def authorizer_of(house: House) -> Authorizer:
+    return house.gateway._authorizer
+
+
+# The proof
+
+
+async def test_request_that_is_allowed_is_proven_with_what_it_was_allowed_by(peopled: House) -> None:
+    asked = recording("Query", collection_name="docs")
+    request = await authorizer_of(peopled).authorize(asked)
+    assert request.operation is request.row is OPERATIONS["Query"]
+    assert request.call is asked.call
+    assert request.principal is asked.principal
+    assert request.principal.user_name == "alice"
+    assert request.resolved is asked.resolved
+    assert request.resolved.collections == ("docs",)
+    assert request.snapshot is peopled.policy_cache.current()
+    assert asked.decision is not None
+    assert asked.decision.allowed
+
+
+async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: House) -> None:
+    request = await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
+    for proof in (None, object(), True, request):
+        with pytest.raises(TypeError, match=r"made by Authorizer\.authorize alone"):
+            AuthorizedRequest(proof, *request)
+    with pytest.raises(TypeError):
+        request._replace(principal=request.principal)
+    with pytest.raises(TypeError):
+        AuthorizedRequest._make(tuple(request))
+    for name in ("principal", "row", "anything"):
+        with pytest.raises(AttributeError):
+            setattr(request, name, None)
+
+
+async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: House) -> None:
+    rpc = await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
+    ours = await authorizer_of(peopled).authorize(recording("WhoAmI", payload=b"{}"))
+    assert isinstance(rpc.row, Operation)
+    assert isinstance(ours.row, AdminOperation)
+    assert ours.admin_operation is ours.row
+    with pytest.raises(TypeError, match="Query is an RPC"):
+        _ = rpc.admin_operation
+    with pytest.raises(TypeError, match="WhoAmI is no RPC"):
+        _ = ours.operation
+
+
+def calls(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the module of each call and the name that is called, without what it is an attribute of."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Name(id=name) | ast.Attribute(attr=name):
+                    yield path.relative_to(SOURCES).as_posix(), name
+                case _:
+                    pass
+
+
+def test_authentication_resolution_and_proof_are_in_one_place() -> None:
+    """Of all modules behind the APIs, one authenticates and resolves; besides it, the decorator that measures that."""
+    found = [call for path in sorted((SOURCES / "gateway").rglob("*.py")) for call in calls(path)]
+    assert {path for path, name in found if name == "resolve_request"} == {"gateway/authorize.py"}
+    assert {path for path, name in found if name == "AuthorizedRequest"} == {"gateway/authorize.py"}
+    authenticating = {path for path, name in found if name == "authenticate"}
+    assert authenticating == {"gateway/authorize.py", "gateway/gateway.py", "gateway/instrumentation.py"}
+    # `Gateway.admit` has the authorizer authenticate, and nothing else.
+    assert [path for path, name in found if name == "authenticate"].count("gateway/gateway.py") == 1
+
+
+# The order
+
+
+async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled: House) -> None:
+    telemetry = peopled.gateway._telemetry
+    before = dict(telemetry.decisions)
+    asked = recording("Query", collection_name="secrets")
+    with pytest.raises(AccessDenied):
+        await authorizer_of(peopled).authorize(asked)
+    assert asked.decision is not None
+    assert not asked.decision.allowed
+    with pytest.raises(AccessDenied):
+        await authorizer_of(peopled).authorize(recording("ListUserAccounts", payload=b"{}"))
+    await authorizer_of(peopled).authorize(recording("WhoAmI", payload=b"{}"))
+    assert dict(telemetry.decisions) == {"allowed": before["allowed"] + 1, "refused": before["refused"] + 2}
+
+
+async def test_nothing_is_resolved_or_decided_of_who_is_not_authenticated(peopled: House) -> None:
+    for operation in ROWS:
+        asked = recording(operation, CredentialMissing("nothing"), payload=b"\xff")
+        with pytest.raises(AuthenticationError):
+            await authorizer_of(peopled).authorize(asked)
+        assert (asked.principal, asked.resolved, asked.decision) == (None, None, None)
+
+
+async def test_closed_operation_is_refused_before_its_request_is_read(peopled: House) -> None:
+    for name in (name for name, row in OPERATIONS.items() if row.closed):
+        with pytest.raises(OperationRefused):
+            await authorizer_of(peopled).authorize(recording(name, "root", payload=b"\xff"))
+
+
+async def test_operation_without_a_row_is_never_authorized(peopled: House) -> None:
+    with pytest.raises(OperationUnknown):
+        await authorizer_of(peopled).authorize(recording("DropEverything", "root", payload=b""))
+
+
+async def test_proof_is_of_the_policy_as_it_is_at_each_call(peopled: House) -> None:
+    asked = recording("Query", collection_name="docs")
+    await authorizer_of(peopled).authorize(asked)
+    await peopled.revoke("reader", "Query", "default", "docs")
+    with pytest.raises(AccessDenied):
+        await authorizer_of(peopled).authorize(asked)
+
+
+async def test_decision_that_is_made_again_waits_for_no_policy(peopled: House) -> None:
+    """It is made inside the writer's place, where loading the policy would wait for itself."""
+    peopled.policy_cache._current = None
+    with pytest.raises(NotReady):
+        await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
+    assert not authorizer_of(peopled).is_ready(recording("Query"))
+    await authorizer_of(peopled).prepare(recording("Query", collection_name="docs"))
+    assert authorizer_of(peopled).is_ready(recording("Query"))
+
+
+async def test_unauthenticated_caller_makes_the_server_load_nothing(peopled: House, engine: FakeEngine) -> None:
+    engine.restart()
+    engine.calls.clear()
+    peopled.policy_cache._current = None
+    with pytest.raises(AuthenticationError):
+        await authorizer_of(peopled).prepare(recording("Query", presented("alice", "wrong"), collection_name="docs"))
+    assert engine.calls == []
+    assert peopled.policy_cache._current is None
+
+
+async def test_hidden_response_is_given_for_a_denied_request_alone(peopled: House) -> None:
+    denied = recording("HasCollection", collection_name="secrets")
+    assert hidden_response(denied) is None
+    with pytest.raises(AccessDenied):
+        await authorizer_of(peopled).authorize(denied)
+    assert hidden_response(denied) is not None
+    allowed = recording("HasCollection", collection_name="docs")
+    await authorizer_of(peopled).authorize(allowed)
+    assert hidden_response(allowed) is None
+    openly = recording("Query", collection_name="secrets")
+    with pytest.raises(AccessDenied):
+        await authorizer_of(peopled).authorize(openly)
+    assert hidden_response(openly) is None

@@ -1,0 +1,90 @@
+"""No executor runs anything without the proof that it is authorized."""
+
+import inspect
+from types import SimpleNamespace
+from typing import Any, get_type_hints
+
+import pytest
+from tests.support.engine import FakeEngine
+from tests.support.gateway import House, presented
+
+from kiteward.gateway import executors
+from kiteward.gateway.audit_recorder import Recording
+from kiteward.gateway.authorize import AuthorizedRequest
+from kiteward.gateway.call import Call
+from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.rows import ROWS
+from kiteward.milvus import messages
+
+CLASSES = [
+    each
+    for _, each in inspect.getmembers(executors, inspect.isclass)
+    if each.__module__ == executors.__name__ and hasattr(each, "run")
+] + [DdlExecutor]
+
+
+def recording(operation: str, payload: bytes = b"", **fields: Any) -> Recording:
+    payload = payload or messages.METHODS[operation].request(**fields).SerializeToString()
+    return Recording(Call(operation, payload, presented("root")), ROWS[operation])
+
+
+def every_executor(house: House) -> list[Any]:
+    return [*house.gateway._executors.values(), house.gateway._admin_executor]
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_executor_takes_an_authorized_request_first(kind: type) -> None:
+    run = kind.run  # type: ignore[attr-defined]  # each has it
+    first = list(inspect.signature(run).parameters)[1]
+    assert get_type_hints(run)[first] is AuthorizedRequest
+
+
+def test_every_row_that_is_offered_has_an_executor(house: House) -> None:
+    used = {row.executor for row in OPERATIONS.values() if row.executor is not Executor.NOBODY}
+    assert house.gateway._executors.keys() == used
+    tested = {type(each) for each in every_executor(house)} | {DdlExecutor, executors.RequestExecutor}
+    assert set(CLASSES) == tested
+
+
+async def test_what_only_looks_authorized_is_not_executed(house: House, engine: FakeEngine) -> None:
+    before = await house.state()
+    engine.calls.clear()
+    for operation, fields in (
+        ("Query", {"collection_name": "docs"}),
+        ("DropCollection", {"collection_name": "docs"}),
+        ("CreateRole", {"entity": {"name": "made"}}),
+    ):
+        asked = recording(operation, **fields)
+        request = await house.gateway._authorizer.authorize(asked)
+        forged: Any = SimpleNamespace(**request._asdict(), operation=request.row, admin_operation=request.row)
+        for executor in every_executor(house):
+            with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
+                await executor.run(forged, asked)
+
+        async def again(forged: Any = forged) -> Any:
+            return forged
+
+        with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
+            await house.ddl.run(forged, again)
+        with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
+            await house.ddl.run(request, again)
+    assert {call.method for call in engine.calls} <= {"ListDatabases", "ListAliases"}
+    assert await house.state() == before
+
+
+async def test_executor_of_another_kind_refuses_a_request(house: House, engine: FakeEngine) -> None:
+    rpc = recording("Query", collection_name="docs")
+    ours = recording("WhoAmI", b"{}")
+    query = await house.gateway._authorizer.authorize(rpc)
+    whoami = await house.gateway._authorizer.authorize(ours)
+    engine.calls.clear()
+    for executor, request, asked in (
+        (house.gateway._admin_executor, query, rpc),
+        (house.gateway._executors[Executor.HERE], query, rpc),
+        (house.gateway._executors[Executor.ENGINE], whoami, ours),
+        (house.gateway._executors[Executor.HERE], whoami, ours),
+    ):
+        with pytest.raises(TypeError):
+            await executor.run(request, asked)
+    assert engine.calls == []
