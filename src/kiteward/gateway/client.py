@@ -39,7 +39,7 @@ class GatewayClient:
         address: the caller's network address.
         database: the database of the connection; empty where there is none.
         deadline: the event loop's time at which the caller gives up, or None.
-        forward: metadata of the caller that may go along to the engine.
+        forward: metadata of the caller that is forwarded to the engine.
         request_id: finds the caller's request again; empty gives each call an id of its own.
         user_agent: what the caller's software calls itself, for the record.
     """

@@ -132,9 +132,8 @@ async def change_grants(
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
-            raise InvalidArgument(
-                "the same grant is in both `grant` and `revoke`", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
-            )
+            detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            raise InvalidArgument("the same grant is in both `grant` and `revoke`", detail)
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)

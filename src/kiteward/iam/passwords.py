@@ -212,5 +212,10 @@ def _needs_no_old_password(services: Services, caller: Caller) -> bool:
     return caller.principal.user_name in services.super_users and not caller.principal.limited
 
 
+def _password_unchanged() -> InvalidArgument:
+    detail = ErrorDetail(ErrorCode.PASSWORD_UNCHANGED)
+    return InvalidArgument("the new password must differ from the one-time password", detail, field="newPassword")
+
+
 def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
     return OldPasswordWrong(f"old password not correct for {name}", reason=reason)
