@@ -146,14 +146,6 @@ async def change_password(
     caller.record(password_changed=True, old_password_verified=not unverified)
 
 
-def _password_unchanged() -> InvalidArgument:
-    return InvalidArgument(
-        "the new password must differ from the one-time password",
-        ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
-        field="newPassword",
-    )
-
-
 async def reset_password(
     services: Services,
     caller: Caller,
