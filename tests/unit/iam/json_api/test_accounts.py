@@ -98,8 +98,9 @@ async def test_a_given_password_is_held_to_the_policy_and_not_repeated(own: Own)
 
 
 async def test_a_user_with_a_role_that_does_not_exist_is_not_created_at_all(own: Own) -> None:
-    with pytest.raises(NotFound, match="ghost"):
+    with pytest.raises(NotFound, match="ghost") as refusal:
         await own("CreateUserAccount", userName="alice", roles=["admin", "ghost"])
+    assert refusal.value.field == "roles"
     assert await own.house.store.user("alice") is None
 
 
