@@ -32,7 +32,7 @@ class Call:
     """
 
     operation: str
-    payload: bytes
+    payload: bytes = field(repr=False)  # it may hold a password
     credential: PresentedCredential | AuthenticationError
     database: str = ""
     timeout: float | None = None

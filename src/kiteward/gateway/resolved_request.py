@@ -28,6 +28,11 @@ class ResolvedRequest(NamedTuple):
     fields: Mapping[str, Value]
     refusal: RequestRefused | None = None
 
+    def __repr__(self) -> str:
+        """Return what it is about without the payload, which may hold a password."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "payload")
+        return f"ResolvedRequest({', '.join(shown)})"
+
     def require_consistent(self) -> None:
         """Refuse a request that nobody may have, whatever they hold.
 

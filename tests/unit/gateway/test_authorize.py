@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, presented
+from tests.support.gateway import House, encoded, presented
 
 import kiteward
 from kiteward.authn.authenticator import Authenticator
@@ -80,6 +80,14 @@ async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: Hous
     for name in ("principal", "row", "anything"):
         with pytest.raises(AttributeError):
             setattr(request, name, None)
+
+
+async def test_password_in_a_request_is_in_no_representation_of_it(peopled: House) -> None:
+    fields = {"username": "carol", "password": encoded("Long-enough-1")}
+    request = await authorizer_of(peopled).authorize(recording("CreateCredential", "root", **fields))
+    assert encoded("Long-enough-1").encode() in request.call.payload
+    for shown in (request, request.call, request.resolved, request.resolved.fields):
+        assert encoded("Long-enough-1") not in repr(shown)
 
 
 async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: House) -> None:
