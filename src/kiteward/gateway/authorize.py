@@ -146,9 +146,9 @@ class Authorizer:
 
         Args:
             recording: of the request.
-            again: whether this repeats the decision for a change whose turn has come: the policy and the catalog are
-                taken as they are, because loading them there would wait for the change itself. Otherwise they are
-                loaded first where they are missing or out of date.
+            again: whether this repeats the decision before a change that has waited: the policy and the catalog are taken
+                as they are, because loading them there would wait for the change itself. Otherwise they are loaded
+                first where they are missing or out of date.
 
         Raises:
             OperationUnknown: there is no such operation.
