@@ -12,7 +12,7 @@ import pytest
 from tests.access.expectations import EXPECTED, PRINCIPALS
 from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, encoded, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, opened, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
@@ -61,15 +61,15 @@ class Holder:
         credentials: those that stay the same through a test.
     """
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, harness: GatewayHarness) -> None:
+        self.harness = harness
         self.credentials: dict[str, PresentedCredential] = {}
 
     async def move_in(self) -> None:
         """Create the user with its role and credentials."""
-        self.house.configure(key_rules=KeyRules(per_user=1_000))
-        await self.house.role(f"of_{USER}", PRINCIPALS[_READER].v2 or ("", "", ""))
-        await self.house.user(USER, f"of_{USER}")
+        self.harness.configure(key_rules=KeyRules(per_user=1_000))
+        await self.harness.role(f"of_{USER}", PRINCIPALS[_READER].v2 or ("", "", ""))
+        await self.harness.user(USER, f"of_{USER}")
         self.credentials["password"] = presented(USER)
         for kind, limits in (("key", {}), ("narrowed", {"roles": [f"of_{USER}"]}), ("nothing", {"roles": []})):
             made = await self.own("CreateApiKey", presented(USER), **limits)
@@ -89,7 +89,7 @@ class Holder:
 
     async def send(self, operation: str, by: PresentedCredential, payload: bytes) -> bytes:
         """Send a request from this machine."""
-        return await self.house.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
+        return await self.harness.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
 
     async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
         """Tell whether a credential sets a user's password without the old one."""
@@ -125,8 +125,8 @@ async def holder() -> AsyncIterator[Holder]:
     engine.create("c1", "c2", database="db1")
     engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}
     with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as house:
-            holder = Holder(house)
+        async with opened(directory / "store.db", engine) as harness:
+            holder = Holder(harness)
             await holder.move_in()
             yield holder
 
@@ -149,7 +149,7 @@ async def test_a_limited_key_calls_what_it_may_itself_and_nothing_as_its_user(ho
     for number, kind in enumerate(CREDENTIALS):
         for operation in OPERATIONS:
             found = await verdict(
-                holder.house, operation, holder.credentials[kind], "c1", **ABOUT_ONESELF.get(operation, {})
+                holder.harness, operation, holder.credentials[kind], "c1", **ABOUT_ONESELF.get(operation, {})
             )
             if found != expected(operation)[number]:
                 wrong.append(f"{kind} {operation}: expected {expected(operation)[number]}, found {found}")
@@ -182,12 +182,12 @@ LIMITS: Final[dict[str, dict[str, Any]]] = {
 async def test_a_limited_key_sets_no_password_of_its_user_without_the_old_one(
     holder: Holder, limits: dict[str, Any], super_user: bool
 ) -> None:
-    holder.house.configure(super_users=frozenset({USER} if super_user else ()))
-    await holder.house.grant(f"of_{USER}", "UpdateUser", "*")
+    holder.harness.configure(super_users=frozenset({USER} if super_user else ()))
+    await holder.harness.grant(f"of_{USER}", "UpdateUser", "*")
     by = KeyCredential(Secret((await holder.own("CreateApiKey", presented(USER), **limits))["key"]))
-    before = await holder.house.state()
+    before = await holder.harness.state()
     assert not await holder.sets_a_password(USER, by)
-    assert await holder.house.state() == before
+    assert await holder.harness.state() == before
     assert await holder.sets_a_password(USER, holder.credentials["key"]) is super_user
 
 
@@ -213,8 +213,8 @@ async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Ho
 async def test_a_limited_key_that_holds_the_role_admin_is_an_administrator_and_no_super_user(
     holder: Holder, limits: dict[str, Any]
 ) -> None:
-    await holder.house.user("boss", "admin")
-    holder.house.configure(super_users=frozenset({"boss"}))
+    await holder.harness.user("boss", "admin")
+    holder.harness.configure(super_users=frozenset({"boss"}))
     by = KeyCredential(Secret((await holder.own("CreateApiKey", presented("boss"), **limits))["key"]))
     await holder.own("DescribeUserAccount", by, userName=USER)
     await holder.own("EndSessions", by, userName=USER)

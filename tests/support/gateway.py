@@ -78,7 +78,7 @@ class SteppingClock:
         return self.now
 
 
-class House:
+class GatewayHarness:
     """A gateway with everything behind it.
 
     Attributes:
@@ -275,20 +275,20 @@ def bootstrapped(path: Path) -> Path:
 @contextlib.asynccontextmanager
 async def opened(
     store_path: Path, engine: FakeEngine | None = None, settings: Settings | None = None
-) -> AsyncIterator[House]:
+) -> AsyncIterator[GatewayHarness]:
     """Open a store with a gateway before it, as a start of the server does."""
     settings = settings or Settings()
     hasher = PasswordHasher(TESTING)
     store = await SqlStore.open(store_path)
     try:
-        house = House(store, hasher, engine or FakeEngine(), settings)
-        await house.policy_cache.load()
-        await bootstrap(settings, house.policy_cache, hasher, house.recorder)
-        await house.catalog.refresh()
-        await house.ddl.recover()
-        yield house
-        await house.gateway.drain()
-        await house.authenticator.close()
+        harness = GatewayHarness(store, hasher, engine or FakeEngine(), settings)
+        await harness.policy_cache.load()
+        await bootstrap(settings, harness.policy_cache, hasher, harness.recorder)
+        await harness.catalog.refresh()
+        await harness.ddl.recover()
+        yield harness
+        await harness.gateway.drain()
+        await harness.authenticator.close()
     finally:
         await store.close()
         hasher.close()

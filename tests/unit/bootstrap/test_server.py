@@ -159,35 +159,35 @@ async def test_default_password_put_back_is_noticed_at_the_next_start(tmp_path: 
 
 async def test_first_start_creates_root_and_the_built_in_roles_and_later_ones_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    async with opened(path) as house:
-        policy, users = await house.state()
+    async with opened(path) as harness:
+        policy, users = await harness.state()
     assert {role.name for role in policy.roles} == set(BUILT_IN_ROLES)
     assert [(user.name, user.roles) for user in users] == [("root", ())]
     assert (policy.grants, policy.groups) == ((), ())
-    async with opened(path, settings=Settings(default_root_password=Secret("Another-1"))) as house:
-        assert await house.state() == (policy, users)
+    async with opened(path, settings=Settings(default_root_password=Secret("Another-1"))) as harness:
+        assert await harness.state() == (policy, users)
 
 
 async def test_deleted_grants_and_changed_password_stay_so_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    async with opened(path) as house:
-        await house.user("alice", "admin")
-        before = await house.state()
-    async with opened(path) as house:
-        assert await house.state() == before
+    async with opened(path) as harness:
+        await harness.user("alice", "admin")
+        before = await harness.state()
+    async with opened(path) as harness:
+        assert await harness.state() == before
 
 
 async def test_seeds_of_public_are_granted_at_every_start_if_wanted_and_never_otherwise(tmp_path: Path) -> None:
     path, seeded = tmp_path / "store.db", Settings(seed_public=True)
-    async with opened(path) as house:
-        assert await house.grants("public") == []
+    async with opened(path) as harness:
+        assert await harness.grants("public") == []
     for _ in range(2):
-        async with opened(path, settings=seeded) as house:
-            held = {grant.key for grant in (await house.store.policy()).grants}
+        async with opened(path, settings=seeded) as harness:
+            held = {grant.key for grant in (await harness.store.policy()).grants}
             assert held == set(PUBLIC_SEEDS)
-            await house.revoke("public", "IndexDetail", "*", "*")
-    async with opened(path) as house:
-        assert len(await house.grants("public")) == len(PUBLIC_SEEDS) - 1
+            await harness.revoke("public", "IndexDetail", "*", "*")
+    async with opened(path) as harness:
+        assert len(await harness.grants("public")) == len(PUBLIC_SEEDS) - 1
 
 
 # Starting and stopping

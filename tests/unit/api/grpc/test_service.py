@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.support.listeners import grpc_alone
 
 from kiteward.api.grpc import service
@@ -76,8 +76,8 @@ class Client:
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[Client]:
-    async with grpc_alone(house.gateway) as port:
+async def client(harness: GatewayHarness) -> AsyncIterator[Client]:
+    async with grpc_alone(harness.gateway) as port:
         client = Client(port)
         yield client
         await client.channel.close()
@@ -317,9 +317,9 @@ MALFORMED = (b"\xff\xff\xff\xff", b"\x0a\x7f", b"\x0a\x05ab", b"\x12\x02\xff\xfe
 
 @pytest.mark.parametrize("payload", MALFORMED[:3])
 async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
-    client: Client, house: House, engine: FakeEngine, payload: bytes
+    client: Client, harness: GatewayHarness, engine: FakeEngine, payload: bytes
 ) -> None:
-    before, databases = await house.state(), repr(engine.databases)
+    before, databases = await harness.state(), repr(engine.databases)
     for rpc in messages.METHODS.values():
         for token, allowed in (
             (ROOT, {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}),
@@ -327,20 +327,20 @@ async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
         ):
             code = await client.failure(rpc, payload, ("authorization", header(token)))
             assert code in allowed, f"{rpc.name}: {code}"
-    assert await house.state() == before
+    assert await harness.state() == before
     assert repr(engine.databases) == databases
     assert (await client.call("GetVersion")).version
 
 
-async def test_text_that_is_no_utf8_is_never_acted_upon(client: Client, house: House, engine: FakeEngine) -> None:
-    before, databases = await house.state(), repr(engine.databases)
+async def test_text_that_is_no_utf8_is_never_acted_upon(client: Client, harness: GatewayHarness, engine: FakeEngine) -> None:
+    before, databases = await harness.state(), repr(engine.databases)
     for rpc in messages.METHODS.values():
         try:
             rpc.request.FromString(MALFORMED[3])
         except Exception:  # noqa: BLE001  the parser's own class
             code = await client.failure(rpc, MALFORMED[3], ("authorization", header(ROOT)))
             assert code in {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}, rpc.name
-    assert await house.state() == before
+    assert await harness.state() == before
     assert repr(engine.databases) == databases
 
 
@@ -356,12 +356,12 @@ async def test_empty_request_is_answered_by_every_method(client: Client) -> None
 
 
 async def test_unexpected_failure_tells_an_id_and_the_log_has_the_rest(
-    client: Client, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: Client, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object, **__: object) -> bytes:
         raise RuntimeError("SELECT * FROM users")
 
-    monkeypatch.setattr(house.engine, "call", fail)
+    monkeypatch.setattr(harness.engine, "call", fail)
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     with caplog.at_level(logging.ERROR, "kiteward.grpc"):
         code, text = await client.refusal(messages.method_of("Query").path, payload, ("authorization", header(ROOT)))
@@ -462,8 +462,8 @@ async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
 
 
 @pytest.mark.slow
-async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(house: House) -> None:
-    async with grpc_alone(house.gateway) as port:
+async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(harness: GatewayHarness) -> None:
+    async with grpc_alone(harness.gateway) as port:
         # The SDK for Go pings every five seconds.
         assert await answers_to_pings(port, count=5, apart=0.5) == [0x6] * 5
         assert 0x7 in await answers_to_pings(port, count=5_000, apart=0)
