@@ -145,7 +145,9 @@ async def _seen(harness: GatewayHarness, operation: str, by: str, payload: bytes
 
 
 @pytest.mark.parametrize("by", ["guest", "member"])
-async def test_hidden_things_are_answered_for_as_absent_ones_by_every_operation(harness: GatewayHarness, by: str) -> None:
+async def test_hidden_things_are_answered_for_as_absent_ones_by_every_operation(
+    harness: GatewayHarness, by: str
+) -> None:
     before = await harness.state()
     told_apart = []
     for case, alone in itertools.product(CASES, (False, True)):
@@ -225,7 +227,9 @@ def _grant(database: str) -> bytes:
     )
 
 
-async def test_analyzer_without_a_collection_runs_where_the_caller_may_know_a_database_to_be(harness: GatewayHarness) -> None:
+async def test_analyzer_without_a_collection_runs_where_the_caller_may_know_a_database_to_be(
+    harness: GatewayHarness,
+) -> None:
     await harness.succeed("RunAnalyzer", by="guest")
     await harness.succeed("RunAnalyzer", by="member", db_name="default")
     assert len(harness.engine.called("RunAnalyzer")) == 2

@@ -1,4 +1,4 @@
-"""The directory that holds everything of one server, and the lock that keeps a second server out of it."""
+"""The directory that holds everything of one server, and the lock that prevents a second server from using it."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ class DataDirectory:
 
     @classmethod
     def hold(cls, path: str | os.PathLike[str]) -> Self:
-        """Create the directory if it is absent, close it to others, and take its lock without waiting.
+        """Create the directory if it is absent, make it private, and take its lock without waiting.
 
         Raises:
             ConfigurationError: it is no directory, belongs to another user, or cannot be created.
@@ -62,7 +62,7 @@ class DataDirectory:
         return self._path / "engine"
 
     def close(self) -> None:
-        """Let go of the directory; closing again does nothing."""
+        """Release the directory; closing again does nothing."""
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
@@ -103,7 +103,7 @@ def _own_directory(path: Path) -> None:
 
 
 def _take_lock(directory: Path) -> int:
-    """Return the descriptor that holds the lock; closing it lets go.
+    """Return the descriptor that holds the lock; closing it releases the lock.
 
     Raises:
         DataDirectoryHeld: another server holds it.

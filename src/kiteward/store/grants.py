@@ -44,7 +44,7 @@ class Grants:
             await self._confirm(role, rows)
 
     async def _confirm(self, role: str, rows: Sequence[Mapping[str, str]]) -> None:
-        """Keep no longer for anybody what is granted anew."""
+        """Turn kept grants into plain ones where they are granted again."""
         kept = queries.grants(await self._turn.rows(queries.grants_of(role).where(_grants.kept_for.is_not(None))))
         keys = [_columns(role, grant.key) for grant in kept]
         given = [{name: row[name] for name in _KEY} for row in rows] if keys else []

@@ -29,7 +29,7 @@ metadata: Final = MetaData()
 
 
 def _name() -> TypeEngine[str]:
-    # SQLite compares text byte by byte by itself; PostgreSQL, which follows the database's collation, is told "C".
+    # SQLite compares text byte by byte by itself; PostgreSQL would use the database's collation, so "C" is set.
     return Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -128,7 +128,7 @@ api_keys: Final = Table(
 )
 
 api_key_roles: Final = Table(
-    # What a narrowed key holds; a key that is not narrowed has no row here.
+    # The roles of a restricted key; a key that is not restricted to roles has no row here.
     "api_key_roles",
     metadata,
     Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),

@@ -1,4 +1,4 @@
-"""A transaction of the store: what it reads and writes, and which changes it will announce."""
+"""A transaction of the store: its reads, its writes, and the changes it will announce."""
 
 import json
 import secrets
@@ -73,7 +73,7 @@ class Users:
             name: the user.
             password_hash: of the new password.
             former_until: until when the present password is accepted too; None: no longer, nor any before it.
-            one_time: whether the new one is good for nothing but setting another.
+            one_time: whether the new one may only be used to set another.
         """
         kept = former_until is not None
         await self._update(
@@ -144,7 +144,7 @@ class Users:
             self._note(name, forgiven=forgiven)
 
     def _note(self, name: str, *, forgiven: bool) -> None:
-        """Note that a user changed, and whether what failed before says nothing about it now."""
+        """Add a user to the changes, and its credential too if earlier failures no longer count."""
         self._changes.add(Subject.USER, name)
         if forgiven:
             self._changes.add(Subject.CREDENTIAL, name)

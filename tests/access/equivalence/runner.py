@@ -128,7 +128,9 @@ class Comparison:
 
     async def _stored_differently(self, step: Exchange, outcome: Outcome) -> Mismatch | None:
         contents = [
-            harness.engine.contents() for harness in self._servers.harnesses if isinstance(harness.engine, PopulatedEngine)
+            harness.engine.contents()
+            for harness in self._servers.harnesses
+            if isinstance(harness.engine, PopulatedEngine)
         ]
         if contents[0] != contents[1]:
             return self._mismatch("what the engine has", *contents)

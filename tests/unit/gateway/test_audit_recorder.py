@@ -416,7 +416,9 @@ async def test_change_of_a_user_tells_whether_the_password_changed_and_whether_t
     assert audited.trail.events[-1].details == {"user": "alice", "description": "only this"}
 
 
-async def test_wrong_old_password_is_recorded_by_its_name_with_the_user_it_was_tried_on(audited: GatewayHarness) -> None:
+async def test_wrong_old_password_is_recorded_by_its_name_with_the_user_it_was_tried_on(
+    audited: GatewayHarness,
+) -> None:
     wrong = {"oldPassword": encoded("Wrong-9"), "newPassword": encoded("Password-2")}
     await refused(audited, "UpdateCredential", OldPasswordWrong, by="alice", username="alice", **wrong)
     begun, ended = audited.trail.events
@@ -476,7 +478,9 @@ async def test_nothing_is_read_of_the_payload_of_a_caller_who_is_not_known(
     assert not [event for event in audited.trail.events if event.details]
 
 
-async def test_large_request_that_is_refused_or_changes_nothing_is_recorded_by_its_size(audited: GatewayHarness) -> None:
+async def test_large_request_that_is_refused_or_changes_nothing_is_recorded_by_its_size(
+    audited: GatewayHarness,
+) -> None:
     role = {"name": "x" * AT_ONCE}
     await refused(audited, "CreateRole", AccessDenied, by="alice", entity=role)
     await refused(audited, "SelectRole", InvalidArgument, role=role)

@@ -167,7 +167,9 @@ async def test_decision_that_is_made_again_waits_for_no_policy(peopled: GatewayH
     assert authorizer_of(peopled).is_ready(recording("Query"))
 
 
-async def test_unauthenticated_caller_makes_the_server_load_nothing(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_unauthenticated_caller_makes_the_server_load_nothing(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.restart()
     engine.calls.clear()
     peopled.policy_cache._current = None

@@ -114,7 +114,9 @@ async def test_grants_already_on_the_new_name_merge_with_those_that_come(granted
     ]
 
 
-async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: GatewayHarness, engine: FakeEngine) -> None:
+async def test_dropped_database_takes_the_grants_on_everything_in_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.grant("reader", "Query", "other", "docs")
     await granted.grant("reader", "DatabaseAdmin", "other", "*")
     await granted.grant("reader", "Query", "*", "docs")
@@ -125,7 +127,9 @@ async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: Ga
     assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
 
 
-async def test_dropping_a_missing_database_succeeds_without_the_engine(granted: GatewayHarness, engine: FakeEngine) -> None:
+async def test_dropping_a_missing_database_succeeds_without_the_engine(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.grant("reader", "Query", "other", "docs")
     before = await granted.state()
     await granted.succeed("DropDatabase", db_name="missing")
@@ -213,7 +217,9 @@ async def rebuild(harness: GatewayHarness, *, by: str = "alice", then_by: str = 
     await harness.succeed("CreateCollection", by=then_by or by, collection_name="docs")
 
 
-async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had_on_it(rebuilding: GatewayHarness) -> None:
+async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had_on_it(
+    rebuilding: GatewayHarness,
+) -> None:
     for _ in range(2):
         await rebuild(rebuilding)
         await rebuilding.succeed("Query", by="alice", collection_name="docs")
@@ -267,7 +273,9 @@ async def test_grants_of_public_are_kept_for_nobody(rebuilding: GatewayHarness) 
     assert set(before) - set(await rebuilding.grants("public")) == {("Collection", "default", "docs", "Query")}
 
 
-async def test_grants_of_a_role_that_the_creator_has_lost_meanwhile_do_not_come_back(rebuilding: GatewayHarness) -> None:
+async def test_grants_of_a_role_that_the_creator_has_lost_meanwhile_do_not_come_back(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.succeed("OperateUserRole", username="alice", role_name="reader", type=1)
     await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
@@ -282,7 +290,9 @@ async def test_what_is_revoked_while_there_is_no_collection_does_not_come_back(r
     assert await rebuilding.grants("reader") == OWN[1:]
 
 
-async def test_what_is_granted_while_there_is_no_collection_is_kept_for_whoever_creates_it(rebuilding: GatewayHarness) -> None:
+async def test_what_is_granted_while_there_is_no_collection_is_kept_for_whoever_creates_it(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.grant("reader", "Query", "default", "docs")
     await rebuilding.succeed("CreateCollection", by="bob", collection_name="docs")
@@ -297,7 +307,9 @@ async def test_user_of_the_same_name_as_a_deleted_one_gets_nothing_back(rebuildi
     assert await rebuilding.grants("reader") == []
 
 
-async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_same_user(rebuilding: GatewayHarness) -> None:
+async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_same_user(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.grant("builder", "RenameCollection")
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.succeed("RenameCollection", by="alice", oldName="docs2", newName="docs")
@@ -593,7 +605,9 @@ async def queued_behind_a_change(
     return (await asyncio.gather(second, return_exceptions=True))[0]
 
 
-async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted: GatewayHarness, engine: FakeEngine) -> None:
+async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.role("dropper", ("DropCollection", "default", "*"))
     await granted.user("alice", "dropper")
     outcome = await queued_behind_a_change(
@@ -640,7 +654,9 @@ async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: Gate
     assert engine.called("DropCollection") == []
 
 
-async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(granted: GatewayHarness, engine: FakeEngine) -> None:
+async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     async def vanish() -> None:
         del engine.databases["other"]
 

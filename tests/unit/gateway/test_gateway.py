@@ -114,7 +114,9 @@ async def test_alias_is_judged_and_forwarded_as_its_collection(peopled: GatewayH
         await peopled.call("Query", by="alice", collection_name="current")
 
 
-async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     await peopled.succeed("Query", database="other", db_name="default", collection_name="docs")
     assert engine.called("Query")[-1].metadata["dbname"] == "default"
     await peopled.succeed("Query", database="other", collection_name="papers")
@@ -254,7 +256,9 @@ async def test_administrator_deleted_while_its_change_waits_changes_nothing(peop
     assert "late" not in peopled.policy_cache.current().roles
 
 
-async def test_administrator_that_loses_its_role_while_its_change_waits_changes_nothing(peopled: GatewayHarness) -> None:
+async def test_administrator_that_loses_its_role_while_its_change_waits_changes_nothing(
+    peopled: GatewayHarness,
+) -> None:
     await peopled.user("boss", "admin")
     await peopled.succeed("GetVersion", by="boss")
     async with peopled.store.transaction() as transaction:

@@ -123,7 +123,9 @@ async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
 ) -> None:
     found = meta(users={"alice": []})
     found.users[0].password = password
-    moved = await run_import(cast("Source", Backup(found)), local_client(harness.gateway), harness.hasher, dry_run=False)
+    moved = await run_import(
+        cast("Source", Backup(found)), local_client(harness.gateway), harness.hasher, dry_run=False
+    )
     assert ("alice" in moved.passwords) is made
     alice = await harness.store.user("alice")
     assert alice is not None

@@ -84,7 +84,9 @@ async def test_change_that_cannot_be_followed_closes_the_door_until_the_policy_l
     assert "reader" in harness.policy_cache.current().roles
 
 
-async def test_change_is_acknowledged_only_when_decisions_see_it(harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_is_acknowledged_only_when_decisions_see_it(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
     read = harness.store.role
 

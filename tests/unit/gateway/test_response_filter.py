@@ -61,7 +61,9 @@ async def test_root_and_admin_see_everything_and_nobody_nothing(peopled: Gateway
     assert await shown(peopled, "bob") == []
 
 
-async def test_answer_for_those_who_see_everything_stays_byte_for_byte(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_answer_for_those_who_see_everything_stays_byte_for_byte(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     answer = messages.ShowCollectionsResponse(collection_names=["docs"]).SerializeToString() + b"\xf2\xff\x01\x03new"
     engine.answers["ShowCollections"] = answer
     for by in ("root", "alice"):
@@ -81,7 +83,9 @@ async def test_aliases_are_trimmed_to_those_of_collections_the_caller_sees(peopl
     assert list((await peopled.succeed("ListAliases")).aliases) == ["current", "hidden"]
 
 
-async def test_list_is_trimmed_by_the_policy_of_when_it_is_answered(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_list_is_trimmed_by_the_policy_of_when_it_is_answered(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     gate = engine.hold("ShowCollections")
     listing = asyncio.create_task(shown(peopled, "alice"))
     await engine.reached("ShowCollections")

@@ -12,7 +12,9 @@ from kiteward.iam.users import disable_user
 ALICE = Who(user_name="alice")
 
 
-async def test_user_is_explained_to_administrators_and_to_itself_only(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_user_is_explained_to_administrators_and_to_itself_only(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await harness.user("alice")
     alice, bob = FakeCaller(harness, Principal("alice")), FakeCaller(harness, Principal("bob"))
     assert (await find_principal(harness.services, caller, ALICE))[0].principal.user_name == "alice"

@@ -42,7 +42,9 @@ def test_nobody_manages_a_key_that_does_not_exist(harness: GatewayHarness) -> No
     assert not api_keys.manages_key(FakeCaller(harness, Principal("root", unrestricted=True)), [])
 
 
-async def test_key_of_another_user_is_not_distinguished_from_a_missing_one(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_key_of_another_user_is_not_distinguished_from_a_missing_one(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await harness.user("alice")
     issued = await api_keys.create_key(harness.services, caller, NewKey(owner="root"))
     alice = FakeCaller(harness, Principal("alice"))

@@ -43,7 +43,9 @@ def listed(harness: GatewayHarness, caller: FakeCaller) -> list[Grant]:
     return list(grants.list_grants(harness.services, caller, "reader", database="*", named=None))
 
 
-async def test_several_grants_are_changed_in_one_step_or_not_at_all(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_several_grants_are_changed_in_one_step_or_not_at_all(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await harness.role("reader", ("Query", "default", "docs"))
     await harness.user("alice", "reader")
     dry = await grants.change_grants(harness.services, caller, "reader", grant=[INSERT, QUERY], revoke=[], dry_run=True)
@@ -60,7 +62,9 @@ async def test_several_grants_are_changed_in_one_step_or_not_at_all(harness: Gat
     assert [grant.key for grant in listed(harness, caller)] == [INSERT.key]
 
 
-async def test_change_that_contradicts_itself_or_is_too_large_is_refused(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_change_that_contradicts_itself_or_is_too_large_is_refused(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await harness.role("reader")
     with pytest.raises(InvalidArgument):
         await grants.change_grants(harness.services, caller, "reader", grant=[QUERY], revoke=[QUERY], dry_run=False)
@@ -69,7 +73,9 @@ async def test_change_that_contradicts_itself_or_is_too_large_is_refused(harness
         await grants.change_grants(harness.services, caller, "reader", grant=many, revoke=[], dry_run=False)
 
 
-async def test_grants_of_a_missing_role_are_neither_listed_nor_changed(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_grants_of_a_missing_role_are_neither_listed_nor_changed(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     with pytest.raises(RoleNotFound):
         grants.list_grants(harness.services, caller, "gone", database="*", named=None)
     with pytest.raises(RoleNotFound):

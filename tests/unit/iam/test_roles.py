@@ -26,7 +26,9 @@ async def test_who_may_not_know_the_holders_of_a_role_sees_only_itself(harness: 
     assert found.users == ("alice",)
 
 
-async def test_binding_needs_a_role_and_a_user_and_unbinding_a_role(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_binding_needs_a_role_and_a_user_and_unbinding_a_role(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await harness.role("reader")
     with pytest.raises(UserNotFound):
         await roles.bind_role(harness.services, caller, user="gone", role="reader")
@@ -38,7 +40,9 @@ async def test_binding_needs_a_role_and_a_user_and_unbinding_a_role(harness: Gat
 
 
 @pytest.mark.parametrize("name", ["admin", "public"])
-async def test_built_in_roles_are_neither_described_nor_dropped(harness: GatewayHarness, caller: FakeCaller, name: str) -> None:
+async def test_built_in_roles_are_neither_described_nor_dropped(
+    harness: GatewayHarness, caller: FakeCaller, name: str
+) -> None:
     with pytest.raises(ProtectedObject, match="altered"):
         await roles.describe_role(harness.services, caller, Role(name, "other"))
     with pytest.raises(ProtectedObject, match="dropped"):

@@ -40,7 +40,9 @@ async def test_name_and_number_of_users_are_held_to_their_limits(harness: Gatewa
         await users.create_user(harness.services, caller, name="bob", password=None)
 
 
-async def test_every_change_of_a_missing_user_says_that_it_is_missing(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_every_change_of_a_missing_user_says_that_it_is_missing(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     services = harness.services
     change = PasswordChange(Secret(PASSWORD), Secret("Password-2"))
     harness.configure(super_users=frozenset({"root"}))
@@ -58,7 +60,9 @@ async def test_every_change_of_a_missing_user_says_that_it_is_missing(harness: G
             await attempt
 
 
-async def test_password_change_records_whether_the_old_one_was_verified(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_password_change_records_whether_the_old_one_was_verified(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await users.create_user(harness.services, caller, name="alice", password=Secret(PASSWORD))
     harness.configure(super_users=frozenset({"root"}))
     change = PasswordChange(Secret("wrong"), Secret("Password-2"))

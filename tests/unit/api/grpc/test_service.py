@@ -332,7 +332,9 @@ async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
     assert (await client.call("GetVersion")).version
 
 
-async def test_text_that_is_no_utf8_is_never_acted_upon(client: Client, harness: GatewayHarness, engine: FakeEngine) -> None:
+async def test_text_that_is_no_utf8_is_never_acted_upon(
+    client: Client, harness: GatewayHarness, engine: FakeEngine
+) -> None:
     before, databases = await harness.state(), repr(engine.databases)
     for rpc in messages.METHODS.values():
         try:
@@ -462,7 +464,9 @@ async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
 
 
 @pytest.mark.slow
-async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(harness: GatewayHarness) -> None:
+async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(
+    harness: GatewayHarness,
+) -> None:
     async with grpc_alone(harness.gateway) as port:
         # The SDK for Go pings every five seconds.
         assert await answers_to_pings(port, count=5, apart=0.5) == [0x6] * 5

@@ -150,7 +150,9 @@ async def test_a_valid_request_is_authenticated_once_by_its_own_call(rest: Rest,
     assert watched.operations == ["ListCredUsers"]
 
 
-async def test_a_refused_request_is_not_authenticated_again(rest: Rest, watched: Watched, harness: GatewayHarness) -> None:
+async def test_a_refused_request_is_not_authenticated_again(
+    rest: Rest, watched: Watched, harness: GatewayHarness
+) -> None:
     await harness.user("ann")
     assert (await rest.send("users/list", by="ann")).status_code == 403
     assert await rest.code("users/drop", {"userName": "root"}) == 1401
@@ -488,7 +490,9 @@ async def test_a_failure_in_the_engines_answer_is_told_with_its_code(
     assert await probes.whole("probe/search") == {"code": 700, "message": "index not found"}
 
 
-async def test_a_store_out_of_reach_lets_nobody_in(rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_out_of_reach_lets_nobody_in(
+    rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def out_of_reach(_name: str) -> None:
         raise StoreUnavailable("the store cannot be read")
 
@@ -638,7 +642,9 @@ async def test_nothing_large_is_read_of_a_user_without_roles(
     assert f"more than {ANYBODYS} bytes" in answer.json()["message"]
 
 
-async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(harness: GatewayHarness, engine: FakeEngine) -> None:
+async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.create("docs")
     harness.catalog.forget()
     await harness.role("reader", ("Query", "default", "docs"))

@@ -116,7 +116,9 @@ async def test_the_database_of_a_grant_is_the_bodys_else_the_headers_else_defaul
     ]
 
 
-async def test_the_header_does_not_count_for_the_second_version(rest: Rest, harness: GatewayHarness, engine: FakeEngine) -> None:
+async def test_the_header_does_not_count_for_the_second_version(
+    rest: Rest, harness: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.create(database="in_header")
     await harness.catalog.refresh()
     await harness.role("reader")
@@ -128,7 +130,9 @@ async def test_the_header_does_not_count_for_the_second_version(rest: Rest, harn
     assert await harness.grants("reader") == []
 
 
-async def test_the_second_version_needs_a_collection_and_the_gateway_says_so(rest: Rest, harness: GatewayHarness) -> None:
+async def test_the_second_version_needs_a_collection_and_the_gateway_says_so(
+    rest: Rest, harness: GatewayHarness
+) -> None:
     await harness.role("reader")
     assert await rest.code("roles/grant_privilege_v2", {"roleName": "reader", "privilege": "Search"}) == 1100
 

@@ -91,7 +91,9 @@ async def test_a_role_is_bound_and_unbound(rest: Rest, harness: GatewayHarness) 
     assert (await rest.send("users/list", by="ann")).status_code == 403
 
 
-async def test_a_second_user_of_a_name_is_refused_in_the_words_of_the_gateway(rest: Rest, harness: GatewayHarness) -> None:
+async def test_a_second_user_of_a_name_is_refused_in_the_words_of_the_gateway(
+    rest: Rest, harness: GatewayHarness
+) -> None:
     await harness.user("ann")
     assert await rest.whole("users/create", {"userName": "ann", "password": PASSWORD}) == {
         "code": 1100,

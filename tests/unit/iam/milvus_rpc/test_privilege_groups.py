@@ -94,7 +94,9 @@ async def test_group_that_a_role_holds_is_not_dropped_until_revoked(harness: Gat
 
 
 @pytest.mark.parametrize("name", ["missing", "ClusterAdmin", "CollectionReadOnly"])
-async def test_dropping_an_unknown_or_built_in_group_succeeds_without_effect(harness: GatewayHarness, name: str) -> None:
+async def test_dropping_an_unknown_or_built_in_group_succeeds_without_effect(
+    harness: GatewayHarness, name: str
+) -> None:
     before = (await harness.state(), await listed(harness))
     await harness.succeed("DropPrivilegeGroup", group_name=name)
     assert (await harness.state(), await listed(harness)) == before

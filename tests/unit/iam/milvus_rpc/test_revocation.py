@@ -87,10 +87,14 @@ async def test_grants_on_an_alias_are_listed_with_those_that_stand_under_its_nam
     assert await _listed(harness) == await _listed(harness, db_name="default", **by_alias) == {"docs", "live"}
 
 
-async def test_revocation_that_takes_nothing_away_succeeds_as_in_milvus_and_says_so_in_one_step(harness: GatewayHarness) -> None:
+async def test_revocation_that_takes_nothing_away_succeeds_as_in_milvus_and_says_so_in_one_step(
+    harness: GatewayHarness,
+) -> None:
     before = await harness.state()
     await harness.revoke("idle", "Query", "default", "current")
-    done = await Own(harness)("ChangeGrants", roleName="idle", revoke=[{"privilege": "Query", "collectionName": "docs"}])
+    done = await Own(harness)(
+        "ChangeGrants", roleName="idle", revoke=[{"privilege": "Query", "collectionName": "docs"}]
+    )
     assert done["revoked"] == []
     assert await harness.state() == before
 

@@ -140,7 +140,9 @@ async def test_role_with_grants_is_dropped_only_by_force(harness: GatewayHarness
     assert "reader" not in await described(harness)
 
 
-async def test_dropped_role_takes_bindings_and_grants_along_and_its_successor_inherits_nothing(harness: GatewayHarness) -> None:
+async def test_dropped_role_takes_bindings_and_grants_along_and_its_successor_inherits_nothing(
+    harness: GatewayHarness,
+) -> None:
     await harness.succeed("Query", by="alice", collection_name="docs")
     await harness.succeed("DropRole", role_name="reader", force_drop=True)
     with pytest.raises(AccessDenied):

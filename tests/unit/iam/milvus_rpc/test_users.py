@@ -111,7 +111,9 @@ async def test_description_is_limited_in_bytes(harness: GatewayHarness, refused:
 
 
 @pytest.mark.parametrize("name", ["alice", "root"])
-async def test_user_that_exists_is_refused_and_keeps_its_password(harness: GatewayHarness, refused: Refused, name: str) -> None:
+async def test_user_that_exists_is_refused_and_keeps_its_password(
+    harness: GatewayHarness, refused: Refused, name: str
+) -> None:
     text = f"user already exists: {name}: invalid parameter"
     await refused("CreateCredential", 1100, 29, text, username=name, password=GOOD)
     await harness.call("GetVersion", by=name)
@@ -132,7 +134,9 @@ async def test_limit_of_users_counts_root(harness: GatewayHarness, refused: Refu
 
 
 async def test_one_name_created_twice_at_once_is_created_once(harness: GatewayHarness) -> None:
-    requests = [harness.status("CreateCredential", username="carol", password=encoded(f"Password-{n}")) for n in range(4)]
+    requests = [
+        harness.status("CreateCredential", username="carol", password=encoded(f"Password-{n}")) for n in range(4)
+    ]
     assert sorted(status.code for status in await asyncio.gather(*requests)) == [0, 1100, 1100, 1100]
 
 
@@ -155,7 +159,9 @@ async def test_same_password_again_is_accepted(harness: GatewayHarness) -> None:
 
 
 @pytest.mark.parametrize("by", ["root", "alice"])
-async def test_wrong_old_password_and_unknown_user_are_one_answer_whoever_asks(harness: GatewayHarness, by: str) -> None:
+async def test_wrong_old_password_and_unknown_user_are_one_answer_whoever_asks(
+    harness: GatewayHarness, by: str
+) -> None:
     wrong = {"oldPassword": encoded("Password-8"), "newPassword": GOOD}
     status = await harness.status("UpdateCredential", by=by, username="alice", **wrong)
     assert (status.code, status.error_code) == (1400, 1)
