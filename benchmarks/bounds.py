@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__)
     parser.add_argument("--base", default=BASE, help=f"the commit to compare with (default: {BASE})")
-    parser.add_argument("--control", action="store_true", help="run the base twice, to see the noise of this run")
+    parser.add_argument("--control", action="store_true", help="run the base twice, to see the variation of this run")
     parser.add_argument("--rounds", type=int, default=9, help="how often each build takes its turn (default: 9)")
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long one turn lasts (default: 2)")
     return parser.parse_args(argv)

@@ -1,7 +1,7 @@
 """Every operation, called by each kind of credential of one user: what a credential may is asked, not whose it is.
 
-The user holds one role, that of the reader in `expectations`. A key that is narrowed to this role may what the role
-gives, a key that is narrowed to no role what is everybody's; neither acts as the user.
+The user holds one role, that of the reader in `expectations`. A key that is restricted to this role may do what the
+role grants, a key that is restricted to no role what everybody may do; neither acts as the user.
 """
 
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from kiteward.milvus import messages
 
 USER: Final = "reader"
 CREDENTIALS: Final = ("password", "session", "key", "narrowed", "nothing")
-"""A password, a session, an API key without limits, one narrowed to the user's role, and one narrowed to no role."""
+"""A password, a session, an API key without limits, one restricted to the user's role, and one to no role."""
 
 ABOUT_ONESELF: Final[dict[str, dict[str, Any]]] = {
     "UpdateCredential": {"username": USER, "description": "mine"},
@@ -38,7 +38,7 @@ _NOBODY, _READER = (next(n for n, each in enumerate(PRINCIPALS) if each.name == 
 _HAS: Final = {"+": "+", "1": "+", "v": "+", "-": "-", "x": "x", "U": "U"}
 
 _OWN_ROWS: Final = {
-    # Asked of what the credential itself may.
+    # Answered for the credential itself.
     "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys",
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
@@ -103,7 +103,7 @@ class Holder:
         return True
 
     async def verdict(self, operation: str, kind: str) -> str:
-        """Return the mark of an operation of our own for a kind of credential; what it asks for is made anew."""
+        """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
         arguments = {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
@@ -166,14 +166,14 @@ async def test_a_limited_key_calls_none_of_our_own_operations_as_its_user(holder
     assert not wrong, "\n".join(wrong)
 
 
-# What a limited key is told, and what exempts its user
+# What a limited key learns of itself, and what exempts its user
 
 
 LIMITS: Final[dict[str, dict[str, Any]]] = {
     "narrowed": {"roles": [f"of_{USER}"]},
-    "narrowed to nothing": {"roles": []},
+    "restricted to no role": {"roles": []},
     "ending": {"expiresIn": 60},
-    "held to networks": {"networks": ["127.0.0.0/8"]},
+    "restricted to networks": {"networks": ["127.0.0.0/8"]},
 }
 
 
@@ -209,7 +209,7 @@ async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Ho
         await holder.own(operation, holder.credentials[kind], keyId=made["keyId"], **asked)
 
 
-@pytest.mark.parametrize("limits", [{"expiresIn": 60}, {"roles": ["admin"]}], ids=["ending", "narrowed to admin"])
+@pytest.mark.parametrize("limits", [{"expiresIn": 60}, {"roles": ["admin"]}], ids=["ending", "restricted to admin"])
 async def test_a_limited_key_that_holds_the_role_admin_is_an_administrator_and_no_super_user(
     holder: Holder, limits: dict[str, Any]
 ) -> None:

@@ -38,7 +38,7 @@ _FURTHER: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[GatewayHarness]:
-    """A gateway before an engine that has c1 and c2 in db1, and keeps them whatever it is told."""
+    """A gateway before an engine that has c1 and c2 in db1, and keeps them whatever is called."""
     engine = FakeEngine()
     engine.create("c1", "c2", database="db1")
     engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}

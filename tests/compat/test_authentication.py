@@ -1,4 +1,4 @@
-"""Who gets in, told with the codes and words of contract 1.4, by raw calls and by clients of their own."""
+"""Authentication, with the codes and messages of contract 1.4, by raw calls and by clients of their own."""
 
 import grpc
 import pytest

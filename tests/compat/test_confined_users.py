@@ -1,4 +1,4 @@
-"""What users with few privileges may do and see through pymilvus' MilvusClient, and how refusals are told."""
+"""What users with few privileges may do and see through pymilvus' MilvusClient, and how refusals are reported."""
 
 from collections.abc import Callable
 from typing import Any

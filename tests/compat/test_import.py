@@ -1,4 +1,4 @@
-"""Moving in: from a real Milvus 2.3.5 by its lists, and from a server that has BackupRBAC with its hashes."""
+"""Importing: from a real Milvus 2.3.5 by its lists, and from a server that has BackupRBAC with its hashes."""
 
 import json
 import subprocess
@@ -146,7 +146,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
     assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
         assert raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
-    # The first sign-in has replaced the hash that came along.
+    # The first sign-in has replaced the imported hash.
     assert hashed.encode() not in (tmp_path / "new" / "store.db").read_bytes()
 
 

@@ -31,7 +31,7 @@ SEED: Final = 20_261_121
 
 EXCLUDED: Final[Mapping[str, str]] = {
     "negative_data_rejection": "Milvus answers HTTP 200 and a code where this asks for 4xx; `forbidden_and_done` "
-    "stands in its place",
+    "replaces it",
     "unsupported_method": "Milvus answers another method with 404, not 405",
 }
 """Checks of schemathesis that are not made, each with the reason."""

@@ -34,7 +34,7 @@ def test_a_wrong_password_is_told_at_once_and_the_name_stays(console: Console) -
 
 
 def test_the_cookie_is_for_the_server_alone_and_holds_nothing_that_other_doors_take(console: Console) -> None:
-    with console.signed_in("reader", anew=True) as page:
+    with console.signed_in("reader", new=True) as page:
         (cookie,) = page.context.cookies()
         assert (cookie["name"], cookie["httpOnly"]) == ("kiteward", True)
         assert (cookie["sameSite"], cookie["path"]) == ("Strict", "/")
@@ -48,7 +48,7 @@ def test_the_cookie_is_for_the_server_alone_and_holds_nothing_that_other_doors_t
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(console: Console) -> None:
-    with console.signed_in("reader", anew=True) as page:
+    with console.signed_in("reader", new=True) as page:
         token = page.context.cookies()[0]["value"]
         page.get_by_role("button", name="Sign out", exact=True).click()
         expect(page.get_by_role("status")).to_have_text("You have signed out.")

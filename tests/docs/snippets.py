@@ -81,7 +81,7 @@ class Shell:
             home: a directory to be made; curl finds its settings there.
         """
         home.mkdir()
-        # The status stands behind the answer; no block of a document has to change for it.
+        # The status follows the answer; no block of a document has to change for it.
         (home / ".curlrc").write_text('silent\nshow-error\nmax-time = 30\nwrite-out = "\\n%{http_code}"\n')
         self._home = home
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}

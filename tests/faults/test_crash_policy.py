@@ -49,7 +49,7 @@ class Caller:
         return rpc.response.FromString(await invoke(payload, metadata=(("authorization", header),), timeout=30))
 
     async def accepts(self, token: str) -> bool:
-        """Tell whether this user and password are let in."""
+        """Return whether this user and password are accepted."""
         try:
             await self.call("GetVersion", token=token)
         except grpc.aio.AioRpcError as error:
@@ -58,7 +58,7 @@ class Caller:
         return True
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         await self._channel.close()
 
 
@@ -133,7 +133,7 @@ class Client:
         return World(people, roles, groups, frozenset(name for name in shown if self._owns(name)))
 
     async def _password(self, caller: Caller, name: str) -> str | None:
-        """Return the password that lets a user in: of those it may have, had or nearly had, at most one does.
+        """Return the password that is accepted for a user: of all that it may have or had, at most one is.
 
         Five are fewer than bring waits.
         """

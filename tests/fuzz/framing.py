@@ -134,7 +134,7 @@ async def _converse(port: int, script: Script, mirror: Mirror) -> str:
         client.close()
     if client.port in mirror.smuggled:
         mirror.smuggled.discard(client.port)
-        return f"took what is no request of its own for one: {_kinds(script.requests)}"
+        return f"took something that is not a request of its own for one: {_kinds(script.requests)}"
     return _judge(script.requests, client.answers)
 
 

@@ -73,7 +73,7 @@ class Target:
 
     Attributes:
         tokens: credential by caller, as clients write it; without one for a caller who shows none.
-        key_ids: ids of the API keys that were made in the beginning.
+        key_ids: ids of the API keys that were created at the beginning.
         secrets: what no answer may hold.
     """
 

@@ -51,7 +51,7 @@ class FakeEngine:
     """Implements `kiteward.engine.base.Engine` in memory.
 
     Databases, collections and aliases behave as Milvus Lite's; any other unary method of the protocol succeeds with an
-    empty answer, or with the bytes in `answers`. The databases of a request are settled as an engine does: body, then
+    empty answer, or with the bytes in `answers`. The database of a request is resolved as an engine does: body, then
     metadata, then `default`.
 
     Attributes:

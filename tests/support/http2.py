@@ -36,7 +36,7 @@ class Wire(asyncio.Transport):
     """
 
     def __init__(self, *, taking: bool = True) -> None:
-        """Begin.
+        """Set up the client.
 
         Args:
             taking: whether the reader takes what is written.
@@ -141,12 +141,11 @@ class Asked:
 
     Attributes:
         body: what has come of its body.
-        whole: how often it was told that the body is whole.
-        gone: how often it was told that nobody waits any more.
+        whole: how often it was notified that the body is complete.
+        gone: how often it was notified that nobody waits any more.
     """
 
     def __init__(self, stream: Stream, head: Head) -> None:
-        """Begin."""
         self.stream = stream
         self.head = head
         self.body = bytearray()
@@ -183,7 +182,6 @@ class Application:
     """
 
     def __init__(self, limits: Http2Limits | None = None, budget: Budget | None = None) -> None:
-        """Begin."""
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
         self.asked: list[Asked] = []

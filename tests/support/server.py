@@ -105,7 +105,7 @@ def running(data_dir: Path, *arguments: str, config: str | None = None) -> Itera
 
 
 def refused_start(command_line: Sequence[str], *, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that is expected to end by itself, and return how it did."""
+    """Run a command that is expected to exit, and return its result."""
     return subprocess.run(command_line, cwd=cwd, capture_output=True, text=True, timeout=START_WITHIN, check=False)
 
 

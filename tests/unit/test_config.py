@@ -26,7 +26,7 @@ def document(key: str, value: Any) -> Any:
     return value
 
 
-# key -> (value, where it lands in the settings, what stands there)
+# key -> (value, where it lands in the settings, its value there)
 KEYS: dict[str, tuple[Any, str, Any]] = {
     "common.security.authorizationEnabled": (False, "authorization", False),
     "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),

@@ -188,7 +188,7 @@ async def unless_refused(call: Awaitable[Any]) -> Any:
     """Return the response, or None where it was denied or refused.
 
     Raises:
-        Failed: who calls is not known, or nobody answered.
+        Failed: the caller is unauthenticated, or there was no answer.
     """
     try:
         return await call

@@ -101,7 +101,7 @@ class RecordingGrpcClient:
 
     def _metadata(self, operation: str, message: Any) -> Sequence[tuple[str, str]]:
         placed = operation in _DATABASE_DEEPER or "db_name" in message.DESCRIPTOR.fields_by_name
-        database = self._database.metadata if placed else self._database.settled
+        database = self._database.metadata if placed else self._database.resolved
         pairs_of = (("authorization", self._authorization), ("dbname", database))
         return [(key, value) for key, value in pairs_of if value is not None]
 
@@ -168,7 +168,7 @@ class ServerPair:
         return self.by_rest.policy_cache.current().revision, self.by_grpc.policy_cache.current().revision
 
     async def passwords(self, user: str) -> tuple[object, object]:
-        """Return which of the usual passwords let a user in."""
+        """Return which of the usual passwords are accepted for a user."""
         return await _accepted_passwords(self.by_rest, user), await _accepted_passwords(self.by_grpc, user)
 
 

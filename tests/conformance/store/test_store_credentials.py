@@ -1,4 +1,4 @@
-"""Credentials: former passwords, locks, API keys, when somebody was last seen, and the feed that tells of changes."""
+"""Credentials: previous passwords, locks, API keys, when they were last used, and the feed that names changes."""
 
 import pytest
 from tests.conformance.store.harness import Clock, Transact, adding, existing

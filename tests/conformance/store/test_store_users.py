@@ -36,7 +36,7 @@ async def test_added_user_is_read_back_whole(store: Store, change: Transact, clo
 
 
 async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store: Store, change: Transact) -> None:
-    """Wrong passwords are forgiven by it: whatever a user or key can have done often must not be one."""
+    """It resets the failure count, so that nothing a user or key can do often may be one."""
     await change(alice_reads_and_writes)
     credential, user = credential_changed("alice"), user_changed("alice")
     works: list[tuple[Work, tuple[Change, ...]]] = [

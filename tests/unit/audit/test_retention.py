@@ -11,7 +11,7 @@ _steps = st.lists(
     st.tuples(
         st.floats(0, 400 * DAY),  # what passes
         st.floats(-5000 * DAY, 5000 * DAY) | st.just(0.0),  # how far somebody sets the clock
-        st.booleans(),  # whether the machine starts anew at the end of it
+        st.booleans(),  # whether the machine restarts at the end of it
     ),
     max_size=20,
 )

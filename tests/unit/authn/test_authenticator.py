@@ -38,7 +38,7 @@ class CountingHasher(PasswordHasher):
     async def find(
         self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
     ) -> int | None:
-        """Verify, slowly if told so."""
+        """Verify, slowly if configured so."""
         self.verifications.append(bool(stored))
         self.begun.set()
         result = await super().find(stored, password, kinds=kinds, rounds=rounds)

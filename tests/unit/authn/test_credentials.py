@@ -1,4 +1,4 @@
-"""What opens besides a current password: keys, former passwords; and what no longer does."""
+"""Credentials besides a current password: keys and previous passwords, while they are accepted and afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -371,7 +371,7 @@ async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entranc
 async def test_the_right_password_of_a_user_who_may_not_come_in_ends_no_wait(
     entrance: Entrance, closed: str, right: str
 ) -> None:
-    """Nor does a former one: else a guesser would learn from the end of the waits what opens once the user may."""
+    """Nor does a previous one: else the end of the waits would reveal what is accepted once the user is enabled."""
     await entrance.user("alice", password="Password-0")
     hashed = await entrance.hasher.hash(Secret("Password-1"))
     async with entrance.policy_cache.change() as transaction:

@@ -1,4 +1,4 @@
-"""One place verifies passwords: guessing is told nothing, costs the same for everybody, and holds nobody else up."""
+"""One place verifies passwords: guessing reveals nothing, costs the same for everybody, and delays nobody else."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ class ObservedHasher(PasswordHasher):
     async def find(
         self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
     ) -> int | None:
-        """Find, when told so."""
+        """Find, once `go_on` is set."""
         self.asked.append((len(stored), frozenset(kinds), rounds))
         await self.go_on.wait()
         return await super().find(stored, password, kinds=kinds, rounds=rounds)
@@ -94,7 +94,7 @@ def test_passwords_are_verified_nowhere_else() -> None:
     assert places == {"authn/password_verifier.py", "bootstrap/first_start.py"}
 
 
-# Waits hold for remembered passwords too
+# Waits apply to cached passwords too
 
 MANY = FREE_FAILURES + FREE_REFUSALS
 """Guesses after which they do."""
@@ -103,7 +103,7 @@ MANY = FREE_FAILURES + FREE_REFUSALS
 async def test_while_a_wait_lasts_a_right_guess_is_answered_like_a_wrong_one_though_its_user_is_in(
     entrance: Entrance,
 ) -> None:
-    """Else the wait would hold up everybody but who guesses right, as often as requests can be sent."""
+    """Else the wait would delay everybody but who guesses right, as often as requests can be sent."""
     assert await entrance.come_in() == ""
     await entrance.guess(MANY)
     assert await entrance.come_in("guess", address=NEIGHBOUR) == await entrance.come_in(address=NEIGHBOUR) != ""
@@ -123,7 +123,7 @@ async def test_many_guesses_at_once_are_not_compared_with_what_is_remembered(ent
 
 
 async def test_a_source_that_may_not_guess_is_not_told_what_is_remembered(entrance: Entrance) -> None:
-    """Else a flood of ever new names would let its source guess, as fast as it can, at everybody who is in."""
+    """Else a flood of ever new names would let its source guess, as fast as it can, at every signed-in user."""
     assert await entrance.come_in() == ""
     for number in range(SOURCE_BURST):
         await entrance.guess(1, user=f"user-{number}")
@@ -152,7 +152,7 @@ async def test_a_guess_that_would_not_get_a_turn_is_not_compared_with_what_is_re
 
 
 async def test_a_password_that_is_remembered_ends_no_waits_of_others(entrance: Entrance) -> None:
-    """A right one that is looked at proves somebody is back; a program that calls anew each time proves nothing."""
+    """A right one that is looked at proves somebody is back; a program that repeats its call proves nothing."""
     assert await entrance.come_in() == ""
     await entrance.guess(FREE_FAILURES - 1)
     assert await entrance.come_in(address="10.0.0.1:4002") == ""
@@ -188,7 +188,7 @@ async def test_no_more_connections_are_remembered_than_the_capacity(entrance: En
     assert len(small._passwords._let_in) == 3
 
 
-# What forgives
+# What resets the failure count
 
 
 @pytest.mark.parametrize("change", ["password", "unlock", "enable", "describe", "bind", "end former", "disable"])

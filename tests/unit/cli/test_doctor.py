@@ -1,4 +1,4 @@
-"""What the doctor tells of settings and of a data directory."""
+"""What the doctor reports about settings and of a data directory."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What of a request is recorded: every field is recorded or left out for a reason, and changes stand there in full."""
+"""What of a request is recorded: every field is recorded or left out for a reason, and changes are recorded in full."""
 
 import itertools
 import random

@@ -196,7 +196,7 @@ async def test_greetings_are_not_recorded_unless_refused(audited: GatewayHarness
     assert only(audited).event is Event.AUTHENTICATION
 
 
-# Who is not let in
+# Callers that are refused
 
 
 @pytest.mark.parametrize(

@@ -198,7 +198,7 @@ async def test_truncated_collection_keeps_its_grants(granted: GatewayHarness) ->
     assert await all_grants(granted) == ALL
 
 
-# Who drops a collection, and creates it anew
+# A user who drops a collection, and creates it again
 
 OWN = [("Collection", "default", "docs", "Query"), ("Global", "default", "docs", "CollectionReadOnly")]
 
@@ -494,7 +494,7 @@ def acted(engine: FakeEngine) -> Callable[[], None]:
 
 
 async def copied(harness: GatewayHarness, store_path: Path, target: Path) -> None:
-    """Copy the store as kill -9 leaves it: the intent is written down, and nobody knows what the engine did."""
+    """Copy the store as kill -9 leaves it: the intent is stored, and nobody knows what the engine did."""
     async with harness.store.transaction():
         for suffix in ("", "-wal", "-shm"):
             side = store_path.with_name(store_path.name + suffix)
@@ -592,7 +592,7 @@ async def test_change_goes_on_when_its_caller_is_gone(granted: GatewayHarness, e
 async def queued_behind_a_change(
     harness: GatewayHarness, engine: FakeEngine, waiting: Awaitable[object], meanwhile: Awaitable[object]
 ) -> object:
-    """Let a request wait for the turn of a change under way, do something meanwhile, and return what became of it."""
+    """Let a request wait for a change in progress, do something meanwhile, and return what became of it."""
     gate = engine.hold("CreateCollection")
     first = asyncio.create_task(harness.call("CreateCollection", collection_name="slow"))
     await engine.reached("CreateCollection")
@@ -623,7 +623,7 @@ async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(
 async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
     granted: GatewayHarness, engine: FakeEngine
 ) -> None:
-    """A caller who may name `docs` anew must not name `docs2` through an alias that moves meanwhile."""
+    """A caller who may create `docs` again must not name `docs2` through an alias that moves meanwhile."""
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.role("namer", ("CreateAlias", "default", "docs"), ("CreateAlias", "default", "newest"))
     await granted.user("alice", "namer")

@@ -1,4 +1,4 @@
-"""The one door: the order of its steps, and what it lets through to whom."""
+"""The gateway: the order of its steps, and which requests it forwards for whom."""
 
 import asyncio
 from collections.abc import Awaitable

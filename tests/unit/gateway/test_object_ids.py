@@ -1,4 +1,4 @@
-"""Requests that select by id are judged by the collection that the id was given for."""
+"""Requests that select by id are authorized as the collection that the id was returned for."""
 
 from typing import Any
 

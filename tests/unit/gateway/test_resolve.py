@@ -1,4 +1,4 @@
-"""What a request is about is settled once: database, collections behind aliases, conditions, and what is forwarded."""
+"""A request is resolved once: database, collections behind aliases, conditions, and what is forwarded."""
 
 from typing import Any
 

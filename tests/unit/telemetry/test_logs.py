@@ -179,7 +179,7 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
 @pytest.mark.slow
 def test_the_level_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KITEWARD_")]:
-        monkeypatch.delenv(name)  # what means nothing to the server is told before the level is known
+        monkeypatch.delenv(name)  # variables without a meaning are reported before the level is known
     with servers.running(tmp_path / "data", config="kiteward: {log: {level: error}}") as server:
         raw_grpc.call(server.uri, "GetVersion", header=raw_grpc.authorization(servers.ROOT_TOKEN))
     assert lines_of(server) == []

@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them and as the engine is told of them."""
+"""Traces, as a collector and the engine receive them."""
 
 import asyncio
 import gzip
@@ -104,7 +104,7 @@ async def over_rest(server: Server, **headers: str) -> None:
 
 
 def told(engine: FakeEngine) -> dict[str, str]:
-    """Return which trace the engine was told of."""
+    """Return the trace context that the engine received."""
     return {key: value for key, value in engine.called(METHOD)[-1].metadata.items() if key in TRACE_KEYS}
 
 

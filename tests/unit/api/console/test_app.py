@@ -1,4 +1,4 @@
-"""The console's door, in process: cookies, forms, ends of sessions, and what is shown when something is wrong."""
+"""The console's application, in process: cookies, forms, ends of sessions, and what is shown after errors."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -168,7 +168,7 @@ def test_a_message_is_announced_by_its_length_in_network_order() -> None:
     assert protocol.prefix(bytes(0x010203)) == b"\0\0\1\2\3"
 
 
-# What is no gRPC
+# Requests that are not gRPC
 
 
 def head(method: str, *fields: tuple[str, str]) -> Head:

@@ -1,4 +1,4 @@
-"""The gRPC door: who calls is read as the contract says, and nothing else gets in or out."""
+"""The gRPC service: callers are authenticated as the contract says, and nothing else is forwarded or returned."""
 
 import asyncio
 import base64
@@ -154,7 +154,7 @@ async def test_no_method_answers_without_credentials(
 ) -> None:
     engine.calls.clear()
     for method in ("Connect", "GetVersion", "CheckHealth", "Query", "CreateCredential", "GetMetrics"):
-        # Bad arguments are not looked at before it is known who calls.
+        # Bad arguments are not looked at before the caller is authenticated.
         refused = await client.refusal(messages.method_of(method).path, b"\xff", *metadata)
         assert refused == (StatusCode.UNAUTHENTICATED, text), method
     assert engine.calls == []
@@ -205,7 +205,7 @@ async def test_stranger_sends_no_more_of_a_large_message_than_a_window(
         code, _ = await client.refusal(path, large, ("authorization", wrong))
         assert code is StatusCode.UNAUTHENTICATED
     assert 0 < came <= 3 * 64 * 1024
-    # Whoever is known sends all of it.
+    # An authenticated caller sends all of it.
     code, _ = await client.refusal(path, large, ("authorization", header(ROOT)))
     assert code is StatusCode.INVALID_ARGUMENT
     assert came > len(large)
@@ -285,7 +285,7 @@ async def test_client_that_hides_the_status_of_connect_is_told_in_the_answer_and
     answer = messages.ConnectResponse.FromString(await client.send(path, connecting("Python", version), *metadata))
     assert (answer.status.code, answer.status.error_code, answer.status.reason) == (1400, 1, text)
     assert not answer.status.retriable
-    # Nothing of the server is told, and nobody is let in.
+    # Nothing of the server is revealed, and the caller is not authenticated.
     assert (answer.identifier, answer.HasField("server_info")) == (0, False)
     assert await client.refusal(messages.method_of("GetVersion").path, b"", *metadata) == (
         StatusCode.UNAUTHENTICATED,
@@ -378,7 +378,7 @@ async def test_unexpected_failure_tells_an_id_and_the_log_has_the_rest(
     assert (await client.call("GetVersion")).version
 
 
-# What goes along to the engine
+# What is forwarded to the engine
 
 
 async def test_engine_sees_the_payload_and_allowed_metadata_only(client: Client, engine: FakeEngine) -> None:

@@ -29,7 +29,7 @@ class Wire:
 
     Attributes:
         answers: the fields of each answer, its trailers included, and its body.
-        let_in_up_to: the size that each body was let in with.
+        let_in_up_to: the size up to which each body was accepted.
         answered: set by an answer.
     """
 
@@ -217,7 +217,7 @@ async def test_a_second_message_behind_one_in_pieces_ends_the_work() -> None:
     assert caller.work.cancelled
 
 
-# Who is let in
+# Authentication before the body
 
 
 async def test_no_more_than_the_first_piece_is_read_before_the_sender_is_known() -> None:

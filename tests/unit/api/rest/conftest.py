@@ -1,4 +1,4 @@
-"""A REST door for each test, with a gateway behind it whose store is a copy of one that was bootstrapped once."""
+"""A REST application for each test, with a gateway whose store is a copy of one that was bootstrapped once."""
 
 import shutil
 from collections.abc import AsyncIterator

@@ -207,7 +207,7 @@ async def test_the_challenge_is_basic_for_those_who_speak_it_and_makes_no_browse
         assert (response.status_code, response.headers.get("WWW-Authenticate")) == (status, challenge)
 
 
-# What the gateway is told
+# What the gateway receives
 
 
 async def test_a_call_carries_who_where_and_how_long(rest: Rest, watched: Watched) -> None:

@@ -18,7 +18,7 @@ from tests.unit.gateway.model.workload import CHANGING
 REQUESTS_EACH: Final = 2
 """Requests for a decision after each operation."""
 RESTART_EVERY: Final = 97
-"""Steps between two restarts of the engine, after which the catalog is read anew."""
+"""Steps between two restarts of the engine, after which the catalog is read again."""
 _CATALOG: Final = frozenset({"ListDatabases", "ListAliases", "DescribeAlias"})
 """What the catalog asks the engine for by itself."""
 

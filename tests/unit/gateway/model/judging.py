@@ -1,7 +1,7 @@
-"""What grants mean, judged one grant at a time and straight from the rules; slow on purpose, so that it stays obvious.
+"""What grants allow, evaluated one grant at a time and straight from the rules; slow, so that it stays obvious.
 
 Rules carry their source, a section of the contract or a decision record:
-- [contract 4.6] a caller may what one of its roles may; `root` and the role `admin` may everything; everybody holds
+- [contract 4.6] a caller may do what one of its roles may do; `root` and the role `admin` may do all; everybody holds
   `public`.
 - [decision 0001] roles add up: several names may be allowed by several roles.
 - [decision 0007] a grant on a named collection reaches no further, whatever is in it.
@@ -122,10 +122,10 @@ def _gives_on_user(key: Key, name: str) -> bool:
 
 
 class Judge:
-    """Judges what one user may and sees."""
+    """Decides what one user may do and see."""
 
     def __init__(self, policy: Policy, user: str, roles: Iterable[str]) -> None:
-        """Set up a judge.
+        """Set up the decisions for a user.
 
         Args:
             policy: roles, grants and groups.

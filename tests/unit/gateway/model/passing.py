@@ -117,7 +117,7 @@ def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
         owners = [reference.world.told.get(number) for number in _ids(step.message)]
         if names == [""] and len(set(owners)) == 1 and owners[0] is not None and owners[0][0] == database:
             names = [owners[0][1]]
-        # [contract 4.2] an id is judged by the collection it was told for; of any other nothing less than all will do
+        # [contract 4.2] an id is authorized as the collection it was returned for; any other id needs a grant on all
         by_id = [owner[1] if owner is not None and owner[0] == database else ANY for owner in owners]
         wanted = [*(name for name in names if name or not owners), *by_id] or [ANY]
         judged = judge.may_or_sees if visible else judge.may
@@ -146,7 +146,7 @@ def _ids(request: Any) -> list[int]:
 
 
 def _telling(rule: Rule) -> Rule:
-    """Note the ids in what is told of a database's collections."""
+    """Record the ids in a response about a database's collections."""
 
     def telling(reference: Reference, step: Step, judge: Judge) -> Outcome:
         outcome = rule(reference, step, judge)
@@ -310,7 +310,7 @@ def _move(reference: Reference, source: tuple[str, str], target: tuple[str, str]
 def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
     database, alias = database_of(step), step.message.alias
     name = reference.world.resolve(database, step.message.collection_name)
-    # [decision 0027] an alias is judged by what it stands for, a free name as it stands
+    # [decision 0027] an alias is authorized as its target, an unused name as itself
     if not judge.may("CreateAlias", database, [name, reference.world.resolve(database, alias)]):
         return DENIED
     if database not in reference.world.databases:

@@ -34,7 +34,7 @@ class Draw:
         self._operations, self._weights = zip(*WEIGHTS.items(), strict=True)
 
     def beginning(self) -> list[Step]:
-        """Return operations that make something to talk about."""
+        """Return operations that create the first objects."""
         users = [("CreateCredential", _new_user(name, self._pick(PASSWORDS))) for name in USERS[:4]]
         roles = [
             ("CreateRole", messages.CreateRoleRequest(entity=messages.RoleEntity(name=name))) for name in ROLES[:3]

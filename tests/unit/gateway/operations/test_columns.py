@@ -105,7 +105,7 @@ _UNLEARNT: Final = {
     "GetCompactionStateWithPlans": "the ids in it are those that were asked for",
     "ListImportTasks": "nothing can be imported",
     "GetImportState": "nothing can be imported",
-    "GetReplicas": "DescribeCollection has told the id",
+    "GetReplicas": "DescribeCollection has returned the id",
     "ListIndexedSegment": "no SDK calls it",
     "DescribeSegmentIndexData": "no SDK calls it",
     "FlushAll": "whoever may call it needs no id to be known",

@@ -31,7 +31,7 @@ def paths(running: RunningListener) -> list[str]:
     return [request["path"] for request in running.echo.requests]
 
 
-# Requests that are sent ahead
+# Pipelined requests
 
 
 async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
@@ -109,7 +109,7 @@ async def test_a_large_body_is_read_no_further_than_it_is_asked_for_and_whole_in
 
 
 class _Waiting:
-    """Answers each request when it is told to, and waits meanwhile for the caller to hang up."""
+    """Answers each request when the test says so, and waits meanwhile for the caller to hang up."""
 
     def __init__(self) -> None:
         self.begun = self.answered = 0
@@ -127,7 +127,7 @@ class _Waiting:
 
 
 class _Slow:
-    """Asks for bodies only when it is told to."""
+    """Asks for bodies only when the test says so."""
 
     def __init__(self) -> None:
         self.ask = asyncio.Event()
@@ -152,7 +152,7 @@ def _stopped(running: RunningListener) -> bool:
     return any(each.flow.stopped for each in running.http._connections())
 
 
-# What is no part of a request
+# Bytes that are not part of a request
 
 
 async def test_trailers_are_no_headers() -> None:

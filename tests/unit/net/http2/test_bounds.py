@@ -240,7 +240,7 @@ async def link_with_streams(limits: Http2Limits = LIMITS) -> Link:
 @pytest.mark.parametrize("noise", _noises().values(), ids=_noises().keys())
 async def test_frames_that_ask_for_nothing_are_borne_for_a_while(clock: Clock, noise: bytes) -> None:
     link = await link_with_streams()
-    # The first settings are noise too, and two answers have earned some.
+    # The first settings count as a control frame too, and two answers allow some more.
     link.send(noise * 8)
     assert (0, frames.ENHANCE_YOUR_CALM) not in link.codes(GoAwayFrame)
     assert not link.wire.is_closing()

@@ -1,4 +1,4 @@
-"""Unknown senders hold little of a connection; who is let in sends a body of any size."""
+"""Unauthenticated senders hold little of a connection; an accepted request may have a body of any size."""
 
 import pytest
 from hyperframe.frame import (

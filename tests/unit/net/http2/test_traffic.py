@@ -74,7 +74,7 @@ class Request:
 
 
 class Traffic(RuleBasedStateMachine):
-    """A client, an application and a connection between them, whose bytes are under way until they are delivered."""
+    """A client, an application and a connection between them, whose bytes are in transit until they are delivered."""
 
     def __init__(self) -> None:
         super().__init__()
