@@ -63,7 +63,7 @@ class Run:
         return cls(float(rate[1]), int(calls[1]), answered, int(data[1]))
 
     def check(self, message_bytes: int) -> None:
-        """Let a run pass in which every call was answered rightly.
+        """Return a run, if every call had the right response.
 
         Args:
             message_bytes: the size of the right answer.

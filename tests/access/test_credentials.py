@@ -92,7 +92,7 @@ class Holder:
         return await self.harness.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
 
     async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
-        """Tell whether a credential sets a user's password without the old one."""
+        """Return whether a credential sets a user's password without the old one."""
         request = messages.UpdateCredentialRequest(
             username=user_name, oldPassword=encoded("Wrong-one-1"), newPassword=encoded("Another-one-2")
         )
@@ -192,7 +192,7 @@ async def test_a_limited_key_sets_no_password_of_its_user_without_the_old_one(
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserAccess", "ExplainAccess"])
-async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Holder, operation: str) -> None:
+async def test_a_limited_key_gets_its_own_access_and_not_its_users(holder: Holder, operation: str) -> None:
     asked = {"operation": "Query", "dbName": "db1", "collectionName": "c1"} if operation == "ExplainAccess" else {}
     answers = {kind: await holder.own(operation, by, **asked) for kind, by in holder.credentials.items()}
     told = "allowed" if asked else "collections"

@@ -75,7 +75,7 @@ def test_annotated_rpc_needs_what_the_protocol_says(operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(set(messages.METHODS) - set(UNANNOTATED) - set(NOT_AS_ANNOTATED)))
-def test_row_judges_the_field_that_the_annotation_points_to(operation: str) -> None:
+def test_row_authorizes_the_field_that_the_annotation_points_to(operation: str) -> None:
     annotation = messages.annotation(operation)
     assert annotation is not None
     number = max(annotation.name_index, annotation.names_index)

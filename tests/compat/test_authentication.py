@@ -25,7 +25,7 @@ REFUSED_TOKENS = {
 
 @pytest.fixture(autouse=True)
 def guessed_is_there(root: MilvusClient) -> None:
-    """Have a user to guess at: wrong passwords of `root` would make new connections of `root` wait."""
+    """Create a user for guesses: wrong passwords of `root` would make new connections of `root` wait."""
     if "guessed" not in root.list_users():
         root.create_user("guessed", "Password-1")
 

@@ -148,7 +148,7 @@ def test_flush_truncation_and_compaction_leave_the_right_rows(root: MilvusClient
     assert root.get_collection_stats("compacted") == {"row_count": 0}
 
 
-def test_missing_collection_is_told_by_its_code(root: MilvusClient) -> None:
+def test_missing_collection_is_reported_by_its_code(root: MilvusClient) -> None:
     assert not root.has_collection("missing")
     with pytest.raises(MilvusException) as caught:
         root.describe_collection("missing")

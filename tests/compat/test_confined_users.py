@@ -126,7 +126,7 @@ REBUILDS: dict[str, list[tuple[str, str]]] = {
 
 
 def rebuild(client: MilvusClient) -> list[str]:
-    """Do as programs with `drop_old`, `overwrite` or `reset` do, and return what the user is shown."""
+    """Rebuild a collection as programs with `drop_old`, `overwrite` or `reset` do; return what the user gets."""
     if client.has_collection("rebuilt"):
         client.drop_collection("rebuilt")
     client.create_collection("rebuilt", dimension=4)
@@ -332,7 +332,7 @@ def test_what_public_holds_everyone_holds(server: RunningServer, root: MilvusCli
             client.query("notice_board", filter="id >= 0")
 
 
-def test_refusal_is_told_once_and_not_retried(bystander: MilvusClient) -> None:
+def test_refusal_is_reported_once_and_not_retried(bystander: MilvusClient) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         bystander.query("seen", filter="id >= 0", timeout=2)
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -322,7 +322,7 @@ def test_rows_that_do_not_fit_are_refused_with_what_would(clients: ProtocolClien
     assert (code, told in message) == (1802 if data == [] else 1804, True), message
 
 
-def test_a_missing_collection_is_told_as_such(clients: ProtocolClients) -> None:
+def test_a_missing_collection_is_reported_as_such(clients: ProtocolClients) -> None:
     bodies: dict[str, dict[str, Any]] = {
         "entities/insert": {"data": [{"id": 1}]},
         "entities/query": {"filter": "id > 0"},

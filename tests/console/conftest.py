@@ -66,7 +66,7 @@ class Console:
 
     @contextmanager
     def signed_in(self, user: str, password: str | None = None, *, new: bool = False, **options: Any) -> Iterator[Page]:
-        """A page on which somebody has signed in.
+        """A page of a signed-in user.
 
         Args:
             user: who.

@@ -1,4 +1,4 @@
-"""Reads the code blocks of a document, Markdown or HTML inside it, and runs them as they stand: Python, or bash."""
+"""Reads the code blocks of a document, Markdown or HTML inside it, and runs them unchanged: Python, or bash."""
 
 import ast
 import html

@@ -1,4 +1,4 @@
-"""The five minutes of the README run as they stand and print what they say."""
+"""The blocks of the README's first steps run unchanged, and print what the README says."""
 
 from contextlib import redirect_stdout
 from io import StringIO

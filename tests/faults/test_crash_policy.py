@@ -118,8 +118,8 @@ class Client:
             for user in backup.users
             if self._owns(user.user)
         }
-        let_in = {name for name, password in passwords.items() if password}
-        assert let_in == set(people), f"world: {self.world.people}, in flight: {self.in_flight}"
+        accepted = {name for name, password in passwords.items() if password}
+        assert accepted == set(people), f"world: {self.world.people}, in flight: {self.in_flight}"
         roles = {
             role.name: HeldRole(role.description, frozenset(grants.get(role.name, ())))
             for role in backup.roles
@@ -221,7 +221,7 @@ class Killing:
         self._random = random.Random(seed)
 
     def chance(self, probability: float) -> bool:
-        """Tell whether it happens."""
+        """Return whether it happens."""
         return self._random.random() < probability
 
     async def moment(self, clients: list[Client]) -> None:
@@ -259,7 +259,7 @@ def _a_seed() -> str:
 async def stream_until(
     killing: Killing, clients: list[Client], caller: Caller, kill: Callable[[], Awaitable[None]]
 ) -> None:
-    """Let all clients make changes at the same time, and kill the server meanwhile."""
+    """Make changes from all clients at the same time, and kill the server meanwhile."""
     killed = asyncio.Event()
     streaming = [asyncio.create_task(client.stream(caller, killed)) for client in clients]
     waiting = asyncio.create_task(killing.moment(clients))

@@ -54,7 +54,7 @@ class MarkedEngine(PopulatedEngine):
         return {**stored, **self.writes}
 
     def reset_contents(self) -> None:
-        """Have what there was in the beginning."""
+        """Restore the initial objects."""
         self.databases.clear()
         hidden, pseudonym = canaries.HIDDEN_ALIASES
         self.databases[DEFAULT_DATABASE] = Database(

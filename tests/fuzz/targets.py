@@ -152,7 +152,7 @@ class Target:
         )
 
     def _prepared(self, sent: Sent) -> Sent:
-        """Return a request with its credential, and the ids of keys in place of what stands for them."""
+        """Return a request with its credential, and with the ids of keys in place of their placeholders."""
         for name, key_id in zip(canaries.KEY_IDS, self.key_ids, strict=False):
             if name.encode() in sent.payload:
                 sent = replace(sent, payload=sent.payload.replace(name.encode(), key_id.encode()))

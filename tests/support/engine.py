@@ -85,7 +85,7 @@ class FakeEngine:
         self._generation += 1
 
     def create(self, *names: str, database: str = DEFAULT_DATABASE) -> None:
-        """Have these collections, in a database that is created if needed; nobody called for it."""
+        """Create these collections, without a call; the database is created if needed."""
         self.databases.setdefault(database, Database()).collections.extend(names)
 
     def called(self, method: str) -> list[EngineCall]:

@@ -79,12 +79,12 @@ class SteppingClock:
 
 
 class GatewayHarness:
-    """A gateway with everything behind it.
+    """A gateway with its store, a fake engine and its own audit trail.
 
     Attributes:
-        services: what the handlers work with; tests replace parts of it before they call.
-        trail: what was recorded.
-        throttle_clock: moves on by an hour each time, so that wrong passwords in a test make nobody wait; a test of
+        services: the dependencies of the handlers; tests replace parts of it before they call.
+        trail: the recorded events.
+        throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
     """
 

@@ -1,4 +1,4 @@
-"""A connection without a network: what stands for the transport, for the application and for the client."""
+"""A connection without a network: replacements for the transport, the application and the client."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -234,7 +234,7 @@ class Link:
         return self.application.asked
 
     def send(self, *data: bytes) -> None:
-        """Let the client send."""
+        """Send bytes as the client."""
         self.connection.data_received(b"".join(data))
 
     def answers(self) -> list[Frame]:
@@ -286,7 +286,7 @@ def without_preface(sent: bytes) -> bytes:
 
 
 async def turns(number: int = 3) -> None:
-    """Let the loop do what was to be done soon."""
+    """Run the callbacks that the event loop has queued."""
     for _ in range(number):
         await asyncio.sleep(0)
 
@@ -300,6 +300,6 @@ class Clock:
         monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
 
     def forward(self, seconds: float, link: Link) -> None:
-        """Let time pass, and then a connection be looked at."""
+        """Advance the time, and run the periodic check of a connection."""
         self.now += seconds
         link.connection.look(self.now)

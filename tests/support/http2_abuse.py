@@ -281,7 +281,7 @@ class Client:
         raise AssertionError("the server has closed the connection")
 
     async def half_close(self) -> None:
-        """Say that nothing more comes."""
+        """End the stream of the client."""
         await self._writer.drain()
         self._writer.write_eof()
 

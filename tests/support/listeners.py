@@ -39,7 +39,7 @@ class RecordingGateway:
         self.answer: bytes | None = None
 
     async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
-        """Authenticate everybody."""
+        """Authenticate every caller."""
         return Principal("alice")
 
     async def handle(self, call: Call) -> bytes:
@@ -74,7 +74,7 @@ class Echo:
 
 
 class RunningListener:
-    """The listener and what is behind it."""
+    """A listener with its services, their gateway and their application."""
 
     def __init__(
         self, limits: ListenerLimits, http: HttpLimits, application: Application | None, budget: Budget
@@ -120,7 +120,7 @@ async def opened(
 
 @contextlib.asynccontextmanager
 async def grpc_alone(gateway: Gateway) -> AsyncIterator[int]:
-    """Serve a gateway over gRPC, and give the port."""
+    """Serve a gateway over gRPC, and yield the port."""
     service = GrpcService(gateway)
     listener = Listener(grpc=service)
     port = await listener.start(LOOPBACK, 0)

@@ -66,7 +66,7 @@ def command(data_dir: Path, *arguments: str) -> list[str]:
 
 
 def start(data_dir: Path, *arguments: str, config: str | None = None) -> RunningServer:
-    """Start a server and wait until it is ready; whoever calls this stops it."""
+    """Start a server and wait until it is ready; the caller has to stop it."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     if config is not None:
         file = data_dir.with_name(f"{data_dir.name}.yaml")

@@ -96,7 +96,7 @@ class PopulatedEngine(FakeEngine):
         self.reset_contents()
 
     def reset_contents(self) -> None:
-        """Have what there was in the beginning, as if somebody around us had seen to it."""
+        """Restore the initial objects, as a change from outside the server would."""
         self.databases.clear()
         for name in random_values.DATABASES:
             aliases = dict(random_values.ALIASES[name])

@@ -55,7 +55,7 @@ class GrpcClient(Protocol):
 
     @property
     def database(self) -> str:
-        """What requests carry whose database stands deeper inside: the field's value, or empty."""
+        """The value of the database field for requests that name their database in a nested message, or empty."""
         ...
 
     async def call(self, operation: str, /, **fields: Any) -> Any:

@@ -51,7 +51,7 @@ class Greeting:
         asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.answer, HEAD, (b"hello world",), TRAILERS)
 
     def lost(self) -> None:
-        """Do nothing: what is answered then goes nowhere."""
+        """Do nothing: the response is not sent."""
 
 
 def greet(stream: Stream, _head: Head) -> Exchange:

@@ -1,4 +1,4 @@
-"""A gateway with a user, for the APIs that stand before it."""
+"""A gateway with a user, for tests of the APIs."""
 
 from collections.abc import AsyncIterator
 

@@ -132,7 +132,7 @@ async def test_no_authentication_is_not_served_beyond_loopback(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("authorization", [True, False])
-async def test_no_authentication_on_loopback_lets_everybody_in_and_warns(
+async def test_no_authentication_on_loopback_authenticates_everybody_and_warns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, authorization: bool
 ) -> None:
     server = await start(Settings(port=0, data_dir=tmp_path, authorization=authorization))
@@ -255,7 +255,7 @@ async def test_engine_is_started_in_the_data_directory_as_configured(tmp_path: P
 # What is done again and again
 
 
-async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_it_works(
+async def test_repeated_work_goes_on_after_any_failure_which_is_reported_once_until_it_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outcomes: list[Exception | None] = [ValueError("odd"), StoreUnavailable("away"), None, RuntimeError("odd again")]
@@ -283,7 +283,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_
     ("console", "given", "led"),
     [(True, BROWSER, (303, "/console/account")), (True, "*/*", (404, "")), (False, BROWSER, (200, ""))],
 )
-async def test_browsers_are_led_to_the_console_and_others_are_answered_as_before(
+async def test_browsers_are_redirected_to_the_console_and_others_are_answered_as_before(
     tmp_path: Path, console: bool, given: str, led: tuple[int, str]
 ) -> None:
     server = await start(Settings(port=0, data_dir=tmp_path, console=ConsoleSettings(enabled=console)))
@@ -299,7 +299,7 @@ async def test_browsers_are_led_to_the_console_and_others_are_answered_as_before
 
 
 async def test_ready_line_names_console_documents_and_the_default_password_while_it_is_in_place(tmp_path: Path) -> None:
-    def told(server: Server, settings: Settings) -> list[str]:
+    def startup_lines(server: Server, settings: Settings) -> list[str]:
         first, *others = ready(server, settings).splitlines()
         assert first == f"Kiteward is ready on http://127.0.0.1:{server.port} (data in {tmp_path})"
         return [line.replace(f":{server.port}", "") for line in others]
@@ -308,10 +308,14 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
     console, documents = "  console: http://127.0.0.1/console/", "  REST API documentation: http://127.0.0.1/docs"
     server = await start(settings)
     try:
-        assert told(server, settings) == [console, documents, "  user root, default password Milvus: change it"]
+        assert startup_lines(server, settings) == [
+            console,
+            documents,
+            "  user root, default password Milvus: change it",
+        ]
         without = replace(settings, console=ConsoleSettings(enabled=False))
-        assert told(server, without) == [documents, "  user root, default password Milvus: change it"]
-        assert told(server, replace(settings, rest=RestSettings(enabled=False))) == [
+        assert startup_lines(server, without) == [documents, "  user root, default password Milvus: change it"]
+        assert startup_lines(server, replace(settings, rest=RestSettings(enabled=False))) == [
             "  user root, default password Milvus: change it"
         ]
     finally:
@@ -323,6 +327,6 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
     await store.close()
     server = await start(settings)
     try:
-        assert told(server, settings) == [console, documents]
+        assert startup_lines(server, settings) == [console, documents]
     finally:
         await server.stop()

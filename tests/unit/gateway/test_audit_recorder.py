@@ -236,7 +236,7 @@ async def test_disabled_and_throttled_callers_are_told_apart_in_the_record(audit
     assert only(audited).reason == "the user is disabled"
 
 
-async def test_key_that_does_not_open_is_told_by_its_public_id(audited: GatewayHarness) -> None:
+async def test_key_that_is_not_accepted_is_reported_by_its_public_id(audited: GatewayHarness) -> None:
     minted = mint()
     credential = KeyCredential(minted.key)
     await refused(audited, "ListCredUsers", AuthenticationError, by=credential)
@@ -258,7 +258,9 @@ async def test_credential_that_cannot_be_read_is_recorded_without_it(audited: Ga
     assert "some-password" not in str(event)
 
 
-async def test_strangers_do_not_fill_the_trail_and_those_left_out_are_counted(audited: GatewayHarness) -> None:
+async def test_unauthenticated_callers_do_not_fill_the_trail_and_those_left_out_are_counted(
+    audited: GatewayHarness,
+) -> None:
     now = 100.0
     recorder = Recorder(audited.trail, clock=lambda: now)
     call = Call("GetVersion", b"", presented("nobody"))
@@ -331,7 +333,7 @@ async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_an
     await audited.call("Query", by="alice", collection_name="docs")
 
 
-async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: GatewayHarness) -> None:
+async def test_change_that_fails_or_is_refused_midway_is_recorded_so(audited: GatewayHarness) -> None:
     await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
     begun, ended = audited.trail.events
     assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "RoleNotFound")
@@ -375,7 +377,7 @@ async def test_no_password_reaches_the_record_of_a_restored_policy(audited: Gate
 # Changes in full
 
 
-async def test_last_of_many_roles_of_a_new_user_stands_in_the_trail(audited: GatewayHarness) -> None:
+async def test_last_of_many_roles_of_a_new_user_is_in_the_trail(audited: GatewayHarness) -> None:
     roles = [f"role{number}" for number in range(40)]
     for role in roles:
         await audited.role(role)
@@ -388,7 +390,7 @@ async def test_last_of_many_roles_of_a_new_user_stands_in_the_trail(audited: Gat
     assert ended.details["result"] == {"userName": "bob", "password": "issued"}
 
 
-async def test_new_key_is_recorded_with_its_id_its_end_and_what_it_is_narrowed_to(audited: GatewayHarness) -> None:
+async def test_new_key_is_recorded_with_its_id_its_end_and_what_it_is_restricted_to(audited: GatewayHarness) -> None:
     payload = b'{"roles":[],"expiresIn":3600,"networks":["10.0.0.0/8"]}'
     made = json.loads(await audited.gateway.handle(Call("CreateApiKey", payload, presented("alice"))))
     begun, ended = audited.trail.events
@@ -461,7 +463,7 @@ class Unread:
         raise IndexError
 
 
-async def test_nothing_is_read_of_the_payload_of_a_caller_who_is_not_known(
+async def test_nothing_is_read_of_the_payload_of_an_unauthenticated_caller(
     audited: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def reading(*_: Any) -> Any:

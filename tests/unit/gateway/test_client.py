@@ -89,7 +89,7 @@ async def test_the_timeout_is_what_is_left_until_the_deadline_and_never_nothing(
     assert after == 0.001
 
 
-async def test_another_credential_goes_along_with_the_same_facts() -> None:
+async def test_another_credential_is_forwarded_with_the_same_facts() -> None:
     gateway, alice = Answering(), PasswordCredential("alice", Secret("x"))
     await client_of(gateway, request_id="ab").with_credential(alice).call(messages.DropRoleRequest())
     assert (gateway.calls[0].credential, gateway.calls[0].request_id) == (alice, "ab")

@@ -217,7 +217,7 @@ async def rebuild(harness: GatewayHarness, *, by: str = "alice", then_by: str = 
     await harness.succeed("CreateCollection", by=then_by or by, collection_name="docs")
 
 
-async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had_on_it(
+async def test_who_drops_a_collection_and_creates_it_again_has_what_its_roles_had_on_it(
     rebuilding: GatewayHarness,
 ) -> None:
     for _ in range(2):
@@ -228,7 +228,7 @@ async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had
         assert await open_intents(rebuilding) == 0
 
 
-async def test_grants_that_name_the_collection_suffice_to_create_it_anew(granted: GatewayHarness) -> None:
+async def test_grants_that_name_the_collection_suffice_to_create_it_again(granted: GatewayHarness) -> None:
     names = ("CreateCollection", "DropCollection", "Insert")
     await granted.role("owner", *((name, "default", "docs") for name in names))
     await granted.user("alice", "owner")
@@ -431,7 +431,7 @@ async def test_engine_that_fails_before_it_acts_leaves_the_grants(granted: Gatew
         ("RenameCollection", {"oldName": "docs", "newName": "papers"}, ["papers"] * 4),
     ],
 )
-async def test_lost_answer_is_settled_before_the_next_change(
+async def test_lost_answer_is_resolved_before_the_next_change(
     granted: GatewayHarness, engine: FakeEngine, method: str, fields: dict[str, str], left: list[str]
 ) -> None:
     engine.failures_after[method] = EngineDeadlineExceeded("no answer")
@@ -441,7 +441,7 @@ async def test_lost_answer_is_settled_before_the_next_change(
     assert [name for _, _, name, _ in await all_grants(granted)] == left
 
 
-async def test_lost_answer_is_settled_without_waiting_for_another_change(
+async def test_lost_answer_is_resolved_without_waiting_for_another_change(
     granted: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ddl, "_PAUSE", 0.01)
@@ -592,7 +592,7 @@ async def test_change_goes_on_when_its_caller_is_gone(granted: GatewayHarness, e
 async def queued_behind_a_change(
     harness: GatewayHarness, engine: FakeEngine, waiting: Awaitable[object], meanwhile: Awaitable[object]
 ) -> object:
-    """Let a request wait for a change in progress, do something meanwhile, and return what became of it."""
+    """Let a request wait for a change in progress, do something meanwhile, and return its outcome."""
     gate = engine.hold("CreateCollection")
     first = asyncio.create_task(harness.call("CreateCollection", collection_name="slow"))
     await engine.reached("CreateCollection")
@@ -620,7 +620,7 @@ async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(
     assert engine.called("DropCollection") == []
 
 
-async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
+async def test_alias_moved_while_a_change_waits_its_turn_is_authorized_where_it_points_then(
     granted: GatewayHarness, engine: FakeEngine
 ) -> None:
     """A caller who may create `docs` again must not name `docs2` through an alias that moves meanwhile."""

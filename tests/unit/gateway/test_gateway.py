@@ -61,7 +61,7 @@ def test_request_ids_differ() -> None:
 # The order of the steps
 
 
-async def test_unknown_operation_is_told_before_anybody_is_known(peopled: GatewayHarness) -> None:
+async def test_unknown_operation_is_reported_before_authentication(peopled: GatewayHarness) -> None:
     with pytest.raises(OperationUnknown, match="Bogus"):
         await peopled.call("Bogus", by=CredentialMissing("nothing"))
 
@@ -100,13 +100,13 @@ async def test_allowed_request_goes_through_byte_for_byte(peopled: GatewayHarnes
     assert engine.called("Query")[-1].payload == payload
 
 
-async def test_repeated_name_is_judged_as_the_engine_reads_it(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_repeated_name_is_authorized_as_the_engine_reads_it(peopled: GatewayHarness, engine: FakeEngine) -> None:
     with pytest.raises(AccessDenied):
         await peopled.call("Query", by="alice", payload=b"\x1a\x04docs" + b"\x1a\x07secrets")
     assert engine.called("Query") == []
 
 
-async def test_alias_is_judged_and_forwarded_as_its_collection(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_alias_is_authorized_and_forwarded_as_its_collection(peopled: GatewayHarness, engine: FakeEngine) -> None:
     await peopled.succeed("Query", by="alice", collection_name="current")
     assert engine.called("Query")[-1].request.collection_name == "docs"
     await peopled.succeed("AlterAlias", collection_name="secrets", alias="current")
@@ -127,7 +127,7 @@ async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(
         await peopled.call("Query", by="alice", database="other", collection_name="docs")
 
 
-async def test_callers_metadata_cannot_move_the_settled_database(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_callers_metadata_cannot_move_the_resolved_database(peopled: GatewayHarness, engine: FakeEngine) -> None:
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     call = Call("Query", payload, presented("alice"), forward={"dbname": "other", "traceparent": "x"}, timeout=5)
     await peopled.gateway.handle(call)
@@ -346,7 +346,7 @@ async def test_administration_that_looks_at_no_database_works_without_the_engine
         await peopled.call("Query", by="alice", collection_name="docs")
 
 
-async def test_drain_waits_for_changes_under_way(peopled: GatewayHarness, engine: FakeEngine) -> None:
+async def test_drain_waits_for_changes_in_progress(peopled: GatewayHarness, engine: FakeEngine) -> None:
     gate = engine.hold("CreateCollection")
     changing = asyncio.create_task(peopled.call("CreateCollection", collection_name="fresh"))
     await engine.reached("CreateCollection")

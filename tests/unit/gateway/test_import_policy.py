@@ -118,7 +118,7 @@ HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
     ],
     ids=["a hash", "disabled, with a one-time password", "disabled, with an unreadable hash", "an unreadable hash"],
 )
-async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
+async def test_what_prevents_a_user_from_signing_in_at_the_source_does_so_here(
     harness: GatewayHarness, password: str, made: bool, enabled: bool, one_time: bool
 ) -> None:
     found = meta(users={"alice": []})

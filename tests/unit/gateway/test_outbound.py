@@ -204,7 +204,7 @@ def free_parameters(message: Descriptor, prefix: str, above: frozenset[str] = fr
             yield from free_parameters(inside, path, above | {message.full_name})
 
 
-def test_every_list_of_free_parameters_is_held_to_a_rule_or_known_to_need_none() -> None:
+def test_every_list_of_free_parameters_is_checked_against_a_rule_or_known_to_need_none() -> None:
     undecided, found = [], set()
     for name, operation in OPERATIONS.items():
         if not operation.by_engine:
@@ -223,7 +223,7 @@ def test_every_rule_holds_somewhere() -> None:
     assert held == set(RULES)
 
 
-def test_every_field_that_sounds_like_an_address_or_a_key_is_held_to_a_rule() -> None:
+def test_every_field_that_sounds_like_an_address_or_a_key_is_checked_against_a_rule() -> None:
     words = ("uri", "url", "path", "endpoint", "external", "token", "credential", "files", "s3")
     for name, operation in OPERATIONS.items():
         if not operation.by_engine:

@@ -67,7 +67,7 @@ async def test_change_that_changes_nothing_keeps_the_snapshot(harness: GatewayHa
     assert harness.policy_cache.current() is before
 
 
-async def test_change_that_cannot_be_followed_closes_the_door_until_the_policy_loads(
+async def test_change_that_cannot_be_followed_makes_the_gateway_refuse_until_the_policy_loads(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(_: str) -> None:

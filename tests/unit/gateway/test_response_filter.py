@@ -125,7 +125,7 @@ async def test_description_by_id_needs_the_privilege_on_everything(peopled: Gate
     await peopled.status("DescribeCollection", by="alice", collectionID=2)
 
 
-async def test_missing_database_is_told_only_to_those_who_would_see_it(peopled: GatewayHarness) -> None:
+async def test_missing_database_is_reported_only_to_those_who_would_see_it(peopled: GatewayHarness) -> None:
     for database in ("missing", "other"):
         assert await shown(peopled, "bob", db_name=database) == []
     with pytest.raises(DatabaseNotFound):

@@ -31,7 +31,9 @@ async def test_user_is_not_created_without_one_of_its_roles(harness: GatewayHarn
     assert await harness.store.user("alice") is None
 
 
-async def test_name_and_number_of_users_are_held_to_their_limits(harness: GatewayHarness, caller: FakeCaller) -> None:
+async def test_name_and_number_of_users_are_checked_against_their_limits(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
     await users.create_user(harness.services, caller, name="alice", password=None)
     with pytest.raises(AlreadyExists):
         await users.create_user(harness.services, caller, name="alice", password=None)

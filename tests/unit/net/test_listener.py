@@ -224,7 +224,7 @@ async def test_stopping_breaks_off_what_takes_longer_than_the_grace() -> None:
         assert running.open_connections() == 0
 
 
-async def test_without_a_door_a_protocol_is_garbage() -> None:
+async def test_without_a_service_a_protocol_is_garbage() -> None:
     listener = Listener()
     port = await listener.start(LOOPBACK, 0)
     for beginning in (PREFACE, REQUEST):
@@ -238,7 +238,7 @@ async def test_without_a_door_a_protocol_is_garbage() -> None:
     ("host", "port", "text"),
     [("1.2.3.4", 5, "1.2.3.4:5"), ("::1", 5, "[::1]:5"), ("::ffff:1.2.3.4", 5, "1.2.3.4:5")],
 )
-def test_addresses_are_written_the_same_for_every_door(host: str, port: int, text: str) -> None:
+def test_addresses_are_written_the_same_for_every_protocol(host: str, port: int, text: str) -> None:
     assert address_text(host, port) == text
 
 

@@ -75,7 +75,7 @@ async def test_over_tls_the_cookie_is_bound_to_the_host_and_goes_over_tls_alone(
         assert (await browser.open("account")).status_code == 200
 
 
-async def test_in_the_open_people_beyond_this_machine_are_warned() -> None:
+async def test_without_tls_people_beyond_this_machine_are_warned() -> None:
     async with browsing() as browser:
         assert "not encrypted" in (await browser.open("sign-in")).text
         cookie = (await browser.sign_in()).headers["set-cookie"]
@@ -144,7 +144,7 @@ async def test_other_methods_and_other_forms_are_not_taken() -> None:
         assert (await browser.client.post("/console/account", content=b"\xff", headers=headers)).status_code == 400
 
 
-async def test_an_engine_that_is_away_is_told_and_the_rest_goes_on() -> None:
+async def test_an_engine_that_is_away_is_reported_and_the_rest_goes_on() -> None:
     async def away(_visit: ConsoleRequest) -> httpx.Response:
         raise EngineUnavailable("the engine is starting")
 
@@ -155,7 +155,7 @@ async def test_an_engine_that_is_away_is_told_and_the_rest_goes_on() -> None:
         assert (await browser.open("users")).status_code == 200
 
 
-async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_is_logged_and_reported_by_its_number_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_visit: ConsoleRequest) -> httpx.Response:
         raise ZeroDivisionError("something private")
 
@@ -220,11 +220,11 @@ async def test_of_whoever_is_not_known_little_is_read() -> None:
         assert (await browser.post("account", csrf="x" * 600_000)).status_code == 303
 
 
-def test_no_other_door_begins_a_session() -> None:
+def test_no_other_service_begins_a_session() -> None:
     assert not [path for path in TABLE if path.endswith("sessions/begin")]
 
 
-def test_no_page_stands_twice() -> None:
+def test_no_page_is_used_twice() -> None:
     assert len({page.path for page in PAGES}) == len(PAGES)
 
 

@@ -188,7 +188,7 @@ async def test_refusal_by_a_handler_is_a_status_in_an_ok_response(client: Client
     assert (answer.code, answer.error_code) == (1100, 35)
 
 
-async def test_stranger_sends_no_more_of_a_large_message_than_a_window(
+async def test_unauthenticated_caller_sends_no_more_of_a_large_message_than_a_window(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came = 0
@@ -278,7 +278,7 @@ WRONG = (
 
 @pytest.mark.parametrize("version", ["2.6.0", "2.6.17", "2.10.1", "3.0.2", "3.1.0rc2.dev5", "10.0"])
 @pytest.mark.parametrize(("metadata", "text"), WRONG)
-async def test_client_that_hides_the_status_of_connect_is_told_in_the_answer_and_refused_at_the_next_call(
+async def test_client_that_hides_the_status_of_connect_gets_it_in_the_answer_and_refused_at_the_next_call(
     client: Client, version: str, metadata: tuple[tuple[str, str], ...], text: str
 ) -> None:
     path = messages.method_of("Connect").path
@@ -423,7 +423,7 @@ async def test_database_with_space_around_it_is_one_that_does_not_exist(client: 
 
 
 @pytest.mark.parametrize("key", sorted(engine_metadata.ALLOWED_KEYS))
-def test_metadata_that_cannot_go_along_is_refused_and_not_left_out(key: str) -> None:
+def test_metadata_that_cannot_be_forwarded_is_refused_and_not_left_out(key: str) -> None:
     # Left out, `dbname` would be another database. The gRPC library's own clients cannot send such values.
     path = messages.method_of("Query").path
     with pytest.raises(Refusal, match=f"the metadata `{key}` has characters other than printable ASCII") as refused:
@@ -431,7 +431,7 @@ def test_metadata_that_cannot_go_along_is_refused_and_not_left_out(key: str) -> 
     assert refused.value.code is StatusCode.INVALID_ARGUMENT
 
 
-async def test_callers_deadline_goes_along(client: Client, engine: FakeEngine) -> None:
+async def test_callers_deadline_is_forwarded(client: Client, engine: FakeEngine) -> None:
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     path, own = messages.method_of("Query").path, ("authorization", header(ROOT))
     await client.send(path, payload, own, timeout=7)

@@ -101,12 +101,12 @@ async def probes(watched: Watched) -> AsyncIterator[Rest]:
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-async def test_a_stranger_is_refused_in_milvus_words(rest: Rest, stranger: dict[str, str]) -> None:
+async def test_an_unauthenticated_caller_is_refused_in_milvus_words(rest: Rest, stranger: dict[str, str]) -> None:
     response = await rest.send("users/list", by=None, headers=stranger)
     assert (response.status_code, response.json()) == (401, NOT_AUTHENTICATED)
 
 
-async def test_no_endpoint_tells_a_stranger_anything(rest: Rest) -> None:
+async def test_no_endpoint_reveals_anything_to_an_unauthenticated_caller(rest: Rest) -> None:
     for path in TABLE:
         for content in (b"{}", b"", b"[", b'{"userName": 5}', b'{"userName": "root", "roleName": "admin"}'):
             response = await rest.send(path, by=None, content=content)
@@ -126,7 +126,7 @@ async def test_no_endpoint_tells_a_stranger_anything(rest: Rest) -> None:
         ("GET", "/api/v1/health"),
     ],
 )
-async def test_an_unknown_path_or_method_is_401_for_strangers_and_404_for_others(
+async def test_an_unknown_path_or_method_is_401_for_unauthenticated_callers_and_404_for_others(
     rest: Rest, method: str, path: str
 ) -> None:
     stranger = await rest.send(path, by=None, method=method)
@@ -164,7 +164,7 @@ async def test_a_wrong_password_is_verified_once(rest: Rest, watched: Watched) -
     assert watched.operations == ["ListCredUsers"]
 
 
-async def test_what_a_handler_answers_by_itself_is_not_told_to_strangers(probes: Rest) -> None:
+async def test_what_a_handler_answers_by_itself_is_not_reported_to_unauthenticated_callers(probes: Rest) -> None:
     for action in ("show_without_asking", "closed"):
         stranger = await probes.send(f"probe/{action}", by=None)
         assert (stranger.status_code, stranger.json()) == (401, NOT_AUTHENTICATED)
@@ -178,7 +178,7 @@ async def test_what_is_not_offered_is_refused_by_name(probes: Rest) -> None:
     }
 
 
-async def test_a_dropped_user_is_a_stranger_at_once(rest: Rest, harness: GatewayHarness) -> None:
+async def test_a_dropped_user_is_unauthenticated_at_once(rest: Rest, harness: GatewayHarness) -> None:
     await harness.user("ann")
     assert (await rest.send("users/list", by="ann")).status_code == 403
     await rest.ask("users/drop", {"userName": "ann"})
@@ -192,7 +192,7 @@ async def test_two_credentials_are_none(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer root:Milvus", "root:Milvus", "Basic cm9vdDpNaWx2dXM="])
-async def test_each_form_of_a_password_lets_in(rest: Rest, header: str) -> None:
+async def test_each_form_of_a_password_is_accepted(rest: Rest, header: str) -> None:
     assert await rest.ask("users/list", by=None, headers={"Authorization": header}) == ["root"]
 
 
@@ -293,7 +293,9 @@ async def test_a_malformed_body_is_told_to_the_known(rest: Rest) -> None:
     assert "`$.userName`" in answer["message"]
 
 
-async def test_a_body_over_the_limit_is_refused_to_the_known_and_hidden_from_strangers(harness: GatewayHarness) -> None:
+async def test_a_body_over_the_limit_is_refused_to_authenticated_callers_and_hidden_from_unauthenticated_callers(
+    harness: GatewayHarness,
+) -> None:
     limit = 2 * FROM_ANYBODY
     async with served(harness.gateway, RestSettings(max_body=limit)) as rest:
         for content in (b" " * (limit - 2) + b"{}", b" " * (limit - 1) + b"{}"):
@@ -382,7 +384,9 @@ async def serve(harness: GatewayHarness, sender: Sender, **settings: Any) -> Non
         app.close()
 
 
-async def test_no_more_of_a_strangers_body_is_read_than_anybody_may_send(harness: GatewayHarness) -> None:
+async def test_no_more_of_an_unauthenticated_callers_body_is_read_than_anybody_may_send(
+    harness: GatewayHarness,
+) -> None:
     sender = Sender(*[b" " * 10_000] * 100, authorization="Bearer root:wrong")
     await serve(harness, sender)
     assert sender.status == 401
@@ -402,7 +406,7 @@ async def test_a_body_declared_too_large_is_not_read(harness: GatewayHarness) ->
     assert (sender.status, sender.taken) == (413, 0)
 
 
-async def test_a_stranger_gets_no_more_time_than_usual_for_a_body(harness: GatewayHarness) -> None:
+async def test_an_unauthenticated_caller_gets_no_more_time_than_usual_for_a_body(harness: GatewayHarness) -> None:
     sender = Sender(authorization="Bearer root:wrong", request_timeout="600")
     await asyncio.wait_for(serve(harness, sender, request_timeout=0.05), timeout=5)
     assert (sender.status, sender.taken) == (401, 0)
@@ -481,7 +485,7 @@ async def test_an_engine_that_does_not_answer_is_no_server_error(
     assert (response.status_code, response.json()["code"]) == (status, code)
 
 
-async def test_a_failure_in_the_engines_answer_is_told_with_its_code(
+async def test_a_failure_in_the_engines_answer_is_reported_with_its_code(
     probes: Rest, harness: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.create("docs")
@@ -490,7 +494,7 @@ async def test_a_failure_in_the_engines_answer_is_told_with_its_code(
     assert await probes.whole("probe/search") == {"code": 700, "message": "index not found"}
 
 
-async def test_a_store_out_of_reach_lets_nobody_in(
+async def test_a_store_out_of_reach_authenticates_nobody(
     rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def out_of_reach(_name: str) -> None:
@@ -502,7 +506,7 @@ async def test_a_store_out_of_reach_lets_nobody_in(
         assert answer == {"code": 2, "message": "service unavailable: the store cannot be read"}
 
 
-async def test_a_defect_is_told_without_its_text_and_found_in_the_log_by_the_request_id(
+async def test_a_defect_is_reported_without_its_text_and_found_in_the_log_by_the_request_id(
     probes: Rest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "kiteward.rest"):
@@ -556,14 +560,14 @@ FOREIGN = "https://app.example"
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "http://kiteward.test", "http://[", "kiteward.test:19530", ""])
-async def test_no_page_is_let_in_unless_configured(rest: Rest, watched: Watched, origin: str) -> None:
+async def test_no_page_is_allowed_unless_configured(rest: Rest, watched: Watched, origin: str) -> None:
     response = await rest.send("users/list", headers={"Origin": origin, "Content-Type": "text/plain"})
     assert (response.status_code, response.json()["code"]) == (403, 65535)
     assert not [name for name in response.headers if name.startswith("access-control")]
     assert watched.calls == []
 
 
-async def test_our_own_pages_are_let_in(rest: Rest) -> None:
+async def test_our_own_pages_are_allowed(rest: Rest) -> None:
     assert await rest.ask("users/list", headers={"Origin": "http://kiteward.test:19530"}) == ["root"]
 
 
@@ -575,7 +579,7 @@ async def test_a_preflight_is_not_answered_unless_configured(rest: Rest) -> None
 
 
 @pytest.mark.parametrize("configured", [FOREIGN, "*"])
-async def test_pages_of_configured_origins_are_let_in(harness: GatewayHarness, configured: str) -> None:
+async def test_pages_of_configured_origins_are_allowed(harness: GatewayHarness, configured: str) -> None:
     async with served(harness.gateway, RestSettings(cors_origins=frozenset({configured}))) as rest:
         asking = {"Origin": FOREIGN, "Access-Control-Request-Method": "POST"}
         preflight = await rest.send("users/list", by=None, method="OPTIONS", headers=asking)

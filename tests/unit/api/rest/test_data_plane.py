@@ -514,7 +514,7 @@ async def test_what_cannot_be_created_is_refused_before_anything_is(
     assert engine.called("CreateCollection") == []
 
 
-async def test_loading_is_told_with_its_progress(rest: Rest, shelf: FakeEngine) -> None:
+async def test_loading_is_reported_with_its_progress(rest: Rest, shelf: FakeEngine) -> None:
     state = messages.method_of("GetLoadState").response
     progress = messages.method_of("GetLoadingProgress").response
     for number, percent, expected in (
@@ -588,7 +588,7 @@ async def test_a_search_carries_everything_it_was_given(rest: Rest, shelf: FakeE
     assert request.function_score.functions[0].name == "f"
 
 
-async def test_a_hybrid_search_ranks_by_rrf_unless_told_otherwise(rest: Rest, shelf: FakeEngine) -> None:
+async def test_a_hybrid_search_ranks_by_rrf_by_default(rest: Rest, shelf: FakeEngine) -> None:
     sub = [
         {"data": [[1, 2]], "annsField": "vector", "metricType": "L2", "limit": 5},
         {"data": [{"1": 0.5}], "annsField": "other", "params": {"drop_ratio_search": 0.2}},
@@ -636,7 +636,7 @@ async def test_searches_that_cannot_be_are_refused(
 
 
 @pytest.mark.parametrize("given", ["9" * 5000, "[" + "9" * 5000 + "]", "[1.5]"])
-async def test_what_is_no_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
+async def test_what_is_not_a_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
     body = f'{{"collectionName": "books", "id": {given}}}'
     assert await rest.code("entities/get", content=body.encode()) == 1806
     assert shelf.called("Query") == []

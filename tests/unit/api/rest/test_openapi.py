@@ -26,7 +26,7 @@ def operation(described: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def fits(described: dict[str, Any], path: str, response: httpx.Response) -> bool:
-    """Tell whether the document announces an answer."""
+    """Return whether the document announces an answer."""
     announced = operation(described, path)["responses"][str(response.status_code)]
     if "$ref" in announced:
         announced = described["components"]["responses"][announced["$ref"].rpartition("/")[2]]

@@ -60,7 +60,7 @@ async def test_the_messages_name_the_bodys_database_and_never_the_headers(
             assert getattr(sent, "entity", sent).db_name == database, path
 
 
-async def test_an_unknown_role_is_told_by_the_grants(rest: Rest) -> None:
+async def test_an_unknown_role_is_reported_by_the_grants(rest: Rest) -> None:
     answer = await rest.whole("roles/describe", {"roleName": "nobody"})
     assert answer == {"code": 1100, "message": 'the role "nobody" does not exist: invalid parameter'}
 

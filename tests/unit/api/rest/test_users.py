@@ -14,7 +14,7 @@ async def test_a_user_is_created_and_can_sign_in_with_its_plain_password(rest: R
     assert await rest.ask("users/describe", {"userName": "ann"}, by="ann") == []
 
 
-async def test_a_description_is_kept_and_stands_beside_the_roles(rest: Rest, harness: GatewayHarness) -> None:
+async def test_a_description_is_kept_and_returned_beside_the_roles(rest: Rest, harness: GatewayHarness) -> None:
     await rest.ask("users/create", {"userName": "ann", "password": PASSWORD, "description": "from accounting"})
     await harness.role("reader")
     assert await rest.ask("users/grant_role", {"userName": "ann", "roleName": "reader"}) == {}
@@ -119,7 +119,7 @@ async def test_required_fields_are_required(rest: Rest, path: str, body: dict[st
     assert f"Key: '{missing}'" in answer["message"]
 
 
-async def test_no_password_stands_in_an_answer_or_log(
+async def test_no_password_is_in_an_answer_or_log(
     rest: Rest, harness: GatewayHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(0)

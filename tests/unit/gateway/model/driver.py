@@ -73,7 +73,7 @@ class Pair:
         self._changed: list[Step] = []
 
     async def take(self, step: Step) -> Mismatch | Outcome:
-        """Let both take a step; return what both say, or how they differ."""
+        """Run a step on both; return their common outcome, or how they differ."""
         self._taken.append(step)
         if len(self._taken) % RESTART_EVERY == 0:
             self._subject.engine.generation += 1

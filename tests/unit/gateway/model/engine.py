@@ -12,7 +12,7 @@ Answer = Callable[["FakeEngine", Any, str], bytes]
 
 
 class FakeEngine:
-    """Implements `Engine`, where the contract of each method stands.
+    """Implements `Engine`, which documents the contract of each method.
 
     Attributes:
         world: what it holds.

@@ -14,13 +14,13 @@ TAKEN: Final = 65535
 
 @dataclass(slots=True)
 class Database:
-    """One database: collections with their ids, and aliases with what they stand for."""
+    """One database: collections with their ids, and aliases with their targets."""
 
     collections: dict[str, int] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
     def taken(self, name: str) -> bool:
-        """Tell whether a collection or an alias has the name."""
+        """Return whether a collection or an alias has the name."""
         return name in self.collections or name in self.aliases
 
 

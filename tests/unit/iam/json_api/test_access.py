@@ -69,7 +69,7 @@ async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -
     assert {**hidden, **changed} == absent
 
 
-async def test_narrowed_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
+async def test_restricted_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
     made = await team("CreateApiKey", roles=["reader"])
     answer = await team("ExplainAccess", by=made["key"], privilege="Query", collectionName="current")
     assert (answer["allowed"], answer["collectionName"], answer["remedies"]) == (False, "current", [])
@@ -89,7 +89,7 @@ async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
     assert (await team("ExplainAccess", userName="carol", operation="ListDatabases"))["allowed"]
 
 
-async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: Own) -> None:
+async def test_user_who_may_not_sign_in_is_refused_whatever_its_roles_say(team: Own) -> None:
     await team("DisableUser", userName="alice")
     answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
     assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
@@ -97,7 +97,7 @@ async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: 
     assert (answer["held"], answer["opening"]) == (True, {"operation": "EnableUser", "name": "alice"})
 
 
-async def test_what_keeps_a_key_out_is_named_with_what_lets_it_in(team: Own) -> None:
+async def test_what_makes_a_key_ineffective_is_named_with_its_remedy(team: Own) -> None:
     made = await team("CreateApiKey", userName="alice")
     asked = {"keyId": made["keyId"], "privilege": "Search", "collectionName": "docs"}
     await team("DisableApiKey", keyId=made["keyId"])
@@ -153,13 +153,15 @@ async def test_everybody_may_ask_about_themselves_and_about_nobody_else(team: Ow
         ({"userName": "a", "keyId": "b", "privilege": "Search"}, "either `userName` or `keyId`"),
     ],
 )
-async def test_question_that_makes_no_sense_is_told_what_would(team: Own, asked: dict[str, str], told: str) -> None:
+async def test_question_that_makes_no_sense_is_refused_with_what_would(
+    team: Own, asked: dict[str, str], told: str
+) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await team("ExplainAccess", **asked)
     assert told in str(refused.value)
 
 
-async def test_unknown_user_is_told(team: Own) -> None:
+async def test_unknown_user_is_reported(team: Own) -> None:
     with pytest.raises(NotFound, match="user not found: nobody"):
         await team("ExplainAccess", userName="nobody", privilege="Search")
 
@@ -187,7 +189,7 @@ async def test_list_of_who_can_touch_a_collection_comes_in_pages(team: Own) -> N
     assert names == ["bob", "root"]
 
 
-async def test_everything_somebody_may_do_is_told(team: Own) -> None:
+async def test_everything_somebody_may_do_is_reported(team: Own) -> None:
     await team.harness.grant("reader", "CreateOwnership", "*", "*")
     answer = await team("DescribeUserAccess", userName="alice")
     assert answer["collections"] == [{"dbName": "default", "collectionName": "docs", "privileges": ["Search"]}]
@@ -198,7 +200,7 @@ async def test_everything_somebody_may_do_is_told(team: Own) -> None:
     assert (root["administrator"], root["collections"], root["cluster"]) == (True, [], [])
 
 
-async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, tmp_path: Path) -> None:
+async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: Own, tmp_path: Path) -> None:
     harness: GatewayHarness = team.harness
     await harness.grant("reader", "Insert", "default", "docs")
     made = await team("CreateApiKey", userName="alice")
@@ -264,7 +266,7 @@ async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path
     assert (answer["gone"].partition(":")[0], answer["differs"]) == ("API key not found", False)
 
 
-async def test_line_that_is_not_there_is_told_and_one_that_nothing_decided_has_no_today(
+async def test_line_that_is_not_there_is_reported_and_one_that_nothing_decided_has_no_today(
     team: Own, tmp_path: Path
 ) -> None:
     async def unknown() -> None:

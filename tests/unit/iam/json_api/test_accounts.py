@@ -82,7 +82,7 @@ async def test_users_describe_themselves_and_nobody_else(own: Own) -> None:
         await own("DescribeUserAccount", userName="nobody")
 
 
-async def test_a_user_is_created_with_a_password_that_is_told_once(own: Own) -> None:
+async def test_a_user_is_created_with_a_password_that_is_returned_once(own: Own) -> None:
     made = await own("CreateUserAccount", userName="alice", roles=["admin"], description="of the team")
     assert await signs_in(own, "alice", made["password"])
     account = await own("DescribeUserAccount", userName="alice")
@@ -90,7 +90,7 @@ async def test_a_user_is_created_with_a_password_that_is_told_once(own: Own) -> 
     assert made["password"] not in str(account)
 
 
-async def test_a_given_password_is_held_to_the_policy_and_not_repeated(own: Own) -> None:
+async def test_a_given_password_is_checked_against_the_policy_and_not_repeated(own: Own) -> None:
     with pytest.raises(InvalidArgument, match="length"):
         await own("CreateUserAccount", userName="alice", password="short")
     assert (await own("CreateUserAccount", userName="alice", password="Long-enough-1"))["password"] is None
@@ -103,7 +103,7 @@ async def test_a_user_with_a_role_that_does_not_exist_is_not_created_at_all(own:
     assert await own.harness.store.user("alice") is None
 
 
-async def test_a_taken_name_and_a_limit_are_told(own: Own) -> None:
+async def test_a_taken_name_and_a_limit_are_reported(own: Own) -> None:
     await own("CreateUserAccount", userName="alice")
     with pytest.raises(AlreadyExists):
         await own("CreateUserAccount", userName="alice")
@@ -142,7 +142,7 @@ async def test_a_reset_may_keep_the_old_password_for_a_while_and_the_account_tel
 
 
 @pytest.mark.parametrize("seconds", [-1, LONGEST_GRACE_PERIOD + 1])
-async def test_an_overlap_is_bounded(own: Own, seconds: int) -> None:
+async def test_a_grace_period_is_bounded(own: Own, seconds: int) -> None:
     await own.harness.user("alice")
     with pytest.raises(InvalidArgument, match="keepOldFor"):
         await own("ResetPassword", userName="alice", keepOldFor=seconds)
@@ -177,7 +177,7 @@ async def test_disabling_and_unlocking_hold_at_once(own: Own) -> None:
 
 
 @pytest.mark.parametrize("operation", ["DisableUser", "EnableUser", "UnlockUser", "ResetPassword", "DeleteUserAccount"])
-async def test_an_unknown_user_is_told(own: Own, operation: str) -> None:
+async def test_an_unknown_user_is_reported(own: Own, operation: str) -> None:
     with pytest.raises(NotFound, match="nobody"):
         await own(operation, userName="nobody")
 

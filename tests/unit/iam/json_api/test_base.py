@@ -53,7 +53,7 @@ def test_a_row_is_well_formed(row: AdminOperation) -> None:
 
 
 @pytest.mark.parametrize("name", ADMIN_OPERATIONS)
-async def test_nobody_unknown_calls_any_of_them(own: Own, name: str) -> None:
+async def test_no_unauthenticated_caller_calls_any_of_them(own: Own, name: str) -> None:
     with pytest.raises(AuthenticationError):
         await own.harness.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
 
@@ -85,7 +85,9 @@ async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_
         (b"\xff", "malformed"),
     ],
 )
-async def test_a_wrong_request_is_told_by_its_field_and_changes_nothing(own: Own, payload: bytes, told: str) -> None:
+async def test_a_wrong_request_is_reported_by_its_field_and_changes_nothing(
+    own: Own, payload: bytes, told: str
+) -> None:
     before = await own.harness.state()
     with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}"):
         await own.harness.gateway.handle(Call("ResetPassword", payload, presented("root")))

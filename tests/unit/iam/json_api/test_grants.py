@@ -13,7 +13,7 @@ def named(privilege: str, collection: str = "*", database: str = "default") -> d
     return {"privilege": privilege, "dbName": database, "collectionName": collection}
 
 
-async def test_grants_are_given_and_taken_together_and_told(own: Own) -> None:
+async def test_grants_are_given_and_taken_together_and_reported(own: Own) -> None:
     await own.harness.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
     await own.harness.user("alice", "reader")
     done = await own(
@@ -69,7 +69,7 @@ async def test_a_grant_of_the_older_kind_is_taken_by_its_type(own: Own) -> None:
     assert await own.harness.grants("older") == []
 
 
-async def test_an_unknown_role_is_told_and_a_step_is_bounded(own: Own) -> None:
+async def test_an_unknown_role_is_reported_and_a_step_is_bounded(own: Own) -> None:
     with pytest.raises(NotFound):
         await own("ChangeGrants", roleName="nobody", grant=[named("Search")])
     with pytest.raises(LimitReached):

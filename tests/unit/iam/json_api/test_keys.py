@@ -18,7 +18,7 @@ async def works(own: Own, text: str, address: str = "10.1.2.3:4") -> bool:
     return True
 
 
-async def test_a_key_is_told_once_and_comes_in_as_its_owner(own: Own) -> None:
+async def test_a_key_is_returned_once_and_authenticates_its_owner(own: Own) -> None:
     await own.harness.role("reader", ("Search", "default", "docs"))
     await own.harness.user("alice", "reader")
     made = await own("CreateApiKey", by="alice", description="crawler")
@@ -51,7 +51,7 @@ async def test_users_make_keys_for_themselves_and_administrators_for_anybody(own
         await own("CreateApiKey", userName="nobody")
 
 
-async def test_a_key_is_narrowed_to_roles_that_its_owner_holds(own: Own) -> None:
+async def test_a_key_is_restricted_to_roles_that_its_owner_holds(own: Own) -> None:
     await own.harness.role("reader")
     await own.harness.role("writer")
     await own.harness.user("alice", "reader")
@@ -85,7 +85,7 @@ async def test_root_gives_keys_of_any_role(own: Own) -> None:
         ({"description": "é" * 513}, "1024 bytes"),
     ],
 )
-async def test_wrong_values_are_told(own: Own, arguments: dict[str, Any], told: str) -> None:
+async def test_wrong_values_are_reported(own: Own, arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidArgument, match=told):
         await own("CreateApiKey", **arguments)
 
@@ -124,7 +124,7 @@ async def test_keys_are_listed_to_their_owner_and_to_administrators(own: Own) ->
 @pytest.mark.parametrize(
     "operation", ["DescribeApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
 )
-async def test_keys_of_others_are_not_told_from_missing_ones(own: Own, operation: str) -> None:
+async def test_keys_of_others_are_not_distinguished_from_missing_ones(own: Own, operation: str) -> None:
     await own.harness.user("alice")
     made = await own("CreateApiKey")
     with pytest.raises(NotFound) as others:
@@ -342,7 +342,7 @@ async def test_a_key_of_another_user_ends_with_the_key_that_made_it(own: Own) ->
     assert (await own("ListApiKeys", userName="bob"))["keys"] == []
 
 
-async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_made_for_others(own: Own) -> None:
+async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_created_for_others(own: Own) -> None:
     await own.harness.user("boss", "admin")
     await own.harness.user("bob")
     maker = await own("CreateApiKey", by="boss")

@@ -44,7 +44,7 @@ async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCre
         await own.harness.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
 
 
-async def test_another_password_opens_everything(own: Own, first: PasswordCredential) -> None:
+async def test_another_password_gives_access_to_everything(own: Own, first: PasswordCredential) -> None:
     me = await own("WhoAmI", by=first)
     assert (me["userName"], me["oneTimePassword"]) == ("alice", True)
     await own.harness.succeed("Connect", by=first)

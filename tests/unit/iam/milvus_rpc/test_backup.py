@@ -87,7 +87,7 @@ async def test_bcrypt_hash_of_a_milvus_backup_lets_its_user_in(harness: GatewayH
 
 
 @pytest.mark.parametrize(("enabled", "locked", "one_time"), list(itertools.product([True, False], repeat=3)))
-async def test_what_keeps_a_user_out_comes_back_with_it(
+async def test_what_prevents_a_user_from_signing_in_is_restored_with_it(
     harness: GatewayHarness, bootstrapped_store: Path, tmp_path: Path, enabled: bool, locked: bool, one_time: bool
 ) -> None:
     async with harness.policy_cache.change() as transaction:
@@ -200,7 +200,7 @@ async def test_refusal_shows_no_hash(harness: GatewayHarness) -> None:
     assert "Password-1" not in str(status)
 
 
-async def test_restore_is_held_to_the_limits(harness: GatewayHarness, refused: Refused) -> None:
+async def test_restore_is_checked_against_the_limits(harness: GatewayHarness, refused: Refused) -> None:
     harness.configure(limits=Limits(users=3, roles=100))
     await refused(RESTORE, 9, 41, "quota exceeded", RBAC_meta=FRESH)
     harness.configure(limits=Limits(users=100, roles=4))

@@ -1,4 +1,4 @@
-"""A revocation takes away what stands under a name and under what it stands for, whenever it became an alias."""
+"""A revocation removes grants under a name and under its target, whenever it became an alias."""
 
 import asyncio
 import shutil

@@ -185,7 +185,7 @@ async def test_built_in_roles_and_root_can_be_bound(harness: GatewayHarness, use
     assert [each.name for each in found.roles] == [role]
 
 
-async def test_holder_of_admin_may_everything_until_it_is_unbound(harness: GatewayHarness) -> None:
+async def test_holder_of_admin_may_do_everything_until_it_is_unbound(harness: GatewayHarness) -> None:
     await harness.succeed("OperateUserRole", username="bob", role_name="admin")
     await harness.succeed("BackupRBAC", by="bob")
     await harness.succeed("OperateUserRole", username="bob", role_name="admin", type=1)

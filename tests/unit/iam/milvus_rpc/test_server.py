@@ -60,7 +60,7 @@ async def test_unknown_and_invisible_databases_are_one_answer_without_a_number(h
         assert status.reason == f"database not found[database={database}]"
 
 
-async def test_health_is_told_with_success_either_way(harness: GatewayHarness, engine: FakeEngine) -> None:
+async def test_health_is_reported_with_success_either_way(harness: GatewayHarness, engine: FakeEngine) -> None:
     answer = await harness.succeed("CheckHealth", by="bob")
     assert (answer.isHealthy, list(answer.reasons)) == (True, [])
     engine.ready = EngineHealth(ready=False, reason="the engine is starting")

@@ -186,7 +186,7 @@ async def test_wrong_update_is_refused_with_the_rule(refused: Refused, old: str,
     await refused("UpdateCredential", 1100, 5, text, username="alice", oldPassword=old, newPassword=new)
 
 
-async def test_empty_old_password_opens_nothing(refused: Refused) -> None:
+async def test_empty_old_password_is_not_accepted(refused: Refused) -> None:
     text = "old password not correct"
     await refused("UpdateCredential", 1400, 1, text, username="alice", oldPassword="", newPassword=GOOD)
 
@@ -251,7 +251,7 @@ async def test_too_long_description_refuses_the_whole_update(harness: GatewayHar
     await refused("UpdateCredential", 1100, 5, "description", username="alice", **passwords, description=long)
 
 
-async def test_name_is_not_held_to_the_naming_rule_in_updates(refused: Refused) -> None:
+async def test_name_is_not_checked_against_the_naming_rule_in_updates(refused: Refused) -> None:
     passwords = {"oldPassword": encoded(PASSWORD), "newPassword": GOOD}
     await refused("UpdateCredential", 1400, 1, "old password not correct", username=" alice ", **passwords)
 
@@ -318,7 +318,7 @@ async def guess_old(
 
 @pytest.fixture
 async def updaters(harness: GatewayHarness) -> GatewayHarness:
-    """Alice may change every user's password who tells the old one; time stands still for whoever has to wait."""
+    """Alice may change every user's password with the old one; the clock of the throttle does not advance."""
     await harness.grant("reader", "UpdateUser", "*", "*")
     harness.throttle_clock.step = 0.0
     return harness
@@ -347,7 +347,7 @@ async def test_guesses_at_an_old_password_and_at_the_sign_in_count_together(upda
     await updaters.call("GetVersion", by="bob", address="10.7.7.7:9")
 
 
-async def test_who_guesses_an_old_password_holds_up_neither_itself_nor_others(updaters: GatewayHarness) -> None:
+async def test_who_guesses_an_old_password_delays_neither_itself_nor_others(updaters: GatewayHarness) -> None:
     await updaters.call("GetVersion", address="10.7.7.7:9")
     for number in range(FREE_FAILURES + 3):
         await guess_old(updaters, "root", f"guess-{number}")
@@ -367,7 +367,7 @@ async def test_a_hundred_wrong_old_passwords_lock_their_user_and_not_who_guessed
     assert (await guess_old(updaters, "bob", PASSWORD, address="10.8.8.8:1"))[0] == 1400
 
 
-async def test_a_change_that_is_no_new_password_forgives_no_wrong_one(updaters: GatewayHarness) -> None:
+async def test_a_change_that_is_no_new_password_resets_no_failure_count(updaters: GatewayHarness) -> None:
     for number in range(FREE_FAILURES):
         await guess_old(updaters, "alice", f"guess-{number}", address=f"10.6.6.6:{number}")
         await updaters.succeed(
@@ -378,7 +378,7 @@ async def test_a_change_that_is_no_new_password_forgives_no_wrong_one(updaters: 
     assert updaters.authenticator.counts["password", "throttled"] == 1
 
 
-async def test_a_new_password_forgives_the_wrong_ones_before_it(updaters: GatewayHarness) -> None:
+async def test_a_new_password_resets_the_failure_count(updaters: GatewayHarness) -> None:
     for number in range(FREE_FAILURES):
         await guess_old(updaters, "bob", f"guess-{number}")
     await updaters.succeed(
@@ -409,13 +409,13 @@ async def test_a_wrong_old_password_is_recorded_as_one(updaters: GatewayHarness)
     ]
 
 
-async def test_the_old_password_of_a_user_who_may_not_come_in_changes_nothing(updaters: GatewayHarness) -> None:
+async def test_the_old_password_of_a_user_who_may_not_sign_in_changes_nothing(updaters: GatewayHarness) -> None:
     async with updaters.policy_cache.change() as transaction:
         await transaction.users.enable("bob", False)
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
 
 
-async def test_a_former_password_changes_nothing(updaters: GatewayHarness) -> None:
+async def test_a_previous_password_changes_nothing(updaters: GatewayHarness) -> None:
     hashed = await updaters.hasher.hash(Secret("Password-2"))
     async with updaters.policy_cache.change() as transaction:
         await transaction.users.set_password("bob", hashed, former_until=2.0**40)
@@ -488,7 +488,7 @@ async def test_grants_made_by_a_deleted_user_stay_with_its_name(harness: Gateway
 # ListCredUsers and SelectUser
 
 
-async def test_user_names_are_listed_sorted_and_anew_after_each_change(harness: GatewayHarness) -> None:
+async def test_user_names_are_listed_sorted_and_again_after_each_change(harness: GatewayHarness) -> None:
     assert await names(harness) == ["alice", "bob", "root"]
     await harness.user("aaron")
     assert await names(harness) == ["aaron", "alice", "bob", "root"]

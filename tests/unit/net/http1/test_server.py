@@ -34,7 +34,7 @@ def paths(running: RunningListener) -> list[str]:
 # Pipelined requests
 
 
-async def test_requests_sent_ahead_are_answered_in_their_order() -> None:
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
     async with opened() as running, connected(running.port) as (reader, writer):
         bodies = [b"body %d" % number for number in range(20)]
         writer.write(b"".join(post(body) if number % 2 else chunked(body) for number, body in enumerate(bodies)) + LAST)
@@ -56,7 +56,7 @@ async def test_requests_in_pieces_of_any_size_are_the_same_requests(size: int) -
         assert paths(running) == ["/", "/", "/", "/last"]
 
 
-async def test_a_request_sent_ahead_is_not_begun_before_the_one_before_it_is_answered() -> None:
+async def test_a_pipelined_request_is_not_begun_before_the_one_before_it_is_answered() -> None:
     async with opened() as running, connected(running.port) as (reader, writer):
         running.echo.hold.clear()
         writer.write(post(b"first") + LAST)
@@ -86,7 +86,7 @@ async def test_a_flood_of_requests_ahead_is_not_read_while_the_first_is_answered
     assert taken.bytes < 2 * len(flood)  # most of it on the client's side
 
 
-async def test_what_was_sent_ahead_is_served_although_the_first_request_waited_for_its_caller_to_hang_up() -> None:
+async def test_what_was_pipelined_is_served_although_the_first_request_waited_for_its_caller_to_hang_up() -> None:
     application = _Waiting()
     async with opened(application=application) as running, connected(running.port) as (reader, writer):
         writer.write(REQUEST_AHEAD * 3 + LAST)
@@ -231,7 +231,7 @@ async def test_a_request_is_held_until_it_is_answered(narrow: RunningListener) -
         await until(lambda: not held(narrow))
 
 
-async def test_a_request_for_which_there_is_no_room_is_told_so_and_those_after_it_are_served(
+async def test_a_request_for_which_there_is_no_room_is_refused_and_those_after_it_are_served(
     narrow: RunningListener,
 ) -> None:
     async with connected(narrow.port) as (first, writer):

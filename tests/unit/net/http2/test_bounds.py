@@ -250,7 +250,7 @@ async def test_frames_that_ask_for_nothing_are_borne_for_a_while(clock: Clock, n
     assert link.asked[0].gone == 1
 
 
-async def test_a_rapid_reset_of_requests_is_noise(clock: Clock) -> None:
+async def test_a_rapid_reset_of_requests_counts_as_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 99, 2):
         link.send(headers(stream, end=True), frames.reset(stream, frames.CANCEL))
@@ -258,7 +258,7 @@ async def test_a_rapid_reset_of_requests_is_noise(clock: Clock) -> None:
     assert len(link.asked) <= LIMITS.noise
 
 
-async def test_faults_that_make_us_reset_streams_are_noise(clock: Clock) -> None:
+async def test_faults_that_make_us_reset_streams_count_as_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 99, 2):
         link.send(headers(stream), frames.window_update(stream, 0))
@@ -273,7 +273,7 @@ async def test_a_client_may_set_whatever_there_is_to_set(clock: Clock) -> None:
     assert isinstance(acknowledged, SettingsFrame)
 
 
-async def test_noise_is_forgotten_in_time(clock: Clock) -> None:
+async def test_control_frames_are_forgotten_in_time(clock: Clock) -> None:
     link = Link(LIMITS)
     for _ in range(50):
         link.send(PingFrame(0).serialize() * 2)
@@ -286,7 +286,7 @@ async def test_noise_is_forgotten_in_time(clock: Clock) -> None:
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
 
 
-async def test_requests_that_are_answered_earn_noise(clock: Clock) -> None:
+async def test_requests_that_are_answered_allow_more_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     link.application.at_once = lambda asked: asked.answer(b"answer")
     for stream in range(1, 201, 2):
@@ -295,7 +295,7 @@ async def test_requests_that_are_answered_earn_noise(clock: Clock) -> None:
     assert not link.wire.is_closing()
 
 
-async def test_requests_bodies_and_windows_are_no_noise(clock: Clock) -> None:
+async def test_requests_bodies_and_windows_are_no_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 201, 2):
         link.send(headers(stream), data(stream, b"x" * 100), data(stream, b"y", end=True))

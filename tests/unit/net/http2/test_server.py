@@ -69,7 +69,7 @@ async def test_the_preface_may_come_alone() -> None:
     assert harness.asked[0].whole == 1
 
 
-async def test_a_connection_that_is_gone_is_told_once_and_forgotten() -> None:
+async def test_a_connection_that_is_gone_is_reported_once_and_forgotten() -> None:
     harness = Harness()
     wire = harness.connect()
     harness.connect()
@@ -136,7 +136,7 @@ async def test_stopping_without_connections_takes_no_time() -> None:
     await asyncio.wait_for(harness.server.stop(1_000.0), 10)
 
 
-async def test_stopping_waits_for_requests_under_way() -> None:
+async def test_stopping_waits_for_requests_in_flight() -> None:
     harness = Harness()
     wire = harness.connect(headers(1, end=True))
     idle = harness.connect()

@@ -270,7 +270,7 @@ class Traffic(RuleBasedStateMachine):
         self.runner.close()
 
     def _finish(self) -> None:
-        """Let everything that has begun come to its end."""
+        """Finish everything that has begun."""
         self._deliver()
         assert self.settled
         self.change_settings(changed={SettingCodes.INITIAL_WINDOW_SIZE: 65_535}, table=None, frame=None)
@@ -289,7 +289,7 @@ class Traffic(RuleBasedStateMachine):
 
     @on_loop
     def _go_on(self) -> None:
-        """Let the application and the client do what is left to them."""
+        """Run the remaining actions of the application and of the client."""
         for asked in self.unanswered:
             if asked.whole:
                 self._answer(asked, 70_000)
