@@ -169,7 +169,7 @@ class ChainedFiles:
             _write_whole(self._file, data)
             os.fdatasync(self._file)
         except OSError:
-            # What was written in part, or may not be on disk, was not acknowledged to anybody.
+            # A write that is incomplete, or may not be on disk, was not acknowledged.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, head.size)
             raise
@@ -195,7 +195,7 @@ class ChainedFiles:
         encoded = msgspec.json.encode(head)
         os.pwrite(self._head_file, encoded.ljust(_HEAD_BYTES - 1) + b"\n", 0)
 
-    # What was found when a batch is about to be written
+    # Checks before each batch
 
     def _caught_up(self) -> tuple[Head, list[AuditEvent]]:
         """Return the head to append after, and events that report what was found there."""
@@ -289,7 +289,7 @@ class ChainedFiles:
         last = _last_line(paths)
         if last is not None:
             head = replace_head(head, first=last.seq + 1, before=last.chain)
-        # First the head: were the files gone before it said so, they would be missing.
+        # The head is written first: files that are removed before that would count as missing.
         self._write_head(head)
         for path in paths:
             path.unlink()

@@ -83,7 +83,7 @@ class EngineChannel:
             raise EngineUnavailable("the connection to the engine is closed")
         call = self._calls.get(method) or self._prepare(method)
         try:
-            # Given pairs, grpc would find out at some length that they are a sequence.
+            # gRPC takes this type as it is; other sequences it checks, which takes longer.
             carried = grpc.aio.Metadata(*metadata.items())
             answer: bytes = await call(payload, timeout=timeout, metadata=carried)
         except grpc.aio.AioRpcError as error:

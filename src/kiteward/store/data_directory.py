@@ -66,7 +66,7 @@ class DataDirectory:
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
-        os.ftruncate(lock, 0)  # the file stays: were it removed, two servers could each lock a LOCK of their own
+        os.ftruncate(lock, 0)  # the file stays: if it were removed, two servers could each lock a LOCK of their own
         os.close(lock)
 
     def __enter__(self) -> Self:

@@ -126,7 +126,7 @@ class Users:
 
         Grants that are kept for the user go too. An unknown name does nothing.
         """
-        # The user's own keys would go by themselves; those of others that descend from them would not.
+        # The foreign key removes the user's own keys, but not those of others that descend from them.
         await self._keys.remove_where(schema.api_keys.c.owner == name)
         await self._grants.forget_kept_for(name)
         if await self._turn.run(delete(schema.users).where(_users.name == name)):

@@ -38,7 +38,7 @@ READY = b"ready\n"
 
 _PR_SET_PDEATHSIG = 1
 _LOCK_POLL_SECONDS = 0.05
-# After the parent is gone nobody waits for a tidy end; the write-ahead log holds what was acknowledged.
+# After the end of the parent an orderly stop is not needed: the write-ahead log holds what was acknowledged.
 _ORPHAN_SECONDS = 5.0
 
 logger = logging.getLogger("kiteward.engine.child")
@@ -177,7 +177,7 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
     stop = _stop_requested()
     dispatcher.warm_up()
     os.write(sys.stdout.fileno(), READY)
-    # Nobody reads standard output from here on; what a library prints goes where the log goes.
+    # Standard output is not read from here on, so that output of libraries is redirected to the log.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     await stop.wait()
     await server.stop(arguments.drain_seconds)

@@ -91,7 +91,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             super()._apply(op)
 
     def _trigger_flush(self) -> None:
-        # Under the lock from the first step, so that no read finds the rows neither in the memtable nor in a segment.
+        # Under the lock from the first step, so that every read finds the rows in the memtable or in a segment.
         with self._damaged_by_failure(), self._maintenance_lock:
             super()._trigger_flush()
 
@@ -209,7 +209,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         try:
             self.load()
         except Exception:
-            # Readable and describable all the same; a search then says that it is not loaded.
+            # It can still be read and described; a search reports that it is not loaded.
             logger.exception("a loaded collection cannot be loaded again")
 
     # Index files

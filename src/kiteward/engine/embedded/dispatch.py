@@ -186,8 +186,8 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 request = operation.parse(payload)
             held = await self._hold(request, metadata, lock_keys)
             work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
-            # INVARIANT: the locks go when the work is done, not when its caller gives up: a thread cannot be stopped
-            # midway.
+            # INVARIANT: the locks are released when the work is done, not when its caller gives up: a thread cannot be
+            # stopped midway.
             work.add_done_callback(lambda _: self._locks.release(held))
             work.add_done_callback(_retrieve)
             return await asyncio.shield(work)
@@ -195,7 +195,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         return answer
 
     async def _hold(self, request: Message, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
-        """Take a mutation's locks. An alias may have moved while it waited; then it waits for the right ones."""
+        """Acquire a mutation's locks. If an alias has moved meanwhile, release them and acquire the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:
             wanted = lock_keys(self._database, name, request)

@@ -16,7 +16,7 @@ from milvus_lite.storage.wal import WAL
 
 from kiteward.engine.embedded.sync_mode import SyncMode
 
-# Where files of a partition are written before they appear under their names; Milvus Lite looks elsewhere.
+# Where files of a partition are written before they get their names; Milvus Lite does not read it.
 DRAFTS = ".drafts"
 
 TableWriter: TypeAlias = Callable[[pa.Table, str, int, int], str]

@@ -26,15 +26,15 @@ class ClosedProvider(EmbeddingProvider, RerankProvider):  # type: ignore[misc]  
         raise _closed()
 
     def embed_documents(self, _texts: Sequence[str]) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
     def embed_query(self, _text: str) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
     def rerank(self, _query: str, _documents: Sequence[str], **_how: Any) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
 
