@@ -103,7 +103,7 @@ MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
 LEGACY_COLLECTION_NOT_EXISTS = 4
-"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
+"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs reads."""
 
 ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
@@ -235,7 +235,7 @@ def decode(method: str, payload: bytes) -> Message:
 def success(method: str) -> bytes:
     """Return the response of an RPC that succeeded and has no content (contract 2.1).
 
-    The status is there although it is empty: the Node SDK reads into it without asking.
+    The status is there although it is empty: the Node SDK reads its fields without checking for it.
 
     Raises:
         OperationUnknown: there is no such RPC.

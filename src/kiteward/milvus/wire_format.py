@@ -70,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """Where the value of one path goes: `values[slot]`, its last element, or a new element of it."""
+    """The place of the value of one path: `values[slot]`, its last element, or a new element of it."""
 
     slot: int
     kind: Kind
@@ -249,7 +249,7 @@ def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
     """Return the pieces of a message that remain when its fields of these tags are taken out, uncopied and in order.
 
     Raises:
-        PayloadMalformed: the payload is not a message, as far as its top level goes.
+        PayloadMalformed: the top level of the payload is not that of a message.
     """
     view = memoryview(payload)
     pieces = []

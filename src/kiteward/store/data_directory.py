@@ -79,7 +79,7 @@ class DataDirectory:
 
 
 def _own_directory(path: Path) -> None:
-    """Create a directory for this user alone, or take the rights of others from one that is there.
+    """Create a directory for this user alone, or make an existing one private.
 
     Raises:
         ConfigurationError: it belongs to another user.

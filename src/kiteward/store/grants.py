@@ -36,7 +36,7 @@ class Grants:
         return await self._roles_where(_grants.privilege == privilege)
 
     async def add(self, grants: Sequence[Grant]) -> None:
-        """Store the grants; one that is there already keeps its grantor, and is kept for nobody from now on."""
+        """Store the grants; an existing one keeps its grantor, and becomes a plain one if it was kept."""
         for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
             rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
             if await self._write_transaction.run(insert_missing(schema.grants), rows):

@@ -182,7 +182,7 @@ class Intent:
     Attributes:
         intent_id: set by the store.
         db_name, object_name: what is dropped, renamed or created; object_name is empty for a database.
-        new_db_name, new_object_name: where a renamed collection goes, else empty.
+        new_db_name, new_object_name: the new name of a renamed collection, else empty.
         claimant: who drops or creates a collection, where grants are kept for that user.
     """
 

@@ -93,7 +93,7 @@ def reading_engine(path: Path) -> AsyncEngine:
 
 
 def insert_missing(table: Table) -> Insert:
-    """Return an insert that leaves rows alone whose key is there already; its row count tells how many were new."""
+    """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
     return insert(table).on_conflict_do_nothing()
 
 

@@ -17,7 +17,7 @@ from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKi
 from kiteward.store.sqlite import insert_missing
 
 FEED_LENGTH: Final = 10_000
-"""How many revisions the change feed goes back."""
+"""Number of revisions that the change feed holds."""
 
 _users = schema.users.c
 _roles = schema.roles.c

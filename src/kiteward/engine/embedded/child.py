@@ -1,4 +1,4 @@
-"""The embedded engine's process: Milvus Lite behind a Unix socket. Started by `supervisor`, never by hand."""
+"""The embedded engine's process: Milvus Lite behind a Unix socket. Only `supervisor` starts it."""
 
 import argparse
 import asyncio

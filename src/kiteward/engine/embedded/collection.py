@@ -37,7 +37,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
     Attributes:
         sync_mode: how durable the mark and index files must be; set once, before the first collection is opened.
-        metadata: ids, and indexes as they were asked for.
+        metadata: ids, and indexes as they were requested.
         damaged: true after a failed write. What is in memory may then differ from what is on disk, so the
             collection must be abandoned and opened again, which replays the write-ahead log.
     """
@@ -148,7 +148,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     # Indexes as Milvus knows them
 
     def index_records(self) -> list[IndexRecord]:
-        """Return every index as it was asked for."""
+        """Return every index as it was requested."""
         built = [self.metadata.index(spec.field_name) or IndexRecord.of(spec) for spec in self._index_specs.values()]
         return [*built, *self.metadata.indexes_not_built()]
 

@@ -1,4 +1,4 @@
-"""RPCs about indexes, answered from the records of what was asked for."""
+"""RPCs about indexes, answered from the records of the requested indexes."""
 
 from collections.abc import Sequence
 from typing import TypeAlias

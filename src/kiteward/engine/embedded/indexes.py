@@ -1,7 +1,7 @@
 """Index requests as Milvus understands them: what it fills in, and what Milvus Lite builds in its place.
 
-Milvus Lite demands an index type and a metric, knows few types, forgets names, and refuses an index that is there
-already. Here a request is completed as Milvus completes it, mapped to an index with the same results, and recorded
+Milvus Lite demands an index type and a metric, knows few types, keeps no names, and refuses an index that
+exists already. Here a request is completed as Milvus completes it, mapped to an index with the same results, and recorded
 as it was requested. `docs/engine-indexes.md` has the table.
 """
 

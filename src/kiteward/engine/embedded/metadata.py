@@ -1,4 +1,4 @@
-"""What Milvus keeps of a collection and Milvus Lite does not: ids, times of creation, and indexes as asked for."""
+"""What Milvus keeps of a collection and Milvus Lite does not: ids, times of creation, and indexes as requested."""
 
 import json
 import threading
@@ -35,7 +35,7 @@ class CollectionMetadata:
     """One collection's file of metadata. It is in the collection's directory, and is moved and removed with it.
 
     A collection's and a partition's id is the timestamp at which it was created; for one that is older than its file,
-    the timestamp at which it was first asked for.
+    the timestamp at which it was first requested.
 
     Attributes:
         load_requested: whether a client has asked for the collection to be loaded; a new one is loaded without.

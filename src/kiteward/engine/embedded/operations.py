@@ -121,5 +121,5 @@ READS: frozenset[str] = frozenset(
 ON_THE_LOOP: frozenset[str] = frozenset({"AllocTimestamp", "HasCollection"})
 """Reads that take less time than handing them to a thread.
 
-They look at names at most, open no file, and take no lock once the aliases of a database have been read.
+They read names at most, open no file, and take no lock once the aliases of a database have been read.
 """
