@@ -40,10 +40,10 @@ class CachedKey:
             closed: whether the key, one that it descends from, or the owner of one of them is blocked.
         """
         networks = tuple(ipaddress.ip_network(network) for network in record.networks)
-        principal = before = _narrowed(owner, record)
+        principal = before = _restricted(owner, record)
         if record.previous is not None:
             ends = min(record.previous.valid_until, record.expires_at or math.inf)
-            before = _narrowed(owner, replace(record, expires_at=ends))
+            before = _restricted(owner, replace(record, expires_at=ends))
         return cls(None if closed else record, networks, principal, before)
 
     def principal_for(self, digest: str, now: float, address: str) -> Principal | None:
@@ -103,7 +103,7 @@ class KeyCache:
         self._of_key.clear()
 
 
-def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
+def _restricted(owner: Principal, record: KeyRecord) -> Principal:
     """Return the principal of a key: its current owner, restricted as the key is.
 
     The keys of an unrestricted owner may hold any role. Those of other owners hold only roles that the owner holds.
