@@ -81,7 +81,7 @@ def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot
 def explain_with_remedies(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> Explanation:
     """Explain as `explain` does, with the roles and grants that would allow what is refused.
 
-    It evaluates every role of the policy, so the caller must be an administrator.
+    It is for administrators: it evaluates every role of the policy, and names those that are remedies.
     """
     found = explain(principal, condition, snapshot)
     if found.decision.allowed:
