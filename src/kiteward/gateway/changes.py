@@ -18,7 +18,7 @@ class Changes:
         self._running: set[asyncio.Task[bytes]] = set()
 
     @property
-    def under_way(self) -> int:
+    def in_progress(self) -> int:
         """The number of changes that have begun and not ended."""
         return len(self._running)
 

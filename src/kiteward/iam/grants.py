@@ -121,11 +121,7 @@ async def change_grants(
         InvalidGrant, DatabaseNotFound: as of `give_grant`.
         EngineError: the engine's aliases are not in memory, and it does not respond.
     """
-    if len(grant) + len(revoke) > MOST_CHANGED:
-        raise LimitReached(
-            f"at most {MOST_CHANGED} grants can be changed in one step",
-            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
-        )
+    _require_within_limit(len(grant) + len(revoke))
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with caller.change() as transaction:
@@ -136,14 +132,21 @@ async def change_grants(
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
-            raise InvalidArgument(
-                "the same grant is in both `grant` and `revoke`", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
-            )
+            detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            raise InvalidArgument("the same grant is in both `grant` and `revoke`", detail)
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
     users = (await services.store.bindings(role)).get(role, ())
     return ChangedGrants(granted, revoked, users)
+
+
+def _require_within_limit(number: int) -> None:
+    if number > MOST_CHANGED:
+        raise LimitReached(
+            f"at most {MOST_CHANGED} grants can be changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
+        )
 
 
 def list_grants(

@@ -139,11 +139,7 @@ async def change_password(
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(user_name, "not the current password")
         if found.one_time and change.new == change.old:
-            raise InvalidArgument(
-                "the new password must differ from the one-time password",
-                ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
-                field="newPassword",
-            )
+            raise _password_unchanged()
         await transaction.users.set_password(user_name, hashed)
         if description is not None:
             await transaction.users.describe(user_name, description)
@@ -206,6 +202,11 @@ async def _verified(verify: VerifyPassword, credential: PasswordCredential) -> s
 def _needs_no_old_password(services: Services, caller: Caller) -> bool:
     """Return whether the caller is a super user with a credential that is not limited."""
     return caller.principal.user_name in services.super_users and not caller.principal.limited
+
+
+def _password_unchanged() -> InvalidArgument:
+    detail = ErrorDetail(ErrorCode.PASSWORD_UNCHANGED)
+    return InvalidArgument("the new password must differ from the one-time password", detail, field="newPassword")
 
 
 def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:
