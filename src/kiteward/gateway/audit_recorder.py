@@ -185,14 +185,20 @@ class Recorder:
 
     def note(self, recording: Recording, error: BaseException | None, answer: bytes = b"") -> None:
         """Record the end of a request that did not begin a change."""
-        kind = _kind(recording)
-        if isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
+        if error is None and (recording.decision is None or recording.decision.allowed):
+            self._note_execution(recording, None, answer)
+        elif isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
             self._note_unauthenticated(recording, error)
         elif isinstance(error, OperationRefused):
             self._sink.record(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
             self._sink.record(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
-        elif kind is not None and (self._data_operations or kind not in _DATA):
+        else:
+            self._note_execution(recording, error, answer)
+
+    def _note_execution(self, recording: Recording, error: BaseException | None, answer: bytes) -> None:
+        kind = _kind(recording)
+        if kind is not None and (self._data_operations or kind not in _DATA):
             outcome, name = _outcome(recording, error, answer)
             self._sink.record(self._event(recording, kind, outcome, error=name))
 
@@ -348,14 +354,14 @@ def _kind(recording: Recording) -> Event | None:
 
 def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -> tuple[Outcome, str]:
     """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
+    if error is None:
+        code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
+        return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
     if isinstance(error, OldPasswordWrong):
         return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
-    if error is not None:
-        return Outcome.FAILED, _name(error)
-    code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
-    return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
+    return Outcome.FAILED, _name(error)
 
 
 def _name(error: BaseException) -> str:
