@@ -177,7 +177,7 @@ async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[
 
     Raises:
         InvalidArgument: both are given.
-        AccessDenied: another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
         NotFound: the user does not exist, or the caller manages no such key.
     """
     if who.user_name and who.key_id:

@@ -69,7 +69,7 @@ async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedK
 
     Raises:
         InvalidArgument: the description, lifetime or networks are not acceptable, or the owner does not hold a role.
-        AccessDenied: for another user, by a caller who is not an administrator; or it would have more access than the
+        AccessDenied: for another user, the caller is not an administrator; or it would have more access than the
             API key that creates it.
         NotFound: there is no such user, or the owner holds all roles and there is no such role.
         LimitReached: the owner has as many keys as a user may have.
@@ -114,7 +114,7 @@ async def list_keys(
         limit: most keys of the page.
 
     Raises:
-        AccessDenied: of another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     principal, root = caller.principal, None
     if not is_administrator(caller):
@@ -129,7 +129,7 @@ async def describe_key(services: Services, caller: Caller, key_id: str) -> KeyRe
     """Return a key.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     return _managed(caller, key_id, await services.store.lineage(key_id))
 
@@ -160,7 +160,7 @@ async def disable_key(caller: Caller, key_id: str) -> None:
     """Disable a key and its descendants.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
@@ -171,7 +171,7 @@ async def enable_key(caller: Caller, key_id: str) -> None:
     """Enable a disabled key.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
         AccessDenied: the caller authenticated with a limited key, and this one may have more access.
     """
     async with caller.change() as transaction:
@@ -183,7 +183,7 @@ async def revoke_key(caller: Caller, key_id: str) -> None:
     """Remove a key and its descendants.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))

@@ -183,7 +183,7 @@ async def end_old_password(caller: Caller, user_name: str) -> None:
     """End the grace period of the previous password; users may do so for themselves.
 
     Raises:
-        AccessDenied: of another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
         UserNotFound: there is no such user.
     """
     async with caller.change() as transaction:

@@ -13,7 +13,7 @@ async def list_sessions(services: Services, caller: Caller, user_name: str) -> S
     """Return the current sessions of a user, the latest first: the caller's own, or any for administrators.
 
     Raises:
-        AccessDenied: of another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     require_owner(caller, user_name)
     record = await services.store.user(user_name)
@@ -39,7 +39,7 @@ def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_cur
     """End all sessions of a user; with `keep_current`, except the one that the caller uses.
 
     Raises:
-        AccessDenied: of another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     require_owner(caller, user_name)
     for session in services.sessions.of(user_name):

@@ -188,7 +188,7 @@ async def describe_user(services: Services, caller: Caller, name: str) -> UserRe
     """Return a user; users may describe themselves.
 
     Raises:
-        AccessDenied: another user, by a caller who is not an administrator.
+        AccessDenied: for another user, the caller is not an administrator.
         UserNotFound: there is no such user.
     """
     require_owner(caller, name)

@@ -189,5 +189,5 @@ def _read_secret(kind: type, value: object) -> Secret:
 
 def _write_secret(value: object) -> str:
     if not isinstance(value, Secret):
-        raise NotImplementedError(f"{type(value).__name__} does not travel")
+        raise NotImplementedError(f"{type(value).__name__} cannot be encoded as JSON")
     return value.reveal()
