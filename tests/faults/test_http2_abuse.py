@@ -37,7 +37,7 @@ async def test_rapid_resets_end_the_connection_while_others_are_served() -> None
         end = await rapid.end()
         assert end.code == frames.ENHANCE_YOUR_CALM
         held = [request for request in served.requests if request.head.path == "/held"]
-        assert QUICK.noise <= len(held) <= MOST_NOISE
+        assert QUICK.control_frames <= len(held) <= MOST_NOISE
         assert all(request.gone for request in held)
         assert await other.served(3) == b"ok"
 

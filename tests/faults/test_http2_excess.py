@@ -29,7 +29,7 @@ async def test_requests_beyond_the_limit_are_refused_and_those_within_are_served
 
 
 async def test_refused_requests_count_as_control_frames() -> None:
-    limits = Http2Limits(streams=1, noise=50, noise_rate=1)
+    limits = Http2Limits(streams=1, control_frames=50, control_frame_rate=1)
     async with serving(limits) as served, Client.connected(served) as eager:
         for number in range(1, 401, 2):
             eager.send(headers(number, last=False))
@@ -67,7 +67,7 @@ async def test_one_stream_takes_no_more_than_its_window_before_it_is_accepted() 
 
 
 async def test_what_unauthenticated_callers_held_comes_back_when_their_requests_end() -> None:
-    limits = Http2Limits(noise=10_000)
+    limits = Http2Limits(control_frames=10_000)
     async with serving(limits) as served, Client.connected(served) as stranger:
         for number in range(1, 401, 2):
             stranger.send(headers(number, "/held", last=False), data(number, bytes(12_000)))
@@ -172,7 +172,7 @@ async def test_one_frame_full_of_settings_moves_the_windows_once(monkeypatch: py
 
 async def test_small_windows_take_no_more_time_when_many_answers_wait() -> None:
     async def seconds(waiting: int) -> float:
-        limits = Http2Limits(stall=20, noise=10_000)
+        limits = Http2Limits(stall=20, control_frames=10_000)
         async with serving(limits) as served, Client.connected(served, greeting=CLOSED) as client:
             client.send(*(headers(number) for number in range(1, 2 * waiting, 2)))
             await client.in_step()

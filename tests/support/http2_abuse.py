@@ -18,7 +18,9 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 10.0
 
 SOON = 0.4
-QUICK = Http2Limits(greeting=SOON, stall=SOON, linger=SOON, parting=10.0, round=0.05, noise=100, noise_rate=10)
+QUICK = Http2Limits(
+    greeting=SOON, stall=SOON, linger=SOON, parting=10.0, round=0.05, control_frames=100, control_frame_rate=10
+)
 """Short timeouts, and few control frames."""
 
 WAITING = 256 * 1024

@@ -287,7 +287,7 @@ async def test_user_deleted_while_the_catalog_is_read_is_refused(peopled: Gatewa
 async def test_administrative_change_goes_on_when_its_caller_is_gone(peopled: GatewayHarness) -> None:
     async with peopled.store.transaction():
         waiting = asyncio.create_task(peopled.call("CreateRole", entity={"name": "late"}))
-        while not peopled.gateway._changes.under_way:
+        while not peopled.gateway._changes.in_progress:
             await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

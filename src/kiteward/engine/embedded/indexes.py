@@ -1,8 +1,8 @@
 """Index requests as Milvus understands them: what it fills in, and what Milvus Lite builds in its place.
 
-Milvus Lite demands an index type and a metric, knows few types, keeps no names, and refuses an index that
-exists already. Here a request is completed as Milvus completes it, mapped to an index with the same results, and recorded
-as it was requested. `docs/engine-indexes.md` has the table.
+Milvus Lite demands an index type and a metric, knows few types, keeps no names, and refuses an existing index. Here a
+request is completed as Milvus completes it, mapped to an index with the same results, and recorded as it was requested.
+`docs/engine-indexes.md` has the table.
 """
 
 import json

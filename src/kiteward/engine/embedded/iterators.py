@@ -1,4 +1,4 @@
-"""Search iterators of the second kind, which Milvus Lite lacks: pages of a search, each requested by its first position.
+"""Search iterators of the second kind, which Milvus Lite lacks: pages of a search, requested by their position.
 
 A client sends the number `last_bound` of one page with the next, and keeps the token of the first for all. Milvus puts
 the last distance there. Distances do not tell rows at the same distance apart, so here the position is put there.

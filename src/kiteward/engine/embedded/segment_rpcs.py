@@ -1,8 +1,8 @@
 """RPCs about segments, flushing, compaction and replicas, answered truthfully for an engine that does each at once.
 
 A flush has ended when it is answered. Milvus Lite compacts by itself after a flush, so that a requested compaction has
-nothing left to do and data files count as sorted and compacted: clients wait for both. One process serves one replica of
-everything that is loaded.
+nothing left to do and data files count as sorted and compacted: clients wait for both. One process serves one replica
+of everything that is loaded.
 """
 
 import hashlib

@@ -16,7 +16,9 @@ from tests.support.http2 import Clock, Link, data, headers, turns
 from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, noise=10, noise_rate=2)
+LIMITS = Http2Limits(
+    greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, control_frames=10, control_frame_rate=2
+)
 
 
 @pytest.fixture
@@ -255,7 +257,7 @@ async def test_a_rapid_reset_of_requests_counts_as_control_frames(clock: Clock) 
     for stream in range(1, 99, 2):
         link.send(headers(stream, end=True), frames.reset(stream, frames.CANCEL))
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
-    assert len(link.asked) <= LIMITS.noise
+    assert len(link.asked) <= LIMITS.control_frames
 
 
 async def test_faults_that_make_us_reset_streams_count_as_control_frames(clock: Clock) -> None:
@@ -263,7 +265,7 @@ async def test_faults_that_make_us_reset_streams_count_as_control_frames(clock: 
     for stream in range(1, 99, 2):
         link.send(headers(stream), frames.window_update(stream, 0))
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
-    assert len(link.asked) <= LIMITS.noise
+    assert len(link.asked) <= LIMITS.control_frames
 
 
 async def test_a_client_may_set_whatever_there_is_to_set(clock: Clock) -> None:
@@ -280,7 +282,7 @@ async def test_control_frames_are_forgotten_in_time(clock: Clock) -> None:
         clock.forward(1.0, link)
     assert not link.wire.is_closing()
     clock.forward(90.0, link)
-    link.send(PingFrame(0).serialize() * LIMITS.noise)
+    link.send(PingFrame(0).serialize() * LIMITS.control_frames)
     assert not link.wire.is_closing()
     link.send(PingFrame(0).serialize())
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]

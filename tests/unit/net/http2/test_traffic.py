@@ -21,7 +21,7 @@ from tests.support.http2 import REQUEST, Asked, Link, client, turns, without_pre
 from kiteward.net.http2.frames import SETTINGS_ACK
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, noise=10**9)
+LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, control_frames=10**9)
 
 sizes = st.sampled_from([0, 1, 5, 1_000, 16_384, 16_385, 65_535, 65_536, 200_000, 400_000])
 some_fields = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.text("xyz", max_size=5)), max_size=3)
