@@ -141,32 +141,14 @@ class Authorizer:
             )
         return principal
 
-    def is_ready(self, recording: Recording) -> bool:
-        """Return whether policy and catalog are up to date for a decision; if not, `prepare` must be called."""
-        operation = recording.operation
-        if operation is not None and operation.needs_catalog and not self._catalog.fresh:
-            return False
-        return self._policy_cache.revision() is not None
-
-    async def prepare(self, recording: Recording) -> None:
-        """Load the policy and the catalog where they are not up to date.
-
-        `authorize` authenticates after it, so that a user who is deleted or loses a role meanwhile is refused.
-
-        Raises:
-            AuthenticationError, AccessDenied, OperationRefused: as of `authorize`; nothing was loaded.
-            EngineUnavailable, StoreUnavailable: catalog or policy cannot be loaded.
-        """
-        await self.authenticate(recording)
-        row = recording.operation
-        if row is not None and row.closed:
-            raise _closed(row)
-        if row is not None and row.needs_catalog:
-            await self._catalog.refresh()
-        await self.policy()
-
-    async def authorize(self, recording: Recording) -> AuthorizedRequest:
+    async def authorize(self, recording: Recording, *, again: bool = False) -> AuthorizedRequest:
         """Authenticate, resolve and authorize a request, by the current policy and catalog.
+
+        Args:
+            recording: of the request.
+            again: whether this repeats the decision of a queued change at the head of the queue. Policy and catalog are
+                then used as they are, because loading them would wait for the change itself. Otherwise they are
+                loaded first if they are missing or out of date.
 
         Raises:
             OperationUnknown: there is no such operation.
@@ -174,14 +156,19 @@ class Authorizer:
             AccessDenied, OperationRefused: the principal is not allowed to, or the operation is closed.
             RequestRefused, PayloadMalformed: the request is wrong.
             DatabaseNotFound: its database does not exist for this caller.
-            NotReady: there is no policy; see `prepare`.
+            EngineUnavailable, StoreUnavailable: the catalog or the policy cannot be loaded.
+            NotReady: there is no policy, and this is `again`.
         """
         principal = await self.authenticate(recording)
         row = recording.operation
+        if row is not None and row.closed:
+            raise _closed(row)
+        while not (again or self._is_ready(row)):
+            await self._load(row)
+            # The user may have been deleted, or have lost a role, while they were loaded.
+            principal = await self.authenticate(recording)
         if row is None:
             return self._authorize_admin(recording, principal)
-        if row.closed:
-            raise _closed(row)
         snapshot = self._policy_cache.current()
         resolved = recording.resolved = resolve_request(row, recording.call, self._catalog)
         begun = perf_counter()
@@ -189,6 +176,17 @@ class Authorizer:
         self._require_allowed(recording, decision, begun)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
         return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database)
+
+    def _is_ready(self, row: Operation | None) -> bool:
+        """Return whether the policy and the catalog that the decision is made by are up to date."""
+        if row is not None and row.needs_catalog and not self._catalog.fresh:
+            return False
+        return self._policy_cache.revision() is not None
+
+    async def _load(self, row: Operation | None) -> None:
+        if row is not None and row.needs_catalog:
+            await self._catalog.refresh()
+        await self.policy()
 
     def _authorize_admin(self, recording: Recording, principal: Principal) -> AuthorizedRequest:
         """Authorize a request to an operation of our own, which resolves its objects itself."""

@@ -83,7 +83,7 @@ class CatalogExecutor:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
         # While the change waits, the caller may be deleted or lose a role, and an alias may move.
-        again = functools.partial(self._authorizer.authorize, recording)
+        again = functools.partial(self._authorizer.authorize, recording, again=True)
         return await self._changes.run(recording, lambda: self._ddl.run(request, again))
 
 
@@ -116,7 +116,7 @@ class RpcExecutor:
         message = messages.decode(row.name, call.payload)
 
         async def still_allowed() -> None:
-            await self._context.authorizer.authorize(recording)
+            await self._context.authorizer.authorize(recording, again=True)
 
         asked = RpcRequest(
             call,
@@ -165,7 +165,7 @@ class AdminExecutor:
         call = request.call
 
         async def caller_now() -> Principal:
-            return (await self._context.authorizer.authorize(recording)).principal
+            return (await self._context.authorizer.authorize(recording, again=True)).principal
 
         async def begin_session(description: str) -> Secret:
             return await self._context.authenticator.begin_session(

@@ -172,8 +172,6 @@ class Gateway:
         await self._ddl.close()
 
     async def _answer(self, recording: Recording) -> bytes:
-        if not self._authorizer.is_ready(recording):
-            await self._authorizer.prepare(recording)
         try:
             request = await self._authorizer.authorize(recording)
         except AccessDenied:

@@ -305,7 +305,7 @@ async def _check_roles(
                 ErrorDetail(ErrorCode.ROLE_NOT_HELD, {"user": key.owner, "name": role}),
                 field="roles",
             )
-        await require_role(transaction, role)
+        await require_role(transaction, role, field="roles")
 
 
 def _lifetime(services: Services, new: NewKey) -> int | None:

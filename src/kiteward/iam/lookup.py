@@ -31,15 +31,20 @@ async def require_user(transaction: Transaction, name: str) -> UserRecord:
     return record
 
 
-async def require_role(transaction: Transaction, name: str) -> None:
+async def require_role(transaction: Transaction, name: str, *, field: str = "roleName") -> None:
     """Require that a role exists.
+
+    Args:
+        transaction: the transaction.
+        name: the role.
+        field: the argument that names it, for the error.
 
     Raises:
         RoleNotFound: there is no such role.
     """
     if await transaction.roles.get(name) is None:
         raise RoleNotFound(
-            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field="roleName"
+            f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name}), field=field
         )
 
 

@@ -70,7 +70,7 @@ async def create_user(
     async with caller.change() as transaction:
         await add_user(services, transaction, NewUser(name, hashed.stored, description, one_time))
         for role in roles:
-            await require_role(transaction, role)
+            await require_role(transaction, role, field="roles")
             await transaction.roles.bind(name, role)
     return hashed.generated
 

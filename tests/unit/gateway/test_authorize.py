@@ -1,6 +1,7 @@
 """The funnel: what it proves, that nobody else can prove it, and in which order it goes."""
 
 import ast
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, presented
 
 import kiteward
+from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import (
     AccessDenied,
     AuthenticationError,
@@ -18,6 +20,7 @@ from kiteward.domain.errors import (
     OperationRefused,
     OperationUnknown,
 )
+from kiteward.domain.identity import Principal
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
 from kiteward.gateway.call import Call
@@ -161,10 +164,46 @@ async def test_decision_that_is_made_again_waits_for_no_policy(peopled: GatewayH
     """It is made inside the writer's place, where loading the policy would wait for itself."""
     peopled.policy_cache._current = None
     with pytest.raises(NotReady):
-        await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
-    assert not authorizer_of(peopled).is_ready(recording("Query"))
-    await authorizer_of(peopled).prepare(recording("Query", collection_name="docs"))
-    assert authorizer_of(peopled).is_ready(recording("Query"))
+        await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"), again=True)
+    await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
+    assert peopled.policy_cache._current is not None
+
+
+async def test_decision_is_made_by_what_is_current_when_the_caller_is_authenticated(
+    peopled: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Verifying a password takes long: the policy and the aliases may change meanwhile."""
+    engine.databases["default"].aliases["latest"] = "docs"
+    await peopled.catalog.refresh()
+    authenticate = Authenticator.authenticate
+    slow = [True]
+
+    async def authenticate_slowly(self: Authenticator, *args: Any, **options: Any) -> Principal:
+        principal = await authenticate(self, *args, **options)
+        if slow:
+            slow.clear()
+            engine.databases["default"].aliases["latest"] = "secrets"
+            engine.restart()
+            peopled.policy_cache._current = None
+        return principal
+
+    monkeypatch.setattr(Authenticator, "authenticate", authenticate_slowly)
+    with pytest.raises(AccessDenied):
+        await peopled.gateway.handle(recording("Query", collection_name="latest").call)
+    assert "Query" not in [call.method for call in engine.calls]
+
+
+async def test_caller_who_is_deleted_while_the_catalog_is_loaded_is_not_authorized(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
+    engine.restart()
+    gate = engine.hold("ListDatabases")
+    asked = asyncio.create_task(authorizer_of(peopled).authorize(recording("Query", collection_name="docs")))
+    await engine.reached("ListDatabases")
+    await peopled.succeed("DeleteCredential", username="alice")
+    gate.set()
+    with pytest.raises(AuthenticationError):
+        await asked
 
 
 async def test_unauthenticated_caller_makes_the_server_load_nothing(
@@ -174,8 +213,15 @@ async def test_unauthenticated_caller_makes_the_server_load_nothing(
     engine.calls.clear()
     peopled.policy_cache._current = None
     with pytest.raises(AuthenticationError):
-        await authorizer_of(peopled).prepare(recording("Query", presented("alice", "wrong"), collection_name="docs"))
+        await authorizer_of(peopled).authorize(recording("Query", presented("alice", "wrong"), collection_name="docs"))
     assert engine.calls == []
+    assert peopled.policy_cache._current is None
+
+
+async def test_closed_operation_makes_the_server_load_nothing(peopled: GatewayHarness) -> None:
+    peopled.policy_cache._current = None
+    with pytest.raises(OperationRefused):
+        await authorizer_of(peopled).authorize(recording("CalcDistance", "root"))
     assert peopled.policy_cache._current is None
 
 

@@ -78,9 +78,7 @@ async def create(request: ConsoleRequest) -> Response:
         made = await request.client.invoke("CreateApiKey", wanted, MadeKey)
     except RequestRefused as error:
         form = await _create_form(request)
-        return show(
-            request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days", roleName="roles")
-        )
+        return show(request, form, reason_at_field(request, error, form.fields, expiresIn="expires_in_days"))
     return _shown_once(request, made)
 
 

@@ -31,8 +31,6 @@ from kiteward.milvus import messages
 
 _PAGE: Final = 50
 _ADD, _REMOVE = 0, 1
-_RENAMED: Final = {"password": "new_password", "roleName": "roles"}
-"""Fields of the form for a new user, by the argument that they fill."""
 
 
 async def listed(request: ConsoleRequest) -> Response:
@@ -103,7 +101,7 @@ async def create(request: ConsoleRequest) -> Response:
         made = await request.client.invoke("CreateUserAccount", wanted, IssuedPassword)
     except RequestRefused as error:
         form = await _create_form(request)
-        return show(request, form, reason_at_field(request, error, form.fields, **_RENAMED))
+        return show(request, form, reason_at_field(request, error, form.fields, password="new_password"))  # noqa: S106  a field
     if made.password is None:
         return request.redirect(path_below("users", name), done="user_new")
     return _shown_once(request, name, made.password, "user_made")

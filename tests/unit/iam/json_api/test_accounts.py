@@ -98,8 +98,9 @@ async def test_a_given_password_is_checked_against_the_policy_and_not_repeated(o
 
 
 async def test_a_user_with_a_role_that_does_not_exist_is_not_created_at_all(own: Own) -> None:
-    with pytest.raises(NotFound, match="ghost"):
+    with pytest.raises(NotFound, match="ghost") as refusal:
         await own("CreateUserAccount", userName="alice", roles=["admin", "ghost"])
+    assert refusal.value.field == "roles"
     assert await own.harness.store.user("alice") is None
 
 
