@@ -57,12 +57,12 @@ fuzz: $(venv)/.dev-ready ## send a million mutated requests to servers of its ow
 audit: $(auditing)/.ready ## hold requirements/*.lock against known vulnerabilities; status 4: no source can be reached
 	$(auditing)/bin/python .ci/audit.py
 
-check: $(venv)/.dev-ready ## lint, format, types, layers and third-party rooms; changes nothing
+check: $(venv)/.dev-ready ## lint, format, types, layers and third-party imports; changes nothing
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
-	$(bin)/python -m pytest --quiet tests/unit/test_third_party_rooms.py tests/vocabulary
+	$(bin)/python -m pytest --quiet tests/unit/test_third_party_imports.py tests/vocabulary
 	$(bin)/python -m tests.vocabulary
 
 format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the linter

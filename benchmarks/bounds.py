@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bounds", description=__doc__)
     parser.add_argument("--base", default=BASE, help=f"the commit to compare with (default: {BASE})")
-    parser.add_argument("--control", action="store_true", help="run the base twice, to see the noise of this run")
+    parser.add_argument("--control", action="store_true", help="run the base twice, to see the variation of this run")
     parser.add_argument("--rounds", type=int, default=9, help="how often each build takes its turn (default: 9)")
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long one turn lasts (default: 2)")
     return parser.parse_args(argv)
@@ -129,7 +129,7 @@ def _loading(tree: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}"}
 
 
-def _told(tree: Path, program: str) -> str:
+def _output_of(tree: Path, program: str) -> str:
     """Run a short program with a tree's code and return what it prints."""
     environment = {**os.environ, **_loading(tree)}
     command = [sys.executable, "-c", program]
@@ -138,7 +138,7 @@ def _told(tree: Path, program: str) -> str:
 
 def _rows(trees: Mapping[str, Path], rounds: int, seconds: float) -> list[Row]:
     for build, tree in trees.items():
-        loaded = Path(_told(tree, "import kiteward; print(kiteward.__file__)"))
+        loaded = Path(_output_of(tree, "import kiteward; print(kiteward.__file__)"))
         assert loaded.is_relative_to(tree / "src"), f"{build} loads {loaded}"
     rows = []
     with contextlib.ExitStack() as stack:
@@ -222,7 +222,7 @@ async def _call(peer: Peer, request: Recorded, calls: int) -> float:
 
 
 def _by_program(tree: Path, program: str, scale: float) -> Measure:
-    return lambda: (0.0, float(_told(tree, program)) * scale)
+    return lambda: (0.0, float(_output_of(tree, program)) * scale)
 
 
 def processor_time(process: int) -> float:

@@ -1,4 +1,4 @@
-"""What authenticate, settle and decide cost in process, with 100 grants and with 100,000, beside pycasbin."""
+"""What it costs to authenticate, resolve and decide in process, with 100 grants and with 100,000, beside pycasbin."""
 
 import gc
 import random

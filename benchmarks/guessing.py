@@ -1,4 +1,4 @@
-"""`python -m benchmarks.guessing`: searches by others while somebody guesses passwords, beside searches in peace."""
+"""`python -m benchmarks.guessing`: searches by others while a client guesses passwords, and without it."""
 
 import argparse
 import asyncio

@@ -1,7 +1,7 @@
 """`python -m benchmarks.heads`: what reading the head of a call costs, the same each time and another each time.
 
 Load generators send the same bytes with each call, and the server finds them again. pymilvus sends the time, so that
-its heads are read anew.
+its heads are read again.
 """
 
 import base64

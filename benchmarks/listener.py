@@ -1,4 +1,4 @@
-"""`python -m benchmarks.listener`: our gRPC door beside the gRPC library's own server, taking turns.
+"""`python -m benchmarks.listener`: our gRPC service beside the gRPC library's own server, taking turns.
 
 Both stand before the same gateway in the same process, so that only the way there differs: through the one port and our
 HTTP/2, or through `grpc.aio` on a port of its own. Beside the rates stands the processor time of a call.
@@ -32,7 +32,7 @@ from kiteward.gateway.gateway import Gateway
 _LOOPBACK: Final = "127.0.0.1"
 
 BUDGET: Final = 0.9
-"""The least share of the library's own throughput that must come through our door."""
+"""The least share of the library's own throughput that must come through our service."""
 
 METHODS: Final = ("GetVersion", "ListCredUsers")
 _SERVICE: Final = "/milvus.proto.milvus.MilvusService"
@@ -44,7 +44,7 @@ _ALL: Final = re.compile(r"(\d+) succeeded, 0 failed, 0 errored, 0 timeout")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One door under load once.
+    """One server under load, once.
 
     Attributes:
         rate: calls a second.
@@ -61,7 +61,7 @@ class Rates:
 
     Attributes:
         method: RPC name.
-        ours: through our door, one turn a round.
+        ours: through our service, one turn a round.
         library: through the library's server, in the same rounds.
     """
 
@@ -97,7 +97,7 @@ def _handler(gateway: Gateway, method: str) -> Callable[[bytes, Any], Awaitable[
 
 
 async def measure(*, rounds: int = 5, calls: int = 20_000, connections: int = 4, streams: int = 8) -> list[Rates]:
-    """Return the rates of every method; each round loads both doors, in turns of who is first."""
+    """Return the rates of every method; each round loads both servers; which is first alternates."""
     with tempfile.TemporaryDirectory() as directory:
         frame = Path(directory, "frame.bin")
         frame.write_bytes(_EMPTY_FRAME)  # noqa: ASYNC240  nothing else runs yet
@@ -113,12 +113,12 @@ async def measure(*, rounds: int = 5, calls: int = 20_000, connections: int = 4,
                     await _prove(port, method)
                 rates: dict[str, list[Turn]] = {"ours": [], "library": []}
                 for number in range(rounds + 1):
-                    for door in sorted(ports, reverse=bool(number % 2)):
+                    for name in sorted(ports, reverse=bool(number % 2)):
                         before = time.process_time()
-                        rate = await _load(ports[door], method, frame, (calls, connections, streams))
+                        rate = await _load(ports[name], method, frame, (calls, connections, streams))
                         spent = (time.process_time() - before) / calls * 1_000_000
                         if number:  # the first round warms up
-                            rates[door].append(Turn(rate, spent))
+                            rates[name].append(Turn(rate, spent))
                 found.append(Rates(method, tuple(rates["ours"]), tuple(rates["library"])))
             return found
         finally:
@@ -161,9 +161,9 @@ def main() -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found = runner.run(measure(**vars(parser.parse_args())))
     for rates in found:
-        for door, turns in (("ours", rates.ours), ("grpc.aio", rates.library)):
+        for name, turns in (("ours", rates.ours), ("grpc.aio", rates.library)):
             rate, spent = (statistics.median(each) for each in zip(*((t.rate, t.spent) for t in turns), strict=True))
-            print(f"{rates.method:<14} {door:<12} {rate:8.0f} calls/s {spent:8.1f} us a call")
+            print(f"{rates.method:<14} {name:<12} {rate:8.0f} calls/s {spent:8.1f} us a call")
         print(f"{'':<14} ratio {rates.ratio:.2f} (budget {BUDGET})")
     return 0 if all(rates.ratio >= BUDGET for rates in found) else 1
 

@@ -63,7 +63,7 @@ class Run:
         return cls(float(rate[1]), int(calls[1]), answered, int(data[1]))
 
     def check(self, message_bytes: int) -> None:
-        """Let a run pass in which every call was answered rightly.
+        """Return a run, if every call had the right response.
 
         Args:
             message_bytes: the size of the right answer.
@@ -92,7 +92,7 @@ class Load:
         return self._calls + 2
 
     def warm_up(self, seconds: float) -> None:
-        """Run for a short while, and settle how many calls take about `seconds`."""
+        """Run for a short while, and determine how many calls take about `seconds`."""
         rate = self._run(_WARM_UP_CALLS).rate
         rate = self._run(_rounded(rate * _WARM_UP_SECONDS)).rate
         self._calls = _rounded(rate * seconds)

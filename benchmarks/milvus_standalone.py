@@ -15,7 +15,7 @@ def _free_port() -> int:
 
 
 def _etcd_config(directory: Path) -> Path:
-    """Write down ports for the etcd inside Milvus, which would otherwise take its usual ones."""
+    """Write a configuration with ports for the etcd inside Milvus, which would otherwise take its usual ones."""
     client, peer = (f"http://127.0.0.1:{_free_port()}" for _ in range(2))
     path = directory / "etcd.yaml"
     path.write_text(

@@ -42,9 +42,9 @@ class Results:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print and write down; return the exit status: 1 if a figure is missing and all were required."""
+    """Measure, print and save; return the exit status: 1 if a figure is missing and all were required."""
     arguments = _arguments(argv)
-    # However it is told to stop, every server it started is stopped on the way out.
+    # Whatever signal stops it, it stops every server that it started before it exits.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = Results()
     results.facts["load_before"] = round(os.getloadavg()[0], 1)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _servers(arguments, requests, results)
         _in_process(requests[-1], results)
     except KeyboardInterrupt:
-        print("stopped before the end; nothing is written down", file=sys.stderr)
+        print("stopped before the end; nothing is saved", file=sys.stderr)
         return 130
     _print(results)
     _write(results)
@@ -132,7 +132,7 @@ def _operation(request: Recorded, running: Sequence[Peer], arguments: argparse.N
 
 
 def _in_process(request: Recorded, results: Results) -> None:
-    _say("authenticate, settle and decide in process")
+    _say("authenticate, resolve and decide in process")
     costs = asyncio.run(decisions.ours(request))
     yardstick = {size: decisions.casbin(size) for size in (decisions.FEW, decisions.MANY)}
     if None in yardstick.values():
@@ -183,7 +183,7 @@ def _print(results: Results) -> None:
 
 def _decision_table(facts: dict[str, Any]) -> str:
     rows = []
-    for label, key in (("authenticate, settle and decide", "decision_us"), ("pycasbin, enforce alone", "pycasbin_us")):
+    for label, key in (("authenticate, resolve and decide", "decision_us"), ("pycasbin, enforce alone", "pycasbin_us")):
         cells = [f"{cost['median']:,.1f} (p99 {cost['p99']:,.1f})" for cost in facts[key].values()]
         rows.append([label, *cells] if cells else [label, "-", "-"])
     return report.table(["µs of processor time a call", "100 grants", "100,000 grants"], rows)

@@ -87,7 +87,7 @@ _ROWS: Final = {
     "++-111+++-----+": "DescribeAlias ListAliases",
     # CollectionAdmin and ReadWrite, type Global
     "++---1+++-----+": "AlterAlias DropAlias",
-    # The new name is judged too, so that nothing less than the database will do.
+    # The new name is authorized too, so that nothing less than the database will do.
     "++----+++-----+": "CreateAlias",
     # DatabaseAdmin, Admin
     "++----++++-----": """

@@ -59,8 +59,8 @@ NOT_AS_ANNOTATED: Final = dict.fromkeys(
 )
 """Annotated operations whose row does not need the privilege that the protocol names, with the reason."""
 
-_CLUSTER = "what needs a cluster-level privilege is judged without an object; the handler or the engine reads the name"
-_WITHIN = "it narrows the request down inside the collection that is judged"
+_CLUSTER = "a cluster-level privilege is authorized without an object; the handler or the engine reads the name"
+_WITHIN = "it narrows the request down inside the collection that is authorized"
 _CLOSED = "the operation is closed"
 _NOBODY = "it is the caller's own word about itself, which nothing relies on"
 

@@ -1,7 +1,7 @@
 """Every operation, called by each kind of credential of one user: what a credential may is asked, not whose it is.
 
-The user holds one role, that of the reader in `expectations`. A key that is narrowed to this role may what the role
-gives, a key that is narrowed to no role what is everybody's; neither acts as the user.
+The user holds one role, that of the reader in `expectations`. A key that is restricted to this role may do what the
+role grants, a key that is restricted to no role what everybody may do; neither acts as the user.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ import pytest
 from tests.access.expectations import EXPECTED, PRINCIPALS
 from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, encoded, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, opened, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
@@ -24,7 +24,7 @@ from kiteward.milvus import messages
 
 USER: Final = "reader"
 CREDENTIALS: Final = ("password", "session", "key", "narrowed", "nothing")
-"""A password, a session, an API key without limits, one narrowed to the user's role, and one narrowed to no role."""
+"""A password, a session, an API key without limits, one restricted to the user's role, and one to no role."""
 
 ABOUT_ONESELF: Final[dict[str, dict[str, Any]]] = {
     "UpdateCredential": {"username": USER, "description": "mine"},
@@ -38,7 +38,7 @@ _NOBODY, _READER = (next(n for n, each in enumerate(PRINCIPALS) if each.name == 
 _HAS: Final = {"+": "+", "1": "+", "v": "+", "-": "-", "x": "x", "U": "U"}
 
 _OWN_ROWS: Final = {
-    # Asked of what the credential itself may.
+    # Answered for the credential itself.
     "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys",
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
@@ -61,15 +61,15 @@ class Holder:
         credentials: those that stay the same through a test.
     """
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, harness: GatewayHarness) -> None:
+        self.harness = harness
         self.credentials: dict[str, PresentedCredential] = {}
 
     async def move_in(self) -> None:
         """Create the user with its role and credentials."""
-        self.house.configure(key_rules=KeyRules(per_user=1_000))
-        await self.house.role(f"of_{USER}", PRINCIPALS[_READER].v2 or ("", "", ""))
-        await self.house.user(USER, f"of_{USER}")
+        self.harness.configure(key_rules=KeyRules(per_user=1_000))
+        await self.harness.role(f"of_{USER}", PRINCIPALS[_READER].v2 or ("", "", ""))
+        await self.harness.user(USER, f"of_{USER}")
         self.credentials["password"] = presented(USER)
         for kind, limits in (("key", {}), ("narrowed", {"roles": [f"of_{USER}"]}), ("nothing", {"roles": []})):
             made = await self.own("CreateApiKey", presented(USER), **limits)
@@ -89,10 +89,10 @@ class Holder:
 
     async def send(self, operation: str, by: PresentedCredential, payload: bytes) -> bytes:
         """Send a request from this machine."""
-        return await self.house.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
+        return await self.harness.gateway.handle(Call(operation, payload, by, address="127.0.0.1:1"))
 
     async def sets_a_password(self, user_name: str, by: PresentedCredential) -> bool:
-        """Tell whether a credential sets a user's password without the old one."""
+        """Return whether a credential sets a user's password without the old one."""
         request = messages.UpdateCredentialRequest(
             username=user_name, oldPassword=encoded("Wrong-one-1"), newPassword=encoded("Another-one-2")
         )
@@ -103,7 +103,7 @@ class Holder:
         return True
 
     async def verdict(self, operation: str, kind: str) -> str:
-        """Return the mark of an operation of our own for a kind of credential; what it asks for is made anew."""
+        """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
         arguments = {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
@@ -125,8 +125,8 @@ async def holder() -> AsyncIterator[Holder]:
     engine.create("c1", "c2", database="db1")
     engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}
     with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as house:
-            holder = Holder(house)
+        async with opened(directory / "store.db", engine) as harness:
+            holder = Holder(harness)
             await holder.move_in()
             yield holder
 
@@ -149,7 +149,7 @@ async def test_a_limited_key_calls_what_it_may_itself_and_nothing_as_its_user(ho
     for number, kind in enumerate(CREDENTIALS):
         for operation in OPERATIONS:
             found = await verdict(
-                holder.house, operation, holder.credentials[kind], "c1", **ABOUT_ONESELF.get(operation, {})
+                holder.harness, operation, holder.credentials[kind], "c1", **ABOUT_ONESELF.get(operation, {})
             )
             if found != expected(operation)[number]:
                 wrong.append(f"{kind} {operation}: expected {expected(operation)[number]}, found {found}")
@@ -166,14 +166,14 @@ async def test_a_limited_key_calls_none_of_our_own_operations_as_its_user(holder
     assert not wrong, "\n".join(wrong)
 
 
-# What a limited key is told, and what exempts its user
+# What a limited key learns of itself, and what exempts its user
 
 
 LIMITS: Final[dict[str, dict[str, Any]]] = {
     "narrowed": {"roles": [f"of_{USER}"]},
-    "narrowed to nothing": {"roles": []},
+    "restricted to no role": {"roles": []},
     "ending": {"expiresIn": 60},
-    "held to networks": {"networks": ["127.0.0.0/8"]},
+    "restricted to networks": {"networks": ["127.0.0.0/8"]},
 }
 
 
@@ -182,17 +182,17 @@ LIMITS: Final[dict[str, dict[str, Any]]] = {
 async def test_a_limited_key_sets_no_password_of_its_user_without_the_old_one(
     holder: Holder, limits: dict[str, Any], super_user: bool
 ) -> None:
-    holder.house.configure(super_users=frozenset({USER} if super_user else ()))
-    await holder.house.grant(f"of_{USER}", "UpdateUser", "*")
+    holder.harness.configure(super_users=frozenset({USER} if super_user else ()))
+    await holder.harness.grant(f"of_{USER}", "UpdateUser", "*")
     by = KeyCredential(Secret((await holder.own("CreateApiKey", presented(USER), **limits))["key"]))
-    before = await holder.house.state()
+    before = await holder.harness.state()
     assert not await holder.sets_a_password(USER, by)
-    assert await holder.house.state() == before
+    assert await holder.harness.state() == before
     assert await holder.sets_a_password(USER, holder.credentials["key"]) is super_user
 
 
 @pytest.mark.parametrize("operation", ["DescribeUserAccess", "ExplainAccess"])
-async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Holder, operation: str) -> None:
+async def test_a_limited_key_gets_its_own_access_and_not_its_users(holder: Holder, operation: str) -> None:
     asked = {"operation": "Query", "dbName": "db1", "collectionName": "c1"} if operation == "ExplainAccess" else {}
     answers = {kind: await holder.own(operation, by, **asked) for kind, by in holder.credentials.items()}
     told = "allowed" if asked else "collections"
@@ -209,12 +209,12 @@ async def test_a_limited_key_is_told_its_own_access_and_not_its_users(holder: Ho
         await holder.own(operation, holder.credentials[kind], keyId=made["keyId"], **asked)
 
 
-@pytest.mark.parametrize("limits", [{"expiresIn": 60}, {"roles": ["admin"]}], ids=["ending", "narrowed to admin"])
+@pytest.mark.parametrize("limits", [{"expiresIn": 60}, {"roles": ["admin"]}], ids=["ending", "restricted to admin"])
 async def test_a_limited_key_that_holds_the_role_admin_is_an_administrator_and_no_super_user(
     holder: Holder, limits: dict[str, Any]
 ) -> None:
-    await holder.house.user("boss", "admin")
-    holder.house.configure(super_users=frozenset({"boss"}))
+    await holder.harness.user("boss", "admin")
+    holder.harness.configure(super_users=frozenset({"boss"}))
     by = KeyCredential(Secret((await holder.own("CreateApiKey", presented("boss"), **limits))["key"]))
     await holder.own("DescribeUserAccount", by, userName=USER)
     await holder.own("EndSessions", by, userName=USER)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.engine import Database, FakeEngine
-from tests.support.gateway import House, opened, presented
+from tests.support.gateway import GatewayHarness, opened, presented
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.authz.privileges import PRIVILEGES, Level
@@ -86,20 +86,20 @@ CASES: Final = [
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def harness(tmp_path: Path) -> AsyncIterator[GatewayHarness]:
     """A gateway whose `member` holds everything there is on the collection `own`, and `guest` holds nothing."""
     engine = FakeEngine()
     engine.databases["default"] = Database(["own", "vault"], {"skylight": "vault", "mine": "own"})
     engine.databases["cellar"] = Database(["own"])
-    async with opened(tmp_path / "store.db", engine) as house:
+    async with opened(tmp_path / "store.db", engine) as harness:
         below_cluster = [each for each in PRIVILEGES.values() if each.level is not Level.CLUSTER]
-        await house.role("members", *((each.name, "default", "own") for each in below_cluster))
-        await house.role("keepers", ("CollectionAdmin", "default", "vault"), ("DatabaseAdmin", "cellar", "*"))
-        await house.group("keys_of_the_vault", "Query")
-        await house.user("member", "members")
-        await house.user("keeper", "keepers")
-        await house.user("guest")
-        yield house
+        await harness.role("members", *((each.name, "default", "own") for each in below_cluster))
+        await harness.role("keepers", ("CollectionAdmin", "default", "vault"), ("DatabaseAdmin", "cellar", "*"))
+        await harness.group("keys_of_the_vault", "Query")
+        await harness.user("member", "members")
+        await harness.user("keeper", "keepers")
+        await harness.user("guest")
+        yield harness
 
 
 def _request(case: Case, name: str, *, alone: bool) -> bytes:
@@ -128,34 +128,36 @@ def _put(message: Any, path: str, value: str) -> None:
         setattr(message, last, value)
 
 
-async def _seen(house: House, operation: str, by: str, payload: bytes, name: str) -> tuple[str, list[str]]:
+async def _seen(harness: GatewayHarness, operation: str, by: str, payload: bytes, name: str) -> tuple[str, list[str]]:
     """Return what a caller is answered, with `NAME` for the name, and what the engine was asked for."""
-    state = copy.deepcopy(house.engine.databases)
-    house.catalog.forget()
-    await house.catalog.refresh()
-    house.engine.calls.clear()
+    state = copy.deepcopy(harness.engine.databases)
+    harness.catalog.forget()
+    await harness.catalog.refresh()
+    harness.engine.calls.clear()
     try:
-        answer = await house.gateway.handle(Call(operation, payload, presented(by)))
+        answer = await harness.gateway.handle(Call(operation, payload, presented(by)))
         method = messages.METHODS.get(operation)
         told = str(method.response.FromString(answer)) if method else answer.decode()
     except KitewardError as error:
         told = f"{type(error).__name__}: {error}"
-    house.engine.databases = state
-    return told.replace(name, "NAME"), [call.method for call in house.engine.calls]
+    harness.engine.databases = state
+    return told.replace(name, "NAME"), [call.method for call in harness.engine.calls]
 
 
 @pytest.mark.parametrize("by", ["guest", "member"])
-async def test_hidden_things_are_answered_for_as_absent_ones_by_every_operation(house: House, by: str) -> None:
-    before = await house.state()
+async def test_hidden_things_are_answered_for_as_absent_ones_by_every_operation(
+    harness: GatewayHarness, by: str
+) -> None:
+    before = await harness.state()
     told_apart = []
     for case, alone in itertools.product(CASES, (False, True)):
-        absent = await _seen(house, case.operation, by, _request(case, _ABSENT, alone=alone), _ABSENT)
+        absent = await _seen(harness, case.operation, by, _request(case, _ABSENT, alone=alone), _ABSENT)
         for name in _HIDDEN[case.kind]:
-            hidden = await _seen(house, case.operation, by, _request(case, name, alone=alone), name)
+            hidden = await _seen(harness, case.operation, by, _request(case, name, alone=alone), name)
             if hidden != absent:
                 told_apart.append(f"{case}: {name} {hidden}, absent {absent}")
     assert not told_apart, "\n".join(told_apart)
-    assert await house.state() == before
+    assert await harness.state() == before
     assert len(CASES) > 150
 
 
@@ -178,40 +180,40 @@ async def test_hidden_things_are_answered_for_as_absent_ones_by_every_operation(
     ],
 )
 async def test_hidden_things_are_answered_for_as_absent_ones_by_our_own_operations(
-    house: House, by: str, operation: str, kind: str, arguments: str
+    harness: GatewayHarness, by: str, operation: str, kind: str, arguments: str
 ) -> None:
-    absent = await _seen(house, operation, by, arguments.replace("NAME", _ABSENT).encode(), _ABSENT)
+    absent = await _seen(harness, operation, by, arguments.replace("NAME", _ABSENT).encode(), _ABSENT)
     for name in _HIDDEN[kind]:
-        assert await _seen(house, operation, by, arguments.replace("NAME", name).encode(), name) == absent
+        assert await _seen(harness, operation, by, arguments.replace("NAME", name).encode(), name) == absent
 
 
-async def test_api_key_of_somebody_else_is_answered_for_as_an_absent_one(house: House) -> None:
-    made = await Own(house)("CreateApiKey", userName="keeper")
+async def test_api_key_of_somebody_else_is_answered_for_as_an_absent_one(harness: GatewayHarness) -> None:
+    made = await Own(harness)("CreateApiKey", userName="keeper")
     for operation in ("DescribeApiKey", "RotateApiKey", "RevokeApiKey", "EnableApiKey", "DisableApiKey"):
         found = []
         for key in (made["keyId"], _ABSENT):
             payload = b'{"keyId": "%s"}' % key.encode()
-            found.append(await _seen(house, operation, "guest", payload, key))
+            found.append(await _seen(harness, operation, "guest", payload, key))
         assert found[0] == found[1]
     found = [
-        await _seen(house, "ExplainAccess", "guest", b'{"privilege": "Query", "keyId": "%s"}' % key.encode(), key)
+        await _seen(harness, "ExplainAccess", "guest", b'{"privilege": "Query", "keyId": "%s"}' % key.encode(), key)
         for key in (made["keyId"], _ABSENT)
     ]
     assert found[0] == found[1]
 
 
-async def test_grants_of_a_delegate_say_nothing_of_databases_that_it_is_not_shown(house: House) -> None:
-    await house.role("granters", ("ManageOwnership", "*", "*"))
-    await house.role("audience")
-    await house.user("delegate", "granters")
-    listed_everywhere = await _seen(house, "OperatePrivilegeV2", "delegate", _grant(_ABSENT), _ABSENT)
+async def test_grants_of_a_delegate_say_nothing_of_databases_that_it_is_not_shown(harness: GatewayHarness) -> None:
+    await harness.role("granters", ("ManageOwnership", "*", "*"))
+    await harness.role("audience")
+    await harness.user("delegate", "granters")
+    listed_everywhere = await _seen(harness, "OperatePrivilegeV2", "delegate", _grant(_ABSENT), _ABSENT)
     assert "DatabaseNotFound" in listed_everywhere[0]
     # Granted on `default` alone, the privilege counts for the whole cluster and shows no other database.
-    await house.succeed("DropRole", role_name="granters", force_drop=True)
-    await house.role("granters", ("ManageOwnership", "default", "*"))
-    await house.succeed("OperateUserRole", username="delegate", role_name="granters")
-    hidden = await _seen(house, "OperatePrivilegeV2", "delegate", _grant("cellar"), "cellar")
-    assert hidden == await _seen(house, "OperatePrivilegeV2", "delegate", _grant(_ABSENT), _ABSENT)
+    await harness.succeed("DropRole", role_name="granters", force_drop=True)
+    await harness.role("granters", ("ManageOwnership", "default", "*"))
+    await harness.succeed("OperateUserRole", username="delegate", role_name="granters")
+    hidden = await _seen(harness, "OperatePrivilegeV2", "delegate", _grant("cellar"), "cellar")
+    assert hidden == await _seen(harness, "OperatePrivilegeV2", "delegate", _grant(_ABSENT), _ABSENT)
 
 
 def _grant(database: str) -> bytes:
@@ -225,13 +227,15 @@ def _grant(database: str) -> bytes:
     )
 
 
-async def test_analyzer_without_a_collection_runs_where_the_caller_may_know_a_database_to_be(house: House) -> None:
-    await house.succeed("RunAnalyzer", by="guest")
-    await house.succeed("RunAnalyzer", by="member", db_name="default")
-    assert len(house.engine.called("RunAnalyzer")) == 2
+async def test_analyzer_without_a_collection_runs_where_the_caller_may_know_a_database_to_be(
+    harness: GatewayHarness,
+) -> None:
+    await harness.succeed("RunAnalyzer", by="guest")
+    await harness.succeed("RunAnalyzer", by="member", db_name="default")
+    assert len(harness.engine.called("RunAnalyzer")) == 2
 
 
-async def test_alias_may_be_created_under_a_name_that_the_caller_may_name_so(house: House) -> None:
-    await house.grant("members", "CreateAlias", "default", "newest")
-    await house.succeed("CreateAlias", by="member", collection_name="own", alias="newest")
-    assert house.engine.databases["default"].aliases["newest"] == "own"
+async def test_alias_may_be_created_under_a_name_that_the_caller_may_name_so(harness: GatewayHarness) -> None:
+    await harness.grant("members", "CreateAlias", "default", "newest")
+    await harness.succeed("CreateAlias", by="member", collection_name="own", alias="newest")
+    assert harness.engine.databases["default"].aliases["newest"] == "own"

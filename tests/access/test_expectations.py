@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from tests.access.expectations import CUSTOM_GROUP, EXPECTED, PRINCIPALS, Holder
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, v1
+from tests.support.gateway import GatewayHarness, opened, v1
 
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, OperationRefused, RequestRefused
 from kiteward.gateway.operations import OPERATIONS, Executor
@@ -37,13 +37,13 @@ _FURTHER: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A gateway before an engine that has c1 and c2 in db1, and keeps them whatever it is told."""
+async def harness(tmp_path: Path) -> AsyncIterator[GatewayHarness]:
+    """A gateway before an engine that has c1 and c2 in db1, and keeps them whatever is called."""
     engine = FakeEngine()
     engine.create("c1", "c2", database="db1")
     engine.answers = {name: messages.success(name) for name, row in OPERATIONS.items() if row.executor is Executor.DDL}
-    async with opened(tmp_path / "store.db", engine) as house:
-        yield house
+    async with opened(tmp_path / "store.db", engine) as harness:
+        yield harness
 
 
 def _request(operation: str, collection: str, further: dict[str, Any]) -> bytes:
@@ -60,10 +60,10 @@ def _request(operation: str, collection: str, further: dict[str, Any]) -> bytes:
     return bytes(request.SerializeToString())
 
 
-async def verdict(house: House, operation: str, by: Any, collection: str, **further: Any) -> str:
+async def verdict(harness: GatewayHarness, operation: str, by: Any, collection: str, **further: Any) -> str:
     """Return `+` for allowed, `-` for denied, `x` for what does not exist for the caller, `U` for not offered."""
     try:
-        answer = await house.call(operation, by=by, database="db1", payload=_request(operation, collection, further))
+        answer = await harness.call(operation, by=by, database="db1", payload=_request(operation, collection, further))
     except AccessDenied:
         return "-"
     except OperationRefused:
@@ -79,18 +79,18 @@ async def verdict(house: House, operation: str, by: Any, collection: str, **furt
 _MARKS: Final = {("+", "+"): "+", ("-", "-"): "-", ("+", "-"): "1", ("+", "x"): "v", ("x", "x"): "x", ("U", "U"): "U"}
 
 
-async def _move_in(house: House, holder: Holder) -> None:
+async def _move_in(harness: GatewayHarness, holder: Holder) -> None:
     """Create a user with what it holds."""
     if holder.name == "root":
         return
     role = holder.role or f"of_{holder.name}"
     if not holder.role:
-        await house.role(role)
-    await house.user(holder.name, role)
+        await harness.role(role)
+    await harness.user(holder.name, role)
     if holder.v1:
-        await house.succeed("OperatePrivilege", **v1(role, *holder.v1))
+        await harness.succeed("OperatePrivilege", **v1(role, *holder.v1))
     if holder.v2:
-        await house.grant(role, *holder.v2)
+        await harness.grant(role, *holder.v2)
 
 
 def test_every_operation_is_expected_once_for_every_principal() -> None:
@@ -98,20 +98,20 @@ def test_every_operation_is_expected_once_for_every_principal() -> None:
     assert {len(marks) for marks in EXPECTED.values()} == {len(PRINCIPALS)}
 
 
-async def test_every_principal_may_what_the_expectations_say(house: House) -> None:
-    await house.group(CUSTOM_GROUP[0], *CUSTOM_GROUP[1])
+async def test_every_principal_may_what_the_expectations_say(harness: GatewayHarness) -> None:
+    await harness.group(CUSTOM_GROUP[0], *CUSTOM_GROUP[1])
     for holder in (*PRINCIPALS, Holder("somebody")):
-        await _move_in(house, holder)
-    before = await house.state()
+        await _move_in(harness, holder)
+    before = await harness.state()
     wrong = []
     for number, holder in enumerate(PRINCIPALS):
         for operation, marks in EXPECTED.items():
-            verdicts = [await verdict(house, operation, holder.name, name) for name in ("c1", "c2")]
+            verdicts = [await verdict(harness, operation, holder.name, name) for name in ("c1", "c2")]
             mark = _MARKS.get((verdicts[0], verdicts[1]), f"{verdicts}")
             if mark != marks[number]:
                 wrong.append(f"{holder.name} {operation}: expected {marks[number]}, found {mark}")
     assert not wrong, "\n".join(wrong)
-    assert await house.state() == before, "a request meant to change nothing changed something"
+    assert await harness.state() == before, "a request meant to change nothing changed something"
 
 
 @pytest.mark.parametrize(
@@ -124,30 +124,30 @@ async def test_every_principal_may_what_the_expectations_say(house: House) -> No
     ],
 )
 async def test_what_public_holds_is_everybodys(
-    house: House, database: str, collection: str, query: str, describe: str, listed: list[str]
+    harness: GatewayHarness, database: str, collection: str, query: str, describe: str, listed: list[str]
 ) -> None:
-    await house.user("nobody")
-    await house.grant("public", "Query", database, collection)
+    await harness.user("nobody")
+    await harness.grant("public", "Query", database, collection)
     found = []
     for operation in ("Query", "DescribeCollection"):
-        verdicts = [await verdict(house, operation, "nobody", name) for name in ("c1", "c2")]
+        verdicts = [await verdict(harness, operation, "nobody", name) for name in ("c1", "c2")]
         found.append(_MARKS[verdicts[0], verdicts[1]])
     assert found == [query, describe]
-    assert await verdict(house, "Search", "nobody", "c1") == "-"
-    shown = await house.succeed("ShowCollections", by="nobody", db_name="db1")
+    assert await verdict(harness, "Search", "nobody", "c1") == "-"
+    shown = await harness.succeed("ShowCollections", by="nobody", db_name="db1")
     assert list(shown.collection_names) == listed
-    databases = await house.succeed("ListDatabases", by="nobody")
+    databases = await harness.succeed("ListDatabases", by="nobody")
     assert list(databases.db_names) == (["db1"] if listed else [])
 
 
 @pytest.mark.parametrize("privilege", ["All", "Admin", "*", "CreateOwnership"])
 async def test_grant_on_a_named_collection_of_every_database_gives_nothing_of_the_cluster(
-    house: House, privilege: str
+    harness: GatewayHarness, privilege: str
 ) -> None:
-    await _move_in(house, Holder("narrow", v2=(privilege, "*", "c1")))
+    await _move_in(harness, Holder("narrow", v2=(privilege, "*", "c1")))
     cluster = [operation for operation, marks in EXPECTED.items() if marks.startswith("++-----") and marks[10] == "+"]
     assert len(cluster) > 40
-    verdicts = {operation: await verdict(house, operation, "narrow", "c1") for operation in cluster}
+    verdicts = {operation: await verdict(harness, operation, "narrow", "c1") for operation in cluster}
     assert set(verdicts.values()) == {"-"}, verdicts
 
 
@@ -161,19 +161,19 @@ async def test_grant_on_a_named_collection_of_every_database_gives_nothing_of_th
     ],
 )
 async def test_nothing_less_than_a_privilege_on_every_collection_describes_one_by_id(
-    house: House, holder: Holder, named: str
+    harness: GatewayHarness, holder: Holder, named: str
 ) -> None:
-    await _move_in(house, holder)
-    answer = await house.call(
+    await _move_in(harness, holder)
+    answer = await harness.call(
         "DescribeCollection", by=holder.name, db_name="db1", collection_name=named, collectionID=2
     )
     assert answer.status.code == messages.COLLECTION_NOT_FOUND
     names = [named] if named else []
     with pytest.raises(AccessDenied):
-        await house.call(
+        await harness.call(
             "BatchDescribeCollection", by=holder.name, db_name="db1", collection_name=names, collectionID=[2]
         )
     with pytest.raises(AccessDenied):
-        await house.call("DescribeIndex", by=holder.name, db_name="db1", collection_name="*")
-    assert not [call for call in house.engine.calls if call.method in ("BatchDescribeCollection", "DescribeIndex")]
-    assert not house.engine.called("DescribeCollection")
+        await harness.call("DescribeIndex", by=holder.name, db_name="db1", collection_name="*")
+    assert not [call for call in harness.engine.calls if call.method in ("BatchDescribeCollection", "DescribeIndex")]
+    assert not harness.engine.called("DescribeCollection")

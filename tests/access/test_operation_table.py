@@ -75,7 +75,7 @@ def test_annotated_rpc_needs_what_the_protocol_says(operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(set(messages.METHODS) - set(UNANNOTATED) - set(NOT_AS_ANNOTATED)))
-def test_row_judges_the_field_that_the_annotation_points_to(operation: str) -> None:
+def test_row_authorizes_the_field_that_the_annotation_points_to(operation: str) -> None:
     annotation = messages.annotation(operation)
     assert annotation is not None
     number = max(annotation.name_index, annotation.names_index)
@@ -155,24 +155,24 @@ def test_closed_rows_say_why_and_others_have_nothing_to_say() -> None:
 
 async def test_closed_operation_is_not_offered_even_to_root_but_only_after_authentication(tmp_path: Path) -> None:
     closed = {row.name for row in OPERATIONS.values() if row.executor is Executor.NOBODY}
-    async with opened(tmp_path / "store.db") as house:
+    async with opened(tmp_path / "store.db") as harness:
         for name in sorted(closed):
             with pytest.raises(OperationRefused) as refusal:
-                await house.call(name)
+                await harness.call(name)
             told = failure_of(name, refusal.value)
             if isinstance(told, GrpcStatus):
                 assert told.code.name == "UNIMPLEMENTED"
             else:
                 assert messages.status_code(name, told) == 10
             with pytest.raises(AuthenticationError):
-                await house.call(name, by=presented("root", "wrong"))
-        assert not {call.method for call in house.engine.calls} & closed
+                await harness.call(name, by=presented("root", "wrong"))
+        assert not {call.method for call in harness.engine.calls} & closed
 
 
 async def test_unknown_operation_is_unimplemented_before_authentication(tmp_path: Path) -> None:
-    async with opened(tmp_path / "store.db") as house:
+    async with opened(tmp_path / "store.db") as harness:
         with pytest.raises(OperationUnknown) as refusal:
-            await house.call("DropEverything", by=presented("root", "wrong"), payload=b"")
+            await harness.call("DropEverything", by=presented("root", "wrong"), payload=b"")
     told = failure_of("DropEverything", refusal.value)
     assert isinstance(told, GrpcStatus)
     assert told.code.name == "UNIMPLEMENTED"

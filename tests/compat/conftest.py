@@ -15,7 +15,7 @@ __all__ = ["pytest_runtest_makereport"]
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Say on which loop a test runs: TLS on the one that serves in production, others on the usual one."""
+    """Return the event loop of a test: TLS on the one that serves in production, others on the usual one."""
     return {"loop": uvloop.new_event_loop if item.path.name == "test_tls.py" else asyncio.new_event_loop}
 
 

@@ -133,7 +133,7 @@ class Stage:
     database: str
 
     def set(self, trial: Trial) -> None:
-        """Let the user hold just what the trial says, and see to the collection where the job wants one."""
+        """Grant the user exactly the privileges of the trial, and create the collection where the job needs one."""
         if trial.grants is None:
             return
         there = self.root.has_collection(trial.collection)
@@ -174,7 +174,7 @@ class Readings:
 def run(
     server: RunningServer, name: str, command: list[str], tried: Iterable[Trial], *, database: str, home: Path
 ) -> Readings:
-    """Let a program go through all trials of its jobs, as a user of that name made for it.
+    """Run all trials of a program's jobs, as a user of that name who is created for it.
 
     Args:
         server: where it signs in.

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 from pymilvus import AnnSearchRequest, AsyncMilvusClient, DataType, MilvusException, RRFRanker
-from tests.compat import accounts, papers
+from tests.compat import accounts, sample_collection
 from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
@@ -27,16 +27,16 @@ async def create(client: AsyncMilvusClient, name: str) -> None:
     schema.add_field("title", DataType.VARCHAR, max_length=64)
     schema.add_field("year", DataType.INT32)
     for field in ("text_vector", "image_vector"):
-        schema.add_field(field, DataType.FLOAT_VECTOR, dim=papers.DIMENSION)
+        schema.add_field(field, DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION)
     indexes = AsyncMilvusClient.prepare_index_params()
     for field in ("text_vector", "image_vector"):
         indexes.add_index(field, index_type="AUTOINDEX", metric_type="L2")
     await client.create_collection(name, schema=schema, index_params=indexes)
-    assert (await client.insert(name, papers.rows(10)))["insert_count"] == 10
+    assert (await client.insert(name, sample_collection.rows(10)))["insert_count"] == 10
 
 
 async def test_data_calls_answer_as_in_the_plain_client(server: RunningServer) -> None:
-    sought = papers.rows(1, first=4)[0]
+    sought = sample_collection.rows(1, first=4)[0]
     async with signed_in(server.uri) as client:
         await create(client, "async_papers")
         found = await client.search("async_papers", [sought["text_vector"]], anns_field="text_vector", limit=3)
@@ -64,7 +64,7 @@ async def test_many_searches_at_once_find_each_their_own(server: RunningServer) 
         await create(client, "crowded")
 
         async def nearest(number: int) -> int:
-            vector = papers.rows(1, first=number)[0]["text_vector"]
+            vector = sample_collection.rows(1, first=number)[0]["text_vector"]
             found = await client.search("crowded", [vector], anns_field="text_vector", limit=1)
             return int(found[0][0]["id"])
 
@@ -87,7 +87,7 @@ async def test_users_roles_and_grants_work_and_are_felt_at_once(server: RunningS
             privileges = (await ann.describe_role("async_readers"))["privileges"]
             assert [entry["privilege"] for entry in privileges] == ["Query"]
             with pytest.raises(grpc.RpcError) as caught:
-                await ann.insert("async_docs", papers.rows(1))
+                await ann.insert("async_docs", sample_collection.rows(1))
             assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
             assert caught.value.details() == "PrivilegeInsert: permission deny to async_ann in the `default` database"
             await root.revoke_privilege_v2("async_readers", "Query", "async_docs", "default")

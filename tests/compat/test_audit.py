@@ -1,4 +1,4 @@
-"""The trail of a real server: every client and door is in it as itself, over restarts and a kill."""
+"""The trail of a real server: every client and protocol is in it under its own name, over restarts and a kill."""
 
 import json
 import signal
@@ -25,7 +25,7 @@ def searched(data_dir: Path, *words: str) -> list[dict[str, Any]]:
 
 
 def work(live: RunningServer) -> None:
-    """Let two users work by SDK and REST, one of them against what it may not."""
+    """Let two users work by SDK and REST, one of them beyond its privileges."""
     root = MilvusClient(uri=live.uri, token=servers.ROOT_TOKEN, dedicated=True)
     root.create_collection("audited", dimension=4)
     accounts.add(root, "auditor", ("Insert", "audited"), ("Query", "audited"))

@@ -1,4 +1,4 @@
-"""Who gets in, told with the codes and words of contract 1.4, by raw calls and by clients of their own."""
+"""Authentication, with the codes and messages of contract 1.4, by raw calls and by clients of their own."""
 
 import grpc
 import pytest
@@ -25,7 +25,7 @@ REFUSED_TOKENS = {
 
 @pytest.fixture(autouse=True)
 def guessed_is_there(root: MilvusClient) -> None:
-    """Have a user to guess at: wrong passwords of `root` would make new connections of `root` wait."""
+    """Create a user for guesses: wrong passwords of `root` would make new connections of `root` wait."""
     if "guessed" not in root.list_users():
         root.create_user("guessed", "Password-1")
 

@@ -1,4 +1,4 @@
-"""A whole run over every door, and then a search for each secret in whatever the run has left behind."""
+"""A whole run over every protocol, and then a search for each secret in whatever the run has left behind."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ _RPC: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
 
 
 def forms(secret: str) -> set[bytes]:
-    """Return how a secret may stand in a file: as it is, and as headers, requests and addresses carry it."""
+    """Return the forms in which a file may hold a secret: as it is, and as headers, requests and addresses carry it."""
     texts = {secret, quote(secret, safe=""), base64.b64encode(secret.encode()).decode().rstrip("=")}
     return {text.encode() for text in texts}
 
@@ -190,7 +190,7 @@ def test_no_secret_of_a_whole_run_is_left_behind(tmp_path: Path, monkeypatch: py
     administrator = run.secret("administrator's", run.command("init", "--admin", "db_admin", shows="password"))
     admin = run.secret("administrator's token", f"db_admin:{administrator}")
     run.secret("wrong", WRONG, user="by_sdk")
-    for _ in range(2):  # once more after a restart: what one server writes down, the next one reads
+    for _ in range(2):  # once more after a restart: what one server writes, the next one reads
         with servers.running(run.data_dir) as live:
             if "key" not in run.secrets:
                 over_rest(run, live, admin)

@@ -3,7 +3,7 @@
 import pytest
 from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker
 from pymilvus.client.types import LoadState
-from tests.compat import papers
+from tests.compat import sample_collection
 
 
 def test_collection_made_in_one_call_takes_answers_and_forgets_rows(root: MilvusClient) -> None:
@@ -24,7 +24,7 @@ def test_collection_made_in_one_call_takes_answers_and_forgets_rows(root: Milvus
 
 
 def test_collection_with_schema_and_indexes_is_described(root: MilvusClient) -> None:
-    papers.create(root, "library")
+    sample_collection.create(root, "library")
     described = root.describe_collection("library")
     assert [field["name"] for field in described["fields"]] == ["id", "title", "year", "text_vector", "image_vector"]
     assert described["enable_dynamic_field"] is False
@@ -37,16 +37,16 @@ def test_collection_with_schema_and_indexes_is_described(root: MilvusClient) -> 
 
 
 def test_search_is_filtered_and_confined_to_a_radius(root: MilvusClient) -> None:
-    papers.create(root, "searched")
-    assert papers.nearest(root, "searched", 4) == [4, 3, 5]
-    assert papers.nearest(root, "searched", 4, filter="year == 2021") == [3, 5, 1]
+    sample_collection.create(root, "searched")
+    assert sample_collection.nearest(root, "searched", 4) == [4, 3, 5]
+    assert sample_collection.nearest(root, "searched", 4, filter="year == 2021") == [3, 5, 1]
     within = {"params": {"radius": 1.5}}
-    assert sorted(papers.nearest(root, "searched", 4, limit=10, search_params=within)) == [3, 4, 5]
+    assert sorted(sample_collection.nearest(root, "searched", 4, limit=10, search_params=within)) == [3, 4, 5]
 
 
 def test_hybrid_search_joins_the_results_of_two_vectors(root: MilvusClient) -> None:
-    papers.create(root, "hybrid")
-    sought = papers.rows(1, first=7)[0]
+    sample_collection.create(root, "hybrid")
+    sought = sample_collection.rows(1, first=7)[0]
     requests = [
         AnnSearchRequest([sought[field]], field, {"metric_type": "L2"}, limit=3)
         for field in ("text_vector", "image_vector")
@@ -57,7 +57,7 @@ def test_hybrid_search_joins_the_results_of_two_vectors(root: MilvusClient) -> N
 
 
 def test_query_iterator_walks_through_all_rows(root: MilvusClient) -> None:
-    papers.create(root, "walked", count=25)
+    sample_collection.create(root, "walked", count=25)
     iterator = root.query_iterator("walked", batch_size=10, filter="id >= 0")
     seen = []
     while batch := iterator.next():
@@ -67,19 +67,19 @@ def test_query_iterator_walks_through_all_rows(root: MilvusClient) -> None:
 
 
 def test_released_collection_is_not_searched_until_it_is_loaded_again(root: MilvusClient) -> None:
-    papers.create(root, "released")
+    sample_collection.create(root, "released")
     root.release_collection("released")
     assert root.get_load_state("released") == {"state": LoadState.NotLoad}
     with pytest.raises(MilvusException, match="load") as caught:
-        papers.nearest(root, "released", 4)
+        sample_collection.nearest(root, "released", 4)
     assert caught.value.code == 101
     root.load_collection("released")
     assert root.get_load_state("released") == {"state": LoadState.Loaded}
-    assert papers.nearest(root, "released", 4)[0] == 4
+    assert sample_collection.nearest(root, "released", 4)[0] == 4
 
 
 def test_index_is_dropped_and_made_again(root: MilvusClient) -> None:
-    papers.create(root, "reindexed")
+    sample_collection.create(root, "reindexed")
     root.release_collection("reindexed")
     with pytest.raises(MilvusException, match=r"index not found\[index=voice_vector\]"):
         root.drop_index("reindexed", "voice_vector")
@@ -87,19 +87,19 @@ def test_index_is_dropped_and_made_again(root: MilvusClient) -> None:
     assert root.list_indexes("reindexed") == ["text_vector"]
     root.drop_index("reindexed", "text_vector")
     assert root.list_indexes("reindexed") == []
-    root.create_index("reindexed", papers.indexes(root))
+    root.create_index("reindexed", sample_collection.indexes(root))
     root.load_collection("reindexed")
     assert sorted(root.list_indexes("reindexed")) == ["image_vector", "text_vector"]
-    assert papers.nearest(root, "reindexed", 2)[0] == 2
+    assert sample_collection.nearest(root, "reindexed", 2)[0] == 2
 
 
 def test_partition_holds_its_own_rows(root: MilvusClient) -> None:
-    papers.create(root, "shelves")
+    sample_collection.create(root, "shelves")
     root.create_partition("shelves", "upper")
     assert root.list_partitions("shelves") == ["_default", "upper"]
     assert root.has_partition("shelves", "upper")
-    root.insert("shelves", papers.rows(3, first=100), partition_name="upper")
-    assert sorted(papers.nearest(root, "shelves", 4, limit=10, partition_names=["upper"])) == [100, 101, 102]
+    root.insert("shelves", sample_collection.rows(3, first=100), partition_name="upper")
+    assert sorted(sample_collection.nearest(root, "shelves", 4, limit=10, partition_names=["upper"])) == [100, 101, 102]
     assert len(root.query("shelves", filter="id >= 0")) == 13
     root.release_collection("shelves")
     root.drop_partition("shelves", "upper")
@@ -109,15 +109,15 @@ def test_partition_holds_its_own_rows(root: MilvusClient) -> None:
 
 
 def test_alias_stands_for_its_collection(root: MilvusClient) -> None:
-    papers.create(root, "first_edition")
-    papers.create(root, "second_edition", count=1)
+    sample_collection.create(root, "first_edition")
+    sample_collection.create(root, "second_edition", count=1)
     root.create_alias("first_edition", "current")
     assert root.describe_alias("current") == {"alias": "current", "collection_name": "first_edition"}
     assert root.list_aliases("first_edition")["aliases"] == ["current"]
     assert root.describe_collection("current")["collection_name"] == "first_edition"
-    assert papers.nearest(root, "current", 5)[0] == 5
+    assert sample_collection.nearest(root, "current", 5)[0] == 5
     root.alter_alias("second_edition", "current")
-    assert papers.nearest(root, "current", 5) == [0]
+    assert sample_collection.nearest(root, "current", 5) == [0]
     root.drop_alias("current")
     assert not root.has_collection("current")
     with pytest.raises(MilvusException):
@@ -125,18 +125,18 @@ def test_alias_stands_for_its_collection(root: MilvusClient) -> None:
 
 
 def test_rename_keeps_the_rows(root: MilvusClient) -> None:
-    papers.create(root, "draft")
+    sample_collection.create(root, "draft")
     root.rename_collection("draft", "published")
     assert not root.has_collection("draft")
-    assert papers.nearest(root, "published", 3)[0] == 3
-    papers.create(root, "occupied", count=0)
+    assert sample_collection.nearest(root, "published", 3)[0] == 3
+    sample_collection.create(root, "occupied", count=0)
     with pytest.raises(MilvusException):
         root.rename_collection("published", "occupied")
     assert root.has_collection("published")
 
 
 def test_flush_truncation_and_compaction_leave_the_right_rows(root: MilvusClient) -> None:
-    papers.create(root, "compacted")
+    sample_collection.create(root, "compacted")
     root.flush("compacted")
     root.delete("compacted", ids=list(range(5)))
     root.flush("compacted")
@@ -148,7 +148,7 @@ def test_flush_truncation_and_compaction_leave_the_right_rows(root: MilvusClient
     assert root.get_collection_stats("compacted") == {"row_count": 0}
 
 
-def test_missing_collection_is_told_by_its_code(root: MilvusClient) -> None:
+def test_missing_collection_is_reported_by_its_code(root: MilvusClient) -> None:
     assert not root.has_collection("missing")
     with pytest.raises(MilvusException) as caught:
         root.describe_collection("missing")
@@ -156,11 +156,11 @@ def test_missing_collection_is_told_by_its_code(root: MilvusClient) -> None:
 
 
 def test_rows_that_do_not_fit_the_schema_are_refused_and_nothing_is_kept(root: MilvusClient) -> None:
-    papers.create(root, "strict", count=0)
+    sample_collection.create(root, "strict", count=0)
     with pytest.raises(MilvusException):
-        root.insert("strict", [{**papers.rows(1)[0], "text_vector": [1.0, 2.0]}])
+        root.insert("strict", [{**sample_collection.rows(1)[0], "text_vector": [1.0, 2.0]}])
     with pytest.raises(MilvusException):
-        root.insert("strict", [{**papers.rows(1)[0], "unheard_of": 1}])
+        root.insert("strict", [{**sample_collection.rows(1)[0], "unheard_of": 1}])
     assert root.query("strict", filter="id >= 0") == []
 
 
@@ -168,11 +168,11 @@ def test_databases_keep_collections_apart(root: MilvusClient) -> None:
     root.create_database("annex")
     assert set(root.list_databases()) >= {"default", "annex"}
     assert root.describe_database("annex")["name"] == "annex"
-    papers.create(root, "everywhere", count=1)
+    sample_collection.create(root, "everywhere", count=1)
     root.use_database("annex")
     try:
         assert root.list_collections() == []
-        papers.create(root, "everywhere", count=5)
+        sample_collection.create(root, "everywhere", count=5)
         assert len(root.query("everywhere", filter="id >= 0")) == 5
         with pytest.raises(MilvusException):
             root.drop_database("annex")

@@ -1,4 +1,4 @@
-"""What users with few privileges may do and see through pymilvus' MilvusClient, and how refusals are told."""
+"""What users with few privileges may do and see through pymilvus' MilvusClient, and how refusals are reported."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import grpc
 import pytest
 from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker
-from tests.compat import accounts, papers
+from tests.compat import accounts, sample_collection
 from tests.compat.accounts import denied
 from tests.support import raw_grpc
 from tests.support.server import RunningServer
 
-ROW = papers.rows(1, first=500)
+ROW = sample_collection.rows(1, first=500)
 VECTOR = [1.0, 0.0, 0.0, 0.0]
 
 
@@ -32,7 +32,7 @@ DATA_CALLS: dict[str, tuple[str, Callable[[MilvusClient, str], Any]]] = {
     "delete": ("Delete", lambda client, name: client.delete(name, ids=[500])),
     "query": ("Query", lambda client, name: client.query(name, filter="id >= 0")),
     "get": ("Query", lambda client, name: client.get(name, ids=[1])),
-    "search": ("Search", lambda client, name: papers.nearest(client, name, 1)),
+    "search": ("Search", lambda client, name: sample_collection.nearest(client, name, 1)),
     "hybrid_search": ("Search", hybrid),
     "flush": ("Flush", lambda client, name: client.flush(name)),
     "compact": ("Compaction", lambda client, name: client.compact(name)),
@@ -59,7 +59,7 @@ DATA_CALLS: dict[str, tuple[str, Callable[[MilvusClient, str], Any]]] = {
 def bystander(server: RunningServer, root: MilvusClient) -> Any:
     """Someone who sees both collections, and may do nothing with them."""
     for name in ("seen", "also_seen"):
-        papers.create(root, name)
+        sample_collection.create(root, name)
     accounts.add(root, "bystander", ("DescribeCollection", "seen"), ("DescribeCollection", "also_seen"))
     with accounts.signed_in(server.uri, "bystander") as client:
         yield client
@@ -83,8 +83,8 @@ def test_refused_calls_have_changed_nothing(bystander: MilvusClient, root: Milvu
 def test_call_is_allowed_with_just_its_privilege_and_on_the_named_collection_only(
     server: RunningServer, root: MilvusClient
 ) -> None:
-    papers.create(root, "own")
-    papers.create(root, "foreign")
+    sample_collection.create(root, "own")
+    sample_collection.create(root, "foreign")
     # An alias takes the privilege on its own name as well.
     accounts.add(root, "specialist", ("DescribeCollection", "foreign"), ("CreateAlias", "nickname"))
     with accounts.signed_in(server.uri, "specialist") as client:
@@ -126,7 +126,7 @@ REBUILDS: dict[str, list[tuple[str, str]]] = {
 
 
 def rebuild(client: MilvusClient) -> list[str]:
-    """Do as programs with `drop_old`, `overwrite` or `reset` do, and return what the user is shown."""
+    """Rebuild a collection as programs with `drop_old`, `overwrite` or `reset` do; return what the user gets."""
     if client.has_collection("rebuilt"):
         client.drop_collection("rebuilt")
     client.create_collection("rebuilt", dimension=4)
@@ -177,7 +177,7 @@ def _clear(root: MilvusClient, name: str) -> None:
 
 
 def test_user_without_any_grant_sees_no_collection_at_all(server: RunningServer, root: MilvusClient) -> None:
-    papers.create(root, "hidden")
+    sample_collection.create(root, "hidden")
     root.create_alias("hidden", "hidden_alias")
     accounts.add(root, "outsider")
     with accounts.signed_in(server.uri, "outsider") as client:
@@ -210,7 +210,7 @@ def test_question_whether_a_collection_is_there_tells_only_who_may_know(
     server: RunningServer, root: MilvusClient
 ) -> None:
     # Asked by raw call: pymilvus describes the collection instead.
-    papers.create(root, "asked_about", count=0)
+    sample_collection.create(root, "asked_about", count=0)
     root.create_alias("asked_about", "asked_alias")
     accounts.add(root, "asker")
     accounts.add(root, "knower", ("Query", "asked_about"))
@@ -229,8 +229,8 @@ def test_any_privilege_on_a_collection_makes_it_visible(
     server: RunningServer, root: MilvusClient, privilege: str
 ) -> None:
     shown, name = f"shown_{privilege}", f"viewer_{privilege}"
-    papers.create(root, shown, count=0)
-    papers.create(root, f"not_{shown}", count=0)
+    sample_collection.create(root, shown, count=0)
+    sample_collection.create(root, f"not_{shown}", count=0)
     accounts.add(root, name, (privilege, shown, "default"))
     with accounts.signed_in(server.uri, name) as client:
         assert client.list_collections() == [shown]
@@ -242,17 +242,17 @@ def test_any_privilege_on_a_collection_makes_it_visible(
 
 
 def test_group_on_a_named_collection_never_reaches_beyond_it(server: RunningServer, root: MilvusClient) -> None:
-    papers.create(root, "team_a")
-    papers.create(root, "team_b")
+    sample_collection.create(root, "team_a")
+    sample_collection.create(root, "team_b")
     accounts.add(root, "team_member", ("CollectionAdmin", "team_a", "default"), ("CreateAlias", "a_team"))
     with accounts.signed_in(server.uri, "team_member") as client:
-        assert papers.nearest(client, "team_a", 1)[0] == 1
+        assert sample_collection.nearest(client, "team_a", 1)[0] == 1
         assert client.insert("team_a", ROW)["insert_count"] == 1
         client.create_alias("team_a", "a_team")
-        assert papers.nearest(client, "a_team", 1)[0] == 1
+        assert sample_collection.nearest(client, "a_team", 1)[0] == 1
         assert client.list_collections() == ["team_a"]
         with denied("Search", "team_member"):
-            papers.nearest(client, "team_b", 1)
+            sample_collection.nearest(client, "team_b", 1)
         with denied("CreateAlias", "team_member"):
             client.alter_alias("team_b", "a_team")
         with denied("CreateAlias", "team_member"):
@@ -261,26 +261,26 @@ def test_group_on_a_named_collection_never_reaches_beyond_it(server: RunningServ
 
 
 def test_alias_opens_no_way_around_its_collection(server: RunningServer, root: MilvusClient) -> None:
-    papers.create(root, "vault")
+    sample_collection.create(root, "vault")
     accounts.add(root, "burglar", ("Search", "skylight"))
     root.create_alias("vault", "skylight")
     with accounts.signed_in(server.uri, "burglar") as client:
         with denied("Search", "burglar"):
-            papers.nearest(client, "skylight", 1)
+            sample_collection.nearest(client, "skylight", 1)
         assert not client.has_collection("vault")
 
 
 def test_grants_follow_their_collection_and_end_with_it(server: RunningServer, root: MilvusClient) -> None:
-    papers.create(root, "moving")
+    sample_collection.create(root, "moving")
     accounts.add(root, "follower", ("Query", "moving"))
     with accounts.signed_in(server.uri, "follower") as client:
         root.rename_collection("moving", "moved")
         assert len(client.query("moved", filter="id >= 0")) == 10
-        papers.create(root, "moving")
+        sample_collection.create(root, "moving")
         with denied("Query", "follower"):
             client.query("moving", filter="id >= 0")
         root.drop_collection("moved")
-        papers.create(root, "moved")
+        sample_collection.create(root, "moved")
         with denied("Query", "follower"):
             client.query("moved", filter="id >= 0")
         assert client.list_collections() == []
@@ -288,9 +288,9 @@ def test_grants_follow_their_collection_and_end_with_it(server: RunningServer, r
 
 def test_grants_in_one_database_say_nothing_about_another(server: RunningServer, root: MilvusClient) -> None:
     root.create_database("lab")
-    papers.create(root, "shared_name")
+    sample_collection.create(root, "shared_name")
     with accounts.signed_in_as_root(server.uri, db_name="lab") as lab:
-        papers.create(lab, "shared_name", count=2)
+        sample_collection.create(lab, "shared_name", count=2)
     accounts.add(root, "lab_user", ("Query", "shared_name", "lab"), ("DatabaseReadOnly", "*", "lab"))
     with accounts.signed_in(server.uri, "lab_user", db_name="lab") as client:
         assert client.list_databases() == ["lab"]
@@ -308,9 +308,9 @@ def test_grants_in_one_database_say_nothing_about_another(server: RunningServer,
 
 def test_grant_on_every_database_reaches_into_each(server: RunningServer, root: MilvusClient) -> None:
     root.create_database("branch")
-    papers.create(root, "common")
+    sample_collection.create(root, "common")
     with accounts.signed_in_as_root(server.uri, db_name="branch") as branch:
-        papers.create(branch, "common", count=3)
+        sample_collection.create(branch, "common", count=3)
     accounts.add(root, "auditor", ("Query", "*", "*"))
     for database, count in (("default", 10), ("branch", 3)):
         with accounts.signed_in(server.uri, "auditor", db_name=database) as client:
@@ -319,7 +319,7 @@ def test_grant_on_every_database_reaches_into_each(server: RunningServer, root: 
 
 
 def test_what_public_holds_everyone_holds(server: RunningServer, root: MilvusClient) -> None:
-    papers.create(root, "notice_board")
+    sample_collection.create(root, "notice_board")
     accounts.add(root, "passer_by")
     with accounts.signed_in(server.uri, "passer_by") as client:
         with denied("Query", "passer_by"):
@@ -332,7 +332,7 @@ def test_what_public_holds_everyone_holds(server: RunningServer, root: MilvusCli
             client.query("notice_board", filter="id >= 0")
 
 
-def test_refusal_is_told_once_and_not_retried(bystander: MilvusClient) -> None:
+def test_refusal_is_reported_once_and_not_retried(bystander: MilvusClient) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         bystander.query("seen", filter="id >= 0", timeout=2)
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED

@@ -83,7 +83,7 @@ def test_a_key_is_a_token_for_the_sdk_and_a_bearer_for_rest(live: RunningServer,
     root.close()
 
 
-def test_a_reset_with_an_overlap_lets_both_passwords_in_until_it_is_cut_off(live: RunningServer, own: Own) -> None:
+def test_a_reset_with_a_grace_period_accepts_both_passwords_until_it_is_cut_off(live: RunningServer, own: Own) -> None:
     own("users/create", userName="rotating", password=PASSWORD)
     assert raw_grpc.accepts(live.uri, f"rotating:{PASSWORD}")
     made = own("users/reset_password", userName="rotating", keepOldFor=600)
@@ -105,7 +105,9 @@ def test_reset_connection_of_the_sdk_works(live: RunningServer, own: Own) -> Non
     client.close()
 
 
-def test_requests_queued_behind_a_password_change_are_judged_by_the_new_password(live: RunningServer, own: Own) -> None:
+def test_requests_queued_behind_a_password_change_are_checked_against_the_new_password(
+    live: RunningServer, own: Own
+) -> None:
     """All on one channel: what is acknowledged holds for what comes after, however it got there."""
     own("users/create", userName="queueing", password=PASSWORD)
     metadata = [("authorization", raw_grpc.authorization(f"queueing:{PASSWORD}"))]

@@ -1,4 +1,4 @@
-"""Moving in: from a real Milvus 2.3.5 by its lists, and from a server that has BackupRBAC with its hashes."""
+"""Importing: from a real Milvus 2.3.5 by its lists, and from a server that has BackupRBAC with its hashes."""
 
 import json
 import subprocess
@@ -118,7 +118,7 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
 
 
 @pytest.mark.timeout(300)
-def test_a_wrong_password_of_the_source_is_told_and_nothing_is_brought(
+def test_a_wrong_password_of_the_source_is_reported_and_nothing_is_imported(
     milvus: str, run_import: Import, tmp_path: Path
 ) -> None:
     told = run_import(milvus, token="root:wrong", status=1)
@@ -146,7 +146,7 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
     assert "one-time passwords" not in told
     with servers.running(tmp_path / "new") as running:
         assert raw_grpc.accepts(running.uri, f"mover:{PASSWORD}")
-    # The first sign-in has replaced the hash that came along.
+    # The first sign-in has replaced the imported hash.
     assert hashed.encode() not in (tmp_path / "new" / "store.db").read_bytes()
 
 
@@ -158,5 +158,5 @@ def test_hashes_and_groups_come_from_a_server_that_has_backups(run_import: Impor
         ("http://127.0.0.1:9", "cannot be"),
     ],
 )
-def test_a_source_that_is_none_is_told(run_import: Import, uri: str, told: str) -> None:
+def test_a_source_that_is_none_is_reported(run_import: Import, uri: str, told: str) -> None:
     assert told in run_import(uri, status=1)

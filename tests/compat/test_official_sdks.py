@@ -70,7 +70,7 @@ class Stage:
         self.denied: Counter[str] = Counter()
 
     def at_pause(self, name: str) -> None:
-        """Do what belongs to a pause."""
+        """Run the action of a pause."""
         match name:
             case "before_wrong_password":
                 self.denied = walkthrough.counted(self.server, "denied")

@@ -31,7 +31,7 @@ SEED: Final = 20_261_121
 
 EXCLUDED: Final[Mapping[str, str]] = {
     "negative_data_rejection": "Milvus answers HTTP 200 and a code where this asks for 4xx; `forbidden_and_done` "
-    "stands in its place",
+    "replaces it",
     "unsupported_method": "Milvus answers another method with 404, not 405",
 }
 """Checks of schemathesis that are not made, each with the reason."""
@@ -240,7 +240,7 @@ def test_root_is_answered_as_the_document_says(fresh: RunningServer, below: str,
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[RunningServer]:
-    """A server whose credentials stand nowhere: Hypothesis draws strings from the sources, `root:Milvus` included."""
+    """A server whose credentials no source file holds, because Hypothesis draws strings from the sources."""
     config = f"common: {{security: {{defaultRootPassword: A-{secrets.token_hex(16)}}}}}"
     with servers.running(tmp_path / "data", config=config) as running:
         yield running

@@ -14,7 +14,7 @@ from pymilvus import (
     db,
     utility,
 )
-from tests.compat import accounts, papers
+from tests.compat import accounts, sample_collection
 from tests.compat.accounts import denied
 from tests.support import raw_grpc
 from tests.support.server import RunningServer
@@ -39,12 +39,12 @@ def create(name: str, using: str = "default") -> Collection:
             FieldSchema("id", DataType.INT64, is_primary=True),
             FieldSchema("title", DataType.VARCHAR, max_length=64),
             FieldSchema("year", DataType.INT32),
-            FieldSchema("text_vector", DataType.FLOAT_VECTOR, dim=papers.DIMENSION),
-            FieldSchema("image_vector", DataType.FLOAT_VECTOR, dim=papers.DIMENSION),
+            FieldSchema("text_vector", DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION),
+            FieldSchema("image_vector", DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION),
         ]
     )
     collection = Collection(name, schema, using=using)
-    collection.insert(papers.rows(10))
+    collection.insert(sample_collection.rows(10))
     for field in ("text_vector", "image_vector"):
         collection.create_index(field, {"index_type": "AUTOINDEX", "metric_type": "L2", "params": {}}, sync=False)
     collection.load()
@@ -59,12 +59,12 @@ def test_collection_takes_answers_and_forgets_rows() -> None:
     collection = create("orm_papers")
     assert utility.has_collection("orm_papers")
     assert "orm_papers" in utility.list_collections()
-    vector = papers.rows(1, first=4)[0]["text_vector"]
+    vector = sample_collection.rows(1, first=4)[0]["text_vector"]
     found = collection.search([vector], "text_vector", {"metric_type": "L2"}, limit=3, output_fields=["title"])
     assert [(hit.id, hit.entity.get("title")) for hit in found[0]] == [(4, "paper 4"), (3, "paper 3"), (5, "paper 5")]
     assert [row["id"] for row in collection.query("year == 2021")] == [1, 3, 5, 7, 9]
     collection.delete("id in [0, 1]")
-    collection.upsert([{**papers.rows(1, first=2)[0], "title": "new edition"}])
+    collection.upsert([{**sample_collection.rows(1, first=2)[0], "title": "new edition"}])
     assert collection.query("id == 2", output_fields=["title"])[0]["title"] == "new edition"
     collection.flush()
     assert collection.num_entities == 8
@@ -123,7 +123,7 @@ def test_role_is_created_bound_granted_and_dropped(server: RunningServer) -> Non
     sign_in(server, "orm_carl")
     mine = Collection("orm_docs", using="orm_carl")
     assert len(mine.query("id >= 0")) == 10
-    vector = papers.rows(1, first=4)[0]["text_vector"]
+    vector = sample_collection.rows(1, first=4)[0]["text_vector"]
     assert mine.search([vector], "text_vector", {"metric_type": "L2"}, limit=1)[0][0].id == 4
     with denied("Delete", "orm_carl"):
         mine.delete("id >= 0")

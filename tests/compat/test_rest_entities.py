@@ -1,4 +1,4 @@
-"""What REST stores, gRPC reads, and the other way round: one real server, pymilvus at one door, JSON at the other."""
+"""What REST stores, gRPC reads, and the other way round: one real server, with pymilvus and with JSON."""
 
 import json
 import math
@@ -18,8 +18,8 @@ COLLECTION: Final = "everything"
 DIMENSION: Final = 3
 
 
-class Doors:
-    """Both doors of one server."""
+class ProtocolClients:
+    """Clients of both protocols of one server."""
 
     def __init__(self, uri: str) -> None:
         self.http = httpx.Client(
@@ -74,10 +74,10 @@ FIELDS: Final[list[dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProtocolClients]:
     with server.running(Path(tmp_path_factory.mktemp("rest")) / "data") as running:
-        doors = Doors(running.uri)
-        doors.ask(
+        clients = ProtocolClients(running.uri)
+        clients.ask(
             "collections/create",
             collectionName=COLLECTION,
             schema={"fields": FIELDS, "enableDynamicField": True},
@@ -86,9 +86,9 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
                 {"fieldName": "sparse", "indexType": "SPARSE_INVERTED_INDEX", "metricType": "IP"},
             ],
         )
-        yield doors
-        doors.sdk.close()
-        doors.http.close()
+        yield clients
+        clients.sdk.close()
+        clients.http.close()
 
 
 def integers(bits: int) -> st.SearchStrategy[int]:
@@ -170,70 +170,70 @@ def expected(row: dict[str, Any], key: int) -> dict[str, Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(rows=st.lists(st.tuples(ROWS, DYNAMIC), min_size=1, max_size=4), by_rest=st.booleans())
-def test_rows_stored_by_one_door_read_alike_by_both(
-    doors: Doors, rows: list[tuple[dict[str, Any], dict[str, Any]]], by_rest: bool
+def test_rows_stored_by_one_protocol_read_alike_by_both(
+    clients: ProtocolClients, rows: list[tuple[dict[str, Any], dict[str, Any]]], by_rest: bool
 ) -> None:
     stored = [{"id": number, **row, **dynamic} for number, (row, dynamic) in enumerate(rows, start=1)]
-    doors.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
+    clients.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
     if by_rest:
         sent = [row | {"sparse": {str(index): value for index, value in row["sparse"].items()}} for row in stored]
-        answer = doors.ask("entities/insert", collectionName=COLLECTION, data=sent)
+        answer = clients.ask("entities/insert", collectionName=COLLECTION, data=sent)
         assert answer == {"insertCount": len(rows), "insertIds": [row["id"] for row in stored]}
     else:
-        doors.sdk.insert(COLLECTION, stored)
+        clients.sdk.insert(COLLECTION, stored)
 
     by_rest_read = {
-        row["id"]: rounded(row) for row in doors.ask("entities/query", collectionName=COLLECTION, filter="id >= 0")
+        row["id"]: rounded(row) for row in clients.ask("entities/query", collectionName=COLLECTION, filter="id >= 0")
     }
     by_sdk_read = {
         row["id"]: rounded(as_rest_shows(dict(row)))
-        for row in doors.sdk.query(COLLECTION, filter="id >= 0", output_fields=["*"], limit=100)
+        for row in clients.sdk.query(COLLECTION, filter="id >= 0", output_fields=["*"], limit=100)
     }
     wanted = {row["id"]: expected({k: v for k, v in row.items() if k != "id"}, row["id"]) for row in stored}
     assert by_rest_read == wanted
     assert by_sdk_read == wanted
 
 
-def test_a_row_that_was_read_can_be_written_back(doors: Doors) -> None:
-    doors.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
+def test_a_row_that_was_read_can_be_written_back(clients: ProtocolClients) -> None:
+    clients.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
     row = {"id": 1, "vector": [0.1, -2, 3e38], "sparse": {"indices": [9, 2], "values": [1, 0.5]}, "text": 'a "b" \\ \n'}
     row |= {"json": {"a": [1, None, "x"]}, "int64s": [2**63 - 1, str(-(2**63))], "extra": {"deep": [1.5]}, "big": "-5"}
-    doors.ask("entities/insert", collectionName=COLLECTION, data=row)
-    read = doors.ask("entities/get", collectionName=COLLECTION, id=1)
+    clients.ask("entities/insert", collectionName=COLLECTION, data=row)
+    read = clients.ask("entities/get", collectionName=COLLECTION, id=1)
     assert read[0]["vector"] == [0.1, -2.0, 3e38]
     assert read[0]["json"] == '{"a": [1, null, "x"]}'
     assert read[0]["int64s"] == [2**63 - 1, -(2**63)]
-    doors.ask("entities/upsert", collectionName=COLLECTION, data=read)
-    assert doors.ask("entities/get", collectionName=COLLECTION, id=["1"]) == read
+    clients.ask("entities/upsert", collectionName=COLLECTION, data=read)
+    assert clients.ask("entities/get", collectionName=COLLECTION, id=["1"]) == read
 
 
-def test_64_bit_integers_are_text_for_those_who_ask(doors: Doors) -> None:
-    doors.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
+def test_64_bit_integers_are_text_for_those_who_ask(clients: ProtocolClients) -> None:
+    clients.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
     text = {"Accept-Type-Allow-Int64": "false"}
     row = {"id": 5, "vector": [1, 2, 3], "sparse": {"1": 1}, "int64s": [1], "plain": 3, "extra": 4}
-    assert doors.ask("entities/insert", text, collectionName=COLLECTION, data=[row])["insertIds"] == ["5"]
-    (read,) = doors.ask("entities/query", text, collectionName=COLLECTION, filter="id == 5")
+    assert clients.ask("entities/insert", text, collectionName=COLLECTION, data=[row])["insertIds"] == ["5"]
+    (read,) = clients.ask("entities/query", text, collectionName=COLLECTION, filter="id == 5")
     assert (read["id"], read["seven"], read["int64s"], read["plain"], read["extra"]) == ("5", "7", ["1"], 3, 4)
-    (hit,) = doors.ask(
+    (hit,) = clients.ask(
         "entities/search", text, collectionName=COLLECTION, data=[[1, 2, 3]], annsField="vector", outputFields=["seven"]
     )
     assert (hit["id"], hit["seven"]) == ("5", "7")
 
 
-def test_text_keys_are_found_whatever_they_hold(doors: Doors) -> None:
-    doors.ask("collections/create", collectionName="texts", dimension=2, idType="VarChar", params={"max_length": 100})
+def test_text_keys_are_found_whatever_they_hold(clients: ProtocolClients) -> None:
+    clients.ask("collections/create", collectionName="texts", dimension=2, idType="VarChar", params={"max_length": 100})
     keys = ['a"b', "c'd", "e\\f", "g\nh", "é ☃", "x'] or id != ['"]
-    doors.ask("entities/insert", collectionName="texts", data=[{"id": key, "vector": [1, 2]} for key in keys])
+    clients.ask("entities/insert", collectionName="texts", data=[{"id": key, "vector": [1, 2]} for key in keys])
     for key in keys:
-        assert doors.ask("entities/get", collectionName="texts", id=key, outputFields=["id"]) == [{"id": key}]
-    assert [row["id"] for row in doors.ask("entities/get", collectionName="texts", id=keys)] == keys
+        assert clients.ask("entities/get", collectionName="texts", id=key, outputFields=["id"]) == [{"id": key}]
+    assert [row["id"] for row in clients.ask("entities/get", collectionName="texts", id=keys)] == keys
 
 
-def test_searches_find_the_same_by_both_doors(doors: Doors) -> None:
-    doors.ask("collections/create", collectionName="near", dimension=2, metricType="L2")
+def test_searches_find_the_same_by_both_protocols(clients: ProtocolClients) -> None:
+    clients.ask("collections/create", collectionName="near", dimension=2, metricType="L2")
     data = [{"id": number, "vector": [number, 0], "color": ["red", "blue"][number % 2]} for number in range(10)]
-    doors.ask("entities/insert", collectionName="near", data=data)
-    answer = doors.whole(
+    clients.ask("entities/insert", collectionName="near", data=data)
+    answer = clients.whole(
         "entities/search",
         collectionName="near",
         data=[[0, 0], [9, 0]],
@@ -245,11 +245,11 @@ def test_searches_find_the_same_by_both_doors(doors: Doors) -> None:
     assert answer["topks"] == [3, 3]
     assert [hit["id"] for hit in answer["data"]] == [0, 2, 4, 8, 6, 4]
     assert answer["data"][0] == {"id": 0, "color": "red", "distance": 0.0}
-    found = doors.sdk.search("near", [[0, 0], [9, 0]], limit=3, filter='color == "red"', output_fields=["color"])
+    found = clients.sdk.search("near", [[0, 0], [9, 0]], limit=3, filter='color == "red"', output_fields=["color"])
     assert [(hit["id"], hit["distance"]) for hits in found for hit in hits] == [
         (hit["id"], hit["distance"]) for hit in answer["data"]
     ]
-    hybrid = doors.ask(
+    hybrid = clients.ask(
         "entities/hybrid_search",
         collectionName="near",
         search=[{"data": [[0, 0]], "annsField": "vector"}, {"data": [[1, 0]], "annsField": "vector"}],
@@ -260,20 +260,20 @@ def test_searches_find_the_same_by_both_doors(doors: Doors) -> None:
     assert {hit["id"] for hit in hybrid} == {0, 1}
 
 
-def test_sparse_vectors_are_searched_in_both_spellings(doors: Doors) -> None:
-    doors.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
+def test_sparse_vectors_are_searched_in_both_spellings(clients: ProtocolClients) -> None:
+    clients.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
     rows = [{"id": n, "vector": [n, n, n], "sparse": {"7": n}} for n in (1, 2)]
-    doors.ask("entities/insert", collectionName=COLLECTION, data=rows)
+    clients.ask("entities/insert", collectionName=COLLECTION, data=rows)
     for vector in ({"7": 1}, {"indices": [7], "values": [1.0]}):
-        hits = doors.ask(
+        hits = clients.ask(
             "entities/search", collectionName=COLLECTION, annsField="sparse", data=[vector], outputFields=["id"]
         )
         assert [(hit["id"], hit["distance"]) for hit in hits] == [(2, 2.0), (1, 1.0)]
 
 
-def test_texts_are_searched_where_a_function_makes_the_vectors(doors: Doors) -> None:
+def test_texts_are_searched_where_a_function_makes_the_vectors(clients: ProtocolClients) -> None:
     analyzed = {"max_length": 100, "enable_analyzer": True}
-    doors.ask(
+    clients.ask(
         "collections/create",
         collectionName="words",
         schema={
@@ -289,10 +289,10 @@ def test_texts_are_searched_where_a_function_makes_the_vectors(doors: Doors) -> 
         },
         indexParams=[{"fieldName": "sparse", "indexType": "SPARSE_INVERTED_INDEX", "metricType": "BM25"}],
     )
-    doors.ask("entities/insert", collectionName="words", data=[{"text": "a red kite"}, {"text": "a white dove"}])
-    (hit,) = doors.ask("entities/search", collectionName="words", data=["kite"], outputFields=["text"])
+    clients.ask("entities/insert", collectionName="words", data=[{"text": "a red kite"}, {"text": "a white dove"}])
+    (hit,) = clients.ask("entities/search", collectionName="words", data=["kite"], outputFields=["text"])
     assert hit["text"] == "a red kite"
-    described = doors.ask("collections/describe", collectionName="words")
+    described = clients.ask("collections/describe", collectionName="words")
     assert described["autoId"] is True
     assert [function["name"] for function in described["functions"]] == ["bm25"]
 
@@ -317,12 +317,12 @@ def test_texts_are_searched_where_a_function_makes_the_vectors(doors: Doors) -> 
         ({"id": 1, "vector": [1, 2, 3], "sparse": {"1": 1}, "$meta": {}}, "no field `$meta`"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused_with_what_would(doors: Doors, data: Any, told: str) -> None:
-    code, message = doors.refused("entities/insert", collectionName=COLLECTION, data=data)
+def test_rows_that_do_not_fit_are_refused_with_what_would(clients: ProtocolClients, data: Any, told: str) -> None:
+    code, message = clients.refused("entities/insert", collectionName=COLLECTION, data=data)
     assert (code, told in message) == (1802 if data == [] else 1804, True), message
 
 
-def test_a_missing_collection_is_told_as_such(doors: Doors) -> None:
+def test_a_missing_collection_is_reported_as_such(clients: ProtocolClients) -> None:
     bodies: dict[str, dict[str, Any]] = {
         "entities/insert": {"data": [{"id": 1}]},
         "entities/query": {"filter": "id > 0"},
@@ -332,46 +332,46 @@ def test_a_missing_collection_is_told_as_such(doors: Doors) -> None:
         "collections/get_load_state": {},
     }
     for path, body in bodies.items():
-        code, message = doors.refused(path, collectionName="absent", **body)
+        code, message = clients.refused(path, collectionName="absent", **body)
         assert (code, "absent" in message) == (100, True), path
 
 
-def test_a_collection_whose_index_fails_does_not_stay(doors: Doors) -> None:
+def test_a_collection_whose_index_fails_does_not_stay(clients: ProtocolClients) -> None:
     body: dict[str, Any] = {
         "collectionName": "half",
         "schema": {"fields": FIELDS[:2]},
         "indexParams": [{"fieldName": "vector", "indexType": "HNSW", "metricType": "NO_SUCH_METRIC"}],
     }
-    doors.refused("collections/create", **body)
-    assert doors.ask("collections/has", collectionName="half") == {"has": False}
+    clients.refused("collections/create", **body)
+    assert clients.ask("collections/has", collectionName="half") == {"has": False}
     body["indexParams"] = [{"fieldName": "vector", "indexType": "HNSW", "metricType": "L2"}]
-    doors.ask("collections/create", **body)
-    assert doors.ask("collections/get_load_state", collectionName="half")["loadState"] == "LoadStateLoaded"
+    clients.ask("collections/create", **body)
+    assert clients.ask("collections/get_load_state", collectionName="half")["loadState"] == "LoadStateLoaded"
 
 
-def test_the_quick_set_up_makes_what_the_sdk_makes(doors: Doors) -> None:
-    doors.ask("collections/create", collectionName="quick_rest", dimension=4)
-    doors.sdk.create_collection("quick_sdk", dimension=4)
-    made, model = (doors.sdk.describe_collection(name) for name in ("quick_rest", "quick_sdk"))
+def test_the_quick_set_up_makes_what_the_sdk_makes(clients: ProtocolClients) -> None:
+    clients.ask("collections/create", collectionName="quick_rest", dimension=4)
+    clients.sdk.create_collection("quick_sdk", dimension=4)
+    made, model = (clients.sdk.describe_collection(name) for name in ("quick_rest", "quick_sdk"))
     ignored = {"collection_name", "collection_id", "created_timestamp", "update_timestamp", "consistency_level"}
     ignored |= {"consistency_level_name"}
     assert {k: v for k, v in made.items() if k not in ignored} == {k: v for k, v in model.items() if k not in ignored}
-    index, model_index = (doors.sdk.describe_index(name, "vector") for name in ("quick_rest", "quick_sdk"))
+    index, model_index = (clients.sdk.describe_index(name, "vector") for name in ("quick_rest", "quick_sdk"))
     assert index == model_index
     assert made["fields"][0]["type"] == DataType.INT64
 
 
-def test_whatever_is_not_a_number_becomes_null(doors: Doors) -> None:
-    doors.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
+def test_whatever_is_not_a_number_becomes_null(clients: ProtocolClients) -> None:
+    clients.ask("entities/delete", collectionName=COLLECTION, filter="id >= 0")
     row = {"id": 1, "vector": [1.0, 2.0, 3.0], "sparse": {1: 1.0}, "double": math.nan, "single": math.inf}
-    doors.sdk.insert(COLLECTION, [row])
-    (read,) = doors.ask("entities/query", collectionName=COLLECTION, filter="id == 1")
+    clients.sdk.insert(COLLECTION, [row])
+    (read,) = clients.ask("entities/query", collectionName=COLLECTION, filter="id == 1")
     assert (read["double"], read["single"]) == (None, None)
 
 
-def test_vectors_in_bytes_are_refused_by_an_engine_without_them(doors: Doors) -> None:
+def test_vectors_in_bytes_are_refused_by_an_engine_without_them(clients: ProtocolClients) -> None:
     vector = {"fieldName": "v", "dataType": "BinaryVector", "elementTypeParams": {"dim": 8}}
-    code, message = doors.refused(
+    code, message = clients.refused(
         "collections/create", collectionName="bytes", schema={"fields": [FIELDS[0], vector]}, indexParams=[]
     )
     assert (code, "BinaryVector" in message) == (6, True)

@@ -10,7 +10,7 @@ import pytest
 from pymilvus import MilvusClient
 from pymilvus.client.types import LoadState
 from pymilvus.grpc_gen import milvus_pb2
-from tests.compat import accounts, papers
+from tests.compat import accounts, sample_collection
 from tests.compat.accounts import denied
 from tests.support import raw_grpc
 from tests.support import server as servers
@@ -25,7 +25,7 @@ def administrator(server: RunningServer, token: str = ROOT_TOKEN) -> "closing[Mi
 def furnish(root: MilvusClient) -> None:
     """Leave something of each kind behind."""
     for name in ("kept_loaded", "kept_released", "kept_private"):
-        papers.create(root, name)
+        sample_collection.create(root, name)
     root.delete("kept_loaded", ids=[9])
     root.release_collection("kept_released")
     root.create_alias("kept_loaded", "kept_alias")
@@ -53,7 +53,7 @@ def inspect(root: MilvusClient) -> dict[str, object]:
         "alias": root.describe_alias("kept_alias"),
         "load states": [root.get_load_state(name)["state"] for name in ("kept_loaded", "kept_released")],
         "rows": [dict(row) for row in root.query("kept_loaded", filter="id >= 0")],
-        "nearest": papers.nearest(root, "kept_alias", 4),
+        "nearest": sample_collection.nearest(root, "kept_alias", 4),
     }
 
 
@@ -73,9 +73,9 @@ def test_everything_is_there_again_after_a_restart_also_for_a_client_that_stayed
         assert not raw_grpc.accepts(server.uri, accounts.token("gone_user"))
         with accounts.signed_in(server.uri, "kept_user") as user:
             assert user.list_collections() == ["kept_loaded"]
-            assert papers.nearest(user, "kept_loaded", 4)[0] == 4
+            assert sample_collection.nearest(user, "kept_loaded", 4)[0] == 4
             with denied("Insert", "kept_user"):
-                user.insert("kept_loaded", papers.rows(1))
+                user.insert("kept_loaded", sample_collection.rows(1))
             with denied("Query", "kept_user"):
                 user.query("kept_private", filter="id >= 0")
 

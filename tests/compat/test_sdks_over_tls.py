@@ -53,7 +53,7 @@ def test_sdk_is_served_over_tls(secured: tuple[RunningServer, Path], language: s
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_sdk_tells_nothing_to_a_server_it_does_not_trust(
+def test_sdk_sends_nothing_to_a_server_it_does_not_trust(
     secured: tuple[RunningServer, Path], language: str, tmp_path: Path
 ) -> None:
     live, _ = secured

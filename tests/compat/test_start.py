@@ -68,7 +68,7 @@ def test_default_root_password_is_served_on_this_machine_only(tmp_path: Path) ->
         assert not raw_grpc.accepts(server.uri, ROOT_TOKEN)
 
 
-def test_first_root_password_may_stand_in_the_configuration(tmp_path: Path) -> None:
+def test_first_root_password_may_be_in_the_configuration(tmp_path: Path) -> None:
     config = "common:\n  security:\n    defaultRootPassword: Fr0m-the-file\n"
     with servers.running(tmp_path / "data", "--host", "0.0.0.0", config=config) as server:
         assert raw_grpc.accepts(server.uri, "root:Fr0m-the-file")

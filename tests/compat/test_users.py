@@ -30,7 +30,7 @@ def test_dropping_an_unknown_user_succeeds_and_dropping_root_does_not(root: Milv
     assert caught.value.code == 1401
 
 
-def test_user_created_anew_starts_without_the_roles_of_the_old_one(root: MilvusClient) -> None:
+def test_user_created_again_starts_without_the_roles_of_the_old_one(root: MilvusClient) -> None:
     accounts.add(root, "phoenix", ("Query", "*"))
     root.drop_user("phoenix")
     root.create_user("phoenix", accounts.PASSWORD)
@@ -62,7 +62,9 @@ def test_password_and_description_change_together(server: RunningServer, root: M
     assert root.describe_user("both")["description"] == "moved"
 
 
-def test_client_goes_on_after_changing_its_own_password_when_told_to(server: RunningServer, root: MilvusClient) -> None:
+def test_client_goes_on_after_changing_its_own_password_when_configured_to(
+    server: RunningServer, root: MilvusClient
+) -> None:
     accounts.add(root, "self_changer")
     with accounts.signed_in(server.uri, "self_changer") as client:
         client.update_password("self_changer", accounts.PASSWORD, NEW_PASSWORD, reset_connection=True)
@@ -70,7 +72,7 @@ def test_client_goes_on_after_changing_its_own_password_when_told_to(server: Run
     assert not raw_grpc.accepts(server.uri, accounts.token("self_changer"))
 
 
-def test_client_is_out_after_changing_its_own_password_when_not_told_to(
+def test_client_is_out_after_changing_its_own_password_when_not_configured_to(
     server: RunningServer, root: MilvusClient
 ) -> None:
     accounts.add(root, "stale")

@@ -1,7 +1,7 @@
 """What the programs in python/, node/, go/, java/ and curl/ must see when they walk over everything.
 
 Each does the same steps on a server that holds the collection `secrets` with three rows, and a user `keyholder` whose
-role `keyholder_role` may query it. A refusal must show its user the sentence that stands here.
+role `keyholder_role` may query it. A refusal must show its user the sentence that is written here.
 """
 
 import re
@@ -152,7 +152,7 @@ DIFFERENT: Final[Mapping[tuple[str, str], object]] = {
     ("curl", "search_other"): _NOT_FOUND,
     # This SDK describes a collection before it asks for rows, and what one has no privilege on is not there.
     ("go", "missing_privilege"): _NOT_FOUND,
-    # This SDK connects anew, and says at once that it cannot.
+    # This SDK connects again, and says at once that it cannot.
     ("python", "root_while_server_is_away"): Refused("Fail connecting to server"),
     # This SDK tries again three times within a fraction of a second, and then says so.
     ("node", "root_while_server_is_away"): Refused("connect"),

@@ -65,18 +65,16 @@ class Console:
             self.complaints.append(text)
 
     @contextmanager
-    def signed_in(
-        self, user: str, password: str | None = None, *, anew: bool = False, **options: Any
-    ) -> Iterator[Page]:
-        """A page on which somebody has signed in.
+    def signed_in(self, user: str, password: str | None = None, *, new: bool = False, **options: Any) -> Iterator[Page]:
+        """A page of a signed-in user.
 
         Args:
             user: who.
             password: of a user that a test has made; the people of this suite have theirs.
-            anew: whether the session is the test's own, to end it; else it is shared by all tests of that person.
+            new: whether the session is the test's own, to end it; else it is shared by all tests of that person.
             options: of the browser's context.
         """
-        own = anew or password is not None
+        own = new or password is not None
         with self.visitor(**options) as context:
             if not own and user in self.sessions:
                 context.add_cookies(self.sessions[user])

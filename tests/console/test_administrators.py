@@ -64,7 +64,7 @@ def test_a_reset_password_is_shown_once_and_the_old_one_holds_as_long_as_chosen(
 
 
 @BOTH
-def test_a_user_is_disabled_enabled_and_deleted_after_being_told_what_happens(console: Console, who: str) -> None:
+def test_a_user_is_disabled_enabled_and_deleted_after_a_warning(console: Console, who: str) -> None:
     name = f"leaving_{who}"
     password = console.new_user(name)
     with console.signed_in(who) as page, console.signed_in(name, password) as theirs:

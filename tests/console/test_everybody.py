@@ -1,4 +1,4 @@
-"""What everybody does: look at one's account, change the password, make keys, connect, see what one may see."""
+"""Pages for every user: the account, the password, keys, how to connect, and visible objects."""
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ def test_the_policy_is_checked_as_one_types_and_the_password_changed(console: Co
         console.sign_in(other, "changer", "abcDEF-123456")
 
 
-def test_a_password_that_cannot_be_is_told_at_its_field(console: Console) -> None:
+def test_a_password_that_cannot_be_is_reported_at_its_field(console: Console) -> None:
     password = console.new_user("mistaken")
     with console.signed_in("mistaken", password, java_script_enabled=False) as page:
 
@@ -117,7 +117,7 @@ def test_a_user_with_one_collection_sees_it_and_nothing_else(console: Console) -
         ("keys?user=boss", 403),
     ],
 )
-def test_a_user_with_few_rights_is_told_so_on_other_pages(console: Console, path: str, status: int) -> None:
+def test_a_user_with_few_rights_is_notified_on_other_pages(console: Console, path: str, status: int) -> None:
     cookies = signed_in_cookies(console, "reader")
     answer = httpx.get(f"{console.address}{path}", cookies=cookies)
     assert answer.status_code == status

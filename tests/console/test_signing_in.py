@@ -21,7 +21,7 @@ def test_whoever_has_not_signed_in_is_asked_to_and_led_back_to_the_page_they_wan
         expect(page.get_by_role("heading", level=1)).to_have_text("Connect")
 
 
-def test_a_wrong_password_is_told_at_once_and_the_name_stays(console: Console) -> None:
+def test_a_wrong_password_is_reported_at_once_and_the_name_stays(console: Console) -> None:
     with console.visitor() as context:
         page = context.new_page()
         page.goto(console.address)
@@ -33,8 +33,8 @@ def test_a_wrong_password_is_told_at_once_and_the_name_stays(console: Console) -
         expect(page.get_by_label("Password")).to_have_value("")
 
 
-def test_the_cookie_is_for_the_server_alone_and_holds_nothing_that_other_doors_take(console: Console) -> None:
-    with console.signed_in("reader", anew=True) as page:
+def test_the_cookie_is_for_the_server_alone_and_holds_nothing_that_other_services_accept(console: Console) -> None:
+    with console.signed_in("reader", new=True) as page:
         (cookie,) = page.context.cookies()
         assert (cookie["name"], cookie["httpOnly"]) == ("kiteward", True)
         assert (cookie["sameSite"], cookie["path"]) == ("Strict", "/")
@@ -48,7 +48,7 @@ def test_the_cookie_is_for_the_server_alone_and_holds_nothing_that_other_doors_t
 
 
 def test_signing_out_ends_the_session_and_not_only_the_cookie(console: Console) -> None:
-    with console.signed_in("reader", anew=True) as page:
+    with console.signed_in("reader", new=True) as page:
         token = page.context.cookies()[0]["value"]
         page.get_by_role("button", name="Sign out", exact=True).click()
         expect(page.get_by_role("status")).to_have_text("You have signed out.")
@@ -136,7 +136,7 @@ def test_forms_of_other_pages_and_without_the_sessions_token_change_nothing(cons
         assert answer.status_code == 404
 
 
-def test_nothing_but_a_page_of_ours_is_led_to_after_signing_in(console: Console) -> None:
+def test_only_a_page_of_ours_is_redirected_to_after_signing_in(console: Console) -> None:
     for wanted in ("https://evil.example/", "//evil.example", "/console//evil.example", "/console/\\evil", "/v2/x"):
         answer = httpx.post(
             f"{console.address}sign-in",

@@ -1,4 +1,4 @@
-"""Who did what and why not: the audit trail and explanations, for administrators and for everybody about themselves."""
+"""Who did what and why not: the audit trail and explanations, for administrators, and for users about themselves."""
 
 import re
 
@@ -10,7 +10,7 @@ from tests.console.conftest import PASSWORDS, Console
 
 
 def refuse(console: Console, user: str, collection: str) -> None:
-    """Have a user be refused to drop a collection."""
+    """Make a user's attempt to drop a collection fail."""
     client = MilvusClient(uri=console.server.uri, token=f"{user}:{PASSWORDS[user]}", dedicated=True)
     with pytest.raises(grpc.RpcError):
         client.drop_collection(collection)
@@ -129,7 +129,7 @@ def test_request_for_a_collection_that_exists_and_may_not_be_seen_is_marked(cons
         expect(page.get_by_text("exists, not shown")).to_have_count(0)
 
 
-def test_user_that_does_not_exist_is_told(console: Console) -> None:
+def test_user_that_does_not_exist_is_reported(console: Console) -> None:
     with console.signed_in("boss") as page:
         page.goto(f"{console.address}explain?user=nobody&privilege=Search")
         expect(page.get_by_role("alert")).to_contain_text("There is no user nobody.")

@@ -1,4 +1,4 @@
-"""Reads the code blocks of a document, Markdown or HTML inside it, and runs them as they stand: Python, or bash."""
+"""Reads the code blocks of a document, Markdown or HTML inside it, and runs them unchanged: Python, or bash."""
 
 import ast
 import html
@@ -81,7 +81,7 @@ class Shell:
             home: a directory to be made; curl finds its settings there.
         """
         home.mkdir()
-        # The status stands behind the answer; no block of a document has to change for it.
+        # The status follows the answer; no block of a document has to change for it.
         (home / ".curlrc").write_text('silent\nshow-error\nmax-time = 30\nwrite-out = "\\n%{http_code}"\n')
         self._home = home
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}

@@ -83,7 +83,7 @@ CORRECTIONS: Final[Mapping[tuple[str, str, int], Correction]] = {
 
 
 def steps(document: Path, language: str) -> list[str]:
-    """Return the blocks of a language as they stand, one for each step of a document."""
+    """Return the blocks of a language, unchanged, one for each step of a document."""
     blocks = snippets.of(document, language)
     found = [block.text for n, block in enumerate(blocks) if (document.name, language, n) not in NOT_A_STEP]
     assert len(found) == len(STEPS[document.name]), f"{document.name} has other {language} blocks than is known"

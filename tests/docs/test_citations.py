@@ -65,7 +65,7 @@ def test_the_documents_that_are_cited_are_whole(library: Library) -> None:
     assert library.quirks == {str(number) for number in range(1, len(library.quirks) + 1)}
 
 
-def test_no_number_of_the_contract_or_design_stands_twice() -> None:
+def test_no_number_of_the_contract_or_design_is_used_twice() -> None:
     for pages in (
         [ROOT / "docs/design.md"],
         [ROOT / "docs/milvus-contract.md", *(ROOT / "docs/contract").glob("*.md")],
@@ -74,7 +74,7 @@ def test_no_number_of_the_contract_or_design_stands_twice() -> None:
         assert len(numbers) == len(set(numbers))
 
 
-def test_every_decision_record_stands_in_the_index(library: Library) -> None:
+def test_every_decision_record_is_in_the_index(library: Library) -> None:
     index = (ROOT / DECISIONS / "README.md").read_text("utf-8")
     rows = set(re.findall(r"^\| \[(\d{4})\]\(\1-", index, re.MULTILINE))
     assert rows == library.decisions - {"0000"}

@@ -100,7 +100,7 @@ def test_numbers_of_the_catalogue_are_those_of_the_protocol() -> None:
     ],
     ids=["grpc", "rest"],
 )
-def test_every_code_that_clients_get_stands_in_the_appendix(codes: set[int]) -> None:
+def test_every_code_that_clients_get_is_in_the_appendix(codes: set[int]) -> None:
     listed = {int(code) for row in table("appendices.md", "Appendix A") for code in re.findall(r"\d+", row[0])}
     assert codes <= listed
 

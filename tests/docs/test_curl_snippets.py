@@ -1,4 +1,4 @@
-"""The cURL of the users' documents runs as it stands, and shows what the documents say it shows."""
+"""The cURL blocks of the users' documents run unchanged, and print what the documents say."""
 
 import json
 import shutil
@@ -47,7 +47,7 @@ class Terminal:
     shell: Shell
 
     def shows(self, snippet: Snippet) -> Any:
-        """Run a block as it stands and return the JSON it shows, which must have come with HTTP 200."""
+        """Run a block unchanged and return the JSON that it prints; the status must be HTTP 200."""
         text = snippet.at(self.server)
         changed = set(snippet.text.splitlines()) ^ set(text.splitlines())
         assert all(line.startswith("export CLUSTER_ENDPOINT=") for line in changed)

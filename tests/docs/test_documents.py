@@ -1,4 +1,4 @@
-"""The Python of the users' documents runs as it stands, and shows what the documents say it shows."""
+"""The Python blocks of the users' documents run unchanged, and print what the documents say."""
 
 from collections.abc import Iterator
 from contextlib import closing

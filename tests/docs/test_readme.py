@@ -1,4 +1,4 @@
-"""The five minutes of the README run as they stand and print what they say."""
+"""The blocks of the README's first steps run unchanged, and print what the README says."""
 
 from contextlib import redirect_stdout
 from io import StringIO
@@ -20,7 +20,7 @@ PRINTED = [
 
 def test_the_tour_of_the_readme_prints_what_it_says(tmp_path: Path) -> None:
     blocks = snippets.of(README, "python")
-    assert len(blocks) == len(PRINTED), "every Python block of the README stands in this test"
+    assert len(blocks) == len(PRINTED), "every Python block of the README is in this test"
     names: dict[str, Any] = {}
     with servers.running(tmp_path / "data") as server:
         for block, expected in zip(blocks, PRINTED, strict=True):

@@ -1,6 +1,6 @@
 """The documents' tabs run in every language they show, with the published SDKs; pymilvus sees what came of it.
 
-What was found stands in docs/compatibility.md, which these tests write.
+What was found is in docs/compatibility.md, which these tests write.
 """
 
 import importlib.metadata

@@ -66,7 +66,7 @@ class World:
         return replace(self, groups=_with(self.groups, name, members))
 
     def moved(self, source: str, target: str | None) -> "World":
-        """Return the world after a collection was renamed, or dropped for None: its grants go along."""
+        """Return the world after a collection was renamed, or dropped for None: its grants follow."""
 
         def follow(row: GrantRow) -> GrantRow | None:
             if row[2] != source:

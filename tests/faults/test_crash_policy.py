@@ -49,7 +49,7 @@ class Caller:
         return rpc.response.FromString(await invoke(payload, metadata=(("authorization", header),), timeout=30))
 
     async def accepts(self, token: str) -> bool:
-        """Tell whether this user and password are let in."""
+        """Return whether this user and password are accepted."""
         try:
             await self.call("GetVersion", token=token)
         except grpc.aio.AioRpcError as error:
@@ -58,7 +58,7 @@ class Caller:
         return True
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         await self._channel.close()
 
 
@@ -118,8 +118,8 @@ class Client:
             for user in backup.users
             if self._owns(user.user)
         }
-        let_in = {name for name, password in passwords.items() if password}
-        assert let_in == set(people), f"world: {self.world.people}, in flight: {self.in_flight}"
+        accepted = {name for name, password in passwords.items() if password}
+        assert accepted == set(people), f"world: {self.world.people}, in flight: {self.in_flight}"
         roles = {
             role.name: HeldRole(role.description, frozenset(grants.get(role.name, ())))
             for role in backup.roles
@@ -133,7 +133,7 @@ class Client:
         return World(people, roles, groups, frozenset(name for name in shown if self._owns(name)))
 
     async def _password(self, caller: Caller, name: str) -> str | None:
-        """Return the password that lets a user in: of those it may have, had or nearly had, at most one does.
+        """Return the password that is accepted for a user: of all that it may have or had, at most one is.
 
         Five are fewer than bring waits.
         """
@@ -221,7 +221,7 @@ class Killing:
         self._random = random.Random(seed)
 
     def chance(self, probability: float) -> bool:
-        """Tell whether it happens."""
+        """Return whether it happens."""
         return self._random.random() < probability
 
     async def moment(self, clients: list[Client]) -> None:
@@ -259,7 +259,7 @@ def _a_seed() -> str:
 async def stream_until(
     killing: Killing, clients: list[Client], caller: Caller, kill: Callable[[], Awaitable[None]]
 ) -> None:
-    """Let all clients make changes at the same time, and kill the server meanwhile."""
+    """Make changes from all clients at the same time, and kill the server meanwhile."""
     killed = asyncio.Event()
     streaming = [asyncio.create_task(client.stream(caller, killed)) for client in clients]
     waiting = asyncio.create_task(killing.moment(clients))

@@ -40,7 +40,7 @@ def ask(uri: str, method: str, token: str, **fields: Any) -> Any:
 
 
 def rebuild(uri: str) -> None:
-    """Do as a program with `drop_old` does, and use what was made."""
+    """Rebuild a collection as a program with `drop_old` does, and use it."""
     owner = accounts.token("owner")
     if ask(uri, "HasCollection", owner).value:
         ask(uri, "DropCollection", owner)

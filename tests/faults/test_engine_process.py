@@ -205,7 +205,7 @@ async def test_death_of_the_server_ends_the_child_and_frees_the_data(tmp_path: P
     await successor.close()
 
 
-async def test_mutation_under_way_is_finished_when_the_engine_closes(tmp_path: Path) -> None:
+async def test_mutation_in_progress_is_finished_when_the_engine_closes(tmp_path: Path) -> None:
     engine = await samples.start(tmp_path / "data")
     await samples.create_collection(engine, "docs")
     inserting = asyncio.create_task(samples.insert(engine, "docs", range(20_000)))

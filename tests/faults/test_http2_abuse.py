@@ -37,7 +37,7 @@ async def test_rapid_resets_end_the_connection_while_others_are_served() -> None
         end = await rapid.end()
         assert end.code == frames.ENHANCE_YOUR_CALM
         held = [request for request in served.requests if request.head.path == "/held"]
-        assert QUICK.noise <= len(held) <= MOST_NOISE
+        assert QUICK.control_frames <= len(held) <= MOST_NOISE
         assert all(request.gone for request in held)
         assert await other.served(3) == b"ok"
 
@@ -66,7 +66,7 @@ async def test_frames_that_ask_for_nothing_end_the_connection_when_they_are_too_
         await until(lambda: all(request.gone for request in served.requests[:2]))
 
 
-async def test_some_noise_is_borne_for_ever_by_those_who_ask_for_something_too() -> None:
+async def test_some_control_frames_are_accepted_for_ever_from_those_who_send_requests_too() -> None:
     async with serving(QUICK) as served, Client.connected(served) as client:
         for number in range(1, 601, 2):
             client.send(ping(), EMPTY_SETTINGS)
@@ -116,7 +116,7 @@ async def test_a_client_that_trickles_its_settings_is_closed() -> None:
         await until(served.nothing_left)
 
 
-async def test_a_client_that_begins_with_anything_else_than_settings_is_told_so() -> None:
+async def test_a_client_that_begins_with_anything_else_than_settings_is_notified() -> None:
     async with serving(QUICK) as served, Client.connected(served, greeting=ping()) as rude:
         assert (await rude.end()).code == frames.PROTOCOL_ERROR
 

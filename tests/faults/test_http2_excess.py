@@ -28,8 +28,8 @@ async def test_requests_beyond_the_limit_are_refused_and_those_within_are_served
         assert len(served.requests) == 5
 
 
-async def test_refused_requests_are_noise() -> None:
-    limits = Http2Limits(streams=1, noise=50, noise_rate=1)
+async def test_refused_requests_count_as_control_frames() -> None:
+    limits = Http2Limits(streams=1, control_frames=50, control_frame_rate=1)
     async with serving(limits) as served, Client.connected(served) as eager:
         for number in range(1, 401, 2):
             eager.send(headers(number, last=False))
@@ -37,7 +37,7 @@ async def test_refused_requests_are_noise() -> None:
         assert len(served.requests) == 1
 
 
-async def test_bodies_of_strangers_hold_no_more_than_allowed() -> None:
+async def test_bodies_of_unauthenticated_callers_hold_no_more_than_allowed() -> None:
     limits = Http2Limits(stall=20)
     async with serving(limits) as served, Client.connected(served) as stranger:
         for number in range(1, 61, 2):
@@ -47,7 +47,7 @@ async def test_bodies_of_strangers_hold_no_more_than_allowed() -> None:
         assert all(request.gone for request in served.requests)
 
 
-async def test_whole_bodies_of_strangers_hold_no_more_than_allowed() -> None:
+async def test_whole_bodies_of_unauthenticated_callers_hold_no_more_than_allowed() -> None:
     limits = Http2Limits(stall=20)
     async with serving(limits) as served, Client.connected(served) as stranger:
         for number in range(1, 101, 2):
@@ -57,7 +57,7 @@ async def test_whole_bodies_of_strangers_hold_no_more_than_allowed() -> None:
         assert sum(len(request.body) for request in served.requests) <= limits.unknown
 
 
-async def test_one_stream_takes_no_more_than_its_window_before_it_is_let_in() -> None:
+async def test_one_stream_takes_no_more_than_its_window_before_it_is_accepted() -> None:
     async with serving(QUICK) as served, Client.connected(served) as stranger:
         stranger.send(headers(1, "/held", last=False), *[data(1, bytes(16_000))] * 5)
         assert (await stranger.wait_for(frames.RST_STREAM, 1)).code == frames.FLOW_CONTROL_ERROR
@@ -66,8 +66,8 @@ async def test_one_stream_takes_no_more_than_its_window_before_it_is_let_in() ->
         assert await stranger.served(3) == b"ok"
 
 
-async def test_what_strangers_held_comes_back_when_their_requests_end() -> None:
-    limits = Http2Limits(noise=10_000)
+async def test_what_unauthenticated_callers_held_comes_back_when_their_requests_end() -> None:
+    limits = Http2Limits(control_frames=10_000)
     async with serving(limits) as served, Client.connected(served) as stranger:
         for number in range(1, 401, 2):
             stranger.send(headers(number, "/held", last=False), data(number, bytes(12_000)))
@@ -77,7 +77,7 @@ async def test_what_strangers_held_comes_back_when_their_requests_end() -> None:
         assert all(request.gone for request in served.requests)
 
 
-async def test_whoever_is_let_in_may_send_as_much_as_was_said() -> None:
+async def test_an_authenticated_caller_may_send_as_much_as_was_said() -> None:
     async with serving(Http2Limits()) as served, Client.connected(served) as known:
         known.send(headers(1, "/known", last=False))
         await known.wait_for(frames.WINDOW_UPDATE, 1)
@@ -172,7 +172,7 @@ async def test_one_frame_full_of_settings_moves_the_windows_once(monkeypatch: py
 
 async def test_small_windows_take_no_more_time_when_many_answers_wait() -> None:
     async def seconds(waiting: int) -> float:
-        limits = Http2Limits(stall=20, noise=10_000)
+        limits = Http2Limits(stall=20, control_frames=10_000)
         async with serving(limits) as served, Client.connected(served, greeting=CLOSED) as client:
             client.send(*(headers(number) for number in range(1, 2 * waiting, 2)))
             await client.in_step()

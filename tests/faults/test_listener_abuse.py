@@ -17,20 +17,20 @@ QUICK = HttpLimits(head=1.0, idle=1, stall=1.0, leftover=1.0)
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
-    async with opened(limits=SOON) as doors, connected(doors.port) as (reader, _):
+    async with opened(limits=SOON) as running, connected(running.port) as (reader, _):
         assert await ended(reader) == b""
-        assert doors.listener.refused["silent"] == 1
-        await until(lambda: not doors.open_connections())
+        assert running.listener.refused["silent"] == 1
+        await until(lambda: not running.open_connections())
 
 
 async def test_a_preface_that_never_ends_is_closed() -> None:
-    async with opened(limits=SOON) as doors, connected(doors.port) as (reader, writer):
+    async with opened(limits=SOON) as running, connected(running.port) as (reader, writer):
         writer.write(PREFACE[:-1])
         assert await ended(reader) == b""
 
 
 async def test_a_request_line_that_trickles_is_closed_although_bytes_keep_coming() -> None:
-    async with opened(limits=SOON) as doors, connected(doors.port) as (reader, writer):
+    async with opened(limits=SOON) as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(b"GET /")
         await trickle(writer, b"a", finished)
@@ -38,32 +38,32 @@ async def test_a_request_line_that_trickles_is_closed_although_bytes_keep_coming
 
 
 async def test_a_head_that_trickles_is_closed_although_bytes_keep_coming() -> None:
-    async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(b"GET / HTTP/1.1\r\nx: ")
         await trickle(writer, b"a", finished)
         assert finished.result() == b""
-        assert doors.echo.requests == []
+        assert running.echo.requests == []
 
 
 async def test_line_breaks_between_requests_do_not_hold_a_connection() -> None:
-    async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(REQUEST)
-        await until(lambda: doors.echo.requests)
+        await until(lambda: running.echo.requests)
         writer.write(b"\r\n")
         await finished
-        assert len(doors.echo.requests) == 1
+        assert len(running.echo.requests) == 1
 
 
 async def test_an_idle_connection_is_closed_after_its_answer() -> None:
-    async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
         writer.write(REQUEST)
         assert (await ended(reader)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> None:
-    async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(b"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: 100000\r\n\r\n")
         await trickle(writer, b"a", finished)
@@ -72,7 +72,7 @@ async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> No
 
 async def test_a_body_that_comes_steadily_is_waited_for() -> None:
     size = 20
-    async with opened(http=QUICK) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
         writer.write(
             f"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode()
         )
@@ -88,7 +88,7 @@ async def test_a_body_that_nobody_waits_for_any_more_must_end_soon() -> None:
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})  # type: ignore[operator]
         await send({"type": "http.response.body", "body": b""})  # type: ignore[operator]
 
-    async with opened(http=QUICK, application=refuse) as doors, connected(doors.port) as (reader, writer):
+    async with opened(http=QUICK, application=refuse) as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(b"POST / HTTP/1.1\r\nhost: kiteward\r\ntransfer-encoding: chunked\r\n\r\n")
         await trickle(writer, b"200\r\n" + b"a" * 512 + b"\r\n", finished)
@@ -96,14 +96,14 @@ async def test_a_body_that_nobody_waits_for_any_more_must_end_soon() -> None:
 
 
 async def test_a_head_larger_than_allowed_is_refused_before_it_ends() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         writer.write(b"GET / HTTP/1.1\r\nx: ")
         for _ in range(100):
             writer.write(b"a" * 1024)
             await asyncio.sleep(0)
         await finished
-        assert doors.echo.requests == []
+        assert running.echo.requests == []
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.05])
@@ -111,46 +111,46 @@ async def test_an_offer_to_switch_protocols_neither_loses_the_body_nor_makes_it_
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n"
     body = b"GET /smuggled HTTP/1.1\r\n\r\n"
     head = b"POST / HTTP/1.1\r\nhost: kiteward\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         for part in (head[:40], head[40:], body, b"GET /next HTTP/1.0\r\n\r\n"):
             writer.write(part)
             await asyncio.sleep(pause)
         answers = await ended(reader)
-        assert [request["path"] for request in doors.echo.requests] == ["/", "/next"]
+        assert [request["path"] for request in running.echo.requests] == ["/", "/next"]
         assert body in answers
 
 
 async def test_an_offer_right_behind_a_body_makes_no_request_of_its_own_body_either() -> None:
     body = b"GET /smuggled HTTP/1.1\r\n\r\n"
-    async with opened() as doors, connected(doors.port) as (reader, writer):
-        doors.echo.hold.clear()
+    async with opened() as running, connected(running.port) as (reader, writer):
+        running.echo.hold.clear()
         writer.write(b"POST /one HTTP/1.1\r\nhost: kiteward\r\ncontent-length: 4\r\n\r\n")
-        await until(lambda: doors.echo.requests)
+        await until(lambda: running.echo.requests)
         offer = b"connection: upgrade\r\nupgrade: h2c\r\n"
         head = b"POST /two HTTP/1.1\r\nhost: kiteward\r\n" + offer + b"content-length: %d\r\n\r\n" % len(body)
         writer.write(b"body" + head + body + b"GET /three HTTP/1.0\r\n\r\n")
-        doors.echo.hold.set()
+        running.echo.hold.set()
         assert body in await ended(reader)
-        assert [request["path"] for request in doors.echo.requests] == ["/one", "/two", "/three"]
+        assert [request["path"] for request in running.echo.requests] == ["/one", "/two", "/three"]
 
 
 async def test_a_request_for_a_tunnel_ends_the_connection_after_its_answer() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(b"CONNECT kiteward:80 HTTP/1.1\r\nhost: kiteward\r\n\r\nGET /next HTTP/1.0\r\n\r\n")
         await ended(reader)
-        assert "/next" not in [request["path"] for request in doors.echo.requests]
+        assert "/next" not in [request["path"] for request in running.echo.requests]
 
 
 async def test_many_headers_that_are_too_large_together_are_refused() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         fields = b"".join(b"x-%d: %s\r\n" % (number, b"a" * 900) for number in range(90))
         writer.write(b"GET / HTTP/1.1\r\nhost: kiteward\r\n" + fields + b"\r\n")
         assert (await ended(reader)).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
-        assert doors.echo.requests == []
+        assert running.echo.requests == []
 
 
 async def test_trailers_without_end_are_refused() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         finished = asyncio.ensure_future(ended(reader))
         # A large body earns its framing some room, which trailers must not use up.
         body = b"186a0\r\n" + b"a" * 100_000 + b"\r\n0\r\n"
@@ -160,23 +160,23 @@ async def test_trailers_without_end_are_refused() -> None:
                 writer.write(b"t%d: %s\r\n" % (number, b"a" * 100))
                 await writer.drain()
         await finished
-        await until(lambda: not doors.open_connections())
+        await until(lambda: not running.open_connections())
 
 
 async def test_an_answer_that_is_not_taken_is_given_up() -> None:
-    async with opened(http=QUICK) as doors:
-        doors.echo.answer = bytes(16 * 1024 * 1024)
-        client = slow_reader(doors.port)
+    async with opened(http=QUICK) as running:
+        running.echo.answer = bytes(16 * 1024 * 1024)
+        client = slow_reader(running.port)
         await asyncio.get_running_loop().sock_sendall(client, REQUEST)
-        await until(lambda: doors.echo.requests)
-        await until(lambda: not doors.open_connections())
+        await until(lambda: running.echo.requests)
+        await until(lambda: not running.open_connections())
         client.close()
 
 
 async def test_a_slow_but_steady_reader_gets_its_whole_answer() -> None:
-    async with opened(http=QUICK) as doors:
-        doors.echo.answer = bytes(3 * 1024 * 1024)
-        client = slow_reader(doors.port)
+    async with opened(http=QUICK) as running:
+        running.echo.answer = bytes(3 * 1024 * 1024)
+        client = slow_reader(running.port)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(client, b"GET / HTTP/1.0\r\n\r\n")
         came = 0
@@ -184,44 +184,44 @@ async def test_a_slow_but_steady_reader_gets_its_whole_answer() -> None:
             while data := await loop.sock_recv(client, 64 * 1024):
                 came += len(data)
                 await asyncio.sleep(0.002)
-        assert came > len(doors.echo.answer)
+        assert came > len(running.echo.answer)
         client.close()
 
 
 async def test_silent_connections_make_room_for_new_ones_and_calls_still_get_through() -> None:
     limits = ListenerLimits(undecided=20)
-    async with opened(limits=limits) as doors:
-        silent = [socket.create_connection(("127.0.0.1", doors.port)) for _ in range(60)]
-        await until(lambda: doors.listener.refused["undecided"] == 40)
-        assert doors.listener.open_connections()["undecided"] == 20
-        assert await call(doors.port, b"still here") == b"still here"
+    async with opened(limits=limits) as running:
+        silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(60)]
+        await until(lambda: running.listener.refused["undecided"] == 40)
+        assert running.listener.open_connections()["undecided"] == 20
+        assert await call(running.port, b"still here") == b"still here"
         for each in silent:
             each.close()
 
 
 async def test_no_more_connections_are_held_than_allowed_and_room_comes_back() -> None:
     limits = ListenerLimits(connections=3)
-    async with opened(limits=limits) as doors:
-        async with connected(doors.port) as one, connected(doors.port) as two, connected(doors.port) as three:
+    async with opened(limits=limits) as running:
+        async with connected(running.port) as one, connected(running.port) as two, connected(running.port) as three:
             for _, writer in (one, two, three):
                 writer.write(REQUEST)
-            await until(lambda: len(doors.echo.requests) == 3)
-            async with connected(doors.port) as (reader, _):
+            await until(lambda: len(running.echo.requests) == 3)
+            async with connected(running.port) as (reader, _):
                 assert await ended(reader) == b""
-            assert doors.listener.refused["connections"] == 1
-        await until(lambda: not doors.open_connections())
-        assert await call(doors.port, b"room") == b"room"
+            assert running.listener.refused["connections"] == 1
+        await until(lambda: not running.open_connections())
+        assert await call(running.port, b"room") == b"room"
 
 
 async def test_one_address_cannot_take_the_room_of_all() -> None:
     limits = ListenerLimits(per_address=2)
-    async with opened(limits=limits) as doors, connected(doors.port), connected(doors.port):
-        async with connected(doors.port) as (reader, _):
+    async with opened(limits=limits) as running, connected(running.port), connected(running.port):
+        async with connected(running.port) as (reader, _):
             assert await ended(reader) == b""
         other = socket.socket()
         other.bind(("127.0.0.9", 0))
         other.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(other, ("127.0.0.1", doors.port))
+        await asyncio.get_running_loop().sock_connect(other, ("127.0.0.1", running.port))
         reader, writer = await asyncio.open_connection(sock=other)
         writer.write(REQUEST)
         assert await reader.read(4) == b"HTTP"
@@ -229,26 +229,26 @@ async def test_one_address_cannot_take_the_room_of_all() -> None:
 
 
 async def test_garbage_floods_leave_nothing_behind() -> None:
-    async with opened() as doors:
+    async with opened() as running:
         for _ in range(300):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", doors.port)) as client:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", running.port)) as client:
                 client.sendall(b"\xff\x00\xff\x00")
             await asyncio.sleep(0)
-        await until(lambda: not doors.open_connections())
-        assert not doors.listener._by_source
-        assert await call(doors.port, b"fine") == b"fine"
+        await until(lambda: not running.open_connections())
+        assert not running.listener._by_source
+        assert await call(running.port, b"fine") == b"fine"
 
 
 async def test_clients_that_vanish_after_the_preface_leave_nothing_behind() -> None:
-    async with opened() as doors:
+    async with opened() as running:
         for _ in range(100):
-            client = socket.create_connection(("127.0.0.1", doors.port))
+            client = socket.create_connection(("127.0.0.1", running.port))
             client.sendall(PREFACE)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
             client.close()
             await asyncio.sleep(0)
-        await until(lambda: not doors.open_connections())
-        assert await call(doors.port, b"fine") == b"fine"
+        await until(lambda: not running.open_connections())
+        assert await call(running.port, b"fine") == b"fine"
 
 
 async def trickle(writer: asyncio.StreamWriter, drop: bytes, finished: "asyncio.Future[bytes]") -> None:

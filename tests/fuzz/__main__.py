@@ -48,7 +48,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _work(jobs: Sequence[Job], processes: int, deadline: float, tally: Tally) -> int:
-    """Do the parts side by side, and return how many were not begun in time."""
+    """Run the parts concurrently, and return how many were not begun in time."""
     waiting, running = list(reversed(jobs)), set[Future[Tally]]()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as executor:
         while running or waiting:

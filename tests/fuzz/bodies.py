@@ -58,7 +58,7 @@ class Bodies:
             return "disclosed a traceback"
         document = parsed(answer.body)
         if not isinstance(document, dict) or type(document.get("code")) is not int:
-            return f"was answered with what is no JSON or has no code: {answer.body[:100]!r}"
+            return f"was answered with something that is not JSON or has no code: {answer.body[:100]!r}"
         if sent.caller == _UNKNOWN and answer.status not in (
             HTTPStatus.UNAUTHORIZED,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -17,7 +17,7 @@ OWN: Final = "own_docs"
 
 OWN_ALIAS: Final = "own_alias"
 CONTENT: Final = "canary_content"
-"""What the engine tells of whatever is not the caller's own."""
+"""What the engine returns about objects that are not the caller's own."""
 
 HIDDEN: Final = ("canary_plans", "canary_wages")
 HIDDEN_ALIASES: Final = ("canary_alias", "canary_pseudonym")
@@ -25,7 +25,7 @@ HIDDEN_DATABASES: Final = ("canary_one", "canary_two", "canary_empty")
 USERS: Final = tuple(f"canary_user_{number}" for number in range(1, 7))
 ROLES: Final = tuple(f"canary_role_{number}" for number in range(1, 7))
 KEY_IDS: Final = tuple(f"id-of-key-{number}" for number in range(6))
-"""Stand in requests for the ids of the API keys that were made first; the server chooses those anew each time."""
+"""Represent, in requests, the ids of the API keys that were created first; the server chooses new ones in each run."""
 
 GROUPS: Final = ("canary_group_1", "canary_group_2")
 

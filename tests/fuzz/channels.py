@@ -30,7 +30,7 @@ _GREETING: Final = (
 
 
 class GrpcChannel:
-    """One HTTP/2 connection at a time; made anew after it is lost."""
+    """One HTTP/2 connection at a time; opened again after it is lost."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)
@@ -158,7 +158,7 @@ def _status(data: bytearray) -> int:
 
 
 class RestChannel:
-    """A few HTTP/1.1 connections, each with one request at a time; made anew after they are lost."""
+    """A few HTTP/1.1 connections, each with one request at a time; opened again after they are lost."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = (host, port)

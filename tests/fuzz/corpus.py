@@ -1,4 +1,4 @@
-"""Requests that were carried out: those made of them get further than what is drawn anew."""
+"""Requests that were carried out: mutations of them get further than newly drawn requests."""
 
 from typing import Final
 
@@ -28,6 +28,6 @@ class Corpus:
             kept[self._added % _KEPT] = sent.payload
 
     def draw(self, draw: Draw, path: str) -> bytes | None:
-        """Return a payload that was carried out there, or None to begin anew."""
+        """Return a payload that was carried out there, or None to draw a new one."""
         kept = self._payloads.get(path)
         return draw.of(kept) if kept and draw.chance(_TAKEN) else None

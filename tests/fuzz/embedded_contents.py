@@ -18,7 +18,7 @@ class EmbeddedContents:
     """What the embedded engine of a server holds. Implements `targets.Stored`."""
 
     def __init__(self, uri: str) -> None:
-        """Begin.
+        """Set up the contents.
 
         Args:
             uri: of the server.

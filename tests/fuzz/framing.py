@@ -134,8 +134,8 @@ async def _converse(port: int, script: Script, mirror: Mirror) -> str:
         client.close()
     if client.port in mirror.smuggled:
         mirror.smuggled.discard(client.port)
-        return f"took what is no request of its own for one: {_kinds(script.requests)}"
-    return _judge(script.requests, client.answers)
+        return f"took something that is not a request of its own for one: {_kinds(script.requests)}"
+    return _compare(script.requests, client.answers)
 
 
 def _needed(requests: Sequence[Http1Request]) -> int:
@@ -146,8 +146,8 @@ def _kinds(requests: Sequence[Http1Request]) -> str:
     return ", ".join(sorted({request.kind for request in requests}))
 
 
-def _judge(requests: Sequence[Http1Request], answers: Sequence[Received]) -> str:
-    """Hold the answers against the requests, one by one."""
+def _compare(requests: Sequence[Http1Request], answers: Sequence[Received]) -> str:
+    """Return what is wrong with the answers to the requests, or an empty text."""
     for place, request in enumerate(requests):
         if place >= len(answers):
             ended = request.expected is not Expected.ANSWERED or any(each.last for each in requests[:place])

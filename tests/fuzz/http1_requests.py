@@ -1,4 +1,4 @@
-"""HTTP/1 requests as they stand on a connection: odd but valid ones, wrong ones, and what must become of each."""
+"""HTTP/1 requests as bytes of a connection: unusual but valid ones, wrong ones, and the required outcome of each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.access.equivalence.random_values import Draw
 
 PATH: Final = "/asked/"
 SMUGGLED: Final = "smuggled"
-"""The id that stands in bodies and trailers alone: nobody asks for it."""
+"""The id that only bodies and trailers hold: no request has it."""
 
 _CLOSE: Final = "close"
 _HOST: Final = "host: kiteward\r\n"

@@ -20,11 +20,11 @@ HOLDER: Final = "holder"
 """Holds everything that can be held on one collection."""
 
 ADMINISTRATOR: Final = "administrator"
-"""Owns the narrowed keys."""
+"""Owns the restricted keys."""
 
-READER_KEY: Final = "key of an administrator, narrowed to one role"
-EMPTY_KEY: Final = "key of an administrator, narrowed to no role"
-ROOT_KEY: Final = "key of root, narrowed to one role"
+READER_KEY: Final = "key of an administrator, restricted to one role"
+EMPTY_KEY: Final = "key of an administrator, restricted to no role"
+ROOT_KEY: Final = "key of root, restricted to one role"
 
 _OTHERS_PASSWORD: Final = "Canary-Secret-1"
 _READER: Final = "reader"

@@ -93,7 +93,7 @@ class Isolation:
 
 
 def administration() -> Isolation:
-    """Return the same for RPCs and endpoints about users, roles, grants and keys; narrowed keys call too."""
+    """Return the same for RPCs and endpoints about users, roles, grants and keys; restricted keys call too."""
     return Isolation(
         "administration",
         (identities.NOBODY, identities.HOLDER, identities.READER_KEY, identities.EMPTY_KEY, identities.ROOT_KEY),

@@ -45,7 +45,7 @@ def parts_of(requests: int, seed: int, fuzzers: Sequence[str]) -> list[Job]:
 
 
 def work(job: Job) -> Tally:
-    """Do one part."""
+    """Run one part."""
     logging.disable(logging.CRITICAL)  # what the servers log of thousands of refusals is of no use
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(task(job))

@@ -54,7 +54,7 @@ class MarkedEngine(PopulatedEngine):
         return {**stored, **self.writes}
 
     def reset_contents(self) -> None:
-        """Have what there was in the beginning."""
+        """Restore the initial objects."""
         self.databases.clear()
         hidden, pseudonym = canaries.HIDDEN_ALIASES
         self.databases[DEFAULT_DATABASE] = Database(
@@ -88,7 +88,7 @@ class MarkedEngine(PopulatedEngine):
         return bytes(response.SerializeToString())
 
     def _by_id(self, called: EngineCall) -> EngineCall:
-        """Settle a collection that is selected by its id alone, as engines do."""
+        """Resolve a collection that is selected by its id alone, as engines do."""
         if called.method != "DescribeCollection":
             return called
         request = called.request
@@ -115,7 +115,7 @@ class MarkedEngine(PopulatedEngine):
 
 
 def _names(request: Any) -> Iterator[str]:
-    """Return what stands in the fields that name collections, at whatever depth."""
+    """Return the values of the fields that name collections, at any depth."""
     for field, value in request.ListFields():
         each = value if field.is_repeated else (value,)
         if field.message_type is not None and not field.message_type.GetOptions().map_entry:

@@ -12,7 +12,7 @@ _CONTINUES: Final = 0x80
 _MOST_CHANGES: Final = 3
 _UNKNOWN: Final = (999, 1001, 20_000)
 _LIKELY: Final = 12
-"""Names, databases and ids of the protocol's requests stand in fields with numbers up to this one."""
+"""Names, databases and ids of the protocol's requests are in fields with numbers up to this one."""
 
 
 def varint(number: int, *, padded: bool = False) -> bytes:

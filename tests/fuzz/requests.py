@@ -38,7 +38,7 @@ class Sent:
 
     @property
     def text(self) -> bytes:
-        """All that the caller has said, in which a name of an answer may stand."""
+        """All that the caller has sent, in which a name of a response may occur."""
         return b"\n".join((self.payload, *(value.encode() for _, value in self.fields)))
 
     @property
@@ -76,7 +76,7 @@ class Answer:
 
 
 def carried_out(sent: Sent, answer: Answer) -> bool:
-    """Tell whether a request was carried out: a refusal may come with a status of success and a code inside."""
+    """Return whether a request was carried out: a refusal may come with a status of success and a code inside."""
     if sent.rest:
         document = parsed(answer.body)
         return answer.status == _OK and isinstance(document, dict) and document.get("code") == 0

@@ -73,7 +73,7 @@ class Target:
 
     Attributes:
         tokens: credential by caller, as clients write it; without one for a caller who shows none.
-        key_ids: ids of the API keys that were made in the beginning.
+        key_ids: ids of the API keys that were created at the beginning.
         secrets: what no answer may hold.
     """
 
@@ -152,7 +152,7 @@ class Target:
         )
 
     def _prepared(self, sent: Sent) -> Sent:
-        """Return a request with its credential, and the ids of keys in place of what stands for them."""
+        """Return a request with its credential, and with the ids of keys in place of their placeholders."""
         for name, key_id in zip(canaries.KEY_IDS, self.key_ids, strict=False):
             if name.encode() in sent.payload:
                 sent = replace(sent, payload=sent.payload.replace(name.encode(), key_id.encode()))

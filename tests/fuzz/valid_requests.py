@@ -54,13 +54,13 @@ _BY_WORD: Final[Sequence[tuple[tuple[str, ...], Sequence[str]]]] = (
     (("filter", "expr", "dsl"), ("id > 0", "id in [1, 2]", "")),
     (("object",), ("Collection", "Global", "User")),
 )
-"""What stands in a field whose name holds one of these words; the first row that fits decides."""
+"""Values for a field whose name holds one of these words; the first matching row decides."""
 
 _OTHER: Final = ("", "id", "vector", "x", "1", canaries.OWN, *canaries.HIDDEN)
 
 
 def word(draw: Draw, name: str) -> str:
-    """Return what may stand in a field of that name."""
+    """Return values for a field of that name."""
     lowered = name.lower()
     for words, choices in _BY_WORD:
         if any(each in lowered for each in words):

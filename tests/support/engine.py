@@ -51,7 +51,7 @@ class FakeEngine:
     """Implements `kiteward.engine.base.Engine` in memory.
 
     Databases, collections and aliases behave as Milvus Lite's; any other unary method of the protocol succeeds with an
-    empty answer, or with the bytes in `answers`. The databases of a request are settled as an engine does: body, then
+    empty answer, or with the bytes in `answers`. The database of a request is resolved as an engine does: body, then
     metadata, then `default`.
 
     Attributes:
@@ -85,7 +85,7 @@ class FakeEngine:
         self._generation += 1
 
     def create(self, *names: str, database: str = DEFAULT_DATABASE) -> None:
-        """Have these collections, in a database that is created if needed; nobody called for it."""
+        """Create these collections, without a call; the database is created if needed."""
         self.databases.setdefault(database, Database()).collections.extend(names)
 
     def called(self, method: str) -> list[EngineCall]:

@@ -78,13 +78,13 @@ class SteppingClock:
         return self.now
 
 
-class House:
-    """A gateway with everything behind it.
+class GatewayHarness:
+    """A gateway with its store, a fake engine and its own audit trail.
 
     Attributes:
-        services: what the handlers work with; tests replace parts of it before they call.
-        trail: what was recorded.
-        throttle_clock: moves on by an hour each time, so that wrong passwords in a test make nobody wait; a test of
+        services: the dependencies of the handlers; tests replace parts of it before they call.
+        trail: the recorded events.
+        throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
     """
 
@@ -275,20 +275,20 @@ def bootstrapped(path: Path) -> Path:
 @contextlib.asynccontextmanager
 async def opened(
     store_path: Path, engine: FakeEngine | None = None, settings: Settings | None = None
-) -> AsyncIterator[House]:
+) -> AsyncIterator[GatewayHarness]:
     """Open a store with a gateway before it, as a start of the server does."""
     settings = settings or Settings()
     hasher = PasswordHasher(TESTING)
     store = await SqlStore.open(store_path)
     try:
-        house = House(store, hasher, engine or FakeEngine(), settings)
-        await house.policy_cache.load()
-        await bootstrap(settings, house.policy_cache, hasher, house.recorder)
-        await house.catalog.refresh()
-        await house.ddl.recover()
-        yield house
-        await house.gateway.drain()
-        await house.authenticator.close()
+        harness = GatewayHarness(store, hasher, engine or FakeEngine(), settings)
+        await harness.policy_cache.load()
+        await bootstrap(settings, harness.policy_cache, hasher, harness.recorder)
+        await harness.catalog.refresh()
+        await harness.ddl.recover()
+        yield harness
+        await harness.gateway.drain()
+        await harness.authenticator.close()
     finally:
         await store.close()
         hasher.close()

@@ -24,4 +24,4 @@ def demand(document: Path, writer: str, found: str) -> None:
     anew = f"{head}{begin}\n{found}\n{_END}{tail}"
     if anew != text:
         document.write_text(anew, encoding="utf-8")
-        pytest.fail(f"{document.name} said something else; it has been written anew, to be read and committed")
+        pytest.fail(f"{document.name} said something else; it has been written again, to be read and committed")

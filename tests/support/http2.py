@@ -1,4 +1,4 @@
-"""A connection without a network: what stands for the transport, for the application and for the client."""
+"""A connection without a network: replacements for the transport, the application and the client."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ class Wire(asyncio.Transport):
     """
 
     def __init__(self, *, taking: bool = True) -> None:
-        """Begin.
+        """Set up the client.
 
         Args:
             taking: whether the reader takes what is written.
@@ -141,12 +141,11 @@ class Asked:
 
     Attributes:
         body: what has come of its body.
-        whole: how often it was told that the body is whole.
-        gone: how often it was told that nobody waits any more.
+        whole: how often it was notified that the body is complete.
+        gone: how often it was notified that nobody waits any more.
     """
 
     def __init__(self, stream: Stream, head: Head) -> None:
-        """Begin."""
         self.stream = stream
         self.head = head
         self.body = bytearray()
@@ -183,7 +182,6 @@ class Application:
     """
 
     def __init__(self, limits: Http2Limits | None = None, budget: Budget | None = None) -> None:
-        """Begin."""
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
         self.asked: list[Asked] = []
@@ -236,7 +234,7 @@ class Link:
         return self.application.asked
 
     def send(self, *data: bytes) -> None:
-        """Let the client send."""
+        """Send bytes as the client."""
         self.connection.data_received(b"".join(data))
 
     def answers(self) -> list[Frame]:
@@ -288,7 +286,7 @@ def without_preface(sent: bytes) -> bytes:
 
 
 async def turns(number: int = 3) -> None:
-    """Let the loop do what was to be done soon."""
+    """Run the callbacks that the event loop has queued."""
     for _ in range(number):
         await asyncio.sleep(0)
 
@@ -302,6 +300,6 @@ class Clock:
         monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
 
     def forward(self, seconds: float, link: Link) -> None:
-        """Let time pass, and then a connection be looked at."""
+        """Advance the time, and run the periodic check of a connection."""
         self.now += seconds
         link.connection.look(self.now)

@@ -18,14 +18,16 @@ HOST: Final = "127.0.0.1"
 PATIENCE: Final = 10.0
 
 SOON = 0.4
-QUICK = Http2Limits(greeting=SOON, stall=SOON, linger=SOON, parting=10.0, round=0.05, noise=100, noise_rate=10)
-"""Short times, and little noise."""
+QUICK = Http2Limits(
+    greeting=SOON, stall=SOON, linger=SOON, parting=10.0, round=0.05, control_frames=100, control_frame_rate=10
+)
+"""Short timeouts, and few control frames."""
 
 WAITING = 256 * 1024
 """Bytes that may wait for a slow reader."""
 
 MOST_NOISE = 110
-"""How much noise is borne if it takes a second to come."""
+"""How many control frames are accepted if they take a second to arrive."""
 
 KITE = b"fly, my kite! " * 400_000
 
@@ -80,7 +82,7 @@ class Request:
 
 
 class Application:
-    """Answers each request at its end, but those for `/held` never; lets in `/known`, and breaks at `/broken`.
+    """Answers each request at its end, those for `/held` never; accepts bodies of `/known`, and fails at `/broken`.
 
     Attributes:
         requests: all that have come.
@@ -193,7 +195,7 @@ class Client:
 
         Args:
             served: to whom.
-            greeting: what is sent behind the preface; plain settings unless told.
+            greeting: what is sent behind the preface; plain settings by default.
             slow: take as little as possible of what is sent before it is read.
         """
         plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -281,7 +283,7 @@ class Client:
         raise AssertionError("the server has closed the connection")
 
     async def half_close(self) -> None:
-        """Say that nothing more comes."""
+        """End the stream of the client."""
         await self._writer.drain()
         self._writer.write_eof()
 

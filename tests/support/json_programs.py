@@ -21,7 +21,7 @@ def run(
 
     Args:
         command: the program and its arguments.
-        on_line: called with each object it prints; after one that has `pause` the program may go on.
+        on_line: called with each object it prints; after one that has `pause` the program may continue.
         within: seconds after which it counts as hanging and is killed.
         environment: variables beside our own.
         cwd: where it runs.

@@ -39,7 +39,7 @@ class RecordingGateway:
         self.answer: bytes | None = None
 
     async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
-        """Authenticate everybody."""
+        """Authenticate every caller."""
         return Principal("alice")
 
     async def handle(self, call: Call) -> bytes:
@@ -74,7 +74,7 @@ class Echo:
 
 
 class RunningListener:
-    """The listener and what is behind it."""
+    """A listener with its services, their gateway and their application."""
 
     def __init__(
         self, limits: ListenerLimits, http: HttpLimits, application: Application | None, budget: Budget
@@ -108,27 +108,27 @@ async def opened(
     budget: Budget | None = None,
 ) -> AsyncIterator[RunningListener]:
     """Open a listener on a port that the system chooses, and close it at the end."""
-    doors = RunningListener(limits or ListenerLimits(), http or HttpLimits(), application, budget or Budget())
-    await doors.open(host)
+    running = RunningListener(limits or ListenerLimits(), http or HttpLimits(), application, budget or Budget())
+    await running.open(host)
     try:
-        yield doors
+        yield running
     finally:
-        doors.gateway.hold.set()
-        doors.echo.hold.set()
-        await doors.close()
+        running.gateway.hold.set()
+        running.echo.hold.set()
+        await running.close()
 
 
 @contextlib.asynccontextmanager
 async def grpc_alone(gateway: Gateway) -> AsyncIterator[int]:
-    """Serve a gateway over gRPC, and give the port."""
-    front = GrpcService(gateway)
-    listener = Listener(grpc=front)
+    """Serve a gateway over gRPC, and yield the port."""
+    service = GrpcService(gateway)
+    listener = Listener(grpc=service)
     port = await listener.start(LOOPBACK, 0)
     try:
         yield port
     finally:
         listener.stop_accepting()
-        await front.stop(0)
+        await service.stop(0)
         await listener.close(1.0)
 
 

@@ -66,7 +66,7 @@ def command(data_dir: Path, *arguments: str) -> list[str]:
 
 
 def start(data_dir: Path, *arguments: str, config: str | None = None) -> RunningServer:
-    """Start a server and wait until it is ready; whoever calls this stops it."""
+    """Start a server and wait until it is ready; the caller has to stop it."""
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     if config is not None:
         file = data_dir.with_name(f"{data_dir.name}.yaml")
@@ -105,7 +105,7 @@ def running(data_dir: Path, *arguments: str, config: str | None = None) -> Itera
 
 
 def refused_start(command_line: Sequence[str], *, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command that is expected to end by itself, and return how it did."""
+    """Run a command that is expected to exit, and return its result."""
     return subprocess.run(command_line, cwd=cwd, capture_output=True, text=True, timeout=START_WITHIN, check=False)
 
 

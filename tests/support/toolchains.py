@@ -1,4 +1,4 @@
-"""Programs in other languages: made once from what is locked, and anew only when what they are made from changes.
+"""Programs in other languages: made once from what is locked, and again only when their sources change.
 
 What is fetched and built stays below the repository, in `.cache/` and `node_modules/`; as long as nothing changes, no
 network is needed again. A test that needs a toolchain which is missing is skipped with the reason.

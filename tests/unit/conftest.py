@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support import gateway
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, quick_directory
+from tests.support.gateway import GatewayHarness, opened, quick_directory
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def house(store_path: Path, engine: FakeEngine) -> AsyncIterator[House]:
+async def harness(store_path: Path, engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
     """A gateway with the built-in roles and `root`, and an engine without collections."""
-    async with opened(store_path, engine) as house:
-        yield house
+    async with opened(store_path, engine) as harness:
+        yield harness

@@ -26,7 +26,7 @@ def document(key: str, value: Any) -> Any:
     return value
 
 
-# key -> (value, where it lands in the settings, what stands there)
+# key -> (value, where it lands in the settings, its value there)
 KEYS: dict[str, tuple[Any, str, Any]] = {
     "common.security.authorizationEnabled": (False, "authorization", False),
     "common.security.defaultRootPassword": ("Other-1", "default_root_password", Secret("Other-1")),
@@ -316,7 +316,7 @@ def test_wrong_value_in_the_environment_is_named_by_its_variable_and_not_shown()
     assert SECRET_LOOKING not in str(refused.value)
 
 
-def test_variables_that_look_like_ours_are_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_variables_that_look_like_ours_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     environment = {"KITEWARD_HOTS": SECRET_LOOKING, "KITEWARD_PORT_19530_TCP_ADDR": "x", "KITEWARD_SERVICE_HOST": "x"}
     assert unknown_environment(environment) == ("KITEWARD_HOTS",)
     load(None, environment)

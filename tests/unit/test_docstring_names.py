@@ -68,7 +68,7 @@ class Names(ast.NodeVisitor):
         self.found.add((node.asname or node.name).rpartition(".")[2])
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        """Take the values of enumerations and of literal types, which are names to whoever sends them."""
+        """Take the values of enumerations and of literal types, which are names for those who send them."""
         if isinstance(node.value, str) and node.value.isidentifier():
             self.found.add(node.value)
 
@@ -87,7 +87,7 @@ def modules() -> dict[str, frozenset[str]]:
 
 @cache
 def single_names() -> frozenset[str]:
-    """Return every name that may stand alone: of the sources, the protocol and the privileges."""
+    """Return every name that needs no qualifier: of the sources, the protocol and the privileges."""
     file = messages.descriptor_of(messages.ConnectRequest).file
     declared = ({*each.message_types_by_name, *each.enum_types_by_name} for each in (file, *file.dependencies))
     protocol = set(messages.METHODS).union(*declared)
@@ -96,7 +96,7 @@ def single_names() -> frozenset[str]:
 
 
 def resolves(name: str, folder: Path) -> bool:
-    """Tell whether a name in a docstring of a module in `folder` resolves; anything that is not a name does."""
+    """Return whether a name in a docstring of a module in `folder` resolves; anything that is not a name does."""
     if _CLASS.fullmatch(name) or _CONSTANT.fullmatch(name):
         return name in single_names()
     if name.endswith(".py"):
@@ -111,7 +111,7 @@ def _is_setting(name: str) -> bool:
 
 
 def _is_member(name: str) -> bool:
-    """Tell whether a name is a module, or has a module or class of ours and what is in it."""
+    """Return whether a name is a module, or has a module or class of ours and what is in it."""
     first, _, second = name.partition(".")
     if first.islower() and {first, second} <= single_names():
         return True  # a variable and what it has

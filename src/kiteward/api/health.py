@@ -1,7 +1,7 @@
-"""The port for those who watch the server: health and metrics, nothing private to strangers, nothing else.
+"""The port for health and metrics. Unauthenticated clients get nothing private from it.
 
-`/healthz` is Milvus' own. `/healthz/live` is answered by every process that is not stuck. `/healthz/ready` is 200 while
-requests can be answered, else 503, and says to an administrator how each part is.
+`/healthz` is Milvus' own. `/healthz/live` is 200 while the process responds. `/healthz/ready` is 200 while requests can
+be answered, else 503; administrators also get the state of each component.
 """
 
 import asyncio
@@ -20,31 +20,34 @@ from kiteward.iam.json_api.base import Arguments
 from kiteward.net.asgi import Application, Receive, Scope, Send
 
 _PATIENCE: Final = 2.0
-"""Seconds in which a part must say how it is."""
+"""Seconds in which the components must report their state."""
 
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _PLAIN: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"
 
 MissingParts = Callable[[], Awaitable[tuple[str, ...]]]
-"""Tells which parts of the server are not ready, each in one word."""
+"""Returns the components of the server that are not ready, each in one word."""
 
-Told = tuple[int, str, bytes]
-"""Status, content type and body of an answer."""
+Answer = tuple[int, str, bytes]
+"""Status, content type and body of a response."""
 
 Described = Callable[[PresentedCredential | AuthenticationError, str], Awaitable[bytes]]
-"""Tells who may know how the parts are, as JSON; raises KitewardError for others. Takes the caller's address too."""
+"""Returns the state of the components as JSON; raises KitewardError for callers who are not administrators.
+
+Takes the presented credential and the caller's address.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSettings:
-    """Where the port is.
+    """The settings of the port.
 
     Attributes:
-        enabled: whether there is one; `kiteward.metrics.enabled`.
+        enabled: whether it is opened; `kiteward.metrics.enabled`.
         host: address to listen on; `kiteward.metrics.host`.
-        port: `kiteward.metrics.port`; 0 lets the system choose. None is 9091, as Milvus has it, unless the system
-            chooses the server's own port too.
+        port: `kiteward.metrics.port`; 0 lets the system choose. None means 9091, as in Milvus, or 0 if the main port is
+            0 too.
     """
 
     enabled: bool = True
@@ -52,7 +55,7 @@ class HealthSettings:
     port: int | None = None
 
     def port_beside(self, port: int) -> int:
-        """Return the port to listen on, beside a server that was given `port`."""
+        """Return the port to listen on for a server whose main port is configured as `port`."""
         if self.port is not None:
             return self.port
         return DEFAULT_PORT if port else 0
@@ -62,7 +65,7 @@ DEFAULT_PORT: Final = 9091
 
 
 def described_by(gateway: Gateway) -> Described:
-    """Return what asks a gateway for the state of the server on behalf of a caller."""
+    """Return a function that requests the state of the server from a gateway, with the caller's credential."""
 
     async def described(credential: PresentedCredential | AuthenticationError, address: str) -> bytes:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
@@ -75,17 +78,17 @@ def described_by(gateway: Gateway) -> Described:
 def build_app(
     missing: MissingParts, described: Described, metrics: Callable[[], bytes], *, metrics_type: str
 ) -> Application:
-    """Return the application.
+    """Return the ASGI application of the port.
 
     Args:
-        missing: asked for `/healthz` and `/healthz/ready`.
-        described: asked for `/healthz/ready` where a credential is presented.
-        metrics: the body of `/metrics`.
+        missing: called for `/healthz` and `/healthz/ready`.
+        described: called for `/healthz/ready` when a credential is presented.
+        metrics: returns the body of `/metrics`.
         metrics_type: its content type.
     """
     health = _Health(missing, described)
 
-    async def numbers(_scope: Scope) -> Told:
+    async def numbers(_scope: Scope) -> Answer:
         return 200, metrics_type, metrics()
 
     routes = {
@@ -108,25 +111,25 @@ def build_app(
 
 
 class _Health:
-    """Answers for the state of the server."""
+    """Answers the paths below `/healthz`."""
 
     def __init__(self, missing: MissingParts, described: Described) -> None:
         self._missing = missing
         self._described = described
 
-    async def milvus_has_it(self, _scope: Scope) -> Told:
+    async def milvus_has_it(self, _scope: Scope) -> Answer:
         words = await self._missing_in_time()
         return (503, _PLAIN, f"not ready: {', '.join(words)}".encode()) if words else (200, _PLAIN, b"OK")
 
-    async def live(self, _scope: Scope) -> Told:
+    async def live(self, _scope: Scope) -> Answer:
         return 200, _PLAIN, b"live"
 
-    async def ready(self, scope: Scope) -> Told:
+    async def ready(self, scope: Scope) -> Answer:
         status, word = (503, b"not ready") if await self._missing_in_time() else (200, b"ready")
         headers = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
         if headers:
             address = address_text(*scope["client"]) if scope["client"] else ""
-            # Whoever may not know is a stranger: a probe with an old password must not make a server unready.
+            # Other callers get what unauthenticated ones get: a probe with an old password must not report unreadiness.
             with contextlib.suppress(KitewardError, TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     return status, _JSON, await self._described(presented_credential(headers), address)

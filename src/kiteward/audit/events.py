@@ -1,4 +1,4 @@
-"""What is recorded: one immutable event for each thing that an operator may have to answer for."""
+"""What is recorded: one immutable event for each request or change that the trail covers."""
 
 import operator
 import sys
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Outcome(StrEnum):
-    """How it ended, or that it has begun."""
+    """How a request ended, or that it has begun."""
 
     RECEIVED = "received"
     SUCCEEDED = "succeeded"
@@ -17,7 +17,7 @@ class Outcome(StrEnum):
 
 
 class Event(Enum):
-    """What kind of thing happened: its code, which never changes its meaning, and its kind."""
+    """The kind of an event: its code, whose meaning never changes, and its category."""
 
     AUTHENTICATION = (1001, "authentication")
     SESSION = (1002, "session")
@@ -62,7 +62,7 @@ MOST_VALUES: Final = 32
 """Values of one list of a shortened event."""
 
 HIDDEN: Final = "; answered as if it did not exist"
-"""How the reason of a refusal ends that its caller could not tell from an object that is not there."""
+"""Suffix of the reason of a refusal whose response was the one for an object that does not exist."""
 
 _CONTAINER: Final = 64
 """Bytes that a list or mapping takes beside what it holds, roughly."""
@@ -78,18 +78,18 @@ class AuditEvent(NamedTuple):
     """One event. Empty fields are not written.
 
     Attributes:
-        event: what kind of thing happened.
+        event: its kind.
         time: when it was received, in seconds since the epoch.
         outcome: how it ended.
-        request_id: finds the request in logs and answers.
+        request_id: the id of the request, which logs and responses carry too.
         principal: the user it ran as.
         presented_user: the user name that came with a credential that was not accepted; the caller chose it.
         credential: what the principal was verified by, in a form that reveals nothing.
-        address: where from, as `host:port`.
-        client: the SDK as it calls itself.
+        address: the client's, as `host:port`.
+        client: the SDK's name and version, as it states them.
         transport: `grpc`, `rest`, `console`, `health` or `local`.
-        operation: RPC or extension.
-        database: the settled database.
+        operation: name of the RPC or of the operation of our own.
+        database: the resolved database.
         resources: the collections, aliases or databases it is about.
         privilege: the privilege it needs.
         decision: `allowed` or `refused`; empty where no decision was needed.
@@ -127,7 +127,7 @@ class AuditEvent(NamedTuple):
 
 
 def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:
-    """Return an event whose texts and lists are bounded, what was cut says so; and about how many bytes it takes."""
+    """Return an event with bounded texts and lists, marked where they were cut, and its approximate size in bytes."""
     joined = _joined(event)
     if len(event.resources) > MOST_VALUES or (len(joined) > LONGEST_TEXT and _longest(event) > LONGEST_TEXT):
         texts: dict[str, Any] = {name: _short(getattr(event, name)) for name in TEXTS}
@@ -141,13 +141,13 @@ def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:
 
 
 def shortened_details(details: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return details whose texts and lists are bounded; what was cut says so."""
+    """Return details with bounded texts and lists, marked where they were cut."""
     cut: Mapping[str, Any] = _cut(details)[0]
     return cut
 
 
 def weight(value: Any) -> int:
-    """Return about how many bytes of memory details, or a part of them, take."""
+    """Return the approximate size in memory, in bytes, of details or a part of them."""
     if isinstance(value, str):
         return sys.getsizeof(value)
     if isinstance(value, dict):
@@ -158,7 +158,7 @@ def weight(value: Any) -> int:
 
 
 def weight_of(event: AuditEvent) -> int:
-    """Return about how many bytes of memory an event takes."""
+    """Return the approximate size of an event in memory, in bytes."""
     size = _bytes_of(event, _joined(event))
     return size + weight(event.details) if event.details else size
 
@@ -171,7 +171,7 @@ texts_of: Final[Callable[[AuditEvent], tuple[str, ...]]] = operator.attrgetter(*
 
 
 def _joined(event: AuditEvent) -> str:
-    """Return all texts of an event but its details in one, whose size is quickly found."""
+    """Return all texts of an event except its details, joined into one text."""
     return "".join((*texts_of(event), *event.resources, *event.roles))
 
 

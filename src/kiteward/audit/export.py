@@ -1,4 +1,4 @@
-"""Lines of a trail in the field names of Zilliz Cloud's audit logs, for whoever reads those already."""
+"""Lines of a trail in the field names of Zilliz Cloud's audit logs, for programs that read those."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,11 +17,11 @@ _FAILED: Final = 65535
 """The result of what failed without a code of its own (contract appendix A: unexpected error)."""
 
 _ITS_OWN: Final = frozenset({"seq", "time", "outcome", "chain", "request_id", "operation", "database", "transport"})
-"""Fields of a line that stand elsewhere in an exported one."""
+"""Fields of a line that an exported line holds under another name."""
 
 
 def zilliz(entry: Entry, *, cluster_id: str) -> dict[str, Any]:
-    """Return a line in those names.
+    """Return a line in the field names of Zilliz Cloud.
 
     Args:
         entry: the line.

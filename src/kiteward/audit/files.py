@@ -34,7 +34,7 @@ _NAME: Final = re.compile(r"audit-(\d{4}-\d{2}-\d{2})(?:_(\d{4}))?\.jsonl")
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
 _LOOK: Final = 3600.0
-"""Seconds between two looks for files that are old enough to be removed."""
+"""Seconds between two searches for files that are old enough to be removed."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         chain: its chain.
         file: the file it is in.
         size: bytes of that file that the chain covers.
-        seen: how much time the trail has seen pass.
+        seen: the trail's elapsed time.
     """
 
     first: int = 1
@@ -61,7 +61,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """A trail as it stood at one moment.
+    """A trail as it was at one moment.
 
     Attributes:
         head: its head; None if there is none that can be read.
@@ -78,7 +78,7 @@ def files_of(directory: Path) -> list[Path]:
 
 
 def look_at(directory: Path) -> Trail:
-    """Return a trail as it stands between two batches.
+    """Return a consistent view of a trail, as it is between two batches.
 
     Raises:
         OSError: it cannot be read.
@@ -102,10 +102,10 @@ class ChainedFiles:
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open a trail, or begin one.
+        """Open a trail, and create it if it does not exist.
 
         Args:
-            directory: where its files are; made if absent, and closed to others.
+            directory: where its files are; created if absent, and made accessible to this user only.
             keep_days: how many days are kept; 0 keeps all.
             clock: seconds since the epoch.
             uptime: seconds that never go back while the machine runs, the same in every process.
@@ -117,7 +117,7 @@ class ChainedFiles:
         self._clock = clock
         self._uptime = uptime
         self._retention = Retention(directory, keep_days, _sync_directory)
-        self._look_at = 0.0  # seconds of seen time
+        self._look_at = 0.0  # seconds of elapsed time
         directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         directory.chmod(_DIRECTORY_MODE)
         self._lock = self._open(_LOCK, os.O_RDWR)
@@ -131,14 +131,14 @@ class ChainedFiles:
             raise
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files, and release the lock file."""
         for descriptor in (self._file, self._head_file, self._lock):
             if descriptor >= 0:
                 os.close(descriptor)
         self._file = self._head_file = self._lock = -1
 
     def append(self, events: Sequence[AuditEvent]) -> None:
-        """Write events down, durably and in their order, all of them or none.
+        """Write events durably and in their order, all of them or none.
 
         Raises:
             OSError: nothing was written.
@@ -169,7 +169,7 @@ class ChainedFiles:
             _write_whole(self._file, data)
             os.fdatasync(self._file)
         except OSError:
-            # What was written in part, or may not be on disk, was not acknowledged to anybody.
+            # A write that is incomplete, or may not be on disk, was not acknowledged.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, head.size)
             raise
@@ -181,7 +181,7 @@ class ChainedFiles:
         return descriptor
 
     def _use(self, name: str) -> None:
-        """Have the file of this name open."""
+        """Open the file of this name for appending, unless it is open."""
         if name == self._name:
             return
         descriptor = self._open(name, os.O_RDWR | os.O_APPEND)
@@ -191,14 +191,14 @@ class ChainedFiles:
         self._file, self._name = descriptor, name
 
     def _write_head(self, head: Head) -> None:
-        """Note where the chain ends; in place, within one sector, so that it is the old one or the new one."""
+        """Write the head in place, within one sector, so that a crash leaves the old one or the new one."""
         encoded = msgspec.json.encode(head)
         os.pwrite(self._head_file, encoded.ljust(_HEAD_BYTES - 1) + b"\n", 0)
 
-    # What was found when a batch is about to be written
+    # Checks before each batch
 
     def _caught_up(self) -> tuple[Head, list[AuditEvent]]:
-        """Return where to go on, and what is to be said of what was found there."""
+        """Return the head to append after, and events that report what was found there."""
         try:
             head = msgspec.json.decode(os.pread(self._head_file, _HEAD_BYTES, 0), type=Head)
         except msgspec.DecodeError:
@@ -252,7 +252,7 @@ class ChainedFiles:
         return replace_head(head, seq=seq, chain=chain, size=size - len(torn))
 
     def _without_head(self) -> tuple[Head, list[AuditEvent]]:
-        """Begin a trail, or go on at the end of one whose head is gone, which is said in it."""
+        """Begin a trail, or continue one whose head is missing, with an event that reports it."""
         present = files_of(self._directory)
         if not present:
             self._write_head(Head())
@@ -265,7 +265,7 @@ class ChainedFiles:
         return head, found
 
     def _in_todays_file(self, head: Head) -> tuple[Head, list[AuditEvent]]:
-        """Return the head in the file to write to, and what is to be said of files that were removed."""
+        """Return the head in the file to write to, and events that report removed files."""
         day = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%d")
         seconds = head.seen.seconds
         if day <= _day_of(head.file) and seconds < self._look_at:
@@ -282,14 +282,14 @@ class ChainedFiles:
         return self._without(self._retention.expired(begun, seconds), head)
 
     def _without(self, expired: Sequence[str], head: Head) -> tuple[Head, list[AuditEvent]]:
-        """Remove files, and return the head of what is left, and what is to be said of them."""
+        """Remove files, and return the head of the remaining ones and events that report the removal."""
         if not expired:
             return head, []
         paths = [self._directory / name for name in expired]
         last = _last_line(paths)
         if last is not None:
             head = replace_head(head, first=last.seq + 1, before=last.chain)
-        # First the head: were the files gone before it said so, they would be missing.
+        # The head is written first: files that are removed before that would count as missing.
         self._write_head(head)
         for path in paths:
             path.unlink()
@@ -300,7 +300,7 @@ class ChainedFiles:
 
 
 def replace_head(head: Head, **changes: object) -> Head:
-    """Return a head in which these parts are as given."""
+    """Return a copy of a head with these attributes replaced."""
     return msgspec.structs.replace(head, **changes)
 
 

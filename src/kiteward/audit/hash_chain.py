@@ -2,8 +2,8 @@
 
     {"seq":7,"time":"2026-11-27T10:00:00.000001Z",…,"chain":"<64 hex digits>"}
 
-The chain of a line is SHA-256 over the chain of the line before and everything of this line that stands before its
-`,"chain":`. Whoever changes, removes or moves a line has to compute every later one anew, up to the head.
+The chain of a line is SHA-256 over the chain of the line before and everything of this line before its `,"chain":`.
+To change, remove or move a line unnoticed, every later line up to the head has to be computed again.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import msgspec
 from kiteward.audit.events import TEXTS, AuditEvent, texts_of, weight
 
 BEGINNING: Final = "0" * 64
-"""What stands for the chain of a line before the first."""
+"""The chain that the first line follows."""
 
 LONGEST_DETAILS: Final = 32 * 1024
 """Bytes of details on one line, about; an event that holds more is written in parts, one a line."""
@@ -31,9 +31,9 @@ class Line(NamedTuple):
 
     Attributes:
         body: what the chain covers.
-        chain: the chain as it stands there.
+        chain: the chain that the line holds.
         seq: its number.
-        code: of its event.
+        code: the code of its event.
     """
 
     body: bytes
@@ -48,7 +48,7 @@ def moment(seconds: float) -> str:
 
 
 def parts_of(event: AuditEvent) -> Sequence[AuditEvent]:
-    """Return an event as the events that stand on one line each: itself, or parts with a share of its details.
+    """Return the events that take one line each: the event itself, or parts with a share of its details.
 
     Every part holds everything else of the event, so that a search finds each of them. Lists are cut between their
     elements: under one name, the elements of all parts in their order are the whole list.
@@ -106,7 +106,7 @@ def chain_of(body: bytes, previous: str) -> str:
 
 
 def decode(line: bytes) -> Line | None:
-    """Return the parts of a line without its newline, or None for what is no line of a trail."""
+    """Return the parts of a line without its newline, or None if it is not a line of a trail."""
     body, end = line[:-_TAIL], line[-_TAIL:]
     if not (end.startswith(_MARK) and end.endswith(b'"}')):
         return None
@@ -145,7 +145,7 @@ def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
 
 
 def _ascii(document: dict[str, Any]) -> bytes:
-    """Return JSON that holds printable ASCII only, so that no terminal and no reader of lines is led astray by it."""
+    """Return JSON that holds printable ASCII only, so that it cannot forge lines or control a terminal."""
     try:
         encoded = msgspec.json.encode(document)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Reads a trail: what fits a question, newest first, and what is written from now on."""
+"""Reads a trail: searches it, newest line first."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 
 MOST_LOOKED_AT: Final = 500_000
-"""Lines that one search looks at, at most; whoever wants more goes on where it ended."""
+"""Most lines that one search reads; its page says where the next one continues."""
 
 _BLOCK: Final = 64 * 1024
 _BEGINNING: Final = b'{"seq":'
@@ -27,14 +27,14 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AuditQuery:
-    """Which lines are wanted; every part that is given must fit.
+    """Selects lines; a line has to match every condition that is given.
 
     Attributes:
-        user: the principal, the user name that was presented, or a user that stands anywhere in the details, such as
-            of one whose password was reset.
-        collection: one of the resources, or a collection that stands anywhere in the details, such as of a grant.
-        database: the database of the request, or one that stands anywhere in the details.
-        operation: RPC or extension.
+        user: the principal, the user name that was presented, or a user that the details name at any depth, such
+            as the one whose password was reset.
+        collection: one of the resources, or a collection that the details name at any depth, such as in a grant.
+        database: the database of the request, or one that the details name at any depth.
+        operation: name of the RPC or of the operation of our own.
         kind: the kind of the event, such as `user` or `refusal`.
         outcome: `received`, `succeeded`, `failed` or `refused`.
         request_id: the request.
@@ -64,7 +64,7 @@ class AuditQuery:
             raise InvalidArgument("no line can match: the end (until) must be after the start (since)")
 
     def fits(self, entry: Entry) -> bool:
-        """Tell whether a line is wanted."""
+        """Return whether a line matches."""
         details = entry.get("details", {})
         told, database = {*entry.get("resources", ())}, entry.get("database")
         return (
@@ -84,7 +84,7 @@ class AuditQuery:
         )
 
     def needles(self) -> list[bytes]:
-        """Return what a line that fits holds in its bytes, so that most others need not be read."""
+        """Return byte strings that every matching line contains, so that most others need not be decoded."""
         parts = (self.user, self.collection, self.database, self.operation, self.kind, self.outcome, self.request_id)
         return [json.dumps(part).encode() for part in parts if part]
 
@@ -96,7 +96,7 @@ OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 _USERS: Final = frozenset({"user", "userName", "users"})
 _COLLECTIONS: Final = frozenset({"object", "objectName", "collection", "collectionName", "new_name", "target"})
 _DATABASES: Final = frozenset({"database", "dbName", "new_database", "target_database"})
-"""Under which names details hold users, collections and databases."""
+"""The keys under which details hold users, collections and databases."""
 
 
 def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
@@ -109,7 +109,7 @@ def _require_one_of(what: str, given: str, known: Sequence[str]) -> None:
 
 
 def _holds(details: Any, names: frozenset[str], value: str) -> bool:
-    """Tell whether a value stands under one of these names, alone or in a list, at any depth."""
+    """Return whether details hold a value under one of these keys, alone or in a list, at any depth."""
     if isinstance(details, dict):
         return any(
             (name in names and (each == value or (isinstance(each, list) and value in each)))
@@ -125,7 +125,7 @@ class AuditPage:
 
     Attributes:
         entries: newest first.
-        before: where to go on; None when everything has been looked at.
+        before: `AuditQuery.before` of the next page; None at the end of the trail.
     """
 
     entries: tuple[Entry, ...]
@@ -133,17 +133,17 @@ class AuditPage:
 
 
 class AuditReader:
-    """Reads the trail of a directory, to which somebody may be writing."""
+    """Reads the trail of a directory, while a writer may append to it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
-        """Return the newest lines that fit.
+        """Return the newest matching lines.
 
         Args:
-            question: which.
-            limit: how many at most.
+            question: which lines.
+            limit: most entries of the page.
 
         Raises:
             OSError: the trail cannot be read.
@@ -172,7 +172,7 @@ class AuditReader:
         return filter(None, map(read, self._backwards(AuditQuery())))
 
     def every(self, question: AuditQuery) -> Iterator[Entry]:
-        """Yield every line that fits, oldest first.
+        """Yield every matching line, oldest first.
 
         Raises:
             OSError: the trail cannot be read.
@@ -186,7 +186,7 @@ class AuditReader:
                         yield entry
 
     def _files(self, question: AuditQuery) -> list[Path]:
-        """Return the files that can hold what is wanted; a line stands in the file of its day or a later one."""
+        """Return the files that can hold matching lines; a line is in the file of its day or in a later one."""
         files = files_of(self._directory) if self._directory.is_dir() else []
         if question.since is None:
             return files
@@ -199,7 +199,7 @@ class AuditReader:
 
 
 def read(raw: bytes) -> Entry | None:
-    """Return a line, or None for what is none."""
+    """Return a decoded line, or None if the bytes are not a line of a trail."""
     try:
         msgspec.json.decode(raw, type=_Readable)
         entry: Entry = json.loads(raw)
@@ -209,7 +209,7 @@ def read(raw: bytes) -> Entry | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value of a line's details as people read it."""
+    """Return a value of a line's details as text for people."""
     match value:
         case None:
             return "none"
@@ -224,7 +224,7 @@ def shown(value: Any) -> str:
 
 
 class _Readable(msgspec.Struct):
-    """What readers rely on; a line in which it is of another kind was not written by us."""
+    """The fields that readers rely on, with their types; a line that differs was not written by Kiteward."""
 
     seq: int
     time: str
@@ -242,7 +242,7 @@ def _seq(raw: bytes) -> int | None:
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a file from its end; one that is being written is left out."""
+    """Yield the lines of a file from its end, without one that is being written."""
     with path.open("rb") as file:
         position = file.seek(0, 2)
         rest = b""
@@ -251,7 +251,7 @@ def _lines_backwards(path: Path) -> Iterator[bytes]:
             position -= size
             file.seek(position)
             first, *lines = (file.read(size) + rest).split(b"\n")
-            # What stands behind the last newline is no line yet.
+            # What follows the last newline is not a complete line yet.
             yield from (line for line in reversed(lines if rest else lines[:-1]) if line)
             rest = first or b"\n"
         if rest.strip():

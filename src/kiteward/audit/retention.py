@@ -1,7 +1,7 @@
-"""How long the files of a trail are kept, by time that the trail itself has seen pass.
+"""How long the files of a trail are kept, measured in the elapsed time of the trail.
 
-A clock that jumps ahead makes every file look old. Time counts here only as far as both the clock and the uptime of the
-machine have gone on since the last batch, so that what counts is never more than what has passed.
+A clock that jumps ahead makes every file look old. Elapsed time advances only as far as both the clock and the uptime
+of the machine have advanced since the last batch, so that it never exceeds the time that has passed.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ _FILE_MODE: Final = 0o600
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """How much time a trail has seen pass.
+    """The elapsed time of a trail.
 
     Attributes:
-        seconds: since it was begun, or since its head was lost.
-        clock: what the clock said last; seconds since the epoch.
-        uptime: what the clock that never goes back said last; it begins anew when the machine starts.
+        seconds: elapsed since the trail was begun, or since its head was lost.
+        clock: the last reading of the clock, in seconds since the epoch.
+        uptime: the last reading of the monotonic clock, in seconds; it restarts when the machine starts.
     """
 
     seconds: float = 0.0
@@ -36,7 +36,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     uptime: float = 0.0
 
     def on(self, clock: float, uptime: float) -> "Seen":
-        """Return this as of a later moment; the first moment counts as no time.
+        """Return the elapsed time at a later moment; the first moment adds none.
 
         Args:
             clock: seconds since the epoch.
@@ -49,14 +49,14 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retention:
-    """Says which files of a trail are old enough to be removed."""
+    """Determines which files of a trail are old enough to be removed."""
 
     def __init__(self, directory: Path, keep_days: int, sync: Callable[[Path], None]) -> None:
-        """Set up.
+        """Take the directory of the trail and the retention time.
 
         Args:
             directory: where the trail is.
-            keep_days: days of seen time that each line is kept; 0 keeps all.
+            keep_days: days of elapsed time that each line is kept; 0 keeps all.
             sync: makes a rename in a directory durable.
         """
         self._directory = directory
@@ -64,14 +64,14 @@ class Retention:
         self._sync = sync
 
     def begun(self, names: Sequence[str], seconds: float) -> dict[str, float]:
-        """Return when each file was begun, in seconds of seen time, and write down what was not known before.
+        """Return when each file was begun, in seconds of elapsed time, and save what was not known before.
 
-        A file that nothing is known of counts as begun now: it is kept longer. So does every file after the head was
-        lost, from where time is counted anew.
+        A file without a known beginning counts as begun now, so that it is kept longer. After the head was lost this
+        is so for every file, because elapsed time starts again at 0.
 
         Args:
             names: all files, oldest first.
-            seconds: of seen time, now.
+            seconds: the current elapsed time.
 
         Raises:
             OSError: it could not be written.
@@ -83,11 +83,11 @@ class Retention:
         return begun
 
     def expired(self, begun: Mapping[str, float], seconds: float) -> list[str]:
-        """Return the files all of whose lines are older than is kept: the file after them was begun that long ago.
+        """Return the files whose lines have all expired: the file after them was begun at least `keep_days` ago.
 
         Args:
             begun: when each file was begun, oldest first.
-            seconds: of seen time, now.
+            seconds: the current elapsed time.
         """
         if not self._keep:
             return []

@@ -17,14 +17,14 @@ _TOLD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What verifying found.
+    """The result of a verification.
 
     Attributes:
         lines: how many lines were read.
         first: the number of the first that is kept.
         last: the number of the last; 0 when there is none.
-        chain: the chain of the last line; noted elsewhere, it proves later that nothing up to here was changed.
-        findings: what is wrong, each in one sentence; empty when all is well.
+        chain: the chain of the last line; kept elsewhere, it proves later that nothing up to here was changed.
+        findings: each defect in one sentence; empty when the trail is intact.
     """
 
     lines: int
@@ -46,7 +46,7 @@ class _Chain:
         self.chains: dict[int, str] = {}
 
     def take(self, raw: bytes, where: str, anchor: int | None) -> Iterator[str]:
-        """Take a line, and yield what is wrong with it."""
+        """Check the next line, and yield its defects."""
         line = decode(raw)
         self.lines += 1
         if line is None:
@@ -75,7 +75,7 @@ def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verifie
 
     Args:
         directory: where its files are.
-        anchor: the number and chain of a line, as an earlier verification told them.
+        anchor: the number and chain of a line, as an earlier verification returned them.
 
     Raises:
         OSError: it cannot be read.
@@ -99,7 +99,7 @@ def verify(directory: Path, *, anchor: tuple[int, str] | None = None) -> Verifie
 
 
 def _raw_lines(path: Path, size: int) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a file as it stood when it had this size; what a writer adds meanwhile is not looked at."""
+    """Yield the lines within the first `size` bytes of a file; what a writer appends meanwhile is not read."""
     read = 0
     with path.open("rb") as file:
         for number, raw in enumerate(file, start=1):

@@ -1,9 +1,9 @@
-"""The audit trail of a running process: events go into a queue, and one thread writes them down in batches.
+"""The audit trail of a running process: events go into a queue, and one thread writes them in batches.
 
 Changes wait until their event, which is recorded in full, is on disk. Everything else is shortened and written within
-a fraction of a second; if it cannot be, it stays in the queue, and what no longer fits is counted and told in the trail
-once that can be written again. Both have a bound in bytes, apart from one another: whoever makes many lines keeps no
-change from being recorded.
+a fraction of a second. While the trail cannot be written, events stay in the queue; those that no longer fit are
+counted, and the trail reports their number once it can be written again. Both kinds have a limit in bytes of their own,
+so that many other events cannot prevent a change from being recorded.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ _CAPACITY: Final = 50_000
 
 _MEBIBYTE: Final = 1024 * 1024
 _CAPACITY_BYTES: Final = 64 * _MEBIBYTE
-"""Most bytes in the queue that events take which nobody waits for."""
+"""Most bytes of queued events that no change waits for."""
 
 _CHANGES_BYTES: Final = 128 * _MEBIBYTE
-"""Most bytes in the queue that events take which changes wait for; one alone is taken whatever it takes."""
+"""Most bytes of queued events that changes wait for; an event alone in the queue may exceed it."""
 
 _BATCH: Final = 2_000
 """Most events in one batch."""
 
 _BATCH_BYTES: Final = 8 * _MEBIBYTE
-"""Bytes of one batch, after which no further event is taken into it."""
+"""Bytes after which a batch takes no further event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class AuditSettings:
         enabled: whether there is a trail; `kiteward.audit.enabled`.
         data_operations: whether data operations that were allowed are in it; `kiteward.audit.dataOperations`.
         keep_days: days of uptime that a line is kept, 0 for ever; `kiteward.audit.keepDays`.
-        directory: where it is; `kiteward.audit.directory`; None is `audit` in the data directory.
+        directory: the directory of the trail; `kiteward.audit.directory`; None is `audit` in the data directory.
     """
 
     enabled: bool = True
@@ -63,20 +63,20 @@ class AuditSettings:
     directory: Path | None = None
 
     def place(self, data_dir: Path) -> Path:
-        """Return where the trail of a server with this data directory is."""
+        """Return the directory of the trail of a server with this data directory."""
         return (self.directory or data_dir / "audit").absolute()
 
 
 @dataclass(frozen=True, slots=True)
 class AuditState:
-    """How the trail is.
+    """The state of the trail.
 
     Attributes:
         working: whether the last attempt to write succeeded.
         queued: events that are not written yet.
         written: events written since the start.
         lost: events that could not be kept, since the start.
-        queued_bytes: what the events that are not written yet take in memory, about.
+        queued_bytes: approximate bytes in memory of the events that are not written yet.
     """
 
     working: bool = True
@@ -87,10 +87,10 @@ class AuditState:
 
 
 class AuditSink(Protocol):
-    """Takes events."""
+    """Records audit events."""
 
     def record(self, event: AuditEvent) -> None:
-        """Take an event that may be written a little later, shortened. Never raises; a loss is counted."""
+        """Queue an event, shortened, to be written a little later. Never raises; a lost event is counted."""
         ...
 
     async def record_durably(self, event: AuditEvent) -> None:
@@ -102,11 +102,11 @@ class AuditSink(Protocol):
         ...
 
     def state(self) -> AuditState:
-        """Return how it is."""
+        """Return the state of the trail."""
         ...
 
     async def close(self) -> None:
-        """Write down what is queued."""
+        """Write all queued events, and close the trail."""
         ...
 
 
@@ -120,7 +120,7 @@ class NullAuditSink:
         """Drop an event."""
 
     def state(self) -> AuditState:
-        """Return that all is well."""
+        """Return the state of a working trail with nothing in it."""
         return AuditState()
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class NullAuditSink:
 
 
 def open_sink(settings: AuditSettings, data_dir: Path) -> AuditSink:
-    """Return what takes the events of a process, as it is set.
+    """Return the sink of a process, according to the settings.
 
     Raises:
         ConfigurationError: the trail cannot be written.
@@ -143,8 +143,8 @@ class _Queued(NamedTuple):
 
     Attributes:
         event: what happened.
-        size: bytes that it takes in memory, about.
-        done: what somebody waits for, or None.
+        size: approximate bytes in memory.
+        done: completed when the event is on disk; None where no change waits for it.
     """
 
     event: AuditEvent
@@ -164,7 +164,7 @@ class AuditWriter:
         capacity_bytes: int = _CAPACITY_BYTES,
         changes_bytes: int = _CHANGES_BYTES,
     ) -> None:
-        """Begin to write; `open` is how to come by one."""
+        """Start the thread that writes; use `open` to create a writer."""
         self._files = files
         self._clock = clock
         self._capacity = capacity
@@ -178,7 +178,7 @@ class AuditWriter:
         self._working = True
         self._written = 0
         self._lost = 0
-        self._lost_untold = 0
+        self._lost_unreported = 0
         self._losses = threading.Lock()
         self._writer = threading.Thread(target=self._write, name="audit", daemon=True)
         self._writer.start()
@@ -201,8 +201,8 @@ class AuditWriter:
             keep_days: how many days are kept; 0 keeps all.
             clock: seconds since the epoch.
             capacity: most events in the queue.
-            capacity_bytes: most bytes in the queue that events take which nobody waits for.
-            changes_bytes: most bytes in the queue that events take which changes wait for.
+            capacity_bytes: most bytes of queued events that no change waits for.
+            changes_bytes: most bytes of queued events that changes wait for.
 
         Raises:
             ConfigurationError: it cannot be written.
@@ -217,7 +217,7 @@ class AuditWriter:
         return cls(files, clock=clock, capacity=capacity, capacity_bytes=capacity_bytes, changes_bytes=changes_bytes)
 
     def record(self, event: AuditEvent) -> None:
-        """Take an event that may be written a little later, shortened; a loss is counted."""
+        """Queue an event, shortened, to be written a little later; a lost event is counted."""
         event, size = shortened(event)
         if len(self._queue) >= self._capacity or self._waiting[False] + size > self._capacity_bytes:
             self._count_lost(1)
@@ -239,18 +239,18 @@ class AuditWriter:
         await done
 
     def state(self) -> AuditState:
-        """Return how the trail is."""
+        """Return the state of the trail."""
         return AuditState(
             self._working, len(self._queue), self._written, self._lost, self._waiting[True] + self._waiting[False]
         )
 
     async def close(self) -> None:
-        """Write down what is queued, and let go of the files."""
+        """Write all queued events, and close the files."""
         self._closing = True
         self._wake.set()
         await asyncio.to_thread(self._writer.join)
-        if self._queue or self._lost_untold:
-            _log.error("%d audit events were lost", len(self._queue) + self._lost_untold)
+        if self._queue or self._lost_unreported:
+            _log.error("%d audit events were lost", len(self._queue) + self._lost_unreported)
         self._files.close()
 
     # In the thread
@@ -265,7 +265,7 @@ class AuditWriter:
             pass
 
     def _is_worth_a_batch(self) -> bool:
-        """Tell whether to go on at once; a change that waits does not wait for the next interval."""
+        """Return whether to write at once: a change that waits does not wait for the next interval."""
         return len(self._queue) >= _BATCH or bool(self._waiting[True])
 
     def _enqueue(self, entry: _Queued) -> None:
@@ -277,7 +277,7 @@ class AuditWriter:
             self._waiting[entry.done is not None] += sign * entry.size
 
     def _take(self) -> list[_Queued]:
-        """Take the entries of one batch out of the queue."""
+        """Remove the entries of one batch from the queue, and return them."""
         taken: list[_Queued] = []
         size = 0
         while self._queue and len(taken) < _BATCH and size < _BATCH_BYTES:
@@ -292,7 +292,7 @@ class AuditWriter:
         taken = self._take()
         awaited = [entry.done for entry in taken if entry.done is not None]
         events = [entry.event for entry in taken]
-        lost = self._lost_untold
+        lost = self._lost_unreported
         if lost:
             events.insert(0, AuditEvent(Event.EVENTS_LOST, self._clock(), Outcome.FAILED, details={"events": lost}))
         if not self._working:
@@ -302,17 +302,17 @@ class AuditWriter:
             return True
         try:
             self._files.append(events)
-        except Exception as error:  # noqa: BLE001  the writer goes on; whoever waits is told
+        except Exception as error:  # noqa: BLE001  the writer continues; those who wait get the error
             self._failed(error)
-            _tell(awaited, failed=True)
+            _notify(awaited, failed=True)
             self._put_back([entry for entry in taken if entry.done is None])
             return False
         if not self._working:
             _log.warning("the audit trail is writable again")
         self._working = True
         self._written += len(events)
-        self._count_told(lost)
-        _tell(awaited, failed=False)
+        self._count_reported(lost)
+        _notify(awaited, failed=False)
         return True
 
     def _failed(self, error: Exception) -> None:
@@ -337,23 +337,23 @@ class AuditWriter:
     def _count_lost(self, number: int) -> None:
         with self._losses:
             self._lost += number
-            self._lost_untold += number
+            self._lost_unreported += number
 
-    def _count_told(self, number: int) -> None:
+    def _count_reported(self, number: int) -> None:
         with self._losses:
-            self._lost_untold -= number
+            self._lost_unreported -= number
 
 
-def _tell(awaited: "list[asyncio.Future[None]]", *, failed: bool) -> None:
-    """Let those who wait go on, each loop once."""
+def _notify(awaited: "list[asyncio.Future[None]]", *, failed: bool) -> None:
+    """Complete the futures of those who wait, with one callback for each event loop."""
     loops = [done.get_loop() for done in awaited]
     for loop in {id(loop): loop for loop in loops}.values():
         waiting = [done for done in awaited if done.get_loop() is loop]
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-            loop.call_soon_threadsafe(_settle, waiting, failed)
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the tasks that waited
+            loop.call_soon_threadsafe(_complete, waiting, failed)
 
 
-def _settle(waiting: "list[asyncio.Future[None]]", failed: bool) -> None:
+def _complete(waiting: "list[asyncio.Future[None]]", failed: bool) -> None:
     for done in waiting:
         if done.done():
             continue

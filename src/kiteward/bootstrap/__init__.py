@@ -1,10 +1,10 @@
-"""The composition root: from settings to a running server, or to a gateway for the command line.
+"""The composition root: builds a running server, or a gateway for the command line, from settings.
 
 - `server.py`: starts the parts in order and stops them in reverse.
 - `ports.py`: the main port with gRPC, REST and the console, and the port for health and metrics.
-- `components.py`: parts that a server and the command line share.
+- `components.py`: the parts that a server and the command line share.
 - `local_gateway.py`: a gateway on the store alone, for the command line.
-- `first_start.py`: what a first start creates, and the rules for the address to listen on.
+- `first_start.py`: what a first start creates, and checks of the address to listen on.
 
-The only folder that knows the whole graph of objects. No request is handled and nothing is decided here.
+The only folder that builds the whole graph of objects. It handles no requests and makes no decisions.
 """

@@ -1,4 +1,4 @@
-"""Parts that a server and the command line have in common."""
+"""The parts that a server and the command line share."""
 
 import asyncio
 import contextlib
@@ -28,13 +28,13 @@ _log = logging.getLogger("kiteward")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessControl:
-    """What authenticates callers and decides what they are allowed to do.
+    """The parts that authenticate callers and authorize their requests.
 
     Attributes:
         store: users, roles, grants, groups and keys.
         hasher: computes password hashes.
         authenticator: turns credentials into principals.
-        policy_cache: the current policy, and the one way to change it.
+        policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
     """
 
@@ -48,7 +48,7 @@ class AccessControl:
 async def load_access_control(
     settings: Settings, store: Store, authenticator: Authenticator, *, hasher: PasswordHasher, recorder: Recorder
 ) -> AccessControl:
-    """Load the policy, and create what every server has.
+    """Load the policy and create the built-in users and roles that are missing.
 
     Raises:
         ConfigurationError: as `bootstrap`.
@@ -67,7 +67,9 @@ async def load_access_control(
 
 
 def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
-    """Open the audit trail before anything that could have to be recorded; it is closed after all that.
+    """Open the audit trail and return its recorder; `stack` closes the trail.
+
+    Called before anything that records, so that the trail is closed after it.
 
     Raises:
         ConfigurationError: the trail cannot be written.
@@ -80,10 +82,13 @@ def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
 
 
 def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
-    """Return where traces go, None where they are off.
+    """Start the export of traces; `stack` stops it.
+
+    Returns:
+        The exporter, or None when tracing is disabled.
 
     Raises:
-        ConfigurationError: what they need is not installed.
+        ConfigurationError: the packages for tracing are not installed.
     """
     if not settings.tracing.endpoint:
         return None
@@ -100,7 +105,7 @@ def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
 
 
 def make_services(settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog) -> Services:
-    """Return what the handlers work with, as it is set."""
+    """Return the services that the handlers of operations use, configured from the settings."""
     recorder = access.recorder
     return Services(
         access.store,
@@ -121,7 +126,7 @@ def make_services(settings: Settings, access: AccessControl, engine: Engine, cat
 
 
 async def record_last_used(store: Store, authenticator: Authenticator) -> None:
-    """Store when users and keys were last seen. After a failure the times are kept for the next call."""
+    """Store when users and keys were last used. After a failure the times are kept for the next call."""
     users, keys = authenticator.take_last_used()
     if not (users or keys):
         return
@@ -133,7 +138,14 @@ async def record_last_used(store: Store, authenticator: Authenticator) -> None:
 
 
 def repeat(stack: AsyncExitStack, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
-    """Do some work again and again until the server stops; a failure is logged once until it works again."""
+    """Repeat work until `stack` closes. A failure is logged once, until the work succeeds again.
+
+    Args:
+        stack: ends the repetition when it closes.
+        seconds: the pause between two runs.
+        what: names the work in log lines.
+        work: one run.
+    """
 
     async def again() -> None:
         failing = False

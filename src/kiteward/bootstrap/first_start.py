@@ -1,4 +1,4 @@
-"""What every data directory holds from its first start on, and where it may be served from."""
+"""Creates the built-in users and roles of a data directory, and checks the address to listen on."""
 
 import ipaddress
 import logging
@@ -28,13 +28,13 @@ PUBLIC_SEEDS: Final = (
     GrantKey(ObjectType.GLOBAL, ANY, ANY, "DescribeCollection"),
     GrantKey(ObjectType.GLOBAL, ANY, ANY, "ListAliases"),
 )
-"""What Milvus grants to `public` at each start (contract 4.7)."""
+"""The privileges that Milvus grants to `public` at each start (contract 4.7)."""
 
 
 async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: PasswordHasher, recorder: Recorder) -> None:
-    """Create what every server has, where it is missing.
+    """Create the built-in roles and `root` where they are missing.
 
-    Built-in roles, `root`, and the seeds of `public` if wanted.
+    If configured, also grant `public` its seed privileges.
 
     Raises:
         ConfigurationError: as `require_first_password`; nothing was created.
@@ -59,10 +59,10 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
 
 
 async def root_password_weakness_in(store_path: Path, settings: Settings) -> str:
-    """Return what is wrong with the password of `root` in a store, which is brought up to date by this, or empty.
+    """Return what is wrong with the password of `root` in a store, or empty. The store is migrated if it is older.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: the store cannot be read.
     """
     store = await SqlStore.open(store_path)
     hasher = PasswordHasher()
@@ -74,12 +74,12 @@ async def root_password_weakness_in(store_path: Path, settings: Settings) -> str
 
 
 def require_first_password(settings: Settings) -> None:
-    """Hold the configured first password of `root` to the password policy.
+    """Check the configured first password of `root` against the password policy.
 
-    The default password is let through: it is documented, and kept on this machine by `require_loopback_for_weak_root`.
+    The documented default password passes: `require_loopback_for_weak_root` restricts a server with it to loopback.
 
     Raises:
-        ConfigurationError: the policy refuses it; the message names the broken rules.
+        ConfigurationError: the policy refuses the password; the message names the broken rules.
     """
     password = settings.default_root_password
     if password == Secret(DEFAULT_ROOT_PASSWORD):
@@ -96,8 +96,8 @@ def require_first_password(settings: Settings) -> None:
 async def root_password_weakness(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
     """Return what is wrong with the password of `root`, or empty.
 
-    It is the default, or the configured first password and refused by the policy: a server of an earlier version, or of
-    another policy, may have begun with it.
+    A password is weak if it is the default, or if it is the configured first password and the policy refuses it. An
+    earlier version or another policy may have accepted the latter.
     """
     root = await store.user(ROOT)
     if root is None:
@@ -113,10 +113,10 @@ async def root_password_weakness(store: Store, hasher: PasswordHasher, settings:
 
 
 async def require_loopback_for_weak_root(store: Store, hasher: PasswordHasher, settings: Settings) -> str:
-    """Keep a weak password of `root` on this machine, warn of it there, and return what is wrong with it, or empty.
+    """Return what is wrong with the password of `root`, or empty. On loopback, log a warning about a weak one.
 
     Raises:
-        ConfigurationError: the server would listen on another address.
+        ConfigurationError: the password is weak and the server would listen on an address other than loopback.
     """
     weakness = await root_password_weakness(store, hasher, settings)
     if not weakness:
@@ -132,7 +132,7 @@ async def require_loopback_for_weak_root(store: Store, hasher: PasswordHasher, s
 
 
 def require_loopback_without_authorization(host: str) -> None:
-    """Keep a server that lets everybody in on this machine.
+    """Check that a server without authorization listens on loopback only.
 
     Raises:
         ConfigurationError: it would listen on another address.
@@ -145,7 +145,7 @@ def require_loopback_without_authorization(host: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether every address a host name stands for is on this machine."""
+    """Return whether all addresses that a host name resolves to are loopback addresses."""
     try:
         addresses = {str(info[4][0]) for info in socket.getaddrinfo(host or "0.0.0.0", None)}  # noqa: S104  only asked about
     except OSError:

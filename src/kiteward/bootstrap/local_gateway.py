@@ -1,4 +1,4 @@
-"""The gateway on the store alone, for the command line of this machine."""
+"""A gateway on the store alone, for the command line on this machine."""
 
 import base64
 import contextlib
@@ -30,16 +30,16 @@ async def open_local(
 ) -> AsyncIterator[Gateway]:
     """Open a gateway on the store alone, for the operator of this machine's command line (`LocalCredential`).
 
-    A server may be running on the same store: it follows what is changed here within a second.
+    A server may be running on the same store: it applies changes made here within a second.
 
     Args:
-        settings: what is configured; `default_root_password` becomes that of a `root` which is created.
-        create: whether the data directory is to be made: it must not be in use, nor have been.
-        hashing: what a password hash costs.
+        settings: the configuration; a `root` that is created gets `default_root_password`.
+        create: whether to create the data directory, which must not be initialised yet.
+        hashing: the cost of a password hash.
 
     Raises:
         ConfigurationError: there is no data directory; or with `create`, it has been initialised already.
-        DataDirectoryHeld: with `create`, a server holds it.
+        DataDirectoryHeld: with `create`, a server holds the data directory.
         StoreError: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
@@ -61,17 +61,17 @@ async def open_local(
 
 
 def local_client(gateway: Gateway) -> GatewayClient:
-    """Return a client for the operator of this machine, whom the record names by the system's user."""
+    """Return a client for the operator of this machine; audit events name the user of the operating system."""
     return GatewayClient(gateway, LocalCredential(), transport="local", user_agent=f"system user {getpass.getuser()}")
 
 
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
-    """Return the data directory, held where no server holds it. Raises as `open_local`."""
+    """Return the data directory, locked unless a server holds it. Raises as `open_local`."""
     if not create and not (settings.data_dir / "store.db").is_file():
         raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
     if create:
         require_first_password(settings)
-    # A running server holds the directory; the store itself takes writers of several processes in turn.
+    # A running server holds the directory. The store itself serialises writers of several processes.
     with contextlib.nullcontext() if create else contextlib.suppress(DataDirectoryHeld):
         stack.enter_context(DataDirectory.hold(settings.data_dir))
     return DataDirectory(settings.data_dir.absolute())
@@ -80,7 +80,7 @@ def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) 
 async def _open_access_control(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, *, create: bool, hashing: HashingProfile
 ) -> AccessControl:
-    """Open the store and what works on it; `stack` closes all of it. Raises as `open_local`."""
+    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `open_local`."""
     store = await SqlStore.open(directory.store_path)
     stack.push_async_callback(store.close)
     if create and await store.user(ROOT) is not None:
@@ -97,17 +97,17 @@ async def _open_access_control(
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:
-    """Bring users, roles, grants and groups from a running Milvus into the store of this configuration.
+    """Import users, roles, grants and groups from a running Milvus into the store of this configuration.
 
     Args:
-        settings: where to.
-        uri: where from.
-        token: `user:password` of an administrator there.
-        dry_run: whether to tell only what would be done.
+        settings: the configuration whose store is the target.
+        uri: the address of the Milvus to read.
+        token: `user:password` of an administrator of that Milvus.
+        dry_run: whether to report only what would be imported.
 
     Raises:
         ConfigurationError: the source cannot be read, or there is no data directory.
-        RequestRefused: something cannot be here; nothing was brought.
+        RequestRefused: something in the source cannot be created here; nothing was imported.
     """
     authorization = Secret(base64.b64encode(token.reveal().encode()).decode())
     channel = EngineChannel.to(uri)

@@ -1,4 +1,4 @@
-"""The doors of a server: the one port with gRPC, REST and the console behind it, and the port for watchers."""
+"""The ports of a server: the main port with gRPC, REST and the console, and the port for health and metrics."""
 
 import asyncio
 import logging
@@ -29,22 +29,22 @@ _GRACE: Final = 30.0
 
 
 _FLUSH: Final = 5.0
-"""Seconds that clients may then take to read their answers."""
+"""Seconds that clients have after that to read their responses."""
 
 
 _RENEW_SECONDS: Final = 1.0
-"""How soon it is noticed that certificate files have changed."""
+"""Seconds between two checks whether certificate files have changed."""
 
 
 _METRICS_LIMITS: Final = ListenerLimits(connections=256, undecided=64, per_address=256)
 
 
 class PublicPort:
-    """The one port and the doors behind it: gRPC, REST and the console.
+    """The main port and the services behind it: gRPC, REST and the console.
 
     Attributes:
         gateway: answers every request.
-        budget: what clients make the server hold, over all doors.
+        budget: counts the bytes that are held for clients of all services.
     """
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
@@ -69,7 +69,7 @@ class PublicPort:
         )
 
     async def open(self, stack: AsyncExitStack) -> int:
-        """Take requests, and return the port in use; `stack` closes the doors.
+        """Accept requests and return the port in use; `stack` closes the port and its services.
 
         Raises:
             OSError: the address cannot be bound.
@@ -86,11 +86,11 @@ class PublicPort:
             self.tls.renew()
 
     async def missing_components(self) -> tuple[str, ...]:
-        """Return what keeps requests from being answered, `stopping` included."""
+        """Return the components because of which requests cannot be answered, and `stopping` during a stop."""
         return await self.gateway.missing_components() if self._open else ("stopping",)
 
     async def _close(self) -> None:
-        """Take no more connections and no more requests, let those in flight finish."""
+        """Accept no more connections and requests, and wait for those in flight."""
         self._open = False
         self.listener.stop_accepting()
         stops = [self._grpc.stop(_GRACE)] + ([] if self._http is None else [self._http.stop(_GRACE)])
@@ -101,15 +101,15 @@ class PublicPort:
 
 
 def _http_server(application: Application, settings: Settings, *, budget: Budget | None = None) -> HttpServer:
-    """Return what serves an application on HTTP/1.x, under the names of this server only."""
+    """Return a server for an application on HTTP/1.x that accepts only the host names of this server."""
     hosts = settings.hosts.including((settings.host, settings.metrics.host))
     return HttpServer(only_allowed_hosts(application, hosts), budget=budget)
 
 
 def with_console(rest: Application, gateway: Gateway, settings: Settings) -> Application:
-    """Return what serves HTTP: REST, and the console below its path and for browsers that ask for `/`.
+    """Return the application for HTTP: REST, and the console below its path and for browsers that request `/`.
 
-    Where everybody is let in nobody can sign in, so that there is no console either.
+    Without authorization nobody can sign in, so that there is no console either.
     """
     if not (settings.console.enabled and settings.authorization):
         return rest
@@ -126,7 +126,7 @@ def with_console(rest: Application, gateway: Gateway, settings: Settings) -> App
 async def open_metrics(
     stack: AsyncExitStack, settings: Settings, sources: Sources, public_port: PublicPort
 ) -> int | None:
-    """Open the port for those who watch the server, if there is to be one, and return it.
+    """Open the port for health and metrics and return it, or None when it is disabled.
 
     Raises:
         OSError: the address cannot be bound.

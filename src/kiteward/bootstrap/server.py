@@ -1,4 +1,4 @@
-"""A running server: everything in order, and stopped again in reverse."""
+"""A running server: starts its parts in order and stops them in reverse."""
 
 import asyncio
 import contextlib
@@ -45,26 +45,26 @@ from kiteward.telemetry.telemetry import Telemetry
 _log = logging.getLogger("kiteward")
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
-"""How an engine comes to life; it is stopped with `close`."""
+"""Starts an engine, which is stopped with `close`."""
 
 _FILES: Final = 32_768
-"""Files that the process asks to be allowed to open."""
+"""The number of open files that the process asks the system to allow."""
 
 
 _FOLLOW_SECONDS: Final = 0.25
-"""How soon it is noticed that another process has changed the store."""
+"""Seconds between two checks whether another process has changed the store."""
 
 
 _NOTE_SECONDS: Final = 5.0
-"""How long it may take until it is written down that a user or key was seen."""
+"""Seconds between two updates of when users and keys were last used."""
 
 
 _LEFT_OUT_SECONDS: Final = 1.0
-"""How soon the audit trail says how many strangers were left out of it."""
+"""Seconds between two audit events that count the unauthenticated requests left out of the audit trail."""
 
 
 class Server:
-    """A running server; made by `start`, ended by `stop`.
+    """A running server; created by `start`, ended by `stop`.
 
     Attributes:
         gateway: answers every request.
@@ -101,12 +101,12 @@ class Server:
         hashing: HashingProfile = PRODUCTION,
         start_engine: StartEngine = EmbeddedEngine.start,
     ) -> Self:
-        """Start everything in order; what was started is stopped again if a later part fails.
+        """Start all parts in order; if one fails, those already started are stopped again.
 
         Args:
-            settings: what is configured.
-            hashing: what a password hash costs.
-            start_engine: starts what executes vector operations.
+            settings: the configuration.
+            hashing: the cost of a password hash.
+            start_engine: starts the engine.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
@@ -136,7 +136,7 @@ class Server:
             )
 
     async def stop(self) -> None:
-        """Stop in reverse order: no new requests, those in flight finish, the engine writes down, the store closes."""
+        """Stop in reverse order: refuse new requests, wait for those in flight, stop the engine, close the store."""
         await self._stack.aclose()
 
 
@@ -156,7 +156,7 @@ async def _open_access_control(
     *,
     hashing: HashingProfile,
 ) -> AccessControl:
-    """Open the audit trail, the store and what works on it; `stack` closes all of it. Raises as `Server.start`."""
+    """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
     recorder = _start_recorder(stack, settings)
     store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
@@ -177,7 +177,7 @@ async def _open_access_control(
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
-    """Follow changes of other processes and keep records current until `stack` closes."""
+    """Until `stack` closes, apply changes that other processes made and update the last-used times periodically."""
 
     async def record() -> None:
         await record_last_used(access.store, access.authenticator)
@@ -202,7 +202,7 @@ async def _start_gateway(
 ) -> Gateway:
     """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
 
-    What the server does periodically begins here as well.
+    The periodic work of the server starts here as well.
     """
     _start_periodic_work(stack, access)
     catalog = Catalog(engine)
@@ -226,7 +226,7 @@ async def _start_gateway(
 def _sources(
     access: AccessControl, engine: InstrumentedEngine, telemetry: Telemetry, public_port: PublicPort
 ) -> Sources:
-    """Return what the metrics read."""
+    """Return the sources that the metrics read."""
     listener = public_port.listener
     return Sources(
         telemetry,
@@ -242,7 +242,7 @@ def _sources(
 
 
 def _settings_for_the_record(settings: Settings) -> dict[str, object]:
-    """Return what of the settings says who may come in, and how."""
+    """Return the settings that concern authentication and authorization, for the audit event of the start."""
     return {
         "version": __version__,
         "host": settings.host,
@@ -258,16 +258,16 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
 
 
 def _allow_many_files() -> None:
-    """Let the process open as many files as it may: each connection takes some."""
+    """Raise the soft limit of open files as far as the system allows: each connection needs some."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they say
+        with contextlib.suppress(OSError, ValueError):  # some systems allow less than they report
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def ready(server: Server, settings: Settings) -> str:
-    """Return what a server says when it is ready: one line with its address, then where people look."""
+    """Return what is printed when a server is ready: a line with its address, then the addresses of its pages."""
     address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
     lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:

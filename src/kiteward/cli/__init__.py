@@ -1,6 +1,7 @@
-"""The command line, where processes of ours begin."""
+"""The command line of Kiteward: argument parsing, one module for each group of commands."""
 
 import os
 
-# gRPC's core writes past every logger, in a form of its own. It reads this when it is loaded, so that it stands here.
+# gRPC's core bypasses the loggers and writes lines in its own format. It reads this variable when it is loaded, so that
+# it has to be set before any other import.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

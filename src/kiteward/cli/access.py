@@ -1,4 +1,4 @@
-"""`kiteward explain` and `kiteward access`: who may do what, and why, on the store itself and without a server."""
+"""`kiteward explain` and `kiteward access`: explain decisions and list access, from the store, without a server."""
 
 import argparse
 import asyncio
@@ -12,7 +12,7 @@ from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.domain.errors import ConfigurationError
 
 _REFUSED: Final = 3
-"""The exit status of `explain` for what is refused."""
+"""The exit status of `explain` for a refused request."""
 
 
 def add_parsers(commands: Any) -> None:
@@ -119,7 +119,7 @@ _OPENINGS: Final = {
 
 
 def _about_opening(answer: Any) -> list[str]:
-    """Return what would let in somebody who may not come in, and what the roles would allow then."""
+    """Return lines about why a user or key is not accepted: the remedies, and what its roles would allow then."""
     if not answer["closed"]:
         return []
     lines = []

@@ -1,6 +1,6 @@
-"""`kiteward init`, `users` and `keys`: what administrators do, on the store itself and without a server.
+"""`kiteward init`, `users` and `keys`: administration on the store itself, without a server.
 
-Each command is one operation of our own, sent through a gateway like any request, as the operator of this machine.
+Each command sends one of Kiteward's own operations through a gateway, as the operator of this machine.
 """
 
 import argparse
@@ -27,12 +27,12 @@ class Command:
     """One command.
 
     Attributes:
-        word: what is typed.
-        operation: the operation it calls.
-        help: one line.
-        names: the field that its one argument names, if it has one.
-        options: further options, in the words of `_OPTIONS`.
-        lists: the member of the answer that holds a page, for commands that list.
+        word: the name of the command.
+        operation: the operation that it calls.
+        help: its help text, one line.
+        names: the field of the request that its positional argument fills, if it has one.
+        options: its options, as keys of `_OPTIONS`.
+        lists: the member of the response that holds the rows, for commands that list.
     """
 
     word: str
@@ -173,13 +173,13 @@ def _init(arguments: argparse.Namespace) -> int:
 
 
 async def _create(admin: str, settings: Settings) -> None:
-    # Checked before anything is made: a directory without its administrator would be left behind.
+    # Checked before anything is created: a failure later would leave a directory without its administrator.
     settings.naming.check_user_name(admin)
     if admin == ROOT:
         raise ConfigurationError("root always exists: name another administrator, for example db_admin")
     closed = settings.default_root_password == Secret(DEFAULT_ROOT_PASSWORD)
     if closed:
-        # `root` is there, as in every Milvus, and nobody knows its password until the operator sets one.
+        # `root` exists, as in every Milvus, with a random password that is never shown: the operator has to set one.
         settings = replace(settings, default_root_password=generated_password())
     async with open_local(settings, create=True) as gateway:
         made = await call(gateway, "CreateUserAccount", {"userName": admin, "roles": ["admin"]})
@@ -190,12 +190,16 @@ async def _create(admin: str, settings: Settings) -> None:
 
 
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
-    """Send a request as the operator of this machine and return what its answer holds."""
+    """Send a request as the operator of this machine and return the decoded response.
+
+    Raises:
+        KitewardError: as `GatewayClient.invoke_json`.
+    """
     return json.loads(await local_client(gateway).invoke_json(operation, request))
 
 
 def _text(answer: Any) -> str:
-    """Return an answer for people: a line for each member, or a table."""
+    """Return a response as text: a line for each member, or a table."""
     if isinstance(answer, list):
         return _table(answer)
     return "\n".join(f"{_words(name)}: {_cell(value)}" for name, value in answer.items() if value is not None) or "done"

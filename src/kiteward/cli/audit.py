@@ -1,4 +1,4 @@
-"""`kiteward audit`: verify the trail, read it, export it. It needs the files alone, and changes nothing."""
+"""`kiteward audit`: verify, search, follow and export the audit trail. It reads the files and changes nothing."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.domain.errors import ConfigurationError
 
 _PAUSE: Final = 0.2
-"""Seconds between two looks of `audit tail --follow`."""
+"""Seconds between two reads of `audit tail --follow`."""
 
 _SHOWN_FINDINGS: Final = 20
 
@@ -69,7 +69,7 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
 
 
 def _whole(least: int) -> Callable[[str], int]:
-    """Return what reads a whole number that is not too small."""
+    """Return a parser for whole numbers of at least `least`."""
 
     def read(text: str) -> int:
         if not (text.isascii() and text.isdecimal() and int(text) >= least):
@@ -137,7 +137,13 @@ def _tail(arguments: argparse.Namespace, place: Path) -> int:
 
 
 def _following(reader: AuditReader, question: AuditQuery, last: int) -> Iterator[Entry]:
-    """Yield what is written after a line."""
+    """Yield the entries that are written after a line, waiting for them.
+
+    Args:
+        reader: reads the trail.
+        question: which entries to yield.
+        last: the number of that line.
+    """
     while True:
         time.sleep(_PAUSE)
         fresh: list[Entry] = []
@@ -177,7 +183,7 @@ def _print(entries: Iterable[Entry], *, as_json: bool) -> None:
 
 
 def _text(entry: Entry) -> str:
-    """Return a line for people; values stay as JSON writes them, so that none can play tricks on a terminal."""
+    """Return an entry as text. Values keep their JSON encoding, so that none can send control codes to a terminal."""
     who = entry.get("principal") or (f"({entry['presented_user']})" if "presented_user" in entry else "-")
     about = ".".join(filter(None, [entry.get("database", ""), ",".join(entry.get("resources", ()))]))
     words = [

@@ -1,4 +1,4 @@
-"""`kiteward doctor`: tell what is in force, where each value comes from, and what is unsafe. It changes nothing."""
+"""`kiteward doctor`: show the effective settings, their origins, and what is unsafe. It changes nothing."""
 
 import argparse
 import asyncio
@@ -36,7 +36,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return the exit status: 0 when all is well, 1 with findings or a configuration error."""
+    """Run the command and return the exit status: 0 without findings, 1 with findings or a configuration error."""
     try:
         settings, in_force = explain(arguments.config)
     except ConfigurationError as error:
@@ -107,7 +107,7 @@ def _unsafe_recording(settings: Settings) -> Iterator[str]:
 
 
 def _unsafe_data(settings: Settings) -> Iterator[str]:
-    """Look at the data directory as it is: a copy of the store is opened, because opening may bring it up to date."""
+    """Yield what is unsafe in the data directory. A copy of the store is opened, because opening may migrate it."""
     directory = settings.data_dir
     try:
         if not directory.exists() or not (directory / "store.db").exists():
@@ -134,7 +134,7 @@ def _weakness_in(directory: Path, settings: Settings) -> str:
 
     Raises:
         OSError: its files cannot be read.
-        StoreError: the store cannot be opened; the message names the file as it lies there.
+        StoreError: the store cannot be opened; the message names the original file, not the copy.
     """
     with tempfile.TemporaryDirectory() as copy:
         for file in directory.glob("store.db*"):

@@ -87,9 +87,9 @@ def _lines(prefix: str, names: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _reserved(path: Path | None) -> Iterator[TextIO | None]:
-    """Open the file of new passwords before anything is brought: afterwards they could be lost.
+    """Open the file for new passwords before the import starts: if that failed later, the passwords would be lost.
 
-    An empty one is removed.
+    The file is removed if nothing was written to it.
     """
     if path is None:
         yield None

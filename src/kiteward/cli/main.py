@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. No logic lives here."""
+"""The entry point of the command line: parses arguments and calls the module of the command."""
 
 import argparse
 import importlib
@@ -28,11 +28,11 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
 )
 """Module of `kiteward.cli` -> its commands with a line of help each.
 
-A module is imported when one of its commands is called, so that the others need not wait for what it needs.
+A module is imported only when one of its commands is called, so that other commands do not load its dependencies.
 """
 
 _INTERRUPTED: Final = 130
-"""The exit status of a command that was ended by Ctrl-C, as shells have it."""
+"""The exit status of a command that was interrupted by Ctrl-C, by the convention of shells."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser, complete for the command that is called."""
+    """Return the parser; only the command that is called has its arguments defined."""
     called = next((word for word in given if not word.startswith("-")), "")
     parser = argparse.ArgumentParser(prog="kiteward", description="A secure Milvus endpoint.")
     parser.add_argument("--version", action="version", version=f"kiteward {__version__}")

@@ -1,4 +1,4 @@
-"""Options that commands share, and the settings they make."""
+"""Options that commands share, and the settings that result from them."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from kiteward.domain.errors import ConfigurationError, KitewardError
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where the configuration and the data are."""
+    """Add the options for the configuration file and the data directory."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="a milvus.yaml, with Kiteward's own keys under `kiteward:`"
     )
@@ -22,7 +22,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Return the settings of the configuration file with the command line's options over them.
+    """Return the settings of the configuration file, overridden by the options of the command line.
 
     Raises:
         ConfigurationError: as `load`.
@@ -31,16 +31,19 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings that the command line gives."""
+    """Return the fields of `Settings` that the command line gives."""
     named = {name: getattr(arguments, name, None) for name in ("host", "port", "data_dir")}
     return {name: value for name, value in named.items() if value is not None}
 
 
 def read_secret(name: str) -> str:
-    """Return the first line of a file, or of standard input: a secret in the arguments would show in `ps`.
+    """Return the first line of a file or of standard input. A secret among the arguments would be visible in `ps`.
+
+    Args:
+        name: the path of the file; `-` for standard input.
 
     Raises:
-        ConfigurationError: it cannot be read, or is empty.
+        ConfigurationError: the file cannot be read, or the line is empty.
     """
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text(encoding="utf-8")
@@ -53,10 +56,17 @@ def read_secret(name: str) -> str:
 
 
 def exit_status_of(work: Callable[[], int | None]) -> int:
-    """Do the work and return the exit status, which is its own if it has one; what is wrong is one line."""
+    """Run the work of a command and return its exit status.
+
+    Args:
+        work: the work; returns its exit status, or None for 0.
+
+    Returns:
+        The exit status; 1 after an expected error, which is printed as one line.
+    """
     try:
         return work() or 0
-    except BrokenPipeError:  # whoever read has seen enough; what is still buffered goes nowhere
+    except BrokenPipeError:  # the reader has closed the pipe; what is still buffered is discarded
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (KitewardError, OSError) as error:

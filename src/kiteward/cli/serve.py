@@ -1,4 +1,4 @@
-"""`kiteward serve`: run the server until it is told to stop."""
+"""`kiteward serve`: run the server until SIGTERM or SIGINT."""
 
 import argparse
 import asyncio
@@ -26,7 +26,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says how to serve."""
+    """Add the options of the server."""
     add_configuration(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _until_stopped(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, also when it comes during the start."""
+    """Serve until SIGTERM or SIGINT, which may also arrive during the start."""
     serving = asyncio.ensure_future(serve(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -27,9 +27,9 @@ class Key(Generic[T]):
         name: the dotted key.
         kind: the type of its value.
         default: its value where none is given.
-        meaning: what it sets, for people.
+        meaning: what it sets, for the documents.
         secret: whether its value is never shown.
-        unset: what people are shown where no value is given, if that is not the default itself.
+        unset: what the documents show as the default, where that is not `default` itself.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Key(Generic[T]):
 
 
 MUTUAL_TLS: Final = 2
-"""`common.security.tlsMode` in which clients show certificates too."""
+"""`common.security.tlsMode` in which clients present certificates too."""
 
 _SETTINGS: Final = Settings()
 _MEBIBYTES: Final = Number("bytes", MEBIBYTE)
@@ -327,4 +327,4 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     TLS_KEY,
     TLS_CERTIFICATE,
 )
-"""All of them, sorted by name."""
+"""All keys, sorted by name."""

@@ -1,4 +1,4 @@
-"""The types of values that keys take. A value that is refused is never shown: it may be a secret."""
+"""The types of values. An invalid value is never part of an error: it may be a secret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Kind(Protocol[T_co]):
     """A type of values.
 
     Attributes:
-        takes: what it takes, in a word or two, for people.
+        takes: the accepted values in a word or two, for the documents.
     """
 
     @property
@@ -23,15 +23,19 @@ class Kind(Protocol[T_co]):
     def parse(self, value: object) -> T_co:
         """Return the value that a file or the environment gives.
 
+        Args:
+            value: what YAML or the environment holds.
+
         Raises:
-            ValueError: it is none of these; the message goes on after the name of a key, and does not show the value.
+            ValueError: it is not of this type. The message completes a sentence that begins with the key's name, and
+                does not contain the value.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One text."""
+    """A text."""
 
     takes: str
 
@@ -43,7 +47,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false, in every spelling of Milvus'."""
+    """True or false, in every spelling that Milvus accepts."""
 
     takes: str = "true or false"
 
@@ -58,7 +62,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number, `least` and `most` included."""
+    """A whole number from `least` to `most`, both included."""
 
     takes: str
     least: int
@@ -78,7 +82,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[Word]):
-    """One of a few words."""
+    """One of a fixed set of words."""
 
     choices: Sequence[Word]
 

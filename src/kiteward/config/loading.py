@@ -1,4 +1,4 @@
-"""From the configuration file and the environment to `Settings`."""
+"""Builds `Settings` from the configuration file and the environment."""
 
 import logging
 import os
@@ -42,14 +42,14 @@ _OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT
 
 
 def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the configuration file, if there is one, and the environment over it.
+    """Read the configuration file, if there is one, and the environment, which overrides it.
 
     Args:
-        path: a `milvus.yaml`, or a Helm values file with `extraConfigFiles.user.yaml`.
-        environment: the variables; without it those of the process.
+        path: a `milvus.yaml`, or a Helm values file with `extraConfigFiles.user.yaml`; None for no file.
+        environment: the environment variables; None takes those of the process.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a value is not what its key takes; the message names the key.
+        ConfigurationError: the file cannot be read, or a value is invalid for its key; the message names the key.
     """
     for name in unknown_environment(environment):
         _log.warning("unknown environment variable %s", name)
@@ -57,14 +57,14 @@ def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Set
 
 
 def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
-    """Return the environment variables that begin with `KITEWARD_` and mean nothing."""
+    """Return the environment variables that begin with `KITEWARD_` and belong to no key."""
     return unknown_variables(os.environ if environment is None else environment, _OWN_VARIABLES)
 
 
 def explain(
     path: Path | None, environment: Mapping[str, str] | None = None
 ) -> tuple[Settings, tuple[EffectiveValue, ...]]:
-    """Return what `load` returns, and each value with where it came from.
+    """Return what `load` returns, and each effective value with its origin.
 
     Raises:
         ConfigurationError: as `load`.

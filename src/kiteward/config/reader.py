@@ -1,4 +1,4 @@
-"""Reads the values of keys, and says which key a wrong value stands at."""
+"""Reads the values of keys; an error names the key with the invalid value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EffectiveValue:
-    """One value that is in force.
+    """One effective value.
 
     Attributes:
         key: the dotted key.
-        shown: the value as people read it; of a secret only whether it is set.
+        shown: the value as text; for a secret only whether it is set.
         origin: `default`, a file with its key, or an environment variable.
     """
 
@@ -27,12 +27,12 @@ class EffectiveValue:
 
 
 class Reader:
-    """Reads typed values of a file and an environment.
+    """Reads typed values from a file and the environment.
 
     Values are never part of an error: some are secrets.
 
     Attributes:
-        in_force: what `get` and `root_password` have returned, with where it came from.
+        in_force: the values that `get` and `root_password` have returned, with their origins.
     """
 
     def __init__(self, file: File, environment: Mapping[str, str]) -> None:
@@ -41,10 +41,14 @@ class Reader:
         self.in_force: list[EffectiveValue] = []
 
     def require_known(self, section: str, known: frozenset[str]) -> None:
-        """Refuse keys of our own section that are not among the known ones.
+        """Check that a section has no unknown keys.
+
+        Args:
+            section: the section, such as `kiteward`.
+            known: the dotted keys that it may have.
 
         Raises:
-            ConfigurationError: there is such a key.
+            ConfigurationError: the section has another key.
         """
         for key in _dotted(self._from_file(section)):
             if key not in known:
@@ -55,10 +59,10 @@ class Reader:
 
         Args:
             key: its row.
-            default: the value where none is given; without it that of the row.
+            default: the value where none is given; None takes the default of the row.
 
         Raises:
-            ConfigurationError: the value is not what the key takes.
+            ConfigurationError: the value is invalid for the key.
         """
         default = key.default if default is None else default
         value = self._value(key, default)
@@ -70,7 +74,7 @@ class Reader:
             raise ConfigurationError(f"{self._name(key.name)} {error}") from None
 
     def root_password(self) -> str:
-        """Return the first password of root; a variable of ours wins over the key.
+        """Return the first password of `root`; Kiteward's own variables override the key.
 
         Raises:
             ConfigurationError: as `kiteward.config.sources.root_password`, or as `get`.
@@ -82,7 +86,7 @@ class Reader:
         return given[0]
 
     def _value(self, key: Key[T], default: T) -> Any:
-        """Return what is given for a key, None where nothing is, and note what is in force."""
+        """Return the value given for a key, or None, and add the effective value to `in_force`."""
         variable = variable_of(key.name)
         value = self._environment.get(variable)
         origin = variable
@@ -97,7 +101,7 @@ class Reader:
         return value
 
     def _name(self, key: str) -> str:
-        """Return what to call a key where it is given by the environment, or the file."""
+        """Return the name of a key in errors: the environment variable or the key, whichever gives the value."""
         variable = variable_of(key)
         return f"the environment variable {variable}" if variable in self._environment else key
 

@@ -1,4 +1,4 @@
-"""Everything that can be set, as the server is started with it."""
+"""`Settings`: the configuration of a server."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,26 +21,26 @@ from kiteward.telemetry.telemetry import TracingSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. The default of each field is that of its key.
+    """The configuration of a server. The default of each field is that of its key.
 
     Attributes:
         host: address to listen on; `kiteward.host`.
         port: `proxy.port`; 0 lets the system choose.
-        hosts: names that HTTP is served under, `kiteward.allowedHosts`.
-        data_dir: where everything is kept; `kiteward.dataDir`.
-        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`, or over it
-            `KITEWARD_ROOT_PASSWORD` or the content of `KITEWARD_ROOT_PASSWORD_FILE`; never read again.
+        hosts: host names that HTTP requests may carry, `kiteward.allowedHosts`.
+        data_dir: the data directory, `kiteward.dataDir`.
+        default_root_password: password of `root` at the first start, `common.security.defaultRootPassword`;
+            `KITEWARD_ROOT_PASSWORD` and the content of `KITEWARD_ROOT_PASSWORD_FILE` override it. Not used later.
         authorization: whether callers must sign in, `common.security.authorizationEnabled`; false on loopback only.
         root_bypass: whether `root` needs no roles; not `common.security.rootShouldBindRole`.
         seed_public: whether `public` gets Milvus' seed grants at each start, `common.security.enablePublicPrivilege`.
-        super_users: callers who change a password without the old one, `common.security.superUsers`.
+        super_users: callers who may change a password without the old one, `common.security.superUsers`.
         naming: `proxy.maxUsernameLength`, `maxNameLength`, `maxUserDescriptionLength`, `maxRoleDescriptionLength`,
             `proxy.nameValidation.allowedChars`, `proxy.roleNameValidation.allowedChars`.
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
-        passwords: `kiteward.passwordPolicy`, with `proxy.minPasswordLength` and `proxy.maxPasswordLength` over it.
+        passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
-        log_level: from which level on our own lines are logged, `kiteward.log.level`.
+        log_level: the lowest level at which Kiteward's own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
         audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
@@ -49,7 +49,7 @@ class Settings:
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
-        tracing: where traces go, `kiteward.tracing.endpoint` and `percent`.
+        tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
     """
 
     host: str = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Where values come from: the file, a Helm values file, the environment."""
+"""The sources of values: the configuration file, a Helm values file, the environment."""
 
 import re
 from collections.abc import Mapping
@@ -23,18 +23,18 @@ SECTIONS: Final = frozenset(
         "tikv", "tls", "trace", "woodpecker",
     }
 )  # fmt: skip
-"""The sections of a `milvus.yaml`, Milvus 2.3 to 3.0, and ours."""
+"""The sections of a `milvus.yaml` of Milvus 2.3 to 3.0, and `kiteward`."""
 
 _KUBERNETES: Final = re.compile(r"KITEWARD_(?:\w+_)?(?:SERVICE_(?:HOST|PORT\w*)|PORT(?:_\d+_(?:TCP|UDP)\w*)?)")
-"""What Kubernetes tells every container of a namespace about a service named after us."""
+"""The variables that Kubernetes sets in every container of a namespace with a service named `kiteward`."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a configuration file says.
+    """A configuration file.
 
     Attributes:
-        name: how it is named to people.
+        name: its name in messages.
         document: its sections.
     """
 
@@ -48,10 +48,10 @@ def variable_of(key: str) -> str:
 
 
 def read_file(path: Path) -> File:
-    """Read a `milvus.yaml`, also where a Helm values file or a resource of the Milvus operator carries it.
+    """Read a `milvus.yaml`, alone or embedded in a Helm values file or in a resource of the Milvus operator.
 
     Raises:
-        ConfigurationError: it cannot be read or is no configuration.
+        ConfigurationError: the file cannot be read or is not a configuration.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -69,10 +69,10 @@ def read_file(path: Path) -> File:
 
 
 def _carried(file: File) -> File:
-    """Return the `milvus.yaml` within a file that carries one, else the file itself.
+    """Return the `milvus.yaml` that is embedded in a file, or the file itself if it is of no such kind.
 
     Raises:
-        ConfigurationError: the file is of a kind that carries one, and does not.
+        ConfigurationError: the file is of a kind that embeds one, but has none.
     """
     if "extraConfigFiles" in file.document:
         name = f"{file.name}, extraConfigFiles.user.yaml"
@@ -94,7 +94,7 @@ def _sections(text: str, name: str) -> Mapping[str, Any]:
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError:
-        # Its message would show a part of the file, which may hold a secret.
+        # The parser's message would show a part of the file, which may hold a secret.
         raise ConfigurationError(f"the configuration file {name} is not YAML") from None
     if document is None:
         return {}
@@ -104,9 +104,9 @@ def _sections(text: str, name: str) -> Mapping[str, Any]:
 
 
 def unknown_variables(environment: Mapping[str, str], known: frozenset[str]) -> tuple[str, ...]:
-    """Return the variables that look like ours and mean nothing, without what Kubernetes sets.
+    """Return the variables that begin with `KITEWARD_` and are unknown, without those that Kubernetes sets.
 
-    They are told and not refused: the environment is shared with clients and tools, which have names of their own.
+    They are reported and not an error: clients and tools in the same environment have variables of their own.
     """
     return tuple(
         sorted(
@@ -118,7 +118,10 @@ def unknown_variables(environment: Mapping[str, str], known: frozenset[str]) -> 
 
 
 def root_password(environment: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the first password of root given by a variable of ours, and the name of the variable.
+    """Return the first password of `root` that an environment variable gives, and the name of the variable.
+
+    Returns:
+        The pair, or None when neither variable is set.
 
     Raises:
         ConfigurationError: both variables are set, the password is empty, or the file cannot be read.
@@ -141,7 +144,7 @@ def root_password(environment: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def shown_as(value: object) -> str:
-    """Return a value as it is written in a file."""
+    """Return a value as a configuration file would write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return ", ".join(map(str, value)) if isinstance(value, list | frozenset) else str(value)

@@ -1,4 +1,4 @@
-"""What every engine promises: one way to call it, one to ask how it is, one to close it."""
+"""The contract of an engine: calls, health and closing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """How the engine is right now.
+    """The current state of the engine.
 
     Attributes:
         ready: true when a call sent now would reach it.
@@ -19,20 +19,20 @@ class EngineHealth:
 
 
 class Engine(Protocol):
-    """What executes vector operations, spoken to in bytes.
+    """Executes vector operations, which it receives as serialised messages.
 
     Obligations of every implementation:
-    - `call` carries the payload unchanged in both directions and never retries: only the caller knows whether an
+    - `call` passes the payload unchanged in both directions and never retries: only the caller knows whether an
       operation may run twice.
     - `call` ends by the deadline, and a cancelled `call` cancels the work upstream where that is possible.
-    - Nothing of the caller's metadata reaches the engine but what `metadata` holds.
+    - Of the caller's metadata only `metadata` reaches the engine.
     - `generation` grows whenever the engine may have lost or changed state since the last call, for example by a
       restart.
     """
 
     @property
     def generation(self) -> int:
-        """The number of times this engine came (back) to life."""
+        """The number of times this engine was started, restarts included."""
         ...
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
@@ -41,8 +41,8 @@ class Engine(Protocol):
         Args:
             method: RPC name, for example `Search`.
             payload: the serialised request message.
-            metadata: what goes along, already reduced by `kiteward.engine.metadata.allowed`.
-            timeout: seconds until the caller gives up; None waits for the engine's own limit.
+            metadata: what is forwarded with the request, already filtered by `kiteward.engine.metadata.allowed`.
+            timeout: seconds until the deadline of the caller; None leaves it to the limit of the engine.
 
         Raises:
             EngineUnavailable, EngineDeadlineExceeded, EngineLacksOperation, EngineRejected.
@@ -50,9 +50,9 @@ class Engine(Protocol):
         ...
 
     def health(self) -> EngineHealth:
-        """Return how the engine is, without calling it."""
+        """Return the state of the engine, without calling it."""
         ...
 
     async def close(self) -> None:
-        """Finish what is in flight, make the engine write everything down, and let go of it."""
+        """Finish the calls in flight, make the engine flush all data, and release its resources."""
         ...

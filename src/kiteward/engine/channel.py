@@ -34,7 +34,7 @@ _Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
 
 
 def unix_address(path: str | os.PathLike[str]) -> str:
-    """Return the gRPC address of a Unix socket: a URI, which cannot hold every name of a file as it stands."""
+    """Return the gRPC address of a Unix socket: a URI, in which some characters of file names have to be escaped."""
     return f"unix:{quote(os.fsencode(path))}"
 
 
@@ -46,7 +46,7 @@ class EngineChannel:
 
         Args:
             target: gRPC address, for example `unix:/run/kiteward/engine.sock` or `milvus:19530`.
-            credentials: TLS towards the engine; None speaks plain text.
+            credentials: TLS towards the engine; None connects without TLS.
         """
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
@@ -57,10 +57,10 @@ class EngineChannel:
 
     @classmethod
     def to(cls, uri: str) -> Self:
-        """Prepare a channel to an address as SDKs have it: `http://host:port`, or `https://` for TLS.
+        """Prepare a channel to an address in the form that SDKs use: `http://host:port`, or `https://` for TLS.
 
         Raises:
-            ConfigurationError: it is no such address.
+            ConfigurationError: the address is not of this form.
         """
         parts = urlsplit(uri)
         try:
@@ -83,7 +83,7 @@ class EngineChannel:
             raise EngineUnavailable("the connection to the engine is closed")
         call = self._calls.get(method) or self._prepare(method)
         try:
-            # Given pairs, grpc would find out at some length that they are a sequence.
+            # gRPC takes this type as it is; other sequences it checks, which takes longer.
             carried = grpc.aio.Metadata(*metadata.items())
             answer: bytes = await call(payload, timeout=timeout, metadata=carried)
         except grpc.aio.AioRpcError as error:
@@ -96,7 +96,7 @@ class EngineChannel:
         return answer
 
     async def close(self) -> None:
-        """Let go of the connection; calls still under way end with EngineUnavailable."""
+        """Close the connection; calls that are still in flight end with EngineUnavailable."""
         self._closed = True
         await self._channel.close()
 

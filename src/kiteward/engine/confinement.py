@@ -1,10 +1,10 @@
-"""Takes from a process the ways to the network and to files that it does not need.
+"""Confines a process: it loses access to the network and to files that it does not need.
 
 Three layers, each for what the others do not reach:
 
 1. seccomp (Linux): no sockets but Unix sockets, no connection to any of them, no io_uring. It holds for native code.
 2. Landlock (Linux): files below the listed directories only, no TCP. It holds for native code.
-3. An audit hook of Python (everywhere): the same for what Python code opens. Native code does not pass it.
+3. An audit hook of Python (everywhere): the same for what Python code opens. Native code is not subject to it.
 
 The system calls are made through ctypes: libseccomp's binding needs the shared library of the system, and there is no
 kept binding to Landlock; what is needed are four calls (decision 0026).
@@ -89,18 +89,18 @@ _NETWORK_EVENTS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What is in force, or would be.
+    """Which mechanisms are in force, or would be.
 
     Attributes:
-        network: what closes the network, by name.
-        files: what closes files outside, by name.
+        network: names of the mechanisms that deny network access.
+        files: names of the mechanisms that deny access to files outside.
     """
 
     network: tuple[str, ...]
     files: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return it as an operator reads it."""
+        """Return the confinement as text for operators."""
         network = " and ".join(self.network) or "nothing"
         return f"the network is blocked by {network}, files outside its directories by {' and '.join(self.files)}"
 
@@ -128,9 +128,9 @@ def available() -> Confinement:
 
 
 def confine(written: Iterable[Path], *, read: Iterable[Path] = ()) -> Confinement:
-    """Confine this process, its threads to come and its children, for good.
+    """Confine this process, its future threads and its children, permanently.
 
-    To be called while no other thread runs Python code: a thread that runs already keeps its ways.
+    To be called while no other thread runs Python code: a thread that runs already keeps its access.
 
     Args:
         written: directories it may read and write.
@@ -202,7 +202,7 @@ def _filter_calls() -> bool:
     if machine is None:
         return False
     always = (machine.connect, *_IO_URING)
-    # Where the refusal stands; a jump counts the instructions between itself and its goal.
+    # The position of the refusal; a jump counts the instructions between itself and its goal.
     last = len(always) + 8
     program = [
         (_LOAD, 0, 0, _ARCHITECTURE),

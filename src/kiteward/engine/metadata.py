@@ -1,14 +1,14 @@
-"""Which metadata of a call may travel on to the engine. Everything not named here stays with us."""
+"""Which metadata of a call is forwarded to the engine. Everything that is not named here is dropped."""
 
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 TRACE_KEYS: Final = frozenset({"traceparent", "tracestate"})
-"""Which trace a call belongs to. Where traces are ours too, the engine is told of our span instead of the caller's."""
+"""Which trace a call belongs to. Where tracing is on, the engine gets our span instead of the caller's."""
 
 REQUEST_ID: Final = "kiteward-request-id"
-"""Tells the engine's process which request a call belongs to, for its log; written by us, never taken from a caller."""
+"""The request that a call belongs to, for the log of the engine's process; set by us, never taken from a caller."""
 
 ALLOWED_KEYS = frozenset(
     {
@@ -50,5 +50,5 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
 
 
 def is_metadata_text(value: str) -> bool:
-    """Tell whether gRPC could carry a text as a value of metadata."""
+    """Return whether gRPC can carry a text as a value of metadata."""
     return value.isascii() and value.isprintable()

@@ -14,10 +14,10 @@ _REASON: Final = "there is no engine here"
 
 
 class OfflineEngine:
-    """Implements `kiteward.engine.base.Engine`; it tells whether a collection is there, and every other call fails."""
+    """Implements `kiteward.engine.base.Engine`. `HasCollection` is answered from the files; every other call fails."""
 
     def __init__(self, directory: Path) -> None:
-        """Set up.
+        """Take the directory of the embedded engine.
 
         Args:
             directory: where the embedded engine keeps its files, whether it runs or not.
@@ -26,7 +26,7 @@ class OfflineEngine:
 
     @property
     def generation(self) -> int:
-        """Always the same: nothing comes to life."""
+        """Always the same, because nothing is started."""
         return 0
 
     async def call(
@@ -44,7 +44,7 @@ class OfflineEngine:
         return bytes(messages.BoolResponse(status=messages.Status(), value=found).SerializeToString())
 
     def _has(self, database: str, name: str) -> bool:
-        """Tell whether a collection, or an alias, stands in the files of Milvus Lite.
+        """Return whether the files of Milvus Lite hold a collection or an alias of this name.
 
         Raises:
             EngineUnavailable: they cannot be read.
@@ -64,7 +64,7 @@ class OfflineEngine:
         return EngineHealth(ready=False, reason=_REASON)
 
     async def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing: no resources are held."""
 
 
 def _is_file_name(name: str) -> bool:

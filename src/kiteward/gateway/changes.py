@@ -1,4 +1,4 @@
-"""Carries out changes: recorded before and after, and to their end when the caller is gone."""
+"""Executes changes: they are recorded before and after, and completed when the caller is gone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,11 +19,11 @@ class Changes:
 
     @property
     def in_progress(self) -> int:
-        """How many changes have begun and not ended."""
+        """The number of changes that have begun and not ended."""
         return len(self._running)
 
     async def run(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Carry out a change and return its response; cancelled, it goes on without the caller.
+        """Execute a change and return its response. If the call is cancelled, the change continues to its end.
 
         Raises:
             AuditUnavailable, LimitReached: it could not be recorded, so it was not begun.
@@ -35,7 +35,7 @@ class Changes:
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait for the changes in progress."""
+        """Wait for the changes in progress, for a limited time."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
 

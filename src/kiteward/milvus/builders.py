@@ -1,4 +1,4 @@
-"""The requests that take the SDK's own hands: rows, queries and searches, built by pymilvus.
+"""Requests with rows, queries and searches, built by pymilvus' own code.
 
 A transport that takes JSON sends the engine the same messages as the SDKs do, because the same code makes them. Values
 come in as pymilvus wants them; what it refuses is reported as `InvalidArgument` with its sentence. This module is the
@@ -141,7 +141,7 @@ def query(
 
 
 class ResultOptions(TypedDict, total=False):
-    """What may be said of the hits of every search.
+    """Options for the hits of every search.
 
     Attributes:
         output_fields: names of fields to return.
@@ -161,7 +161,7 @@ class ResultOptions(TypedDict, total=False):
 
 
 class SearchOptions(ResultOptions, total=False):
-    """What may be said of one search.
+    """Options of one search.
 
     Attributes:
         vectors: lists of floats, mappings of index to float, bytes, or texts; one kind for all.
@@ -259,7 +259,7 @@ def _result_arguments(options: ResultOptions) -> dict[str, Any]:
 
 
 class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types
-    """A ranking as the caller names it; whether it exists is for the engine to say."""
+    """A ranking as the caller names it; the engine decides whether it exists."""
 
     def __init__(self, strategy: str, parameters: Row) -> None:
         self._ranking = {"strategy": strategy, "params": dict(parameters)}

@@ -59,7 +59,7 @@ def find(message: Descriptor, name: str) -> tuple[str, ...]:
     """Return the path of every field that holds a message of a type; a message of that type itself has the path `""`.
 
     Args:
-        message: where the paths begin.
+        message: the message in which the paths start.
         name: full name of the type.
     """
     return tuple(_found(message, name, "", frozenset()))

@@ -13,8 +13,8 @@ from kiteward.milvus.messages import MessageType, field_path
 from kiteward.milvus.wire_format import LENGTH, FieldReader, Kind, Step, encode_varint, without_fields
 
 REQUEST_BUDGET = 16_384
-"""Most fields that a request may hold, which is room for 1,024 searches in one. Bulk data is a few large fields; what
-holds more is made to hold us up."""
+"""Most fields that a request may hold, enough for 1,024 searches in one. Bulk data is in a few large fields; a request
+with more can only be meant to exhaust the server."""
 
 
 class FieldSelection:

@@ -1,7 +1,7 @@
-"""The Milvus messages: the one door to the generated code.
+"""The Milvus messages: the only module that imports the generated code.
 
-The generated classes are re-exported under their own names. Beside them stands what the rest of Kiteward needs to know
-of the protocol's descriptors: which RPCs there are, how each answers a failure, and where in a message a field sits.
+The generated classes are re-exported under their own names. The module also holds what the rest of Kiteward needs
+from the protocol's descriptors: which RPCs there are, how each answers a failure, and where in a message a field sits.
 """
 
 from collections.abc import Mapping
@@ -103,7 +103,7 @@ MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
 LEGACY_COLLECTION_NOT_EXISTS = 4
-"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs looks at."""
+"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs reads."""
 
 ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
@@ -233,9 +233,9 @@ def decode(method: str, payload: bytes) -> Message:
 
 
 def success(method: str) -> bytes:
-    """Return the response of an RPC that succeeded and has nothing to tell (contract 2.1).
+    """Return the response of an RPC that succeeded and has no content (contract 2.1).
 
-    The status is there although it is empty: the Node SDK reads into it without asking.
+    The status is there although it is empty: the Node SDK reads its fields without checking for it.
 
     Raises:
         OperationUnknown: there is no such RPC.
@@ -262,7 +262,7 @@ def failure(
         method: the RPC.
         code: the error code, and
         legacy_code: the older one, a number of `common.ErrorCode`; at least one is not 0.
-        reason: what the client is told.
+        reason: the message for the client.
         retriable: whether the same call may succeed later.
         extra_info: further facts, such as `is_input_error`.
 

@@ -13,7 +13,7 @@ the name the engine reads. What is not read is skipped: neither copied nor exami
 6. Of a singular field the last occurrence counts; occurrences of a singular message merge, those of a message that is
    serialised into a bytes field do not.
 7. Parsers disagree about a map entry that holds an unknown field (upb drops the entry, Go keeps it), so it is refused.
-8. A reader may have a budget of fields: Python is slow enough for millions of them to hold up everybody else.
+8. A reader may have a budget of fields: Python is so slow that millions of them would block the event loop.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -49,7 +49,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One field on the way from a message to a value.
+    """One field of a path from a message to a value.
 
     Args:
         entry_tags: of a map field, the tags that an entry may hold (rule 7); empty for every other field.
@@ -70,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """Where the value of one path goes: `values[slot]`, its last element, or a new element of it."""
+    """The place of the value of one path: `values[slot]`, its last element, or a new element of it."""
 
     slot: int
     kind: Kind
@@ -191,7 +191,7 @@ class FieldReader:
         """Prepare a reader.
 
         Args:
-            paths: where each value stands.
+            paths: the path of each value.
             budget: most fields, nested ones included, that a message may hold (rule 8).
         """
         self._budget = budget
@@ -199,7 +199,7 @@ class FieldReader:
         self._defaults: list[str | int | None] = [self._add(slot, path) for slot, path in enumerate(paths)]
 
     def _add(self, slot: int, path: Sequence[Step]) -> str | int | None:
-        """Make room for a path; return its default, None for a list."""
+        """Add a path; return the default of its value, None for a list."""
         *parents, last = path
         default: str | int = "" if last.kind is Kind.STRING else _in_kind(last.kind, 0)
         node = self._root
@@ -239,7 +239,7 @@ class FieldReader:
 
 
 def _charge(values: list[Any], cost: int) -> None:
-    """Take from the budget, which stands behind the values (rule 8)."""
+    """Subtract from the budget, which is the last element of `values` (rule 8)."""
     values[-1] -= cost
     if values[-1] < 0:
         raise _too_many()
@@ -249,7 +249,7 @@ def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
     """Return the pieces of a message that remain when its fields of these tags are taken out, uncopied and in order.
 
     Raises:
-        PayloadMalformed: the payload is not a message, as far as its top level goes.
+        PayloadMalformed: the top level of the payload is not that of a message.
     """
     view = memoryview(payload)
     pieces = []

@@ -1,10 +1,10 @@
 """The network: listening, TLS, and the HTTP protocols that APIs are served on.
 
-- `listener.py`, `sockets.py`, `tls.py`: the port, which protocol a connection speaks, certificates.
-- `http1/`, `http2/`: HTTP/1.1 and HTTP/2 on accepted connections, bounded in time and memory.
-- `budget.py`: how many bytes are held for clients.
-- `hosts.py`: the names that HTTP is served under.
+- `listener.py`, `sockets.py`, `tls.py`: listening sockets, protocol detection, certificates.
+- `http1/`, `http2/`: HTTP/1.1 and HTTP/2 on accepted connections, with limits on time and memory.
+- `budget.py`: the memory budget, which limits the bytes that are held for clients.
+- `hosts.py`: the host names that HTTP requests may carry.
 - `asgi.py`: the types of ASGI.
 
-Nothing here knows gRPC, REST, Milvus or users; an application is handed in.
+Nothing here depends on gRPC, REST, Milvus or users; the application is an argument.
 """

@@ -1,4 +1,4 @@
-"""The types of ASGI, by which an application and what serves it know one another."""
+"""The types of ASGI, the interface between an application and its server."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -10,6 +10,6 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def wants_page(scope: Scope) -> bool:
-    """Tell whether a request is that of a browser for the page at `/`."""
+    """Return whether a browser requests the page at `/`."""
     accepted = b",".join(value for name, value in scope.get("headers", ()) if name == b"accept")
     return scope.get("path") == "/" and scope.get("method") in ("GET", "HEAD") and b"text/html" in accepted

@@ -1,8 +1,8 @@
-"""Bytes that are held for clients: how many there may be for the server, each address and each user.
+"""The memory budget: how many bytes the server holds for clients, in total, for each address and for each user.
 
-Everything that a client makes the server hold before its request is answered is taken out of one of two pools: one for
-callers that are not authenticated, one for those that are. A pool is shared: nobody takes more of it than is left to
-all others, so that whoever comes next finds room.
+All bytes that a client makes the server hold until its response is sent are reserved in one of two pools: one for
+unauthenticated callers, one for authenticated ones. No address or user may reserve more of a pool than it leaves to all
+others, so that a new client finds room.
 """
 
 import asyncio
@@ -16,25 +16,25 @@ from kiteward.domain.errors import CapacityExceeded
 MEBIBYTE: Final = 1024 * 1024
 
 REQUEST: Final = 8 * 1024
-"""Bytes that a request takes beside those that its client sends: it bounds how many there are at once."""
+"""Bytes that are reserved for a request besides those that its client sends; this limits concurrent requests."""
 
 INCLUDED: Final = 4 * 1024
-"""Bytes of a body for which `REQUEST` has room."""
+"""Bytes of a body that `REQUEST` includes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteLimits:
-    """How many bytes are held.
+    """The limits of the memory budget, in bytes.
 
     Attributes:
-        unauthenticated: for all callers that are not authenticated, `kiteward.limits.unauthenticatedBytes`: heads,
-            small bodies, and `REQUEST` for each request under way until it is answered.
+        unauthenticated: for all unauthenticated callers, `kiteward.limits.unauthenticatedBytes`: heads, small bodies,
+            and `REQUEST` for each request in flight.
         unauthenticated_address: of these, for one address, `kiteward.limits.unauthenticatedAddressBytes`.
-        authenticated: for all users, `kiteward.limits.authenticatedBytes`: large messages, what they unpack to, and
-            answers that wait to be taken.
+        authenticated: for all users, `kiteward.limits.authenticatedBytes`: large messages, their decompressed form, and
+            responses that clients have not read yet.
         address: of these, for one address, `kiteward.limits.addressBytes`.
         user: of these, for one user, `kiteward.limits.userBytes`.
-        wait: seconds that an authenticated caller waits for room.
+        wait: seconds that a request of an authenticated caller waits for room.
     """
 
     unauthenticated: int = 128 * MEBIBYTE
@@ -46,11 +46,11 @@ class ByteLimits:
 
 
 class Share:
-    """What one address or user holds of a pool.
+    """The share of one address or user in a pool.
 
     Attributes:
-        limit: bytes that it may hold.
-        held: bytes that it holds.
+        limit: bytes that may be reserved in it.
+        held: bytes that are reserved in it.
     """
 
     __slots__ = ("__weakref__", "held", "limit")
@@ -61,16 +61,20 @@ class Share:
 
 
 class Pool:
-    """Bytes of one kind.
+    """A limited number of bytes that claims reserve.
 
     Attributes:
-        limit: bytes that may be held together.
-        held: bytes that are held.
-        refused: how often there was no room.
+        limit: bytes that may be reserved in all.
+        held: bytes that are reserved.
+        refused: how often a reservation failed because there was no room.
     """
 
     def __init__(self, limit: int) -> None:
-        """Begin with nothing held."""
+        """Create an empty pool.
+
+        Args:
+            limit: bytes that may be reserved in all.
+        """
         self.limit = limit
         self.held = 0
         self.refused = 0
@@ -78,14 +82,19 @@ class Pool:
         self._waiting: list[asyncio.Future[None]] = []
 
     def share(self, name: str, limit: int) -> Share:
-        """Return the share of a name, which lasts as long as anybody has it."""
+        """Return the share of an address or user; it exists as long as a claim refers to it.
+
+        Args:
+            name: identifies the address or user.
+            limit: bytes that may be reserved in it, if it is created.
+        """
         found = self._shares.get(name)
         if found is None:
             found = self._shares[name] = Share(limit)
         return found
 
     def give_back(self, amount: int) -> None:
-        """Hold so many bytes less, and let those look who wait for room."""
+        """Release `amount` bytes and wake the tasks that wait for room."""
         self.held -= amount
         if self._waiting:
             waiting, self._waiting = self._waiting, []
@@ -94,28 +103,28 @@ class Pool:
                     each.set_result(None)
 
     async def changed(self) -> None:
-        """Wait until something is given back."""
+        """Wait until bytes are released."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future
 
 
 class Claim:
-    """What one connection or request has taken of a pool; `close` gives all of it back.
+    """The bytes that one connection or request has reserved in a pool; `close` releases all of them.
 
     Attributes:
-        held: bytes of it.
+        held: bytes that it has reserved.
     """
 
     __slots__ = ("_pool", "_shares", "_wait", "held")
 
     def __init__(self, pool: Pool, shares: tuple[Share, ...], *, wait: float = 0.0) -> None:
-        """Begin with nothing.
+        """Create a claim that has reserved nothing.
 
         Args:
-            pool: what it takes from.
-            shares: whose it is.
-            wait: seconds that `wait_for` waits.
+            pool: where it reserves bytes.
+            shares: the shares of its address and user, whose limits apply too.
+            wait: seconds that `wait_for` waits at most.
         """
         self._pool = pool
         self._shares = shares
@@ -123,21 +132,21 @@ class Claim:
         self.held = 0
 
     def take(self, amount: int) -> bool:
-        """Take so many bytes more, all or nothing, and return whether there was room."""
+        """Reserve `amount` bytes more, all or none, and return whether there was room."""
         if self._take(amount):
             return True
         self._pool.refused += 1
         return False
 
     def give_back(self, amount: int) -> None:
-        """Give so many bytes back."""
+        """Release `amount` bytes."""
         self.held -= amount
         for share in self._shares:
             share.held -= amount
         self._pool.give_back(amount)
 
     def resize(self, amount: int) -> bool:
-        """Hold just so many bytes, and return whether there was room; without, as many are held as before."""
+        """Change what is reserved to `amount` bytes, and return whether there was room; if not, nothing changes."""
         more = amount - self.held
         if more > 0:
             return self.take(more)
@@ -146,10 +155,10 @@ class Claim:
         return True
 
     async def wait_for(self, amount: int) -> None:
-        """Take so many bytes more, once there is room.
+        """Reserve `amount` bytes more as soon as there is room.
 
         Raises:
-            CapacityExceeded: there never is, or not in time.
+            CapacityExceeded: they exceed a limit, or there was no room in time.
         """
         try:
             async with asyncio.timeout(self._wait if self._ever(amount) else 0):
@@ -162,7 +171,7 @@ class Claim:
             ) from None
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release everything."""
         self.give_back(self.held)
 
     def _take(self, amount: int) -> bool:
@@ -180,36 +189,36 @@ class Claim:
         return True
 
     def _ever(self, amount: int) -> bool:
-        """Return whether there would be room if nobody else held anything."""
+        """Return whether there would be room if no other claim had reserved anything."""
         wanted = self.held + amount
         return 2 * wanted <= self._pool.limit and all(wanted <= share.limit for share in self._shares)
 
 
 class Budget:
-    """The pools of a server.
+    """The two pools of a server.
 
     Attributes:
-        unauthenticated: of callers that are not authenticated.
-        authenticated: of those that are.
+        unauthenticated: for unauthenticated callers.
+        authenticated: for authenticated callers.
     """
 
     def __init__(self, limits: ByteLimits | None = None) -> None:
-        """Begin with nothing held."""
+        """Create empty pools with the given limits; None takes the defaults."""
         self.limits = limits or ByteLimits()
         self.unauthenticated = Pool(self.limits.unauthenticated)
         self.authenticated = Pool(self.limits.authenticated)
 
     def of_source(self, source: str) -> Claim:
-        """Return a claim of somebody at an address who is not authenticated."""
+        """Return a claim for an unauthenticated caller from a source."""
         share = self.unauthenticated.share(source, self.limits.unauthenticated_address)
         return Claim(self.unauthenticated, (share,))
 
     def of_answers(self, source: str) -> Claim:
-        """Return a claim for answers that wait to be taken at an address."""
+        """Return a claim for responses that a client at a source has not read yet."""
         return Claim(self.authenticated, (self._address(source),))
 
     def of_user(self, user: str, source: str) -> Claim:
-        """Return a claim of a user at an address."""
+        """Return a claim for a user who calls from a source."""
         shares = (self._address(source), self.authenticated.share(f"user {user}", self.limits.user))
         return Claim(self.authenticated, shares, wait=self.limits.wait)
 
@@ -217,6 +226,6 @@ class Budget:
         return self.authenticated.share(f"address {source}", self.limits.address)
 
     def usage(self) -> Mapping[str, tuple[int, int, int]]:
-        """Return of each pool by name how many bytes are held and may be, and how often there was no room."""
+        """Return for each pool by name: bytes reserved, its limit in bytes, and how often there was no room."""
         pools = {"unauthenticated": self.unauthenticated, "authenticated": self.authenticated}
         return {name: (pool.held, pool.limit, pool.refused) for name, pool in pools.items()}

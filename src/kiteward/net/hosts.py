@@ -1,7 +1,7 @@
-"""Which names HTTP is served under: the `Host` of every request, on the main port and on the port for metrics.
+"""Checks the `Host` of every HTTP request, on the main port and on the port for metrics.
 
-A page of another site can reach a server that only this machine reaches, by a name of its own that it lets resolve to
-the server's address (DNS rebinding). To the browser such a request is of the page's own origin. Only its `Host` tells.
+A page of another site can reach a server on loopback through a name of that site that resolves to the server's address
+(DNS rebinding). To the browser, such a request has the page's own origin. Only its `Host` reveals it.
 """
 
 import ipaddress
@@ -38,13 +38,13 @@ _HEADERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class AllowedHosts:
-    """The names that count, beside IP addresses and `localhost`.
+    """The host names that are allowed, in addition to IP addresses and `localhost`.
 
     Attributes:
         names: host names without a port, `kiteward.allowedHosts`; `*` stands for every name.
 
     Raises:
-        ConfigurationError: one is no host name.
+        ConfigurationError: one is not a host name.
     """
 
     names: frozenset[str] = frozenset()
@@ -57,13 +57,13 @@ class AllowedHosts:
                 )
 
     def including(self, hosts: Iterable[str]) -> "AllowedHosts":
-        """Return these with those of `hosts` that are names: what the server was told to listen on."""
+        """Return these and those of `hosts` that are names and not addresses, such as the name to listen on."""
         return AllowedHosts(frozenset({*self.names, *(host for host in hosts if _NAME.fullmatch(host))}))
 
     def allow(self, host: str) -> bool:
-        """Tell whether a request with this `Host` is served.
+        """Return whether a request with this `Host` is served.
 
-        An IP address is never refused: no name resolves to another server under it.
+        IP addresses are always allowed: DNS rebinding needs a name.
         """
         if ANY_HOST in self.names:
             return True
@@ -75,9 +75,9 @@ class AllowedHosts:
 
 
 def only_allowed_hosts(application: Application, allowed: AllowedHosts) -> Application:
-    """Return an application that serves requests under allowed names and answers 421 to all others.
+    """Return an application that serves requests with an allowed `Host` and answers 421 to all others.
 
-    Over TLS every name is served: the client has found it in our certificate before it sent anything.
+    Over TLS every name is served: the client has verified that our certificate carries it.
     """
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +91,7 @@ def only_allowed_hosts(application: Application, allowed: AllowedHosts) -> Appli
 
 
 def _host_of(scope: Scope) -> str:
-    """Return the one `Host`; empty, which is no name, where there is none or more than one."""
+    """Return the `Host` of a request; empty, which is never allowed, where it has none or several."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]
     return hosts[0].decode("latin-1").strip() if len(hosts) == 1 else ""
 

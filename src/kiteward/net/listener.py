@@ -1,8 +1,8 @@
-"""The one port: tells gRPC from HTTP/1.1 by how a connection begins, and bounds how many there are.
+"""The listener of the main port: detects the protocol of each connection and limits the number of connections.
 
-A connection that begins with the preface of HTTP/2 is handed to the gRPC door, one that begins with a request line of
-HTTP/1.x to the HTTP door. Everything else is closed: at once where the bytes cannot become either, after a while where
-they do not come.
+A connection that begins with the preface of HTTP/2 is handed to the handler for gRPC, one that begins with a request
+line of HTTP/1.x to the handler for HTTP. All others are closed: at once when their bytes match neither, or after
+`ListenerLimits.preface_timeout`.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _FILES_OF_OUR_OWN: Final = 256
 
 
 class Kind(StrEnum):
-    """What a connection has turned out to be."""
+    """The protocol of a connection, as far as it is detected."""
 
     UNDECIDED = "undecided"
     HTTP = "http"
@@ -40,13 +40,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListenerLimits:
-    """How much a listener holds, and for how long.
+    """The limits of a listener.
 
     Attributes:
-        connections: open connections of all kinds; further ones are closed as they come.
-        undecided: connections that have not yet shown what they are; the oldest makes room for a new one.
-        per_address: open connections of one address, or of one /64 network of IPv6.
-        preface_timeout: seconds in which a connection must show what it is.
+        connections: open connections of all kinds; further ones are closed when they are accepted.
+        undecided: connections whose protocol is not detected yet; a new one closes the oldest.
+        per_address: open connections of one source: an IPv4 address or an IPv6 /64 network.
+        preface_timeout: seconds in which a connection must send enough to detect its protocol.
     """
 
     connections: int = 10_000
@@ -56,21 +56,21 @@ class ListenerLimits:
 
 
 class ConnectionHandler(Protocol):
-    """Who serves connections of one kind."""
+    """Serves connections of one kind."""
 
     def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
-        """Serve a connection from now on.
+        """Take over a connection.
 
         Args:
-            transport: the connection; the door becomes its protocol.
+            transport: the connection; the handler sets its protocol.
             head: the bytes that were read from it so far.
-            on_lost: to be called once, when the connection is gone.
+            on_lost: must be called once, when the connection is lost.
         """
         ...
 
 
 def affordable_connections(wanted: int) -> int:
-    """Return how many connections the process may open files for, at most `wanted`."""
+    """Return how many connections the limit of open files allows, at most `wanted`."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed == resource.RLIM_INFINITY:
         return wanted
@@ -78,7 +78,7 @@ def affordable_connections(wanted: int) -> int:
 
 
 class Listener:
-    """One listening address, and the doors behind it. A kind of connection without a door is closed like garbage."""
+    """Listens on one host and port. Connections of a kind that has no handler are closed."""
 
     def __init__(
         self,
@@ -88,13 +88,13 @@ class Listener:
         limits: ListenerLimits | None = None,
         tls: ServerTls | None = None,
     ) -> None:
-        """Prepare a listener.
+        """Create a listener that does not listen yet.
 
         Args:
             http: serves HTTP/1.x.
             grpc: serves HTTP/2.
-            limits: how much is held, and for how long.
-            tls: what is shown to clients; without it they speak in the open.
+            limits: its limits; None takes the defaults.
+            tls: the certificate to present; None serves without TLS.
         """
         self.limits = limits or ListenerLimits()
         self._tls = tls
@@ -109,11 +109,11 @@ class Listener:
         self.refused: Counter[str] = Counter()
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port in use.
+        """Start listening and return the port in use.
 
         Args:
-            host: a name or an address; every address it stands for is listened on.
-            port: 0 lets the system choose.
+            host: a name or an address; the listener binds every address that it resolves to.
+            port: the port; 0 lets the system choose.
 
         Raises:
             OSError: an address cannot be bound; the message names it.
@@ -151,7 +151,7 @@ class Listener:
         return {kind.value: counted[kind] for kind in Kind}
 
     def stop_accepting(self) -> None:
-        """Take no more connections, and close those that have not shown what they are."""
+        """Accept no more connections, and close those whose protocol is not detected yet."""
         self._accepting = False
         for server in self._servers:
             server.close()
@@ -160,20 +160,20 @@ class Listener:
             connection.abort()
 
     async def close(self, grace: float) -> None:
-        """Wait until every connection is gone, for at most `grace` seconds, then break off the rest."""
+        """Wait for at most `grace` seconds until all connections are closed, then abort the others."""
         self.stop_accepting()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._empty.wait()
         for connection in list(self._open):
             connection.abort()
-        # What was broken off is told so in the loop's next turns.
+        # Aborted connections are reported as lost in the next iterations of the event loop.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await self._empty.wait()
 
     def admit(self, connection: "_Connection") -> bool:
-        """Take a new connection in, unless there are too many."""
+        """Register a new connection and return whether the limits allow it."""
         limits = self.limits
         if not self._accepting:
             return self._refuse("stopping")
@@ -191,7 +191,7 @@ class Listener:
         return True
 
     def decide(self, connection: "_Connection", kind: Kind, head: bytes) -> None:
-        """Send a connection to its door; `head` is what was read from it."""
+        """Hand a connection to the handler of its kind; `head` is what was read from it."""
         handler = self._handlers.get(kind)
         if handler is None:
             self.give_up(connection, "garbage")
@@ -201,12 +201,12 @@ class Listener:
         handler.adopt(connection.transport, head, lambda: self.forget(connection))
 
     def give_up(self, connection: "_Connection", reason: str) -> None:
-        """Close a connection that is of no kind we serve."""
+        """Abort a connection, and count it under `reason`."""
         self._refuse(reason)
         connection.abort()
 
     def forget(self, connection: "_Connection") -> None:
-        """Strike a connection that is gone off every list."""
+        """Unregister a lost connection."""
         self._undecided.pop(connection, None)
         if self._open.pop(connection, None) is None:
             return
@@ -222,7 +222,7 @@ class Listener:
 
 
 class _Connection(asyncio.Protocol):
-    """A connection from its first byte until it has shown what it is."""
+    """A connection until its protocol is detected."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -237,7 +237,7 @@ class _Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self.source, self.address = source_of(peer[0]), address_text(peer[0], peer[1])
-        # Without a name it is gone already.
+        # Without a peer name it is already closed.
         if not peer or not self._listener.admit(self):
             self.transport.abort()
             return
@@ -263,7 +263,7 @@ class _Connection(asyncio.Protocol):
         self._listener.forget(self)
 
     def abort(self) -> None:
-        """Break the connection off, whatever it has become."""
+        """Abort the connection, whichever handler serves it."""
         self._settle()
         self.transport.abort()
         self._listener.forget(self)

@@ -1,4 +1,4 @@
-"""Sockets for the addresses to listen on: what they share, and why an address cannot be had."""
+"""Listening sockets: binding them to all addresses of a host, and the error when an address cannot be bound."""
 
 import asyncio
 import contextlib
@@ -10,13 +10,21 @@ from typing import Any, Final
 from kiteward.domain.addresses import address_text
 
 _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-"""A peer that has vanished without a word is noticed after two minutes."""
+"""Seconds and number of TCP's keep-alive probes: a peer that is gone without closing is detected after two minutes."""
 
 _TRIES: Final = 16
 
 
 async def bind(host: str, port: int) -> list[socket.socket]:
-    """Return sockets bound to one port on every address of a host."""
+    """Return sockets bound to one port on every address of a host.
+
+    Args:
+        host: a name or an address; empty for all addresses of this machine.
+        port: the port; 0 lets the system choose one for all of them.
+
+    Raises:
+        OSError: an address cannot be bound; the message names it.
+    """
     try:
         addresses = await _resolve(host, port)
     except OSError as error:
@@ -32,7 +40,7 @@ async def bind(host: str, port: int) -> list[socket.socket]:
 
 
 async def _resolve(host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:
-    """Return the addresses that a host name stands for, each once; all of this machine's for an empty one."""
+    """Return the addresses that a host name resolves to, each once; for an empty name all of this machine."""
     found = await asyncio.get_running_loop().getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -53,22 +61,22 @@ def _bind_all(addresses: list[tuple[socket.AddressFamily, Any]], port: int) -> l
 
 
 def _configure(listening: socket.socket, *, alone: bool) -> None:
-    """Set what the connections accepted here inherit. SO_REUSEPORT stays off: it would let a second server in."""
+    """Set options, which accepted connections inherit. SO_REUSEPORT stays off: a second server could bind the port."""
     listening.setblocking(False)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEP_ALIVE:
-        option = getattr(socket, name, None)  # not every system has them
+        option = getattr(socket, name, None)  # some systems lack them
         if option is not None:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
     if listening.family == socket.AF_INET6:
-        # `::` alone takes IPv4 too, as gRPC has it; beside a socket for IPv4 it must not.
+        # `::` alone accepts IPv4 too, as in gRPC; with another socket for IPv4 it must not.
         listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if alone else 1)
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> OSError:
-    """Return the error that says which address cannot be listened on, and why."""
+    """Return an error that says which address cannot be bound, and why."""
     address = address_text(host, port)
     if error.errno == errno.EADDRINUSE:
         return OSError(f"cannot listen on {address}: is another server running there?")

@@ -1,4 +1,4 @@
-"""TLS: what clients are shown and asked for, read anew when files change; handshakes bounded in time and number."""
+"""TLS: certificates, which are read again when their files change, and handshakes, limited in time and number."""
 
 import asyncio
 import logging
@@ -14,20 +14,21 @@ from kiteward.domain.errors import ConfigurationError
 _log = logging.getLogger("kiteward.tls")
 
 ALPN: Final = ("http/1.1", "h2")
-"""Our preference: browsers and curl offer both and get REST, gRPC clients offer `h2` alone and get gRPC."""
+"""Protocols in order of preference: browsers and curl offer both and get REST, gRPC clients offer only `h2`."""
 
 _OUT_OF_FILES: Final = 0.1
-"""Seconds without accepting after the system had no file left for a connection."""
+"""Seconds without accepting after the limit of open files was reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Where the files are (`common.security.tlsMode` 1 and 2, `tls.*`).
+    """The files of certificates and keys (`common.security.tlsMode` 1 and 2, `tls.*`).
 
     Attributes:
         certificate: the server's certificate with its chain, PEM; `tls.serverPemPath`.
         key: its private key, PEM; `tls.serverKeyPath`.
-        client_ca: whose certificates clients must show, PEM; `tls.caPemPath` in mode 2, else None.
+        client_ca: authorities that must have signed the certificates of clients, PEM; `tls.caPemPath` in mode 2. None
+            requires no client certificates.
     """
 
     certificate: Path
@@ -35,21 +36,21 @@ class TlsSettings:
     client_ca: Path | None = None
 
     def files(self) -> tuple[Path, ...]:
-        """Return every file."""
+        """Return all files."""
         return (self.certificate, self.key, *((self.client_ca,) if self.client_ca else ()))
 
 
 class ServerTls:
-    """The context of new handshakes.
+    """The TLS context of new handshakes, as `context`.
 
-    INVARIANT: it is always one that was read whole; files that cannot be used leave the one before in place.
+    INVARIANT: the context is always made from one complete set of files; unusable files leave the previous context.
     """
 
     def __init__(self, settings: TlsSettings) -> None:
         """Read the files.
 
         Raises:
-            ConfigurationError: one cannot be read, or they do not belong together; the message names the files.
+            ConfigurationError: a file cannot be read, or the files do not match; the message names the files.
         """
         self._settings = settings
         self._stamp = self._stamped()
@@ -57,14 +58,14 @@ class ServerTls:
         self.context = _context(settings)
 
     def renew(self) -> bool:
-        """Read the files again if they have changed; tell whether new handshakes show something new."""
+        """Read the files again if they have changed, and return whether new handshakes use a new context."""
         stamp = self._stamped()
         if stamp in (self._stamp, self._refused):
             return False
         try:
             context = _context(self._settings)
         except ConfigurationError as error:
-            # Perhaps one file is written and the other not yet: once both are, the stamp is another.
+            # Perhaps only one of the files is written yet: the stamp differs once both are.
             self._refused = stamp
             _log.error("keeping the certificate in use: %s", error)
             return False
@@ -73,7 +74,7 @@ class ServerTls:
         return True
 
     def _stamped(self) -> object:
-        """Return what is another when a file is."""
+        """Return a value that differs when a file has changed."""
         stamps = []
         for path in self._settings.files():
             try:
@@ -118,9 +119,9 @@ def _reason(error: Exception) -> str:
 
 
 class TlsAcceptor:
-    """Accepts connections of one listening socket and hands them on once the handshake is done.
+    """Accepts connections on one listening socket and hands them on after the handshake.
 
-    The oldest handshake makes room for a new one, as with connections that have not shown what they are.
+    When there are too many handshakes, a new one aborts the oldest, as `ListenerLimits.undecided` does.
     """
 
     def __init__(
@@ -133,15 +134,15 @@ class TlsAcceptor:
         at_once: int,
         failed: Callable[[], None],
     ) -> None:
-        """Prepare to accept.
+        """Start accepting.
 
         Args:
             listening: the bound socket.
-            tls: the context of the moment.
+            tls: gives the context of each handshake.
             connected: makes the protocol of a connection.
             seconds: how long a handshake may take.
-            at_once: how many may be under way.
-            failed: told of each handshake that came to nothing.
+            at_once: how many handshakes may be in progress.
+            failed: called for each handshake that failed.
         """
         self._listening = listening
         self._tls = tls
@@ -153,7 +154,7 @@ class TlsAcceptor:
         self._accepting = asyncio.create_task(self._accept(), name="tls-acceptor")
 
     def close(self) -> None:
-        """Accept no more, and give up handshakes under way."""
+        """Accept no more connections, and abort the handshakes in progress."""
         self._accepting.cancel()
         for task in list(self._handshakes):
             task.cancel()
@@ -186,7 +187,7 @@ class TlsAcceptor:
             )
             done = True
         except (OSError, TimeoutError):
-            pass  # whoever it was speaks no TLS that we speak, or has gone; it is counted
+            pass  # the client speaks no TLS that we support, or is gone; it is counted
         finally:
             if not done:
-                self._failed()  # the socket belongs to a transport by now, which has closed it
+                self._failed()  # a transport owns the socket by now and has closed it

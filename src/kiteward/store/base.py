@@ -10,9 +10,9 @@ from kiteward.store.transaction import Transaction
 
 
 class Store(Protocol):
-    """Where users, roles, role bindings, grants, privilege groups, API keys and intents are kept.
+    """Keeps users, roles, role bindings, grants, privilege groups, API keys and intents.
 
-    What every implementation owes, and `tests/conformance/store` holds it to:
+    Requirements for every implementation, checked by `tests/conformance/store`:
 
     - Each read sees one committed state, also where it takes several statements, and never waits for a writer.
     - Transactions that write run one after another, also those of other processes on the same database. `Transaction`
@@ -77,11 +77,11 @@ class Store(Protocol):
         ...
 
     async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        """Return what has changed after a revision, without repetition; None where the feed does not reach back."""
+        """Return what has changed after a revision, without repetition; None where the feed begins later."""
         ...
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
-        """Note when users and keys were last seen, in seconds since the epoch. It advances no revision."""
+        """Store when users and keys were last used, in seconds since the epoch. It advances no revision."""
         ...
 
     async def user_names(self) -> Sequence[str]:

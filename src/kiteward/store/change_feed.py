@@ -1,16 +1,16 @@
-"""What a transaction changes, as it will be announced."""
+"""The changes of a transaction, as the change feed will hold them."""
 
 from kiteward.store.records import Change, Subject
 
 
 class Changes:
-    """What is not as it was, in the order it first changed."""
+    """Collects what a transaction changes, in the order of the first change."""
 
     def __init__(self) -> None:
         self._seen: dict[Change, None] = {}
 
     def add(self, subject: Subject, *names: str) -> None:
-        """Note that these changed."""
+        """Add changes."""
         self._seen.update(dict.fromkeys(Change(subject, name) for name in names))
 
     def all(self) -> tuple[Change, ...]:

@@ -1,4 +1,4 @@
-"""How the store talks to its database: one writer, several readers, translated errors, orderly cancellation."""
+"""The connections of the store: one writer, several readers, translated errors, orderly cancellation."""
 
 import asyncio
 import sqlite3
@@ -17,16 +17,16 @@ T = TypeVar("T")
 Rows = Sequence[Row[*tuple[Any, ...]]]
 Parameters = dict[str, Any] | list[dict[str, Any]]
 Observer = Callable[[str, float], None]
-"""Told of every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
+"""Called after every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
 
 
 def unobserved(_what: str, _seconds: float) -> None:
-    """Take no note."""
+    """Ignore the observation."""
 
 
 @contextmanager
 def translated(done: str) -> Iterator[None]:
-    """Turn every driver error into StoreUnavailable; `done` completes the sentence "the store could not be ...".
+    """Translate every driver error into StoreUnavailable; `done` completes the sentence "the store could not be ...".
 
     Raises:
         StoreUnavailable: instead of what the driver or the operating system raised, which stays chained for the log.
@@ -39,7 +39,7 @@ def translated(done: str) -> Iterator[None]:
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Tell whether an error of the driver says that the file is no database, or not a whole one."""
+    """Return whether an error of the driver means that the file is not a database, or not a complete one."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -145,11 +145,11 @@ class WriteTransaction:
 
     @property
     def commit_failed(self) -> bool:
-        """Whether the connection is unfit for another turn: SQLAlchemy rolls nothing back after a failed commit."""
+        """Whether the connection is unusable for another one: SQLAlchemy rolls nothing back after a failed commit."""
         return self._commit_failed
 
     def end(self) -> None:
-        """Refuse everything from now on."""
+        """Refuse every further use."""
         self._open = False
 
     async def rows(self, statement: Executable) -> Rows:
@@ -253,7 +253,7 @@ class Writer:
                 raise
 
     async def _discard(self) -> None:
-        """Close the connection, which undoes its transaction; the next turn opens another."""
+        """Close the connection, which rolls its transaction back; the next transaction opens another."""
         connection, self._connection = self._connection, None
         if connection is None:
             return

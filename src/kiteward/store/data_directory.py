@@ -1,4 +1,4 @@
-"""The directory that holds everything of one server, and the lock that keeps a second server out of it."""
+"""The directory that holds everything of one server, and the lock that prevents a second server from using it."""
 
 import fcntl
 import os
@@ -28,7 +28,7 @@ class DataDirectory:
 
     @classmethod
     def hold(cls, path: str | os.PathLike[str]) -> Self:
-        """Create the directory if it is absent, close it to others, and take its lock without waiting.
+        """Create the directory if it is absent, make it private, and take its lock without waiting.
 
         Raises:
             ConfigurationError: it is no directory, belongs to another user, or cannot be created.
@@ -62,11 +62,11 @@ class DataDirectory:
         return self._path / "engine"
 
     def close(self) -> None:
-        """Let go of the directory; closing again does nothing."""
+        """Release the directory; closing again does nothing."""
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
-        os.ftruncate(lock, 0)  # the file stays: were it removed, two servers could each lock a LOCK of their own
+        os.ftruncate(lock, 0)  # the file stays: if it were removed, two servers could each lock a LOCK of their own
         os.close(lock)
 
     def __enter__(self) -> Self:
@@ -79,7 +79,7 @@ class DataDirectory:
 
 
 def _own_directory(path: Path) -> None:
-    """Create a directory for this user alone, or take the rights of others from one that is there.
+    """Create a directory for this user alone, or make an existing one private.
 
     Raises:
         ConfigurationError: it belongs to another user.
@@ -103,7 +103,7 @@ def _own_directory(path: Path) -> None:
 
 
 def _take_lock(directory: Path) -> int:
-    """Return the descriptor that holds the lock; closing it lets go.
+    """Return the descriptor that holds the lock; closing it releases the lock.
 
     Raises:
         DataDirectoryHeld: another server holds it.

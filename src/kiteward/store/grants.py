@@ -24,28 +24,30 @@ class Grants:
     """Grants inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = changes
 
     async def of_role(self, role: str) -> Sequence[Grant]:
         """Return the grants of a role, in the order of their keys."""
-        return list(queries.grants(await self._turn.rows(queries.grants_of(role))))
+        return list(queries.grants(await self._write_transaction.rows(queries.grants_of(role))))
 
     async def roles_with(self, privilege: str) -> Sequence[str]:
         """Return the names of the roles that hold a grant of this privilege or group, sorted."""
         return await self._roles_where(_grants.privilege == privilege)
 
     async def add(self, grants: Sequence[Grant]) -> None:
-        """Store the grants; one that is there already keeps its grantor, and is kept for nobody from now on."""
+        """Store the grants; an existing one keeps its grantor, and becomes a plain one if it was kept."""
         for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
             rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
-            if await self._turn.run(insert_missing(schema.grants), rows):
+            if await self._write_transaction.run(insert_missing(schema.grants), rows):
                 self._changes.add(Subject.ROLE, role)
             await self._confirm(role, rows)
 
     async def _confirm(self, role: str, rows: Sequence[Mapping[str, str]]) -> None:
-        """Keep no longer for anybody what is granted anew."""
-        kept = queries.grants(await self._turn.rows(queries.grants_of(role).where(_grants.kept_for.is_not(None))))
+        """Turn kept grants into plain ones where they are granted again."""
+        kept = queries.grants(
+            await self._write_transaction.rows(queries.grants_of(role).where(_grants.kept_for.is_not(None)))
+        )
         keys = [_columns(role, grant.key) for grant in kept]
         given = [{name: row[name] for name in _KEY} for row in rows] if keys else []
         for key in keys:
@@ -57,7 +59,7 @@ class Grants:
         removed = False
         for key in keys:
             exactly = _exactly(_columns(role, key))
-            removed = bool(await self._turn.run(delete(schema.grants).where(exactly))) or removed
+            removed = bool(await self._write_transaction.run(delete(schema.grants).where(exactly))) or removed
         if removed:
             self._changes.add(Subject.ROLE, role)
         return removed
@@ -120,7 +122,7 @@ class Grants:
             _grants.grantor,
             null(),
         ).where(moved)
-        await self._turn.run(
+        await self._write_transaction.run(
             insert_missing(schema.grants).from_select([column.name for column in schema.grants.c], copies)
         )
         await self._remove_where(moved)
@@ -128,19 +130,21 @@ class Grants:
     async def _remove_where(self, where: ColumnElement[bool]) -> list[str]:
         roles = await self._roles_where(where)
         if roles:
-            await self._turn.run(delete(schema.grants).where(where))
+            await self._write_transaction.run(delete(schema.grants).where(where))
             self._changes.add(Subject.ROLE, *roles)
         return roles
 
     async def _mark_where(self, where: ColumnElement[bool], kept_for: str | None) -> list[str]:
         roles = await self._roles_where(where)
         if roles:
-            await self._turn.run(update(schema.grants).where(where).values(kept_for=kept_for))
+            await self._write_transaction.run(update(schema.grants).where(where).values(kept_for=kept_for))
             self._changes.add(Subject.ROLE, *roles)
         return roles
 
     async def _roles_where(self, where: ColumnElement[bool]) -> list[str]:
-        rows = await self._turn.rows(select(_grants.role_name).where(where).distinct().order_by(_grants.role_name))
+        rows = await self._write_transaction.rows(
+            select(_grants.role_name).where(where).distinct().order_by(_grants.role_name)
+        )
         return [role for (role,) in rows]
 
 

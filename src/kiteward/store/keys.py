@@ -92,22 +92,22 @@ class Keys:
     """
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes, clock: Callable[[], float]) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = changes
         self._clock = clock
 
     async def lineage(self, key_id: str) -> Sequence[KeyRecord]:
         """Return the key, then the keys that it descends from, the nearest first; empty where there is no such key."""
-        return list(records(await self._turn.rows(lineage_of(key_id))))
+        return list(records(await self._write_transaction.rows(lineage_of(key_id))))
 
     async def count(self, owner: str) -> int:
         """Return how many keys a user has."""
         counted = select(func.count()).select_from(schema.api_keys).where(_keys.owner == owner)
-        return int((await self._turn.rows(counted))[0][0])
+        return int((await self._write_transaction.rows(counted))[0][0])
 
     async def add(self, key: KeyRecord) -> None:
         """Store a new key. The caller has checked that its owner exists; its time of creation is set here."""
-        await self._turn.run(
+        await self._write_transaction.run(
             insert(schema.api_keys),
             {
                 "key_id": key.key_id,
@@ -125,7 +125,7 @@ class Keys:
         )
         if key.roles:
             rows = [{"key_id": key.key_id, "role_name": role} for role in key.roles]
-            await self._turn.run(insert(schema.api_key_roles), rows)
+            await self._write_transaction.run(insert(schema.api_key_roles), rows)
         self._changes.add(Subject.KEY, key.key_id)
 
     async def rotate(self, key_id: str, digest: str, *, former_until: float | None = None) -> None:
@@ -140,9 +140,9 @@ class Keys:
             await self.remove_where(made)
             return
         later = or_(_keys.expires_at.is_(None), _keys.expires_at > former_until)
-        for (each,) in await self._turn.rows(with_descendants(made)):
+        for (each,) in await self._write_transaction.rows(with_descendants(made)):
             ending = update(schema.api_keys).where(_keys.key_id == each, later).values(expires_at=former_until)
-            if await self._turn.run(ending):
+            if await self._write_transaction.run(ending):
                 self._changes.add(Subject.KEY, each)
 
     async def enable(self, key_id: str, enabled: bool) -> None:
@@ -155,10 +155,10 @@ class Keys:
 
     async def remove_where(self, where: ColumnElement[bool]) -> None:
         """Remove some keys and what descends from them."""
-        for (key_id,) in await self._turn.rows(with_descendants(where)):
-            await self._turn.run(delete(schema.api_keys).where(_keys.key_id == key_id))
+        for (key_id,) in await self._write_transaction.rows(with_descendants(where)):
+            await self._write_transaction.run(delete(schema.api_keys).where(_keys.key_id == key_id))
             self._changes.add(Subject.KEY, key_id)
 
     async def _update(self, key_id: str, **values: Any) -> None:
-        if await self._turn.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):
+        if await self._write_transaction.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):
             self._changes.add(Subject.KEY, key_id)

@@ -105,7 +105,7 @@ def groups_named(name: str) -> Select[*tuple[Any, ...]]:
 
 
 def hash_schemes(names: Collection[str] | None) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
-    """Return how current hashes begin, and how former ones do with the latest end of each; of these users, or all."""
+    """Return the schemes of hashes of these users, or of all: current ones; previous ones, each with its latest end."""
     current = select(_beginning(_users.password_hash)).distinct()
     kind = _beginning(_users.former_hash)
     previous = select(kind, func.max(_users.former_until)).where(_users.former_until.is_not(None)).group_by(kind)

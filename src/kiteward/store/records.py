@@ -33,7 +33,7 @@ class Committed:
 
     Attributes:
         revision: the store's revision after it; unchanged when nothing changed.
-        changes: what is not as it was, without repetition; empty when nothing changed.
+        changes: what was changed, without repetition; empty when nothing changed.
     """
 
     revision: int
@@ -82,7 +82,7 @@ class UserRecord:
             whether the user is enabled.
         roles: names of the roles bound to the user, sorted; never `public` unless bound explicitly.
         enabled: whether the user is allowed to authenticate.
-        signed_in_at: when the user was last seen, in seconds since the epoch, or None.
+        signed_in_at: when the user last authenticated, in seconds since the epoch, or None.
         locked_at: when too many wrong passwords locked the user, or None.
         previous: the password before the last reset, while it is still accepted.
         one_time: whether the password only allows setting another one.
@@ -115,9 +115,9 @@ class KeyRecord:
         digest: SHA-256 of the whole key, in hexadecimal; never the key.
         description: free text.
         created_at: seconds since the epoch.
-        created_by: the user who made it.
-        made_by_key: the id of the API key that it was made with, or None; it goes when that one goes.
-        expires_at: when it ends, or None.
+        created_by: the user who created it.
+        made_by_key: the id of the API key that it was created with, or None; it is removed with that one.
+        expires_at: when it expires, or None.
         roles: the roles it is restricted to, sorted; None for all roles of its owner, empty for none.
         networks: where it may be used from, in CIDR form; empty for anywhere.
         enabled: whether it is accepted.
@@ -175,14 +175,14 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A change of the engine that was about to be asked for.
+    """A change of the engine that is about to be requested.
 
-    It is stored before the engine is called, so that after a crash grants and objects agree again.
+    It is stored before the engine is called, so that grants and objects can be made consistent after a crash.
 
     Attributes:
         intent_id: set by the store.
         db_name, object_name: what is dropped, renamed or created; object_name is empty for a database.
-        new_db_name, new_object_name: where a renamed collection goes, else empty.
+        new_db_name, new_object_name: the new name of a renamed collection, else empty.
         claimant: who drops or creates a collection, where grants are kept for that user.
     """
 

@@ -29,7 +29,7 @@ metadata: Final = MetaData()
 
 
 def _name() -> TypeEngine[str]:
-    # SQLite compares text byte by byte by itself; PostgreSQL, which follows the database's collation, is told "C".
+    # SQLite compares text byte by byte by itself; PostgreSQL would use the database's collation, so "C" is set.
     return Text().with_variant(Text(collation="C"), "postgresql")
 
 
@@ -82,7 +82,7 @@ grants: Final = Table(
     Column("object_name", _name(), primary_key=True),
     Column("privilege", _name(), primary_key=True),
     Column("grantor", Text(), nullable=False),
-    # No foreign key: SQLite adds none to a table that is there. What is kept for a user goes with the user in code.
+    # No foreign key: SQLite adds none to an existing table. The code removes what is kept for a user with the user.
     Column("kept_for", _name()),
     Index("grants_by_privilege", "privilege", "role_name"),
     Index("grants_by_object", "db_name", "object_name"),
@@ -120,7 +120,7 @@ api_keys: Final = Table(
     Column("enabled", Boolean(), nullable=False),
     Column("used_at", Float()),
     *_former("former_digest"),
-    # No foreign key: SQLite adds none to a table that is there. What descends from a key is removed with it in code.
+    # No foreign key: SQLite adds none to an existing table. The code removes what descends from a key with it.
     Column("made_by_key", _name()),
     Index("api_keys_by_owner", "owner", "key_id"),
     Index("api_keys_by_maker", "made_by_key", "key_id"),
@@ -128,7 +128,7 @@ api_keys: Final = Table(
 )
 
 api_key_roles: Final = Table(
-    # What a narrowed key holds; a key that is not narrowed has no row here.
+    # The roles of a restricted key; a key that is not restricted to roles has no row here.
     "api_key_roles",
     metadata,
     Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),

@@ -21,11 +21,11 @@ from kiteward.store.transaction import FEED_LENGTH, Transaction
 T = TypeVar("T")
 
 _CHUNK: Final = 2000
-"""Records built between two chances for other work: a few milliseconds."""
+"""Records built before the event loop gets control again; they take a few milliseconds."""
 
 
 class SqlStore:
-    """Implements `Store`, where the contract of each method stands."""
+    """Implements `Store`, which documents the contract of each method."""
 
     def __init__(self, path: Path, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
         self.path = path
@@ -46,7 +46,7 @@ class SqlStore:
         Args:
             location: path of the database file, or its `sqlite:///` address.
             clock: seconds since the epoch.
-            observer: told how long reads and commits take.
+            observer: called with the time that each read and commit took.
 
         Raises:
             ConfigurationError: the address names something else.
@@ -81,7 +81,7 @@ class SqlStore:
         try:
             name.encode()
         except UnicodeEncodeError:
-            return None  # presented by a stranger, and impossible to store
+            return None  # presented by an unauthenticated caller, and impossible to store
         (rows,) = await self._reader.rows(queries.users_named(name))
         return next(queries.user_records(rows), None)
 
@@ -156,7 +156,7 @@ async def _migrate(engine: AsyncEngine) -> None:
 
 
 async def _gathered(items: Iterator[T]) -> list[T]:
-    """Build a long list without holding up the event loop for all of it at once."""
+    """Build a long list in steps, so that the event loop is not blocked for the whole of it."""
     gathered: list[T] = []
     while chunk := list(islice(items, _CHUNK)):
         gathered += chunk

@@ -50,7 +50,7 @@ def database_path(location: str | os.PathLike[str]) -> Path:
 
 
 def secure_file(path: Path) -> None:
-    """Create the database file if it is absent, and close it to all but its owner; its companion files follow it.
+    """Create the database file if it is absent, and make it accessible to its owner only, as its companion files are.
 
     Raises:
         OSError: it cannot be created, or belongs to somebody else.
@@ -77,7 +77,7 @@ def sync_directory(path: Path) -> None:
 
 
 def writing_engine(path: Path) -> AsyncEngine:
-    """Return the engine of the one connection that writes; its transactions lock the database when they begin."""
+    """Return the engine of the one connection that writes; its transactions lock the database at their beginning."""
     return _engine(path, "BEGIN IMMEDIATE", (*_DURABLE, "PRAGMA foreign_keys=ON"), poolclass=NullPool)
 
 
@@ -93,12 +93,12 @@ def reading_engine(path: Path) -> AsyncEngine:
 
 
 def insert_missing(table: Table) -> Insert:
-    """Return an insert that leaves rows alone whose key is there already; its row count tells how many were new."""
+    """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
     return insert(table).on_conflict_do_nothing()
 
 
 def position(column: ColumnElement[Any], text: str) -> ColumnElement[int]:
-    """Return where a text begins in a column, from 1; 0 where it does not stand in it."""
+    """Return the position of a text in a column, counted from 1; 0 where the column does not contain it."""
     return func.instr(column, text)
 
 

@@ -1,4 +1,4 @@
-"""A transaction of the store: what it reads and writes, and which changes it will announce."""
+"""A transaction of the store: its reads, its writes, and the changes it will announce."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKi
 from kiteward.store.sqlite import insert_missing
 
 FEED_LENGTH: Final = 10_000
-"""How many revisions the change feed goes back."""
+"""Number of revisions that the change feed holds."""
 
 _users = schema.users.c
 _roles = schema.roles.c
@@ -37,7 +37,7 @@ class Users:
         grants: Grants,
         clock: Callable[[], float],
     ) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = changes
         self._keys = keys
         self._grants = grants
@@ -45,11 +45,11 @@ class Users:
 
     async def get(self, name: str) -> UserRecord | None:
         """Return the user, or None."""
-        return next(queries.user_records(await self._turn.rows(queries.users_named(name))), None)
+        return next(queries.user_records(await self._write_transaction.rows(queries.users_named(name))), None)
 
     async def count(self) -> int:
         """Return how many users there are, `root` included."""
-        return await _count(self._turn, schema.users)
+        return await _count(self._write_transaction, schema.users)
 
     async def add(self, name: str, password_hash: str, *, description: str = "", one_time: bool = False) -> None:
         """Create a user without roles. The caller has checked that the name is free."""
@@ -61,7 +61,7 @@ class Users:
             "description": description,
             "one_time": one_time,
         }
-        await self._turn.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
+        await self._write_transaction.run(insert(schema.users), {**user, "created_at": now, "changed_at": now})
         self._note(name, forgiven=True)
 
     async def set_password(
@@ -73,7 +73,7 @@ class Users:
             name: the user.
             password_hash: of the new password.
             former_until: until when the present password is accepted too; None: no longer, nor any before it.
-            one_time: whether the new one is good for nothing but setting another.
+            one_time: whether the new one may only be used to set another.
         """
         kept = former_until is not None
         await self._update(
@@ -92,7 +92,7 @@ class Users:
         """Replace the hash of a password that stays; nothing happens if the user's credential is another by now."""
         # No change is announced: the credential is the same, and verified credentials stay verified.
         same = and_(_users.name == name, _users.credential_id == credential_id)
-        await self._turn.run(update(schema.users).where(same).values(password_hash=password_hash))
+        await self._write_transaction.run(update(schema.users).where(same).values(password_hash=password_hash))
 
     async def end_previous_secret(self, name: str) -> None:
         """Stop accepting a user's previous password; without one nothing happens."""
@@ -126,25 +126,27 @@ class Users:
 
         Grants that are kept for the user go too. An unknown name does nothing.
         """
-        # The user's own keys would go by themselves; those of others that descend from them would not.
+        # The foreign key removes the user's own keys, but not those of others that descend from them.
         await self._keys.remove_where(schema.api_keys.c.owner == name)
         await self._grants.forget_kept_for(name)
-        if await self._turn.run(delete(schema.users).where(_users.name == name)):
+        if await self._write_transaction.run(delete(schema.users).where(_users.name == name)):
             self._changes.add(Subject.USER, name)
 
     async def _mark(
         self, name: str, where: ColumnElement[bool], locked_at: float | None, *, forgiven: bool = False
     ) -> None:
         named = and_(_users.name == name, where)
-        if await self._turn.run(update(schema.users).where(named).values(locked_at=locked_at)):
+        if await self._write_transaction.run(update(schema.users).where(named).values(locked_at=locked_at)):
             self._note(name, forgiven=forgiven)
 
     async def _update(self, name: str, where: ColumnElement[bool], *, forgiven: bool = False, **values: Any) -> None:
-        if await self._turn.run(update(schema.users).where(where).values(changed_at=self._clock(), **values)):
+        if await self._write_transaction.run(
+            update(schema.users).where(where).values(changed_at=self._clock(), **values)
+        ):
             self._note(name, forgiven=forgiven)
 
     def _note(self, name: str, *, forgiven: bool) -> None:
-        """Note that a user changed, and whether what failed before says nothing about it now."""
+        """Add a user to the changes, and its credential too if earlier failures no longer count."""
         self._changes.add(Subject.USER, name)
         if forgiven:
             self._changes.add(Subject.CREDENTIAL, name)
@@ -154,41 +156,45 @@ class Roles:
     """Roles and role bindings inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> Role | None:
         """Return the role, or None."""
-        roles = queries.roles(await self._turn.rows(queries.roles_named(name)))
+        roles = queries.roles(await self._write_transaction.rows(queries.roles_named(name)))
         return roles[0] if roles else None
 
     async def count(self) -> int:
         """Return how many roles there are, built-in ones included."""
-        return await _count(self._turn, schema.roles)
+        return await _count(self._write_transaction, schema.roles)
 
     async def put(self, role: Role) -> None:
         """Create the role or replace its description."""
         values = {"name": role.name, "description": role.description}
-        if not await self._turn.run(insert_missing(schema.roles), values):
+        if not await self._write_transaction.run(insert_missing(schema.roles), values):
             differs = and_(_roles.name == role.name, _roles.description != role.description)
-            if not await self._turn.run(update(schema.roles).where(differs).values(description=role.description)):
+            if not await self._write_transaction.run(
+                update(schema.roles).where(differs).values(description=role.description)
+            ):
                 return
         self._changes.add(Subject.ROLE, role.name)
 
     async def remove(self, name: str) -> None:
         """Remove a role with its bindings and grants; every user who held it counts as changed."""
-        holders = await self._turn.rows(
+        holders = await self._write_transaction.rows(
             select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
         )
-        keys = await self._turn.rows(select(_key_roles.key_id).where(_key_roles.role_name == name))
-        if await self._turn.run(delete(schema.roles).where(_roles.name == name)):
+        keys = await self._write_transaction.rows(select(_key_roles.key_id).where(_key_roles.role_name == name))
+        if await self._write_transaction.run(delete(schema.roles).where(_roles.name == name)):
             self._changes.add(Subject.ROLE, name)
             self._changes.add(Subject.USER, *(user for (user,) in holders))
             self._changes.add(Subject.KEY, *(key for (key,) in keys))
 
     async def bind(self, user: str, role: str) -> None:
         """Bind an existing role to an existing user; binding again does nothing."""
-        if await self._turn.run(insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}):
+        if await self._write_transaction.run(
+            insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
+        ):
             self._changes.add(Subject.USER, user)
 
     async def enabled_holders(self, role: str) -> Sequence[str]:
@@ -199,12 +205,12 @@ class Roles:
             .where(_bindings.role_name == role, _users.enabled)
             .order_by(_users.name)
         )
-        return [name for (name,) in await self._turn.rows(holders)]
+        return [name for (name,) in await self._write_transaction.rows(holders)]
 
     async def unbind(self, user: str, role: str) -> None:
         """Remove a binding; an absent one does nothing."""
         binding = and_(_bindings.user_name == user, _bindings.role_name == role)
-        if await self._turn.run(delete(schema.role_bindings).where(binding)):
+        if await self._write_transaction.run(delete(schema.role_bindings).where(binding)):
             self._changes.add(Subject.USER, user)
 
 
@@ -212,12 +218,12 @@ class Groups:
     """Custom privilege groups inside a transaction."""
 
     def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = changes
 
     async def get(self, name: str) -> PrivilegeGroup | None:
         """Return the group, or None."""
-        groups = queries.groups(await self._turn.rows(queries.groups_named(name)))
+        groups = queries.groups(await self._write_transaction.rows(queries.groups_named(name)))
         return groups[0] if groups else None
 
     async def put(self, group: PrivilegeGroup) -> None:
@@ -226,18 +232,20 @@ class Groups:
         members = sorted(set(group.privileges))
         if present is not None and list(present.privileges) == members:
             return
-        await self._turn.run(insert_missing(schema.privilege_groups), {"name": group.name})
-        await self._turn.run(
+        await self._write_transaction.run(insert_missing(schema.privilege_groups), {"name": group.name})
+        await self._write_transaction.run(
             delete(schema.privilege_group_members).where(schema.privilege_group_members.c.group_name == group.name)
         )
         if members:
             rows = [{"group_name": group.name, "privilege": privilege} for privilege in members]
-            await self._turn.run(insert(schema.privilege_group_members), rows)
+            await self._write_transaction.run(insert(schema.privilege_group_members), rows)
         self._changes.add(Subject.GROUP, group.name)
 
     async def remove(self, name: str) -> None:
         """Remove a group; an unknown name does nothing."""
-        if await self._turn.run(delete(schema.privilege_groups).where(schema.privilege_groups.c.name == name)):
+        if await self._write_transaction.run(
+            delete(schema.privilege_groups).where(schema.privilege_groups.c.name == name)
+        ):
             self._changes.add(Subject.GROUP, name)
 
 
@@ -245,12 +253,12 @@ class Intents:
     """Intents inside a transaction. They advance no revision."""
 
     def __init__(self, write_transaction: WriteTransaction) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
 
     async def all(self) -> Sequence[Intent]:
         """Return every open intent, oldest first."""
         columns = schema.intents.c
-        rows = await self._turn.rows(select(schema.intents).order_by(columns.id))
+        rows = await self._write_transaction.rows(select(schema.intents).order_by(columns.id))
         return [
             Intent(
                 IntentKind(kind),
@@ -275,12 +283,12 @@ class Intents:
             "claimant": intent.claimant.user_name if intent.claimant else None,
             "claimant_roles": json.dumps(intent.claimant.roles) if intent.claimant else None,
         }
-        rows = await self._turn.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
+        rows = await self._write_transaction.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
         return int(rows[0][0])
 
     async def remove(self, intent_id: int) -> None:
         """Remove an intent; an unknown id does nothing."""
-        await self._turn.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
+        await self._write_transaction.run(delete(schema.intents).where(schema.intents.c.id == intent_id))
 
 
 class Transaction:
@@ -290,7 +298,7 @@ class Transaction:
     """
 
     def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
-        self._turn = write_transaction
+        self._write_transaction = write_transaction
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
@@ -308,21 +316,21 @@ class Transaction:
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
-        revision = int((await self._turn.rows(queries.REVISION))[0][0])
+        revision = int((await self._write_transaction.rows(queries.REVISION))[0][0])
         if changes:
             revision += 1
             await self._announce(revision, changes)
-        await self._turn.commit()
+        await self._write_transaction.commit()
         return Committed(revision, changes)
 
     async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
         feed = schema.change_feed
-        await self._turn.run(
+        await self._write_transaction.run(
             update(schema.revision).where(schema.revision.c.id == schema.REVISION_ROW).values(value=revision)
         )
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
-        await self._turn.run(insert(feed), rows)
-        await self._turn.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
+        await self._write_transaction.run(insert(feed), rows)
+        await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
 
 
 def _new_credential_id() -> str:

@@ -1,4 +1,4 @@
-"""How many requests came, and how they ended: plain counters that the pipeline can afford on every call."""
+"""Counts requests by outcome, with counters that are cheap enough for every call."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""How long things took: histograms in plain numbers, which a request can afford and a reader adds up later."""
+"""Histograms of durations, cheap enough for every request; the reader adds them up."""
 
 from bisect import bisect_left
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What the server writes to its log: a line for people on a terminal, a JSON object a line for everything else.
 
-Everybody logs with the standard library. What is written while a request is handled carries its id, whoever writes it.
-No text can pass for a line of its own: in JSON everything beyond ASCII and every control character is escaped, on a
+All modules log with the standard library. Every line that is written while a request is handled carries its id.
+No text can forge a line: in JSON everything beyond ASCII and every control character is escaped, on a
 terminal control characters are, and the lines of a traceback are marked. Tracebacks show no values of variables.
 """
 
@@ -32,7 +32,7 @@ _request: Final[ContextVar[str]] = ContextVar("request", default="")
 
 
 def bind_request_id(request_id: str) -> None:
-    """Let every line that is written in this context from now on carry the id of a request."""
+    """Add the id of a request to every line that is written in this context from now on."""
     _request.set(request_id)
 
 
@@ -44,7 +44,7 @@ def current_request() -> str:
 def start(stream: TextIO) -> None:
     """Write everything that is logged in this process to a stream, our own lines from `info` on.
 
-    Libraries are heard from `warning` on, whatever the level: below it some of them tell what callers send.
+    Libraries are logged from `warning` on, whatever the level: below it some of them log what callers send.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(for_people=stream.isatty()))
@@ -59,7 +59,7 @@ def set_level(level: Level) -> None:
 
 
 def formatter(*, for_people: bool) -> logging.Formatter:
-    """Return what makes a line of a record."""
+    """Return the formatter that turns a record into a line."""
     return ProcessorFormatter(
         foreign_pre_chain=[
             _add_request,

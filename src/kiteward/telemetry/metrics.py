@@ -1,7 +1,7 @@
-"""What the server tells a Prometheus about itself: counts and gauges, no name of a user, a database or a collection.
+"""The metrics of the server for Prometheus: counters and gauges, without names of users, databases or collections.
 
-Nothing is counted here: the server counts in plain numbers, and this turns them into Prometheus' families when somebody
-looks. Every label has few values, which the server makes itself.
+Nothing is counted here: the server counts in plain numbers, and this turns them into Prometheus' families when they
+are read. Every label has few values, all of them defined by the server.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the numbers come from; each is asked when the metrics are read.
+    """The sources of the metrics; each is read when the metrics are.
 
     Attributes:
         telemetry: requests, decisions and times.
@@ -31,10 +31,10 @@ class Sources:
         connections: open connections by kind.
         refused: connections closed for a reason of the listener's.
         held: bytes held for clients by kind: how many, how many there may be, and how often there was no room.
-        generation: how often the engine has come to life.
+        generation: how often the engine was started.
         engine_ready: whether a call sent now would reach the engine.
         revision: the revision of the policy in force; None while there is none.
-        audit: how the audit trail keeps up.
+        audit: the state of the audit trail.
     """
 
     telemetry: Telemetry
@@ -62,7 +62,7 @@ class Metrics:
 
 
 class _ServerCollector(Collector):
-    """Turns our own counters into Prometheus' families when somebody looks."""
+    """Converts the counters of the server to Prometheus' families when they are read."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
@@ -116,8 +116,8 @@ class _ServerCollector(Collector):
     def _held(self) -> Iterator[Metric]:
         held = GaugeMetricFamily("kiteward_held_bytes", "Bytes held for clients.", labels=("kind",))
         limits = GaugeMetricFamily("kiteward_held_bytes_limit", "Limit on bytes held for clients.", labels=("kind",))
-        told = self._sources.held()
-        for kind, (now, limit, _) in told.items():
+        help_text = self._sources.held()
+        for kind, (now, limit, _) in help_text.items():
             held.add_metric((kind,), now)
             limits.add_metric((kind,), limit)
         yield held
@@ -126,7 +126,7 @@ class _ServerCollector(Collector):
             "kiteward_held_bytes_refused",
             "Reservations refused because the limit on held bytes was reached.",
             ("kind",),
-            (((kind,), refused) for kind, (_, _, refused) in told.items()),
+            (((kind,), refused) for kind, (_, _, refused) in help_text.items()),
         )
 
     def _parts(self) -> Iterator[Metric]:
@@ -142,21 +142,23 @@ class _ServerCollector(Collector):
         yield _counter("kiteward_audit_lost", "Audit events that were lost.", (), [((), audit.lost)])
 
 
-def _gauge(name: str, told: str, value: float) -> Metric:
-    family = GaugeMetricFamily(name, told)
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(name, help_text)
     family.add_metric((), value)
     return family
 
 
-def _counter(name: str, told: str, labels: tuple[str, ...], numbers: Iterable[tuple[tuple[str, ...], int]]) -> Metric:
-    family = CounterMetricFamily(name, told, labels=labels)
+def _counter(
+    name: str, help_text: str, labels: tuple[str, ...], numbers: Iterable[tuple[tuple[str, ...], int]]
+) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=labels)
     for values, number in numbers:
         family.add_metric(values, number)
     return family
 
 
-def _histogram(name: str, told: str, label: str, histograms: Iterable[tuple[str, Histogram]]) -> Metric:
-    family = HistogramMetricFamily(name, told, labels=(label,))
+def _histogram(name: str, help_text: str, label: str, histograms: Iterable[tuple[str, Histogram]]) -> Metric:
+    family = HistogramMetricFamily(name, help_text, labels=(label,))
     for value, histogram in histograms:
         buckets = [
             (str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)

@@ -1,4 +1,4 @@
-"""What is noticed of every request on its way: counts and times, in plain numbers that each call can afford."""
+"""Counts and times of every request, cheap enough for each call."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -51,7 +51,12 @@ class Span(Protocol):
         ...
 
     def end(self, outcome: str, *, failed: bool) -> None:
-        """End it, with a word on how it ended."""
+        """End the span.
+
+        Args:
+            outcome: how the work ended, in one word.
+            failed: whether that counts as an error.
+        """
         ...
 
 
@@ -72,12 +77,12 @@ class Tracing(Protocol):
 
 
 class Telemetry:
-    """Takes note of requests, their stages and their decisions; read when somebody asks.
+    """Records requests, their stages and their decisions; metrics read them.
 
     Attributes:
         requests: every request, by operation and outcome.
         decisions: how often it was `allowed` and how often `refused`.
-        stages: how long each stage took. A request that waits for its turn is authenticated and decided on again.
+        stages: how long each stage took. A request that was queued is authenticated and decided on again.
         store: how long each `read` and `commit` of the store took.
         tracing: where traces go, None where they are off.
     """
@@ -90,35 +95,35 @@ class Telemetry:
         self.store = {"read": Histogram(), "commit": Histogram()}
 
     def start_request(self, operation: str, request_id: str, carried: Mapping[str, str]) -> "RequestSpan":
-        """Begin to watch a request.
+        """Start to record a request.
 
         Args:
             operation: its operation, which exists.
-            request_id: finds it again.
+            request_id: its id, for the span.
             carried: its caller's metadata, which may name a trace.
         """
         span = None if self.tracing is None else self.tracing.request(operation, request_id, carried)
         return RequestSpan(self, operation, span)
 
     def observe_store(self, what: str, seconds: float) -> None:
-        """Take note of a `read` or `commit`."""
+        """Record the duration of a `read` or `commit`, in seconds."""
         self.store[what].add(seconds)
 
     def observe(self, stage: Stage, begun: float) -> None:
-        """Take note of a stage that began at `begun`, of `time.perf_counter`, and has ended now."""
+        """Record a stage that began at `begun`, of `time.perf_counter`, and has ended now."""
         seconds = perf_counter() - begun
         self.stages[stage].add(seconds)
         if self.tracing is not None and stage in _SHOWN:
             self.tracing.observe(stage.value, seconds)
 
     def observe_decision(self, begun: float, *, allowed: bool) -> None:
-        """Take note of a decision that began at `begun`, of `time.perf_counter`, and has been made now."""
+        """Record a decision that began at `begun`, of `time.perf_counter`, and has been made now."""
         self.observe(Stage.DECIDE, begun)
         self.decisions["allowed" if allowed else "refused"] += 1
 
 
 class RequestSpan:
-    """One request that is being watched."""
+    """One request that is being recorded."""
 
     __slots__ = ("_begun", "_operation", "_span", "_telemetry")
 
@@ -129,7 +134,7 @@ class RequestSpan:
         self._begun = perf_counter()
 
     def end(self, outcome: Outcome) -> None:
-        """Take note of how it ended."""
+        """Record the outcome, and end the span of the request."""
         self._telemetry.requests.count(self._operation, outcome)
         self._telemetry.observe(Stage.WHOLE, self._begun)
         if self._span is not None:

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: what a trace shows of us. Only loaded where tracing is on; needs the extra `tracing`.
+"""Traces by OpenTelemetry. Only imported where tracing is on; needs the extra `tracing`.
 
 Spans name operations and stages, never a user, a collection or what a caller sent.
 """
@@ -30,7 +30,7 @@ class OtlpTracing:
     """Sends spans to a collector, from a thread of its own. Implements `kiteward.telemetry.telemetry.Tracing`."""
 
     def __init__(self, endpoint: str, percent: int) -> None:
-        """Begin.
+        """Start the exporter.
 
         Args:
             endpoint: address of a collector that takes OTLP over HTTP.
@@ -69,7 +69,7 @@ class OtlpTracing:
             self._tracer.start_span(stage, start_time=now - int(seconds * 1e9)).end(now)
 
     def close(self) -> None:
-        """Send what is still to be sent, if the collector takes it. Blocks."""
+        """Send the remaining spans, if the collector accepts them. Blocks."""
         self._provider.shutdown()
 
 
@@ -89,7 +89,7 @@ class OtlpSpan:
         return carried
 
     def end(self, outcome: str, *, failed: bool) -> None:
-        """End it, with a word on how it ended."""
+        """End the span. See `kiteward.telemetry.telemetry.Span.end`."""
         self._span.set_attribute("kiteward.outcome", outcome)
         if failed:
             self._span.set_status(trace.StatusCode.ERROR)

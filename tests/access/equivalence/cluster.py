@@ -22,7 +22,7 @@ NOT_SERVED: Final[Mapping[str, str]] = {
 """Endpoints that refuse every authenticated caller, and why."""
 
 NAMING_STORAGE: Final = frozenset({"file_resources/add", "jobs/snapshot/export", "jobs/snapshot/restore_external"})
-"""Endpoints whose requests cannot but name storage outside, which is refused to everybody who may come in."""
+"""Endpoints whose requests cannot but name storage outside, which is refused to every authenticated caller."""
 
 
 def _restore_external(draw: Draw) -> Pair:

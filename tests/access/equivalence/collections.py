@@ -125,7 +125,7 @@ def _creation(name: str, *, indexed: bool) -> RpcCalls:
                 await client.call("CreateIndex", collection_name=name, field_name="vector", index_name="vector")
                 await client.call("LoadCollection", collection_name=name)
         except Failed:
-            # Whatever becomes of this is not told.
+            # The outcome of this is not reported.
             with suppress(Failed):
                 await client.call("DropCollection", collection_name=name)
             raise

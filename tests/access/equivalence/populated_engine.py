@@ -26,7 +26,7 @@ _STATS: Final = [{"key": "row_count", "value": "7"}]
 _JOB: Final = {"job_id": 7, "collection_name": "c1"}
 _GROUP: Final = {"name": "rg", "capacity": 3}
 
-_TOLD: Final[Mapping[str, dict[str, Any]]] = {
+_RESPONSES: Final[Mapping[str, dict[str, Any]]] = {
     "GetLoadState": {"state": 3},
     "GetLoadingProgress": {"progress": 100},
     "DescribeIndex": {"index_descriptions": [_INDEX]},
@@ -48,7 +48,7 @@ _TOLD: Final[Mapping[str, dict[str, Any]]] = {
     },
     "DescribeDatabase": {"dbID": 5},
     "RestoreExternalSnapshot": {"job_id": 7},
-    "ExportSnapshot": {"job_id": 7, "snapshot_metadata_uri": "s3://told"},
+    "ExportSnapshot": {"job_id": 7, "snapshot_metadata_uri": "s3://resource"},
     "GetRestoreSnapshotState": {"info": _JOB},
     "ListRestoreSnapshotJobs": {"jobs": [_JOB]},
     "RefreshExternalCollection": {"job_id": 7},
@@ -57,9 +57,9 @@ _TOLD: Final[Mapping[str, dict[str, Any]]] = {
     "ListResourceGroups": {"resource_groups": ["rg"]},
     "DescribeResourceGroup": {"resource_group": _GROUP},
     "RunAnalyzer": {"results": [{"tokens": [{"token": "told"}]}]},
-    "ListFileResources": {"resources": [{"id": 7, "name": "told", "path": "s3://told"}]},
+    "ListFileResources": {"resources": [{"id": 7, "name": "resource", "path": "s3://resource"}]},
 }
-_ANSWERS: Final = {**_TOLD, "HybridSearch": _TOLD["Search"]}
+_ANSWERS: Final = {**_RESPONSES, "HybridSearch": _RESPONSES["Search"]}
 
 _ABOUT_WHAT_THERE_IS: Final = frozenset(
     {
@@ -96,7 +96,7 @@ class PopulatedEngine(FakeEngine):
         self.reset_contents()
 
     def reset_contents(self) -> None:
-        """Have what there was in the beginning, as if somebody around us had seen to it."""
+        """Restore the initial objects, as a change from outside the server would."""
         self.databases.clear()
         for name in random_values.DATABASES:
             aliases = dict(random_values.ALIASES[name])

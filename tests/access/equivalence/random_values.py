@@ -14,7 +14,7 @@ DATABASES: Final = ("default", "db1", "db2")
 EMPTY_DATABASE: Final = "empty"
 COLLECTIONS: Final = ("c1", "c2", "c3")
 ALIASES: Final = {"default": {"a1": "c1"}, "db1": {"a1": "c2", "a2": "c1"}, "db2": {"a2": "c3"}}
-"""What the engine has at the start and after each restocking; the same alias stands elsewhere for something else."""
+"""The engine's objects at the start and after each restocking; other databases have the same alias for another one."""
 
 REFUSED: Final = "refused"
 OLD_WORDS: Final = "old_words"
@@ -28,7 +28,7 @@ UNLUCKY: Final = "unlucky"
 """Not there to begin with; once created, the engine refuses all else about it."""
 
 UNINDEXED: Final = "c2"
-"""The engine tells of this collection that it has no index, by a code of its own."""
+"""The engine reports that this collection has no index, with a code of its own."""
 
 USERS: Final = ("u1", "u2", "u3", "u4", "u5", "u6")
 ROLES: Final = ("r1", "r2", "r3", "r4", "r5", "r6")
@@ -95,14 +95,14 @@ class Database:
         header: value of `DB-Name`, None sends none.
         field: `db_name` of the request message, and
         metadata: `dbname` of the connection, None sends none.
-        settled: what both mean; empty for none.
+        resolved: what both mean; empty for none.
     """
 
     body: dict[str, Any]
     header: str | None
     field: str
     metadata: str | None
-    settled: str
+    resolved: str
 
 
 class Draw:
@@ -187,7 +187,7 @@ class Draw:
                 Caller("a user without a password", b"Bearer root:", _base64("root:")),
                 Caller("a password without a user", b"Bearer :Milvus", _base64(":Milvus")),
                 Caller("an unknown user", b"Bearer ghost:Milvus", _base64("ghost:Milvus")),
-                Caller("what is no base64", b"Basic %%%%", "%%%%"),
+                Caller("a value that is not base64", b"Basic %%%%", "%%%%"),
                 Caller("nothing at all", b"Bearer ", ""),
                 Caller("another spelling of root", b"Bearer Root:Milvus", _base64("Root:Milvus")),
             )
@@ -207,10 +207,10 @@ class Draw:
         header = self.of((None, self.database_name()))
         unnamed: Sequence[dict[str, Any]] = ({}, {}, {"dbName": ""}, {"dbName": None})
         body = {"dbName": in_body} if in_body else self.of(unnamed)
-        settled = in_body or (header or "" if header_counts else "")
-        if settled and self.chance(0.5):
-            return Database(body, header, settled, self.of((None, "db2", "missing")), settled)
-        return Database(body, header, "", settled or self.of((None, "")), settled)
+        resolved = in_body or (header or "" if header_counts else "")
+        if resolved and self.chance(0.5):
+            return Database(body, header, resolved, self.of((None, "db2", "missing")), resolved)
+        return Database(body, header, "", resolved or self.of((None, "")), resolved)
 
 
 def usual_password(user: str) -> str:

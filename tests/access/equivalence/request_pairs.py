@@ -55,7 +55,7 @@ class GrpcClient(Protocol):
 
     @property
     def database(self) -> str:
-        """What requests carry whose database stands deeper inside: the field's value, or empty."""
+        """The value of the database field for requests that name their database in a nested message, or empty."""
         ...
 
     async def call(self, operation: str, /, **fields: Any) -> Any:
@@ -188,7 +188,7 @@ async def unless_refused(call: Awaitable[Any]) -> Any:
     """Return the response, or None where it was denied or refused.
 
     Raises:
-        Failed: who calls is not known, or nobody answered.
+        Failed: the caller is unauthenticated, or there was no answer.
     """
     try:
         return await call

@@ -104,12 +104,12 @@ class Comparison:
         if isinstance(step, Exchange):
             return await self._exchange(step)
         self._changed.append(step)
-        for house in self._servers.houses:
+        for harness in self._servers.harnesses:
             if isinstance(step, SetupCall):
                 with suppress(KitewardError):
-                    await house.call(step.operation, **step.fields)
-            elif isinstance(house.engine, PopulatedEngine):
-                house.engine.reset_contents()
+                    await harness.call(step.operation, **step.fields)
+            elif isinstance(harness.engine, PopulatedEngine):
+                harness.engine.reset_contents()
         self._revisions = self._servers.revisions()
         return None
 
@@ -128,7 +128,9 @@ class Comparison:
 
     async def _stored_differently(self, step: Exchange, outcome: Outcome) -> Mismatch | None:
         contents = [
-            house.engine.contents() for house in self._servers.houses if isinstance(house.engine, PopulatedEngine)
+            harness.engine.contents()
+            for harness in self._servers.harnesses
+            if isinstance(harness.engine, PopulatedEngine)
         ]
         if contents[0] != contents[1]:
             return self._mismatch("what the engine has", *contents)

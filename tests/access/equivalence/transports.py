@@ -17,7 +17,7 @@ from tests.access.equivalence.populated_engine import PopulatedEngine
 from tests.access.equivalence.random_values import PASSWORDS, Database
 from tests.access.equivalence.request_pairs import Exchange, Failed, Outcome
 from tests.support.engine import EngineCall
-from tests.support.gateway import House, opened, presented
+from tests.support.gateway import GatewayHarness, opened, presented
 from tests.support.listeners import LOOPBACK, grpc_alone
 from tests.support.rest import Rest, served
 
@@ -101,7 +101,7 @@ class RecordingGrpcClient:
 
     def _metadata(self, operation: str, message: Any) -> Sequence[tuple[str, str]]:
         placed = operation in _DATABASE_DEEPER or "db_name" in message.DESCRIPTOR.fields_by_name
-        database = self._database.metadata if placed else self._database.settled
+        database = self._database.metadata if placed else self._database.resolved
         pairs_of = (("authorization", self._authorization), ("dbname", database))
         return [(key, value) for key, value in pairs_of if value is not None]
 
@@ -124,14 +124,14 @@ class TransportResult:
 class ServerPair:
     """Two servers in the same state."""
 
-    def __init__(self, by_rest: House, by_grpc: House, rest: Rest, channel: grpc.aio.Channel) -> None:
+    def __init__(self, by_rest: GatewayHarness, by_grpc: GatewayHarness, rest: Rest, channel: grpc.aio.Channel) -> None:
         self.by_rest = by_rest
         self.by_grpc = by_grpc
         self._rest = rest
         self._channel = channel
 
     @property
-    def houses(self) -> tuple[House, House]:
+    def harnesses(self) -> tuple[GatewayHarness, GatewayHarness]:
         return self.by_rest, self.by_grpc
 
     async def send_rest(self, exchange: Exchange) -> TransportResult:
@@ -168,7 +168,7 @@ class ServerPair:
         return self.by_rest.policy_cache.current().revision, self.by_grpc.policy_cache.current().revision
 
     async def passwords(self, user: str) -> tuple[object, object]:
-        """Return which of the usual passwords let a user in."""
+        """Return which of the usual passwords are accepted for a user."""
         return await _accepted_passwords(self.by_rest, user), await _accepted_passwords(self.by_grpc, user)
 
 
@@ -184,16 +184,16 @@ async def server_pair(
         behind_rest: puts something between REST and its gateway, to see whether that is noticed.
     """
     async with contextlib.AsyncExitStack() as stack:
-        houses = [
+        harnesses = [
             await stack.enter_async_context(
                 opened(Path(shutil.copy(bootstrapped, directory / name)), PopulatedEngine())
             )
             for name in ("rest.db", "grpc.db")
         ]
-        rest = await stack.enter_async_context(served(behind_rest(houses[0].gateway)))
-        port = await stack.enter_async_context(grpc_alone(houses[1].gateway))
+        rest = await stack.enter_async_context(served(behind_rest(harnesses[0].gateway)))
+        port = await stack.enter_async_context(grpc_alone(harnesses[1].gateway))
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"{LOOPBACK}:{port}"))
-        yield ServerPair(houses[0], houses[1], rest, channel)
+        yield ServerPair(harnesses[0], harnesses[1], rest, channel)
 
 
 def _outcome(response: httpx.Response) -> Outcome:
@@ -225,16 +225,16 @@ def _line(message: Any) -> str:
     return " ".join(str(message).split())
 
 
-async def _state(house: House) -> object:
-    policy, users = await house.state()
+async def _state(harness: GatewayHarness) -> object:
+    policy, users = await harness.state()
     return policy, [(user.name, user.description, sorted(user.roles)) for user in users]
 
 
-async def _accepted_passwords(house: House, user: str) -> object:
+async def _accepted_passwords(harness: GatewayHarness, user: str) -> object:
     found = []
     for password in PASSWORDS:
         try:
-            await house.authenticator.authenticate(presented(user, password))
+            await harness.authenticator.authenticate(presented(user, password))
         except AuthenticationError:
             continue
         found.append(password)

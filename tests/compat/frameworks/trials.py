@@ -24,7 +24,7 @@ def vector(text: str) -> list[float]:
 
 
 def run(jobs: Mapping[str, Callable[[str], Any]]) -> None:
-    """Do the trials with these jobs; each takes the collection's name, and raises when the framework does."""
+    """Run the trials with these jobs; each takes the collection's name, and raises when the framework does."""
     for trial, job, collection in json.loads(os.environ["KITEWARD_TRIALS"]):
         _say({"pause": trial})
         sys.stdin.readline()

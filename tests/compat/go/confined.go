@@ -1,4 +1,4 @@
-// Does what a user confined to one collection of a database may: confined HOST:PORT DATABASE TOKEN
+// Does what a user confined to one collection of a database may do: confined HOST:PORT DATABASE TOKEN
 package main
 
 import (

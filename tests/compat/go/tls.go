@@ -1,4 +1,4 @@
-// Lists users over TLS with the official Go SDK: tls HOST:PORT. Who is trusted comes in SSL_CERT_FILE, as Go has it.
+// Lists users over TLS with the official Go SDK: tls HOST:PORT. SSL_CERT_FILE: the trusted certificates.
 package main
 
 import (

@@ -11,7 +11,7 @@ import java.lang.module.ModuleDescriptor.Version;
 import java.util.List;
 import java.util.Map;
 
-/** Does what a user confined to one collection of a database may: java Confined.java HOST:PORT DATABASE TOKEN */
+/** Does what a user confined to one collection of a database may do: java Confined.java HOST:PORT DATABASE TOKEN */
 public final class Confined {
     private Confined() {
     }

@@ -1,4 +1,4 @@
-// Does what a user confined to one collection of a database may: node confined.mjs PACKAGE HOST:PORT DATABASE TOKEN
+// Does what a user confined to one collection of a database may do: node confined.mjs PACKAGE HOST:PORT DATABASE TOKEN
 import semver from "semver";
 
 const [sdk, address, database, token] = process.argv.slice(2);

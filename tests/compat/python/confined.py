@@ -1,4 +1,4 @@
-"""Does what a user confined to one collection of a database may: python confined.py HOST:PORT DATABASE TOKEN."""
+"""Does what a user confined to one collection of a database may do: python confined.py HOST:PORT DATABASE TOKEN."""
 
 import json
 import sys

@@ -10,5 +10,5 @@ from tests.support import event_loops
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Say on which loops a test runs."""
+    """Return the event loops of a test."""
     return event_loops.BOTH

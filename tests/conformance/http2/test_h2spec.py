@@ -1,4 +1,4 @@
-"""Our HTTP/2 keeps every rule that h2spec, the public suite for servers, knows, in the open and over TLS.
+"""Our HTTP/2 keeps every rule that h2spec, the public suite for servers, knows, without TLS and over TLS.
 
 What h2spec itself asks for is in `go.mod`; how it is built, in `tests/support/toolchains.py`.
 """
@@ -45,13 +45,13 @@ class Greeting:
         self._stream = stream
 
     def received(self, data: bytes) -> None:
-        """Do without it."""
+        """Do nothing."""
 
     def ended(self) -> None:
         asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.answer, HEAD, (b"hello world",), TRAILERS)
 
     def lost(self) -> None:
-        """Do nothing: what is answered then goes nowhere."""
+        """Do nothing: the response is not sent."""
 
 
 def greet(stream: Stream, _head: Head) -> Exchange:
@@ -66,7 +66,7 @@ def server_tls(directory: Path) -> ServerTls:
     return ServerTls(TlsSettings(certificate, key))
 
 
-@pytest.fixture(params=["in the open", "over TLS"])
+@pytest.fixture(params=["without TLS", "over TLS"])
 async def way_in(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[list[str]]:
     """A server that greets, and the options with which h2spec finds it."""
     secured = request.param == "over TLS"

@@ -1,4 +1,4 @@
-"""Credentials: former passwords, locks, API keys, when somebody was last seen, and the feed that tells of changes."""
+"""Credentials: previous passwords, locks, API keys, when they were last used, and the feed that names changes."""
 
 import pytest
 from tests.conformance.store.harness import Clock, Transact, adding, existing
@@ -110,7 +110,7 @@ async def test_a_password_may_stay_for_a_while_beside_its_successor(store: Store
     assert (alice.password_hash, alice.credential_id != before.credential_id) == ("second", True)
 
 
-async def test_only_one_former_password_is_kept_and_a_plain_change_ends_it(store: Store, change: Transact) -> None:
+async def test_only_one_previous_password_is_kept_and_a_plain_change_ends_it(store: Store, change: Transact) -> None:
     await change(adding("alice"))
     await change(lambda t: t.users.set_password("alice", "second", former_until=50.0))
     await change(lambda t: t.users.set_password("alice", "third", former_until=60.0))
@@ -121,7 +121,7 @@ async def test_only_one_former_password_is_kept_and_a_plain_change_ends_it(store
     assert (await existing(store, "alice")).previous is None
 
 
-async def test_a_former_password_is_ended_early_and_that_is_a_change(store: Store, change: Transact) -> None:
+async def test_a_previous_password_is_ended_early_and_that_is_a_change(store: Store, change: Transact) -> None:
     await change(adding("alice"))
     assert (await change(lambda t: t.users.end_previous_secret("alice"))).changes == ()
     await change(lambda t: t.users.set_password("alice", "second", former_until=50.0))
@@ -194,7 +194,7 @@ async def test_keys_are_listed_by_owner_and_in_pages(store: Store, change: Trans
         assert await transaction.keys.count("alice") == 3
 
 
-async def test_a_key_that_is_not_narrowed_has_no_roles_of_its_own(store: Store, change: Transact) -> None:
+async def test_a_key_that_is_not_restricted_has_no_roles_of_its_own(store: Store, change: Transact) -> None:
     await change(alice_with_a_key)
     await change(lambda t: t.keys.add(KeyRecord("all", "alice", "bb", "", 0.0, "alice")))
     await change(lambda t: t.keys.add(KeyRecord("none", "alice", "bb", "", 0.0, "alice", roles=())))

@@ -427,7 +427,7 @@ async def test_removed_group_is_gone_and_comes_back_empty(store: Store, change: 
     assert (await store.policy()).groups == (PrivilegeGroup("mine"),)
 
 
-# What is no change
+# Calls that change nothing
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ async def test_added_user_is_read_back_whole(store: Store, change: Transact, clo
     assert committed.changes == credential_changed("alice")
 
 
-async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store: Store, change: Transact) -> None:
-    """Wrong passwords are forgiven by it: whatever a user or key can have done often must not be one."""
+async def test_only_what_resets_the_failure_count_is_a_change_of_its_credential(store: Store, change: Transact) -> None:
+    """It resets the failure count, so that nothing a user or key can do often may be one."""
     await change(alice_reads_and_writes)
     credential, user = credential_changed("alice"), user_changed("alice")
     works: list[tuple[Work, tuple[Change, ...]]] = [
@@ -60,7 +60,7 @@ async def test_only_what_lets_a_user_in_anew_is_a_change_of_its_credential(store
         before = await store.revision()
 
 
-async def test_kinds_of_hashes_are_told_of_all_users_and_of_some(store: Store, change: Transact) -> None:
+async def test_kinds_of_hashes_are_returned_of_all_users_and_of_some(store: Store, change: Transact) -> None:
     own, brought, older = "$argon2id$v=19$m=19456,t=2,p=1$", "$2a$04", "$argon2id$v=19$m=8,t=1,p=16"
     assert await store.hash_schemes(None) == HashSchemes(frozenset(), None)
     await change(lambda t: t.users.add("alice", f"{own}c2FsdA$aGFzaA"))

@@ -65,7 +65,7 @@ async def serve(data_dir: Path) -> None:
 
 
 async def warm_up() -> None:
-    """Have everything imported and every common statement compiled that opening a store needs."""
+    """Import every module and compile every common statement that opening a store needs."""
     with tempfile.TemporaryDirectory() as directory:
         store = await SqlStore.open(Path(directory) / "store.db")
         await store.policy()
@@ -74,7 +74,7 @@ async def warm_up() -> None:
 
 
 def say(line: str) -> None:
-    """Write one line to whoever started this."""
+    """Write one line to the parent process."""
     os.write(1, f"{line}\n".encode())
 
 

@@ -1,10 +1,10 @@
-"""A gateway with a user, for the APIs that stand before it."""
+"""A gateway with a user, for tests of the APIs."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, quick_directory
+from tests.support.gateway import GatewayHarness, opened, quick_directory
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def house(engine: FakeEngine) -> AsyncIterator[House]:
+async def harness(engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
     with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as house:
-            await house.role("reader", ("Query", "default", "docs"))
-            await house.user("alice", "reader")
-            yield house
+        async with opened(directory / "store.db", engine) as harness:
+            await harness.role("reader", ("Query", "default", "docs"))
+            await harness.user("alice", "reader")
+            yield harness

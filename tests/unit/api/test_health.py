@@ -96,7 +96,7 @@ async def test_a_store_that_cannot_be_read_makes_the_server_unready_and_leaves_i
         assert json.loads(body)["store"] == {"ready": False, "reason": "disk /dev/secret is gone"}
 
 
-async def test_an_administrator_is_told_how_each_part_is(tmp_path: Path) -> None:
+async def test_an_administrator_gets_the_state_of_each_part(tmp_path: Path) -> None:
     async with serving(tmp_path) as (server, engine):
         engine.ready = EngineHealth(ready=False, reason="it was killed")
         status, headers, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
@@ -128,7 +128,7 @@ async def test_an_audit_trail_that_cannot_be_written_makes_the_server_unready(tm
 @pytest.mark.parametrize(
     "header", ["Bearer alice:Password-1", "Bearer root:guess-1", "Bearer kw_nokey", "nonsense", ""]
 )
-async def test_whoever_is_no_administrator_is_told_one_word(tmp_path: Path, header: str) -> None:
+async def test_whoever_is_no_administrator_gets_one_word(tmp_path: Path, header: str) -> None:
     async with serving(tmp_path) as (server, engine):
         made = messages.method_of("CreateCredential").request(username="alice", password=encoded("Password-1"))
         await server.gateway.handle(Call("CreateCredential", made.SerializeToString(), presented("root")))

@@ -98,7 +98,7 @@ def test_line_with_values_of_another_kind_is_found_too(tmp_path: Path, was: byte
     assert findings(tmp_path) != ()
 
 
-def test_chain_that_was_computed_anew_for_one_line_breaks_at_the_next(tmp_path: Path) -> None:
+def test_chain_that_was_computed_again_for_one_line_breaks_at_the_next(tmp_path: Path) -> None:
     trail(tmp_path, 1, 2, 3)
     path = only(tmp_path)
     raw = path.read_bytes().splitlines()
@@ -201,7 +201,7 @@ def test_lines_that_were_written_before_the_head_could_name_them_count(tmp_path:
     assert [line["seq"] for line in written(tmp_path)] == [1, 2, 3]
 
 
-def test_torn_line_behind_the_head_is_cut_and_told(tmp_path: Path) -> None:
+def test_torn_line_behind_the_head_is_cut_and_reported(tmp_path: Path) -> None:
     trail(tmp_path, 1)
     path = only(tmp_path)
     whole = path.read_bytes()
@@ -251,7 +251,7 @@ def test_clock_that_goes_back_does_not_write_into_yesterday(tmp_path: Path, cloc
     assert only(tmp_path).name == "audit-2026-11-28.jsonl"
 
 
-def test_files_that_are_too_old_are_removed_which_is_told_and_no_finding(tmp_path: Path, clock: Clock) -> None:
+def test_files_that_are_too_old_are_removed_which_is_reported_and_no_finding(tmp_path: Path, clock: Clock) -> None:
     for day in range(6):
         clock.now = NOON + day * DAY
         trail(tmp_path, day, clock=clock, keep_days=2)
@@ -329,7 +329,7 @@ def test_uptime_of_another_machine_is_no_time_that_passed(tmp_path: Path) -> Non
     assert kept(tmp_path) == ["0", "1", "2"]
 
 
-def test_machine_that_starts_anew_goes_on_counting(tmp_path: Path) -> None:
+def test_machine_that_starts_again_goes_on_counting(tmp_path: Path) -> None:
     clock, uptime = Clock(), Clock()
     for day in range(6):
         trail(tmp_path, day, clock=clock, uptime=uptime, keep_days=2)

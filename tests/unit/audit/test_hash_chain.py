@@ -102,7 +102,7 @@ def test_parts_are_of_about_the_size_that_is_set() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"x" * 200, b'{"a":1,"chain":"' + b"0" * 64 + b'"}'])
-def test_what_is_no_line_is_none(raw: bytes) -> None:
+def test_what_is_not_a_line_is_none(raw: bytes) -> None:
     assert decode(raw) is None
 
 

@@ -68,7 +68,7 @@ def test_lines_that_fit_come_newest_first(tmp_path: Path, parts: dict[str, Any],
     assert ids(trail(tmp_path, *EVENTS), **parts) == found
 
 
-def test_names_are_found_wherever_they_stand_in_details(tmp_path: Path) -> None:
+def test_names_are_found_wherever_they_are_in_details(tmp_path: Path) -> None:
     rows = {"grant": [{"dbName": "third", "collectionName": "docs"}], "result": {"granted": [{"objectName": "more"}]}}
     reader = trail(tmp_path, event(1, details=rows), event(2, details={"description": "docs third more"}))
     assert ids(reader, collection="docs") == ids(reader, collection="more") == ids(reader, database="third") == ["1"]

@@ -11,14 +11,14 @@ _steps = st.lists(
     st.tuples(
         st.floats(0, 400 * DAY),  # what passes
         st.floats(-5000 * DAY, 5000 * DAY) | st.just(0.0),  # how far somebody sets the clock
-        st.booleans(),  # whether the machine starts anew at the end of it
+        st.booleans(),  # whether the machine restarts at the end of it
     ),
     max_size=20,
 )
 
 
 @given(_steps)
-def test_seen_time_is_never_more_than_what_has_passed(steps: list[tuple[float, float, bool]]) -> None:
+def test_elapsed_time_is_never_more_than_what_has_passed(steps: list[tuple[float, float, bool]]) -> None:
     passed, clock, uptime = 0.0, 1e10, 5e6
     seen = Seen().on(clock, uptime)
     for seconds, jump, starts_anew in steps:
@@ -30,7 +30,7 @@ def test_seen_time_is_never_more_than_what_has_passed(steps: list[tuple[float, f
 
 
 @given(st.lists(st.floats(0, 30 * DAY), max_size=20))
-def test_seen_time_is_what_has_passed_while_clock_and_machine_go_on(steps: list[float]) -> None:
+def test_elapsed_time_is_what_has_passed_while_clock_and_machine_go_on(steps: list[float]) -> None:
     seen = Seen().on(1e9, 100.0)
     for seconds in steps:
         seen = seen.on(seen.clock + seconds, seen.uptime + seconds)

@@ -103,7 +103,7 @@ async def test_full_disk_fails_changes_keeps_other_events_and_leaves_no_torn_lin
     await trail.close()
 
 
-async def test_what_does_not_fit_into_the_queue_is_counted_and_told(tmp_path: Path, full: Disk) -> None:
+async def test_what_does_not_fit_into_the_queue_is_counted_and_reported(tmp_path: Path, full: Disk) -> None:
     trail = AuditWriter.open(tmp_path, capacity=10)
     full.full = True
     with pytest.raises(AuditUnavailable):
@@ -150,7 +150,7 @@ async def test_name_of_ten_megabytes_takes_no_room_in_the_queue(tmp_path: Path, 
     assert line["resources"] == [f"{'x' * 256}… (10000000 characters)"]
 
 
-async def test_changes_that_wait_are_bounded_in_bytes_and_refused_beyond_but_lines_take_none_of_their_room(
+async def test_changes_that_wait_are_bounded_in_bytes_and_refused_beyond_but_lines_take_none_of_their_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trail = AuditWriter.open(tmp_path, capacity_bytes=10_000, changes_bytes=100_000)
@@ -213,7 +213,7 @@ async def test_change_is_not_acknowledged_before_it_is_synced(tmp_path: Path, mo
     await trail.close()
 
 
-async def test_events_that_could_not_be_written_until_the_end_are_told_in_the_log(
+async def test_events_that_could_not_be_written_until_the_end_are_reported_in_the_log(
     tmp_path: Path, full: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     trail = AuditWriter.open(tmp_path)

@@ -37,7 +37,7 @@ def test_every_mistyped_character_is_noticed_without_asking_anybody() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "kw_", "root", "kw_é", "kw_" + "a" * 61, "\ud800"])
-def test_what_is_no_key_has_no_id(text: str) -> None:
+def test_what_is_not_a_key_has_no_id(text: str) -> None:
     assert key_id_of(text) is None
     assert len(digest_of(text)) == 64
 

@@ -38,7 +38,7 @@ class CountingHasher(PasswordHasher):
     async def find(
         self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
     ) -> int | None:
-        """Verify, slowly if told so."""
+        """Verify, slowly if configured so."""
         self.verifications.append(bool(stored))
         self.begun.set()
         result = await super().find(stored, password, kinds=kinds, rounds=rounds)
@@ -46,7 +46,7 @@ class CountingHasher(PasswordHasher):
         return result
 
     def hold(self) -> None:
-        """Let verifications wait from here on."""
+        """Make verifications wait from now on."""
         self.begun.clear()
         self.go_on.clear()
 
@@ -77,7 +77,7 @@ class Users:
         return HashSchemes(frozenset(), None)
 
     def hold(self) -> None:
-        """Let reads wait from here on, with what they have read."""
+        """Make reads wait from now on, after they have read."""
         self.read.clear()
         self.go_on.clear()
 
@@ -168,7 +168,7 @@ async def test_failed_password_is_not_remembered_as_right(authenticator: Authent
             await authenticator.authenticate(credential("alice", "Password-9"))
 
 
-async def test_store_that_cannot_be_read_lets_nobody_in(authenticator: Authenticator, users: Users) -> None:
+async def test_store_that_cannot_be_read_authenticates_nobody(authenticator: Authenticator, users: Users) -> None:
     await authenticator.authenticate(credential())
     authenticator.forget(["alice"])
     users.broken = True
@@ -277,7 +277,7 @@ async def test_deleted_user_is_refused_as_soon_as_it_is_forgotten(authenticator:
         await authenticator.authenticate(credential())
 
 
-async def test_user_created_anew_with_another_password_is_not_the_old_one(
+async def test_user_created_again_with_another_password_is_not_the_old_one(
     authenticator: Authenticator, users: Users, hasher: CountingHasher
 ) -> None:
     await authenticator.authenticate(credential())

@@ -1,4 +1,4 @@
-"""What opens besides a current password: keys, former passwords; and what no longer does."""
+"""Credentials besides a current password: keys and previous passwords, while they are accepted and afterwards."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -121,7 +121,7 @@ async def test_a_key_never_exceeds_its_owner(
     assert not principal.unrestricted
 
 
-async def test_a_narrowed_key_of_root_is_restricted(entrance: Entrance) -> None:
+async def test_a_restricted_key_of_root_is_restricted(entrance: Entrance) -> None:
     await entrance.user("root", "reader")
     _, narrowed = await entrance.key("root", roles=("reader",))
     _, whole = await entrance.key("root")
@@ -163,7 +163,7 @@ async def test_a_key_ends_with_its_time(entrance: Entrance) -> None:
         ("somewhere", False),
     ],
 )
-async def test_a_key_opens_from_its_networks_only(entrance: Entrance, address: str, opens: bool) -> None:
+async def test_a_key_is_accepted_from_its_networks_only(entrance: Entrance, address: str, opens: bool) -> None:
     await entrance.user("alice")
     _, key = await entrance.key("alice", networks=("10.0.0.0/8", "2001:db8::/32"))
     if opens:
@@ -199,7 +199,7 @@ async def test_disabling_revoking_and_deleting_hold_on_the_next_call(entrance: E
                 await transaction.users.unlock("alice")
 
 
-async def test_both_keys_open_during_a_rotation_and_then_the_new_one_alone(entrance: Entrance) -> None:
+async def test_both_keys_are_accepted_during_a_rotation_and_then_the_new_one_alone(entrance: Entrance) -> None:
     await entrance.user("alice")
     key_id, old = await entrance.key("alice")
     new = api_keys.mint(key_id)
@@ -227,7 +227,7 @@ async def wrong(entrance: Entrance, password: str, user: str = "alice", address:
         await entrance.by_password(password, user, address)
 
 
-async def test_a_former_password_opens_until_its_time_is_up_even_when_remembered(entrance: Entrance) -> None:
+async def test_a_previous_password_is_accepted_until_its_time_is_up_even_when_cached(entrance: Entrance) -> None:
     await entrance.user("alice")
     await entrance.by_password("Password-1")
     hashed = await entrance.hasher.hash(Secret("Password-2"))
@@ -240,7 +240,9 @@ async def test_a_former_password_opens_until_its_time_is_up_even_when_remembered
     assert (await entrance.by_password("Password-2")).user_name == "alice"
 
 
-async def test_a_former_password_that_was_never_remembered_opens_too_and_is_cut_off_early(entrance: Entrance) -> None:
+async def test_a_previous_password_that_was_never_cached_is_accepted_too_and_is_cut_off_early(
+    entrance: Entrance,
+) -> None:
     await entrance.user("alice")
     hashed = await entrance.hasher.hash(Secret("Password-2"))
     async with entrance.policy_cache.change() as transaction:
@@ -252,7 +254,7 @@ async def test_a_former_password_that_was_never_remembered_opens_too_and_is_cut_
 
 
 @pytest.mark.parametrize("closed", ["disabled", "locked"])
-async def test_a_user_who_may_not_come_in_is_refused_also_where_remembered(entrance: Entrance, closed: str) -> None:
+async def test_a_user_who_may_not_sign_in_is_refused_also_where_cached(entrance: Entrance, closed: str) -> None:
     await entrance.user("alice")
     await entrance.by_password("Password-1")
     async with entrance.policy_cache.change() as transaction:
@@ -285,7 +287,7 @@ async def test_throttled_attempts_run_no_hash_and_answer_like_wrong_ones(
     await entrance.by_password("Password-1")
 
 
-async def test_guessing_throws_nobody_out_who_is_in(entrance: Entrance) -> None:
+async def test_guessing_signs_no_user_out(entrance: Entrance) -> None:
     await entrance.user("alice")
     await entrance.by_password("Password-1")
     for number in range(FREE_FAILURES + 3):
@@ -320,7 +322,7 @@ async def test_a_hash_from_milvus_is_replaced_when_its_password_is_proved(entran
     assert entrance.authenticator.counts["password", "remembered"] == 1
 
 
-async def test_root_is_told_at_each_sign_in_with_the_default_password(
+async def test_root_is_warned_at_each_sign_in_with_the_default_password(
     entrance: Entrance, caplog: pytest.LogCaptureFixture
 ) -> None:
     await entrance.user("root", password="Milvus")
@@ -336,7 +338,7 @@ async def test_uses_are_handed_over_once(entrance: Entrance) -> None:
     assert entrance.authenticator.take_last_used() == ({}, {})
 
 
-async def test_uses_that_could_not_be_written_down_are_handed_over_again_unless_there_are_later_ones(
+async def test_uses_that_could_not_be_stored_are_handed_over_again_unless_there_are_later_ones(
     entrance: Entrance,
 ) -> None:
     await entrance.user("alice")
@@ -350,7 +352,7 @@ async def test_uses_that_could_not_be_written_down_are_handed_over_again_unless_
     assert entrance.authenticator.take_last_used() == ({"alice": 1000.0, "bob": 1001.0}, {})
 
 
-async def test_the_operator_is_let_in_by_an_authenticator_made_for_it_alone(entrance: Entrance) -> None:
+async def test_the_operator_is_accepted_by_an_authenticator_made_for_it_alone(entrance: Entrance) -> None:
     with pytest.raises(KeyRejected):
         await entrance.authenticator.authenticate(LocalCredential())
     local = Authenticator(entrance.store, entrance.hasher, local=True)
@@ -358,7 +360,7 @@ async def test_the_operator_is_let_in_by_an_authenticator_made_for_it_alone(entr
     assert (principal.user_name, principal.unrestricted, principal.credential) == ("root", True, "local")
 
 
-async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entrance) -> None:
+async def test_anybody_is_accepted_only_where_that_was_asked_for(entrance: Entrance) -> None:
     with pytest.raises(CredentialMissing):
         await entrance.authenticator.authenticate(CredentialMissing("missing"))
     open_one = Authenticator(entrance.store, entrance.hasher, open_to_anybody=True)
@@ -368,10 +370,10 @@ async def test_anybody_is_let_in_only_where_that_was_asked_for(entrance: Entranc
 
 @pytest.mark.parametrize("closed", ["disabled", "locked"])
 @pytest.mark.parametrize("right", ["Password-1", "Password-0"])
-async def test_the_right_password_of_a_user_who_may_not_come_in_ends_no_wait(
+async def test_the_right_password_of_a_user_who_may_not_sign_in_ends_no_wait(
     entrance: Entrance, closed: str, right: str
 ) -> None:
-    """Nor does a former one: else a guesser would learn from the end of the waits what opens once the user may."""
+    """Nor does a previous one: else the end of the waits would reveal what is accepted once the user is enabled."""
     await entrance.user("alice", password="Password-0")
     hashed = await entrance.hasher.hash(Secret("Password-1"))
     async with entrance.policy_cache.change() as transaction:

@@ -1,4 +1,4 @@
-"""Places are shared among sources, and no source holds up another."""
+"""Places are shared among sources, and no source delays another."""
 
 import asyncio
 from collections import Counter

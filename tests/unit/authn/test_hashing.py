@@ -121,7 +121,7 @@ async def test_a_wrong_password_costs_the_same_whatever_is_stored(
     stronger.close()
 
 
-async def test_a_wrong_password_costs_the_same_with_and_without_a_former_one(
+async def test_a_wrong_password_costs_the_same_with_and_without_a_previous_one(
     hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own, brought = await hasher.hash(RIGHT), bcrypt_hash("Password-1")
@@ -141,7 +141,7 @@ async def test_the_right_password_costs_one_hash_where_it_is_of_our_own_kind(
     assert await hasher.find([brought, own], RIGHT, kinds=[brought], rounds=2) == 0
 
 
-async def test_a_former_password_is_found_in_its_place(hasher: PasswordHasher) -> None:
+async def test_a_previous_password_is_found_in_its_place(hasher: PasswordHasher) -> None:
     stored = [await hasher.hash(WRONG), await hasher.hash(RIGHT)]
     assert await hasher.find(stored, RIGHT, rounds=2) == 1
 
@@ -166,7 +166,7 @@ async def test_hash_is_outdated_when_the_cost_or_algorithm_is_another(hasher: Pa
     stronger.close()
 
 
-async def test_only_formats_that_can_be_judged_are_recognised(hasher: PasswordHasher) -> None:
+async def test_only_formats_that_can_be_verified_are_recognised(hasher: PasswordHasher) -> None:
     assert hasher.recognises(await hasher.hash(RIGHT))
     assert hasher.recognises(bcrypt_hash("Password-1"))
     other_variant = argon2.PasswordHasher(1, 8, 1, type=argon2.Type.I).hash("Password-1")

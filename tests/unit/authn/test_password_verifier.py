@@ -1,4 +1,4 @@
-"""One place verifies passwords: guessing is told nothing, costs the same for everybody, and holds nobody else up."""
+"""One place verifies passwords: guessing reveals nothing, costs the same for everybody, and delays nobody else."""
 
 import asyncio
 import re
@@ -39,7 +39,7 @@ class ObservedHasher(PasswordHasher):
     async def find(
         self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
     ) -> int | None:
-        """Find, when told so."""
+        """Find, once `go_on` is set."""
         self.asked.append((len(stored), frozenset(kinds), rounds))
         await self.go_on.wait()
         return await super().find(stored, password, kinds=kinds, rounds=rounds)
@@ -47,7 +47,7 @@ class ObservedHasher(PasswordHasher):
 
 @dataclass
 class Entrance:
-    """An authenticator on a real store, where time stands still."""
+    """An authenticator on a real store, with a clock that does not advance."""
 
     store: SqlStore
     hasher: ObservedHasher = field(default_factory=ObservedHasher)
@@ -94,7 +94,7 @@ def test_passwords_are_verified_nowhere_else() -> None:
     assert places == {"authn/password_verifier.py", "bootstrap/first_start.py"}
 
 
-# Waits hold for remembered passwords too
+# Waits apply to cached passwords too
 
 MANY = FREE_FAILURES + FREE_REFUSALS
 """Guesses after which they do."""
@@ -103,7 +103,7 @@ MANY = FREE_FAILURES + FREE_REFUSALS
 async def test_while_a_wait_lasts_a_right_guess_is_answered_like_a_wrong_one_though_its_user_is_in(
     entrance: Entrance,
 ) -> None:
-    """Else the wait would hold up everybody but who guesses right, as often as requests can be sent."""
+    """Else the wait would delay everybody but who guesses right, as often as requests can be sent."""
     assert await entrance.come_in() == ""
     await entrance.guess(MANY)
     assert await entrance.come_in("guess", address=NEIGHBOUR) == await entrance.come_in(address=NEIGHBOUR) != ""
@@ -122,8 +122,8 @@ async def test_many_guesses_at_once_are_not_compared_with_what_is_remembered(ent
     assert all(await asyncio.gather(*guesses))
 
 
-async def test_a_source_that_may_not_guess_is_not_told_what_is_remembered(entrance: Entrance) -> None:
-    """Else a flood of ever new names would let its source guess, as fast as it can, at everybody who is in."""
+async def test_a_source_that_may_not_guess_does_not_learn_what_is_cached(entrance: Entrance) -> None:
+    """Else a flood of ever new names would let its source guess, as fast as it can, at every signed-in user."""
     assert await entrance.come_in() == ""
     for number in range(SOURCE_BURST):
         await entrance.guess(1, user=f"user-{number}")
@@ -152,7 +152,7 @@ async def test_a_guess_that_would_not_get_a_turn_is_not_compared_with_what_is_re
 
 
 async def test_a_password_that_is_remembered_ends_no_waits_of_others(entrance: Entrance) -> None:
-    """A right one that is looked at proves somebody is back; a program that calls anew each time proves nothing."""
+    """A right one that is verified shows that the user is back; a program that repeats its call proves nothing."""
     assert await entrance.come_in() == ""
     await entrance.guess(FREE_FAILURES - 1)
     assert await entrance.come_in(address="10.0.0.1:4002") == ""
@@ -167,7 +167,7 @@ async def test_who_came_in_by_a_connection_stays_in_on_it_while_others_guess(ent
     assert await entrance.come_in(address=ELSEWHERE) == ""
 
 
-async def test_a_few_wrong_passwords_hold_up_no_new_connection_of_who_is_in(entrance: Entrance) -> None:
+async def test_a_few_wrong_passwords_delay_no_new_connection_of_a_signed_in_user(entrance: Entrance) -> None:
     assert await entrance.come_in() == ""
     await entrance.guess(MANY - 1)
     assert await entrance.come_in(address=NEIGHBOUR) == ""
@@ -188,11 +188,13 @@ async def test_no_more_connections_are_remembered_than_the_capacity(entrance: En
     assert len(small._passwords._let_in) == 3
 
 
-# What forgives
+# What resets the failure count
 
 
 @pytest.mark.parametrize("change", ["password", "unlock", "enable", "describe", "bind", "end former", "disable"])
-async def test_only_a_new_password_unlocking_and_enabling_forgive(entrance: Entrance, change: str) -> None:
+async def test_only_a_new_password_unlocking_and_enabling_reset_the_failure_count(
+    entrance: Entrance, change: str
+) -> None:
     hashed = await entrance.hasher.hash(Secret("Password-1"))
     async with entrance.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", hashed, former_until=9.0)
@@ -222,7 +224,7 @@ async def test_only_a_new_password_unlocking_and_enabling_forgive(entrance: Entr
     assert forgiven == (change in {"password", "unlock", "enable"})
 
 
-async def test_what_is_loaded_anew_forgives_nothing(entrance: Entrance) -> None:
+async def test_what_is_loaded_again_resets_no_failure_count(entrance: Entrance) -> None:
     await entrance.guess(FREE_FAILURES)
     entrance.authenticator.forget_all()
     assert await entrance.come_in(address=NEIGHBOUR)
@@ -232,7 +234,7 @@ async def test_what_is_loaded_anew_forgives_nothing(entrance: Entrance) -> None:
 
 
 @pytest.mark.parametrize("network", ["10.6.{}.6:1", "[2001:db8:{}::1]:1"])
-async def test_a_quiet_source_comes_in_while_eight_others_guess_at_ever_new_names(
+async def test_a_quiet_source_signs_in_while_eight_others_guess_at_ever_new_names(
     entrance: Entrance, network: str
 ) -> None:
     entrance.hasher.go_on.clear()
@@ -282,7 +284,7 @@ async def test_a_wrong_password_costs_the_same_for_users_brought_from_milvus(ent
         assert await entrance.come_in(user=user) == ""
 
 
-async def test_a_wrong_password_costs_the_same_while_a_former_one_is_good(entrance: Entrance) -> None:
+async def test_a_wrong_password_costs_the_same_while_a_previous_one_is_good(entrance: Entrance) -> None:
     hashed = await entrance.hasher.hash(Secret("Password-2"))
     async with entrance.policy_cache.change() as transaction:
         await transaction.users.add("bob", hashed)
@@ -298,7 +300,7 @@ async def test_a_wrong_password_costs_the_same_while_a_former_one_is_good(entran
 
 
 @pytest.mark.parametrize("closed", ["disabled", "locked"])
-async def test_a_user_who_may_not_come_in_is_looked_at_like_one_that_does_not_exist(
+async def test_a_user_who_may_not_sign_in_is_looked_at_like_one_that_does_not_exist(
     entrance: Entrance, closed: str
 ) -> None:
     async with entrance.policy_cache.change() as transaction:

@@ -114,7 +114,7 @@ def test_attempts_that_waits_refuse_end_what_is_spared_until_they_are_forgotten(
     assert throttle.spares("alice", "10.0.0.1")
 
 
-def test_forgiving_spares_again(throttle: Throttle) -> None:
+def test_a_reset_of_the_failure_count_spares_again(throttle: Throttle) -> None:
     fail(throttle, FREE_FAILURES)
     assert all(throttle.refuses("alice", "10.0.0.1") for _ in range(FREE_REFUSALS))
     throttle.clear_failures("alice")
@@ -130,7 +130,7 @@ def test_wrong_passwords_are_forgotten_after_a_day_without_another(throttle: Thr
     assert not throttle.begin("alice", "10.0.0.1")
 
 
-def test_a_right_password_in_between_begins_the_row_anew(throttle: Throttle) -> None:
+def test_a_right_password_in_between_begins_the_row_again(throttle: Throttle) -> None:
     for number in range(FAILURES_TO_LOCK * 2):
         host = f"10.0.{number % 250}.1"
         assert throttle.begin("alice", host)
@@ -143,7 +143,7 @@ def test_what_was_not_found_out_counts_for_nothing(throttle: Throttle) -> None:
         assert not throttle.end("alice", "10.0.0.1", right=None)
 
 
-def test_a_user_that_is_forgiven_starts_anew_everywhere(throttle: Throttle) -> None:
+def test_a_user_that_has_its_failure_count_reset_starts_again_everywhere(throttle: Throttle) -> None:
     for host in ("10.0.0.1", "10.0.0.2"):
         fail(throttle, FREE_FAILURES, host=host)
     throttle.clear_failures("alice")
@@ -201,7 +201,7 @@ def test_right_passwords_of_many_users_behind_one_address_are_never_too_many(thr
         throttle.end(f"user{number}", "10.0.0.1", right=True)
 
 
-def test_an_address_is_forgiven_with_time(throttle: Throttle, clock: Clock) -> None:
+def test_failures_of_an_address_expire_with_time(throttle: Throttle, clock: Clock) -> None:
     for number in range(SOURCE_BURST):
         fail(throttle, 1, user=f"user{number}")
     clock.now += SOURCE_BURST / SOURCE_RATE

@@ -172,7 +172,7 @@ def test_rows_are_what_the_grants_are_about() -> None:
     assert allowing_grants_of([], condition_of(PRIVILEGES["Search"], "", "docs"), snapshot) == ()
 
 
-def test_refusal_of_what_stands_behind_an_alias_reads_as_that_of_a_name_that_stands_for_nothing() -> None:
+def test_refusal_of_what_is_behind_an_alias_reads_as_that_of_a_name_that_stands_for_nothing() -> None:
     behind, nothing = (condition_of(PRIVILEGES["Search"], "", name) for name in ("papers", "current"))
     snapshot = _snapshot(SEARCH)
     told = named_as_given(explain(ALICE, behind, snapshot), ALICE, behind, "current")

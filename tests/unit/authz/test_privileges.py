@@ -88,7 +88,7 @@ def test_user_privileges_are_the_two_about_users() -> None:
     }
 
 
-def test_mask_leaves_out_what_is_no_single_privilege() -> None:
+def test_mask_leaves_out_what_is_not_a_single_privilege() -> None:
     assert mask_of(["Query", "ClusterAdmin", "mine", "*", "All"]) == PRIVILEGES["Query"].bit
     assert mask_of([]) == 0
 

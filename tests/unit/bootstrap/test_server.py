@@ -132,7 +132,7 @@ async def test_no_authentication_is_not_served_beyond_loopback(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("authorization", [True, False])
-async def test_no_authentication_on_loopback_lets_everybody_in_and_warns(
+async def test_no_authentication_on_loopback_authenticates_everybody_and_warns(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, authorization: bool
 ) -> None:
     server = await start(Settings(port=0, data_dir=tmp_path, authorization=authorization))
@@ -159,35 +159,35 @@ async def test_default_password_put_back_is_noticed_at_the_next_start(tmp_path: 
 
 async def test_first_start_creates_root_and_the_built_in_roles_and_later_ones_change_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    async with opened(path) as house:
-        policy, users = await house.state()
+    async with opened(path) as harness:
+        policy, users = await harness.state()
     assert {role.name for role in policy.roles} == set(BUILT_IN_ROLES)
     assert [(user.name, user.roles) for user in users] == [("root", ())]
     assert (policy.grants, policy.groups) == ((), ())
-    async with opened(path, settings=Settings(default_root_password=Secret("Another-1"))) as house:
-        assert await house.state() == (policy, users)
+    async with opened(path, settings=Settings(default_root_password=Secret("Another-1"))) as harness:
+        assert await harness.state() == (policy, users)
 
 
 async def test_deleted_grants_and_changed_password_stay_so_at_the_next_start(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    async with opened(path) as house:
-        await house.user("alice", "admin")
-        before = await house.state()
-    async with opened(path) as house:
-        assert await house.state() == before
+    async with opened(path) as harness:
+        await harness.user("alice", "admin")
+        before = await harness.state()
+    async with opened(path) as harness:
+        assert await harness.state() == before
 
 
 async def test_seeds_of_public_are_granted_at_every_start_if_wanted_and_never_otherwise(tmp_path: Path) -> None:
     path, seeded = tmp_path / "store.db", Settings(seed_public=True)
-    async with opened(path) as house:
-        assert await house.grants("public") == []
+    async with opened(path) as harness:
+        assert await harness.grants("public") == []
     for _ in range(2):
-        async with opened(path, settings=seeded) as house:
-            held = {grant.key for grant in (await house.store.policy()).grants}
+        async with opened(path, settings=seeded) as harness:
+            held = {grant.key for grant in (await harness.store.policy()).grants}
             assert held == set(PUBLIC_SEEDS)
-            await house.revoke("public", "IndexDetail", "*", "*")
-    async with opened(path) as house:
-        assert len(await house.grants("public")) == len(PUBLIC_SEEDS) - 1
+            await harness.revoke("public", "IndexDetail", "*", "*")
+    async with opened(path) as harness:
+        assert len(await harness.grants("public")) == len(PUBLIC_SEEDS) - 1
 
 
 # Starting and stopping
@@ -255,7 +255,7 @@ async def test_engine_is_started_in_the_data_directory_as_configured(tmp_path: P
 # What is done again and again
 
 
-async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_it_works(
+async def test_repeated_work_goes_on_after_any_failure_which_is_reported_once_until_it_works(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     outcomes: list[Exception | None] = [ValueError("odd"), StoreUnavailable("away"), None, RuntimeError("odd again")]
@@ -283,7 +283,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_told_once_until_
     ("console", "given", "led"),
     [(True, BROWSER, (303, "/console/account")), (True, "*/*", (404, "")), (False, BROWSER, (200, ""))],
 )
-async def test_browsers_are_led_to_the_console_and_others_are_answered_as_before(
+async def test_browsers_are_redirected_to_the_console_and_others_are_answered_as_before(
     tmp_path: Path, console: bool, given: str, led: tuple[int, str]
 ) -> None:
     server = await start(Settings(port=0, data_dir=tmp_path, console=ConsoleSettings(enabled=console)))
@@ -299,7 +299,7 @@ async def test_browsers_are_led_to_the_console_and_others_are_answered_as_before
 
 
 async def test_ready_line_names_console_documents_and_the_default_password_while_it_is_in_place(tmp_path: Path) -> None:
-    def told(server: Server, settings: Settings) -> list[str]:
+    def startup_lines(server: Server, settings: Settings) -> list[str]:
         first, *others = ready(server, settings).splitlines()
         assert first == f"Kiteward is ready on http://127.0.0.1:{server.port} (data in {tmp_path})"
         return [line.replace(f":{server.port}", "") for line in others]
@@ -308,10 +308,14 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
     console, documents = "  console: http://127.0.0.1/console/", "  REST API documentation: http://127.0.0.1/docs"
     server = await start(settings)
     try:
-        assert told(server, settings) == [console, documents, "  user root, default password Milvus: change it"]
+        assert startup_lines(server, settings) == [
+            console,
+            documents,
+            "  user root, default password Milvus: change it",
+        ]
         without = replace(settings, console=ConsoleSettings(enabled=False))
-        assert told(server, without) == [documents, "  user root, default password Milvus: change it"]
-        assert told(server, replace(settings, rest=RestSettings(enabled=False))) == [
+        assert startup_lines(server, without) == [documents, "  user root, default password Milvus: change it"]
+        assert startup_lines(server, replace(settings, rest=RestSettings(enabled=False))) == [
             "  user root, default password Milvus: change it"
         ]
     finally:
@@ -323,6 +327,6 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
     await store.close()
     server = await start(settings)
     try:
-        assert told(server, settings) == [console, documents]
+        assert startup_lines(server, settings) == [console, documents]
     finally:
         await server.stop()

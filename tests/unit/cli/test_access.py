@@ -64,7 +64,7 @@ def test_role_that_would_do_is_named(run: Run) -> None:
     assert "  granting Insert on default.docs to the role public would allow it" in printed
 
 
-def test_nobody_named_is_told(run: Run) -> None:
+def test_nobody_named_is_reported(run: Run) -> None:
     status, printed = run("explain", "--privilege", "Insert")
     assert status == 1
     assert "give --user NAME or --key ID" in printed
@@ -114,5 +114,5 @@ def test_line_of_the_trail_is_explained_then_and_today(run: Run, tmp_path: Path)
     assert lines[2] == "today (differs): refused: no role of `alice` holds Search on `default.docs`"
 
 
-def test_line_that_is_not_there_is_told(run: Run) -> None:
+def test_line_that_is_not_there_is_reported(run: Run) -> None:
     assert run("explain", "--line", "4711") == (1, "kiteward: the audit trail has no line 4711\n")

@@ -90,7 +90,7 @@ def test_init_leaves_a_directory_alone_that_a_server_holds(tmp_path: Path, capsy
     assert not (tmp_path / "data" / "store.db").exists()
 
 
-def test_init_after_a_refused_one_begins_anew(
+def test_init_after_a_refused_one_begins_again(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")

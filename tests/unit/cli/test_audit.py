@@ -110,7 +110,7 @@ def test_export_has_the_field_names_of_zilliz_cloud(run: Run) -> None:
     assert "result" not in received
 
 
-def test_directory_without_a_trail_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_directory_without_a_trail_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "verify", "--data-dir", str(tmp_path)]) == 1
     assert "there is no audit trail in" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What the doctor tells of settings and of a data directory."""
+"""What the doctor reports about settings and of a data directory."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "Canary-Canary-1")
 
 
-def told(capsys: pytest.CaptureFixture[str], text: str = "", *arguments: str) -> tuple[int, str]:
+def diagnosis(capsys: pytest.CaptureFixture[str], text: str = "", *arguments: str) -> tuple[int, str]:
     Path("milvus.yaml").write_text(text, "utf-8")
     status = main(["doctor", "--config", "milvus.yaml", *arguments])
     shown = capsys.readouterr().out
@@ -42,7 +42,7 @@ async def store_with(password: str) -> None:
 
 
 def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    status, shown = told(capsys, "proxy: {maxUserNum: 7}", "--port", "5")
+    status, shown = diagnosis(capsys, "proxy: {maxUserNum: 7}", "--port", "5")
     assert status == 0
     for key in KEYS:
         assert f"{key.name} = " in shown
@@ -51,13 +51,13 @@ def test_safe_start_is_well_and_every_setting_is_shown(capsys: pytest.CaptureFix
     assert "proxy.port = 5  (command line)" in shown
 
 
-def test_what_confines_the_engine_is_told_and_what_does_not(
+def test_what_confines_the_engine_is_reported_and_what_does_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert f"note: confinement of the engine's process: {available()}" in told(capsys)[1]
+    assert f"note: confinement of the engine's process: {available()}" in diagnosis(capsys)[1]
     hook = ("an audit hook of Python",)
     monkeypatch.setattr("kiteward.cli.doctor.available", lambda: Confinement(hook, hook))
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert status == 0
     assert "native code of the engine can access the network" in shown
     assert "native code of the engine can access files outside its directories" in shown
@@ -77,48 +77,48 @@ def test_what_confines_the_engine_is_told_and_what_does_not(
     ],
 )
 def test_each_unsafe_setting_is_found(capsys: pytest.CaptureFixture[str], text: str, finding: str) -> None:
-    status, shown = told(capsys, text)
+    status, shown = diagnosis(capsys, text)
     assert status == 1
     assert finding in shown
     assert shown.endswith("1 unsafe\n")
 
 
 @pytest.mark.parametrize("text", ["kiteward: {host: 0.0.0.0}", "kiteward: {metrics: {host: 0.0.0.0}}"])
-def test_server_that_others_reach_by_no_name_is_told(capsys: pytest.CaptureFixture[str], text: str) -> None:
+def test_server_that_others_reach_by_no_name_is_reported(capsys: pytest.CaptureFixture[str], text: str) -> None:
     note = "note: kiteward.allowedHosts is empty"
-    assert note in told(capsys, text)[1]
-    assert note not in told(capsys, text.replace("{h", "{allowedHosts: kiteward.example, h", 1))[1]
-    assert note not in told(capsys)[1]
+    assert note in diagnosis(capsys, text)[1]
+    assert note not in diagnosis(capsys, text.replace("{h", "{allowedHosts: kiteward.example, h", 1))[1]
+    assert note not in diagnosis(capsys)[1]
 
 
 def test_values_are_shown_as_they_are_written_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    _, shown = told(capsys, "kiteward: {allowedHosts: [a.example, b.example], audit: {enabled: true}}")
+    _, shown = diagnosis(capsys, "kiteward: {allowedHosts: [a.example, b.example], audit: {enabled: true}}")
     assert "kiteward.allowedHosts = a.example, b.example  (" in shown
     assert "kiteward.audit.enabled = true  (" in shown
     assert "kiteward.metrics.port = 9091  (default)" in shown
     assert not re.search(r"= (True|False|None|\[|-1)", shown)
 
 
-def test_damaged_store_is_told_from_one_that_others_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_store_is_distinguished_from_one_that_others_own(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir(mode=0o700)
     store = Path("data/store.db")
     store.write_bytes(b"this is no database " * 500)
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert (status, f"opened at `{store}`: the file is damaged, restore a backup" in shown) == (1, True)
     assert "run as its owner" not in shown
 
 
-def test_store_of_a_newer_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_store_of_a_newer_version_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Another-1"))
     with contextlib.closing(sqlite3.connect("data/store.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'from_tomorrow'")
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert (status, "written by a newer version of Kiteward" in shown) == (1, True)
     assert "run as its owner" not in shown
 
 
-def test_files_that_cannot_be_read_are_told_from_a_damaged_store(
+def test_files_that_cannot_be_read_are_distinguished_from_a_damaged_store(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("data").mkdir(mode=0o700)
@@ -128,11 +128,11 @@ def test_files_that_cannot_be_read_are_told_from_a_damaged_store(
         raise PermissionError
 
     monkeypatch.setattr("shutil.copyfile", denied)
-    assert "run as its owner" in told(capsys)[1]
+    assert "run as its owner" in diagnosis(capsys)[1]
 
 
-def test_configuration_error_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    status, shown = told(capsys, "kiteward: {hots: x}")
+def test_configuration_error_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    status, shown = diagnosis(capsys, "kiteward: {hots: x}")
     assert status == 1
     assert "unknown key kiteward.hots" in shown
 
@@ -141,7 +141,7 @@ def test_default_password_of_the_first_start_is_found(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KITEWARD_ROOT_PASSWORD")
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert status == 1
     assert "at the first start" in shown
     assert not Path("data").exists()
@@ -150,19 +150,19 @@ def test_default_password_of_the_first_start_is_found(
 def test_default_password_in_the_store_is_found(capsys: pytest.CaptureFixture[str]) -> None:
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Milvus"))
-    assert "root still has the default password" in told(capsys)[1]
+    assert "root still has the default password" in diagnosis(capsys)[1]
 
 
 def test_a_first_password_that_the_policy_refuses_is_found(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KITEWARD_ROOT_PASSWORD", "abc")
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert status == 1
     assert "the password policy standard rejects the first password of root" in shown
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("abc"))
-    assert "root still has its first password, which the password policy standard rejects" in told(capsys)[1]
+    assert "root still has its first password, which the password policy standard rejects" in diagnosis(capsys)[1]
 
 
 def test_store_with_another_password_is_well_and_its_directory_must_be_private(
@@ -170,8 +170,8 @@ def test_store_with_another_password_is_well_and_its_directory_must_be_private(
 ) -> None:
     Path("data").mkdir(mode=0o700)
     asyncio.run(store_with("Another-1"))
-    assert told(capsys)[0] == 0
+    assert diagnosis(capsys)[0] == 0
     Path("data").chmod(0o755)
-    status, shown = told(capsys)
+    status, shown = diagnosis(capsys)
     assert status == 1
     assert "is open to other users" in shown

@@ -1,4 +1,4 @@
-"""The command line of moving in: passwords that are made have a place before anything is brought."""
+"""The command line of the import: generated passwords have a file before anything is imported."""
 
 import io
 from pathlib import Path

@@ -141,7 +141,7 @@ async def until(condition: Callable[[], bool], *, within: float = 10.0) -> float
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that waits to be collected does not."""
+    """Return whether a process runs; one that waits to be collected does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

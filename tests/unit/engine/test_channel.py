@@ -135,7 +135,7 @@ async def test_cancelling_the_call_cancels_it_upstream(channel: EngineChannel, u
     await asyncio.wait_for(upstream.cancelled.wait(), 5)
 
 
-async def test_call_under_way_when_the_channel_closes_is_unavailable(
+async def test_call_in_flight_when_the_channel_closes_is_unavailable(
     channel: EngineChannel, upstream: Upstream
 ) -> None:
     upstream.answer = never

@@ -1,6 +1,6 @@
 """A confined process keeps its directories and loses the network and every other file, native code included.
 
-Confinement is for good, so each test confines a process of its own.
+Confinement is permanent, so that each test confines a process of its own.
 """
 
 import json
@@ -21,7 +21,7 @@ from kiteward.engine.confinement import confine
 in_force = confine([data])
 library = ctypes.CDLL(None, use_errno=True)
 
-def told(act):
+def errno_of(act):
     try:
         act()
     except OSError as error:
@@ -40,21 +40,21 @@ def rename():
 unix = library.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0)
 print(json.dumps({
     "network": in_force.network, "files": in_force.files,
-    "own file": told(rename),
-    "own socket": told(lambda: socket.socket(socket.AF_UNIX).bind(str(data / "s"))),
-    "module": told(lambda: __import__("sqlite3")),
-    "null": told(lambda: open(os.devnull, "w")),
-    "read outside": told(lambda: outside.read_text()),
-    "read by a link": told(lambda: (data / "link").read_text()),
-    "write outside": told(lambda: outside.with_name("new").write_text("x")),
-    "connect": told(lambda: socket.create_connection(("127.0.0.1", port), timeout=5)),
-    "resolve": told(lambda: socket.getaddrinfo("localhost", port)),
+    "own file": errno_of(rename),
+    "own socket": errno_of(lambda: socket.socket(socket.AF_UNIX).bind(str(data / "s"))),
+    "module": errno_of(lambda: __import__("sqlite3")),
+    "null": errno_of(lambda: open(os.devnull, "w")),
+    "read outside": errno_of(lambda: outside.read_text()),
+    "read by a link": errno_of(lambda: (data / "link").read_text()),
+    "write outside": errno_of(lambda: outside.with_name("new").write_text("x")),
+    "connect": errno_of(lambda: socket.create_connection(("127.0.0.1", port), timeout=5)),
+    "resolve": errno_of(lambda: socket.getaddrinfo("localhost", port)),
     "native read": native("open", bytes(outside), os.O_RDONLY),
     "native write": native("open", bytes(outside), os.O_WRONLY),
     "native socket": [native("socket", family, kind, 0) for family in (2, 10, 16, 17, 40) for kind in (1, 2, 3)],
     "native connect": native("connect", unix, bytes([1, 0]) + bytes(data / "s"), 40),
     "native io_uring": native("syscall", 425, 1, None),
-    "run": told(lambda: os.execv("/bin/true", ["true"])),
+    "run": errno_of(lambda: os.execv("/bin/true", ["true"])),
 }))
 """
 

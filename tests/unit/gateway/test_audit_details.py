@@ -1,4 +1,4 @@
-"""What of a request is recorded: every field is recorded or left out for a reason, and changes stand there in full."""
+"""What of a request is recorded: every field is recorded or left out for a reason, and changes are recorded in full."""
 
 import itertools
 import random
@@ -152,7 +152,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("operation", CHANGING)
-async def test_every_value_of_a_change_stands_in_the_trail_whole_and_no_secret_does(
+async def test_every_value_of_a_change_is_in_the_trail_whole_and_no_secret_is(
     trail: AuditWriter, tmp_path: Path, operation: str
 ) -> None:
     filled = Filled(operation)
@@ -179,7 +179,7 @@ def given(kind: Any) -> Any:
 
 
 @pytest.mark.parametrize("operation", OURS)
-async def test_every_value_of_a_change_of_ours_stands_in_the_trail_whole_and_no_secret_does(
+async def test_every_value_of_a_change_of_ours_is_in_the_trail_whole_and_no_secret_is(
     trail: AuditWriter, tmp_path: Path, operation: str
 ) -> None:
     extension = ADMIN_OPERATIONS[operation]
@@ -208,7 +208,7 @@ async def test_long_change_goes_on_over_numbered_lines_that_each_tell_who_and_wh
     assert {(line["principal"], line["operation"]) for line in found} == {("alice", "RestoreRBAC")}
 
 
-async def test_restored_bindings_grants_and_members_can_be_told_from_the_trail(
+async def test_restored_bindings_grants_and_members_can_be_distinguished_from_the_trail(
     trail: AuditWriter, tmp_path: Path
 ) -> None:
     users = [{"user": "alice", "roles": [{"name": "r1"}, {"name": "r2"}]}, {"user": "bob", "roles": [{"name": "r2"}]}]
@@ -255,7 +255,7 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
 # What is not recorded
 
 
-def test_properties_and_parameters_that_may_be_secret_are_told_by_their_names_alone() -> None:
+def test_properties_and_parameters_that_may_be_secret_are_reported_by_their_names_alone() -> None:
     schema = type(messages.DescribeCollectionResponse().schema)()
     schema.functions.add(name="embed").params.add(key="api_key", value="sk-1")
     properties: Any = [{"key": "cipher.key", "value": "abc"}, {"key": "partitionkey.isolation", "value": "true"}]
@@ -285,14 +285,14 @@ def test_place_of_a_snapshot_is_recorded_without_what_opens_it(uri: str, told: s
     assert OPERATIONS["RestoreExternalSnapshot"].details(request.SerializeToString()) == {"from": told}
 
 
-def test_empty_description_is_told_from_none() -> None:
+def test_empty_description_is_distinguished_from_none() -> None:
     kind = messages.method_of("UpdateCredential").request
     assert OPERATIONS["UpdateCredential"].details(kind(username="a").SerializeToString()) == {"user": "a"}
     cleared = kind(username="a", description="").SerializeToString()
     assert OPERATIONS["UpdateCredential"].details(cleared) == {"user": "a", "description": ""}
 
 
-def test_key_that_is_narrowed_to_nothing_is_told_from_one_with_all_roles() -> None:
+def test_key_that_is_restricted_to_no_role_is_distinguished_from_one_with_all_roles() -> None:
     assert details_of(NewKey(roles=[])) == {"roles": []}
     assert details_of(NewKey()) == {}
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, encoded, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, opened, presented, quick_directory
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.authn.api_keys import mint
@@ -41,26 +41,26 @@ UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswor
 
 
 @pytest.fixture
-async def audited() -> AsyncIterator[House]:
+async def audited() -> AsyncIterator[GatewayHarness]:
     """Alice may query `docs`; nothing is recorded yet."""
     engine = FakeEngine()
     engine.create("docs", "secrets")
     with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as house:
-            await house.role("reader", ("Query", "default", "docs"))
-            await house.user("alice", "reader")
-            house.trail.events.clear()
-            yield house
+        async with opened(directory / "store.db", engine) as harness:
+            await harness.role("reader", ("Query", "default", "docs"))
+            await harness.user("alice", "reader")
+            harness.trail.events.clear()
+            yield harness
 
 
-def only(house: House) -> AuditEvent:
-    (event,) = house.trail.events
+def only(harness: GatewayHarness) -> AuditEvent:
+    (event,) = harness.trail.events
     return event
 
 
-async def refused(house: House, method: str, error: type[KitewardError], **arguments: Any) -> None:
+async def refused(harness: GatewayHarness, method: str, error: type[KitewardError], **arguments: Any) -> None:
     with pytest.raises(error):
-        await house.call(method, **arguments)
+        await harness.call(method, **arguments)
 
 
 # The table
@@ -103,7 +103,7 @@ def test_operations_are_the_kind_of_event_that_a_reader_expects(name: str, event
 # Who and what
 
 
-async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audited: House) -> None:
+async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audited: GatewayHarness) -> None:
     request = messages.QueryRequest(collection_name="docs").SerializeToString()
     call = Call(
         "Query", request, presented("alice"), address="10.0.0.9:5", request_id="abc", transport="grpc", client="sdk"
@@ -120,7 +120,7 @@ async def test_data_operation_tells_who_did_what_where_why_and_how_it_ended(audi
     assert event.duration > 0
 
 
-async def test_fingerprint_of_a_password_changes_with_the_password(audited: House) -> None:
+async def test_fingerprint_of_a_password_changes_with_the_password(audited: GatewayHarness) -> None:
     await audited.call("Query", by="alice", collection_name="docs")
     await audited.succeed(
         "UpdateCredential",
@@ -134,14 +134,14 @@ async def test_fingerprint_of_a_password_changes_with_the_password(audited: Hous
     assert first.credential != last.credential
 
 
-async def test_collection_is_recorded_behind_its_alias(audited: House) -> None:
+async def test_collection_is_recorded_behind_its_alias(audited: GatewayHarness) -> None:
     await audited.succeed("CreateAlias", collection_name="docs", alias="current")
     audited.trail.events.clear()
     await audited.call("Query", by="alice", collection_name="current")
     assert only(audited).resources == ("docs",)
 
 
-async def test_refusal_is_recorded_with_the_reason_in_full(audited: House) -> None:
+async def test_refusal_is_recorded_with_the_reason_in_full(audited: GatewayHarness) -> None:
     await refused(audited, "Query", AccessDenied, by="alice", collection_name="secrets")
     event = only(audited)
     assert (event.event, event.outcome, event.decision) == (Event.REFUSAL, Outcome.REFUSED, "refused")
@@ -149,12 +149,12 @@ async def test_refusal_is_recorded_with_the_reason_in_full(audited: House) -> No
     assert (event.privilege, event.resources) == ("Query", ("secrets",))
 
 
-async def test_collection_that_is_hidden_from_its_caller_is_a_refusal_in_the_record(audited: House) -> None:
+async def test_collection_that_is_hidden_from_its_caller_is_a_refusal_in_the_record(audited: GatewayHarness) -> None:
     await audited.call("HasCollection", by="alice", collection_name="secrets")
     assert only(audited).event is Event.REFUSAL
 
 
-async def test_closed_and_unknown_operations_are_recorded(audited: House) -> None:
+async def test_closed_and_unknown_operations_are_recorded(audited: GatewayHarness) -> None:
     await refused(audited, "CalcDistance", OperationRefused)
     assert only(audited).event is Event.CLOSED_OPERATION
     audited.trail.events.clear()
@@ -163,7 +163,7 @@ async def test_closed_and_unknown_operations_are_recorded(audited: House) -> Non
     assert (event.event, event.operation, event.principal) == (Event.UNKNOWN_OPERATION, "unknown", "")
 
 
-async def test_failure_that_the_engine_reports_in_its_answer_is_a_failure(audited: House) -> None:
+async def test_failure_that_the_engine_reports_in_its_answer_is_a_failure(audited: GatewayHarness) -> None:
     audited.engine.answers["Query"] = messages.failure("Query", code=65535, legacy_code=1, reason="secret data")
     await audited.call("Query", by="alice", collection_name="docs")
     event = only(audited)
@@ -171,7 +171,7 @@ async def test_failure_that_the_engine_reports_in_its_answer_is_a_failure(audite
     assert "secret" not in str(event)
 
 
-async def test_of_an_error_only_its_kind_is_recorded(audited: House) -> None:
+async def test_of_an_error_only_its_kind_is_recorded(audited: GatewayHarness) -> None:
     audited.engine.failures["Query"] = EngineUnavailable("text that may quote data")
     await refused(audited, "Query", EngineUnavailable, by="alice", collection_name="docs")
     event = only(audited)
@@ -179,7 +179,7 @@ async def test_of_an_error_only_its_kind_is_recorded(audited: House) -> None:
     assert "quote" not in str(event)
 
 
-async def test_client_is_called_as_it_called_itself_when_it_connected(audited: House) -> None:
+async def test_client_is_called_as_it_called_itself_when_it_connected(audited: GatewayHarness) -> None:
     info = {"sdk_type": "Python", "sdk_version": "3.0.2"}
     answer = await audited.succeed("Connect", by="alice", client_info=info)
     request = messages.QueryRequest(collection_name="docs").SerializeToString()
@@ -188,7 +188,7 @@ async def test_client_is_called_as_it_called_itself_when_it_connected(audited: H
     assert only(audited).client == "Python 3.0.2"
 
 
-async def test_greetings_are_not_recorded_unless_refused(audited: House) -> None:
+async def test_greetings_are_not_recorded_unless_refused(audited: GatewayHarness) -> None:
     await audited.succeed("Connect", by="alice")
     await audited.succeed("GetVersion", by="alice")
     assert audited.trail.events == []
@@ -196,14 +196,14 @@ async def test_greetings_are_not_recorded_unless_refused(audited: House) -> None
     assert only(audited).event is Event.AUTHENTICATION
 
 
-# Who is not let in
+# Callers that are refused
 
 
 @pytest.mark.parametrize(
     ("user", "reason"),
     [("alice", "wrong password"), ("nobody", "no such user")],
 )
-async def test_authentication_failure_tells_operators_why(audited: House, user: str, reason: str) -> None:
+async def test_authentication_failure_tells_operators_why(audited: GatewayHarness, user: str, reason: str) -> None:
     await refused(audited, "ListCredUsers", AuthenticationError, by=presented(user, "wrong"))
     event = only(audited)
     assert (event.event, event.outcome) == (Event.AUTHENTICATION, Outcome.REFUSED)
@@ -211,7 +211,7 @@ async def test_authentication_failure_tells_operators_why(audited: House, user: 
     assert (event.reason, event.error) == (reason, "PasswordRejected")
 
 
-async def test_who_is_not_admitted_is_recorded_as_one_who_is_refused(audited: House) -> None:
+async def test_who_is_not_admitted_is_recorded_as_one_who_is_refused(audited: GatewayHarness) -> None:
     by = presented("alice", "wrong")
     await refused(audited, "Query", AuthenticationError, by=by, collection_name="docs")
     call = Call("Query", b"", by, address="192.0.2.7:4000", request_id="1", transport="grpc", client="c")
@@ -222,21 +222,21 @@ async def test_who_is_not_admitted_is_recorded_as_one_who_is_refused(audited: Ho
     assert (admitted.address, admitted.request_id) == ("192.0.2.7:4000", "1")
 
 
-async def test_who_is_admitted_is_recorded_with_the_request_and_not_before(audited: House) -> None:
+async def test_who_is_admitted_is_recorded_with_the_request_and_not_before(audited: GatewayHarness) -> None:
     await audited.gateway.admit(Call("Query", b"", presented("alice")))
     assert not audited.trail.events
     await audited.call("Query", by="alice", collection_name="docs")
     assert only(audited).outcome is Outcome.SUCCEEDED
 
 
-async def test_disabled_and_throttled_callers_are_told_apart_in_the_record(audited: House) -> None:
+async def test_disabled_and_throttled_callers_are_told_apart_in_the_record(audited: GatewayHarness) -> None:
     await audited.gateway.handle(Call("DisableUser", b'{"userName":"alice"}', presented("root")))
     audited.trail.events.clear()
     await refused(audited, "ListCredUsers", AuthenticationError, by="alice")
     assert only(audited).reason == "the user is disabled"
 
 
-async def test_key_that_does_not_open_is_told_by_its_public_id(audited: House) -> None:
+async def test_key_that_is_not_accepted_is_reported_by_its_public_id(audited: GatewayHarness) -> None:
     minted = mint()
     credential = KeyCredential(minted.key)
     await refused(audited, "ListCredUsers", AuthenticationError, by=credential)
@@ -246,19 +246,21 @@ async def test_key_that_does_not_open_is_told_by_its_public_id(audited: House) -
 
 
 @pytest.mark.parametrize("user", ["not a name", "p@ss word!", "x" * 65, "tab\t", ""])
-async def test_what_cannot_be_a_user_name_is_not_recorded_as_one(audited: House, user: str) -> None:
+async def test_what_cannot_be_a_user_name_is_not_recorded_as_one(audited: GatewayHarness, user: str) -> None:
     await refused(audited, "ListCredUsers", AuthenticationError, by=PasswordCredential(user, Secret("x")))
     assert only(audited).presented_user == ""
 
 
-async def test_credential_that_cannot_be_read_is_recorded_without_it(audited: House) -> None:
+async def test_credential_that_cannot_be_read_is_recorded_without_it(audited: GatewayHarness) -> None:
     await refused(audited, "ListCredUsers", AuthenticationError, by=KeyCredential(Secret("some-password")))
     event = only(audited)
     assert event.credential == "key:unreadable"
     assert "some-password" not in str(event)
 
 
-async def test_strangers_do_not_fill_the_trail_and_those_left_out_are_counted(audited: House) -> None:
+async def test_unauthenticated_callers_do_not_fill_the_trail_and_those_left_out_are_counted(
+    audited: GatewayHarness,
+) -> None:
     now = 100.0
     recorder = Recorder(audited.trail, clock=lambda: now)
     call = Call("GetVersion", b"", presented("nobody"))
@@ -277,7 +279,7 @@ async def test_strangers_do_not_fill_the_trail_and_those_left_out_are_counted(au
 # Changes
 
 
-async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited: House) -> None:
+async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited: GatewayHarness) -> None:
     await audited.grant("reader", "Insert", "default", "docs")
     begun, ended = audited.trail.events
     assert (begun.outcome, begun.duration) == (Outcome.RECEIVED, None)
@@ -288,7 +290,7 @@ async def test_change_is_recorded_before_it_begins_and_when_it_has_ended(audited
     assert ended.details == {**begun.details, "result": {**stored, "changed": True}}
 
 
-async def test_change_is_recorded_before_anything_is_done(audited: House) -> None:
+async def test_change_is_recorded_before_anything_is_done(audited: GatewayHarness) -> None:
     seen: list[Any] = []
     durable = audited.trail.record_durably
 
@@ -301,7 +303,7 @@ async def test_change_is_recorded_before_anything_is_done(audited: House) -> Non
     assert seen == [(Outcome.RECEIVED, False), (Outcome.SUCCEEDED, True)]
 
 
-async def test_change_that_cannot_be_recorded_is_not_made(audited: House) -> None:
+async def test_change_that_cannot_be_recorded_is_not_made(audited: GatewayHarness) -> None:
     before = await audited.state()
     audited.trail.working = False
     await refused(audited, "CreateCredential", AuditUnavailable, username="bob", password=encoded("Password-1"))
@@ -311,7 +313,7 @@ async def test_change_that_cannot_be_recorded_is_not_made(audited: House) -> Non
     assert [event.error for event in audited.trail.events] == ["AuditUnavailable"] * 2
 
 
-async def test_change_whose_end_cannot_be_recorded_says_that_it_was_made(audited: House) -> None:
+async def test_change_whose_end_cannot_be_recorded_says_that_it_was_made(audited: GatewayHarness) -> None:
     gate = audited.engine.hold("DropCollection")
     dropping = asyncio.create_task(audited.call("DropCollection", collection_name="docs"))
     await audited.engine.reached("DropCollection")
@@ -322,7 +324,7 @@ async def test_change_whose_end_cannot_be_recorded_says_that_it_was_made(audited
 
 
 async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_and_data_operations_go_on(
-    audited: House,
+    audited: GatewayHarness,
 ) -> None:
     audited.trail.working = False
     await refused(audited, "ListCredUsers", AuditUnavailable)
@@ -331,7 +333,7 @@ async def test_administrative_reads_are_refused_while_nothing_can_be_recorded_an
     await audited.call("Query", by="alice", collection_name="docs")
 
 
-async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited: House) -> None:
+async def test_change_that_fails_or_is_refused_midway_is_recorded_so(audited: GatewayHarness) -> None:
     await refused(audited, "OperateUserRole", KitewardError, username="alice", role_name="gone")
     begun, ended = audited.trail.events
     assert (begun.outcome, ended.outcome, ended.error) == (Outcome.RECEIVED, Outcome.FAILED, "RoleNotFound")
@@ -341,7 +343,7 @@ async def test_change_that_fails_or_is_refused_on_the_way_is_recorded_so(audited
     assert [event.outcome for event in audited.trail.events] == [Outcome.RECEIVED, Outcome.FAILED]
 
 
-async def test_change_whose_caller_is_gone_is_recorded_once_as_it_ended(audited: House) -> None:
+async def test_change_whose_caller_is_gone_is_recorded_once_as_it_ended(audited: GatewayHarness) -> None:
     gate = audited.engine.hold("DropCollection")
     dropping = asyncio.create_task(audited.call("DropCollection", collection_name="docs"))
     await audited.engine.reached("DropCollection")
@@ -354,7 +356,7 @@ async def test_change_whose_caller_is_gone_is_recorded_once_as_it_ended(audited:
     assert outcomes == [Outcome.RECEIVED, Outcome.SUCCEEDED]
 
 
-async def test_details_of_our_own_operations_hold_no_secret(audited: House) -> None:
+async def test_details_of_our_own_operations_hold_no_secret(audited: GatewayHarness) -> None:
     payload = b'{"userName":"bob","password":"Password-9","description":"of the team"}'
     await audited.gateway.handle(Call("CreateUserAccount", payload, presented("root")))
     begun, ended = audited.trail.events
@@ -363,7 +365,7 @@ async def test_details_of_our_own_operations_hold_no_secret(audited: House) -> N
     assert "Password-9" not in str(audited.trail.events)
 
 
-async def test_no_password_reaches_the_record_of_a_restored_policy(audited: House) -> None:
+async def test_no_password_reaches_the_record_of_a_restored_policy(audited: GatewayHarness) -> None:
     meta = (await audited.call("BackupRBAC")).RBAC_meta
     hashes = [user.password for user in meta.users]
     await refused(audited, "RestoreRBAC", KitewardError, RBAC_meta=meta)
@@ -375,7 +377,7 @@ async def test_no_password_reaches_the_record_of_a_restored_policy(audited: Hous
 # Changes in full
 
 
-async def test_last_of_many_roles_of_a_new_user_stands_in_the_trail(audited: House) -> None:
+async def test_last_of_many_roles_of_a_new_user_is_in_the_trail(audited: GatewayHarness) -> None:
     roles = [f"role{number}" for number in range(40)]
     for role in roles:
         await audited.role(role)
@@ -388,7 +390,7 @@ async def test_last_of_many_roles_of_a_new_user_stands_in_the_trail(audited: Hou
     assert ended.details["result"] == {"userName": "bob", "password": "issued"}
 
 
-async def test_new_key_is_recorded_with_its_id_its_end_and_what_it_is_narrowed_to(audited: House) -> None:
+async def test_new_key_is_recorded_with_its_id_its_end_and_what_it_is_restricted_to(audited: GatewayHarness) -> None:
     payload = b'{"roles":[],"expiresIn":3600,"networks":["10.0.0.0/8"]}'
     made = json.loads(await audited.gateway.handle(Call("CreateApiKey", payload, presented("alice"))))
     begun, ended = audited.trail.events
@@ -400,7 +402,7 @@ async def test_new_key_is_recorded_with_its_id_its_end_and_what_it_is_narrowed_t
 
 
 async def test_change_of_a_user_tells_whether_the_password_changed_and_whether_the_old_one_was_verified(
-    audited: House,
+    audited: GatewayHarness,
 ) -> None:
     new = {"oldPassword": encoded("Password-1"), "newPassword": encoded("Password-2")}
     await audited.succeed("UpdateCredential", by="alice", username="alice", **new)
@@ -416,7 +418,9 @@ async def test_change_of_a_user_tells_whether_the_password_changed_and_whether_t
     assert audited.trail.events[-1].details == {"user": "alice", "description": "only this"}
 
 
-async def test_wrong_old_password_is_recorded_by_its_name_with_the_user_it_was_tried_on(audited: House) -> None:
+async def test_wrong_old_password_is_recorded_by_its_name_with_the_user_it_was_tried_on(
+    audited: GatewayHarness,
+) -> None:
     wrong = {"oldPassword": encoded("Wrong-9"), "newPassword": encoded("Password-2")}
     await refused(audited, "UpdateCredential", OldPasswordWrong, by="alice", username="alice", **wrong)
     begun, ended = audited.trail.events
@@ -427,7 +431,7 @@ async def test_wrong_old_password_is_recorded_by_its_name_with_the_user_it_was_t
     assert "Wrong-9" not in str(audited.trail.events)
 
 
-async def test_grant_is_recorded_by_the_name_that_was_given_and_what_it_stands_for(audited: House) -> None:
+async def test_grant_is_recorded_by_the_name_that_was_given_and_what_it_stands_for(audited: GatewayHarness) -> None:
     await audited.succeed("CreateAlias", collection_name="docs", alias="current")
     audited.trail.events.clear()
     await audited.grant("reader", "Insert", "default", "current")
@@ -459,8 +463,8 @@ class Unread:
         raise IndexError
 
 
-async def test_nothing_is_read_of_the_payload_of_a_caller_who_is_not_known(
-    audited: House, monkeypatch: pytest.MonkeyPatch
+async def test_nothing_is_read_of_the_payload_of_an_unauthenticated_caller(
+    audited: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def reading(*_: Any) -> Any:
         raise AssertionError("the payload was read")
@@ -476,7 +480,9 @@ async def test_nothing_is_read_of_the_payload_of_a_caller_who_is_not_known(
     assert not [event for event in audited.trail.events if event.details]
 
 
-async def test_large_request_that_is_refused_or_changes_nothing_is_recorded_by_its_size(audited: House) -> None:
+async def test_large_request_that_is_refused_or_changes_nothing_is_recorded_by_its_size(
+    audited: GatewayHarness,
+) -> None:
     role = {"name": "x" * AT_ONCE}
     await refused(audited, "CreateRole", AccessDenied, by="alice", entity=role)
     await refused(audited, "SelectRole", InvalidArgument, role=role)
@@ -485,7 +491,7 @@ async def test_large_request_that_is_refused_or_changes_nothing_is_recorded_by_i
     assert len(sizes) == 2
 
 
-async def test_of_what_a_client_calls_itself_little_is_kept(audited: House) -> None:
+async def test_of_what_a_client_calls_itself_little_is_kept(audited: GatewayHarness) -> None:
     info = {"sdk_type": "P" * 2_000, "sdk_version": "3" * 2_000, "reserved": {"a": "b" * 2_000}}
     answer = await audited.succeed("Connect", by="alice", client_info=info)
     request = messages.QueryRequest(collection_name="docs").SerializeToString()
@@ -496,14 +502,14 @@ async def test_of_what_a_client_calls_itself_little_is_kept(audited: House) -> N
 # What the server does of its own accord
 
 
-async def test_grants_that_follow_their_collection_are_recorded(audited: House) -> None:
+async def test_grants_that_follow_their_collection_are_recorded(audited: GatewayHarness) -> None:
     await audited.succeed("DropCollection", collection_name="docs")
     (followed,) = [event for event in audited.trail.events if event.operation == "FollowObject"]
     assert followed.event is Event.GRANT_CHANGE
     assert followed.details == {"because": "drop_collection", "database": "default", "object": "docs"}
 
 
-async def test_user_that_is_locked_after_too_many_wrong_passwords_is_recorded(audited: House) -> None:
+async def test_user_that_is_locked_after_too_many_wrong_passwords_is_recorded(audited: GatewayHarness) -> None:
     for _ in range(100):
         await refused(audited, "GetVersion", AuthenticationError, by=presented("alice", "wrong"))
     await audited.authenticator.close()
@@ -512,15 +518,15 @@ async def test_user_that_is_locked_after_too_many_wrong_passwords_is_recorded(au
 
 
 async def test_what_a_first_start_creates_is_recorded(tmp_path: Path) -> None:
-    async with opened(tmp_path / "store.db") as house:
-        (made,) = [event for event in house.trail.events if event.operation == "Bootstrap"]
+    async with opened(tmp_path / "store.db") as harness:
+        (made,) = [event for event in harness.trail.events if event.operation == "Bootstrap"]
     assert made.details == {"roles": ["admin", "public"], "users": ["root"]}
 
 
 # Settings
 
 
-async def test_data_operations_are_left_out_where_that_is_set_but_refusals_are_not(audited: House) -> None:
+async def test_data_operations_are_left_out_where_that_is_set_but_refusals_are_not(audited: GatewayHarness) -> None:
     audited.recorder = Recorder(audited.trail, data_operations=False)
     audited.configure()
     await audited.call("Query", by="alice", collection_name="docs")
@@ -532,7 +538,7 @@ async def test_data_operations_are_left_out_where_that_is_set_but_refusals_are_n
     assert only(audited).event is Event.ADMINISTRATIVE_READ
 
 
-async def test_sessions_are_recorded_by_their_public_id(audited: House) -> None:
+async def test_sessions_are_recorded_by_their_public_id(audited: GatewayHarness) -> None:
     await audited.gateway.handle(Call("BeginSession", b'{"description":"a browser"}', presented("alice")))
     begun = only(audited)
     assert (begun.event, begun.principal, begun.details) == (Event.SESSION, "alice", {"description": "a browser"})

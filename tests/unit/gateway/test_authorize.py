@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, encoded, presented
+from tests.support.gateway import GatewayHarness, encoded, presented
 
 import kiteward
 from kiteward.authn.authenticator import Authenticator
@@ -33,12 +33,12 @@ SOURCES: Final = Path(kiteward.__file__).parent
 
 
 @pytest.fixture
-async def peopled(house: House, engine: FakeEngine) -> House:
+async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness:
     """Alice may query `docs`."""
     engine.create("docs", "secrets")
-    await house.role("reader", ("Query", "default", "docs"))
-    await house.user("alice", "reader")
-    return house
+    await harness.role("reader", ("Query", "default", "docs"))
+    await harness.user("alice", "reader")
+    return harness
 
 
 def recording(operation: str, by: Any = "alice", payload: bytes | None = None, **fields: Any) -> Recording:
@@ -47,14 +47,14 @@ def recording(operation: str, by: Any = "alice", payload: bytes | None = None, *
     return Recording(Call(operation, payload, presented(by) if isinstance(by, str) else by), ROWS.get(operation))
 
 
-def authorizer_of(house: House) -> Authorizer:
-    return house.gateway._authorizer
+def authorizer_of(harness: GatewayHarness) -> Authorizer:
+    return harness.gateway._authorizer
 
 
 # The proof
 
 
-async def test_request_that_is_allowed_is_proven_with_what_it_was_allowed_by(peopled: House) -> None:
+async def test_request_that_is_allowed_is_proven_with_what_it_was_allowed_by(peopled: GatewayHarness) -> None:
     asked = recording("Query", collection_name="docs")
     request = await authorizer_of(peopled).authorize(asked)
     assert request.operation is request.row is OPERATIONS["Query"]
@@ -68,7 +68,7 @@ async def test_request_that_is_allowed_is_proven_with_what_it_was_allowed_by(peo
     assert asked.decision.allowed
 
 
-async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: House) -> None:
+async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: GatewayHarness) -> None:
     request = await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
     for proof in (None, object(), True, request):
         with pytest.raises(TypeError, match=r"made by Authorizer\.authorize alone"):
@@ -82,7 +82,7 @@ async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: Hous
             setattr(request, name, None)
 
 
-async def test_password_in_a_request_is_in_no_representation_of_it(peopled: House) -> None:
+async def test_password_in_a_request_is_in_no_representation_of_it(peopled: GatewayHarness) -> None:
     fields = {"username": "carol", "password": encoded("Long-enough-1")}
     request = await authorizer_of(peopled).authorize(recording("CreateCredential", "root", **fields))
     assert encoded("Long-enough-1").encode() in request.call.payload
@@ -90,7 +90,7 @@ async def test_password_in_a_request_is_in_no_representation_of_it(peopled: Hous
         assert encoded("Long-enough-1") not in repr(shown)
 
 
-async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: House) -> None:
+async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: GatewayHarness) -> None:
     rpc = await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
     ours = await authorizer_of(peopled).authorize(recording("WhoAmI", payload=b"{}"))
     assert isinstance(rpc.row, Operation)
@@ -127,7 +127,7 @@ def test_authentication_resolution_and_proof_are_in_one_place() -> None:
 # The order
 
 
-async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled: House) -> None:
+async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled: GatewayHarness) -> None:
     telemetry = peopled.gateway._telemetry
     before = dict(telemetry.decisions)
     asked = recording("Query", collection_name="secrets")
@@ -141,7 +141,7 @@ async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled:
     assert dict(telemetry.decisions) == {"allowed": before["allowed"] + 1, "refused": before["refused"] + 2}
 
 
-async def test_nothing_is_resolved_or_decided_of_who_is_not_authenticated(peopled: House) -> None:
+async def test_nothing_is_resolved_or_decided_of_who_is_not_authenticated(peopled: GatewayHarness) -> None:
     for operation in ROWS:
         asked = recording(operation, CredentialMissing("nothing"), payload=b"\xff")
         with pytest.raises(AuthenticationError):
@@ -149,18 +149,18 @@ async def test_nothing_is_resolved_or_decided_of_who_is_not_authenticated(people
         assert (asked.principal, asked.resolved, asked.decision) == (None, None, None)
 
 
-async def test_closed_operation_is_refused_before_its_request_is_read(peopled: House) -> None:
+async def test_closed_operation_is_refused_before_its_request_is_read(peopled: GatewayHarness) -> None:
     for name in (name for name, row in OPERATIONS.items() if row.closed):
         with pytest.raises(OperationRefused):
             await authorizer_of(peopled).authorize(recording(name, "root", payload=b"\xff"))
 
 
-async def test_operation_without_a_row_is_never_authorized(peopled: House) -> None:
+async def test_operation_without_a_row_is_never_authorized(peopled: GatewayHarness) -> None:
     with pytest.raises(OperationUnknown):
         await authorizer_of(peopled).authorize(recording("DropEverything", "root", payload=b""))
 
 
-async def test_proof_is_of_the_policy_as_it_is_at_each_call(peopled: House) -> None:
+async def test_proof_is_of_the_policy_as_it_is_at_each_call(peopled: GatewayHarness) -> None:
     asked = recording("Query", collection_name="docs")
     await authorizer_of(peopled).authorize(asked)
     await peopled.revoke("reader", "Query", "default", "docs")
@@ -168,7 +168,7 @@ async def test_proof_is_of_the_policy_as_it_is_at_each_call(peopled: House) -> N
         await authorizer_of(peopled).authorize(asked)
 
 
-async def test_decision_that_is_made_again_waits_for_no_policy(peopled: House) -> None:
+async def test_decision_that_is_made_again_waits_for_no_policy(peopled: GatewayHarness) -> None:
     """It is made inside the writer's place, where loading the policy would wait for itself."""
     peopled.policy_cache._current = None
     with pytest.raises(NotReady):
@@ -178,7 +178,7 @@ async def test_decision_that_is_made_again_waits_for_no_policy(peopled: House) -
 
 
 async def test_decision_is_made_by_what_is_current_when_the_caller_is_authenticated(
-    peopled: House, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    peopled: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verifying a password takes long: the policy and the aliases may change meanwhile."""
     engine.databases["default"].aliases["latest"] = "docs"
@@ -202,7 +202,7 @@ async def test_decision_is_made_by_what_is_current_when_the_caller_is_authentica
 
 
 async def test_caller_who_is_deleted_while_the_catalog_is_loaded_is_not_authorized(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.restart()
     gate = engine.hold("ListDatabases")
@@ -214,7 +214,9 @@ async def test_caller_who_is_deleted_while_the_catalog_is_loaded_is_not_authoriz
         await asked
 
 
-async def test_unauthenticated_caller_makes_the_server_load_nothing(peopled: House, engine: FakeEngine) -> None:
+async def test_unauthenticated_caller_makes_the_server_load_nothing(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.restart()
     engine.calls.clear()
     peopled.policy_cache._current = None
@@ -224,14 +226,14 @@ async def test_unauthenticated_caller_makes_the_server_load_nothing(peopled: Hou
     assert peopled.policy_cache._current is None
 
 
-async def test_closed_operation_makes_the_server_load_nothing(peopled: House) -> None:
+async def test_closed_operation_makes_the_server_load_nothing(peopled: GatewayHarness) -> None:
     peopled.policy_cache._current = None
     with pytest.raises(OperationRefused):
         await authorizer_of(peopled).authorize(recording("CalcDistance", "root"))
     assert peopled.policy_cache._current is None
 
 
-async def test_hidden_response_is_given_for_a_denied_request_alone(peopled: House) -> None:
+async def test_hidden_response_is_given_for_a_denied_request_alone(peopled: GatewayHarness) -> None:
     denied = recording("HasCollection", collection_name="secrets")
     assert hidden_response(denied) is None
     with pytest.raises(AccessDenied):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.support.gateway import House, opened, quick_directory
+from tests.support.gateway import GatewayHarness, opened, quick_directory
 
 import kiteward
 from kiteward.domain.errors import AccessDenied, CollectionNotFound, InvalidArgument, KitewardError, ResponseFailed
@@ -89,7 +89,7 @@ async def test_the_timeout_is_what_is_left_until_the_deadline_and_never_nothing(
     assert after == 0.001
 
 
-async def test_another_credential_goes_along_with_the_same_facts() -> None:
+async def test_another_credential_is_forwarded_with_the_same_facts() -> None:
     gateway, alice = Answering(), PasswordCredential("alice", Secret("x"))
     await client_of(gateway, request_id="ab").with_credential(alice).call(messages.DropRoleRequest())
     assert (gateway.calls[0].credential, gateway.calls[0].request_id) == (alice, "ab")
@@ -135,27 +135,27 @@ async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anyt
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def harness() -> AsyncIterator[GatewayHarness]:
     with quick_directory() as directory:
-        async with opened(directory / "store.db") as house:
-            yield house
+        async with opened(directory / "store.db") as harness:
+            yield harness
 
 
-async def test_an_operation_of_ours_takes_typed_arguments_and_returns_its_outcome(house: House) -> None:
-    client = GatewayClient(house.gateway, ROOT, transport="rest")
+async def test_an_operation_of_ours_takes_typed_arguments_and_returns_its_outcome(harness: GatewayHarness) -> None:
+    client = GatewayClient(harness.gateway, ROOT, transport="rest")
     account = await client.invoke("DescribeUserAccount", PerhapsNamed(user_name="root"), Account)
     assert account.user_name == "root"
 
 
-async def test_arguments_that_no_type_has_checked_are_checked_by_the_gateway(house: House) -> None:
-    client = GatewayClient(house.gateway, ROOT, transport="rest")
+async def test_arguments_that_no_type_has_checked_are_checked_by_the_gateway(harness: GatewayHarness) -> None:
+    client = GatewayClient(harness.gateway, ROOT, transport="rest")
     with pytest.raises(InvalidArgument, match="userNam"):
         await client.invoke_json("DescribeUserAccount", {"userNam": "root"})
 
 
-async def test_errors_of_the_gateway_arrive_as_they_are(house: House) -> None:
-    await house.user("alice")
-    client = GatewayClient(house.gateway, PasswordCredential("alice", Secret("wrong")), transport="rest")
+async def test_errors_of_the_gateway_arrive_as_they_are(harness: GatewayHarness) -> None:
+    await harness.user("alice")
+    client = GatewayClient(harness.gateway, PasswordCredential("alice", Secret("wrong")), transport="rest")
     with pytest.raises(KitewardError) as caught:
         await client.call(messages.SelectRoleRequest())
     assert not isinstance(caught.value, AccessDenied)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, presented, v1
+from tests.support.gateway import GatewayHarness, opened, presented, v1
 
 from kiteward.domain.errors import (
     AccessDenied,
@@ -26,37 +26,37 @@ MINE = ("Global", "default", "docs", "mine")
 
 
 @pytest.fixture
-async def granted(house: House, engine: FakeEngine) -> House:
+async def granted(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness:
     """Two roles hold grants of every kind on `docs`, and others near it."""
     engine.create("docs", "docs2")
     engine.create("docs", database="other")
-    house.catalog.forget()
-    await house.group("mine", "Query")
-    await house.role("reader", ("Query", "default", "docs"), ("CollectionReadOnly", "default", "docs"))
-    await house.role("writer", ("DescribeCollection", "default", "docs"), ("mine", "default", "docs"))
-    return house
+    harness.catalog.forget()
+    await harness.group("mine", "Query")
+    await harness.role("reader", ("Query", "default", "docs"), ("CollectionReadOnly", "default", "docs"))
+    await harness.role("writer", ("DescribeCollection", "default", "docs"), ("mine", "default", "docs"))
+    return harness
 
 
-async def all_grants(house: House) -> list[tuple[str, str, str, str]]:
-    return sorted(await house.grants("reader") + await house.grants("writer"))
+async def all_grants(harness: GatewayHarness) -> list[tuple[str, str, str, str]]:
+    return sorted(await harness.grants("reader") + await harness.grants("writer"))
 
 
-async def open_intents(house: House) -> int:
-    async with house.store.transaction() as transaction:
+async def open_intents(harness: GatewayHarness) -> int:
+    async with harness.store.transaction() as transaction:
         return len(await transaction.intents.all())
 
 
 ALL = sorted([QUERY, READ_ONLY, DESCRIBE, MINE])
 
 
-async def test_dropped_collection_takes_every_grant_that_names_it(granted: House) -> None:
+async def test_dropped_collection_takes_every_grant_that_names_it(granted: GatewayHarness) -> None:
     assert await all_grants(granted) == ALL
     await granted.succeed("DropCollection", collection_name="docs")
     assert await all_grants(granted) == []
     assert await open_intents(granted) == 0
 
 
-async def test_dropped_collection_leaves_grants_near_it(granted: House) -> None:
+async def test_dropped_collection_leaves_grants_near_it(granted: GatewayHarness) -> None:
     near = [
         ("Query", "default", "*"),
         ("Query", "default", "docs2"),
@@ -72,7 +72,7 @@ async def test_dropped_collection_leaves_grants_near_it(granted: House) -> None:
     assert await all_grants(granted) == sorted([*kept, ("User", "default", "docs", "UpdateUser")])
 
 
-async def test_collection_recreated_under_the_name_inherits_nothing(granted: House) -> None:
+async def test_collection_recreated_under_the_name_inherits_nothing(granted: GatewayHarness) -> None:
     await granted.user("alice", "reader")
     await granted.succeed("Query", by="alice", collection_name="docs")
     await granted.succeed("DropCollection", collection_name="docs")
@@ -81,7 +81,7 @@ async def test_collection_recreated_under_the_name_inherits_nothing(granted: Hou
         await granted.call("Query", by="alice", collection_name="docs")
 
 
-async def test_renamed_collection_has_its_grants_under_the_new_name_only(granted: House) -> None:
+async def test_renamed_collection_has_its_grants_under_the_new_name_only(granted: GatewayHarness) -> None:
     await granted.user("alice", "reader")
     await granted.succeed("RenameCollection", oldName="docs", newName="papers")
     assert await all_grants(granted) == sorted((kind, db, "papers", name) for kind, db, _, name in ALL)
@@ -91,19 +91,19 @@ async def test_renamed_collection_has_its_grants_under_the_new_name_only(granted
         await granted.call("Query", by="alice", collection_name="docs")
 
 
-async def test_collection_renamed_into_another_database_takes_its_grants_there(granted: House) -> None:
+async def test_collection_renamed_into_another_database_takes_its_grants_there(granted: GatewayHarness) -> None:
     await granted.succeed("RenameCollection", oldName="docs", newName="papers", newDBName="other")
     assert await all_grants(granted) == sorted((kind, "other", "papers", name) for kind, _, _, name in ALL)
 
 
-async def test_rename_without_a_target_database_stays_in_its_own(granted: House, engine: FakeEngine) -> None:
+async def test_rename_without_a_target_database_stays_in_its_own(granted: GatewayHarness, engine: FakeEngine) -> None:
     await granted.succeed("RenameCollection", db_name="other", oldName="docs", newName="papers", database="default")
     (call,) = engine.called("RenameCollection")
     assert (call.request.newDBName, call.metadata["dbname"]) == ("other", "other")
     assert engine.databases["other"].collections == ["papers"]
 
 
-async def test_grants_already_on_the_new_name_merge_with_those_that_come(granted: House) -> None:
+async def test_grants_already_on_the_new_name_merge_with_those_that_come(granted: GatewayHarness) -> None:
     await granted.grant("reader", "Query", "default", "papers")
     await granted.grant("reader", "Insert", "default", "papers")
     await granted.succeed("RenameCollection", oldName="docs", newName="papers")
@@ -114,7 +114,9 @@ async def test_grants_already_on_the_new_name_merge_with_those_that_come(granted
     ]
 
 
-async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: House, engine: FakeEngine) -> None:
+async def test_dropped_database_takes_the_grants_on_everything_in_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.grant("reader", "Query", "other", "docs")
     await granted.grant("reader", "DatabaseAdmin", "other", "*")
     await granted.grant("reader", "Query", "*", "docs")
@@ -125,7 +127,9 @@ async def test_dropped_database_takes_the_grants_on_everything_in_it(granted: Ho
     assert await all_grants(granted) == sorted([*ALL, ("Collection", "*", "docs", "Query")])
 
 
-async def test_dropping_a_missing_database_succeeds_without_the_engine(granted: House, engine: FakeEngine) -> None:
+async def test_dropping_a_missing_database_succeeds_without_the_engine(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.grant("reader", "Query", "other", "docs")
     before = await granted.state()
     await granted.succeed("DropDatabase", db_name="missing")
@@ -153,7 +157,7 @@ async def test_dropping_a_missing_database_succeeds_without_the_engine(granted: 
     ],
 )
 async def test_collection_is_not_dropped_or_renamed_by_an_alias_nor_dropped_while_one_stands_for_it(
-    granted: House, engine: FakeEngine, operation: str, fields: dict[str, str], told: str
+    granted: GatewayHarness, engine: FakeEngine, operation: str, fields: dict[str, str], told: str
 ) -> None:
     for alias in ("newest", "current"):
         await granted.succeed("CreateAlias", collection_name="docs", alias=alias)
@@ -164,7 +168,7 @@ async def test_collection_is_not_dropped_or_renamed_by_an_alias_nor_dropped_whil
     assert await all_grants(granted) == ALL
 
 
-async def test_alias_in_the_way_is_not_told_to_who_may_not_drop_its_collection(granted: House) -> None:
+async def test_alias_in_the_way_is_not_told_to_who_may_not_drop_its_collection(granted: GatewayHarness) -> None:
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.role("dropper", ("DropCollection", "default", "docs2"))
     await granted.user("alice", "dropper")
@@ -176,31 +180,31 @@ async def test_alias_in_the_way_is_not_told_to_who_may_not_drop_its_collection(g
     assert len(refusals) == 1
 
 
-async def test_collection_is_emptied_by_an_alias_as_in_milvus(granted: House, engine: FakeEngine) -> None:
+async def test_collection_is_emptied_by_an_alias_as_in_milvus(granted: GatewayHarness, engine: FakeEngine) -> None:
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.succeed("TruncateCollection", collection_name="current")
     assert engine.called("TruncateCollection")[-1].request.collection_name == "docs"
 
 
-async def test_alias_dropped_or_moved_changes_no_grant(granted: House) -> None:
+async def test_alias_dropped_or_moved_changes_no_grant(granted: GatewayHarness) -> None:
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.succeed("AlterAlias", collection_name="docs2", alias="current")
     await granted.succeed("DropAlias", alias="current")
     assert await all_grants(granted) == ALL
 
 
-async def test_truncated_collection_keeps_its_grants(granted: House) -> None:
+async def test_truncated_collection_keeps_its_grants(granted: GatewayHarness) -> None:
     await granted.succeed("TruncateCollection", collection_name="docs")
     assert await all_grants(granted) == ALL
 
 
-# Who drops a collection, and creates it anew
+# A user who drops a collection, and creates it again
 
 OWN = [("Collection", "default", "docs", "Query"), ("Global", "default", "docs", "CollectionReadOnly")]
 
 
 @pytest.fixture
-async def rebuilding(granted: House) -> House:
+async def rebuilding(granted: GatewayHarness) -> GatewayHarness:
     """`alice` rebuilds `docs`, and holds the role `reader`; `bob` may do the same, and holds `writer` too."""
     await granted.role("builder", ("CreateCollection", "default", "*"), ("DropCollection", "default", "*"))
     await granted.user("alice", "reader", "builder")
@@ -208,12 +212,14 @@ async def rebuilding(granted: House) -> House:
     return granted
 
 
-async def rebuild(house: House, *, by: str = "alice", then_by: str = "") -> None:
-    await house.succeed("DropCollection", by=by, collection_name="docs")
-    await house.succeed("CreateCollection", by=then_by or by, collection_name="docs")
+async def rebuild(harness: GatewayHarness, *, by: str = "alice", then_by: str = "") -> None:
+    await harness.succeed("DropCollection", by=by, collection_name="docs")
+    await harness.succeed("CreateCollection", by=then_by or by, collection_name="docs")
 
 
-async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had_on_it(rebuilding: House) -> None:
+async def test_who_drops_a_collection_and_creates_it_again_has_what_its_roles_had_on_it(
+    rebuilding: GatewayHarness,
+) -> None:
     for _ in range(2):
         await rebuild(rebuilding)
         await rebuilding.succeed("Query", by="alice", collection_name="docs")
@@ -222,7 +228,7 @@ async def test_who_drops_a_collection_and_creates_it_anew_has_what_its_roles_had
         assert await open_intents(rebuilding) == 0
 
 
-async def test_grants_that_name_the_collection_suffice_to_create_it_anew(granted: House) -> None:
+async def test_grants_that_name_the_collection_suffice_to_create_it_again(granted: GatewayHarness) -> None:
     names = ("CreateCollection", "DropCollection", "Insert")
     await granted.role("owner", *((name, "default", "docs") for name in names))
     await granted.user("alice", "owner")
@@ -232,7 +238,7 @@ async def test_grants_that_name_the_collection_suffice_to_create_it_anew(granted
 
 
 @pytest.mark.parametrize("creator", ["bob", "root"])
-async def test_collection_created_by_somebody_else_inherits_nothing(rebuilding: House, creator: str) -> None:
+async def test_collection_created_by_somebody_else_inherits_nothing(rebuilding: GatewayHarness, creator: str) -> None:
     await rebuild(rebuilding, then_by=creator)
     assert await all_grants(rebuilding) == []
     with pytest.raises(AccessDenied):
@@ -240,7 +246,7 @@ async def test_collection_created_by_somebody_else_inherits_nothing(rebuilding: 
 
 
 async def test_kept_grants_are_gone_before_the_engine_makes_the_collection_of_somebody_else(
-    rebuilding: House, engine: FakeEngine
+    rebuilding: GatewayHarness, engine: FakeEngine
 ) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     gate = engine.hold("CreateCollection")
@@ -252,14 +258,14 @@ async def test_kept_grants_are_gone_before_the_engine_makes_the_collection_of_so
 
 
 async def test_collection_dropped_by_an_administrator_takes_every_grant_also_of_the_administrators_roles(
-    rebuilding: House,
+    rebuilding: GatewayHarness,
 ) -> None:
     await rebuilding.user("carol", "admin", "reader")
     await rebuild(rebuilding, by="carol")
     assert await all_grants(rebuilding) == []
 
 
-async def test_grants_of_public_are_kept_for_nobody(rebuilding: House) -> None:
+async def test_grants_of_public_are_kept_for_nobody(rebuilding: GatewayHarness) -> None:
     await rebuilding.grant("public", "Query", "default", "docs")
     await rebuilding.succeed("OperateUserRole", username="alice", role_name="public")
     before = await rebuilding.grants("public")
@@ -267,14 +273,16 @@ async def test_grants_of_public_are_kept_for_nobody(rebuilding: House) -> None:
     assert set(before) - set(await rebuilding.grants("public")) == {("Collection", "default", "docs", "Query")}
 
 
-async def test_grants_of_a_role_that_the_creator_has_lost_meanwhile_do_not_come_back(rebuilding: House) -> None:
+async def test_grants_of_a_role_that_the_creator_has_lost_meanwhile_do_not_come_back(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.succeed("OperateUserRole", username="alice", role_name="reader", type=1)
     await rebuilding.succeed("CreateCollection", by="alice", collection_name="docs")
     assert await rebuilding.grants("reader") == []
 
 
-async def test_what_is_revoked_while_there_is_no_collection_does_not_come_back(rebuilding: House) -> None:
+async def test_what_is_revoked_while_there_is_no_collection_does_not_come_back(rebuilding: GatewayHarness) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     assert await rebuilding.grants("reader") == OWN
     await rebuilding.revoke("reader", "Query", "default", "docs")
@@ -282,14 +290,16 @@ async def test_what_is_revoked_while_there_is_no_collection_does_not_come_back(r
     assert await rebuilding.grants("reader") == OWN[1:]
 
 
-async def test_what_is_granted_while_there_is_no_collection_is_kept_for_whoever_creates_it(rebuilding: House) -> None:
+async def test_what_is_granted_while_there_is_no_collection_is_kept_for_whoever_creates_it(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.grant("reader", "Query", "default", "docs")
     await rebuilding.succeed("CreateCollection", by="bob", collection_name="docs")
     assert await rebuilding.grants("reader") == OWN[:1]
 
 
-async def test_user_of_the_same_name_as_a_deleted_one_gets_nothing_back(rebuilding: House) -> None:
+async def test_user_of_the_same_name_as_a_deleted_one_gets_nothing_back(rebuilding: GatewayHarness) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.succeed("DeleteCredential", username="alice")
     await rebuilding.user("alice", "reader", "builder")
@@ -297,7 +307,9 @@ async def test_user_of_the_same_name_as_a_deleted_one_gets_nothing_back(rebuildi
     assert await rebuilding.grants("reader") == []
 
 
-async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_same_user(rebuilding: House) -> None:
+async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_same_user(
+    rebuilding: GatewayHarness,
+) -> None:
     await rebuilding.grant("builder", "RenameCollection")
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     await rebuilding.succeed("RenameCollection", by="alice", oldName="docs2", newName="docs")
@@ -306,7 +318,7 @@ async def test_collection_renamed_onto_the_name_inherits_nothing_even_by_the_sam
         await rebuilding.call("Query", by="alice", collection_name="docs")
 
 
-async def test_snapshot_restored_under_the_name_inherits_nothing(rebuilding: House) -> None:
+async def test_snapshot_restored_under_the_name_inherits_nothing(rebuilding: GatewayHarness) -> None:
     await rebuilding.grant("builder", "RestoreSnapshot")
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     snapshot = {"collection_name": "docs2", "name": "of_before", "target_collection_name": "docs"}
@@ -314,7 +326,7 @@ async def test_snapshot_restored_under_the_name_inherits_nothing(rebuilding: Hou
     assert await rebuilding.grants("reader") == []
 
 
-async def test_dropped_database_takes_what_was_kept_in_it(rebuilding: House, engine: FakeEngine) -> None:
+async def test_dropped_database_takes_what_was_kept_in_it(rebuilding: GatewayHarness, engine: FakeEngine) -> None:
     await rebuilding.grant("reader", "Query", "other", "docs")
     await rebuilding.grant("builder", "DropCollection", "other")
     await rebuilding.grant("builder", "CreateCollection", "*")
@@ -326,7 +338,7 @@ async def test_dropped_database_takes_what_was_kept_in_it(rebuilding: House, eng
 
 
 async def test_creation_that_the_engine_refuses_leaves_what_is_kept_for_the_same_user_only(
-    rebuilding: House, engine: FakeEngine
+    rebuilding: GatewayHarness, engine: FakeEngine
 ) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     engine.failures["CreateCollection"] = EngineUnavailable("the engine cannot be reached")
@@ -337,13 +349,13 @@ async def test_creation_that_the_engine_refuses_leaves_what_is_kept_for_the_same
     assert await rebuilding.grants("reader") == []
 
 
-async def test_attempt_to_create_what_is_there_takes_nothing_from_who_made_it(rebuilding: House) -> None:
+async def test_attempt_to_create_what_is_there_takes_nothing_from_who_made_it(rebuilding: GatewayHarness) -> None:
     await rebuild(rebuilding)
     assert (await rebuilding.status("CreateCollection", by="bob", collection_name="docs")).code != 0
     assert await rebuilding.grants("reader") == OWN
 
 
-async def test_backup_holds_no_grant_that_is_kept_for_one_user(rebuilding: House) -> None:
+async def test_backup_holds_no_grant_that_is_kept_for_one_user(rebuilding: GatewayHarness) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     backup = (await rebuilding.succeed("BackupRBAC")).RBAC_meta
     assert [each.object_name for each in backup.grants if each.role.name == "reader"] == []
@@ -352,7 +364,7 @@ async def test_backup_holds_no_grant_that_is_kept_for_one_user(rebuilding: House
     assert [each.object_name for each in backup.grants if each.role.name == "reader"] == ["docs", "docs"]
 
 
-async def test_trail_tells_for_whom_grants_are_kept_and_who_lost_them(rebuilding: House) -> None:
+async def test_trail_tells_for_whom_grants_are_kept_and_who_lost_them(rebuilding: GatewayHarness) -> None:
     await rebuild(rebuilding)
     await rebuild(rebuilding, then_by="bob")
     about = {"database": "default", "object": "docs"}
@@ -386,7 +398,7 @@ async def test_trail_tells_for_whom_grants_are_kept_and_who_lost_them(rebuilding
     ],
 )
 async def test_change_that_the_engine_refuses_changes_no_grant(
-    granted: House, method: str, fields: dict[str, str]
+    granted: GatewayHarness, method: str, fields: dict[str, str]
 ) -> None:
     await granted.grant("reader", "Query", "other", "docs")
     before = await granted.state()
@@ -396,13 +408,13 @@ async def test_change_that_the_engine_refuses_changes_no_grant(
     assert await open_intents(granted) == 0
 
 
-async def test_drop_of_what_does_not_exist_leaves_grants_that_came_before_their_object(granted: House) -> None:
+async def test_drop_of_what_does_not_exist_leaves_grants_that_came_before_their_object(granted: GatewayHarness) -> None:
     await granted.grant("reader", "Query", "default", "planned")
     assert (await granted.status("DropCollection", collection_name="planned")).code == 100
     assert ("Collection", "default", "planned", "Query") in await granted.grants("reader")
 
 
-async def test_engine_that_fails_before_it_acts_leaves_the_grants(granted: House, engine: FakeEngine) -> None:
+async def test_engine_that_fails_before_it_acts_leaves_the_grants(granted: GatewayHarness, engine: FakeEngine) -> None:
     engine.failures["DropCollection"] = EngineUnavailable("the engine cannot be reached")
     with pytest.raises(EngineUnavailable):
         await granted.call("DropCollection", collection_name="docs")
@@ -419,8 +431,8 @@ async def test_engine_that_fails_before_it_acts_leaves_the_grants(granted: House
         ("RenameCollection", {"oldName": "docs", "newName": "papers"}, ["papers"] * 4),
     ],
 )
-async def test_lost_answer_is_settled_before_the_next_change(
-    granted: House, engine: FakeEngine, method: str, fields: dict[str, str], left: list[str]
+async def test_lost_answer_is_resolved_before_the_next_change(
+    granted: GatewayHarness, engine: FakeEngine, method: str, fields: dict[str, str], left: list[str]
 ) -> None:
     engine.failures_after[method] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
@@ -429,8 +441,8 @@ async def test_lost_answer_is_settled_before_the_next_change(
     assert [name for _, _, name, _ in await all_grants(granted)] == left
 
 
-async def test_lost_answer_is_settled_without_waiting_for_another_change(
-    granted: House, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+async def test_lost_answer_is_resolved_without_waiting_for_another_change(
+    granted: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ddl, "_PAUSE", 0.01)
     engine.failures_after["RenameCollection"] = EngineDeadlineExceeded("no answer")
@@ -447,7 +459,7 @@ async def test_lost_answer_is_settled_without_waiting_for_another_change(
 
 
 async def test_nothing_changes_while_the_engine_cannot_tell_what_became_of_the_last_change(
-    granted: House, engine: FakeEngine
+    granted: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
@@ -462,7 +474,7 @@ async def test_nothing_changes_while_the_engine_cannot_tell_what_became_of_the_l
 
 
 async def test_catalog_that_cannot_be_read_after_a_change_is_read_before_the_next_request(
-    granted: House, engine: FakeEngine
+    granted: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.failures["ListDatabases"] = EngineUnavailable("the engine cannot be reached")
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
@@ -481,9 +493,9 @@ def acted(engine: FakeEngine) -> Callable[[], None]:
     return lambda: engine.databases["default"].collections.remove("docs")
 
 
-async def copied(house: House, store_path: Path, target: Path) -> None:
-    """Copy the store as kill -9 leaves it: the intent is written down, and nobody knows what the engine did."""
-    async with house.store.transaction():
+async def copied(harness: GatewayHarness, store_path: Path, target: Path) -> None:
+    """Copy the store as kill -9 leaves it: the intent is stored, and nobody knows what the engine did."""
+    async with harness.store.transaction():
         for suffix in ("", "-wal", "-shm"):
             side = store_path.with_name(store_path.name + suffix)
             if side.exists():
@@ -492,7 +504,7 @@ async def copied(house: House, store_path: Path, target: Path) -> None:
 
 @pytest.mark.parametrize("engine_acted", [True, False])
 async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_start(
-    granted: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
+    granted: GatewayHarness, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
 ) -> None:
     gate = engine.hold("DropCollection")
     dropping = asyncio.create_task(granted.call("DropCollection", collection_name="docs"))
@@ -501,9 +513,9 @@ async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_star
     await copied(granted, store_path, tmp_path / "after.db")
     restarted = FakeEngine()
     restarted.create("docs2", *([] if engine_acted else ["docs"]))
-    async with opened(tmp_path / "after.db", restarted) as house:
-        assert await all_grants(house) == ([] if engine_acted else ALL)
-        assert await open_intents(house) == 0
+    async with opened(tmp_path / "after.db", restarted) as harness:
+        assert await all_grants(harness) == ([] if engine_acted else ALL)
+        assert await open_intents(harness) == 0
     gate.set()
     await dropping
 
@@ -511,7 +523,7 @@ async def test_drop_cut_short_by_death_is_finished_or_forgotten_at_the_next_star
 @pytest.mark.parametrize("engine_acted", [True, False])
 @pytest.mark.parametrize("creator", ["alice", "bob"])
 async def test_rebuilding_cut_short_by_death_keeps_grants_for_the_same_user_only(
-    rebuilding: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool, creator: str
+    rebuilding: GatewayHarness, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool, creator: str
 ) -> None:
     gate = engine.hold("DropCollection")
     dropping = asyncio.create_task(rebuilding.call("DropCollection", by="alice", collection_name="docs"))
@@ -519,20 +531,20 @@ async def test_rebuilding_cut_short_by_death_keeps_grants_for_the_same_user_only
     await copied(rebuilding, store_path, tmp_path / "after.db")
     restarted = FakeEngine()
     restarted.create("docs2", *([] if engine_acted else ["docs"]))
-    async with opened(tmp_path / "after.db", restarted) as house:
-        assert await open_intents(house) == 0
+    async with opened(tmp_path / "after.db", restarted) as harness:
+        assert await open_intents(harness) == 0
         if not engine_acted:
-            assert await all_grants(house) == ALL
-            await house.succeed("DropCollection", by="alice", collection_name="docs")
-        await house.succeed("CreateCollection", by=creator, collection_name="docs")
-        assert await all_grants(house) == (OWN if creator == "alice" else [])
+            assert await all_grants(harness) == ALL
+            await harness.succeed("DropCollection", by="alice", collection_name="docs")
+        await harness.succeed("CreateCollection", by=creator, collection_name="docs")
+        assert await all_grants(harness) == (OWN if creator == "alice" else [])
     gate.set()
     await dropping
 
 
 @pytest.mark.parametrize("engine_acted", [True, False])
 async def test_creation_cut_short_by_death_keeps_grants_until_the_collection_is_there(
-    rebuilding: House, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
+    rebuilding: GatewayHarness, engine: FakeEngine, store_path: Path, tmp_path: Path, engine_acted: bool
 ) -> None:
     await rebuilding.succeed("DropCollection", by="alice", collection_name="docs")
     gate = engine.hold("CreateCollection")
@@ -541,16 +553,16 @@ async def test_creation_cut_short_by_death_keeps_grants_until_the_collection_is_
     await copied(rebuilding, store_path, tmp_path / "after.db")
     restarted = FakeEngine()
     restarted.create("docs2", *(["docs"] if engine_acted else []))
-    async with opened(tmp_path / "after.db", restarted) as house:
-        kept = {grant.kept_for for grant in (await house.store.policy()).grants if grant.role == "reader"}
+    async with opened(tmp_path / "after.db", restarted) as harness:
+        kept = {grant.kept_for for grant in (await harness.store.policy()).grants if grant.role == "reader"}
         assert kept == ({None} if engine_acted else {"alice"})
-        assert (await house.grants("reader"), await open_intents(house)) == (OWN, 0)
+        assert (await harness.grants("reader"), await open_intents(harness)) == (OWN, 0)
     gate.set()
     await creating
 
 
 async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_tell(
-    granted: House, engine: FakeEngine
+    granted: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
@@ -561,7 +573,7 @@ async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_
     assert await open_intents(granted) == 1
 
 
-async def test_change_goes_on_when_its_caller_is_gone(granted: House, engine: FakeEngine) -> None:
+async def test_change_goes_on_when_its_caller_is_gone(granted: GatewayHarness, engine: FakeEngine) -> None:
     gate = engine.hold("DropCollection")
     dropping = asyncio.create_task(granted.call("DropCollection", collection_name="docs"))
     await engine.reached("DropCollection")
@@ -578,14 +590,14 @@ async def test_change_goes_on_when_its_caller_is_gone(granted: House, engine: Fa
 
 
 async def queued_behind_a_change(
-    house: House, engine: FakeEngine, waiting: Awaitable[object], meanwhile: Awaitable[object]
+    harness: GatewayHarness, engine: FakeEngine, waiting: Awaitable[object], meanwhile: Awaitable[object]
 ) -> object:
-    """Let a request wait for the turn of a change under way, do something meanwhile, and return what became of it."""
+    """Let a request wait for a change in progress, do something meanwhile, and return its outcome."""
     gate = engine.hold("CreateCollection")
-    first = asyncio.create_task(house.call("CreateCollection", collection_name="slow"))
+    first = asyncio.create_task(harness.call("CreateCollection", collection_name="slow"))
     await engine.reached("CreateCollection")
     second = asyncio.ensure_future(waiting)
-    while not house.ddl._turn._waiters:
+    while not harness.ddl._turn._waiters:
         await asyncio.sleep(0)
     await meanwhile
     gate.set()
@@ -593,7 +605,9 @@ async def queued_behind_a_change(
     return (await asyncio.gather(second, return_exceptions=True))[0]
 
 
-async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:
+async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     await granted.role("dropper", ("DropCollection", "default", "*"))
     await granted.user("alice", "dropper")
     outcome = await queued_behind_a_change(
@@ -606,10 +620,10 @@ async def test_privilege_revoked_while_a_change_waits_its_turn_stops_it(granted:
     assert engine.called("DropCollection") == []
 
 
-async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_points_then(
-    granted: House, engine: FakeEngine
+async def test_alias_moved_while_a_change_waits_its_turn_is_authorized_where_it_points_then(
+    granted: GatewayHarness, engine: FakeEngine
 ) -> None:
-    """A caller who may name `docs` anew must not name `docs2` through an alias that moves meanwhile."""
+    """A caller who may create `docs` again must not name `docs2` through an alias that moves meanwhile."""
     await granted.succeed("CreateAlias", collection_name="docs", alias="current")
     await granted.role("namer", ("CreateAlias", "default", "docs"), ("CreateAlias", "default", "newest"))
     await granted.user("alice", "namer")
@@ -626,7 +640,7 @@ async def test_alias_moved_while_a_change_waits_its_turn_is_judged_where_it_poin
     assert "newest" not in engine.databases["default"].aliases
 
 
-async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: House, engine: FakeEngine) -> None:
+async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: GatewayHarness, engine: FakeEngine) -> None:
     await granted.role("dropper", ("DropCollection", "default", "*"))
     await granted.user("alice", "dropper")
     await granted.user("bob", "admin")
@@ -640,7 +654,9 @@ async def test_user_deleted_while_a_change_waits_its_turn_stops_it(granted: Hous
     assert engine.called("DropCollection") == []
 
 
-async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(granted: House, engine: FakeEngine) -> None:
+async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(
+    granted: GatewayHarness, engine: FakeEngine
+) -> None:
     async def vanish() -> None:
         del engine.databases["other"]
 
@@ -650,7 +666,7 @@ async def test_database_dropped_while_a_change_waits_its_turn_refuses_it(granted
     assert isinstance(outcome, DatabaseNotFound)
 
 
-async def test_callers_deadline_does_not_cut_a_change_short(granted: House, engine: FakeEngine) -> None:
+async def test_callers_deadline_does_not_cut_a_change_short(granted: GatewayHarness, engine: FakeEngine) -> None:
     request = messages.DropCollectionRequest(collection_name="docs").SerializeToString()
     await granted.gateway.handle(Call("DropCollection", request, presented("root"), timeout=0.001))
     (call,) = engine.called("DropCollection")

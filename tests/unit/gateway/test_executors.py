@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, presented
+from tests.support.gateway import GatewayHarness, presented
 
 from kiteward.gateway import executors
 from kiteward.gateway.audit_recorder import Recording
@@ -29,8 +29,8 @@ def recording(operation: str, payload: bytes = b"", **fields: Any) -> Recording:
     return Recording(Call(operation, payload, presented("root")), ROWS[operation])
 
 
-def every_executor(house: House) -> list[Any]:
-    return [*house.gateway._executors.values(), house.gateway._admin_executor]
+def every_executor(harness: GatewayHarness) -> list[Any]:
+    return [*harness.gateway._executors.values(), harness.gateway._admin_executor]
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
@@ -40,15 +40,15 @@ def test_executor_takes_an_authorized_request_first(kind: type) -> None:
     assert get_type_hints(run)[first] is AuthorizedRequest
 
 
-def test_every_row_that_is_offered_has_an_executor(house: House) -> None:
+def test_every_row_that_is_offered_has_an_executor(harness: GatewayHarness) -> None:
     used = {row.executor for row in OPERATIONS.values() if row.executor is not Executor.NOBODY}
-    assert house.gateway._executors.keys() == used
-    tested = {type(each) for each in every_executor(house)} | {DdlExecutor, executors.RequestExecutor}
+    assert harness.gateway._executors.keys() == used
+    tested = {type(each) for each in every_executor(harness)} | {DdlExecutor, executors.RequestExecutor}
     assert set(CLASSES) == tested
 
 
-async def test_what_only_looks_authorized_is_not_executed(house: House, engine: FakeEngine) -> None:
-    before = await house.state()
+async def test_what_only_looks_authorized_is_not_executed(harness: GatewayHarness, engine: FakeEngine) -> None:
+    before = await harness.state()
     engine.calls.clear()
     for operation, fields in (
         ("Query", {"collection_name": "docs"}),
@@ -56,9 +56,9 @@ async def test_what_only_looks_authorized_is_not_executed(house: House, engine: 
         ("CreateRole", {"entity": {"name": "made"}}),
     ):
         asked = recording(operation, **fields)
-        request = await house.gateway._authorizer.authorize(asked)
+        request = await harness.gateway._authorizer.authorize(asked)
         forged: Any = SimpleNamespace(**request._asdict(), operation=request.row, admin_operation=request.row)
-        for executor in every_executor(house):
+        for executor in every_executor(harness):
             with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
                 await executor.run(forged, asked)
 
@@ -66,24 +66,24 @@ async def test_what_only_looks_authorized_is_not_executed(house: House, engine: 
             return forged
 
         with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
-            await house.ddl.run(forged, again)
+            await harness.ddl.run(forged, again)
         with pytest.raises(TypeError, match="only an AuthorizedRequest is executed"):
-            await house.ddl.run(request, again)
+            await harness.ddl.run(request, again)
     assert {call.method for call in engine.calls} <= {"ListDatabases", "ListAliases"}
-    assert await house.state() == before
+    assert await harness.state() == before
 
 
-async def test_executor_of_another_kind_refuses_a_request(house: House, engine: FakeEngine) -> None:
+async def test_executor_of_another_kind_refuses_a_request(harness: GatewayHarness, engine: FakeEngine) -> None:
     rpc = recording("Query", collection_name="docs")
     ours = recording("WhoAmI", b"{}")
-    query = await house.gateway._authorizer.authorize(rpc)
-    whoami = await house.gateway._authorizer.authorize(ours)
+    query = await harness.gateway._authorizer.authorize(rpc)
+    whoami = await harness.gateway._authorizer.authorize(ours)
     engine.calls.clear()
     for executor, request, asked in (
-        (house.gateway._admin_executor, query, rpc),
-        (house.gateway._executors[Executor.HERE], query, rpc),
-        (house.gateway._executors[Executor.ENGINE], whoami, ours),
-        (house.gateway._executors[Executor.HERE], whoami, ours),
+        (harness.gateway._admin_executor, query, rpc),
+        (harness.gateway._executors[Executor.HERE], query, rpc),
+        (harness.gateway._executors[Executor.ENGINE], whoami, ours),
+        (harness.gateway._executors[Executor.HERE], whoami, ours),
     ):
         with pytest.raises(TypeError):
             await executor.run(request, asked)

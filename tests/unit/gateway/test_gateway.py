@@ -1,11 +1,11 @@
-"""The one door: the order of its steps, and what it lets through to whom."""
+"""The gateway: the order of its steps, and which requests it forwards for whom."""
 
 import asyncio
 from collections.abc import Awaitable
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, encoded, presented
+from tests.support.gateway import GatewayHarness, encoded, presented
 
 from kiteward.domain.errors import (
     AccessDenied,
@@ -26,17 +26,17 @@ from kiteward.milvus import messages
 
 
 @pytest.fixture
-async def peopled(house: House, engine: FakeEngine) -> House:
+async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness:
     """Alice may query `docs`; there is `papers` in the database `other`."""
     engine.create("docs", "secrets")
     engine.create("papers", database="other")
     engine.databases["default"].aliases["current"] = "docs"
-    house.catalog.forget()
-    await house.role("reader", ("Query", "default", "docs"))
-    await house.user("alice", "reader")
-    await house.user("bob")
+    harness.catalog.forget()
+    await harness.role("reader", ("Query", "default", "docs"))
+    await harness.user("alice", "reader")
+    await harness.user("bob")
     engine.calls.clear()
-    return house
+    return harness
 
 
 def test_every_rpc_of_the_protocol_has_a_row() -> None:
@@ -61,12 +61,12 @@ def test_request_ids_differ() -> None:
 # The order of the steps
 
 
-async def test_unknown_operation_is_told_before_anybody_is_known(peopled: House) -> None:
+async def test_unknown_operation_is_reported_before_authentication(peopled: GatewayHarness) -> None:
     with pytest.raises(OperationUnknown, match="Bogus"):
         await peopled.call("Bogus", by=CredentialMissing("nothing"))
 
 
-async def test_nobody_gets_past_authentication(peopled: House, engine: FakeEngine) -> None:
+async def test_nobody_gets_past_authentication(peopled: GatewayHarness, engine: FakeEngine) -> None:
     for method in OPERATIONS:
         for by in (CredentialMissing("nothing"), presented("alice", "Password-2"), presented("nobody")):
             with pytest.raises(AuthenticationError):
@@ -74,7 +74,7 @@ async def test_nobody_gets_past_authentication(peopled: House, engine: FakeEngin
     assert engine.calls == []
 
 
-async def test_denied_call_never_reaches_the_engine(peopled: House, engine: FakeEngine) -> None:
+async def test_denied_call_never_reaches_the_engine(peopled: GatewayHarness, engine: FakeEngine) -> None:
     with pytest.raises(AccessDenied):
         await peopled.call("Query", by="alice", collection_name="secrets")
     with pytest.raises(AccessDenied):
@@ -82,7 +82,7 @@ async def test_denied_call_never_reaches_the_engine(peopled: House, engine: Fake
     assert engine.called("Query") == engine.called("DropCollection") == []
 
 
-async def test_closed_operation_is_refused_to_root_too(peopled: House, engine: FakeEngine) -> None:
+async def test_closed_operation_is_refused_to_root_too(peopled: GatewayHarness, engine: FakeEngine) -> None:
     for name, row in OPERATIONS.items():
         if row.executor is Executor.NOBODY:
             with pytest.raises(OperationRefused, match=f"{name} is not supported here"):
@@ -93,20 +93,20 @@ async def test_closed_operation_is_refused_to_root_too(peopled: House, engine: F
 # What is forwarded
 
 
-async def test_allowed_request_goes_through_byte_for_byte(peopled: House, engine: FakeEngine) -> None:
+async def test_allowed_request_goes_through_byte_for_byte(peopled: GatewayHarness, engine: FakeEngine) -> None:
     # An unknown field, and the name twice: the last one counts.
     payload = b"\x1a\x07secrets" + b"\x1a\x04docs" + b"\xf2\xff\x01\x03new"
     await peopled.call("Query", by="alice", payload=payload)
     assert engine.called("Query")[-1].payload == payload
 
 
-async def test_repeated_name_is_judged_as_the_engine_reads_it(peopled: House, engine: FakeEngine) -> None:
+async def test_repeated_name_is_authorized_as_the_engine_reads_it(peopled: GatewayHarness, engine: FakeEngine) -> None:
     with pytest.raises(AccessDenied):
         await peopled.call("Query", by="alice", payload=b"\x1a\x04docs" + b"\x1a\x07secrets")
     assert engine.called("Query") == []
 
 
-async def test_alias_is_judged_and_forwarded_as_its_collection(peopled: House, engine: FakeEngine) -> None:
+async def test_alias_is_authorized_and_forwarded_as_its_collection(peopled: GatewayHarness, engine: FakeEngine) -> None:
     await peopled.succeed("Query", by="alice", collection_name="current")
     assert engine.called("Query")[-1].request.collection_name == "docs"
     await peopled.succeed("AlterAlias", collection_name="secrets", alias="current")
@@ -114,7 +114,9 @@ async def test_alias_is_judged_and_forwarded_as_its_collection(peopled: House, e
         await peopled.call("Query", by="alice", collection_name="current")
 
 
-async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(peopled: House, engine: FakeEngine) -> None:
+async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(
+    peopled: GatewayHarness, engine: FakeEngine
+) -> None:
     await peopled.succeed("Query", database="other", db_name="default", collection_name="docs")
     assert engine.called("Query")[-1].metadata["dbname"] == "default"
     await peopled.succeed("Query", database="other", collection_name="papers")
@@ -125,7 +127,7 @@ async def test_database_of_the_body_wins_and_is_the_one_the_engine_gets(peopled:
         await peopled.call("Query", by="alice", database="other", collection_name="docs")
 
 
-async def test_callers_metadata_cannot_move_the_settled_database(peopled: House, engine: FakeEngine) -> None:
+async def test_callers_metadata_cannot_move_the_resolved_database(peopled: GatewayHarness, engine: FakeEngine) -> None:
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     call = Call("Query", payload, presented("alice"), forward={"dbname": "other", "traceparent": "x"}, timeout=5)
     await peopled.gateway.handle(call)
@@ -133,13 +135,13 @@ async def test_callers_metadata_cannot_move_the_settled_database(peopled: House,
     assert engine.called("Query")[-1].timeout == 5
 
 
-async def test_database_name_that_metadata_cannot_carry_is_refused(peopled: House) -> None:
+async def test_database_name_that_metadata_cannot_carry_is_refused(peopled: GatewayHarness) -> None:
     with pytest.raises((DatabaseNotFound, InvalidArgument)):
         await peopled.call("Query", db_name="größe", collection_name="docs")
 
 
 async def test_connections_database_that_metadata_cannot_carry_is_refused_where_none_is_looked_for(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     for name in ("größe", "a\nb"):
         with pytest.raises(DatabaseNotFound):
@@ -150,7 +152,7 @@ async def test_connections_database_that_metadata_cannot_carry_is_refused_where_
 
 
 async def test_sub_request_that_looks_elsewhere_is_refused_after_the_decision(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     await peopled.grant("reader", "Search", "default", "docs")
     fields = {"collection_name": "docs", "requests": [{"collection_name": "docs"}, {"collection_name": "secrets"}]}
@@ -166,7 +168,7 @@ async def test_sub_request_that_looks_elsewhere_is_refused_after_the_decision(
     await peopled.succeed("HybridSearch", by="alice", **same)
 
 
-async def test_id_that_selects_needs_the_privilege_on_everything(peopled: House) -> None:
+async def test_id_that_selects_needs_the_privilege_on_everything(peopled: GatewayHarness) -> None:
     await peopled.grant("reader", "Compaction", "default", "docs")
     await peopled.succeed("ManualCompaction", by="alice", collection_name="docs")
     with pytest.raises(AccessDenied):
@@ -175,7 +177,7 @@ async def test_id_that_selects_needs_the_privilege_on_everything(peopled: House)
     await peopled.succeed("ManualCompaction", by="alice", collection_name="docs", collectionID=7)
 
 
-async def test_every_name_of_a_list_must_be_allowed_and_an_empty_list_is_not(peopled: House) -> None:
+async def test_every_name_of_a_list_must_be_allowed_and_an_empty_list_is_not(peopled: GatewayHarness) -> None:
     await peopled.grant("reader", "Flush", "default", "docs")
     await peopled.succeed("Flush", by="alice", collection_names=["docs", "current"])
     for names in (["docs", "secrets"], ["secrets"], []):
@@ -183,13 +185,13 @@ async def test_every_name_of_a_list_must_be_allowed_and_an_empty_list_is_not(peo
             await peopled.call("Flush", by="alice", collection_names=names)
 
 
-async def test_empty_name_is_matched_by_a_wildcard_only(peopled: House) -> None:
+async def test_empty_name_is_matched_by_a_wildcard_only(peopled: GatewayHarness) -> None:
     with pytest.raises(AccessDenied):
         await peopled.call("Query", by="alice", collection_name="")
 
 
 async def test_missing_database_is_told_to_those_who_may_and_denied_to_others(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     with pytest.raises(DatabaseNotFound, match=r"database not found\[database=missing\]"):
         await peopled.call("Query", db_name="missing", collection_name="docs")
@@ -229,7 +231,7 @@ async def test_missing_database_is_told_to_those_who_may_and_denied_to_others(
     ],
 )
 async def test_acknowledged_revocation_stops_the_very_next_request(
-    peopled: House, revocation: tuple[str, dict[str, object]], refusal: type[Exception]
+    peopled: GatewayHarness, revocation: tuple[str, dict[str, object]], refusal: type[Exception]
 ) -> None:
     method, fields = revocation
     for _ in range(2):
@@ -239,7 +241,7 @@ async def test_acknowledged_revocation_stops_the_very_next_request(
         await peopled.call("Query", by="alice", collection_name="docs")
 
 
-async def test_administrator_deleted_while_its_change_waits_changes_nothing(peopled: House) -> None:
+async def test_administrator_deleted_while_its_change_waits_changes_nothing(peopled: GatewayHarness) -> None:
     await peopled.user("boss", "admin")
     await peopled.succeed("GetVersion", by="boss")
     async with peopled.store.transaction() as transaction:
@@ -254,7 +256,9 @@ async def test_administrator_deleted_while_its_change_waits_changes_nothing(peop
     assert "late" not in peopled.policy_cache.current().roles
 
 
-async def test_administrator_that_loses_its_role_while_its_change_waits_changes_nothing(peopled: House) -> None:
+async def test_administrator_that_loses_its_role_while_its_change_waits_changes_nothing(
+    peopled: GatewayHarness,
+) -> None:
     await peopled.user("boss", "admin")
     await peopled.succeed("GetVersion", by="boss")
     async with peopled.store.transaction() as transaction:
@@ -268,7 +272,7 @@ async def test_administrator_that_loses_its_role_while_its_change_waits_changes_
     assert "late" not in peopled.policy_cache.current().roles
 
 
-async def test_user_deleted_while_the_catalog_is_read_is_refused(peopled: House, engine: FakeEngine) -> None:
+async def test_user_deleted_while_the_catalog_is_read_is_refused(peopled: GatewayHarness, engine: FakeEngine) -> None:
     await peopled.succeed("Query", by="alice", collection_name="docs")
     engine.restart()
     gate = engine.hold("ListDatabases")
@@ -280,7 +284,7 @@ async def test_user_deleted_while_the_catalog_is_read_is_refused(peopled: House,
         await waiting
 
 
-async def test_administrative_change_goes_on_when_its_caller_is_gone(peopled: House) -> None:
+async def test_administrative_change_goes_on_when_its_caller_is_gone(peopled: GatewayHarness) -> None:
     async with peopled.store.transaction():
         waiting = asyncio.create_task(peopled.call("CreateRole", entity={"name": "late"}))
         while not peopled.gateway._changes.in_progress:
@@ -295,7 +299,7 @@ async def test_administrative_change_goes_on_when_its_caller_is_gone(peopled: Ho
 # Failing closed
 
 
-async def test_nothing_is_decided_without_a_policy(peopled: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_decided_without_a_policy(peopled: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken() -> None:
         raise StoreUnavailable("the store cannot be read")
 
@@ -313,7 +317,7 @@ def _named(method: str) -> dict[str, str]:
 
 
 async def test_engine_that_is_away_fails_the_call_and_not_the_administration(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.failures["Query"] = EngineUnavailable("the engine cannot be reached")
     with pytest.raises(EngineUnavailable):
@@ -322,7 +326,7 @@ async def test_engine_that_is_away_fails_the_call_and_not_the_administration(
 
 
 async def test_restarted_engine_is_asked_for_its_aliases_before_they_are_trusted(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     await peopled.succeed("Query", by="alice", collection_name="current")
     engine.databases["default"].aliases["current"] = "secrets"
@@ -332,7 +336,7 @@ async def test_restarted_engine_is_asked_for_its_aliases_before_they_are_trusted
 
 
 async def test_administration_that_looks_at_no_database_works_without_the_engine(
-    peopled: House, engine: FakeEngine
+    peopled: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.restart()
     engine.failures["ListDatabases"] = EngineUnavailable("the engine cannot be reached")
@@ -342,7 +346,7 @@ async def test_administration_that_looks_at_no_database_works_without_the_engine
         await peopled.call("Query", by="alice", collection_name="docs")
 
 
-async def test_drain_waits_for_changes_in_progress(peopled: House, engine: FakeEngine) -> None:
+async def test_drain_waits_for_changes_in_progress(peopled: GatewayHarness, engine: FakeEngine) -> None:
     gate = engine.hold("CreateCollection")
     changing = asyncio.create_task(peopled.call("CreateCollection", collection_name="fresh"))
     await engine.reached("CreateCollection")
@@ -369,8 +373,8 @@ async def test_drain_waits_for_changes_in_progress(peopled: House, engine: FakeE
     ],
 )
 async def test_an_illegal_name_of_something_new_does_not_reach_the_engine(
-    house: House, engine: FakeEngine, method: str, fields: dict[str, str], code: int
+    harness: GatewayHarness, engine: FakeEngine, method: str, fields: dict[str, str], code: int
 ) -> None:
     engine.create("docs")
-    assert (await house.status(method, **fields)).code == code
+    assert (await harness.status(method, **fields)).code == code
     assert engine.called(method) == []

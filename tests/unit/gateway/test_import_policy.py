@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import bcrypt
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 
 from kiteward.bootstrap.local_gateway import local_client
 from kiteward.gateway.import_policy import Source, _new, run_import
@@ -118,15 +118,17 @@ HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
     ],
     ids=["a hash", "disabled, with a one-time password", "disabled, with an unreadable hash", "an unreadable hash"],
 )
-async def test_what_keeps_a_user_out_at_the_source_keeps_it_out_here(
-    house: House, password: str, made: bool, enabled: bool, one_time: bool
+async def test_what_prevents_a_user_from_signing_in_at_the_source_does_so_here(
+    harness: GatewayHarness, password: str, made: bool, enabled: bool, one_time: bool
 ) -> None:
     found = meta(users={"alice": []})
     found.users[0].password = password
-    moved = await run_import(cast("Source", Backup(found)), local_client(house.gateway), house.hasher, dry_run=False)
+    moved = await run_import(
+        cast("Source", Backup(found)), local_client(harness.gateway), harness.hasher, dry_run=False
+    )
     assert ("alice" in moved.passwords) is made
-    alice = await house.store.user("alice")
+    alice = await harness.store.user("alice")
     assert alice is not None
     assert (alice.enabled, alice.one_time) == (enabled, one_time)
     if made:
-        assert await house.hasher.verify(alice.password_hash, moved.passwords["alice"])
+        assert await harness.hasher.verify(alice.password_hash, moved.passwords["alice"])

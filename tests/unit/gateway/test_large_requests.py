@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, presented
+from tests.support.gateway import GatewayHarness, presented
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, PayloadMalformed
 from kiteward.gateway.call import Call
@@ -24,15 +24,15 @@ def padded(method: str, size: int = LARGE + 1, /, **fields: object) -> bytes:
 
 
 @pytest.fixture
-async def peopled(house: House, engine: FakeEngine) -> House:
+async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness:
     """Alice may query `docs`, bob may do nothing."""
     engine.create("docs")
-    house.catalog.forget()
-    await house.role("reader", ("Query", "default", "docs"))
-    await house.user("alice", "reader")
-    await house.user("bob")
+    harness.catalog.forget()
+    await harness.role("reader", ("Query", "default", "docs"))
+    await harness.user("alice", "reader")
+    await harness.user("bob")
     engine.calls.clear()
-    return house
+    return harness
 
 
 # Who may send one
@@ -42,7 +42,7 @@ async def peopled(house: House, engine: FakeEngine) -> House:
     "name", sorted(name for name, row in OPERATIONS.items() if row.executor is not Executor.NOBODY)
 )
 async def test_nothing_large_is_read_of_a_user_without_roles(
-    peopled: House, engine: FakeEngine, name: str, monkeypatch: pytest.MonkeyPatch
+    peopled: GatewayHarness, engine: FakeEngine, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*_: object) -> None:
         raise AssertionError("the message was read")
@@ -55,7 +55,7 @@ async def test_nothing_large_is_read_of_a_user_without_roles(
     assert engine.calls == []
 
 
-async def test_a_large_message_is_taken_of_whoever_holds_its_privilege_somewhere(peopled: House) -> None:
+async def test_a_large_message_is_taken_of_whoever_holds_its_privilege_somewhere(peopled: GatewayHarness) -> None:
     payload = padded("Query", collection_name="docs")
     await peopled.succeed("Query", by="alice", payload=payload)
     await peopled.succeed("Query", by="root", payload=payload)
@@ -63,31 +63,31 @@ async def test_a_large_message_is_taken_of_whoever_holds_its_privilege_somewhere
         await peopled.call("Insert", by="alice", payload=padded("Insert", collection_name="docs"))
 
 
-async def test_that_privilege_does_not_decide_what_the_message_asks_for(peopled: House) -> None:
+async def test_that_privilege_does_not_decide_what_the_message_asks_for(peopled: GatewayHarness) -> None:
     with pytest.raises(AccessDenied, match="PrivilegeQuery"):
         await peopled.call("Query", by="alice", payload=padded("Query", collection_name="secrets"))
 
 
-async def test_who_sees_a_collection_may_ask_at_length_what_it_is(peopled: House) -> None:
+async def test_who_sees_a_collection_may_ask_at_length_what_it_is(peopled: GatewayHarness) -> None:
     payload = padded("DescribeCollection", collection_name="docs")
     await peopled.succeed("DescribeCollection", by="alice", payload=payload)
 
 
-async def test_operations_without_a_privilege_are_large_for_administrators_alone(peopled: House) -> None:
+async def test_operations_without_a_privilege_are_large_for_administrators_alone(peopled: GatewayHarness) -> None:
     with pytest.raises(AccessDenied, match="an administrator"):
         await peopled.call("ShowCollections", by="alice", payload=padded("ShowCollections"))
     await peopled.succeed("ShowCollections", payload=padded("ShowCollections"))
     await peopled.succeed("ShowCollections", by="bob", payload=padded("ShowCollections", LARGE - 1))
 
 
-async def test_operations_of_our_own_are_large_for_administrators_alone(peopled: House) -> None:
+async def test_operations_of_our_own_are_large_for_administrators_alone(peopled: GatewayHarness) -> None:
     call = Call("WhoAmI", b"{" + b" " * LARGE + b"}", presented("bob"))
     with pytest.raises(AccessDenied, match="an administrator"):
         await peopled.gateway.handle(call)
     assert await peopled.gateway.handle(Call("WhoAmI", call.payload, presented("root")))
 
 
-async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled: House) -> None:
+async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled: GatewayHarness) -> None:
     payload = padded("Query", collection_name="docs", expr=" " * LONG)
     line = peopled.gateway._turns._line("alice")
     async with line.turn:
@@ -99,20 +99,20 @@ async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled
         await waiting
 
 
-async def test_a_refused_one_is_recorded_by_its_size_and_not_read(peopled: House) -> None:
+async def test_a_refused_one_is_recorded_by_its_size_and_not_read(peopled: GatewayHarness) -> None:
     payload = padded("SelectUser", user={"name": "carol"})
     with pytest.raises(AccessDenied):
         await peopled.call("SelectUser", by="bob", payload=payload)
     assert peopled.trail.events[-1].details == {"request_bytes": len(payload)}
 
 
-async def test_no_request_holds_more_fields_than_a_reader_has_time_for(peopled: House) -> None:
+async def test_no_request_holds_more_fields_than_a_reader_has_time_for(peopled: GatewayHarness) -> None:
     payload = padded("Query", 2 * REQUEST_BUDGET + 100, collection_name="docs")
     with pytest.raises(PayloadMalformed, match="too many fields"):
         await peopled.call("Query", payload=payload)
 
 
-async def test_what_a_transport_holds_is_read_for_whoever_may_send_as_much(peopled: House) -> None:
+async def test_what_a_transport_holds_is_read_for_whoever_may_send_as_much(peopled: GatewayHarness) -> None:
     call = Call("Query", b"", presented("alice"))
     assert await peopled.gateway.read_large(call, lambda: "read", size=LONG + 1) == "read"
     for name in ("bob", "nobody"):

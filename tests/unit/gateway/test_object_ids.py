@@ -1,4 +1,4 @@
-"""Requests that select by id are judged by the collection that the id was given for."""
+"""Requests that select by id are authorized as the collection that the id was returned for."""
 
 from typing import Any
 
@@ -82,7 +82,7 @@ def needs(privilege: str, database: str, *names: str) -> Condition:
         ("GetFlushState", {"segmentIDs": [1, 4]}, needs("GetFlushState", "default", "films", "docs")),
     ],
 )
-def test_an_id_is_judged_as_the_collection_it_was_given_for_and_any_other_as_everything(
+def test_an_id_is_authorized_as_the_collection_it_was_given_for_and_any_other_as_everything(
     catalog: Catalog, method: str, fields: dict[str, Any], expected: Condition
 ) -> None:
     assert resolved(catalog, method, **fields).conditions == (expected,)
@@ -93,7 +93,7 @@ def forwarded_name(payload: bytes) -> str:
     return str(request.collection_name)
 
 
-def test_collection_that_is_judged_by_its_id_is_forwarded_by_its_name(catalog: Catalog) -> None:
+def test_collection_that_is_authorized_by_its_id_is_forwarded_by_its_name(catalog: Catalog) -> None:
     found = resolved(catalog, "ManualCompaction", collectionID=7)
     assert found.collections == ("docs",)
     assert forwarded_name(found.payload) == "docs"
@@ -115,7 +115,7 @@ def test_ids_are_forgotten_with_the_name_of_their_collection(catalog: Catalog) -
     assert ids.owner("segmentIDs", 1) == Owner(*FILMS)
 
 
-def test_an_answer_that_was_under_way_while_a_collection_went_teaches_nothing(catalog: Catalog) -> None:
+def test_an_answer_that_was_in_flight_while_a_collection_went_teaches_nothing(catalog: Catalog) -> None:
     mark = catalog.ids.mark()
     catalog.ids.forget(*DOCS)
     learn(catalog.ids, "DescribeCollection", DOCS, mark=mark, collectionID=7, collection_name="docs")

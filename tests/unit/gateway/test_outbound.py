@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, presented
+from tests.support.gateway import GatewayHarness, presented
 
 from kiteward.domain.errors import AccessDenied, InvalidArgument
 from kiteward.gateway.call import Call
@@ -140,52 +140,52 @@ def request(operation: str, fields: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize(("operation", "fields"), NAMING, ids=[f"{row[0]}-{at}" for at, row in enumerate(NAMING)])
 async def test_what_names_something_outside_is_refused_before_the_engine_is_asked(
-    house: House, engine: FakeEngine, operation: str, fields: dict[str, Any]
+    harness: GatewayHarness, engine: FakeEngine, operation: str, fields: dict[str, Any]
 ) -> None:
     engine.create("docs")
     with pytest.raises(InvalidArgument, match="is not accepted") as refusal:
-        await house.gateway.handle(Call(operation, request(operation, fields), presented("root")))
+        await harness.gateway.handle(Call(operation, request(operation, fields), presented("root")))
     assert ADDRESS not in str(refusal.value)
     assert not engine.called(operation)
 
 
 @pytest.mark.parametrize(("operation", "fields"), LOCAL, ids=[f"{row[0]}-{at}" for at, row in enumerate(LOCAL)])
 async def test_what_the_engine_computes_itself_reaches_it(
-    house: House, engine: FakeEngine, operation: str, fields: dict[str, Any]
+    harness: GatewayHarness, engine: FakeEngine, operation: str, fields: dict[str, Any]
 ) -> None:
     engine.create("docs")
-    await house.gateway.handle(Call(operation, request(operation, fields), presented("root")))
+    await harness.gateway.handle(Call(operation, request(operation, fields), presented("root")))
     assert len(engine.called(operation)) == 1
 
 
-async def test_who_may_not_search_learns_nothing_of_the_rules(house: House, engine: FakeEngine) -> None:
+async def test_who_may_not_search_learns_nothing_of_the_rules(harness: GatewayHarness, engine: FakeEngine) -> None:
     engine.create("docs")
-    await house.user("alice")
+    await harness.user("alice")
     payload = request("Search", {"function_score": score(MODEL)})
     with pytest.raises(AccessDenied):
-        await house.gateway.handle(Call("Search", payload, presented("alice")))
+        await harness.gateway.handle(Call("Search", payload, presented("alice")))
 
 
-async def test_long_names_are_not_repeated_whole(house: House, engine: FakeEngine) -> None:
+async def test_long_names_are_not_repeated_whole(harness: GatewayHarness, engine: FakeEngine) -> None:
     engine.create("docs")
     payload = request("Search", {"function_score": score({"x" * 10_000: ""})})
     with pytest.raises(InvalidArgument) as refusal:
-        await house.gateway.handle(Call("Search", payload, presented("root")))
+        await harness.gateway.handle(Call("Search", payload, presented("root")))
     assert len(str(refusal.value)) < 400
 
 
-async def test_last_schema_counts_as_it_does_for_the_engine(house: House, engine: FakeEngine) -> None:
+async def test_last_schema_counts_as_it_does_for_the_engine(harness: GatewayHarness, engine: FakeEngine) -> None:
     outside = request("CreateCollection", {"schema": schema(external_source="s3://bucket")})
     inside = request("CreateCollection", {"schema": schema()})
-    await house.gateway.handle(Call("CreateCollection", outside + inside, presented("root")))
+    await harness.gateway.handle(Call("CreateCollection", outside + inside, presented("root")))
     with pytest.raises(InvalidArgument):
-        await house.gateway.handle(Call("CreateCollection", inside + outside, presented("root")))
+        await harness.gateway.handle(Call("CreateCollection", inside + outside, presented("root")))
 
 
-async def test_deeply_nested_analyzer_is_refused(house: House) -> None:
+async def test_deeply_nested_analyzer_is_refused(harness: GatewayHarness) -> None:
     nested = schema(fields=[text_field("[" * 100_000)])
     with pytest.raises(InvalidArgument):
-        await house.gateway.handle(
+        await harness.gateway.handle(
             Call("CreateCollection", request("CreateCollection", {"schema": nested}), presented("root"))
         )
 
@@ -204,7 +204,7 @@ def free_parameters(message: Descriptor, prefix: str, above: frozenset[str] = fr
             yield from free_parameters(inside, path, above | {message.full_name})
 
 
-def test_every_list_of_free_parameters_is_held_to_a_rule_or_known_to_need_none() -> None:
+def test_every_list_of_free_parameters_is_checked_against_a_rule_or_known_to_need_none() -> None:
     undecided, found = [], set()
     for name, operation in OPERATIONS.items():
         if not operation.by_engine:
@@ -223,7 +223,7 @@ def test_every_rule_holds_somewhere() -> None:
     assert held == set(RULES)
 
 
-def test_every_field_that_sounds_like_an_address_or_a_key_is_held_to_a_rule() -> None:
+def test_every_field_that_sounds_like_an_address_or_a_key_is_checked_against_a_rule() -> None:
     words = ("uri", "url", "path", "endpoint", "external", "token", "credential", "files", "s3")
     for name, operation in OPERATIONS.items():
         if not operation.by_engine:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
@@ -19,105 +19,107 @@ async def refuse() -> None:
     raise AccessDenied("no longer")
 
 
-async def test_nothing_is_current_before_the_first_load(house: House) -> None:
-    policy_cache = PolicyCache(house.store, Authenticator(house.store, house.hasher), house.recorder)
+async def test_nothing_is_current_before_the_first_load(harness: GatewayHarness) -> None:
+    policy_cache = PolicyCache(harness.store, Authenticator(harness.store, harness.hasher), harness.recorder)
     with pytest.raises(NotReady):
         policy_cache.current()
     await policy_cache.load()
-    assert policy_cache.current() == house.policy_cache.current()
+    assert policy_cache.current() == harness.policy_cache.current()
 
 
-async def test_snapshot_that_followed_equals_one_that_was_loaded(house: House) -> None:
-    async with house.policy_cache.change() as transaction:
+async def test_snapshot_that_followed_equals_one_that_was_loaded(harness: GatewayHarness) -> None:
+    async with harness.policy_cache.change() as transaction:
         await transaction.groups.put(PrivilegeGroup("mine", ("Query",)))
         await transaction.roles.put(Role("reader", "reads"))
         await transaction.roles.put(Role("writer"))
         await transaction.grants.add([Grant("reader", KEY, "root")])
-    async with house.policy_cache.change() as transaction:
+    async with harness.policy_cache.change() as transaction:
         group = GrantKey(ObjectType.GLOBAL, "default", "docs", "mine")
         await transaction.grants.add([Grant("writer", group, "root")])
         await transaction.groups.put(PrivilegeGroup("mine", ("Insert", "Query")))
         await transaction.roles.remove("reader")
-    loaded = PolicySnapshot.compile(await house.store.policy())
-    assert house.policy_cache.current() == loaded
+    loaded = PolicySnapshot.compile(await harness.store.policy())
+    assert harness.policy_cache.current() == loaded
 
 
-async def test_change_that_fails_changes_nothing(house: House) -> None:
-    before, state = house.policy_cache.current(), await house.state()
+async def test_change_that_fails_changes_nothing(harness: GatewayHarness) -> None:
+    before, state = harness.policy_cache.current(), await harness.state()
     with pytest.raises(RuntimeError):  # noqa: PT012
-        async with house.policy_cache.change() as transaction:
+        async with harness.policy_cache.change() as transaction:
             await transaction.roles.put(Role("reader"))
             raise RuntimeError
-    assert house.policy_cache.current() is before
-    assert await house.state() == state
+    assert harness.policy_cache.current() is before
+    assert await harness.state() == state
 
 
-async def test_change_of_a_caller_that_may_no_longer_is_not_begun(house: House) -> None:
-    state = await house.state()
+async def test_change_of_a_caller_that_may_no_longer_is_not_begun(harness: GatewayHarness) -> None:
+    state = await harness.state()
     with pytest.raises(AccessDenied):
-        async with house.policy_cache.change(refuse) as transaction:
+        async with harness.policy_cache.change(refuse) as transaction:
             await transaction.roles.put(Role("reader"))
-    assert await house.state() == state
+    assert await harness.state() == state
 
 
-async def test_change_that_changes_nothing_keeps_the_snapshot(house: House) -> None:
-    before = house.policy_cache.current()
-    async with house.policy_cache.change() as transaction:
+async def test_change_that_changes_nothing_keeps_the_snapshot(harness: GatewayHarness) -> None:
+    before = harness.policy_cache.current()
+    async with harness.policy_cache.change() as transaction:
         await transaction.roles.put(Role("admin"))
-    assert house.policy_cache.current() is before
+    assert harness.policy_cache.current() is before
 
 
-async def test_change_that_cannot_be_followed_closes_the_door_until_the_policy_loads(
-    house: House, monkeypatch: pytest.MonkeyPatch
+async def test_change_that_cannot_be_followed_makes_the_gateway_refuse_until_the_policy_loads(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(_: str) -> None:
         raise StoreUnavailable("the store cannot be read")
 
     with monkeypatch.context() as broken_store:
-        broken_store.setattr(house.store, "role", broken)
+        broken_store.setattr(harness.store, "role", broken)
         with pytest.raises(StoreUnavailable):
-            async with house.policy_cache.change() as transaction:
+            async with harness.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))
     with pytest.raises(NotReady):
-        house.policy_cache.current()
-    await house.policy_cache.load()
-    assert "reader" in house.policy_cache.current().roles
+        harness.policy_cache.current()
+    await harness.policy_cache.load()
+    assert "reader" in harness.policy_cache.current().roles
 
 
-async def test_change_is_acknowledged_only_when_decisions_see_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_change_is_acknowledged_only_when_decisions_see_it(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
-    read = house.store.role
+    read = harness.store.role
 
     async def slowly(name: str) -> object:
         reading.set()
         await go_on.wait()
         return await read(name)
 
-    monkeypatch.setattr(house.store, "role", slowly)
+    monkeypatch.setattr(harness.store, "role", slowly)
 
     async def put() -> None:
-        async with house.policy_cache.change() as transaction:
+        async with harness.policy_cache.change() as transaction:
             await transaction.roles.put(Role("reader"))
 
     changing = asyncio.create_task(put())
     await reading.wait()
-    told, known = changing.done(), "reader" in house.policy_cache.current().roles
+    told, known = changing.done(), "reader" in harness.policy_cache.current().roles
     go_on.set()
     await changing
     assert (told, known) == (False, False)
-    assert "reader" in house.policy_cache.current().roles
+    assert "reader" in harness.policy_cache.current().roles
 
 
 async def test_users_are_forgotten_before_their_change_is_acknowledged(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.role("reader")
-    await house.user("alice")
+    await harness.role("reader")
+    await harness.user("alice")
     forgotten: list[str] = []
-    monkeypatch.setattr(house.authenticator, "forget", lambda users, _keys: forgotten.extend(users))
-    async with house.policy_cache.change() as transaction:
+    monkeypatch.setattr(harness.authenticator, "forget", lambda users, _keys: forgotten.extend(users))
+    async with harness.policy_cache.change() as transaction:
         await transaction.roles.bind("alice", "reader")
     assert forgotten == ["alice"]
-    async with house.policy_cache.change() as transaction:
+    async with harness.policy_cache.change() as transaction:
         await transaction.roles.remove("reader")
     assert forgotten == ["alice", "alice"]

@@ -1,4 +1,4 @@
-"""What a request is about is settled once: database, collections behind aliases, conditions, and what is forwarded."""
+"""A request is resolved once: database, collections behind aliases, conditions, and what is forwarded."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def test_request_without_an_alias_stays_byte_for_byte(catalog: Catalog) -> None:
     assert found.collections == ("docs",)
 
 
-def test_alias_is_replaced_in_what_is_judged_and_forwarded(catalog: Catalog) -> None:
+def test_alias_is_replaced_in_what_is_authorized_and_forwarded(catalog: Catalog) -> None:
     found = resolved(catalog, "Query", collection_name="current", expr="id > 1")
     assert found.conditions == needs("Query", "default", "docs")
     assert messages.decode("Query", found.payload) == messages.QueryRequest(collection_name="docs", expr="id > 1")
@@ -129,7 +129,7 @@ def test_sub_request_that_names_the_same_or_nothing_is_consistent(catalog: Catal
     resolved(catalog, "HybridSearch", collection_name="current", requests=subs).require_consistent()
 
 
-def test_every_operation_that_reads_fields_refuses_what_is_no_message(catalog: Catalog) -> None:
+def test_every_operation_that_reads_fields_refuses_what_is_not_a_message(catalog: Catalog) -> None:
     for name, operation in OPERATIONS.items():
         if operation.selection is not None:
             with pytest.raises(PayloadMalformed):

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.identity import Principal
@@ -19,18 +19,18 @@ class FakeCaller:
         recorded: what services added to the audit trail.
     """
 
-    def __init__(self, house: House, principal: Principal) -> None:
-        self._house = house
+    def __init__(self, harness: GatewayHarness, principal: Principal) -> None:
+        self._harness = harness
         self.principal = principal
         self.recorded: dict[str, Any] = {}
 
     @property
     def snapshot(self) -> PolicySnapshot:
-        return self._house.policy_cache.current()
+        return self._harness.policy_cache.current()
 
     @property
     def change(self) -> Callable[[], AbstractAsyncContextManager[Transaction]]:
-        return self._house.policy_cache.change
+        return self._harness.policy_cache.change
 
     @property
     def record(self) -> Callable[..., None]:
@@ -38,5 +38,5 @@ class FakeCaller:
 
 
 @pytest.fixture
-def caller(house: House) -> FakeCaller:
-    return FakeCaller(house, Principal("root", unrestricted=True))
+def caller(harness: GatewayHarness) -> FakeCaller:
+    return FakeCaller(harness, Principal("root", unrestricted=True))

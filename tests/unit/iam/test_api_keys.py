@@ -1,7 +1,7 @@
 """API keys as a service: which keys a caller manages, and what one creates."""
 
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.unit.iam.conftest import FakeCaller
 
 from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound
@@ -33,41 +33,43 @@ LIMITED = KeyScope("parent", narrowed=True)
     ],
 )
 def test_key_is_managed_by_its_owner_administrators_and_keys_that_it_descends_from(
-    house: House, principal: Principal, managed: bool
+    harness: GatewayHarness, principal: Principal, managed: bool
 ) -> None:
-    assert api_keys.manages_key(FakeCaller(house, principal), [CHILD, PARENT]) is managed
+    assert api_keys.manages_key(FakeCaller(harness, principal), [CHILD, PARENT]) is managed
 
 
-def test_nobody_manages_a_key_that_does_not_exist(house: House) -> None:
-    assert not api_keys.manages_key(FakeCaller(house, Principal("root", unrestricted=True)), [])
+def test_nobody_manages_a_key_that_does_not_exist(harness: GatewayHarness) -> None:
+    assert not api_keys.manages_key(FakeCaller(harness, Principal("root", unrestricted=True)), [])
 
 
-async def test_key_of_another_user_is_not_distinguished_from_a_missing_one(house: House, caller: FakeCaller) -> None:
-    await house.user("alice")
-    issued = await api_keys.create_key(house.services, caller, NewKey(owner="root"))
-    alice = FakeCaller(house, Principal("alice"))
+async def test_key_of_another_user_is_not_distinguished_from_a_missing_one(
+    harness: GatewayHarness, caller: FakeCaller
+) -> None:
+    await harness.user("alice")
+    issued = await api_keys.create_key(harness.services, caller, NewKey(owner="root"))
+    alice = FakeCaller(harness, Principal("alice"))
     for key_id in (issued.record.key_id, "missing"):
         with pytest.raises(NotFound, match=f"API key not found: {key_id}"):
             await api_keys.revoke_key(alice, key_id)
-    found = await api_keys.describe_key(house.services, caller, issued.record.key_id)
+    found = await api_keys.describe_key(harness.services, caller, issued.record.key_id)
     assert found.owner == "root"
 
 
-async def test_key_that_a_limited_key_creates_stays_within_its_limits(house: House) -> None:
-    await house.role("reader")
-    await house.user("alice", "reader")
+async def test_key_that_a_limited_key_creates_stays_within_its_limits(harness: GatewayHarness) -> None:
+    await harness.role("reader")
+    await harness.user("alice", "reader")
     scope = KeyScope("parent", narrowed=True, expires_at=9e9, networks=("10.0.0.0/8",))
-    maker = FakeCaller(house, Principal("alice", frozenset({"reader"}), key=scope))
+    maker = FakeCaller(harness, Principal("alice", frozenset({"reader"}), key=scope))
     with pytest.raises(AccessDenied, match="networks"):
-        await api_keys.create_key(house.services, maker, NewKey(networks=["192.168.0.0/16"]))
+        await api_keys.create_key(harness.services, maker, NewKey(networks=["192.168.0.0/16"]))
     with pytest.raises(AccessDenied, match="roles"):
-        await api_keys.create_key(house.services, maker, NewKey(roles=["admin"]))
+        await api_keys.create_key(harness.services, maker, NewKey(roles=["admin"]))
 
 
 async def test_secret_of_a_rotated_key_is_accepted_until_its_grace_period_ends(
-    house: House, caller: FakeCaller
+    harness: GatewayHarness, caller: FakeCaller
 ) -> None:
-    issued = await api_keys.create_key(house.services, caller, NewKey(lifetime=60))
+    issued = await api_keys.create_key(harness.services, caller, NewKey(lifetime=60))
     rotated = await api_keys.rotate_key(caller, issued.record.key_id, grace_period=3600)
     assert rotated.secret != issued.secret
     assert rotated.old_valid_until == issued.record.expires_at

@@ -26,7 +26,7 @@ from kiteward.milvus.wire_format import encode_varint
 
 
 def text_fields(method: str) -> list[FieldDescriptor]:
-    """Return the top-level string fields of a request that stand outside oneofs of several members."""
+    """Return the top-level string fields of a request that are outside oneofs of several members."""
     return [
         field
         for field in descriptor_of(METHODS[method].request).fields
@@ -61,7 +61,7 @@ def test_plan_reads_responses_too() -> None:
     assert selection.read(response.SerializeToString()) == {"collection_names": ["a", "b"], "collection_ids": [7, 8]}
 
 
-def test_plan_of_nothing_still_refuses_what_is_no_message() -> None:
+def test_plan_of_nothing_still_refuses_what_is_not_a_message() -> None:
     selection = FieldSelection.of("GetVersion", [])
     assert selection.read(number_field(1000, 1)) == {}
     with pytest.raises(PayloadMalformed):
@@ -92,7 +92,7 @@ def test_plan_refuses_a_member_of_a_oneof() -> None:
         FieldSelection.of("AlterCollectionSchema", ["action.drop_request.field_name"])
 
 
-def test_plan_reads_more_than_the_parser_keeps_of_a_oneof_where_told_that_it_may() -> None:
+def test_plan_reads_more_than_the_parser_keeps_of_a_oneof_where_that_is_allowed() -> None:
     request = messages.method_of("AlterCollectionSchema").request
     first = request(action={"add_request": {"field_infos": [{"index_name": "first"}]}}).SerializeToString()
     second = request(action={"drop_request": {"field_name": "x"}}).SerializeToString()
@@ -188,13 +188,13 @@ def test_replace_of_nothing_changes_nothing() -> None:
         ("search_params.key", "x"),
     ],
 )
-def test_replace_refuses_what_is_no_text_of_the_request(name: str, value: str | list[str]) -> None:
+def test_replace_refuses_what_is_not_text_of_the_request(name: str, value: str | list[str]) -> None:
     with pytest.raises(ValueError, match=r"."):
         replace(b"", "Search", {name: value})
 
 
 @pytest.mark.parametrize("payload", [b"\x12", b"\x00\x00", b"\x12\x05ab", b"\x07"])
-def test_replace_refuses_what_is_no_message(payload: bytes) -> None:
+def test_replace_refuses_what_is_not_a_message(payload: bytes) -> None:
     with pytest.raises(PayloadMalformed):
         replace(payload, "Search", {"db_name": "x"})
 
@@ -238,7 +238,7 @@ def test_replace_is_what_setting_the_fields_of_the_decoded_message_is(
         pytest.param(b"\x1a\x00", id="empty strings"),
     ],
 )
-def test_a_payload_of_very_many_fields_is_refused_instead_of_holding_up_everybody(flood: bytes) -> None:
+def test_a_payload_of_very_many_fields_is_refused_instead_of_blocking_the_event_loop(flood: bytes) -> None:
     with pytest.raises(PayloadMalformed, match="too many fields"):
         FieldSelection.of("Search", ["collection_name"]).read(flood * (REQUEST_BUDGET + 1))
 

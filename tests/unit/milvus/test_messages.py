@@ -136,7 +136,7 @@ def test_status_code_is_found_in_a_oneof() -> None:
     assert status_code("DumpMessages", dumped.SerializeToString()) == 100
 
 
-def test_status_code_of_what_is_no_message_is_refused() -> None:
+def test_status_code_of_what_is_not_a_message_is_refused() -> None:
     with pytest.raises(PayloadMalformed):
         status_code("Search", b"\x0a\x05")
 

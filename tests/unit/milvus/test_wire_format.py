@@ -91,7 +91,7 @@ def maps_on(message_type: MessageType, path: str) -> list[str]:
 
 
 def holds_odd_entry(message_type: MessageType, paths: tuple[str, ...], message: Message) -> bool:
-    """Tell whether an entry of a map that is read holds an unknown field, on which parsers disagree."""
+    """Return whether an entry of a map that is read holds an unknown field, on which parsers disagree."""
     maps = {map_path for path in paths for map_path in maps_on(message_type, path)}
     return any(len(UnknownFieldSet(entry)) for map_path in maps for entry in value_at(message, map_path))
 

@@ -15,5 +15,5 @@ _ON_BOTH = {"test_listener.py"}
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Say on which loops a test runs."""
+    """Return the event loops of a test."""
     return event_loops.BOTH if item.path.name in _ON_BOTH else {"asyncio": asyncio.new_event_loop}

@@ -1,4 +1,4 @@
-"""The budget of bytes: all or nothing, with a share for each address and each user, and room for whoever comes next."""
+"""The budget of bytes: all or nothing, with a share for each address and each user, and a reserve for the next ones."""
 
 import asyncio
 

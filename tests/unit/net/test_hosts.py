@@ -68,7 +68,7 @@ def test_the_name_that_is_listened_on_is_allowed_and_every_address_is_not() -> N
 
 
 @pytest.mark.parametrize("name", ["http://a.example", "a.example:80", "*.a.example", "a b", "-a", "a..b", "[::1]"])
-def test_what_is_no_host_name_cannot_be_set(name: str) -> None:
+def test_what_is_not_a_host_name_cannot_be_set(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"kiteward\.allowedHosts"):
         settings_from({"kiteward": {"allowedHosts": [name]}})
 

@@ -25,44 +25,44 @@ REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"
 
 
 async def test_http_and_grpc_share_the_port() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
-        assert await call(doors.port, b"hello") == b"hello"
+    async with opened() as running, connected(running.port) as (reader, writer):
+        assert await call(running.port, b"hello") == b"hello"
         writer.write(REQUEST)
         assert (await reader.readuntil(b"\r\n")) == b"HTTP/1.1 200 OK\r\n"
-        assert doors.gateway.calls[0].operation == "GetVersion"
-        assert doors.echo.requests[0]["path"] == "/x"
+        assert running.gateway.calls[0].operation == "GetVersion"
+        assert running.echo.requests[0]["path"] == "/x"
 
 
 async def test_calls_carry_the_address_of_their_client() -> None:
-    async with opened() as doors:
+    async with opened() as running:
         source = socket.socket()
         source.bind(("127.0.0.2", 0))
         source.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(source, (LOOPBACK, doors.port))
+        await asyncio.get_running_loop().sock_connect(source, (LOOPBACK, running.port))
         _, writer = await asyncio.open_connection(sock=source)
         port = local_port(writer)
         writer.write(preface_and_call())
-        await until(lambda: doors.gateway.calls)
-        assert doors.gateway.calls[0].address == f"127.0.0.2:{port}"
+        await until(lambda: running.gateway.calls)
+        assert running.gateway.calls[0].address == f"127.0.0.2:{port}"
         writer.close()
 
 
 async def test_http_requests_carry_the_address_of_their_client() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(b"GET / HTTP/1.0\r\nx-forwarded-for: 9.9.9.9\r\n\r\n")
         assert (await ended(reader)).endswith(f"\r\n\r\n127.0.0.1:{local_port(writer)} ".encode())
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
-    async with opened() as doors:
-        await call(doors.port)
-        await until(lambda: not doors.open_connections())
-        assert not doors.listener._by_source
+    async with opened() as running:
+        await call(running.port)
+        await until(lambda: not running.open_connections())
+        assert not running.listener._by_source
 
 
 @pytest.mark.parametrize("beginning", [PREFACE, REQUEST])
 async def test_a_beginning_may_come_byte_by_byte(beginning: bytes) -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         for position in range(len(beginning)):
             writer.write(beginning[position : position + 1])
             await writer.drain()
@@ -86,73 +86,73 @@ async def test_a_beginning_may_come_byte_by_byte(beginning: bytes) -> None:
     ],
 )
 async def test_garbage_is_closed_at_once(garbage: bytes) -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(garbage)
         assert await ended(reader) == b""
-        assert doors.listener.refused["garbage"] == 1
-        await until(lambda: not doors.open_connections())
+        assert running.listener.refused["garbage"] == 1
+        await until(lambda: not running.open_connections())
 
 
 async def test_a_request_line_without_end_is_answered_and_closed() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(b"GET /" + b"a" * 9000)
         assert (await ended(reader)).startswith(b"HTTP/1.1 414 ")
 
 
 async def test_what_begins_with_the_preface_and_is_no_http2_is_closed() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(PREFACE + b"\xff" * 100)
         await ended(reader)
-        await until(lambda: not doors.open_connections())
+        await until(lambda: not running.open_connections())
 
 
 async def test_large_messages_pass_both_ways_unchanged() -> None:
     payload = bytes(range(256)) * 80_000
     options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-    async with opened() as doors, grpc.aio.insecure_channel(f"{LOOPBACK}:{doors.port}", options=options) as channel:
+    async with opened() as running, grpc.aio.insecure_channel(f"{LOOPBACK}:{running.port}", options=options) as channel:
         method = channel.unary_unary(GET_VERSION)
         for answer in await asyncio.gather(*(method(payload, timeout=60) for _ in range(3))):
             assert answer == payload
 
 
 async def test_a_client_that_reads_nothing_is_not_buffered_for_without_end() -> None:
-    async with opened() as doors:
-        client = slow_reader(doors.port)
-        doors.gateway.answer = bytes(32 * 1024 * 1024)
+    async with opened() as running:
+        client = slow_reader(running.port)
+        running.gateway.answer = bytes(32 * 1024 * 1024)
         settings = frame(4, 0, 0, (4).to_bytes(2, "big") + (2**31 - 1).to_bytes(4, "big"))
         window = frame(8, 0, 0, (2**30).to_bytes(4, "big"))
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(client, preface_and_call(settings + window))
-        await until(lambda: doors.gateway.calls)
-        transport = next(iter(doors.listener._open)).transport
+        await until(lambda: running.gateway.calls)
+        transport = next(iter(running.listener._open)).transport
         await until(lambda: not transport.is_reading())
         assert transport.get_write_buffer_size() < 1024 * 1024
         client.close()
 
 
 async def test_a_client_that_hangs_up_ends_its_call() -> None:
-    async with opened() as doors:
-        doors.gateway.hold.clear()
-        async with connected(doors.port) as (_, writer):
+    async with opened() as running:
+        running.gateway.hold.clear()
+        async with connected(running.port) as (_, writer):
             writer.write(preface_and_call())
-            await until(lambda: doors.gateway.calls)
-        await until(lambda: not doors.open_connections())
+            await until(lambda: running.gateway.calls)
+        await until(lambda: not running.open_connections())
 
 
 async def test_a_client_that_only_stops_sending_is_closed() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
+    async with opened() as running, connected(running.port) as (reader, writer):
         writer.write(PREFACE)
         await reader.readexactly(9)
         writer.write_eof()
         await ended(reader)
-        await until(lambda: not doors.open_connections())
+        await until(lambda: not running.open_connections())
 
 
 async def test_a_taken_port_is_reported_with_its_address() -> None:
-    async with opened() as doors:
-        second = Listener(http=doors.http)
-        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{doors.port}: is another server running"):
-            await second.start(LOOPBACK, doors.port)
+    async with opened() as running:
+        second = Listener(http=running.http)
+        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{running.port}: is another server running"):
+            await second.start(LOOPBACK, running.port)
 
 
 async def test_an_unknown_host_is_reported() -> None:
@@ -164,8 +164,8 @@ async def test_a_name_is_listened_on_at_all_its_addresses_with_one_port(monkeypa
     async def resolve(*_: object, **__: object) -> list[object]:
         return [(socket.AF_INET, (host, 0)) for host in ("127.0.0.1", "127.0.0.3")]
 
-    async with opened() as doors:
-        listener = Listener(http=doors.http)
+    async with opened() as running:
+        listener = Listener(http=running.http)
         monkeypatch.setattr("kiteward.net.sockets._resolve", resolve)
         port = await listener.start("everywhere", 0)
         for host in ("127.0.0.1", "127.0.0.3"):
@@ -176,55 +176,55 @@ async def test_a_name_is_listened_on_at_all_its_addresses_with_one_port(monkeypa
 
 
 async def test_stopping_lets_what_is_in_flight_finish() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
-        doors.gateway.hold.clear()
-        doors.echo.hold.clear()
-        calling = asyncio.ensure_future(call(doors.port, b"late"))
+    async with opened() as running, connected(running.port) as (reader, writer):
+        running.gateway.hold.clear()
+        running.echo.hold.clear()
+        calling = asyncio.ensure_future(call(running.port, b"late"))
         writer.write(REQUEST)
-        await until(lambda: doors.gateway.calls and doors.echo.requests)
-        closing = asyncio.ensure_future(doors.close(10))
-        await until(lambda: not doors.listener._accepting)
+        await until(lambda: running.gateway.calls and running.echo.requests)
+        closing = asyncio.ensure_future(running.close(10))
+        await until(lambda: not running.listener._accepting)
         with pytest.raises(OSError):  # noqa: PT011  refused or reset, as the system has it
-            await asyncio.open_connection(LOOPBACK, doors.port)
-        doors.gateway.hold.set()
-        doors.echo.hold.set()
+            await asyncio.open_connection(LOOPBACK, running.port)
+        running.gateway.hold.set()
+        running.echo.hold.set()
         assert await calling == b"late"
         answer = await ended(reader)
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"127.0.0.1" in answer
         await closing
-        assert doors.open_connections() == 0
+        assert running.open_connections() == 0
 
 
 async def test_stopping_does_not_wait_for_those_who_are_idle() -> None:
     async with (
-        opened() as doors,
-        connected(doors.port) as idle,
-        connected(doors.port) as silent,
-        grpc.aio.insecure_channel(f"{LOOPBACK}:{doors.port}") as channel,
+        opened() as running,
+        connected(running.port) as idle,
+        connected(running.port) as silent,
+        grpc.aio.insecure_channel(f"{LOOPBACK}:{running.port}") as channel,
     ):
         await channel.unary_unary(GET_VERSION)(b"", timeout=10)
         idle[1].write(REQUEST)
         await idle[0].read(4)
         async with asyncio.timeout(5):
-            await doors.close(60)
+            await running.close(60)
         await ended(idle[0])
         await ended(silent[0])
-        assert doors.open_connections() == 0
+        assert running.open_connections() == 0
 
 
 async def test_stopping_breaks_off_what_takes_longer_than_the_grace() -> None:
-    async with opened() as doors, connected(doors.port) as (reader, writer):
-        doors.echo.hold.clear()
+    async with opened() as running, connected(running.port) as (reader, writer):
+        running.echo.hold.clear()
         writer.write(REQUEST)
-        await until(lambda: doors.echo.requests)
+        await until(lambda: running.echo.requests)
         async with asyncio.timeout(8):
-            await doors.close(0.1)
+            await running.close(0.1)
         await ended(reader)
-        assert doors.open_connections() == 0
+        assert running.open_connections() == 0
 
 
-async def test_without_a_door_a_protocol_is_garbage() -> None:
+async def test_without_a_service_a_protocol_is_garbage() -> None:
     listener = Listener()
     port = await listener.start(LOOPBACK, 0)
     for beginning in (PREFACE, REQUEST):
@@ -238,7 +238,7 @@ async def test_without_a_door_a_protocol_is_garbage() -> None:
     ("host", "port", "text"),
     [("1.2.3.4", 5, "1.2.3.4:5"), ("::1", 5, "[::1]:5"), ("::ffff:1.2.3.4", 5, "1.2.3.4:5")],
 )
-def test_addresses_are_written_the_same_for_every_door(host: str, port: int, text: str) -> None:
+def test_addresses_are_written_the_same_for_every_protocol(host: str, port: int, text: str) -> None:
     assert address_text(host, port) == text
 
 

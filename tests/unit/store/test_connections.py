@@ -32,7 +32,7 @@ def test_other_errors_pass_untouched(error: BaseException) -> None:
     assert failure.value is error
 
 
-async def test_cancelled_settled_work_finishes_first_and_then_gives_way() -> None:
+async def test_work_that_has_to_be_completed_finishes_first_and_then_is_cancelled() -> None:
     gate, finished = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -51,7 +51,7 @@ async def test_cancelled_settled_work_finishes_first_and_then_gives_way() -> Non
     assert finished.is_set()
 
 
-async def test_error_of_settled_work_is_dropped_when_its_caller_was_cancelled() -> None:
+async def test_error_of_work_that_has_to_be_completed_is_dropped_when_its_caller_was_cancelled() -> None:
     gate = asyncio.Event()
 
     async def work() -> None:

@@ -30,7 +30,7 @@ asyncio.run(commit_for_ever(sys.argv[1], int(sys.argv[2])))
 
 
 async def killed_while_committing(path: Path, start: int, *, acknowledgements: int) -> list[tuple[int, int]]:
-    """Run the program above, kill it after some acknowledgements, and return each number and revision it told."""
+    """Run the program above, kill it after some acknowledgements, and return each number and revision it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", COMMITTING, str(path), str(start), stdout=asyncio.subprocess.PIPE
     )

@@ -45,7 +45,7 @@ def dashboard() -> Any:
 
 
 def queries() -> Iterator[tuple[str, str]]:
-    """Yield every query with where it stands."""
+    """Yield every query with its place."""
     for panel in dashboard()["panels"]:
         for target in panel.get("targets", ()):
             yield panel["title"], target["expr"]

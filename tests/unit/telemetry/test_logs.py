@@ -102,7 +102,7 @@ def test_a_traceback_shows_no_values(for_people: bool) -> None:
     assert "hunter2" not in stream.getvalue()
 
 
-def test_libraries_and_warnings_are_written_alike_and_are_heard_from_warning_on() -> None:
+def test_libraries_and_warnings_are_written_alike_and_are_logged_from_warning_on() -> None:
     program = """if True:
         import logging, sys, warnings
         from kiteward.telemetry import logs
@@ -157,7 +157,7 @@ def line_with(server: servers.RunningServer, logger: str, text: str) -> dict[str
 
 
 @pytest.mark.slow
-def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_told(tmp_path: Path) -> None:
+def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_received(tmp_path: Path) -> None:
     with servers.running(tmp_path / "data") as server:
         token = {"authorization": f"Bearer {servers.ROOT_TOKEN}"}
         asked = httpx.post(f"{server.uri}/v2/vectordb/users/list", json={}, headers=token)
@@ -179,7 +179,7 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_was_to
 @pytest.mark.slow
 def test_the_level_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("KITEWARD_")]:
-        monkeypatch.delenv(name)  # what means nothing to the server is told before the level is known
+        monkeypatch.delenv(name)  # variables without a meaning are reported before the level is known
     with servers.running(tmp_path / "data", config="kiteward: {log: {level: error}}") as server:
         raw_grpc.call(server.uri, "GetVersion", header=raw_grpc.authorization(servers.ROOT_TOKEN))
     assert lines_of(server) == []

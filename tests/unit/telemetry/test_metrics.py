@@ -45,7 +45,7 @@ def parsed(text: str) -> Samples:
 
 
 async def send(server: Server, operation: str, credential: Any = None, **fields: Any) -> None:
-    """Send a request through the gateway, whatever becomes of it."""
+    """Send a request through the gateway, and ignore its outcome."""
     rpc = messages.METHODS.get(operation)
     payload = rpc.request(**fields).SerializeToString() if rpc else b""
     with contextlib.suppress(errors.KitewardError):

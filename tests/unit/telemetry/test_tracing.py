@@ -1,4 +1,4 @@
-"""Traces, as a collector gets them and as the engine is told of them."""
+"""Traces, as a collector and the engine receive them."""
 
 import asyncio
 import gzip
@@ -53,7 +53,7 @@ class Collector:
                 self.end_headers()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the library has it
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
@@ -103,8 +103,8 @@ async def over_rest(server: Server, **headers: str) -> None:
         )
 
 
-def told(engine: FakeEngine) -> dict[str, str]:
-    """Return which trace the engine was told of."""
+def trace_context(engine: FakeEngine) -> dict[str, str]:
+    """Return the trace context that the engine received."""
     return {key: value for key, value in engine.called(METHOD)[-1].metadata.items() if key in TRACE_KEYS}
 
 
@@ -113,7 +113,7 @@ async def test_the_trace_of_the_caller_goes_on_to_the_engine(tmp_path: Path, col
     async with serving(tmp_path, tracing=TracingSettings(collector.endpoint, percent=0)) as (server, engine):
         engine.create("secret_docs")
         await ask(server, traceparent=TRACED, tracestate="vendor=1")
-        carried = told(engine)
+        carried = trace_context(engine)
     spans = {span.name: span for span in collector.spans()}
     handled = spans[f"handle {METHOD}"]
     assert {span.trace_id.hex() for span in spans.values()} == {TRACE}
@@ -130,7 +130,7 @@ async def test_the_trace_of_the_caller_goes_on_to_the_engine(tmp_path: Path, col
 async def test_a_caller_who_is_not_traced_is_not_and_the_trace_goes_on(tmp_path: Path, collector: Collector) -> None:
     async with serving(tmp_path, tracing=TracingSettings(collector.endpoint)) as (server, engine):
         await over_grpc(server, traceparent=UNTRACED)
-        carried = told(engine)["traceparent"]
+        carried = trace_context(engine)["traceparent"]
     assert carried.startswith(f"00-{TRACE}-")
     assert carried.endswith("-00")
     assert collector.spans() == []
@@ -141,7 +141,7 @@ async def test_without_a_trace_of_the_caller_one_begins_for_as_many_as_are_wante
 ) -> None:
     async with serving(tmp_path / "all", tracing=TracingSettings(collector.endpoint)) as (server, engine):
         await over_grpc(server, traceparent="nonsense")
-        flags = int(told(engine)["traceparent"].rpartition("-")[2], 16)
+        flags = int(trace_context(engine)["traceparent"].rpartition("-")[2], 16)
         assert flags & 1, "sampled"
     (handled,) = [span for span in collector.spans() if span.name == f"handle {METHOD}"]
     assert handled.parent_span_id == b""
@@ -175,18 +175,18 @@ async def test_a_failure_of_ours_is_marked_without_its_text(tmp_path: Path, coll
 
 
 @pytest.mark.slow
-async def test_a_collector_that_is_away_holds_up_neither_requests_nor_the_stop(tmp_path: Path) -> None:
+async def test_a_collector_that_is_away_delays_neither_requests_nor_the_stop(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         async with serving(tmp_path, tracing=TracingSettings("http://127.0.0.1:9/v1/traces")) as (server, _):
             await over_grpc(server)
 
 
-async def test_off_the_engine_is_told_of_the_trace_of_the_caller_alone(tmp_path: Path) -> None:
+async def test_off_the_engine_gets_the_trace_of_the_caller_alone(tmp_path: Path) -> None:
     async with serving(tmp_path) as (server, engine):
         await over_grpc(server, traceparent=TRACED)
-        assert told(engine) == {"traceparent": TRACED}
+        assert trace_context(engine) == {"traceparent": TRACED}
         await over_grpc(server)
-        assert told(engine) == {}
+        assert trace_context(engine) == {}
 
 
 async def test_turned_on_without_the_extra_the_server_does_not_start_and_says_what_to_do(

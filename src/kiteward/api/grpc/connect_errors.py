@@ -1,4 +1,4 @@
-"""How a refused sign-in is told to clients that hide the gRPC status of `Connect` (decision 0033)."""
+"""Reports failed authentication to clients that hide the gRPC status of `Connect` (decision 0033)."""
 
 import re
 from typing import Final
@@ -8,24 +8,24 @@ from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 
 _CODE: Final = 1400
-"""Milvus' code for a caller who is not authenticated."""
+"""Milvus' code for an unauthenticated caller."""
 _LEGACY_CODE: Final = 1
 
 _CLIENT: Final = FieldSelection.of("Connect", ("client_info.sdk_type", "client_info.sdk_version"))
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\b", re.ASCII)
 _HIDES_FROM: Final = (2, 6)
-"""The version of pymilvus that began to tell every gRPC status of `Connect` as a server that is not available."""
+"""The first version of pymilvus that reports every gRPC status of `Connect` as an unavailable server."""
 
 
 def refused_connect_response(operation: str, error: KitewardError, request: bytes) -> bytes | None:
-    """Return the answer that tells of a refused sign-in, None where the gRPC status tells it.
+    """Return the response that reports failed authentication, or None where the gRPC status reports it.
 
-    Whoever takes the answer for a success is refused at the next call.
+    A client that mistakes the response for a success is refused at its next call.
 
     Args:
         operation: the RPC.
         error: why it is refused.
-        request: the message, as far as it was read.
+        request: the request message, as far as it was read.
     """
     if operation != "Connect" or not isinstance(error, AuthenticationError) or not _hides_status(request):
         return None
@@ -33,7 +33,7 @@ def refused_connect_response(operation: str, error: KitewardError, request: byte
 
 
 def _hides_status(request: bytes) -> bool:
-    """Tell whether the client that sends this `Connect` hides its gRPC status from its user."""
+    """Return whether the client that sent this `Connect` hides its gRPC status from the user."""
     try:
         client = _CLIENT.read(request)
     except PayloadMalformed:

@@ -1,6 +1,6 @@
-"""How gRPC is written on HTTP/2: messages with a length before them, deadlines, and statuses in trailers.
+"""The encoding of gRPC on HTTP/2: length-prefixed messages, deadlines, and statuses in trailers.
 
-The rules are those of grpc/doc/PROTOCOL-HTTP2.md and, for compressed messages, grpc/doc/compression.md.
+It follows grpc/doc/PROTOCOL-HTTP2.md and, for compressed messages, grpc/doc/compression.md.
 """
 
 import re
@@ -14,42 +14,42 @@ import grpc
 from kiteward.net.http2 import Head, encoded
 
 PREFIX_SIZE: Final = 5
-"""Bytes before each message: whether it is compressed, and its length."""
+"""Bytes of the prefix of each message: a flag for compression, and the length."""
 
 _CONTENT_TYPE: Final = re.compile(r"application/grpc(?:[+;].*)?")
 
 _TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])")
 _UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _LONGEST_TEXT: Final = 2_048
-"""Bytes of what is told about a failure: written as `%XX` each, they still fit what clients take of metadata."""
+"""Bytes of the text of a failure: encoded as `%XX` each, they still fit the metadata limit of clients."""
 
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 _MOST_UNPACKED: Final = 1032
-"""Bytes that one byte of deflate can stand for at most."""
+"""The maximum compression ratio of deflate."""
 
 _WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
 
 ENCODINGS: Final = ("identity", *_WINDOW_BITS)
-"""How messages may be compressed."""
+"""The accepted encodings of messages."""
 
 _BEGINNING: Final = ((":status", "200"), ("content-type", "application/grpc"))
 
 ANSWER: Final = encoded(_BEGINNING)
-"""The head of every answer with a message."""
+"""The head of every response with a message."""
 
 OK: Final = encoded((("grpc-status", "0"),))
-"""The trailers of every answer with a message."""
+"""The trailers of every response with a message."""
 
 
 class TooLarge(ValueError):
-    """A compressed message has more bytes than are allowed."""
+    """A compressed message has more bytes than allowed."""
 
 
 def timeout_of(value: str) -> float:
     """Return the seconds of a `grpc-timeout`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a `grpc-timeout`.
     """
     found = _TIMEOUT.fullmatch(value)
     if found is None:
@@ -58,22 +58,22 @@ def timeout_of(value: str) -> float:
 
 
 def prefix(message: bytes) -> bytes:
-    """Return what stands before a message that is not compressed."""
+    """Return the prefix of an uncompressed message."""
     return b"\x00" + len(message).to_bytes(4, "big")
 
 
 def failure(code: grpc.StatusCode, text: str) -> bytes:
-    """Return the field section that is a whole answer: a status other than OK and what is told about it."""
-    told = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
-    if len(told) > _LONGEST_TEXT:
-        told = (told[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
-    status = (("grpc-status", str(code.value[0])), ("grpc-message", quote(told, safe=_PRINTABLE)))
+    """Return the field section of a response without a message: a status other than OK, and its text."""
+    message = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
+    if len(message) > _LONGEST_TEXT:
+        message = (message[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
+    status = (("grpc-status", str(code.value[0])), ("grpc-message", quote(message, safe=_PRINTABLE)))
     accepted = (("grpc-accept-encoding", ",".join(ENCODINGS)),) if code is grpc.StatusCode.UNIMPLEMENTED else ()
     return encoded((*_BEGINNING, *status, *accepted))
 
 
 def not_grpc(head: Head) -> HTTPStatus | None:
-    """Return how a request is refused that is no gRPC at all, None for one that is."""
+    """Return the HTTP status that rejects a request which is not gRPC, or None for a gRPC request."""
     if head.method != "POST":
         return HTTPStatus.METHOD_NOT_ALLOWED
     kind = next((value for name, value in head.fields if name == "content-type"), "")
@@ -81,34 +81,34 @@ def not_grpc(head: Head) -> HTTPStatus | None:
 
 
 def bare(status: HTTPStatus) -> bytes:
-    """Return the field section that is a whole answer: an HTTP status alone."""
+    """Return the field section of a response that is only an HTTP status."""
     return encoded(((":status", str(status.value)),))
 
 
 def unpacked_limit(message: bytes, encoding: str, limit: int) -> int:
-    """Return how many bytes a compressed message has at most, by what it says itself and by what its size allows.
+    """Return an upper bound of the decompressed size in bytes, from the message itself and the maximum ratio.
 
     Args:
         message: the compressed bytes.
-        encoding: one of `ENCODINGS` but `identity`.
-        limit: the most bytes that it may have.
+        encoding: one of `ENCODINGS` except `identity`.
+        limit: the maximum decompressed size in bytes.
     """
     most = min(limit, _MOST_UNPACKED * len(message))
-    # gzip tells the size at its end (RFC 1952, 2.3.1).
+    # The end of a gzip message holds its size (RFC 1952, 2.3.1).
     return min(most, int.from_bytes(message[-4:], "little")) if encoding == "gzip" else most
 
 
 def decompressed(message: bytes, encoding: str, limit: int) -> bytes:
-    """Return a message as it was before it was compressed.
+    """Return a message decompressed.
 
     Args:
         message: the compressed bytes.
-        encoding: one of `ENCODINGS` but `identity`.
-        limit: the most bytes that come out.
+        encoding: one of `ENCODINGS` except `identity`.
+        limit: the maximum decompressed size in bytes.
 
     Raises:
-        TooLarge: they are more than `limit`.
-        ValueError: they are not so compressed.
+        TooLarge: the message is larger than `limit`.
+        ValueError: the bytes are not valid in that encoding.
     """
     reader = zlib.decompressobj(_WINDOW_BITS[encoding])
     try:

@@ -1,4 +1,4 @@
-"""The gRPC door: bytes in, bytes out. It reads who calls from the metadata, and everything else is the gateway's."""
+"""The gRPC service: reads credential and options of a call from its metadata and passes its bytes to the gateway."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ from kiteward.net.http2 import NOBODY, Exchange, Head, Http2Limits, Http2Server,
 _log = logging.getLogger("kiteward.grpc")
 
 _READ: Final = frozenset({"authorization", "grpc-encoding", "grpc-timeout", "identifier", "user-agent"})
-"""Metadata that is read of every call."""
+"""The metadata that the service reads itself."""
 
 _METHODS: Final = {method.path: method for method in messages.METHODS.values()}
 
@@ -58,16 +58,16 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What a request's head says.
+    """The method, the credential and the options of a call, read from its head.
 
     Attributes:
-        method: what is called.
-        credential: what was presented, or why that could not be read.
-        forward: metadata that may go along to the engine.
-        database: of the connection, or empty.
-        timeout: seconds until the caller gives up, or None.
-        encoding: how its message is compressed if it is.
-        client, client_id: who the software says it is, for the record.
+        method: the RPC.
+        credential: the presented credential, or why it could not be read.
+        forward: metadata to forward to the engine.
+        database: the database of the connection, or empty.
+        timeout: seconds until the deadline, or None.
+        encoding: the encoding of a compressed message, one of `protocol.ENCODINGS`.
+        client, client_id: the user agent and the identifier that the client sends, for audit events.
     """
 
     method: messages.Method
@@ -81,10 +81,10 @@ class Caller:
 
 
 def caller_of(head: Head) -> Caller:
-    """Return what a head says.
+    """Return what the head of a request says.
 
     Raises:
-        Refusal: it says nothing that could be served.
+        Refusal: the head is too large, the method is unknown, or metadata is invalid.
     """
     if head.too_large:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
@@ -98,7 +98,7 @@ def caller_of(head: Head) -> Caller:
         if key in _READ:
             known.setdefault(key, value)
         elif key in engine_metadata.ALLOWED_KEYS and not engine_metadata.is_metadata_text(value):
-            # Left out, it would mean something else: `dbname` for instance another database.
+            # The call would mean something else without it: without `dbname`, for example, another database.
             raise Refusal(
                 grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
             )
@@ -123,7 +123,7 @@ def caller_of(head: Head) -> Caller:
 
 
 class _GatewayCallHandler:
-    """What the gateway does for one call. Implements `unary_call.CallHandler`."""
+    """Passes one call to the gateway. Implements `unary_call.CallHandler`."""
 
     __slots__ = ("_address", "_budget", "_caller", "_gateway", "_late_at", "_request_id", "_source")
 
@@ -138,18 +138,26 @@ class _GatewayCallHandler:
         self._request_id = new_request_id()
 
     async def admit(self) -> Claim:
-        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
+        """Authenticate the caller and return the claim that counts the bytes of the call.
+
+        Raises:
+            Refusal: the caller is not authenticated.
+        """
         try:
             principal = await self._gateway.admit(self._call(b""))
         except Exception as error:
             failure = self._failure(error)
-            if isinstance(failure, bytes):  # only an answer has room for it, and there is none to this call yet
+            if isinstance(failure, bytes):  # the call has no response message yet: it fails with a gRPC status
                 failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
             raise Refusal(failure.code, failure.text) from error
         return self._budget.of_user(principal.user_name, self._source)
 
     async def run(self, message: bytes) -> bytes:
-        """Return the answer to a message, or raise Refusal."""
+        """Return the response message to a request message.
+
+        Raises:
+            Refusal: the call ends with a gRPC status instead.
+        """
         try:
             return await self._gateway.handle(self._call(message))
         except Exception as error:
@@ -186,21 +194,21 @@ class _GatewayCallHandler:
 
 
 class GrpcService(Http2Server):
-    """The gRPC server: serves accepted HTTP/2 connections. Implements `listener.ConnectionHandler`."""
+    """Serves gRPC on accepted HTTP/2 connections. Implements `listener.ConnectionHandler`."""
 
     def __init__(self, gateway: Gateway, limits: Http2Limits | None = None, *, budget: Budget | None = None) -> None:
-        """Prepare a server.
+        """Create a service without connections.
 
         Args:
             gateway: answers the calls.
-            limits: what a client may take.
-            budget: what clients may make the server hold together.
+            limits: the limits of a client; None takes the defaults.
+            budget: the memory budget; None creates one of its own.
         """
         super().__init__(self._exchange, limits, budget=budget)
         self._gateway = gateway
 
     def _exchange(self, stream: Stream, head: Head) -> Exchange:
-        """Begin a call; what is none is answered at once (contract 1.3 for methods nobody knows)."""
+        """Start a call. Requests that are not gRPC or name an unknown method are rejected at once (contract 1.3)."""
         caller = head.kept
         if not isinstance(caller, Caller):
             if (status := protocol.not_grpc(head)) is not None:

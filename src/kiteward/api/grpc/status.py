@@ -1,7 +1,7 @@
 """The one table from domain errors to what a Milvus client sees over gRPC (contract 1.4, 2.1, appendix A).
 
-Authentication and authorization failures are gRPC statuses that no SDK retries. Everything a handler decides is gRPC
-OK with a `Status` in the response. A test walks the exception tree and demands a row for each class.
+Authentication and authorization failures are gRPC statuses that no SDK retries. Failures of a handler are gRPC OK with
+a `Status` in the response. A test walks the exception tree and requires a row for each class.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ class GrpcStatus:
 
     Attributes:
         code: the gRPC status code.
-        shown: whether the error's own sentence goes along, else `text` does.
-        text: what is told instead.
+        shown: whether the error's own text is sent; otherwise `text` is.
+        text: the text that is sent instead.
     """
 
     code: grpc.StatusCode
@@ -40,10 +40,10 @@ class MilvusStatus:
 
     Attributes:
         code: `Status.code`.
-        legacy_code: `Status.error_code`; None takes the operation's own, `failure_code` of its row.
-        suffix: Milvus' name for the code, appended to the sentence unless it is there already.
-        input_error: whether the request is at fault, as `extra_info` tells SDKs.
-        otherwise: the gRPC status code of an RPC whose response has no room for a status.
+        legacy_code: `Status.error_code`; None takes `failure_code` of the operation's row.
+        suffix: Milvus' name for the code, appended to the text unless the text contains it.
+        input_error: whether the request is at fault, which `extra_info` reports to SDKs.
+        otherwise: the gRPC status code for RPCs whose response has no status field.
     """
 
     code: int
@@ -55,7 +55,7 @@ class MilvusStatus:
 
 _INVALID: Final = "invalid parameter"
 
-# Node takes UNIMPLEMENTED of gRPC for success (decision 0033).
+# The Node SDK takes gRPC's UNIMPLEMENTED for success (decision 0033).
 _NOT_OFFERED: Final = MilvusStatus(
     10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
 )
@@ -89,7 +89,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
     errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
     errors.CollectionNotFound: MilvusStatus(100, 4),
-    # Raised by the in-process client alone: a client of gRPC reads the response itself.
+    # Raised only by the in-process client: a gRPC client reads the response itself.
     errors.ResponseFailed: MilvusStatus(65535, _UNEXPECTED),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
@@ -99,25 +99,28 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    # A status in the response: SDKs repeat what is UNAVAILABLE, a change that could be done among it.
+    # A status in the response: SDKs retry on UNAVAILABLE, even a change that may have been carried out.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
-    # Before anything was done, so that the SDKs which try again may.
+    # Raised before anything was done: SDKs may retry.
     errors.CapacityExceeded: GrpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED),
     errors.ConfigurationError: GrpcStatus(
         grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),
     errors.NotReady: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
 }
-"""Every error class; the nearest ancestor in the table serves a class that is not in it."""
+"""The status of each error class; a class without a row has that of its nearest ancestor."""
 
 
 def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:
-    """Return what a client sees of an error.
+    """Return what a client gets for an error.
+
+    Args:
+        operation: the RPC.
+        error: the error.
 
     Returns:
-        The response message with the error's status; or a gRPC status, in whose `text` stands what is told. The few
-        RPCs whose answer has no room for a status (contract 2.1), streams among them, fail at the protocol level, in a
-        way no SDK retries.
+        The serialised response message with the error's status, or a gRPC status with its text. The few RPCs whose
+        response has no status field (contract 2.1), streams among them, fail with a gRPC status that no SDK retries.
     """
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(status, GrpcStatus):
@@ -133,6 +136,6 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
 
 
 def _has_room(operation: str) -> bool:
-    """Tell whether an RPC is answered by one message that carries a status."""
+    """Return whether the response of an RPC is one message with a status field."""
     method = messages.METHODS[operation]
     return method.status_field is not None and not method.streaming

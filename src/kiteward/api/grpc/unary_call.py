@@ -1,4 +1,4 @@
-"""One call: its message as it comes in, its deadline, and its one answer."""
+"""One unary call: reads its message, keeps its deadline and sends its response."""
 
 import asyncio
 import logging
@@ -21,34 +21,43 @@ class Refusal(Exception):
     """A call ends with a status instead of a message."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
-        """Say which.
+        """Create a refusal.
 
         Args:
             code: the status.
-            text: what the caller is told.
+            text: the text that the caller gets.
         """
         super().__init__(text)
         self.code = code
 
 
 class CallHandler(Protocol):
-    """What is to be done for a call."""
+    """Handles a call."""
 
     async def admit(self) -> Claim:
-        """Return what the sender's bytes are counted by, or raise Refusal for a call whose sender is not known."""
+        """Authenticate the caller and return the claim that counts the bytes of the call.
+
+        Raises:
+            Refusal: the caller is not authenticated.
+        """
         ...
 
     async def run(self, message: bytes) -> bytes:
-        """Return the answer to a message, or raise Refusal."""
+        """Return the response message to a request message.
+
+        Raises:
+            Refusal: the call ends with a status instead.
+        """
         ...
 
 
 class UnaryCall:
     """A call with one message each way. Implements `http2.streams.Exchange`.
 
-    A message that does not come in one piece, or is compressed, is read on only when its sender is known: nobody else
-    makes the server hold or unpack more than a few kilobytes. It is read on when there is room for all of it, and
-    unpacked when there is room for what comes out: until then it waits, with its window closed.
+    A message that arrives in several pieces or is compressed is read further only after the caller is authenticated. An
+    unauthenticated caller cannot make the server hold or decompress more than a few kilobytes. Such a message is read
+    once the memory budget has room for all of it, and decompressed once there is room for the result; until then its
+    window stays closed.
     """
 
     __slots__ = (
@@ -67,21 +76,21 @@ class UnaryCall:
     )
 
     def __init__(self, stream: Stream, work: CallHandler, *, timeout: float | None, encoding: str) -> None:
-        """Begin.
+        """Start the deadline of a call that has received nothing yet.
 
         Args:
-            stream: what it comes on.
-            work: what is to be done.
-            timeout: seconds until the caller gives up, or None.
-            encoding: how its message is compressed if it is; one of `protocol.ENCODINGS`.
+            stream: its stream.
+            work: handles it.
+            timeout: seconds until its deadline, or None.
+            encoding: the encoding of a compressed message; one of `protocol.ENCODINGS`.
         """
         self._stream = stream
         self._work = work
         self._encoding = encoding
         self._compressed = False
-        self._came: bytes | bytearray = b""  # one whatever the number of pieces: small ones take room of their own
+        self._came: bytes | bytearray = b""  # one object for all pieces: many small ones would need more memory
         self._size = 0
-        self._due = 0  # bytes until the message is whole, its prefix included; 0 until it has come
+        self._due = 0  # size of the complete message with its prefix, in bytes; 0 until the prefix has arrived
         self._claim: Claim | None = None
         self._task: asyncio.Task[None] | None = None
         self._unpacking: asyncio.Future[bytes] | None = None
@@ -89,7 +98,7 @@ class UnaryCall:
         self._deadline = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._late)
 
     def received(self, data: bytes) -> None:
-        """Take bytes of the message."""
+        """Append bytes of the message."""
         if not self._came:
             self._came = data
         else:
@@ -109,7 +118,7 @@ class UnaryCall:
             self._start()
 
     def ended(self) -> None:
-        """Learn that nothing more comes."""
+        """Handle the end of the request."""
         if not self._due or self._size < self._due:
             self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was complete"))
         elif self._whole is not None:
@@ -118,7 +127,7 @@ class UnaryCall:
             self._start()
 
     def lost(self) -> None:
-        """Learn that nobody waits for the answer any more."""
+        """Cancel the call: its stream was lost."""
         self._end()
 
     def _start(self) -> None:
@@ -156,13 +165,13 @@ class UnaryCall:
             self._refuse(Refusal(_Code.UNKNOWN, "the call failed unexpectedly"))
             return
         self._task = None
-        # Whoever is answered is known.
+        # A response implies an authenticated caller.
         self._stream.let_in(self._size)
         self._stream.answer(protocol.ANSWER, (protocol.prefix(answer), answer), protocol.OK)
         self._end()
 
     async def _admit(self, whole: asyncio.Event) -> None:
-        """Read the rest of the message once its sender is known and there is room for it."""
+        """Read the rest of the message, after the caller is authenticated and the budget has room for it."""
         self._claim = await self._work.admit()
         await self._claim.wait_for(self._due)
         self._stream.let_in(self._due)
@@ -201,31 +210,31 @@ class UnaryCall:
         if task is not None:
             task.cancel()
         if self._unpacking is not None and not self._unpacking.done():
-            # Nobody can stop the thread: what it unpacks is held until it has ended.
-            self._unpacking.add_done_callback(self._let_go)
+            # The thread cannot be stopped: its result stays reserved until it has ended.
+            self._unpacking.add_done_callback(self._release)
         else:
-            self._let_go(None)
+            self._release(None)
 
-    def _let_go(self, unpacked: asyncio.Future[bytes] | None) -> None:
-        """Count nothing of this call any more."""
+    def _release(self, unpacked: asyncio.Future[bytes] | None) -> None:
+        """Release the claim of this call."""
         if unpacked is not None and not unpacked.cancelled():
-            unpacked.exception()  # nobody else looks at it
+            unpacked.exception()  # marks it as retrieved: nothing else reads it
         if self._claim is not None:
             self._claim.close()
 
 
 class UnreadCall(UnaryCall):
-    """A call that is answered whatever it sends: every streaming method is closed, so that no stream is ever read."""
+    """A call that is answered without reading its messages: no streaming method is served."""
 
     __slots__ = ()
 
     def __init__(self, stream: Stream, work: CallHandler, *, timeout: float | None, encoding: str) -> None:
-        """Begin, and answer at once."""
+        """Start the call and handle it at once. Arguments as `UnaryCall`."""
         super().__init__(stream, work, timeout=timeout, encoding=encoding)
         self._start()
 
     def received(self, data: bytes) -> None:
-        """Do without it."""
+        """Ignore bytes of messages."""
 
     def ended(self) -> None:
-        """Do without it."""
+        """Ignore the end of the request."""

@@ -1,4 +1,4 @@
-"""What Kiteward adds to the protocol, over REST: an endpoint for each extension."""
+"""Kiteward's own operations over REST: an endpoint for each of them."""
 
 from typing import Any, Final
 

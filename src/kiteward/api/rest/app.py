@@ -1,14 +1,15 @@
-"""The REST door: JSON in, JSON out. It reads who calls from the headers; what may be done is the gateway's to say.
+"""The REST service: JSON in, JSON out. It reads the credential from the headers; the gateway authorizes requests.
 
 `build_app` returns the ASGI application. One request passes these steps:
 
-1. A page of an origin that is not let in is refused; a preflight is answered where origins are configured.
-2. `/openapi.json` and `/docs` are shown to everybody, browsers read a sentence at `/`. Any other path outside
-   the API is 404.
-3. Who calls is established before path and body are looked at (contract 5.1). A valid request is authenticated once,
-   by its own call: whatever is answered before that call, such as a body that cannot be read, is told only after the
-   gateway has let the caller in. More of a body than anybody may send is read only after that.
-4. The endpoint's handler talks to the gateway.
+1. A request from a page of an origin that is not allowed is refused. A preflight request is answered if origins are
+   configured.
+2. `/openapi.json` and `/docs` are public, and browsers get a short text at `/`. Any other path outside the API is 404.
+3. The caller is authenticated before path and body are examined (contract 5.1). A valid request is authenticated once,
+   by its own call of the gateway. A failure before that call, such as an invalid body, is reported only after the
+   gateway has authenticated the caller. Unless the caller is authenticated, only `FROM_ANYBODY` bytes of a body are
+   read.
+4. The handler of the endpoint calls the gateway.
 """
 
 import asyncio
@@ -45,10 +46,10 @@ from kiteward.telemetry import logs
 _log = logging.getLogger("kiteward.rest")
 
 FROM_ANYBODY: Final = 16 * 1024
-"""Bytes of a body that are read before its sender is known."""
+"""Bytes of a body that are read before the caller is authenticated."""
 
 LARGE: Final = 1024 * 1024
-"""Bytes from which on a body is worked on together with few others: read, it takes many times its size."""
+"""Size in bytes above which only few bodies are handled at once: decoded, a body takes many times its size."""
 
 LARGE_AT_ONCE: Final = 4
 
@@ -63,7 +64,7 @@ _NO_V1: Final = "version 1 of the REST API is not supported: use /v2/vectordb"
 
 
 class RestApp:
-    """The ASGI application; made by `build_app`."""
+    """The ASGI application; created by `build_app`."""
 
     def __init__(self, gateway: Gateway, settings: RestSettings, table: Table, budget: Budget) -> None:
         self._gateway = gateway
@@ -75,11 +76,11 @@ class RestApp:
         self._executor = ThreadPoolExecutor(_CONVERSION_THREADS, thread_name_prefix="rest-conversion")
 
     def close(self) -> None:
-        """End the threads that convert what is large."""
+        """Stop the threads that convert large bodies."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it."""
+        """Serve one request, by the interface of ASGI."""
         if scope["type"] != "http":
             return
         request, request_id = Request(scope, receive), new_request_id()
@@ -88,7 +89,7 @@ class RestApp:
             response = await self._respond(request, request_id)
         except ClientDisconnect:
             return
-        except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
+        except Exception:  # noqa: BLE001  every request gets a response; the log has the details
             _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
             text = f"the request failed unexpectedly; its id is {request_id}"
             response = failed(RestFailure(DEFECT, text, http=HTTPStatus.INTERNAL_SERVER_ERROR))
@@ -97,7 +98,7 @@ class RestApp:
 
     async def _respond(self, request: Request, request_id: str) -> Response:
         origins = self._settings.cors_origins
-        if not headers.is_let_in(request, origins):
+        if not headers.is_origin_allowed(request, origins):
             return failed(
                 RestFailure(UNEXPECTED, "requests from pages of this origin are not allowed", http=HTTPStatus.FORBIDDEN)
             )
@@ -147,9 +148,10 @@ class RestApp:
 
     @staticmethod
     async def _after_authentication(request: Request, context: RequestContext, work: Awaitable[Response]) -> Response:
-        """Return the outcome of the work, once the gateway has let the caller in.
+        """Return the response of the work, once the gateway has authenticated the caller.
 
-        INVARIANT: nothing but 401 (or why nobody can be let in now) leaves here otherwise, neither failure nor success.
+        INVARIANT: an unauthenticated caller gets 401, or why nobody can be authenticated now, and never a success or
+        another failure.
         """
         detailed = request.scope["path"].startswith(OWN_PREFIX)
         try:
@@ -169,20 +171,20 @@ class RestApp:
     async def _run(
         self, request: Request, context: RequestContext, wrong: RestFailure | None, *, patient: bool
     ) -> Response:
-        """Look up the endpoint, read the body, let the handler work.
+        """Look up the endpoint, read the body and call the handler.
 
         Args:
-            request: what came.
-            context: the caller's conversation.
-            wrong: what is wrong with the headers.
-            patient: whether the caller asks for more time than usual, which is not given to anybody.
+            request: the HTTP request.
+            context: the caller's access to the gateway.
+            wrong: what is wrong with the headers, or None.
+            patient: whether the caller asks for more time than the default, which only authenticated callers get.
         """
         if wrong is not None:
             raise wrong
         endpoint = self._table.get(request.scope["path"])
         if endpoint is None or request.method != "POST":
-            told = _NO_V1 if request.scope["path"].startswith(_V1) else _NOT_FOUND
-            raise RestFailure(UNEXPECTED, told, http=HTTPStatus.NOT_FOUND)
+            text = _NO_V1 if request.scope["path"].startswith(_V1) else _NOT_FOUND
+            raise RestFailure(UNEXPECTED, text, http=HTTPStatus.NOT_FOUND)
         if patient:
             await context.establish()
         with contextlib.ExitStack() as held:
@@ -194,17 +196,18 @@ class RestApp:
                 return _succeeded(await _unless_gone(request, endpoint.run(context, body)))
 
     async def _read(self, request: Request, context: RequestContext, held: contextlib.ExitStack) -> bytearray:
-        """Return the body, once there is room for it; `held` gives back what it takes.
+        """Return the body, once the memory budget has room for it; `held` releases that room.
 
         Raises:
-            RestFailure: 413, it is too large.
-            KitewardError: it is larger than anybody may send, and its sender is not let in, or there is no room.
+            RestFailure: 413, the body is too large.
+            KitewardError: the body is larger than `FROM_ANYBODY`, and its caller is not authenticated or there is no
+                room.
         """
         limit = self._settings.max_body
         declared = request.headers.get("content-length", "")
         if _LENGTH.fullmatch(declared) and int(declared) > limit:
             raise _too_large(limit)
-        # A body in chunks may turn out to be as large as any.
+        # A chunked body may turn out to be as large as the limit.
         most = int(declared) if _LENGTH.fullmatch(declared) else limit
         read, claim = bytearray(), None
         async for chunk in request.stream():
@@ -225,25 +228,25 @@ class RestApp:
 def build_app(
     gateway: Gateway, settings: RestSettings, *, table: Table = TABLE, budget: Budget | None = None
 ) -> RestApp:
-    """Return the ASGI application of the REST door.
+    """Return the ASGI application of the REST service.
 
     Args:
-        gateway: the one door behind it.
-        settings: limits and switches.
+        gateway: answers the requests.
+        settings: the settings of the service.
         table: the endpoints.
-        budget: what clients may make the server hold together.
+        budget: the memory budget; None creates one of its own.
 
     Returns:
-        The application; whoever built it calls `close` when it is no longer served.
+        The application; the caller must call `close` when it is no longer served.
     """
     return RestApp(gateway, settings, table, budget or Budget())
 
 
 async def _unless_gone(request: Request, work: Awaitable[Any]) -> Any:
-    """Return the outcome of the work; give it up when the caller hangs up, as gRPC does.
+    """Return the outcome of the work; cancel it when the caller disconnects, as gRPC does.
 
     Raises:
-        ClientDisconnect: nobody waits for the answer any more.
+        ClientDisconnect: the caller has disconnected.
     """
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(request.receive())
@@ -273,12 +276,12 @@ def _succeeded(outcome: object) -> Response:
 
 
 def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
-    """Return the answer that reports a failure.
+    """Return the response that reports a failure.
 
     Args:
         failure: what to report.
-        detailed: whether `reason` and `field` are members of the answer too, unless the caller is not authenticated;
-            clients of Milvus expect `code` and `message` alone.
+        detailed: whether `reason` and `field` are members of the response too, unless the caller is not authenticated;
+            clients of Milvus expect only `code` and `message`.
     """
     if failure.message == _NOT_FOUND:
         return PlainTextResponse(failure.message, failure.http)
@@ -288,7 +291,7 @@ def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
         content |= {"field": failure.field} if failure.field else {}
     response = _json(content, failure.http)
     if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
-        # The rest of the body is still on its way, and nobody is going to read it.
+        # The client is still sending the rest of the body, which will not be read.
         response.headers["Connection"] = "close"
     return response
 

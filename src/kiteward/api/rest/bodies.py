@@ -1,4 +1,4 @@
-"""Reads a body: JSON into the declared type, whatever the content type says (contract 5.1)."""
+"""Decodes a body: JSON into the declared type, whatever the content type says (contract 5.1)."""
 
 import functools
 import re
@@ -14,7 +14,7 @@ from kiteward.domain.identity import Secret
 _B = TypeVar("_B", bound=msgspec.Struct)
 
 MOST_CONTAINERS: Final = 2_000_000
-"""Objects and lists in one body: each takes three bytes to send and seventy to hold."""
+"""Objects and lists in one body at most: each takes three bytes to send and seventy bytes of memory."""
 
 _NOT_JSON: Final = "can only accept json format request"
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
@@ -24,17 +24,17 @@ _EMPTY_RAW: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 
 
 def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
-    """Return the body that the bytes hold.
+    """Return the decoded body.
 
-    Fields nobody knows are ignored. A `null` at the top level counts as not given, and as a whole body as `{}`, as it
-    does in Milvus.
+    Unknown fields are ignored. As in Milvus, a top-level field that is `null` counts as not given, and a body that is
+    `null` as `{}`.
 
     Args:
         kind: the declared type.
-        raw: the bytes as they came.
+        raw: the bytes of the body.
 
     Raises:
-        RestFailure: 1801 for what is not JSON of the declared types, 1802 for a required field that is missing or
+        RestFailure: 1801 for a body that is not JSON of the declared type, 1802 for a required field that is missing or
             empty. The message names the field, never a value.
     """
     if not raw.strip():
@@ -44,7 +44,7 @@ def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     if raw.count(b"{") + raw.count(b"[") > MOST_CONTAINERS:
         raise RestFailure(BODY_MALFORMED, f"{_NOT_JSON}, error: it holds more than {MOST_CONTAINERS} objects and lists")
     try:
-        raw.decode()  # the whole of it: handlers decode what is raw here, and must not fail there
+        raw.decode()  # all of it: handlers decode the parts that stay raw here, and must not fail then
         body = _decode(kind, raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _failure(kind, error) from None
@@ -77,7 +77,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def _read_secret(kind: type, value: object) -> Any:
-    """Put text that grants power into its wrapper as it is read; no other type of ours stands in bodies."""
+    """Wrap a secret when it is read; bodies have no other types that msgspec does not support."""
     if kind is not Secret:
         raise NotImplementedError(f"a body cannot hold {kind.__name__}")
     if not isinstance(value, str):
@@ -99,7 +99,7 @@ def _failure(kind: type[msgspec.Struct], error: Exception) -> RestFailure:
 
 
 def _missing(kind: type[msgspec.Struct], *paths: str) -> RestFailure:
-    """Return the failure in the words of Milvus, whose field names begin with a capital."""
+    """Return the failure in the words of Milvus, which capitalises field names."""
     faults = []
     for path in paths:
         names = [f"{name[:1].upper()}{name[1:]}" for name in path.split(".")]
@@ -116,7 +116,7 @@ def _missing(kind: type[msgspec.Struct], *paths: str) -> RestFailure:
 
 
 def _empty(value: object, path: str = "") -> Iterator[str]:
-    """Yield the paths of required fields that are given and empty."""
+    """Yield the paths of required fields that are given but empty."""
     if isinstance(value, msgspec.Struct):
         for name, spelled, required in _fields(type(value)):
             held = getattr(value, name)

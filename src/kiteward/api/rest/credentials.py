@@ -1,4 +1,4 @@
-"""Reads the `Authorization` header (contract 1.6). What it presents is verified behind the gateway."""
+"""Reads the `Authorization` header (contract 1.6). The gateway verifies the credential."""
 
 import base64
 import binascii
@@ -13,17 +13,17 @@ _BEARER: Final = "Bearer "
 
 
 def presented_credential(headers: Sequence[str]) -> PresentedCredential | AuthenticationError:
-    """Return what the header presents, or why that cannot be read.
+    """Return the presented credential, or why it cannot be read.
 
     Args:
-        headers: every value it was sent with. Two leave open which one counts, so that neither does.
+        headers: all values of the header. Two or more are ambiguous, so that none counts.
     """
     if not headers:
         return CredentialMissing("missing authorization in header")
     if len(headers) > 1:
         return CredentialMalformed("the authorization header is sent more than once")
     try:
-        # Header bytes are UTF-8 to Milvus; the server library hands them over as Latin-1.
+        # Milvus reads header bytes as UTF-8; the server library decodes them as Latin-1.
         text = headers[0].encode("latin-1").decode()
         if text.startswith(_BASIC):
             return _password(base64.b64decode(text.removeprefix(_BASIC), validate=True).decode())
@@ -36,7 +36,7 @@ def presented_credential(headers: Sequence[str]) -> PresentedCredential | Authen
 
 
 def is_basic(headers: Sequence[str]) -> bool:
-    """Tell whether the caller speaks HTTP Basic, and so expects its challenge."""
+    """Return whether the caller uses HTTP Basic and expects its challenge."""
     return len(headers) == 1 and headers[0].startswith(_BASIC)
 
 

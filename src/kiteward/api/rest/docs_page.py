@@ -1,7 +1,7 @@
-"""What is shown to everybody: the OpenAPI document, and a page to read it on.
+"""The public documents: the OpenAPI document, and a page that shows it.
 
-Both describe the product and nothing of this server's. The page is made once, at the start; it holds no script and
-loads nothing, and its policy lets a browser do neither.
+Both describe the product and contain nothing about this server. The page is rendered once, at the start. It has no
+script and loads nothing, and its content security policy forbids both.
 """
 
 import base64
@@ -35,12 +35,12 @@ pre { margin: .4rem .8rem .8rem; padding: .6rem; overflow-x: auto; background: #
 
 @dataclass(frozen=True, slots=True)
 class PublicDocument:
-    """Something that anybody may read.
+    """A document that is served without authentication.
 
     Attributes:
         content: its bytes.
-        media_type: what they are.
-        policy: what a browser may do with it.
+        media_type: their media type.
+        policy: its content security policy.
     """
 
     content: bytes
@@ -48,12 +48,12 @@ class PublicDocument:
     policy: str
 
     def response(self) -> Response:
-        """Return the answer that shows it."""
+        """Return the response with this document."""
         return Response(self.content, media_type=self.media_type, headers={"Content-Security-Policy": self.policy})
 
 
 def public_documents(table: Table) -> Mapping[str, PublicDocument]:
-    """Return what anybody may read, by path."""
+    """Return the public documents by path."""
     described = document(table)
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     return {
@@ -94,7 +94,7 @@ def _operation(path: str, operation: Schema, components: Schema) -> Iterator[str
 
 
 def _shape(outcome: Schema, components: Schema) -> Any:
-    """Return what a success looks like, with types in place of values."""
+    """Return an example of a successful response, with types in place of values."""
     if "oneOf" not in outcome:
         return {"code": "integer", "message": "string"}
     return {

@@ -1,4 +1,4 @@
-"""The REST table: every endpoint by its path."""
+"""The table of all REST endpoints, by path."""
 
 from collections.abc import Iterable
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from kiteward.api.rest.endpoints import Endpoint, Table
 
 
 def table_of(endpoints: Iterable[Endpoint[Any]]) -> Table:
-    """Return endpoints by full path.
+    """Return the endpoints by full path.
 
     Raises:
         ValueError: two have the same path.

@@ -1,7 +1,7 @@
-"""How an endpoint is declared, and what its handler talks to.
+"""The declaration of an endpoint, and the context that its handler gets.
 
-An endpoint is one row: where it is, what its body holds, what it answers, and a handler. Validation, the OpenAPI
-document and its page come from the same row:
+An endpoint is one row: its path, the types of its body and of its data, and its handler. Validation, the OpenAPI
+document and its page are derived from the same row:
 
     class PartitionReq(Body):
         collection_name: Name
@@ -26,11 +26,11 @@ and `ENDPOINTS` joins the tuple in `kiteward.api.rest.endpoint_table`.
 - A field without a default is required, and required means given and not empty (contract 5.1); use `Name` for text. A
   field with a default is optional, and JSON `null` at the top level of the body counts as not given. Unknown fields are
   ignored. Every body may carry `dbName`.
-- A handler returns the data, or `Answer` when further members stand beside `data`; those are declared in `extra`.
-- A handler decides nothing. It makes messages, calls `context.call`, and shapes what comes back. A failed call raises
-  and needs no attention; `RestFailure` reports a failure of the handler's own. Conversions that may take long go
-  through `context.run_in_executor`.
-- What Kiteward cannot serve is declared with `refused`.
+- A handler returns the data, or an `Answer` with further members besides `data`; those are declared in `extra`.
+- A handler makes no decisions. It builds messages, calls `context.call`, and converts the response. A failed call
+  raises, and the handler need not catch it; `RestFailure` reports a failure of the handler itself. Conversions that may
+  take long run with `context.run_in_executor`.
+- Endpoints that Kiteward cannot serve are declared with `refused`.
 """
 
 import asyncio
@@ -55,45 +55,45 @@ from kiteward.iam.json_api.base import Arguments
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"
-"""Where Milvus' endpoints are."""
+"""The path prefix of Milvus' endpoints."""
 
 OWN_PREFIX: Final = "/v2/kiteward/"
-"""Where ours are."""
+"""The path prefix of Kiteward's own endpoints."""
 
 Name = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
-"""Text that a required field holds; the schema tells what `required` means."""
+"""The type of a required text; its schema states that `required` means not empty."""
 
 
 class Body(msgspec.Struct, kw_only=True, rename="camel"):
-    """What every body may carry."""
+    """The members that every body may have."""
 
     db_name: str = ""
 
 
 class ResponseData(msgspec.Struct, kw_only=True, rename="camel"):
-    """Base of what `data` holds, and of what stands beside it."""
+    """Base of the types of `data`, and of the further members of a response."""
 
 
 class Nothing(ResponseData):
-    """`{}`, the data of a change."""
+    """`{}`, the data of an endpoint that only changes something."""
 
 
 NOTHING: Final = Nothing()
 
 
 class Described(ResponseData):
-    """Stands beside the data of what has a description."""
+    """The further member of a response about something that has a description."""
 
     description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Data with further members beside it.
+    """The data and the further members of a response.
 
     Attributes:
-        data: becomes `data`.
-        extra: what the endpoint declares in `extra`; None leaves it out.
+        data: the member `data`.
+        extra: further members, of the type that the endpoint declares in `extra`; None leaves them out.
     """
 
     data: Any
@@ -101,7 +101,7 @@ class Answer:
 
 
 _RAISED_AFTER_AUTHENTICATION: Final = (AccessDenied, EngineError, OperationRefused, PayloadMalformed, RequestRefused)
-"""What the gateway raises only after it has authenticated the caller."""
+"""Errors that the gateway raises only after it has authenticated the caller."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -110,11 +110,11 @@ _M = TypeVar("_M", bound=messages.ProtocolMessage)
 
 
 class RequestContext:
-    """What a handler gets: the caller's side of the gateway, for one request.
+    """What a handler gets for one request: calls of the gateway with the caller's credential, and the options.
 
     Attributes:
-        database: body `dbName`, else header `DB-Name`, else empty; the gateway takes `default` then.
-        allow_int64: whether 64-bit integers are JSON numbers to this caller, else strings.
+        database: `dbName` of the body, else header `DB-Name`, else empty, which the gateway takes for `default`.
+        allow_int64: whether 64-bit integers are JSON numbers for this caller, else strings.
         established: whether the gateway has authenticated this caller.
     """
 
@@ -152,7 +152,7 @@ class RequestContext:
         return await self._establishing(self._client.call(request, response, database=database))
 
     async def invoke(self, operation: str, arguments: Arguments) -> msgspec.Raw:
-        """Send a request of one of our own operations and return its outcome, in JSON already.
+        """Send a request of one of Kiteward's own operations and return its response, encoded as JSON.
 
         Raises:
             KitewardError: as `GatewayClient.invoke_json`.
@@ -160,7 +160,12 @@ class RequestContext:
         return msgspec.Raw(await self._establishing(self._client.invoke_json(operation, arguments)))
 
     async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
-        """Return what a large body holds, read when its sender may send one and it is the sender's turn.
+        """Return a large body, decoded after the caller is authorized to send one and has its turn.
+
+        Args:
+            endpoint: its endpoint.
+            read: decodes the body.
+            size: bytes of the body.
 
         Raises:
             KitewardError: as `GatewayClient.read_large`.
@@ -168,7 +173,7 @@ class RequestContext:
         return await self._establishing(self._client.read_large(endpoint.large, read, size=size))
 
     async def _establishing(self, work: Awaitable[_T]) -> _T:
-        """Return what a request to the gateway returns, and note that its caller is authenticated."""
+        """Return the outcome of a request to the gateway, and note whether it implies an authenticated caller."""
         try:
             answer = await work
         except _RAISED_AFTER_AUTHENTICATION:
@@ -178,15 +183,15 @@ class RequestContext:
         return answer
 
     def choose_database(self, body: msgspec.Struct, endpoint: "Endpoint[Any]") -> None:
-        """Take the database from the body, where it names one."""
+        """Set the database from the body, if it names one, else from the header if the endpoint allows that."""
         named = body.db_name if isinstance(body, Body) else ""
         self.database = named or (self._client.database if endpoint.database_header else "")
 
     async def establish(self) -> None:
-        """Make sure that the gateway authenticates this caller, where nothing has been asked of it yet.
+        """Have the gateway authenticate this caller, unless it has done so for this request.
 
-        An answer that precedes the first call, such as that the body is malformed, tells only those who may ask. The
-        gateway remembers whom it authenticated, so that this costs little.
+        Failures before the first call of the gateway, such as a malformed body, are reported only to authenticated
+        callers. The gateway caches authenticated callers, so that this costs little.
 
         Raises:
             KitewardError: as `Gateway.handle`, above all AuthenticationError.
@@ -195,7 +200,7 @@ class RequestContext:
             await self.call(messages.GetVersionRequest(), database="")
 
     async def admitted(self) -> str:
-        """Return the name of the caller, whom the gateway admits.
+        """Return the user name of the caller, after the gateway has admitted it.
 
         Raises:
             KitewardError: as `Gateway.handle`, above all AuthenticationError.
@@ -205,7 +210,7 @@ class RequestContext:
         return principal.user_name
 
     async def run_in_executor(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Run a conversion that may take long in a thread, so that other requests go on meanwhile."""
+        """Run a conversion that may take long in an executor, so that it does not block the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, functools.partial(function, *args, **kwargs))
 
@@ -216,16 +221,16 @@ class Endpoint(Generic[_B]):
 
     Attributes:
         path: category and action, such as `users/create`.
-        body: what the request holds.
-        data: the type of `data` in the answer.
-        run: does it.
-        summary: one sentence for readers of the document.
-        extra: what stands beside `data`, if anything.
-        database_header: whether `DB-Name` counts where the body names no database.
-        served: false for what is only refused by name.
-        prefix: what the path stands below.
-        large: the RPC that a large body becomes: only who could be allowed that may send one. The default lets
-            administrators alone.
+        body: the type of the request's body.
+        data: the type of `data` in the response.
+        run: the handler.
+        summary: one sentence for the OpenAPI document.
+        extra: the type of further members of the response, or None.
+        database_header: whether `DB-Name` counts when the body names no database.
+        served: false for an endpoint that is always refused.
+        prefix: the prefix of the path.
+        large: the RPC that a large body becomes: only callers who could be authorized for it may send one. The default
+            restricts large bodies to administrators.
     """
 
     path: str
@@ -241,21 +246,21 @@ class Endpoint(Generic[_B]):
 
     @property
     def tag(self) -> str:
-        """What the endpoint is filed under: its category, and whose it is where that is not Milvus."""
+        """The tag in the OpenAPI document: the category, marked where the endpoint is Kiteward's own."""
         category = self.path.partition("/")[0]
         return category if self.prefix == PREFIX else f"{self.prefix.rstrip('/').rpartition('/')[2]}/{category}"
 
 
 Table = Mapping[str, Endpoint[Any]]
-"""Endpoints by full path."""
+"""The endpoints by full path."""
 
 
 def refused(path: str, why: str) -> Endpoint[Body]:
-    """Return an endpoint of Milvus that Kiteward does not serve, so that callers learn why.
+    """Return an endpoint of Milvus that Kiteward does not serve; calls fail with the reason.
 
     Args:
         path: category and action.
-        why: completes "… is not offered here: ".
+        why: the reason; completes "… is not offered here: ".
     """
 
     async def run(_context: RequestContext, _body: Body) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What stands in the headers of requests and answers: options of the caller, cross-origin rules, protection."""
+"""Headers of requests and responses: the caller's options, cross-origin rules, security headers."""
 
 import re
 from collections.abc import Set
@@ -21,7 +21,7 @@ TRACE_ID: Final = "X-Milvus-Trace-Id"
 TRACE: Final = ("traceparent", "tracestate")
 
 LONGEST_TIMEOUT: Final = 86_400
-"""Seconds; who needs more than a day is mistaken."""
+"""Seconds; a longer timeout is taken for a mistake."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,5}")
 _TRUE: Final = frozenset({"1", "t", "T", "true", "True", "TRUE"})
@@ -30,7 +30,11 @@ _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; f
 
 
 def timeout(request: Request, default: float) -> float:
-    """Return the seconds the caller allows.
+    """Return the timeout of a request in seconds.
+
+    Args:
+        request: the request.
+        default: the timeout where the caller gives none.
 
     Raises:
         RestFailure: 1100 for anything but whole seconds from 1 to a day (contract 5.1).
@@ -49,27 +53,27 @@ def timeout(request: Request, default: float) -> float:
 
 
 def allow_int64(request: Request, *, default: bool) -> bool:
-    """Return whether the caller takes 64-bit integers as JSON numbers; what cannot be read counts as absent."""
+    """Return whether the caller accepts 64-bit integers as JSON numbers; an invalid value counts as absent."""
     given = request.headers.get(ALLOW_INT64, "")
     return given in _TRUE or (default and given not in _FALSE)
 
 
 def database(request: Request) -> str:
-    """Return the database the caller names for bodies that name none, or empty."""
-    # Header bytes are UTF-8 to Milvus; the server library hands them over as Latin-1.
+    """Return the database of the header, which applies to bodies that name none; or empty."""
+    # Milvus reads header bytes as UTF-8; the server library decodes them as Latin-1.
     return request.headers.get(DATABASE, "").encode("latin-1").decode("utf-8", "replace")
 
 
 def trace(request: Request) -> dict[str, str]:
-    """Return which trace the caller says the request belongs to; nothing where it names none as W3C has it."""
+    """Return the headers of the caller's trace (W3C Trace Context); empty if there are none or they are invalid."""
     return engine_metadata.allowed((key, request.headers[key]) for key in TRACE if key in request.headers)
 
 
-def is_let_in(request: Request, origins: Set[str]) -> bool:
-    """Tell whether the page that sends this request may: none does, or its origin is ours or configured.
+def is_origin_allowed(request: Request, origins: Set[str]) -> bool:
+    """Return whether no page sends this request, or one of this server's origin or of a configured origin.
 
-    Bodies are read whatever their content type says, so that any page could send one without a preflight. That is why
-    the others are refused instead of only being kept from reading the answer.
+    Bodies are read whatever their content type says, so that any page could send one without a preflight. Requests from
+    other origins are therefore refused; hiding the response from the page would not be enough.
     """
     origin = request.headers.get("origin")
     if origin is None or _is_configured(origin, origins):
@@ -79,14 +83,14 @@ def is_let_in(request: Request, origins: Set[str]) -> bool:
 
 
 def is_preflight(request: Request, origins: Set[str]) -> bool:
-    """Tell whether a browser asks on behalf of a page of a configured origin."""
+    """Return whether this is a preflight request of a browser for a page of a configured origin."""
     origin = request.headers.get("origin")
     asks = request.method == "OPTIONS" and "access-control-request-method" in request.headers
     return asks and origin is not None and _is_configured(origin, origins)
 
 
 def preflight() -> Response:
-    """Answer a browser's question; the rest is added by `apply_security_headers`."""
+    """Return the response to a preflight request; `apply_security_headers` adds the other headers."""
     allowed = f"Authorization, Content-Type, {DATABASE}, {REQUEST_TIMEOUT}, {ALLOW_INT64}"
     return Response(
         status_code=HTTPStatus.NO_CONTENT,
@@ -99,7 +103,14 @@ def preflight() -> Response:
 
 
 def apply_security_headers(response: Response, request: Request, request_id: str, origins: Set[str]) -> None:
-    """Add what every answer carries."""
+    """Add the headers of every response.
+
+    Args:
+        response: the response to add them to.
+        request: its request.
+        request_id: the id of the request.
+        origins: the configured origins.
+    """
     headers = response.headers
     headers[REQUEST_ID] = headers[TRACE_ID] = request_id
     headers["Cache-Control"] = "no-store"
@@ -111,7 +122,7 @@ def apply_security_headers(response: Response, request: Request, request_id: str
     if credentials.is_basic(request.headers.getlist("authorization")):
         headers["WWW-Authenticate"] = 'Basic realm="restricted", charset="UTF-8"'
     elif response.status_code == HTTPStatus.UNAUTHORIZED:
-        # A challenge is due (RFC 9110, 15.5.2); this one makes no browser ask for a password.
+        # A challenge is required (RFC 9110, 15.5.2); with this one, browsers do not ask for a password.
         headers["WWW-Authenticate"] = "Bearer"
     origin = request.headers.get("origin")
     if origins:
@@ -122,7 +133,11 @@ def apply_security_headers(response: Response, request: Request, request_id: str
 
 
 def closed_but(**sources: str) -> str:
-    """Return the policy of a page that loads nothing but what is given, such as `style_src="'sha256-…'"`."""
+    """Return the content security policy of a page that loads only the given sources.
+
+    Args:
+        sources: directive -> source, such as `style_src="'sha256-…'"`.
+    """
     return "; ".join([_CLOSED, *(f"{name.replace('_', '-')} {source}" for name, source in sources.items())])
 
 

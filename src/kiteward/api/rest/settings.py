@@ -1,4 +1,4 @@
-"""What can be set about the REST door."""
+"""The settings of the REST service."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import MEBIBYTE
 
 LARGEST_BODY: Final = MAX_MESSAGE_BYTES
-"""Bytes."""
+"""The largest configurable body, in bytes."""
 
 ANY_ORIGIN: Final = "*"
 _ORIGIN: Final = re.compile(r"https?://[^/\s?#@*]+")
@@ -17,19 +17,20 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s?#@*]+")
 
 @dataclass(frozen=True, slots=True)
 class RestSettings:
-    """Limits and switches of the REST door.
+    """The settings of the REST service.
 
     Attributes:
-        enabled: whether it is offered at all, `proxy.http.enabled`.
-        request_timeout: seconds a request may take unless its caller asks otherwise, `proxy.http.requestTimeoutMs`.
+        enabled: whether the service is enabled, `proxy.http.enabled`.
+        request_timeout: seconds that a request may take unless its caller asks otherwise,
+            `proxy.http.requestTimeoutMs`.
         allow_int64: whether 64-bit integers are JSON numbers unless the caller asks otherwise,
             `proxy.http.acceptTypeAllowInt64`.
-        max_body: bytes of the largest body, `kiteward.rest.maxBodyBytes`. The default is as large as a message that
-            Milvus takes over gRPC.
-        cors_origins: origins whose pages are let in, `kiteward.rest.corsOrigins`; `*` stands for every origin.
+        max_body: bytes of the largest body, `kiteward.rest.maxBodyBytes`. The default is the limit of Milvus for a gRPC
+            message.
+        cors_origins: origins whose pages may send requests, `kiteward.rest.corsOrigins`; `*` stands for every origin.
 
     Raises:
-        ConfigurationError: an origin is none.
+        ConfigurationError: one of the origins is invalid.
     """
 
     enabled: bool = True

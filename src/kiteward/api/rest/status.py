@@ -1,12 +1,12 @@
-"""The one table from domain errors to what a REST client sees.
+"""The table from domain errors to what a REST client gets.
 
-Rules (contract 1.6, 5.1): 401 says that who calls is not established, 403 that the privilege is missing, 408 that time
-is up, 413 that the body is too large, 429 that too much is under way already. Whatever else was refused or failed is
-HTTP 200 with a code other than 0, an engine or store out of reach included: Milvus answers so, its clients look at the
-code, and a 503 would make proxies on the way repeat a change that may have been carried out. 500 means a defect of
-ours; the log has the rest.
+Rules (contract 1.6, 5.1): 401 means that the caller is not authenticated, 403 that a privilege is missing, 408 that the
+timeout has passed, 413 that the body is too large, 429 that too much is in flight already. Any other refusal or failure
+is HTTP 200 with a code other than 0, even if the engine or store is unavailable. Milvus does so and its clients check
+the code; a 503 would make proxies retry a change that may have been carried out. 500 means a defect of Kiteward; the
+log has the details.
 
-A test walks the exception tree and demands a row for each class, and that gRPC tells the same codes and sentences.
+A test walks the exception tree and requires a row for each class, and the same codes and texts as over gRPC.
 """
 
 from collections.abc import Mapping
@@ -29,18 +29,21 @@ FIELD_MISSING: Final = 1802
 TIMEOUT: Final = 10001
 UNEXPECTED: Final = 65535
 DEFECT: Final = 500
-"""Codes of contract 5.1 and appendix A; 8 is Milvus' "rate limit exceeded", 10 its "service unimplemented"."""
+"""The code of a defect. Codes are those of contract 5.1 and appendix A.
+
+8 is Milvus' "rate limit exceeded", 10 its "service unimplemented".
+"""
 
 
 class RestFailure(Exception):
-    """A request ends with this code and message.
+    """A request fails with a code and a message.
 
     Attributes:
-        code: the code in the answer.
-        message: the sentence in the answer.
+        code: the member `code` of the response.
+        message: the member `message`.
         http: the HTTP status.
-        reason: what is wrong, as our own endpoints tell it besides; None where the code says all.
-        field: the argument at fault, likewise; empty where it is none, or more than one.
+        reason: the member `reason`, which only Kiteward's own endpoints return; None where `code` is enough.
+        field: the argument at fault, likewise; empty for none or several.
     """
 
     def __init__(
@@ -62,14 +65,14 @@ class RestFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What becomes of one error class.
+    """What a client gets for one error class.
 
     Attributes:
-        code: the code in the answer; a response that reports a failure has its own.
+        code: the code in the response; `ResponseFailed` has a code of its own.
         http: the HTTP status.
-        suffix: Milvus' name for the code, appended to the sentence unless it is there already.
-        prefix: what stands before the sentence.
-        instead: told instead of the sentence.
+        suffix: Milvus' name for the code, appended to the text unless the text contains it.
+        prefix: put before the text.
+        instead: replaces the text.
     """
 
     code: int
@@ -79,7 +82,7 @@ class Row:
     instead: str = ""
 
     def failure(self, error: errors.KitewardError) -> RestFailure:
-        """Return what a client sees of an error of this class."""
+        """Return the failure that reports an error of this class."""
         text = self.instead or f"{self.prefix}{error}"
         if self.suffix and self.suffix not in text:
             text = f"{text}: {self.suffix}"
@@ -136,10 +139,10 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.ConfigurationError: _DEFECT,
     errors.NotReady: _UNAVAILABLE,
 }
-"""Every error class; the nearest ancestor in the table serves a class that is not in it."""
+"""The row of each error class; a class without a row has that of its nearest ancestor."""
 
 
 def failure_of(error: errors.KitewardError) -> RestFailure:
-    """Return what a client sees of an error."""
+    """Return the failure that reports an error."""
     row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
     return row.failure(error)

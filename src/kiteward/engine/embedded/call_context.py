@@ -1,10 +1,10 @@
-"""What a servicer method learns of its call."""
+"""The call context of a servicer method, without gRPC."""
 
 import grpc
 
 
 class CallContext:
-    """What a servicer method may learn of its call and say about it, without gRPC."""
+    """Gives a servicer method the metadata of its call, and takes the status that it sets."""
 
     __slots__ = ("_metadata", "code", "details")
 
@@ -18,9 +18,9 @@ class CallContext:
         return self._metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        """Refuse the call at the protocol level."""
+        """Set the gRPC status code with which the call is refused."""
         self.code = code
 
     def set_details(self, details: str) -> None:
-        """Say why the call is refused."""
+        """Set the message of the gRPC status."""
         self.details = details

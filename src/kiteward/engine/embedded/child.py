@@ -1,4 +1,4 @@
-"""The embedded engine's process: Milvus Lite behind a Unix socket. Started by `supervisor`, never by hand."""
+"""The embedded engine's process: Milvus Lite behind a Unix socket. Only `supervisor` starts it."""
 
 import argparse
 import asyncio
@@ -38,7 +38,7 @@ READY = b"ready\n"
 
 _PR_SET_PDEATHSIG = 1
 _LOCK_POLL_SECONDS = 0.05
-# After the parent is gone nobody waits for a tidy end; the write-ahead log holds what was acknowledged.
+# After the end of the parent an orderly stop is not needed: the write-ahead log holds what was acknowledged.
 _ORPHAN_SECONDS = 5.0
 
 logger = logging.getLogger("kiteward.engine.child")
@@ -46,7 +46,7 @@ logger = logging.getLogger("kiteward.engine.child")
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the supervisor tells the child on its command line."""
+    """The arguments with which the supervisor starts the child."""
 
     data: str
     socket: str
@@ -89,7 +89,7 @@ def _where(error: BaseException | None) -> str:
 
 
 def main() -> None:
-    """Serve until told to stop or until the parent is gone."""
+    """Serve until SIGTERM, the end of standard input, or the end of the parent."""
     os.umask(0o077)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     arguments = _parse(sys.argv[1:])
@@ -131,7 +131,7 @@ def _log_to_stderr() -> None:
 
 
 def _confine(arguments: Arguments) -> None:
-    """Leave this process its data and its socket, and say what could not be closed."""
+    """Confine this process to its data and its socket, and log what this system cannot forbid."""
     found = confine([Path(arguments.data), Path(arguments.socket).parent])
     logger.info("the engine is confined: %s", found)
     for gap in found.gaps:
@@ -139,7 +139,7 @@ def _confine(arguments: Arguments) -> None:
 
 
 def _open(arguments: Arguments) -> ServedDatabase:
-    """Open the data, waiting a while for a predecessor that is still on its way out."""
+    """Open the data, waiting a while for a predecessor that is still exiting."""
     deadline = time.monotonic() + arguments.lock_seconds
     while True:
         try:
@@ -151,7 +151,7 @@ def _open(arguments: Arguments) -> ServedDatabase:
 
 
 def _clear_old_sockets(arguments: Arguments) -> None:
-    """Remove what killed servers left behind. Whoever made it is gone, because the data is ours now."""
+    """Remove the sockets of killed servers; those servers have ended, because this process holds the data."""
     own = Path(arguments.socket).parent
     for directory in Path(arguments.data).glob(f"{SOCKET_DIRECTORY_PREFIX}*"):
         if directory != own:
@@ -177,7 +177,7 @@ async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
     stop = _stop_requested()
     dispatcher.warm_up()
     os.write(sys.stdout.fileno(), READY)
-    # Nobody reads standard output from here on; what a library prints goes where the log goes.
+    # Standard output is not read from here on, so that output of libraries is redirected to the log.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     await stop.wait()
     await server.stop(arguments.drain_seconds)

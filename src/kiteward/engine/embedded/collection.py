@@ -1,4 +1,4 @@
-"""A Milvus Lite collection that remembers being loaded, reads consistently and survives failed writes."""
+"""A Milvus Lite collection with a durable load state, consistent reads and recovery from failed writes."""
 
 import contextlib
 import logging
@@ -32,12 +32,12 @@ logger = logging.getLogger(__name__)
 class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries no types
     """The collection the child serves.
 
-    A file `LOADED` in the collection's directory says that an indexed collection is loaded. Lying there it moves with a
-    rename, goes with a drop and is not inherited by a new collection of the old name.
+    A file `LOADED` in the collection's directory says that an indexed collection is loaded. Because it is there, it
+    moves with a rename, is removed by a drop, and is not inherited by a new collection of the old name.
 
     Attributes:
         sync_mode: how durable the mark and index files must be; set once, before the first collection is opened.
-        metadata: ids, and indexes as they were asked for.
+        metadata: ids, and indexes as they were requested.
         damaged: true after a failed write. What is in memory may then differ from what is on disk, so the
             collection must be abandoned and opened again, which replays the write-ahead log.
     """
@@ -80,7 +80,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             return super()._read_snapshot()
 
     def segments(self) -> tuple[Segment, ...]:
-        """Return the data files as of now."""
+        """Return the current data files."""
         found: tuple[Segment, ...] = self._segments_snapshot()
         return found
 
@@ -91,7 +91,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             super()._apply(op)
 
     def _trigger_flush(self) -> None:
-        # Under the lock from the first step, so that no read finds the rows neither in the memtable nor in a segment.
+        # Under the lock from the first step, so that every read finds the rows in the memtable or in a segment.
         with self._damaged_by_failure(), self._maintenance_lock:
             super()._trigger_flush()
 
@@ -106,7 +106,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             raise
 
     def abandon(self) -> None:
-        """Stop working without writing anything more. What was acknowledged stays in the write-ahead log."""
+        """Close the collection without writing anything more. What was acknowledged stays in the write-ahead log."""
         self._bg_closed = True
         self._bg_executor.shutdown(wait=True, cancel_futures=True)
         self._wal.abandon()
@@ -131,29 +131,29 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
     def load(self) -> None:
         super().load()
-        self._settle_mark()
+        self._update_mark()
 
     def release(self) -> None:
         super().release()
-        self._settle_mark()
+        self._update_mark()
 
     def create_index(self, field_name: str, index_params: dict[str, Any]) -> None:
         super().create_index(field_name, index_params)
-        self._settle_mark()
+        self._update_mark()
 
     def drop_index(self, field_name: str | None = None) -> None:
         super().drop_index(field_name)
-        self._settle_mark()
+        self._update_mark()
 
     # Indexes as Milvus knows them
 
     def index_records(self) -> list[IndexRecord]:
-        """Return every index as it was asked for."""
+        """Return every index as it was requested."""
         built = [self.metadata.index(spec.field_name) or IndexRecord.of(spec) for spec in self._index_specs.values()]
         return [*built, *self.metadata.indexes_not_built()]
 
     def make_index(self, field_name: str, name: str, parameters: Mapping[str, str]) -> None:
-        """Make an index as Milvus does: what is not given is filled in, and an identical one is made already.
+        """Create an index as Milvus does: missing parameters are filled in, and an identical index is no error.
 
         Args:
             field_name: the field.
@@ -161,7 +161,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
             parameters: as a client sends them.
 
         Raises:
-            SchemaValidationError: the field, the type or the parameters are wrong, or another index stands there.
+            SchemaValidationError: the field, the type or the parameters are wrong, or the field has another index.
         """
         field = next((field for field in self._schema.fields if field.name == field_name), None)
         if field is None:
@@ -189,8 +189,8 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def _mark(self) -> Path:
         return Path(self._data_dir, LOADED_MARK)
 
-    def _settle_mark(self) -> None:
-        """Make the mark say what is so.
+    def _update_mark(self) -> None:
+        """Write or remove the mark, according to the load state.
 
         INVARIANT: durable before the RPC that changed the load state is acknowledged.
         """
@@ -209,7 +209,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         try:
             self.load()
         except Exception:
-            # Readable and describable all the same; a search then says that it is not loaded.
+            # It can still be read and described; a search reports that it is not loaded.
             logger.exception("a loaded collection cannot be loaded again")
 
     # Index files
@@ -259,7 +259,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
 
 
 def is_plain_file_name(name: str) -> bool:
-    """Tell whether a name used as a directory stays where it is put."""
+    """Return whether a name is a plain file name, which cannot lead to another directory."""
     return (
         bool(name)
         and name not in (".", "..")

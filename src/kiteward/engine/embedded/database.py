@@ -1,4 +1,4 @@
-"""Milvus Lite's catalogue of databases, collections and aliases, safe for many threads and a death at any moment."""
+"""Milvus Lite's catalogue of databases, collections and aliases, safe for threads and for a crash at any moment."""
 
 import json
 import logging
@@ -94,7 +94,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             return collection
 
     def drop_collection(self, name: str, database_name: str = DEFAULT_DATABASE_NAME) -> None:
-        """Drop a collection whole: one rename takes it away, deleting its files comes after."""
+        """Drop a collection atomically: one rename removes it, and its files are deleted afterwards."""
         self._check_open()
         database = self._require_database(database_name)
         resolved = self.resolve_collection_name(name, database_name=database)
@@ -154,7 +154,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
         return False
 
     def is_known(self, database_name: str) -> bool:
-        """Tell whether there is a database of this name."""
+        """Return whether there is a database of this name."""
         return database_name in self._aliases_by_db or (
             is_plain_file_name(database_name) and self.has_database(database_name)
         )
@@ -176,7 +176,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             self._sync(self._database_dir(name), self._databases_root())
 
     def drop_database(self, name: str) -> None:
-        """Drop an empty database whole, as `drop_collection` does."""
+        """Drop an empty database atomically, as `drop_collection` does."""
         with self._catalogue:
             database = self._require_database(name)
             if database == DEFAULT_DATABASE_NAME:
@@ -201,7 +201,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             self._sync(self._database_dir(self._normalize_database_name(name)))
 
     def close(self) -> None:
-        """Write every open collection down and let go of the directory."""
+        """Flush every open collection and release the directory."""
         if self.closed:
             return
         for collection in list(self._collections.values()):
@@ -234,7 +234,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
             return aliases
 
     def _load_aliases(self, database_name: str = DEFAULT_DATABASE_NAME) -> dict[str, str]:
-        """Read the aliases, without those that a death in the middle of a drop left behind.
+        """Read the aliases, without those that a crash in the middle of a drop left behind.
 
         A new collection of the old name must not inherit them.
         """
@@ -275,7 +275,7 @@ class ServedDatabase(MilvusLite):  # type: ignore[misc]  # milvus_lite carries n
                 self._save_aliases(database)
 
     def _clear_remains(self, database: str, name: str) -> None:
-        """Move away a directory that a death before its schema was written left behind.
+        """Move away a directory that a crash before its schema was written left behind.
 
         Milvus Lite sees no collection there and could yet never create one of this name.
         """

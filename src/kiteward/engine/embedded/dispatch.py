@@ -1,4 +1,4 @@
-"""Carries bytes from gRPC to the servicer and back: reads run free, mutations of one collection one by one."""
+"""Passes calls from gRPC to the servicer: reads run concurrently, mutations of one collection one after another."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ def current_request() -> str:
 
 
 def _work_for(metadata: Metadata) -> None:
-    """Note in this context which of the server's requests is worked on."""
+    """Set in this context which of the server's requests is worked on."""
     _request.set(next((value for key, value in metadata if key == REQUEST_ID), ""))
 
 
@@ -90,7 +90,7 @@ class Operation:
         Raises:
             Refused: the servicer does not support what is asked.
         """
-        # A thread works on one call after another, and each says whose it is.
+        # A thread works on one call after another, so that each call sets its request.
         _work_for(metadata)
         context = CallContext(metadata)
         response = self.execute(request, context)
@@ -122,7 +122,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         return self._handlers.get(handler_call_details.method)
 
     def warm_up(self) -> None:
-        """Begin to load what was loaded before the last stop, one collection after another beside the first calls."""
+        """Start to load the collections that were loaded before the last stop, one by one, while calls are served."""
         self._readers.submit(self._load_marked)
 
     def drain(self) -> None:
@@ -186,8 +186,8 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 request = operation.parse(payload)
             held = await self._hold(request, metadata, lock_keys)
             work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
-            # INVARIANT: the locks go when the work is done, not when its caller gives up: a thread cannot be stopped
-            # midway.
+            # INVARIANT: the locks are released when the work is done, not when its caller gives up: a thread cannot be
+            # stopped midway.
             work.add_done_callback(lambda _: self._locks.release(held))
             work.add_done_callback(_retrieve)
             return await asyncio.shield(work)
@@ -195,7 +195,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         return answer
 
     async def _hold(self, request: Message, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
-        """Take a mutation's locks. An alias may have moved while it waited; then it waits for the right ones."""
+        """Acquire a mutation's locks. If an alias has moved meanwhile, release them and acquire the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:
             wanted = lock_keys(self._database, name, request)
@@ -206,6 +206,6 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
 
 def _retrieve(work: "asyncio.Future[bytes]") -> None:
-    """Look at the outcome, lest asyncio complain of an error nobody waits for any more."""
+    """Retrieve the outcome, so that asyncio does not report an error that nobody waits for any more."""
     if not work.cancelled():
         work.exception()

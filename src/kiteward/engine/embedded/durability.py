@@ -1,6 +1,6 @@
-"""What Milvus Lite leaves unsynced on its way to disk, done again properly.
+"""Syncs what Milvus Lite writes without syncing it.
 
-Milvus Lite is safe against the death of its process but not against the death of the machine: its write-ahead log is
+Milvus Lite is safe against a crash of its process but not of the machine: its write-ahead log is
 synced only when it is deleted, new files are not entered durably into their directories, and data files are written in
 place. With `sync_mode` `batch` all of this is synced before a change is acknowledged.
 """
@@ -16,7 +16,7 @@ from milvus_lite.storage.wal import WAL
 
 from kiteward.engine.embedded.sync_mode import SyncMode
 
-# Where files of a partition are written before they appear under their names; Milvus Lite looks elsewhere.
+# Where files of a partition are written before they get their names; Milvus Lite does not read it.
 DRAFTS = ".drafts"
 
 TableWriter: TypeAlias = Callable[[pa.Table, str, int, int], str]
@@ -94,7 +94,7 @@ class _SyncedWAL(WAL):  # type: ignore[misc]  # milvus_lite carries no types
 
 
 def wal_class(sync_mode: SyncMode) -> type[WAL]:
-    """Return a write-ahead log class for Milvus Lite's collections that syncs as told.
+    """Return a write-ahead log class for Milvus Lite's collections that syncs in this mode.
 
     Milvus Lite constructs its log without a sync mode, so the class must carry it.
     """

@@ -34,7 +34,7 @@ _PIECES: Final = re.compile(
 
 
 class FilterParser(Parser):  # type: ignore[misc]  # milvus_lite carries no types
-    """Milvus Lite's parser with what it lacks."""
+    """Milvus Lite's parser, extended by the syntax above."""
 
     def parse_cmp(self) -> Expr:
         """Read a comparison, or a range: two comparisons in one direction with a common middle."""
@@ -49,7 +49,7 @@ class FilterParser(Parser):  # type: ignore[misc]  # milvus_lite carries no type
         return And(operands=(first, replace(found, left=first.right)), pos=found.pos)
 
     def _comparisons_since(self, start: int) -> int:
-        """Count the comparisons since a token that stand in no parentheses."""
+        """Count the comparisons since a token that are in no parentheses."""
         depth = found = 0
         for token in self.tokens[start : self.pos]:
             depth += (token.kind == TokenKind.LPAREN) - (token.kind == TokenKind.RPAREN)
@@ -93,7 +93,7 @@ def parse(source: str, default_timezone: str | None = None) -> Expr:
         default_timezone: of timestamps that name none.
 
     Raises:
-        FilterParseError: it is no filter, or holds what the engine lacks.
+        FilterParseError: it is not a filter, or uses something that the engine lacks.
     """
     return FilterParser(_tokens(source), source, default_timezone=default_timezone).parse()
 

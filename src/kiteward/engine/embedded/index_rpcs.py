@@ -1,4 +1,4 @@
-"""RPCs about indexes, answered from the records of what was asked for."""
+"""RPCs about indexes, answered from the records of the requested indexes."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -24,7 +24,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
 
     @answering(status_alone)
     def CreateIndex(self, request: milvus_pb2.CreateIndexRequest, context: CallContext) -> common_pb2.Status:
-        """Make an index; what Milvus fills in is filled in."""
+        """Create an index; missing parameters are filled in as Milvus does."""
         collection = self._get_collection(request, context)
         parameters = {pair.key: pair.value for pair in request.extra_params}
         try:
@@ -35,7 +35,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
 
     @answering(status_alone)
     def DropIndex(self, request: milvus_pb2.DropIndexRequest, context: CallContext) -> common_pb2.Status:
-        """Drop the index that is named, or all where none is; the only one is meant by whatever name."""
+        """Drop the index that the request names, or all where it names none; any name selects the only one."""
         collection = self._get_collection(request, context)
         records = collection.index_records()
         found = find(records, field_name=request.field_name, name=request.index_name)
@@ -51,7 +51,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
     def DescribeIndex(
         self, request: milvus_pb2.DescribeIndexRequest, context: CallContext
     ) -> milvus_pb2.DescribeIndexResponse:
-        """Describe the index that is named, or all."""
+        """Describe the index that the request names, or all."""
         rows, records = self._indexes(request, context)
         descriptions = [
             milvus_pb2.IndexDescription(
@@ -70,7 +70,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
     def GetIndexState(
         self, request: milvus_pb2.GetIndexStateRequest, context: CallContext
     ) -> milvus_pb2.GetIndexStateResponse:
-        """Say that an index is finished."""
+        """Return that an index is finished."""
         self._indexes(request, context)
         return milvus_pb2.GetIndexStateResponse(status=success(), state=common_pb2.IndexState.Finished)
 
@@ -78,7 +78,7 @@ class IndexServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carrie
     def GetIndexBuildProgress(
         self, request: milvus_pb2.GetIndexBuildProgressRequest, context: CallContext
     ) -> milvus_pb2.GetIndexBuildProgressResponse:
-        """Say that every row is indexed."""
+        """Return that every row is indexed."""
         rows, _ = self._indexes(request, context)
         return milvus_pb2.GetIndexBuildProgressResponse(status=success(), indexed_rows=rows, total_rows=rows)
 

@@ -1,8 +1,8 @@
 """Index requests as Milvus understands them: what it fills in, and what Milvus Lite builds in its place.
 
-Milvus Lite demands an index type and a metric, knows few types, forgets names, and refuses an index that is there
-already. Here a request is completed as Milvus completes it, mapped to an index with the same results, and remembered
-as it was asked for. `docs/engine-indexes.md` has the table.
+Milvus Lite demands an index type and a metric, knows few types, keeps no names, and refuses an existing index. Here a
+request is completed as Milvus completes it, mapped to an index with the same results, and recorded as it was requested.
+`docs/engine-indexes.md` has the table.
 """
 
 import json
@@ -64,7 +64,7 @@ _SCALAR_TYPES: Final[Mapping[str, frozenset[DataType]]] = MappingProxyType(
 
 _SCALAR_ENGINE_TYPE: Final = "INVERTED"
 _BUILT_SCALARS: Final = _PLAIN | {DataType.TIMESTAMPTZ}
-"""Scalar fields that the engine indexes. An index on others changes nothing but speed, and is only remembered."""
+"""Scalar fields that the engine indexes. An index on others changes nothing but speed, and is only recorded."""
 
 _ENGINE_PARAMETERS: Final = frozenset({"M", "efConstruction", "ef", "nlist", "nprobe", "sq_type", "bm25_k1", "bm25_b"})
 """Parameters that the engine's indexes take; others tune what it does not build."""
@@ -72,7 +72,7 @@ _ENGINE_PARAMETERS: Final = frozenset({"M", "efConstruction", "ef", "nlist", "np
 
 @dataclass(frozen=True, slots=True)
 class IndexRecord:
-    """An index as it was asked for, and as DescribeIndex shows it.
+    """An index as it was requested, and as DescribeIndex returns it.
 
     Attributes:
         field_name: the field it is on.
@@ -109,7 +109,7 @@ class IndexRequest:
     """A request for an index, completed.
 
     Attributes:
-        record: what is remembered.
+        record: the index as it was requested.
         engine_parameters: what Milvus Lite's `create_index` takes, or None where it builds nothing.
     """
 
@@ -153,7 +153,7 @@ def completed(field: FieldSchema, name: str, given: Mapping[str, str], *, bm25: 
 
 
 def check_against(wanted: IndexRecord, existing: Iterable[IndexRecord]) -> bool:
-    """Tell whether an identical index exists already, which Milvus takes for success.
+    """Return whether an identical index exists already, which Milvus reports as success.
 
     Raises:
         SchemaValidationError: the field or the name has another index.

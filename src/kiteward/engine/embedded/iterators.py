@@ -1,4 +1,4 @@
-"""Search iterators of the second kind, which Milvus Lite lacks: pages of a search, each asked for by where it begins.
+"""Search iterators of the second kind, which Milvus Lite lacks: pages of a search, requested by their position.
 
 A client sends the number `last_bound` of one page with the next, and keeps the token of the first for all. Milvus puts
 the last distance there. Distances do not tell rows at the same distance apart, so here the position is put there.
@@ -14,7 +14,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 _ITERATOR: Final = "search_iter_v2"
 _LAST_BOUND: Final = "search_iter_last_bound"
-_TOKEN: Final = "position"  # noqa: S105  what clients call a token names the way of iterating
+_TOKEN: Final = "position"  # noqa: S105  what clients call a token is the kind of iterator
 _LAST_POSITION: Final = 2**24
 """The bound travels as a 32-bit float, which holds every whole number up to here."""
 
@@ -37,10 +37,10 @@ def page_of(search: milvus_pb2.SearchRequest, rows: Callable[[], int]) -> Page |
 
     Args:
         search: the request.
-        rows: counts the collection's rows: beyond them nothing is asked of Milvus Lite, which makes room for it first.
+        rows: counts the collection's rows. Milvus Lite is asked for no more, because it allocates their memory first.
 
     Raises:
-        SchemaValidationError: the position is none.
+        SchemaValidationError: the position is not valid.
     """
     given = _parameters(search)
     if str(given.get(_ITERATOR, "")).lower() != "true":
@@ -56,7 +56,7 @@ def page_of(search: milvus_pb2.SearchRequest, rows: Callable[[], int]) -> Page |
 
 
 def narrow(search: milvus_pb2.SearchRequest, page: Page) -> None:
-    """Make a search ask for its page."""
+    """Set offset and limit of a search to those of its page."""
     kept = [pair for pair in search.search_params if pair.key not in ("topk", "offset")]
     del search.search_params[:]
     asked = {"topk": max(page.size, 1), "offset": page.start if page.size else 0}

@@ -18,7 +18,7 @@ class NamedLocks(Generic[K]):
         return len(self._locks)
 
     async def acquire(self, keys: Iterable[K]) -> list[K]:
-        """Take several locks, always in sorted order so that no two callers wait for each other.
+        """Take several locks, always in sorted order so that no two callers can deadlock.
 
         Returns:
             The keys taken, for `release`.
@@ -37,7 +37,7 @@ class NamedLocks(Generic[K]):
         return taken
 
     def release(self, keys: Iterable[K]) -> None:
-        """Give locks back."""
+        """Release locks."""
         for key in keys:
             self._locks[key].release()
             self._leave(key)

@@ -1,4 +1,4 @@
-"""What Milvus keeps of a collection and Milvus Lite does not: ids, times of creation, and indexes as asked for."""
+"""What Milvus keeps of a collection and Milvus Lite does not: ids, times of creation, and indexes as requested."""
 
 import json
 import threading
@@ -32,10 +32,10 @@ def milliseconds(timestamp: int) -> int:
 
 
 class CollectionMetadata:
-    """One collection's file of metadata. It lies in the collection's directory: it moves and goes with it.
+    """One collection's file of metadata. It is in the collection's directory, and is moved and removed with it.
 
     A collection's and a partition's id is the timestamp at which it was created; for one that is older than its file,
-    the timestamp at which it was first asked for.
+    the timestamp at which it was first requested.
 
     Attributes:
         load_requested: whether a client has asked for the collection to be loaded; a new one is loaded without.
@@ -76,13 +76,13 @@ class CollectionMetadata:
             return self._partitions[name]
 
     def forget_partition(self, name: str) -> None:
-        """Forget a partition that is dropped."""
+        """Remove the record of a dropped partition."""
         with self._lock:
             if self._partitions.pop(name, None) is not None:
                 self._save()
 
     def set_load_requested(self, *, value: bool) -> None:
-        """Remember whether a client has asked for the collection to be loaded."""
+        """Store whether a client has asked for the collection to be loaded."""
         with self._lock:
             if self.load_requested != value:
                 self.load_requested = value
@@ -97,13 +97,13 @@ class CollectionMetadata:
         return [record for record in self._indexes.values() if not record.built]
 
     def put_index(self, record: IndexRecord) -> None:
-        """Remember an index; durable before the index is made, so that it never has another name than was asked for."""
+        """Store the record of an index durably, before the index is built, so that its name is the requested one."""
         with self._lock:
             self._indexes[record.field_name] = record
             self._save()
 
     def forget_index(self, field_name: str) -> None:
-        """Forget an index that is dropped."""
+        """Remove the record of a dropped index."""
         with self._lock:
             if self._indexes.pop(field_name, None) is not None:
                 self._save()

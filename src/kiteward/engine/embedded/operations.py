@@ -1,4 +1,4 @@
-"""Which RPCs change a collection or the catalogue, and what each of them must hold while it does."""
+"""Which RPCs change a collection or the catalogue, and which locks each of them holds meanwhile."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ def _both_names(database: ServedDatabase, name: str, request: Any) -> set[LockKe
 
 
 def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
-    """Name an alias, where it points and where it shall point.
+    """Return the locks of an alias, of its target and of its new target.
 
     A write through an alias holds its target, so the target cannot change midway.
     """
@@ -42,7 +42,7 @@ def _alias(database: ServedDatabase, name: str, request: Any) -> set[LockKey]:
 
 
 def _every_collection(database: ServedDatabase, name: str, _request: Any) -> set[LockKey]:
-    """Name every collection and the catalogue, so that none comes meanwhile."""
+    """Return the locks of every collection and of the catalogue, so that none is created meanwhile."""
     collections = database.list_collections(database_name=name) if database.is_known(name) else []
     return {(name, ""), *((name, collection) for collection in collections)}
 
@@ -121,5 +121,5 @@ READS: frozenset[str] = frozenset(
 ON_THE_LOOP: frozenset[str] = frozenset({"AllocTimestamp", "HasCollection"})
 """Reads that take less time than handing them to a thread.
 
-They look at names at most, open no file, and take no lock once the aliases of a database have been read.
+They read names at most, open no file, and take no lock once the aliases of a database have been read.
 """

@@ -1,4 +1,4 @@
-"""Takes the place of the providers of models that Milvus Lite would call (decision 0026)."""
+"""Replaces the model providers that Milvus Lite would call (decision 0026)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,23 +18,23 @@ class ClosedProvider(EmbeddingProvider, RerankProvider):  # type: ignore[misc]  
     """
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
-        """Take what a provider is made of, and keep nothing of it."""
+        """Accept the parameters of a provider, and keep none of them."""
 
     @property
     def dimension(self) -> int:
-        """Refuse: only a provider knows."""
+        """Raise `SchemaValidationError`: only a provider knows its dimension."""
         raise _closed()
 
     def embed_documents(self, _texts: Sequence[str]) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
     def embed_query(self, _text: str) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
     def rerank(self, _query: str, _documents: Sequence[str], **_how: Any) -> Any:
-        """Refuse."""
+        """Raise `SchemaValidationError`: providers are not called."""
         raise _closed()
 
 

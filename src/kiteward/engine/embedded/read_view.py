@@ -1,8 +1,9 @@
 """One consistent view for each read that runs beside a writer.
 
 A Milvus Lite read takes its segments first and the memtable later. A flush between the two moves rows from the memtable
-to a segment the read has not seen, and the rows vanish from its answer; a re-insert between its look at rows and its
-look at tombstones shows a deleted version. Inside `reading()` a thread keeps the memtable and tombstones it met first.
+to a segment that the read has not seen, and the rows are missing from its answer. After a re-insert between its reads
+of rows and of tombstones it returns a deleted version. Inside `reading()` a thread keeps the memtable and tombstones
+that it read first.
 """
 
 import threading
@@ -49,7 +50,7 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def load_state_taken_for(state: str) -> Iterator[None]:
-    """Take every collection for `loaded` or `released` in the work inside, without showing others another state."""
+    """Treat every collection as `loaded` or `released` in the work inside; other threads see the real state."""
     VIEW.load_state = state
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the servicers share: the answer of a method that fails, in Milvus's codes."""
+"""Responses of the servicers, with the codes of Milvus."""
 
 import functools
 from collections.abc import Callable

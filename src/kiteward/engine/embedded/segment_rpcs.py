@@ -1,8 +1,8 @@
 """RPCs about segments, flushing, compaction and replicas, answered truthfully for an engine that does each at once.
 
-A flush has ended when it is answered. Milvus Lite compacts by itself after a flush; asked for, there is nothing left to
-do, so that its data files count as sorted and compacted: clients wait for both. One process serves one replica of
-everything that is loaded.
+A flush has ended when it is answered. Milvus Lite compacts by itself after a flush, so that a requested compaction has
+nothing left to do and data files count as sorted and compacted: clients wait for both. One process serves one replica
+of everything that is loaded.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
     def GetFlushState(
         self, request: milvus_pb2.GetFlushStateRequest, context: CallContext
     ) -> milvus_pb2.GetFlushStateResponse:
-        """Say that what was flushed is flushed; a collection that is named must exist."""
+        """Return that the flush is complete; a collection that the request names must exist."""
         if request.collection_name:
             self._get_collection(request, context)
         return milvus_pb2.GetFlushStateResponse(status=success(), flushed=True)
@@ -62,7 +62,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
     def GetFlushAllState(
         self, _request: milvus_pb2.GetFlushAllStateRequest, _context: CallContext
     ) -> milvus_pb2.GetFlushAllStateResponse:
-        """Say that everything is flushed: FlushAll was answered after it was."""
+        """Return that everything is flushed: FlushAll returns only after that."""
         return milvus_pb2.GetFlushAllStateResponse(status=success(), flushed=True)
 
     @answering(milvus_pb2.ManualCompactionResponse)
@@ -76,14 +76,14 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
     def GetCompactionState(
         self, _request: milvus_pb2.GetCompactionStateRequest, _context: CallContext
     ) -> milvus_pb2.GetCompactionStateResponse:
-        """Say that a compaction is completed."""
+        """Return that a compaction is completed."""
         state = common_pb2.CompactionState.Completed
         return milvus_pb2.GetCompactionStateResponse(status=success(), state=state)
 
     def GetCompactionStateWithPlans(
         self, _request: milvus_pb2.GetCompactionPlansRequest, _context: CallContext
     ) -> milvus_pb2.GetCompactionPlansResponse:
-        """Say that a compaction is completed, without plans."""
+        """Return that a compaction is completed, without plans."""
         state = common_pb2.CompactionState.Completed
         return milvus_pb2.GetCompactionPlansResponse(status=success(), state=state)
 

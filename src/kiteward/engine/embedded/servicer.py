@@ -58,7 +58,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
 
     @answering(milvus_pb2.BoolResponse)
     def HasCollection(self, request: milvus_pb2.HasCollectionRequest, context: CallContext) -> milvus_pb2.BoolResponse:
-        """Answer as Milvus Lite does, but name a missing database by its code."""
+        """Answer as Milvus Lite does, but with Milvus' code for a missing database."""
         exists = self._db.has_collection(request.collection_name, database_name=self.database_name(request, context))
         return milvus_pb2.BoolResponse(status=success(), value=exists)
 
@@ -129,7 +129,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
         return response
 
     def LoadCollection(self, request: milvus_pb2.LoadCollectionRequest, context: CallContext) -> common_pb2.Status:
-        """Load as Milvus Lite does, and remember that it was asked for."""
+        """Load as Milvus Lite does, and store that a client asked for it."""
         status: common_pb2.Status = super().LoadCollection(request, context)
         if not status.code:
             self._get_collection(request, context).metadata.set_load_requested(value=True)
@@ -147,17 +147,17 @@ class EngineServicer(IndexServicer, SegmentServicer):
     def GetLoadingProgress(
         self, request: milvus_pb2.GetLoadingProgressRequest, context: CallContext
     ) -> milvus_pb2.GetLoadingProgressResponse:
-        """Tell how far a load is, which is also how far a refreshing one is."""
+        """Return the progress of a load; that of a refresh is the same."""
         response: milvus_pb2.GetLoadingProgressResponse = super().GetLoadingProgress(request, context)
         response.refresh_progress = response.progress
         return response
 
     def Insert(self, request: milvus_pb2.InsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
-        """Insert as Milvus Lite does, and say when."""
+        """Insert as Milvus Lite does, and return the timestamp."""
         return _dated(super().Insert(request, context))
 
     def Upsert(self, request: milvus_pb2.UpsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
-        """Upsert as Milvus Lite does, and say when."""
+        """Upsert as Milvus Lite does, and return the timestamp."""
         return _dated(super().Upsert(request, context))
 
     @answering(milvus_pb2.QueryResults)
@@ -241,7 +241,7 @@ def _fields(serialised: bytes) -> list[schema_pb2.FieldSchema]:
 
 
 def _dimension_refusal(fields: Iterable[schema_pb2.FieldSchema]) -> common_pb2.Status | None:
-    """Return why a vector is too long, or None. Milvus Lite makes room for whatever length a field is given.
+    """Return why a vector is too long, or None. Milvus Lite allocates memory for any length.
 
     Source: Milvus' `proxy.maxDimension`.
     """
@@ -256,7 +256,7 @@ def _dimension_refusal(fields: Iterable[schema_pb2.FieldSchema]) -> common_pb2.S
 
 
 def _window_refusal(parameters: Iterable[common_pb2.KeyValuePair], limit_key: str) -> common_pb2.Status | None:
-    """Return why a search asks for too much, or None. Milvus Lite makes room for whatever number is asked for.
+    """Return why a search asks for too much, or None. Milvus Lite allocates memory for any number.
 
     Source: Milvus' `quotaAndLimits.limits.topK` and its check of `offset + limit`.
     """
@@ -272,7 +272,7 @@ def _window_refusal(parameters: Iterable[common_pb2.KeyValuePair], limit_key: st
 
 
 def _number(text: str | None) -> int:
-    """Return a parameter's number; what is none is left to Milvus Lite to refuse."""
+    """Return a parameter's number, or 0 for any other text, which Milvus Lite then refuses."""
     try:
         return int(text or 0)
     except ValueError:
@@ -287,7 +287,7 @@ def _dated(response: milvus_pb2.MutationResult) -> milvus_pb2.MutationResult:
 
 
 def _prepare(search: milvus_pb2.SearchRequest) -> None:
-    """Fill in a search's templates, and take out what tunes an approximation that is not made here."""
+    """Fill in a search's templates, and remove parameters that tune an approximation that this engine does not make."""
     search.dsl = filled_in(search.dsl, search.expr_template_values)
     for pair in search.search_params:
         if pair.key == "params":

@@ -53,9 +53,9 @@ class EmbeddedEngineSettings:
         read_threads: how many reads the engine works on at once.
         write_threads: how many mutations, of different collections, it works on at once.
         start_timeout: seconds until a starting engine must be ready.
-        stop_timeout: seconds a stopping engine may take to write everything down before it is killed.
-        lock_timeout: seconds to wait for a predecessor to let go of the data.
-        longest_pause: seconds between restarts of an engine that keeps dying.
+        stop_timeout: seconds that a stopping engine may take to flush all data before it is killed.
+        lock_timeout: seconds to wait for a predecessor to release the data.
+        longest_pause: most seconds between restarts of an engine that keeps failing.
     """
 
     directory: Path
@@ -79,14 +79,14 @@ class EmbeddedEngine:
         self._reason = "the engine has not been started"
         self._watch: asyncio.Task[None] | None = None
         self._socket_directory = Path()
-        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
+        self._last_lines: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
 
     @classmethod
     async def start(cls, settings: EmbeddedEngineSettings) -> "EmbeddedEngine":
         """Start the engine and wait until it answers.
 
         Raises:
-            EngineUnavailable: it did not come up; the message carries its last words.
+            EngineUnavailable: it did not start; the message holds its last log lines.
         """
         engine = cls(settings)
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class EmbeddedEngine:
 
     @property
     def generation(self) -> int:
-        """The number of times this engine came (back) to life."""
+        """The number of times this engine was started, restarts included."""
         return self._generation
 
     @property
@@ -129,7 +129,7 @@ class EmbeddedEngine:
         return EngineHealth(ready=True)
 
     async def close(self) -> None:
-        """Let the child finish what is in flight and write everything down; kill it if that takes too long."""
+        """Let the child finish calls in flight and flush all data; kill it if that takes too long."""
         self._reason = "the engine is closed"
         if self._watch is not None:
             self._watch.cancel()
@@ -143,7 +143,7 @@ class EmbeddedEngine:
             shutil.rmtree(self._socket_directory, ignore_errors=True)
 
     async def _supervise(self) -> None:
-        """Restart the child whenever it dies: at once if it had been up for a while, else after a growing pause."""
+        """Restart the child whenever it ends: at once if it had run for a while, else after a growing pause."""
         pause = 0.0
         while True:
             started = time.monotonic()
@@ -159,7 +159,7 @@ class EmbeddedEngine:
             try:
                 await self._spawn()
             except EngineUnavailable as error:
-                # The message says it all; where in our code it was noticed says nothing.
+                # The message is sufficient; a traceback of our own code adds nothing.
                 logger.error("restarting the engine failed: %s", error)  # noqa: TRY400
 
     async def _spawn(self) -> None:
@@ -170,7 +170,7 @@ class EmbeddedEngine:
         """
         socket = self._socket_directory / _SOCKET_NAME
         socket.unlink(missing_ok=True)
-        self._last_words.clear()
+        self._last_lines.clear()
         process = await asyncio.create_subprocess_exec(
             *self._command(socket),
             stdin=asyncio.subprocess.PIPE,
@@ -220,7 +220,7 @@ class EmbeddedEngine:
         return environment | {"PYTHONPATH": package_root}
 
     async def _forward_log(self, process: asyncio.subprocess.Process) -> None:
-        """Hand the child's log lines to our logging and remember the last ones."""
+        """Pass the child's log lines to our logging, and keep the last ones."""
         log = _pipe(process.stderr)
         while True:
             try:
@@ -241,13 +241,13 @@ class EmbeddedEngine:
                 request["request_id"] = str(record["request_id"])
         except (ValueError, KeyError, TypeError):
             level, text = logging.WARNING, line
-        self._last_words.append(text)
+        self._last_lines.append(text)
         logger.log(level, "%s", text, extra=request)
 
     def _explain_end(self) -> str:
         code = (self._process.returncode if self._process is not None else None) or 0
         end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-        return "; ".join([end, *self._last_words])
+        return "; ".join([end, *self._last_lines])
 
     async def _drop_channel(self) -> None:
         channel, self._channel = self._channel, None

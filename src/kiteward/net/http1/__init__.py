@@ -1,9 +1,9 @@
-"""HTTP/1.1 on accepted connections: uvicorn's protocol with bounds on time and memory.
+"""HTTP/1.1 on accepted connections: uvicorn's protocol with limits on time and memory.
 
-- `server.py`: `HttpServer`, an ASGI application and the connections it is served on.
-- `connection.py`: uvicorn's protocol of one connection, with bounds on time and memory.
-- `limits.py`: `HttpLimits`, what a client may take.
-- `flow_control.py`: when a connection is read.
+- `server.py`: `HttpServer`, which serves an ASGI application on its connections.
+- `connection.py`: uvicorn's protocol of one connection, with limits on time and memory.
+- `limits.py`: `HttpLimits`, the limits of a client.
+- `flow_control.py`: pauses and resumes reading from a connection.
 
-It serves any ASGI application and knows none of them.
+It serves any ASGI application and depends on none.
 """

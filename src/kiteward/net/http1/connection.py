@@ -1,10 +1,10 @@
-"""One HTTP/1.x connection: uvicorn's protocol, with bounds where it has none.
+"""One HTTP/1.x connection: uvicorn's protocol, with limits where it has none.
 
-Requests are parsed one at a time. What a client sends ahead stays as it came, no more of it than one read has brought,
-and the connection is not read meanwhile.
+Requests are parsed one at a time. Pipelined requests stay unparsed in a buffer of at most one read, and the connection
+is not read meanwhile.
 
-Offers to switch to another protocol are not taken. uvicorn's parser would skip the body of a request that carries one
-(Java's own client does, on every first request) and take it for the next request.
+Offers to switch to another protocol are removed. uvicorn's parser would skip the body of a request with such an offer
+(Java's own client sends one with every first request) and parse it as the next request.
 """
 
 import asyncio
@@ -32,34 +32,34 @@ _NO_ROOM: Final = (
     b"content-type: application/json; charset=utf-8\r\ncontent-length: %d\r\n\r\n%b"
 ) % (len(_NO_ROOM_BODY), _NO_ROOM_BODY)
 _END: Final = b"\r\n\r\n"
-"""Ends a head, and a body in chunks."""
+"""The end of a head, and of a chunked body."""
 
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.%_~-]+\]|[0-9A-Za-z._~%!$&'()*+,;=-]+)(?::[0-9]{0,5})?")
-"""A host and perhaps a port (RFC 9110, 7.2)."""
+"""A host and an optional port (RFC 9110, 7.2)."""
 
 _PIECE: Final = 32 * 1024
-"""Bytes of a body that are parsed at once."""
+"""Bytes of a body that are parsed at once, at most."""
 
 _READ: Final = 256 * 1024
-"""Bytes that one read brings at most."""
+"""Bytes that one read returns at most."""
 
 _UNASKED: Final = HIGH_WATER_LIMIT + _PIECE + _READ
-"""Bytes of a body that are held at most before the application asks for them."""
+"""Bytes of a body that are buffered at most before the application reads them."""
 
 _OFFER: Final = re.compile(rb"\r\nupgrade[ \t]*:[^\r\n]*(?=\r\n)", re.IGNORECASE)
 
 LOOK_SECONDS: Final = 1.0
-"""Seconds between two looks at a connection."""
+"""Seconds between two checks of a connection."""
 
 
 class ConnectionOwner(Protocol):
-    """Who serves connections.
+    """The server that a connection belongs to.
 
     Attributes:
         config: uvicorn's configuration, with the application in it.
-        state: what connections have in common.
-        limits: what a client may take.
-        budget: what clients may make the server hold together.
+        state: uvicorn's state, which all connections share.
+        limits: the limits of a client.
+        budget: the memory budget.
     """
 
     config: Config
@@ -68,20 +68,20 @@ class ConnectionOwner(Protocol):
     budget: Budget
 
     def entered(self, connection: "Http1Connection") -> None:
-        """Begin to look after a connection, with `overdue` every `LOOK_SECONDS`."""
+        """Register a new connection; its `overdue` is called every `LOOK_SECONDS`."""
         ...
 
     def left(self) -> None:
-        """Learn that a connection is gone."""
+        """Note that a connection was lost."""
         ...
 
     def began(self) -> None:
-        """Learn that a request begins to arrive."""
+        """Note that a request begins to arrive."""
         ...
 
 
 class _Phase(Enum):
-    """What a connection is in the middle of receiving."""
+    """What a connection is receiving."""
 
     NOTHING = auto()
     HEAD = auto()
@@ -91,8 +91,8 @@ class _Phase(Enum):
 class Http1Connection(HttpToolsProtocol):
     """uvicorn's protocol of one connection, which records what it waits for and since when.
 
-    INVARIANT: `_ahead` holds what was read and not parsed: a head that is not whole, what comes behind a request that
-    is not answered, or a body that is not asked for. The connection is read only in the first case.
+    INVARIANT: `_ahead` holds what was read and not parsed: an incomplete head, bytes after a request that is not
+    answered yet, or a body that the application does not read yet. The connection is read only in the first case.
     """
 
     flow: Http1FlowControl
@@ -109,12 +109,12 @@ class Http1Connection(HttpToolsProtocol):
         self._fields = 0
         self._ahead = bytearray()
         self._searched = 0
-        self._length: int | None = 0  # of the body, None where it comes in chunks
-        self._tail = bytearray()  # of a body in chunks: its last bytes that were parsed
+        self._length: int | None = 0  # of the body; None if it is chunked
+        self._tail = bytearray()  # of a chunked body: the last bytes that were parsed
         self._last = self._ending = False
         self._unread: tuple[float, int] | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         super().connection_made(transport)
         self.flow = Http1FlowControl(transport, self._parse)
         source = source_of(self.client[0]) if self.client else ""
@@ -132,7 +132,7 @@ class Http1Connection(HttpToolsProtocol):
         self._owner.left()
         self._on_lost()
 
-    # What comes
+    # Input
 
     def data_received(self, data: bytes) -> None:
         if self._last:
@@ -141,25 +141,25 @@ class Http1Connection(HttpToolsProtocol):
         self._parse()
 
     def _parse(self) -> None:
-        """Parse what may be parsed by now, and see whether more is to be read."""
+        """Parse what may be parsed now, and resume or pause reading."""
         while self._ahead and self._goes_on():
             piece = self._next_piece()
             if not piece:
                 break
             self._received += len(piece)
             super().data_received(piece)
-            # A chunk of one byte comes with five bytes around it; trailers belong to no body at all.
+            # A chunk of one byte has five bytes of framing; trailers are not part of a body.
             if self._phase is _Phase.BODY and self._received - 16 * self._body > self._bounds.head_bytes:
                 self._refuse(_HEAD_TOO_LARGE)
         if self._last or self.transport.is_closing():
             self._ahead.clear()
-        # What is read of a body before it is asked for was counted with its request.
+        # Bytes of a body that the application does not read yet are reserved with the request.
         if not self._kept.resize(0 if self._phase is _Phase.BODY else len(self._ahead)):
             self._refuse(_NO_ROOM)
         self.flow.read(on=self._last or not self._ahead or self._goes_on())
 
     def _goes_on(self) -> bool:
-        """Return whether the parser may have more: the last request is answered, the body is asked for."""
+        """Return whether more may be parsed: the last request is answered, and the application reads the body."""
         if self._last or self._ending or self.transport.is_closing():
             return False
         if self._phase is _Phase.NOTHING:
@@ -167,7 +167,7 @@ class Http1Connection(HttpToolsProtocol):
         return self._phase is _Phase.HEAD or not self.flow.read_paused
 
     def _next_piece(self) -> bytes:
-        """Cut off what the parser gets next: a whole head, or a piece of a body that reaches not beyond its end."""
+        """Remove from the buffer what is parsed next: a complete head, or a piece of a body, not beyond its end."""
         if self._phase is _Phase.NOTHING:
             self._enter(_Phase.HEAD)
         if self._phase is _Phase.HEAD:
@@ -180,7 +180,7 @@ class Http1Connection(HttpToolsProtocol):
         return piece
 
     def _whole_head(self) -> bytes:
-        """Cut off a head once it is whole, without its offers to switch protocols."""
+        """Remove a head from the buffer once it is complete, without its offers to switch protocols."""
         self._unset_keepalive_if_required()
         end = self._ahead.find(_END, self._searched)
         if (end if end >= 0 else len(self._ahead)) > self._bounds.head_bytes:
@@ -194,7 +194,7 @@ class Http1Connection(HttpToolsProtocol):
         return _OFFER.sub(b"", head[:-2]) + head[-2:]
 
     def _body_piece(self) -> int:
-        """Return how many bytes of the body may be parsed at once."""
+        """Return how many bytes of the body may be parsed now."""
         if self._length is not None:
             return min(_PIECE, self._length - self._received)
         joined = self._tail + self._ahead[:_PIECE]
@@ -204,7 +204,7 @@ class Http1Connection(HttpToolsProtocol):
         self._tail = joined[:size][1 - len(_END) :]
         return size - fed
 
-    # What the parser tells
+    # Events of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -216,7 +216,7 @@ class Http1Connection(HttpToolsProtocol):
         self._fields += len(name) + len(value)
         if self._fields > self._bounds.head_bytes:
             raise ValueError("too many bytes of header fields")  # uvicorn answers 400
-        if self._phase is _Phase.HEAD:  # what comes behind a body says nothing about the request
+        if self._phase is _Phase.HEAD:  # fields after a body (trailers) are not fields of the request
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -231,7 +231,7 @@ class Http1Connection(HttpToolsProtocol):
             raise ValueError("the memory limit does not allow another request")
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            # It asks for a tunnel: what follows is no request.
+            # CONNECT asks for a tunnel: the bytes after it are not a request.
             self._last = True
             self.cycle.keep_alive = False
 
@@ -245,11 +245,11 @@ class Http1Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._request.close()
-        self._ending = True  # uvicorn has still to arm its timer
+        self._ending = True  # uvicorn starts its timer in the call below
         super().on_response_complete()
         self._ending = False
         if self._phase is _Phase.BODY:
-            # Nobody waits for the rest of this body: it ends soon, or the connection does.
+            # The rest of this body is not needed: if it does not end soon, the connection is closed.
             self._since = self.loop.time()
         self._parse()
 
@@ -258,16 +258,16 @@ class Http1Connection(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def _require_host(self) -> None:
-        """Refuse a request that does not say once which host it is for (RFC 9112, 3.2)."""
+        """Raise ValueError unless a request has exactly one valid `Host` (RFC 9112, 3.2)."""
         hosts = [value for name, value in self.headers if name == b"host"]
         least = 0 if self.parser.get_http_version() == "1.0" else 1
         if not least <= len(hosts) <= 1 or not all(_HOST.fullmatch(host) for host in hosts):
             raise ValueError("no `Host`, several or a malformed one")  # uvicorn answers 400
 
-    # How long it takes
+    # Time limits
 
     def overdue(self, now: float) -> bool:
-        """Return whether the client has kept this connection waiting for too long."""
+        """Return whether the client has exceeded a time limit, at `now` on the loop's clock."""
         return self._stuck(now) or (self._late(now) and not self.transport.is_closing())
 
     def _answering(self) -> bool:
@@ -277,7 +277,7 @@ class Http1Connection(HttpToolsProtocol):
     def _refuse(self, answer: bytes) -> None:
         self._last = True
         if self._answering():
-            # A second response must not interrupt the first.
+            # A second response must not be written into the first.
             self.transport.abort()
         else:
             self.transport.write(answer)
@@ -289,9 +289,9 @@ class Http1Connection(HttpToolsProtocol):
         self._received = self._body = 0
 
     def _late(self, now: float) -> bool:
-        """Return whether what is being received should have arrived by now."""
+        """Return whether the time limit of what is being received has passed."""
         if self.flow.stopped or self.flow.read_paused:
-            # It is us who do not read: time passes for nobody.
+            # The server has paused reading: the time does not count against the client.
             self._since += LOOK_SECONDS
             return False
         waited = now - self._since
@@ -306,7 +306,7 @@ class Http1Connection(HttpToolsProtocol):
                 return False
 
     def _stuck(self, now: float) -> bool:
-        """Return whether an answer, or what is left of it, is not being taken, or there is no room for it to wait."""
+        """Return whether the client reads a response too slowly, or the budget has no room for what it has not read."""
         waiting = self.transport.get_write_buffer_size()
         if not self._untaken.resize(waiting):
             return True

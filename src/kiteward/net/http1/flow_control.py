@@ -1,4 +1,4 @@
-"""When a connection of HTTP/1.x is read: uvicorn's flow control, for a protocol that keeps what came too early."""
+"""Flow control of an HTTP/1.x connection: uvicorn's, adapted to a protocol that buffers pipelined requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,35 +7,35 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class Http1FlowControl(FlowControl):
-    """Reads on only when what was read before has been parsed.
+    """Reads from a connection only after everything read before has been parsed.
 
-    uvicorn pauses a connection for one reason and resumes it for another: a request that waits for its caller to hang
-    up would let any number of further requests in.
+    uvicorn pauses a connection for one reason and resumes it for another. While a request waited for its caller to
+    disconnect, it would read any number of further requests.
     """
 
     def __init__(self, transport: asyncio.Transport, parse: Callable[[], None]) -> None:
-        """Begin.
+        """Attach to a connection, which is being read.
 
         Args:
             transport: the connection.
-            parse: parses what came too early, if it is its time now; called when uvicorn wants to read on.
+            parse: parses what is buffered, as far as it may be parsed; called when uvicorn resumes reading.
         """
         super().__init__(transport)
         self._parse = parse
         self.stopped = False
 
     def pause_reading(self) -> None:
-        """Let nothing more of a body be parsed."""
+        """Pause parsing of a body."""
         self.read_paused = True
 
     def resume_reading(self) -> None:
-        """Let a body be parsed on."""
+        """Resume parsing of a body."""
         if self.read_paused:
             self.read_paused = False
             self._parse()
 
     def read(self, *, on: bool) -> None:
-        """Read on from the connection, or do not."""
+        """Resume reading from the connection if `on`, else pause it."""
         if on is not self.stopped or self._transport.is_closing():
             return
         self.stopped = not on

@@ -1,20 +1,20 @@
-"""What a client of HTTP/1.x may take."""
+"""The limits of an HTTP/1.x client."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """What a client may take, in seconds and bytes.
+    """The limits of a client, in seconds and bytes.
 
     Attributes:
         head: seconds from the first byte of a request to the end of its head.
         head_bytes: size of a request's head; its trailers and chunk sizes together may be as large.
-        idle: seconds between an answer and the next request.
-        stall: seconds that a body, or the taking of an answer, may fall behind `rate`.
-        rate: bytes a second that a client must send of its body, and take of its answer.
-        longest: seconds that a body may last, however steady it is.
-        leftover: seconds in which a body must end that nobody waits for any more.
+        idle: seconds between a response and the next request.
+        stall: seconds that a client may fall behind `rate`, when it sends a body or reads a response.
+        rate: bytes a second at which a client must send a body and read a response.
+        longest: seconds that a body may take, at any rate.
+        leftover: seconds in which a body must end after its request was answered.
     """
 
     head: float = 10.0

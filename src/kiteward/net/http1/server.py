@@ -1,7 +1,7 @@
 """Serves HTTP/1.x on connections that a listener accepted.
 
-uvicorn limits neither how long a request may take to arrive nor how large its head or trailers grow, and waits for ever
-for a client that does not read. Each of these is bounded here, by one look a second at every connection.
+uvicorn limits neither the time in which a request arrives nor the size of its head and trailers, and waits forever for
+a client that does not read. Each of these is limited here; every connection is checked once a second.
 """
 
 import asyncio
@@ -20,17 +20,17 @@ from kiteward.net.http1.limits import HttpLimits
 
 
 class HttpServer:
-    """An application and the connections it is served on. Implements `listener.ConnectionHandler`."""
+    """Serves an application on accepted connections. Implements `listener.ConnectionHandler`."""
 
     def __init__(
         self, application: Application, limits: HttpLimits | None = None, *, budget: Budget | None = None
     ) -> None:
-        """Prepare a server.
+        """Create a server without connections.
 
         Args:
             application: what it serves.
-            limits: what a client may take.
-            budget: what clients may make the server hold together.
+            limits: the limits of a client; None takes the defaults.
+            budget: the memory budget; None creates one of its own.
         """
         self.limits = limits or HttpLimits()
         self.budget = budget or Budget()
@@ -44,7 +44,7 @@ class HttpServer:
             log_config=None,
             log_level="error",
             access_log=False,
-            # A header must never say who the client is: on loopback anyone could write it.
+            # The client's address must never come from a header: on loopback anyone could forge it.
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=self.limits.idle,
@@ -57,14 +57,14 @@ class HttpServer:
         self._second = 0
 
     def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
-        """Serve a connection whose first bytes are `head`; `on_lost` is called once, when it is gone."""
+        """Serve a connection whose first bytes are `head`; `on_lost` is called once, when it is lost."""
         protocol = Http1Connection(self, on_lost)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(head)
 
     async def stop(self, grace: float) -> None:
-        """Take no more requests, let those in flight finish for at most `grace` seconds, then break them off."""
+        """Accept no more requests, wait for those in flight for at most `grace` seconds, then abort them."""
         for connection in self._connections():
             connection.shutdown()
         with contextlib.suppress(TimeoutError):
@@ -81,18 +81,18 @@ class HttpServer:
             self._rounds = None
 
     def entered(self, connection: Http1Connection) -> None:
-        """Begin to look after a connection."""
+        """Register a new connection for the periodic checks."""
         self._empty.clear()
         if self._rounds is None:
             self._rounds = connection.loop.call_later(LOOK_SECONDS, self._go_round)
 
     def left(self) -> None:
-        """Notice that a connection is gone."""
+        """Note that a connection was lost."""
         if not self.state.connections:
             self._empty.set()
 
     def began(self) -> None:
-        """Notice that a request begins to arrive: its answer will carry the time."""
+        """Note that a request begins to arrive, and update the date that its response carries."""
         second = int(time.time())
         if second != self._second:
             self._second = second

@@ -25,7 +25,7 @@ class Home(Application, Protocol):
     """Who serves connections."""
 
     def left(self, connection: "Connection") -> None:
-        """Learn that a connection is gone."""
+        """Note that a connection was lost."""
         ...
 
 
@@ -166,7 +166,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
             self._sender.write(frames.frame(frames.PING, 0, 0, ALIVE_PING))
 
     def shut(self) -> None:
-        """Take no more requests, and close when those under way are answered."""
+        """Accept no more requests, and close when those in flight are answered."""
         if self._closed or self._ending:
             return
         self._ending = True
@@ -198,9 +198,9 @@ class Connection(FrameHandlers, asyncio.Protocol):
             self._lingering = self._loop.call_later(self._limits.linger, self._transport.abort)
 
     def _part(self) -> None:
-        """Close after a fault: what still comes is read for a moment and thrown away.
+        """Close after a fault: further input is read and discarded for `Http2Limits.parting` seconds.
 
-        Closed with bytes unread, the system would throw away what was told last.
+        If the connection were closed with bytes unread, the system could discard the GOAWAY frame before it is sent.
         """
         if not self._transport.can_write_eof():
             self._close()

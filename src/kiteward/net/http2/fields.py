@@ -26,7 +26,7 @@ Field = tuple[str, str]
 _OVERHEAD: Final = 32
 
 _FAR_TOO_LARGE: Final = 4
-"""A section of so many times the limit is the connection's end; one between is told so."""
+"""A section of more than this many times the limit ends the connection; a smaller one above the limit is reported."""
 
 _SIZE_MASK: Final = 0xE0
 _SIZE_UPDATE: Final = 0x20
@@ -177,7 +177,7 @@ def _head(fields: Sequence[Field]) -> Head:
 
 
 def require_well_formed(fields: Sequence[Field]) -> None:
-    """Raise StreamFault unless these fields may stand in a head behind its pseudo-header fields, or behind a body.
+    """Raise StreamFault unless these fields are valid in a head after its pseudo-header fields, or as trailers.
 
     The rules are those of RFC 9113, 8.2.
     """

@@ -113,7 +113,7 @@ class FrameHandlers:
         self._receiver.let_in(stream, size)
 
     def _sent(self, stream: Stream) -> None:
-        """Learn that an answer is complete."""
+        """Note that a response was sent completely."""
         if stream.receiving:
             # The rest of the request would be read for nothing (RFC 9113, 8.1).
             self._reset(stream.number, frames.NO_ERROR)

@@ -64,7 +64,7 @@ class ConnectionFault(Exception):
         """Say which rule.
 
         Args:
-            code: the error code that the peer is told.
+            code: the error code that is sent to the peer.
             text: what it did, for the peer's log.
         """
         super().__init__(text)

@@ -10,15 +10,15 @@ class Holding:
     """Counts what is held for one connection.
 
     Attributes:
-        requests: for requests under way: themselves, their heads, and bodies of callers who are not authenticated.
+        requests: for requests in flight: themselves, their heads, and bodies of unauthenticated callers.
     """
 
     def __init__(self, budget: Budget, source: str) -> None:
-        """Begin.
+        """Create the claims of a connection, with nothing reserved.
 
         Args:
-            budget: what is counted against.
-            source: where the client is.
+            budget: the memory budget.
+            source: the source of the client.
         """
         self.requests = budget.of_source(source)
         self._unread = budget.of_source(source)
@@ -40,10 +40,10 @@ class Holding:
 
         Args:
             amount: bytes of it now.
-            known: whether anybody on the connection has been let in.
+            known: whether a caller on the connection has been authenticated.
 
         Raises:
-            ConnectionFault: there is no room, and nobody has.
+            ConnectionFault: there is no room, and no caller has been authenticated.
         """
         if not self._unread.resize(amount) and not known:
             raise ConnectionFault(ENHANCE_YOUR_CALM, "the memory limit does not allow more header data")

@@ -8,11 +8,11 @@ class Http2Limits:
     """Seconds, bytes and numbers that a client may take.
 
     Attributes:
-        streams: requests under way on one connection.
+        streams: requests in flight on one connection.
         section: size of a field section, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2).
         block: bytes of a field section as it is sent.
-        unknown: bytes on one connection of bodies that the application has not let in.
-        known: bytes more on a connection on which it has let one in.
+        unknown: bytes on one connection of bodies that the application has not admitted.
+        known: bytes more on a connection on which it has admitted one.
         greeting: seconds until the first frame.
         idle: seconds of silence after which the client is asked whether it is there.
         pong: seconds in which it must answer that.
@@ -23,8 +23,8 @@ class Http2Limits:
         parting: seconds in which it may learn which rule it has broken.
         last_call: seconds that requests may be on their way when the server stops.
         turn: frames that are taken of a connection before others have their turn.
-        noise: frames at once that ask for nothing: resets, pings, settings, empty ones.
-        noise_rate: how many of them a second are borne in the long run.
+        control_frames: frames at once that ask for nothing: resets, pings, settings, empty ones.
+        control_frame_rate: how many of them a second are accepted in the long run.
         round: seconds between two looks at a connection.
     """
 
@@ -43,8 +43,8 @@ class Http2Limits:
     parting: float = 1.0
     last_call: float = 1.0
     turn: int = 64
-    noise: int = 1_000
-    noise_rate: int = 200
+    control_frames: int = 1_000
+    control_frame_rate: int = 200
     round: float = 1.0
 
     def seconds_for(self, size: int) -> float:

@@ -1,4 +1,4 @@
-"""Frames that ask for nothing and are work all the same: a few are borne, a flood is not."""
+"""Limits control frames and others that ask for nothing: they cost time, and a flood of them ends the connection."""
 
 from typing import Final
 
@@ -10,31 +10,31 @@ _EARNED: Final = 4
 
 
 class NoiseMeter:
-    """Counts them on one connection."""
+    """Counts such frames on one connection."""
 
     def __init__(self, limits: Http2Limits, now: float) -> None:
-        """Begin.
+        """Create a limiter for one connection.
 
         Args:
-            limits: how many are borne, at once and in the long run.
-            now: on any clock.
+            limits: how many frames are accepted, at once and in the long run.
+            now: the time, on any clock.
         """
         self._limits = limits
-        self._left = float(limits.noise)
+        self._left = float(limits.control_frames)
         self._at = now
 
     def bear(self, now: float) -> None:
-        """Count one.
+        """Count one frame, at `now`.
 
         Raises:
-            ConnectionFault: they are too many.
+            ConnectionFault: there were too many.
         """
         limits = self._limits
-        self._left = min(limits.noise, self._left + (now - self._at) * limits.noise_rate) - 1
+        self._left = min(limits.control_frames, self._left + (now - self._at) * limits.control_frame_rate) - 1
         self._at = now
         if self._left < 0:
             raise ConnectionFault(ENHANCE_YOUR_CALM, "too many control frames")
 
     def earn(self) -> None:
-        """Learn that a request was answered."""
+        """Allow more frames because a request was answered."""
         self._left += _EARNED

@@ -24,7 +24,7 @@ class FrameReader:
     """
 
     def __init__(self, take: Take, *, block_limit: int) -> None:
-        """Begin.
+        """Create a reader of a connection whose preface has been read.
 
         Args:
             take: called with each frame, in their order.

@@ -1,4 +1,4 @@
-"""What a client may send: windows for what comes (RFC 9113, 5.2), and how much is held of those whom nobody knows."""
+"""Inbound flow control (RFC 9113, 5.2), and the limits on bodies of unauthenticated callers."""
 
 from typing import Final
 
@@ -21,20 +21,20 @@ class Receiver:
     """Counts the bodies that come on one connection.
 
     INVARIANT: `allowed`, what waits to be allowed, and what all streams hold are together the window of the connection:
-    `Http2Limits.unknown`, and `known` more once anybody on it was let in.
+    `Http2Limits.unknown`, and `known` more once a caller on it was authenticated.
 
     Attributes:
         allowed: bytes that the client may send, on all streams together.
-        known: whether anybody on the connection was let in.
+        known: whether a caller on the connection was authenticated.
     """
 
     def __init__(self, sender: Sender, limits: Http2Limits, claim: Claim) -> None:
-        """Begin.
+        """Open the window of a connection for unauthenticated callers.
 
         Args:
-            sender: tells the client what it may send.
-            limits: what a client may take.
-            claim: what the connection holds for callers who are not authenticated.
+            sender: sends WINDOW_UPDATE frames.
+            limits: the limits of a client.
+            claim: counts what the connection holds for unauthenticated callers.
         """
         self._sender = sender
         self._limits = limits

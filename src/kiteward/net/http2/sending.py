@@ -22,15 +22,15 @@ _GATHERED: Final = 64 * 1024
 class Sender:
     """Writes to one connection, once for all frames of a turn of the loop: each write is a call of the system.
 
-    INVARIANT: a waiting stream whose own window is open stands in `_turns`. One that is not there costs nothing when
-    the client allows more, so that no client makes us look through all of them again and again.
+    INVARIANT: a waiting stream whose own window is open is in `_turns`. A stream that is not in it costs nothing when
+    the client opens the connection's window, so that no client makes the server search all streams repeatedly.
 
     Attributes:
         congested_since: when the client stopped taking what was sent, on the loop's clock; None while it takes it.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Begin."""
+        """Attach to the transport of a connection."""
         transport.set_write_buffer_limits(high=_BUFFER)
         self._loop = asyncio.get_running_loop()
         self._transport = transport
@@ -110,11 +110,11 @@ class Sender:
         stream.unsent.clear()
 
     def pause(self) -> None:
-        """Learn that the client does not take what was sent."""
+        """Note that the client has stopped reading."""
         self.congested_since = self._loop.time()
 
     def resume(self) -> None:
-        """Learn that it has."""
+        """Note that the client reads again."""
         self.congested_since = None
 
     def close(self) -> None:

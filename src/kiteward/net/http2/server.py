@@ -49,7 +49,7 @@ class Http2Server:
         connection.data_received(head.removeprefix(PREFACE))
 
     def left(self, connection: Connection) -> None:
-        """Notice that a connection is gone."""
+        """Note that a connection was lost."""
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()

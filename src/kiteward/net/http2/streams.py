@@ -14,25 +14,25 @@ class Exchange(Protocol):
         ...
 
     def ended(self) -> None:
-        """Learn that the body is whole."""
+        """Note that the body is complete."""
         ...
 
     def lost(self) -> None:
-        """Learn that nobody waits for the answer any more."""
+        """Note that the stream was lost, so that a response could not be sent."""
         ...
 
 
 class Ignored:
-    """An exchange of nobody: what comes is for nothing."""
+    """An exchange that ignores its events."""
 
     def received(self, data: bytes) -> None:
-        """Do without it."""
+        """Ignore bytes of the body."""
 
     def ended(self) -> None:
-        """Do without it."""
+        """Ignore the end of the body."""
 
     def lost(self) -> None:
-        """Do without it."""
+        """Ignore the loss of the stream."""
 
 
 NOBODY: Final = Ignored()
@@ -65,7 +65,7 @@ class Stream:
         receiving: whether more of it may come.
         size: bytes of its body that have come.
         allowed: bytes that the client may still send.
-        held: bytes that came and that the connection's window lacks until they are let in; None once they are.
+        held: bytes received that the connection's window lacks until the body is admitted; None after that.
         counted: bytes of its body for which there is room, whoever sends it.
         cost: bytes that its head takes, and the request itself.
         untaken: bytes of its answer that count as held because the client does not take them.
@@ -126,7 +126,7 @@ class Stream:
         return self._owner.source
 
     def let_in(self, size: int) -> None:
-        """Take a body of `size` bytes in all: who sends it is known."""
+        """Admit a body of `size` bytes in all: its caller is authenticated."""
         self._owner.let_in(self, size)
 
     def answer(self, section: bytes, body: tuple[bytes, ...] = (), trailers: bytes = b"") -> None:

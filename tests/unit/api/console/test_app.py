@@ -1,4 +1,4 @@
-"""The console's door, in process: cookies, forms, ends of sessions, and what is shown when something is wrong."""
+"""The console's application, in process: cookies, forms, ends of sessions, and what is shown after errors."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import PASSWORD, House, opened, quick_directory
+from tests.support.gateway import PASSWORD, GatewayHarness, opened, quick_directory
 
 from kiteward.api.console.app import ConsoleApp
 from kiteward.api.console.pages import PAGES
@@ -28,8 +28,8 @@ class Clock:
 class Browser:
     """Opens pages and sends forms as a browser does, over one kind of connection."""
 
-    def __init__(self, house: House, client: httpx.AsyncClient) -> None:
-        self.house = house
+    def __init__(self, harness: GatewayHarness, client: httpx.AsyncClient) -> None:
+        self.harness = harness
         self.client = client
 
     async def open(self, path: str) -> httpx.Response:
@@ -55,13 +55,13 @@ async def browsing(
     base: str = "http://kiteward.example:19530", *, pages: tuple[Page, ...] = PAGES, sessions: Sessions | None = None
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
-        async with opened(directory / "store.db", FakeEngine()) as house:
+        async with opened(directory / "store.db", FakeEngine()) as harness:
             if sessions is not None:
-                house.authenticator.sessions = sessions
-                house.configure(sessions=sessions)
-            transport = httpx.ASGITransport(ConsoleApp(house.gateway, pages))
+                harness.authenticator.sessions = sessions
+                harness.configure(sessions=sessions)
+            transport = httpx.ASGITransport(ConsoleApp(harness.gateway, pages))
             async with httpx.AsyncClient(transport=transport, base_url=base) as client:
-                yield Browser(house, client)
+                yield Browser(harness, client)
 
 
 async def test_over_tls_the_cookie_is_bound_to_the_host_and_goes_over_tls_alone() -> None:
@@ -75,7 +75,7 @@ async def test_over_tls_the_cookie_is_bound_to_the_host_and_goes_over_tls_alone(
         assert (await browser.open("account")).status_code == 200
 
 
-async def test_in_the_open_people_beyond_this_machine_are_warned() -> None:
+async def test_without_tls_people_beyond_this_machine_are_warned() -> None:
     async with browsing() as browser:
         assert "not encrypted" in (await browser.open("sign-in")).text
         cookie = (await browser.sign_in()).headers["set-cookie"]
@@ -144,7 +144,7 @@ async def test_other_methods_and_other_forms_are_not_taken() -> None:
         assert (await browser.client.post("/console/account", content=b"\xff", headers=headers)).status_code == 400
 
 
-async def test_an_engine_that_is_away_is_told_and_the_rest_goes_on() -> None:
+async def test_an_engine_that_is_away_is_reported_and_the_rest_goes_on() -> None:
     async def away(_visit: ConsoleRequest) -> httpx.Response:
         raise EngineUnavailable("the engine is starting")
 
@@ -155,7 +155,7 @@ async def test_an_engine_that_is_away_is_told_and_the_rest_goes_on() -> None:
         assert (await browser.open("users")).status_code == 200
 
 
-async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_is_logged_and_reported_by_its_number_alone(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(_visit: ConsoleRequest) -> httpx.Response:
         raise ZeroDivisionError("something private")
 
@@ -171,8 +171,8 @@ async def test_a_defect_is_logged_and_told_by_its_number_alone(caplog: pytest.Lo
 
 async def test_a_locked_user_is_shown_as_such_and_unlocked() -> None:
     async with browsing() as browser:
-        await browser.house.user("alice")
-        async with browser.house.policy_cache.change() as transaction:
+        await browser.harness.user("alice")
+        async with browser.harness.policy_cache.change() as transaction:
             await transaction.users.lock("alice")
         await browser.sign_in()
         assert "Locked" in (await browser.open("users")).text
@@ -220,11 +220,11 @@ async def test_of_whoever_is_not_known_little_is_read() -> None:
         assert (await browser.post("account", csrf="x" * 600_000)).status_code == 303
 
 
-def test_no_other_door_begins_a_session() -> None:
+def test_no_other_service_begins_a_session() -> None:
     assert not [path for path in TABLE if path.endswith("sessions/begin")]
 
 
-def test_no_page_stands_twice() -> None:
+def test_no_page_is_used_twice() -> None:
     assert len({page.path for page in PAGES}) == len(PAGES)
 
 
@@ -241,7 +241,7 @@ async def test_page_that_shows_a_secret_does_not_repeat_its_action_when_it_is_lo
         assert (shown.status_code, "kw_" in shown.text) == (200, True)
         again = await browser.open(page)
         assert (again.status_code, "kw_" in again.text) == (410, False)
-        assert len(await browser.house.store.keys()) == 1
+        assert len(await browser.harness.store.keys()) == 1
 
 
 async def test_secret_is_shown_to_the_session_that_made_it_alone() -> None:
@@ -336,7 +336,7 @@ async def test_explanation_proposes_what_is_near_to_an_unknown_name() -> None:
 
 async def test_denial_is_explained_in_the_language_of_the_page() -> None:
     async with browsing() as browser:
-        await browser.house.user("alice")
+        await browser.harness.user("alice")
         browser.client.headers["Accept-Language"] = "zh"
         await browser.sign_in("alice", PASSWORD)
         answer = await browser.open("users")

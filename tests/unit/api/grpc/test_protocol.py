@@ -31,7 +31,7 @@ def fields_of(section: bytes) -> dict[str, str]:
     return dict(fields)
 
 
-def told(text: str) -> str:
+def message_of_failure(text: str) -> str:
     """Return what a client reads of the text of a failure."""
     return unquote(fields_of(protocol.failure(StatusCode.NOT_FOUND, text))["grpc-message"], errors="strict")
 
@@ -79,7 +79,7 @@ def test_a_timeout_is_read_in_each_unit(value: str, seconds: float) -> None:
         "²S",
     ],
 )
-def test_what_is_no_timeout_is_refused(value: str) -> None:
+def test_what_is_not_a_timeout_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="is not a timeout"):
         protocol.timeout_of(value)
 
@@ -132,7 +132,7 @@ def test_the_text_of_a_failure_is_percent_encoded(text: str, written: str) -> No
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))
 def test_the_text_of_a_failure_comes_out_as_it_went_in_but_for_space_around_it(text: str) -> None:
-    assert told(text) == text.strip(" ")
+    assert message_of_failure(text) == text.strip(" ")
 
 
 @given(st.text(max_size=40))
@@ -148,13 +148,13 @@ def test_a_long_text_is_cut_so_that_every_client_takes_it(character: str, length
     section = protocol.failure(StatusCode.UNIMPLEMENTED, character * length)
     assert len(section) < frames.FRAME_LIMIT
     fields_of(section)  # is within what clients take
-    text = told(character * length)
+    text = message_of_failure(character * length)
     assert text.endswith("…")
     assert set(text[:-1]) == {character}
 
 
 def test_a_text_that_is_just_short_enough_is_not_cut() -> None:
-    assert told("a" * 2_048) == "a" * 2_048
+    assert message_of_failure("a" * 2_048) == "a" * 2_048
 
 
 def test_the_answer_to_a_call_that_succeeded_has_a_head_and_trailers() -> None:
@@ -168,7 +168,7 @@ def test_a_message_is_announced_by_its_length_in_network_order() -> None:
     assert protocol.prefix(bytes(0x010203)) == b"\0\0\1\2\3"
 
 
-# What is no gRPC
+# Requests that are not gRPC
 
 
 def head(method: str, *fields: tuple[str, str]) -> Head:

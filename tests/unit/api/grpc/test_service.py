@@ -1,4 +1,4 @@
-"""The gRPC door: who calls is read as the contract says, and nothing else gets in or out."""
+"""The gRPC service: callers are authenticated as the contract says, and nothing else is forwarded or returned."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.support.listeners import grpc_alone
 
 from kiteward.api.grpc import service
@@ -76,8 +76,8 @@ class Client:
 
 
 @pytest.fixture
-async def client(house: House) -> AsyncIterator[Client]:
-    async with grpc_alone(house.gateway) as port:
+async def client(harness: GatewayHarness) -> AsyncIterator[Client]:
+    async with grpc_alone(harness.gateway) as port:
         client = Client(port)
         yield client
         await client.channel.close()
@@ -154,7 +154,7 @@ async def test_no_method_answers_without_credentials(
 ) -> None:
     engine.calls.clear()
     for method in ("Connect", "GetVersion", "CheckHealth", "Query", "CreateCredential", "GetMetrics"):
-        # Bad arguments are not looked at before it is known who calls.
+        # Bad arguments are not looked at before the caller is authenticated.
         refused = await client.refusal(messages.method_of(method).path, b"\xff", *metadata)
         assert refused == (StatusCode.UNAUTHENTICATED, text), method
     assert engine.calls == []
@@ -188,7 +188,7 @@ async def test_refusal_by_a_handler_is_a_status_in_an_ok_response(client: Client
     assert (answer.code, answer.error_code) == (1100, 35)
 
 
-async def test_stranger_sends_no_more_of_a_large_message_than_a_window(
+async def test_unauthenticated_caller_sends_no_more_of_a_large_message_than_a_window(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came = 0
@@ -205,7 +205,7 @@ async def test_stranger_sends_no_more_of_a_large_message_than_a_window(
         code, _ = await client.refusal(path, large, ("authorization", wrong))
         assert code is StatusCode.UNAUTHENTICATED
     assert 0 < came <= 3 * 64 * 1024
-    # Whoever is known sends all of it.
+    # An authenticated caller sends all of it.
     code, _ = await client.refusal(path, large, ("authorization", header(ROOT)))
     assert code is StatusCode.INVALID_ARGUMENT
     assert came > len(large)
@@ -278,14 +278,14 @@ WRONG = (
 
 @pytest.mark.parametrize("version", ["2.6.0", "2.6.17", "2.10.1", "3.0.2", "3.1.0rc2.dev5", "10.0"])
 @pytest.mark.parametrize(("metadata", "text"), WRONG)
-async def test_client_that_hides_the_status_of_connect_is_told_in_the_answer_and_refused_at_the_next_call(
+async def test_client_that_hides_the_status_of_connect_gets_it_in_the_answer_and_refused_at_the_next_call(
     client: Client, version: str, metadata: tuple[tuple[str, str], ...], text: str
 ) -> None:
     path = messages.method_of("Connect").path
     answer = messages.ConnectResponse.FromString(await client.send(path, connecting("Python", version), *metadata))
     assert (answer.status.code, answer.status.error_code, answer.status.reason) == (1400, 1, text)
     assert not answer.status.retriable
-    # Nothing of the server is told, and nobody is let in.
+    # Nothing of the server is revealed, and the caller is not authenticated.
     assert (answer.identifier, answer.HasField("server_info")) == (0, False)
     assert await client.refusal(messages.method_of("GetVersion").path, b"", *metadata) == (
         StatusCode.UNAUTHENTICATED,
@@ -317,9 +317,9 @@ MALFORMED = (b"\xff\xff\xff\xff", b"\x0a\x7f", b"\x0a\x05ab", b"\x12\x02\xff\xfe
 
 @pytest.mark.parametrize("payload", MALFORMED[:3])
 async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
-    client: Client, house: House, engine: FakeEngine, payload: bytes
+    client: Client, harness: GatewayHarness, engine: FakeEngine, payload: bytes
 ) -> None:
-    before, databases = await house.state(), repr(engine.databases)
+    before, databases = await harness.state(), repr(engine.databases)
     for rpc in messages.METHODS.values():
         for token, allowed in (
             (ROOT, {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}),
@@ -327,20 +327,22 @@ async def test_malformed_request_is_refused_by_every_method_and_changes_nothing(
         ):
             code = await client.failure(rpc, payload, ("authorization", header(token)))
             assert code in allowed, f"{rpc.name}: {code}"
-    assert await house.state() == before
+    assert await harness.state() == before
     assert repr(engine.databases) == databases
     assert (await client.call("GetVersion")).version
 
 
-async def test_text_that_is_no_utf8_is_never_acted_upon(client: Client, house: House, engine: FakeEngine) -> None:
-    before, databases = await house.state(), repr(engine.databases)
+async def test_text_that_is_no_utf8_is_never_acted_upon(
+    client: Client, harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    before, databases = await harness.state(), repr(engine.databases)
     for rpc in messages.METHODS.values():
         try:
             rpc.request.FromString(MALFORMED[3])
         except Exception:  # noqa: BLE001  the parser's own class
             code = await client.failure(rpc, MALFORMED[3], ("authorization", header(ROOT)))
             assert code in {StatusCode.INVALID_ARGUMENT, StatusCode.UNIMPLEMENTED}, rpc.name
-    assert await house.state() == before
+    assert await harness.state() == before
     assert repr(engine.databases) == databases
 
 
@@ -356,12 +358,12 @@ async def test_empty_request_is_answered_by_every_method(client: Client) -> None
 
 
 async def test_unexpected_failure_tells_an_id_and_the_log_has_the_rest(
-    client: Client, house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    client: Client, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object, **__: object) -> bytes:
         raise RuntimeError("SELECT * FROM users")
 
-    monkeypatch.setattr(house.engine, "call", fail)
+    monkeypatch.setattr(harness.engine, "call", fail)
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     with caplog.at_level(logging.ERROR, "kiteward.grpc"):
         code, text = await client.refusal(messages.method_of("Query").path, payload, ("authorization", header(ROOT)))
@@ -376,7 +378,7 @@ async def test_unexpected_failure_tells_an_id_and_the_log_has_the_rest(
     assert (await client.call("GetVersion")).version
 
 
-# What goes along to the engine
+# What is forwarded to the engine
 
 
 async def test_engine_sees_the_payload_and_allowed_metadata_only(client: Client, engine: FakeEngine) -> None:
@@ -421,7 +423,7 @@ async def test_database_with_space_around_it_is_one_that_does_not_exist(client: 
 
 
 @pytest.mark.parametrize("key", sorted(engine_metadata.ALLOWED_KEYS))
-def test_metadata_that_cannot_go_along_is_refused_and_not_left_out(key: str) -> None:
+def test_metadata_that_cannot_be_forwarded_is_refused_and_not_left_out(key: str) -> None:
     # Left out, `dbname` would be another database. The gRPC library's own clients cannot send such values.
     path = messages.method_of("Query").path
     with pytest.raises(Refusal, match=f"the metadata `{key}` has characters other than printable ASCII") as refused:
@@ -429,7 +431,7 @@ def test_metadata_that_cannot_go_along_is_refused_and_not_left_out(key: str) -> 
     assert refused.value.code is StatusCode.INVALID_ARGUMENT
 
 
-async def test_callers_deadline_goes_along(client: Client, engine: FakeEngine) -> None:
+async def test_callers_deadline_is_forwarded(client: Client, engine: FakeEngine) -> None:
     payload = messages.QueryRequest(collection_name="docs").SerializeToString()
     path, own = messages.method_of("Query").path, ("authorization", header(ROOT))
     await client.send(path, payload, own, timeout=7)
@@ -462,8 +464,10 @@ async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
 
 
 @pytest.mark.slow
-async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(house: House) -> None:
-    async with grpc_alone(house.gateway) as port:
+async def test_idle_client_that_pings_every_few_seconds_is_kept_and_one_that_floods_is_not(
+    harness: GatewayHarness,
+) -> None:
+    async with grpc_alone(harness.gateway) as port:
         # The SDK for Go pings every five seconds.
         assert await answers_to_pings(port, count=5, apart=0.5) == [0x6] * 5
         assert 0x7 in await answers_to_pings(port, count=5_000, apart=0)

@@ -32,7 +32,7 @@ ERRORS = sorted(set(tree()), key=lambda kind: kind.__name__)
 REFUSALS = [kind for kind in ERRORS if issubclass(kind, errors.RequestRefused)]
 
 
-def told(operation: str, error: KitewardError) -> messages.Status:
+def reported(operation: str, error: KitewardError) -> messages.Status:
     answer = failure_of(operation, error)
     assert isinstance(answer, bytes)
     response = messages.method_of(operation).response.FromString(answer)
@@ -56,7 +56,7 @@ def test_denial_is_permission_denied_and_says_what_was_needed() -> None:
 
 
 @pytest.mark.parametrize("kind", [errors.AccessDenied, errors.OperationUnknown, errors.PayloadMalformed])
-def test_what_a_repetition_cannot_change_is_never_told_as_if_it_could(kind: type[KitewardError]) -> None:
+def test_what_a_repetition_cannot_change_is_never_reported_as_if_it_could(kind: type[KitewardError]) -> None:
     row = STATUSES[kind]
     assert isinstance(row, GrpcStatus)
     assert row.code not in RETRIED
@@ -65,7 +65,7 @@ def test_what_a_repetition_cannot_change_is_never_told_as_if_it_could(kind: type
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_everything_a_handler_decides_is_a_status_in_the_response(kind: type[KitewardError]) -> None:
     assert isinstance(STATUSES[kind], MilvusStatus)
-    status = told("CreateRole", kind("what is wrong"))
+    status = reported("CreateRole", kind("what is wrong"))
     assert status.code != 0
     assert status.error_code != 0
     assert status.reason.startswith("what is wrong")
@@ -80,7 +80,7 @@ CARRYING = {name for name, rpc in messages.METHODS.items() if rpc.status_field i
 
 @pytest.mark.parametrize("operation", sorted(CARRYING))
 def test_every_response_with_a_status_carries_a_refusal(operation: str) -> None:
-    status = told(operation, errors.InvalidGrant("what is wrong"))
+    status = reported(operation, errors.InvalidGrant("what is wrong"))
     assert (status.code, status.error_code) == (1100, OPERATIONS[operation].failure_code)
 
 
@@ -97,7 +97,7 @@ BY_PROTOCOL = {"AlterCollectionSchema", "ClientHeartbeat"}
 
 @pytest.mark.parametrize("kind", NOT_OFFERED)
 @pytest.mark.parametrize("operation", sorted(messages.METHODS))
-def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_success(
+def test_what_is_not_offered_is_never_reported_by_a_grpc_status_that_node_takes_for_success(
     kind: type[KitewardError], operation: str
 ) -> None:
     answer = failure_of(operation, kind("not here"))
@@ -105,7 +105,7 @@ def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_
         expected = GrpcStatus(grpc.StatusCode.UNIMPLEMENTED, text="not here: service unimplemented")
         assert answer == expected
         return
-    status = told(operation, kind("not here"))
+    status = reported(operation, kind("not here"))
     assert (status.code, status.error_code) == (10, OPERATIONS[operation].failure_code)
     assert status.reason == "not here: service unimplemented"
     assert not status.retriable
@@ -113,8 +113,8 @@ def test_what_is_not_offered_is_never_told_by_a_grpc_status_that_node_takes_for_
 
 
 def test_name_of_the_code_is_appended_once() -> None:
-    assert told("CreateRole", errors.InvalidArgument("x")).reason == "x: invalid parameter"
-    assert told("CreateRole", errors.InvalidArgument("x: invalid parameter[1]")).reason == "x: invalid parameter[1]"
+    assert reported("CreateRole", errors.InvalidArgument("x")).reason == "x: invalid parameter"
+    assert reported("CreateRole", errors.InvalidArgument("x: invalid parameter[1]")).reason == "x: invalid parameter[1]"
 
 
 def test_errors_not_meant_for_clients_keep_their_text() -> None:
@@ -125,7 +125,7 @@ def test_errors_not_meant_for_clients_keep_their_text() -> None:
         assert answer.text
 
 
-def test_class_without_a_row_is_told_as_its_nearest_ancestor() -> None:
+def test_class_without_a_row_is_reported_as_its_nearest_ancestor() -> None:
     class KeyExpired(errors.AuthenticationError):
         pass
 

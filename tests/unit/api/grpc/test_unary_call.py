@@ -29,7 +29,7 @@ class Wire:
 
     Attributes:
         answers: the fields of each answer, its trailers included, and its body.
-        let_in_up_to: the size that each body was let in with.
+        let_in_up_to: the size up to which each body was accepted.
         answered: set by an answer.
     """
 
@@ -108,7 +108,7 @@ class Caller:
         """Return the status and the text, or the message, of the answer, of which there must be but one."""
         async with asyncio.timeout(PATIENCE):
             await self.wire.answered.wait()
-        await settled()
+        await until_idle()
         ((fields, body),) = self.wire.answers
         assert (fields[":status"], fields["content-type"]) == ("200", "application/grpc")
         code = next(code for code in StatusCode if str(code.value[0]) == fields["grpc-status"])
@@ -123,8 +123,8 @@ class Caller:
         return code
 
 
-async def settled() -> None:
-    """Let everything that can go on without us do so."""
+async def until_idle() -> None:
+    """Run the event loop until only the test can continue."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -139,7 +139,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def nothing_left() -> AsyncIterator[None]:
     """See that no call leaves work behind."""
     yield
-    await settled()
+    await until_idle()
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -153,7 +153,7 @@ def framed(message: bytes, *, flag: int = 0) -> bytes:
 async def test_a_message_in_one_piece_is_answered_at_its_end_and_not_before() -> None:
     caller = Caller()
     caller.call.received(framed(b"kite"))
-    await settled()
+    await until_idle()
     assert caller.work.done == []
     caller.call.ended()
     assert await caller.outcome() == (StatusCode.OK, "etik")
@@ -172,7 +172,7 @@ async def test_a_message_in_pieces_is_put_together(size: int) -> None:
     caller, whole = Caller(), framed(b"kiteward")
     for position in range(0, len(whole), size):
         caller.call.received(whole[position : position + size])
-        await settled()
+        await until_idle()
     caller.call.ended()
     assert await caller.outcome() == (StatusCode.OK, "drawetik")
     assert caller.work.done == ["admit", b"kiteward"]
@@ -217,10 +217,10 @@ async def test_a_second_message_behind_one_in_pieces_ends_the_work() -> None:
     assert caller.work.cancelled
 
 
-# Who is let in
+# Authentication before the body
 
 
-async def test_no_more_than_the_first_piece_is_read_before_the_sender_is_known() -> None:
+async def test_no_more_than_the_first_piece_is_read_before_the_sender_is_authenticated() -> None:
     caller = Caller()
     caller.work.known.clear()
     caller.call.received(framed(bytes(100_000))[:16_384])
@@ -232,7 +232,7 @@ async def test_no_more_than_the_first_piece_is_read_before_the_sender_is_known()
     caller.call.lost()
 
 
-async def test_a_stranger_is_told_so_before_the_message_has_come() -> None:
+async def test_an_unauthenticated_caller_is_notified_before_the_message_has_come() -> None:
     caller = Caller()
     caller.work.refusal = STRANGER
     caller.call.received(framed(bytes(100_000))[:16_384])
@@ -241,7 +241,7 @@ async def test_a_stranger_is_told_so_before_the_message_has_come() -> None:
     assert caller.wire.let_in_up_to == []
 
 
-async def test_a_stranger_whose_message_came_meanwhile_is_told_so_too() -> None:
+async def test_an_unauthenticated_caller_whose_message_came_meanwhile_is_notified_too() -> None:
     caller = Caller()
     caller.work.known.clear()
     caller.work.refusal = STRANGER
@@ -253,7 +253,7 @@ async def test_a_stranger_whose_message_came_meanwhile_is_told_so_too() -> None:
     assert caller.work.done == ["admit"]
 
 
-async def test_nothing_is_unpacked_for_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_unpacked_for_an_unauthenticated_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "decompressed", None)
     caller = Caller(encoding="gzip")
     caller.work.refusal = STRANGER
@@ -263,11 +263,11 @@ async def test_nothing_is_unpacked_for_a_stranger(monkeypatch: pytest.MonkeyPatc
     assert caller.work.done == ["admit"]
 
 
-async def test_nobody_is_let_in_before_the_length_is_known() -> None:
+async def test_nobody_is_accepted_before_the_length_is_known() -> None:
     caller = Caller()
     for position in range(4):
         caller.call.received(framed(b"kite")[position : position + 1])
-    await settled()
+    await until_idle()
     assert caller.work.done == []
     caller.call.received(framed(b"kite")[4:5])
     await until(lambda: caller.wire.let_in_up_to)
@@ -296,7 +296,7 @@ async def test_a_message_is_read_on_only_when_there_is_room_for_it() -> None:
     other = caller.work.budget.of_user("alice", "192.0.2.2")
     assert other.take(caller.work.budget.limits.user - 10)
     caller.call.received(framed(bytes(100))[:50])
-    await settled()
+    await until_idle()
     assert caller.work.done == ["admit"]
     assert caller.wire.let_in_up_to == []
     other.close()
@@ -371,7 +371,7 @@ async def test_what_is_being_unpacked_is_held_until_the_thread_has_ended(monkeyp
     caller.call.ended()
     await until(begun.is_set)
     caller.call.lost()
-    await settled()
+    await until_idle()
     assert caller.work.budget.authenticated.held >= 10_000
     go_on.set()
     await until(lambda: not caller.work.budget.authenticated.held)
@@ -416,7 +416,7 @@ async def test_the_largest_message_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-async def test_a_compressed_message_is_unpacked_once_its_sender_is_known(
+async def test_a_compressed_message_is_unpacked_once_its_sender_is_authenticated(
     encoding: str, compress: Callable[[bytes], bytes]
 ) -> None:
     caller = Caller(encoding=encoding)
@@ -508,21 +508,21 @@ async def test_work_ends_when_nobody_waits_for_it(asked: str) -> None:
     caller.call.ended()
     await until(lambda: len(caller.work.done) == (1 if asked == "known" else 2))
     caller.call.lost()
-    await settled()
+    await until_idle()
     assert caller.work.cancelled
     assert caller.wire.answers == []
 
 
-async def test_a_message_whose_rest_never_comes_is_let_go_when_the_stream_is() -> None:
+async def test_a_message_whose_rest_never_comes_is_released_when_the_stream_is() -> None:
     caller = Caller()
     caller.call.received(framed(b"kite")[:7])
     await until(lambda: caller.wire.let_in_up_to)
     caller.call.lost()
-    await settled()
+    await until_idle()
     assert caller.work.done == ["admit"]
 
 
-async def test_a_refusal_is_told_as_it_is() -> None:
+async def test_a_refusal_is_reported_as_it_is() -> None:
     caller = Caller()
     caller.work.failure = Refusal(StatusCode.PERMISSION_DENIED, "no 100 %: `日記`")
     caller.call.received(framed(b"kite"))
@@ -552,7 +552,7 @@ async def test_a_call_that_is_not_read_is_answered_at_once_and_only_once() -> No
     assert await caller.outcome() == (StatusCode.UNIMPLEMENTED, "not offered here")
     caller.call.received(framed(b"kite") + framed(b"ward"))
     caller.call.ended()
-    await settled()
+    await until_idle()
     assert caller.work.done == [b""]
     assert len(caller.wire.answers) == 1
 
@@ -562,5 +562,5 @@ async def test_a_call_that_is_not_read_ends_when_nobody_waits_for_it() -> None:
     caller.work.ready.clear()
     await until(lambda: caller.work.done)
     caller.call.lost()
-    await settled()
+    await until_idle()
     assert caller.work.cancelled

@@ -1,4 +1,4 @@
-"""A REST door for each test, with a gateway behind it whose store is a copy of one that was bootstrapped once."""
+"""A REST application for each test, with a gateway whose store is a copy of one that was bootstrapped once."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened
+from tests.support.gateway import GatewayHarness, opened
 from tests.support.rest import Rest, served
 
 
@@ -16,13 +16,13 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def house(bootstrapped_store: Path, tmp_path: Path, engine: FakeEngine) -> AsyncIterator[House]:
+async def harness(bootstrapped_store: Path, tmp_path: Path, engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
     """A gateway with the built-in roles and `root`, and an engine without collections."""
-    async with opened(Path(shutil.copy(bootstrapped_store, tmp_path / "store.db")), engine) as house:
-        yield house
+    async with opened(Path(shutil.copy(bootstrapped_store, tmp_path / "store.db")), engine) as harness:
+        yield harness
 
 
 @pytest.fixture
-async def rest(house: House) -> AsyncIterator[Rest]:
-    async with served(house.gateway) as rest:
+async def rest(harness: GatewayHarness) -> AsyncIterator[Rest]:
+    async with served(harness.gateway) as rest:
         yield rest

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 from tests.support.engine import FakeEngine
-from tests.support.gateway import PASSWORD, House
+from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.rest import NOT_AUTHENTICATED, Rest, bearer, served
 
 from kiteward.api.rest.app import FROM_ANYBODY, LARGE, LARGE_AT_ONCE, build_app
@@ -51,8 +51,8 @@ class Watched:
 
 
 @pytest.fixture
-def watched(house: House) -> Watched:
-    return Watched(house.gateway)
+def watched(harness: GatewayHarness) -> Watched:
+    return Watched(harness.gateway)
 
 
 @pytest.fixture
@@ -101,12 +101,12 @@ async def probes(watched: Watched) -> AsyncIterator[Rest]:
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-async def test_a_stranger_is_refused_in_milvus_words(rest: Rest, stranger: dict[str, str]) -> None:
+async def test_an_unauthenticated_caller_is_refused_in_milvus_words(rest: Rest, stranger: dict[str, str]) -> None:
     response = await rest.send("users/list", by=None, headers=stranger)
     assert (response.status_code, response.json()) == (401, NOT_AUTHENTICATED)
 
 
-async def test_no_endpoint_tells_a_stranger_anything(rest: Rest) -> None:
+async def test_no_endpoint_reveals_anything_to_an_unauthenticated_caller(rest: Rest) -> None:
     for path in TABLE:
         for content in (b"{}", b"", b"[", b'{"userName": 5}', b'{"userName": "root", "roleName": "admin"}'):
             response = await rest.send(path, by=None, content=content)
@@ -126,7 +126,7 @@ async def test_no_endpoint_tells_a_stranger_anything(rest: Rest) -> None:
         ("GET", "/api/v1/health"),
     ],
 )
-async def test_an_unknown_path_or_method_is_401_for_strangers_and_404_for_others(
+async def test_an_unknown_path_or_method_is_401_for_unauthenticated_callers_and_404_for_others(
     rest: Rest, method: str, path: str
 ) -> None:
     stranger = await rest.send(path, by=None, method=method)
@@ -150,8 +150,10 @@ async def test_a_valid_request_is_authenticated_once_by_its_own_call(rest: Rest,
     assert watched.operations == ["ListCredUsers"]
 
 
-async def test_a_refused_request_is_not_authenticated_again(rest: Rest, watched: Watched, house: House) -> None:
-    await house.user("ann")
+async def test_a_refused_request_is_not_authenticated_again(
+    rest: Rest, watched: Watched, harness: GatewayHarness
+) -> None:
+    await harness.user("ann")
     assert (await rest.send("users/list", by="ann")).status_code == 403
     assert await rest.code("users/drop", {"userName": "root"}) == 1401
     assert watched.operations == ["ListCredUsers", "DeleteCredential"]
@@ -162,7 +164,7 @@ async def test_a_wrong_password_is_verified_once(rest: Rest, watched: Watched) -
     assert watched.operations == ["ListCredUsers"]
 
 
-async def test_what_a_handler_answers_by_itself_is_not_told_to_strangers(probes: Rest) -> None:
+async def test_what_a_handler_answers_by_itself_is_not_reported_to_unauthenticated_callers(probes: Rest) -> None:
     for action in ("show_without_asking", "closed"):
         stranger = await probes.send(f"probe/{action}", by=None)
         assert (stranger.status_code, stranger.json()) == (401, NOT_AUTHENTICATED)
@@ -176,8 +178,8 @@ async def test_what_is_not_offered_is_refused_by_name(probes: Rest) -> None:
     }
 
 
-async def test_a_dropped_user_is_a_stranger_at_once(rest: Rest, house: House) -> None:
-    await house.user("ann")
+async def test_a_dropped_user_is_unauthenticated_at_once(rest: Rest, harness: GatewayHarness) -> None:
+    await harness.user("ann")
     assert (await rest.send("users/list", by="ann")).status_code == 403
     await rest.ask("users/drop", {"userName": "ann"})
     assert (await rest.send("users/list", by="ann")).status_code == 401
@@ -190,7 +192,7 @@ async def test_two_credentials_are_none(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize("header", ["Bearer root:Milvus", "root:Milvus", "Basic cm9vdDpNaWx2dXM="])
-async def test_each_form_of_a_password_lets_in(rest: Rest, header: str) -> None:
+async def test_each_form_of_a_password_is_accepted(rest: Rest, header: str) -> None:
     assert await rest.ask("users/list", by=None, headers={"Authorization": header}) == ["root"]
 
 
@@ -205,7 +207,7 @@ async def test_the_challenge_is_basic_for_those_who_speak_it_and_makes_no_browse
         assert (response.status_code, response.headers.get("WWW-Authenticate")) == (status, challenge)
 
 
-# What the gateway is told
+# What the gateway receives
 
 
 async def test_a_call_carries_who_where_and_how_long(rest: Rest, watched: Watched) -> None:
@@ -235,7 +237,7 @@ async def test_the_database_is_the_bodys_else_the_headers(
     assert watched.calls[-1].database == database
 
 
-async def test_the_usual_timeout_is_the_configured_one(house: House, watched: Watched) -> None:
+async def test_the_usual_timeout_is_the_configured_one(harness: GatewayHarness, watched: Watched) -> None:
     async with served(cast("Gateway", watched), RestSettings(request_timeout=12.5)) as rest:
         await rest.ask("users/list")
     assert watched.calls[-1].timeout == pytest.approx(12.5, abs=1)
@@ -265,9 +267,9 @@ async def test_a_timeout_that_is_none_is_refused(rest: Rest, value: str) -> None
     ],
 )
 async def test_who_takes_large_integers_as_numbers_says_so(
-    house: House, *, default: bool, value: str | None, allowed: bool
+    harness: GatewayHarness, *, default: bool, value: str | None, allowed: bool
 ) -> None:
-    async with served(house.gateway, RestSettings(allow_int64=default), table=PROBES) as rest:
+    async with served(harness.gateway, RestSettings(allow_int64=default), table=PROBES) as rest:
         headers = {} if value is None else {"Accept-Type-Allow-Int64": value}
         assert (await rest.ask("probe/show", headers=headers))["allowInt64"] is allowed
 
@@ -291,9 +293,11 @@ async def test_a_malformed_body_is_told_to_the_known(rest: Rest) -> None:
     assert "`$.userName`" in answer["message"]
 
 
-async def test_a_body_over_the_limit_is_refused_to_the_known_and_hidden_from_strangers(house: House) -> None:
+async def test_a_body_over_the_limit_is_refused_to_authenticated_callers_and_hidden_from_unauthenticated_callers(
+    harness: GatewayHarness,
+) -> None:
     limit = 2 * FROM_ANYBODY
-    async with served(house.gateway, RestSettings(max_body=limit)) as rest:
+    async with served(harness.gateway, RestSettings(max_body=limit)) as rest:
         for content in (b" " * (limit - 2) + b"{}", b" " * (limit - 1) + b"{}"):
             over = len(content) > limit
             known = await rest.send("users/list", content=content)
@@ -308,7 +312,7 @@ async def test_a_body_over_the_limit_is_refused_to_the_known_and_hidden_from_str
                 assert known.headers["Connection"] == "close"
 
 
-async def test_few_large_bodies_are_worked_on_at_once_and_small_ones_go_past_them(house: House) -> None:
+async def test_few_large_bodies_are_worked_on_at_once_and_small_ones_go_past_them(harness: GatewayHarness) -> None:
     working, most, full, gate = 0, 0, asyncio.Event(), asyncio.Event()
 
     async def wait(context: RequestContext, _body: Body) -> Any:
@@ -323,7 +327,7 @@ async def test_few_large_bodies_are_worked_on_at_once_and_small_ones_go_past_the
         return Nothing()
 
     table = {**TABLE, **table_of([Endpoint("probe/wait", Body, Nothing, wait, "Wait.")])}
-    async with served(house.gateway, table=table) as rest:
+    async with served(harness.gateway, table=table) as rest:
         large = b" " * LARGE + b"{}"
         sending = [asyncio.create_task(rest.ask("probe/wait", content=large)) for _ in range(LARGE_AT_ONCE + 2)]
         async with asyncio.timeout(10):
@@ -372,59 +376,61 @@ class Sender:
         return int(self.sent[0]["status"])
 
 
-async def serve(house: House, sender: Sender, **settings: Any) -> None:
-    app = build_app(house.gateway, RestSettings(**settings), table={**TABLE, **PROBES})
+async def serve(harness: GatewayHarness, sender: Sender, **settings: Any) -> None:
+    app = build_app(harness.gateway, RestSettings(**settings), table={**TABLE, **PROBES})
     try:
         await app(sender.scope, sender.receive, sender.send)
     finally:
         app.close()
 
 
-async def test_no_more_of_a_strangers_body_is_read_than_anybody_may_send(house: House) -> None:
+async def test_no_more_of_an_unauthenticated_callers_body_is_read_than_anybody_may_send(
+    harness: GatewayHarness,
+) -> None:
     sender = Sender(*[b" " * 10_000] * 100, authorization="Bearer root:wrong")
-    await serve(house, sender)
+    await serve(harness, sender)
     assert sender.status == 401
     assert sender.taken <= FROM_ANYBODY + 10_000
 
 
-async def test_no_more_of_a_body_is_read_than_the_limit(house: House) -> None:
+async def test_no_more_of_a_body_is_read_than_the_limit(harness: GatewayHarness) -> None:
     sender = Sender(*[b" " * 10_000] * 100, authorization=bearer("root"))
-    await serve(house, sender, max_body=200_000)
+    await serve(harness, sender, max_body=200_000)
     assert sender.status == 413
     assert sender.taken <= 210_000
 
 
-async def test_a_body_declared_too_large_is_not_read(house: House) -> None:
+async def test_a_body_declared_too_large_is_not_read(harness: GatewayHarness) -> None:
     sender = Sender(b"{}", authorization=bearer("root"), content_length="1000000")
-    await serve(house, sender, max_body=200_000)
+    await serve(harness, sender, max_body=200_000)
     assert (sender.status, sender.taken) == (413, 0)
 
 
-async def test_a_stranger_gets_no_more_time_than_usual_for_a_body(house: House) -> None:
+async def test_an_unauthenticated_caller_gets_no_more_time_than_usual_for_a_body(harness: GatewayHarness) -> None:
     sender = Sender(authorization="Bearer root:wrong", request_timeout="600")
-    await asyncio.wait_for(serve(house, sender, request_timeout=0.05), timeout=5)
+    await asyncio.wait_for(serve(harness, sender, request_timeout=0.05), timeout=5)
     assert (sender.status, sender.taken) == (401, 0)
 
 
-async def test_a_body_that_does_not_come_ends_in_time(house: House) -> None:
+async def test_a_body_that_does_not_come_ends_in_time(harness: GatewayHarness) -> None:
     sender = Sender(b"{", authorization=bearer("root"))
-    await asyncio.wait_for(serve(house, sender, request_timeout=0.05), timeout=5)
+    await asyncio.wait_for(serve(harness, sender, request_timeout=0.05), timeout=5)
     assert sender.status == 408
 
 
-async def test_nobody_is_answered_who_hangs_up_before_the_body_is_there(house: House) -> None:
+async def test_nobody_is_answered_who_hangs_up_before_the_body_is_there(harness: GatewayHarness) -> None:
     sender = Sender(b"{", authorization=bearer("root"))
     sender.gone.set()
-    await serve(house, sender)
+    await serve(harness, sender)
     assert sender.sent == []
 
 
-async def test_a_search_is_given_up_when_its_caller_hangs_up(house: House, engine: FakeEngine) -> None:
+async def test_a_search_is_given_up_when_its_caller_hangs_up(harness: GatewayHarness, engine: FakeEngine) -> None:
     engine.create("docs")
-    await house.catalog.refresh()
+    await harness.catalog.refresh()
     engine.hold("Search")
     sender = Sender(b"{}", b"", path="/v2/vectordb/probe/search", authorization=bearer("root"))
-    serving = asyncio.create_task(serve(house, sender))
+    serving = asyncio.create_task(serve(harness, sender))
     await engine.reached("Search")
     sender.gone.set()
     await asyncio.wait_for(serving, timeout=5)
@@ -433,7 +439,7 @@ async def test_a_search_is_given_up_when_its_caller_hangs_up(house: House, engin
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
 
-async def test_an_ipv6_address_is_written_as_one(house: House, watched: Watched) -> None:
+async def test_an_ipv6_address_is_written_as_one(harness: GatewayHarness, watched: Watched) -> None:
     app = build_app(cast("Gateway", watched), RestSettings())
     sender = Sender(b"{}", b"", authorization=bearer("root"))
     await app(sender.scope, sender.receive, sender.send)
@@ -444,18 +450,18 @@ async def test_an_ipv6_address_is_written_as_one(house: House, watched: Watched)
 # Failures
 
 
-async def test_time_that_is_up_is_408(house: House, engine: FakeEngine) -> None:
+async def test_time_that_is_up_is_408(harness: GatewayHarness, engine: FakeEngine) -> None:
     engine.create("docs")
-    await house.catalog.refresh()
+    await harness.catalog.refresh()
     engine.hold("Search")
-    async with served(house.gateway, RestSettings(request_timeout=0.05), table=PROBES) as rest:
+    async with served(harness.gateway, RestSettings(request_timeout=0.05), table=PROBES) as rest:
         response = await rest.send("probe/search")
     assert (response.status_code, response.json()) == (408, {"code": 10001, "message": "request timeout"})
 
 
-async def test_the_engine_hears_the_callers_deadline(probes: Rest, house: House, engine: FakeEngine) -> None:
+async def test_the_engine_hears_the_callers_deadline(probes: Rest, harness: GatewayHarness, engine: FakeEngine) -> None:
     engine.create("docs")
-    await house.catalog.refresh()
+    await harness.catalog.refresh()
     await probes.ask("probe/search", headers={"Request-Timeout": "9"})
     timeout = engine.called("Search")[0].timeout
     assert timeout is not None
@@ -470,35 +476,37 @@ async def test_the_engine_hears_the_callers_deadline(probes: Rest, house: House,
     ],
 )
 async def test_an_engine_that_does_not_answer_is_no_server_error(
-    probes: Rest, house: House, engine: FakeEngine, error: Exception, status: int, code: int
+    probes: Rest, harness: GatewayHarness, engine: FakeEngine, error: Exception, status: int, code: int
 ) -> None:
     engine.create("docs")
-    await house.catalog.refresh()
+    await harness.catalog.refresh()
     engine.failures["Search"] = error
     response = await probes.send("probe/search")
     assert (response.status_code, response.json()["code"]) == (status, code)
 
 
-async def test_a_failure_in_the_engines_answer_is_told_with_its_code(
-    probes: Rest, house: House, engine: FakeEngine
+async def test_a_failure_in_the_engines_answer_is_reported_with_its_code(
+    probes: Rest, harness: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.create("docs")
-    await house.catalog.refresh()
+    await harness.catalog.refresh()
     engine.answers["Search"] = messages.failure("Search", code=700, legacy_code=1, reason="index not found")
     assert await probes.whole("probe/search") == {"code": 700, "message": "index not found"}
 
 
-async def test_a_store_out_of_reach_lets_nobody_in(rest: Rest, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_out_of_reach_authenticates_nobody(
+    rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def out_of_reach(_name: str) -> None:
         raise StoreUnavailable("the store cannot be read")
 
-    monkeypatch.setattr(house.store, "user", out_of_reach)
+    monkeypatch.setattr(harness.store, "user", out_of_reach)
     for path in ("users/list", "users/unknown"):
         answer = await rest.whole(path)
         assert answer == {"code": 2, "message": "service unavailable: the store cannot be read"}
 
 
-async def test_a_defect_is_told_without_its_text_and_found_in_the_log_by_the_request_id(
+async def test_a_defect_is_reported_without_its_text_and_found_in_the_log_by_the_request_id(
     probes: Rest, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR, "kiteward.rest"):
@@ -552,14 +560,14 @@ FOREIGN = "https://app.example"
 
 
 @pytest.mark.parametrize("origin", [FOREIGN, "null", "http://kiteward.test", "http://[", "kiteward.test:19530", ""])
-async def test_no_page_is_let_in_unless_configured(rest: Rest, watched: Watched, origin: str) -> None:
+async def test_no_page_is_allowed_unless_configured(rest: Rest, watched: Watched, origin: str) -> None:
     response = await rest.send("users/list", headers={"Origin": origin, "Content-Type": "text/plain"})
     assert (response.status_code, response.json()["code"]) == (403, 65535)
     assert not [name for name in response.headers if name.startswith("access-control")]
     assert watched.calls == []
 
 
-async def test_our_own_pages_are_let_in(rest: Rest) -> None:
+async def test_our_own_pages_are_allowed(rest: Rest) -> None:
     assert await rest.ask("users/list", headers={"Origin": "http://kiteward.test:19530"}) == ["root"]
 
 
@@ -571,8 +579,8 @@ async def test_a_preflight_is_not_answered_unless_configured(rest: Rest) -> None
 
 
 @pytest.mark.parametrize("configured", [FOREIGN, "*"])
-async def test_pages_of_configured_origins_are_let_in(house: House, configured: str) -> None:
-    async with served(house.gateway, RestSettings(cors_origins=frozenset({configured}))) as rest:
+async def test_pages_of_configured_origins_are_allowed(harness: GatewayHarness, configured: str) -> None:
+    async with served(harness.gateway, RestSettings(cors_origins=frozenset({configured}))) as rest:
         asking = {"Origin": FOREIGN, "Access-Control-Request-Method": "POST"}
         preflight = await rest.send("users/list", by=None, method="OPTIONS", headers=asking)
         assert (preflight.status_code, preflight.content) == (204, b"")
@@ -587,33 +595,33 @@ async def test_pages_of_configured_origins_are_let_in(house: House, configured: 
             assert "Access-Control-Allow-Credentials" not in each.headers
 
 
-async def test_another_origin_stays_out_when_one_is_configured(house: House) -> None:
-    async with served(house.gateway, RestSettings(cors_origins=frozenset({FOREIGN}))) as rest:
+async def test_another_origin_stays_out_when_one_is_configured(harness: GatewayHarness) -> None:
+    async with served(harness.gateway, RestSettings(cors_origins=frozenset({FOREIGN}))) as rest:
         response = await rest.send("users/list", headers={"Origin": "https://evil.example"})
         assert response.status_code == 403
         assert "Access-Control-Allow-Origin" not in response.headers
         assert response.headers["Vary"] == "Origin"
 
 
-async def test_a_bare_options_is_an_unknown_method_even_when_origins_are_configured(house: House) -> None:
-    async with served(house.gateway, RestSettings(cors_origins=frozenset({FOREIGN}))) as rest:
+async def test_a_bare_options_is_an_unknown_method_even_when_origins_are_configured(harness: GatewayHarness) -> None:
+    async with served(harness.gateway, RestSettings(cors_origins=frozenset({FOREIGN}))) as rest:
         assert (await rest.send("users/list", by=None, method="OPTIONS")).status_code == 401
 
 
-async def test_other_kinds_of_connections_are_not_served(house: House) -> None:
+async def test_other_kinds_of_connections_are_not_served(harness: GatewayHarness) -> None:
     sender = Sender()
     sender.scope["type"] = "websocket"
-    await serve(house, sender)
+    await serve(harness, sender)
     assert sender.sent == []
 
 
-async def test_a_conversion_aside_runs_in_a_thread_of_its_own(house: House) -> None:
+async def test_a_conversion_aside_runs_in_a_thread_of_its_own(harness: GatewayHarness) -> None:
     async def convert(context: RequestContext, _body: Body) -> Any:
         await context.establish()
         return await context.run_in_executor(lambda: threading.current_thread().name)
 
     table = table_of([Endpoint("probe/convert", Body, str, convert, "Convert.")])
-    async with served(house.gateway, table=table) as rest:
+    async with served(harness.gateway, table=table) as rest:
         assert (await rest.ask("probe/convert")).startswith("rest-conversion")
 
 
@@ -629,22 +637,24 @@ async def test_a_user_with_a_password_beyond_ascii_signs_in(rest: Rest) -> None:
 
 @pytest.mark.parametrize("path", sorted(TABLE))
 async def test_nothing_large_is_read_of_a_user_without_roles(
-    house: House, path: str, monkeypatch: pytest.MonkeyPatch
+    harness: GatewayHarness, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.user("bob")
+    await harness.user("bob")
     monkeypatch.setattr("kiteward.api.rest.app.bodies.decode", lambda *_: pytest.fail("the body was read"))
-    async with served(house.gateway) as rest:
+    async with served(harness.gateway) as rest:
         answer = await rest.send(path, by="bob", content=b"{" + b" " * ANYBODYS + b"}")
     assert f"more than {ANYBODYS} bytes" in answer.json()["message"]
 
 
-async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(house: House, engine: FakeEngine) -> None:
+async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.create("docs")
-    house.catalog.forget()
-    await house.role("reader", ("Query", "default", "docs"))
-    await house.user("alice", "reader")
+    harness.catalog.forget()
+    await harness.role("reader", ("Query", "default", "docs"))
+    await harness.user("alice", "reader")
     body = {"collectionName": "docs", "filter": " " * ANYBODYS + "id > 0"}
-    async with served(house.gateway) as rest:
+    async with served(harness.gateway) as rest:
         await rest.ask("entities/query", body, by="alice")
         assert "Search" in (await rest.send("entities/search", {**body, "data": []}, by="alice")).json()["message"]
         assert (await rest.send("entities/query", body, by=None)).json() == NOT_AUTHENTICATED

@@ -90,13 +90,13 @@ def test_what_is_not_a_json_object_is_refused(raw: bytes) -> None:
         (b'{"thingName": "t", "parts": [{"fieldName": "f", "weight": "much"}]}', "$.parts[0].weight"),
     ],
 )
-def test_a_value_of_another_type_is_refused_and_its_place_told(raw: bytes, path: str) -> None:
+def test_a_value_of_another_type_is_refused_and_its_place_reported(raw: bytes, path: str) -> None:
     code, message = failure(ThingReq, raw)
     assert code == 1801
     assert f"`{path}`" in message
 
 
-def test_no_value_stands_in_a_message() -> None:
+def test_no_value_is_in_a_message() -> None:
     _, message = failure(ThingReq, b'{"thingName": "t", "password": ["hunter2"]}')
     assert "hunter2" not in message
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.support.rest import Rest
 
 from kiteward.api.rest import (
@@ -421,14 +421,14 @@ async def test_the_database_of_the_body_goes_before_that_of_the_header(rest: Res
         assert shelf.called("ShowCollections")[-1].metadata["dbname"] == expected
 
 
-async def test_a_description_leaves_out_what_is_refused(rest: Rest, house: House, shelf: FakeEngine) -> None:
+async def test_a_description_leaves_out_what_is_refused(rest: Rest, harness: GatewayHarness, shelf: FakeEngine) -> None:
     for operation in ("GetLoadState", "DescribeIndex"):
         shelf.failures[operation] = EngineLacksOperation(f"no {operation}")
     described = await rest.ask("collections/describe", C)
     assert (described["load"], described["indexes"], described["aliases"]) == ("", [], ["novels"])
     shelf.failures.clear()
-    await house.role("confined", ("Query", "default", "books"))
-    await house.user("reader", "confined")
+    await harness.role("confined", ("Query", "default", "books"))
+    await harness.user("reader", "confined")
     described = await rest.ask("collections/describe", C, by="reader")
     assert [field["name"] for field in described["fields"]] == ["id", "vector", "other"]
     assert (described["load"], described["aliases"]) == ("", [])
@@ -525,7 +525,7 @@ async def test_what_cannot_be_created_is_refused_before_anything_is(
     assert engine.called("CreateCollection") == []
 
 
-async def test_loading_is_told_with_its_progress(rest: Rest, shelf: FakeEngine) -> None:
+async def test_loading_is_reported_with_its_progress(rest: Rest, shelf: FakeEngine) -> None:
     state = messages.method_of("GetLoadState").response
     progress = messages.method_of("GetLoadingProgress").response
     for number, percent, expected in (
@@ -599,7 +599,7 @@ async def test_a_search_carries_everything_it_was_given(rest: Rest, shelf: FakeE
     assert request.function_score.functions[0].name == "f"
 
 
-async def test_a_hybrid_search_ranks_by_rrf_unless_told_otherwise(rest: Rest, shelf: FakeEngine) -> None:
+async def test_a_hybrid_search_ranks_by_rrf_by_default(rest: Rest, shelf: FakeEngine) -> None:
     sub = [
         {"data": [[1, 2]], "annsField": "vector", "metricType": "L2", "limit": 5},
         {"data": [{"1": 0.5}], "annsField": "other", "params": {"drop_ratio_search": 0.2}},
@@ -647,16 +647,16 @@ async def test_searches_that_cannot_be_are_refused(
 
 
 @pytest.mark.parametrize("given", ["9" * 5000, "[" + "9" * 5000 + "]", "[1.5]"])
-async def test_what_is_no_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
+async def test_what_is_not_a_primary_key_is_refused(rest: Rest, shelf: FakeEngine, given: str) -> None:
     body = f'{{"collectionName": "books", "id": {given}}}'
     assert await rest.code("entities/get", content=body.encode()) == 1806
     assert shelf.called("Query") == []
 
 
 async def test_a_collection_that_may_not_be_seen_is_absent_for_every_endpoint_that_looks_at_it(
-    rest: Rest, house: House, shelf: FakeEngine
+    rest: Rest, harness: GatewayHarness, shelf: FakeEngine
 ) -> None:
-    await house.user("stranger")
+    await harness.user("stranger")
     bodies: dict[str, dict[str, Any]] = {
         "entities/insert": {"data": [{"id": 1, "vector": [1, 2]}]},
         "entities/upsert": {"data": [{"id": 1, "vector": [1, 2]}]},
@@ -669,9 +669,9 @@ async def test_a_collection_that_may_not_be_seen_is_absent_for_every_endpoint_th
     assert {call.method for call in shelf.calls} <= {"ListDatabases", "ListAliases", "DescribeAlias"}
 
 
-async def test_inserting_needs_more_than_seeing(rest: Rest, house: House, shelf: FakeEngine) -> None:
-    await house.role("reader", ("Query", "default", "books"))
-    await house.user("ann", "reader")
+async def test_inserting_needs_more_than_seeing(rest: Rest, harness: GatewayHarness, shelf: FakeEngine) -> None:
+    await harness.role("reader", ("Query", "default", "books"))
+    await harness.user("ann", "reader")
     response = await rest.send(
         "entities/insert", C | {"data": [{"id": 1, "vector": [1, 2], "other": {"1": 1}}]}, by="ann"
     )

@@ -59,7 +59,7 @@ def test_a_declaration_is_well_formed(endpoint: Endpoint[Body]) -> None:
     assert not [name for name in spelled if "_" in name and name not in SPELLED_BY_MILVUS]
 
 
-def test_the_door_decides_nothing() -> None:
+def test_the_service_decides_nothing() -> None:
     """It names privileges where they are granted or listed, and nowhere else; nor does it know the policy."""
     folder = Path(rest.__path__[0])
     for path in folder.glob("*.py"):

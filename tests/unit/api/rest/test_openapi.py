@@ -5,7 +5,7 @@ import httpx
 import jsonschema_rs
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import PASSWORD, House
+from tests.support.gateway import PASSWORD, GatewayHarness
 from tests.support.rest import Rest, served
 
 from kiteward.api.rest.endpoint_table import TABLE
@@ -26,7 +26,7 @@ def operation(described: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def fits(described: dict[str, Any], path: str, response: httpx.Response) -> bool:
-    """Tell whether the document announces an answer."""
+    """Return whether the document announces an answer."""
     announced = operation(described, path)["responses"][str(response.status_code)]
     if "$ref" in announced:
         announced = described["components"]["responses"][announced["$ref"].rpartition("/")[2]]
@@ -81,10 +81,10 @@ def test_a_body_tells_what_is_required_and_what_is_secret(described: dict[str, A
 
 
 async def test_it_announces_what_is_answered(
-    rest: Rest, house: House, engine: FakeEngine, described: dict[str, Any]
+    rest: Rest, harness: GatewayHarness, engine: FakeEngine, described: dict[str, Any]
 ) -> None:
-    await house.user("ann")
-    await house.role("reader", ("Search", "default", "*"))
+    await harness.user("ann")
+    await harness.role("reader", ("Search", "default", "*"))
     answers = [
         ("users/list", await rest.send("users/list")),
         ("users/list", await rest.send("users/list", by=None)),
@@ -98,7 +98,7 @@ async def test_it_announces_what_is_answered(
         ("privilege_groups/list", await rest.send("privilege_groups/list")),
     ]
     engine.failures["ListDatabases"] = EngineDeadlineExceeded("too late")
-    async with served(house.gateway, RestSettings(max_body=1024)) as small:
+    async with served(harness.gateway, RestSettings(max_body=1024)) as small:
         answers.append(("users/list", await small.send("users/list", content=b" " * 2000)))
     assert {response.status_code for _, response in answers} == {200, 401, 403, 413}
     for path, response in answers:

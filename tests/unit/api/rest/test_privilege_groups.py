@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.support.rest import Rest
 
 
@@ -20,8 +20,8 @@ async def test_a_group_is_created_listed_and_dropped(rest: Rest) -> None:
     assert "mine" not in await listed(rest)
 
 
-async def test_members_come_and_go_and_are_listed_joined_by_commas(rest: Rest, house: House) -> None:
-    await house.group("mine")
+async def test_members_come_and_go_and_are_listed_joined_by_commas(rest: Rest, harness: GatewayHarness) -> None:
+    await harness.group("mine")
     members: dict[str, Any] = {"privilegeGroupName": "mine", "privileges": ["Search", "Query"]}
     assert await rest.ask("privilege_groups/add_privileges_to_group", members) == {}
     assert (await listed(rest))["mine"] == "Query,Search"
@@ -30,8 +30,8 @@ async def test_members_come_and_go_and_are_listed_joined_by_commas(rest: Rest, h
     assert (await listed(rest))["mine"] == "Search"
 
 
-async def test_no_members_are_refused_by_the_gateway(rest: Rest, house: House) -> None:
-    await house.group("mine")
+async def test_no_members_are_refused_by_the_gateway(rest: Rest, harness: GatewayHarness) -> None:
+    await harness.group("mine")
     answer = await rest.whole("privilege_groups/add_privileges_to_group", {"privilegeGroupName": "mine"})
     assert answer == {
         "code": 1100,

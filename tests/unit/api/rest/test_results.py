@@ -66,7 +66,7 @@ def test_64_bit_integers_become_text_where_asked_for_arrays_included() -> None:
     ]
 
 
-def test_dynamic_values_stand_beside_the_fields_and_never_over_them() -> None:
+def test_dynamic_values_are_beside_the_fields_and_never_over_them() -> None:
     dynamic = scalar("$meta", "json_data", b'{"a": 1, "id": 9, "b": NaN}', b"not json", is_dynamic=True)
     keys = scalar("id", "long_data", 1, 2)
     assert rows(keys, dynamic) == [{"id": 1, "a": 1, "b": None}, {"id": 2}]

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.support.rest import Rest
 
 from kiteward.domain.errors import AccessDenied
@@ -40,17 +40,17 @@ async def test_only_the_described_roles_description_is_shown(rest: Rest) -> None
 
 
 async def test_the_messages_name_the_bodys_database_and_never_the_headers(
-    rest: Rest, house: House, monkeypatch: pytest.MonkeyPatch
+    rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.role("reader")
+    await harness.role("reader")
     asked: list[Any] = []
-    handle = house.gateway.handle
+    handle = harness.gateway.handle
 
     async def watched(call: Any) -> bytes:
         asked.append(messages.decode(call.operation, call.payload))
         return await handle(call)
 
-    monkeypatch.setattr(house.gateway, "handle", watched)
+    monkeypatch.setattr(harness.gateway, "handle", watched)
     body = {"roleName": "reader", "objectType": "Collection", "objectName": "*", "privilege": "All"}
     for database in ("default", ""):
         for path in ("describe", "grant_privilege", "grant_privilege_v2"):
@@ -60,19 +60,19 @@ async def test_the_messages_name_the_bodys_database_and_never_the_headers(
             assert getattr(sent, "entity", sent).db_name == database, path
 
 
-async def test_an_unknown_role_is_told_by_the_grants(rest: Rest) -> None:
+async def test_an_unknown_role_is_reported_by_the_grants(rest: Rest) -> None:
     answer = await rest.whole("roles/describe", {"roleName": "nobody"})
     assert answer == {"code": 1100, "message": 'the role "nobody" does not exist: invalid parameter'}
 
 
-async def test_a_role_that_holds_grants_is_not_dropped(rest: Rest, house: House) -> None:
-    await house.role("reader", ("Search", "default", "*"))
+async def test_a_role_that_holds_grants_is_not_dropped(rest: Rest, harness: GatewayHarness) -> None:
+    await harness.role("reader", ("Search", "default", "*"))
     assert await rest.code("roles/drop", {"roleName": "reader"}) == 1100
     assert "reader" in await rest.ask("roles/list")
 
 
-async def test_a_privilege_on_an_object_is_granted_and_revoked(rest: Rest, house: House) -> None:
-    await house.role("reader")
+async def test_a_privilege_on_an_object_is_granted_and_revoked(rest: Rest, harness: GatewayHarness) -> None:
+    await harness.role("reader")
     body = {"roleName": "reader", "objectType": "Collection", "objectName": "docs", "privilege": "Search"}
     assert await rest.ask("roles/grant_privilege", body) == {}
     assert await rest.ask("roles/describe", {"roleName": "reader"}) == [{**GRANT, "objectName": "docs"}]
@@ -81,8 +81,8 @@ async def test_a_privilege_on_an_object_is_granted_and_revoked(rest: Rest, house
 
 
 @pytest.mark.parametrize("version", ["", "_v2"])
-async def test_both_versions_revoke_what_the_other_granted(rest: Rest, house: House, version: str) -> None:
-    await house.role("reader")
+async def test_both_versions_revoke_what_the_other_granted(rest: Rest, harness: GatewayHarness, version: str) -> None:
+    await harness.role("reader")
     body = {
         "roleName": "reader",
         "objectType": "Collection",
@@ -98,38 +98,42 @@ async def test_both_versions_revoke_what_the_other_granted(rest: Rest, house: Ho
 
 
 async def test_the_database_of_a_grant_is_the_bodys_else_the_headers_else_default(
-    rest: Rest, house: House, engine: FakeEngine
+    rest: Rest, harness: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.create(database="in_body")
     engine.create(database="in_header")
-    await house.catalog.refresh()
-    await house.role("reader")
+    await harness.catalog.refresh()
+    await harness.role("reader")
     body = {"roleName": "reader", "objectType": "Collection", "objectName": "*", "privilege": "Search"}
     header = {"DB-Name": "in_header"}
     await rest.ask("roles/grant_privilege", {**body, "dbName": "in_body"}, headers=header)
     await rest.ask("roles/grant_privilege", body, headers=header)
     await rest.ask("roles/grant_privilege", body)
-    assert sorted(database for _, database, _, _ in await house.grants("reader")) == [
+    assert sorted(database for _, database, _, _ in await harness.grants("reader")) == [
         "default",
         "in_body",
         "in_header",
     ]
 
 
-async def test_the_header_does_not_count_for_the_second_version(rest: Rest, house: House, engine: FakeEngine) -> None:
+async def test_the_header_does_not_count_for_the_second_version(
+    rest: Rest, harness: GatewayHarness, engine: FakeEngine
+) -> None:
     engine.create(database="in_header")
-    await house.catalog.refresh()
-    await house.role("reader")
+    await harness.catalog.refresh()
+    await harness.role("reader")
     body = {"roleName": "reader", "privilege": "Search", "collectionName": "*"}
     header = {"DB-Name": "in_header"}
     await rest.ask("roles/grant_privilege_v2", body, headers=header)
-    assert [database for _, database, _, _ in await house.grants("reader")] == ["default"]
+    assert [database for _, database, _, _ in await harness.grants("reader")] == ["default"]
     await rest.ask("roles/revoke_privilege_v2", body, headers=header)
-    assert await house.grants("reader") == []
+    assert await harness.grants("reader") == []
 
 
-async def test_the_second_version_needs_a_collection_and_the_gateway_says_so(rest: Rest, house: House) -> None:
-    await house.role("reader")
+async def test_the_second_version_needs_a_collection_and_the_gateway_says_so(
+    rest: Rest, harness: GatewayHarness
+) -> None:
+    await harness.role("reader")
     assert await rest.code("roles/grant_privilege_v2", {"roleName": "reader", "privilege": "Search"}) == 1100
 
 
@@ -143,32 +147,32 @@ async def test_the_second_version_needs_a_collection_and_the_gateway_says_so(res
     ],
 )
 async def test_grants_are_listed_for_one_database(
-    rest: Rest, house: House, engine: FakeEngine, body: dict[str, str], header: str, databases: list[str]
+    rest: Rest, harness: GatewayHarness, engine: FakeEngine, body: dict[str, str], header: str, databases: list[str]
 ) -> None:
     engine.create(database="one")
-    await house.catalog.refresh()
-    await house.role("reader", ("Search", "default", "*"), ("Search", "one", "*"), ("Search", "*", "*"))
+    await harness.catalog.refresh()
+    await harness.role("reader", ("Search", "default", "*"), ("Search", "one", "*"), ("Search", "*", "*"))
     listed = await rest.ask("roles/describe", {"roleName": "reader", **body}, headers={"DB-Name": header})
     assert sorted(grant["dbName"] for grant in listed) == databases
 
 
 async def test_a_description_asks_for_the_role_and_then_for_its_grants(
-    rest: Rest, house: House, monkeypatch: pytest.MonkeyPatch
+    rest: Rest, harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await house.user("ann")
+    await harness.user("ann")
     asked = []
-    handle = house.gateway.handle
+    handle = harness.gateway.handle
 
     async def watched(call: Any) -> bytes:
         asked.append(call.operation)
         return await handle(call)
 
-    monkeypatch.setattr(house.gateway, "handle", watched)
+    monkeypatch.setattr(harness.gateway, "handle", watched)
     await rest.ask("roles/describe", {"roleName": "admin"})
     assert asked == ["SelectRole", "SelectGrant"]
     assert (await rest.send("roles/describe", {"roleName": "admin"}, by="ann")).status_code == 403
     with pytest.raises(AccessDenied):
-        await house.call("SelectRole", by="ann", role=messages.RoleEntity(name="admin"))
+        await harness.call("SelectRole", by="ann", role=messages.RoleEntity(name="admin"))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_the_keys_are_read() -> None:
     )
 
 
-def test_without_keys_the_door_is_open_to_programs_and_closed_to_pages() -> None:
+def test_without_keys_the_server_is_open_to_programs_and_closed_to_pages() -> None:
     settings = settings_from({}).rest
     assert settings == RestSettings()
     assert settings.enabled

@@ -11,7 +11,7 @@ from kiteward.engine.embedded.read_view import reading
 
 
 def elsewhere(work: Callable[[], object]) -> None:
-    """Do work on another thread, as a writer does."""
+    """Run work on another thread, as a writer does."""
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
@@ -20,7 +20,7 @@ def elsewhere(work: Callable[[], object]) -> None:
 def write_after_snapshot(
     monkeypatch: pytest.MonkeyPatch, collection: ServedCollection, work: Callable[[], object]
 ) -> None:
-    """Let a writer do its work right after a read has taken its segments."""
+    """Run a writer right after a read has taken its segments."""
     take = collection._read_snapshot
 
     def take_then_write() -> Any:

@@ -43,7 +43,7 @@ def test_collection_that_does_not_exist_is_an_error(engine: EngineServicer, meth
     assert getattr(engine, method)(request_, HERE).status.code == 100
 
 
-def test_segments_are_told_of_a_database_that_the_request_names(
+def test_segments_are_returned_of_a_database_that_the_request_names(
     engine: EngineServicer, database: ServedDatabase
 ) -> None:
     database.create_database("shelf")

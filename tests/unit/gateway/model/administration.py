@@ -5,7 +5,7 @@ import re
 from typing import Any, Final
 
 from tests.unit.gateway.model import catalogue
-from tests.unit.gateway.model.judging import ANY, Judge, Key
+from tests.unit.gateway.model.authorization import ANY, Authorizer, Key
 from tests.unit.gateway.model.reference import DENIED, DONE, Outcome, Reference, Rule, Step, User, refused
 from tests.unit.gateway.model.world import DATABASE_NOT_FOUND
 
@@ -27,14 +27,14 @@ def _decoded(encoded: str) -> str:
 
 
 def _is_password(text: str) -> bool:
-    """Tell whether the standard policy takes it: 8 to 64 characters, three of four classes."""
+    """Return whether the standard policy takes it: 8 to 64 characters, three of four classes."""
     classes = (str.isupper, str.islower, str.isdigit, lambda c: not c.isalnum())
     return 8 <= len(text) <= 64 and sum(any(of(c) for c in text) for of in classes) >= 3
 
 
-def _create_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _create_user(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
-    if not judge.may("CreateOwnership"):
+    if not authorizer.may("CreateOwnership"):
         return DENIED
     if not _USER_NAME.fullmatch(message.username) or not _is_password(_decoded(message.password)):
         return INVALID
@@ -44,10 +44,10 @@ def _create_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _update_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _update_user(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
     described = message.HasField("description")
-    if not judge.may("UpdateUser", ANY, [message.username or ANY]):
+    if not authorizer.may("UpdateUser", ANY, [message.username or ANY]):
         return DENIED
     user = reference.users.get(message.username)
     if not message.newPassword:
@@ -66,8 +66,8 @@ def _update_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _delete_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
-    if not judge.may("DropOwnership"):
+def _delete_user(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+    if not authorizer.may("DropOwnership"):
         return DENIED
     if step.message.username == "root":
         return PROTECTED
@@ -78,14 +78,14 @@ def _delete_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _list_users(reference: Reference, _step: Step, judge: Judge) -> Outcome:
-    return Outcome("ok", content=sorted(reference.users)) if judge.may("SelectOwnership") else DENIED
+def _list_users(reference: Reference, _step: Step, authorizer: Authorizer) -> Outcome:
+    return Outcome("ok", content=sorted(reference.users)) if authorizer.may("SelectOwnership") else DENIED
 
 
-def _select_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _select_user(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
     name = message.user.name
-    if not judge.may("SelectUser", ANY, [name or ANY]):
+    if not authorizer.may("SelectUser", ANY, [name or ANY]):
         return DENIED
     if message.HasField("user") and not _USER_NAME.fullmatch(name):
         return INVALID
@@ -97,9 +97,9 @@ def _select_user(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return Outcome("ok", content=found)
 
 
-def _create_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _create_role(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     name = step.message.entity.name
-    if not judge.may("CreateOwnership"):
+    if not authorizer.may("CreateOwnership"):
         return DENIED
     if not _NAME.fullmatch(name):
         return INVALID
@@ -109,9 +109,9 @@ def _create_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _drop_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _drop_role(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     name = step.message.role_name
-    if not judge.may("DropOwnership"):
+    if not authorizer.may("DropOwnership"):
         return DENIED
     if not _NAME.fullmatch(name):
         return INVALID
@@ -127,9 +127,9 @@ def _drop_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _operate_binding(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _operate_binding(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
-    if not judge.may("ManageOwnership"):
+    if not authorizer.may("ManageOwnership"):
         return DENIED
     if not _USER_NAME.fullmatch(message.username) or not _NAME.fullmatch(message.role_name):
         return INVALID
@@ -146,15 +146,15 @@ def _operate_binding(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _may_look_at(judge: Judge, role: str) -> bool:
-    """Tell whether a caller may read a role: its own and `public` always [contract 4.6 rule 7, decision 0004]."""
-    return role in judge.bound | {"public"} or judge.may("SelectOwnership")
+def _may_look_at(authorizer: Authorizer, role: str) -> bool:
+    """Return whether a caller may read a role: its own and `public` always [contract 4.6 rule 7, decision 0004]."""
+    return role in authorizer.bound | {"public"} or authorizer.may("SelectOwnership")
 
 
-def _select_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _select_role(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
     name = message.role.name
-    if not _may_look_at(judge, name):
+    if not _may_look_at(authorizer, name):
         return DENIED
     if message.HasField("role") and not _NAME.fullmatch(name):
         return INVALID
@@ -163,22 +163,26 @@ def _select_role(reference: Reference, step: Step, judge: Judge) -> Outcome:
     found = []
     for each in names:
         holders = sorted(user for user, record in reference.users.items() if each in record.roles)
-        if not judge.may("SelectOwnership"):
-            holders = [user for user in holders if user == judge.user]
+        if not authorizer.may("SelectOwnership"):
+            holders = [user for user in holders if user == authorizer.user]
         found.append((each, holders if message.include_user_info else []))
     return Outcome("ok", content=found)
 
 
-def _told_missing(reference: Reference, judge: Judge, database: str, name: str) -> bool:
-    """Tell whether a named collection is refused because its database is missing [contract 4.10, decision 0027]."""
-    return ANY not in (database, name) and database not in reference.world.databases and judge.lists_database(database)
+def _reports_missing(reference: Reference, authorizer: Authorizer, database: str, name: str) -> bool:
+    """Return whether a named collection is refused because its database is missing [contract 4.10, decision 0027]."""
+    return (
+        ANY not in (database, name)
+        and database not in reference.world.databases
+        and authorizer.lists_database(database)
+    )
 
 
-def _operate_v1(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _operate_v1(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     entity = step.message.entity
     privilege, kind, name = entity.grantor.privilege.name, entity.object.name, entity.object_name
     database = entity.db_name or step.database or "default"
-    if not judge.may("ManageOwnership"):
+    if not authorizer.may("ManageOwnership"):
         return DENIED
     if not all(map(_is_name, (privilege, name))) or not all(map(_NAME.fullmatch, (kind, entity.role.name))):
         return INVALID
@@ -187,11 +191,11 @@ def _operate_v1(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if kind == "Global":
         name = ANY
     key = Key(kind, database, name, privilege)
-    if step.message.type == 0 and kind == "Collection" and _told_missing(reference, judge, database, name):
+    if step.message.type == 0 and kind == "Collection" and _reports_missing(reference, authorizer, database, name):
         return NO_DATABASE
     if entity.role.name not in reference.policy.roles or not _fits_v1(privilege, kind):
         return refused(1100, 41)
-    return _operate(reference, step, judge, entity.role.name, key)
+    return _operate(reference, step, authorizer, entity.role.name, key)
 
 
 def _fits_v1(privilege: str, kind: str) -> bool:
@@ -202,11 +206,11 @@ def _fits_v1(privilege: str, kind: str) -> bool:
     return privilege in catalogue.OF_TYPE[kind] - catalogue.NOT_BY_V1
 
 
-def _operate_v2(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _operate_v2(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
     privilege, role = message.grantor.privilege.name, message.role.name
     database = message.db_name or step.database or "default"
-    if not judge.may("ManageOwnership"):
+    if not authorizer.may("ManageOwnership"):
         return DENIED
     if not _NAME.fullmatch(role) or not _is_name(privilege) or message.type not in (0, 1):
         return INVALID
@@ -216,11 +220,11 @@ def _operate_v2(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return INVALID
     kind = catalogue.object_type(privilege)
     name = message.collection_name
-    if message.type == 0 and kind != "User" and _told_missing(reference, judge, database, name):
+    if message.type == 0 and kind != "User" and _reports_missing(reference, authorizer, database, name):
         return NO_DATABASE
     if role not in reference.policy.roles or not _fits_v2(reference, privilege, database, name):
         return refused(1100, 41)
-    return _operate(reference, step, judge, role, Key(kind, database, name, privilege))
+    return _operate(reference, step, authorizer, role, Key(kind, database, name, privilege))
 
 
 def _fits_v2(reference: Reference, privilege: str, database: str, name: str) -> bool:
@@ -239,7 +243,7 @@ def _fits_v2(reference: Reference, privilege: str, database: str, name: str) -> 
     return level == "" or database != ANY or name == ANY
 
 
-def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key) -> Outcome:
+def _operate(reference: Reference, step: Step, authorizer: Authorizer, role: str, key: Key) -> Outcome:
     privileges = (key.privilege, *catalogue.ALONG.get(key.privilege, ()))
     behind = key.name if key.kind == "User" else reference.world.resolve(key.database, key.name)
     if step.message.type == 0:
@@ -254,15 +258,15 @@ def _operate(reference: Reference, step: Step, judge: Judge, role: str, key: Key
         for name in {key.name, behind}
         for privilege in privileges
     ]
-    missing = key.kind != "User" and _told_missing(reference, judge, key.database, key.name)
+    missing = key.kind != "User" and _reports_missing(reference, authorizer, key.database, key.name)
     return NO_DATABASE if missing and not any(gone) else DONE
 
 
-def _select_grant(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _select_grant(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     entity = step.message.entity
     role = entity.role.name
     database = entity.db_name or step.database or "default"
-    if not _may_look_at(judge, role):
+    if not _may_look_at(authorizer, role):
         return DENIED
     kind, name = entity.object.name, entity.object_name
     by_object = entity.HasField("object")
@@ -271,7 +275,7 @@ def _select_grant(reference: Reference, step: Step, judge: Judge) -> Outcome:
     if by_object and kind not in catalogue.OF_TYPE:
         return refused(1100, 42)
     of_collection = by_object and kind == "Collection"
-    if of_collection and _told_missing(reference, judge, database, name):
+    if of_collection and _reports_missing(reference, authorizer, database, name):
         return NO_DATABASE
     names = {name, reference.world.resolve(database, name) if of_collection else name}
     if role not in reference.policy.roles:
@@ -285,9 +289,9 @@ def _select_grant(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return Outcome("ok", content=listed)
 
 
-def _create_group(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _create_group(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     name = step.message.group_name
-    if not judge.may("CreatePrivilegeGroup"):
+    if not authorizer.may("CreatePrivilegeGroup"):
         return DENIED
     if refusal := _bad_group_name(name):
         return refusal
@@ -304,9 +308,9 @@ def _bad_group_name(name: str) -> Outcome | None:
     return None if _PLAIN.fullmatch(name) else INVALID
 
 
-def _drop_group(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _drop_group(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     name = step.message.group_name
-    if not judge.may("DropPrivilegeGroup"):
+    if not authorizer.may("DropPrivilegeGroup"):
         return DENIED
     if refusal := _bad_group_name(name):
         return refusal
@@ -317,10 +321,10 @@ def _drop_group(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _operate_group(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _operate_group(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     message = step.message
     names = {entity.name for entity in message.privileges}
-    if not judge.may("OperatePrivilegeGroup"):
+    if not authorizer.may("OperatePrivilegeGroup"):
         return DENIED
     if refusal := _bad_group_name(message.group_name):
         return refusal
@@ -339,15 +343,15 @@ def _operate_group(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return DONE
 
 
-def _list_groups(reference: Reference, _step: Step, judge: Judge) -> Outcome:
-    if not judge.may("ListPrivilegeGroups"):
+def _list_groups(reference: Reference, _step: Step, authorizer: Authorizer) -> Outcome:
+    if not authorizer.may("ListPrivilegeGroups"):
         return DENIED
     listed = [*sorted(reference.policy.groups.items()), *catalogue.BUILT_IN.items()]
     return Outcome("ok", content=[(name, frozenset(members)) for name, members in listed])
 
 
-def _backup(reference: Reference, _step: Step, judge: Judge) -> Outcome:
-    if not judge.may("BackupRBAC"):
+def _backup(reference: Reference, _step: Step, authorizer: Authorizer) -> Outcome:
+    if not authorizer.may("BackupRBAC"):
         return DENIED
     policy = reference.policy
     roles = sorted(set(policy.roles) - {"admin", "public"})

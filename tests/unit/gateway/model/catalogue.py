@@ -1,4 +1,4 @@
-"""The privileges and groups of the contract, written down anew: nothing here comes from the code under test.
+"""The privileges and groups of the contract, stated independently: nothing here comes from the code under test.
 
 Sources: contract 4.4 (object types, levels, what v1 accepts), contract 4.5 (groups), contract 2.4 (granted along).
 """

@@ -18,7 +18,7 @@ from tests.unit.gateway.model.workload import CHANGING
 REQUESTS_EACH: Final = 2
 """Requests for a decision after each operation."""
 RESTART_EVERY: Final = 97
-"""Steps between two restarts of the engine, after which the catalog is read anew."""
+"""Steps between two restarts of the engine, after which the catalog is read again."""
 _CATALOG: Final = frozenset({"ListDatabases", "ListAliases", "DescribeAlias"})
 """What the catalog asks the engine for by itself."""
 
@@ -73,7 +73,7 @@ class Pair:
         self._changed: list[Step] = []
 
     async def take(self, step: Step) -> Mismatch | Outcome:
-        """Let both take a step; return what both say, or how they differ."""
+        """Run a step on both; return their common outcome, or how they differ."""
         self._taken.append(step)
         if len(self._taken) % RESTART_EVERY == 0:
             self._subject.engine.generation += 1

@@ -12,7 +12,7 @@ Answer = Callable[["FakeEngine", Any, str], bytes]
 
 
 class FakeEngine:
-    """Implements `Engine`, where the contract of each method stands.
+    """Implements `Engine`, which documents the contract of each method.
 
     Attributes:
         world: what it holds.
@@ -43,7 +43,7 @@ class FakeEngine:
         return EngineHealth(ready=True)
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: no resources are held."""
 
     def take_calls(self) -> list[tuple[str, str, Any]]:
         """Return the calls since the last time."""

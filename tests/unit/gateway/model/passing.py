@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.unit.gateway.model.judging import ANY, Judge, Key
+from tests.unit.gateway.model.authorization import ANY, Authorizer, Key
 from tests.unit.gateway.model.reference import DENIED, DONE, Outcome, Reference, Rule, Step, refused
 from tests.unit.gateway.model.world import COLLECTION_NOT_FOUND, DATABASE_NOT_FOUND
 
@@ -111,17 +111,17 @@ _ILLEGAL_DATABASE: Final = Outcome("status", 802, 1)
 
 
 def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
-    def rule(reference: Reference, step: Step, judge: Judge) -> Outcome:
+    def rule(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
         database = database_of(step)
         names = [reference.world.resolve(database, name) for name in subject(step.operation, step.message)]
         owners = [reference.world.told.get(number) for number in _ids(step.message)]
         if names == [""] and len(set(owners)) == 1 and owners[0] is not None and owners[0][0] == database:
             names = [owners[0][1]]
-        # [contract 4.2] an id is judged by the collection it was told for; of any other nothing less than all will do
+        # [contract 4.2] an id is authorized as the collection it was returned for; any other id needs a grant on all
         by_id = [owner[1] if owner is not None and owner[0] == database else ANY for owner in owners]
         wanted = [*(name for name in names if name or not owners), *by_id] or [ANY]
-        judged = judge.may_or_sees if visible else judge.may
-        if (step.operation, wanted) != ("GetFlushState", [""]) and not judged(privilege, database, wanted):
+        allowed = authorizer.may_or_sees if visible else authorizer.may
+        if (step.operation, wanted) != ("GetFlushState", [""]) and not allowed(privilege, database, wanted):
             return _HIDDEN.get(step.operation, DENIED)
         if _wanders(reference, step, database, names):
             return refused(1100, 5)
@@ -146,10 +146,10 @@ def _ids(request: Any) -> list[int]:
 
 
 def _telling(rule: Rule) -> Rule:
-    """Note the ids in what is told of a database's collections."""
+    """Record the ids in a response about a database's collections."""
 
-    def telling(reference: Reference, step: Step, judge: Judge) -> Outcome:
-        outcome = rule(reference, step, judge)
+    def telling(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+        outcome = rule(reference, step, authorizer)
         if outcome.forwarded is not None and database_of(step) in reference.world.databases:
             reference.world.tell_ids(database_of(step))
         return outcome
@@ -160,8 +160,8 @@ def _telling(rule: Rule) -> Rule:
 def _ending(rule: Rule) -> Rule:
     """Forget the ids of what the engine is asked to drop or rename."""
 
-    def ending(reference: Reference, step: Step, judge: Judge) -> Outcome:
-        outcome = rule(reference, step, judge)
+    def ending(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+        outcome = rule(reference, step, authorizer)
         if outcome.forwarded is not None:
             database, *names = outcome.forwarded
             reference.world.forget_ids(database, names[0] if names else None)
@@ -175,7 +175,7 @@ _HIDDEN: Final = {"HasCollection": Outcome("ok", content=False), "DescribeCollec
 
 
 def _wanders(reference: Reference, step: Step, database: str, names: Sequence[str]) -> bool:
-    """Tell whether a sub-request names another collection or database than the request does."""
+    """Return whether a sub-request names another collection or database than the request does."""
     if step.operation != "HybridSearch":
         return False
     return any(
@@ -186,8 +186,8 @@ def _wanders(reference: Reference, step: Step, database: str, names: Sequence[st
 
 
 def _on_cluster(privilege: str) -> Rule:
-    def rule(reference: Reference, step: Step, judge: Judge) -> Outcome:
-        if not judge.may(privilege):
+    def rule(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+        if not authorizer.may(privilege):
             return DENIED
         if step.operation == "FlushAll" and database_of(step) not in reference.world.databases:
             return NO_DATABASE
@@ -197,27 +197,27 @@ def _on_cluster(privilege: str) -> Rule:
 
 
 def _on_database(privilege: str) -> Rule:
-    def rule(reference: Reference, step: Step, judge: Judge) -> Outcome:
+    def rule(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
         database = database_of(step)
         by_id = [ANY] if getattr(step.message, "db_id", "") else []
-        if not judge.may(privilege, database, by_id or [ANY]):
+        if not authorizer.may(privilege, database, by_id or [ANY]):
             return DENIED
         return _forwarded(database) if database in reference.world.databases else NO_DATABASE
 
     return rule
 
 
-def _create_database(reference: Reference, step: Step, judge: Judge) -> Outcome:
-    if not judge.may("CreateDatabase"):
+def _create_database(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+    if not authorizer.may("CreateDatabase"):
         return DENIED
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,254}", step.message.db_name):
         return _ILLEGAL_DATABASE
     return _answered(reference.world.create_database(step.message.db_name), database_of(step), ())
 
 
-def _drop_database(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _drop_database(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database = database_of(step)
-    if not judge.may("DropDatabase"):
+    if not authorizer.may("DropDatabase"):
         return DENIED
     if database not in reference.world.databases:
         return DONE  # [Milvus 3.0] dropping what is not there succeeds
@@ -233,9 +233,9 @@ def _forget(reference: Reference, gone: Callable[[Key], bool]) -> None:
             reference.policy.take(role, key)
 
 
-def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _create_collection(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database, name = database_of(step), step.message.collection_name
-    if not judge.may("CreateCollection", database, [name]):
+    if not authorizer.may("CreateCollection", database, [name]):
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
@@ -244,7 +244,9 @@ def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
     found = reference.world.databases[database]
     if not found.taken(name):
         # [decision 0030] what an administrator creates is nobody's of before
-        reference.policy.release(database, name, *(("", ()) if judge.unlimited else (judge.user, judge.bound)))
+        reference.policy.release(
+            database, name, *(("", ()) if authorizer.unlimited else (authorizer.user, authorizer.bound))
+        )
     code = reference.world.create_collection(database, name)
     if not code:
         for role, key in [*reference.policy.kept]:
@@ -253,10 +255,10 @@ def _create_collection(reference: Reference, step: Step, judge: Judge) -> Outcom
     return _answered(code, database, [name])
 
 
-def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _drop_collection(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database = database_of(step)
     name = reference.world.resolve(database, step.message.collection_name)
-    if not judge.may("DropCollection", database, [name]):
+    if not authorizer.may("DropCollection", database, [name]):
         return DENIED
     found = reference.world.databases.get(database)
     if found is None:
@@ -266,22 +268,22 @@ def _drop_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
         return _ALIAS_CONFLICT
     code = reference.world.drop_collection(database, name)
     if not code:
-        own = set() if judge.unlimited else judge.bound - {"public"}
+        own = set() if authorizer.unlimited else authorizer.bound - {"public"}
         for role, grants in reference.policy.roles.items():
             for key in [key for key in grants if (key.database, key.name) == (database, name) and key.kind != "User"]:
                 if role in own:
-                    reference.policy.kept[role, key] = judge.user  # [decision 0030]
+                    reference.policy.kept[role, key] = authorizer.user  # [decision 0030]
                 else:
                     reference.policy.take(role, key)
     return _answered(code, database, [name])
 
 
-def _rename_collection(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _rename_collection(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database = database_of(step)
     target = step.message.newDBName or database
     old, new = reference.world.resolve(database, step.message.oldName), step.message.newName
     # [contract 4.2, decision 0007] old and new name; into another database the privilege is needed on every database
-    if not judge.may("RenameCollection", database if target == database else ANY, [old, new]):
+    if not authorizer.may("RenameCollection", database if target == database else ANY, [old, new]):
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
@@ -307,11 +309,11 @@ def _move(reference: Reference, source: tuple[str, str], target: tuple[str, str]
             reference.policy.give(role, key._replace(database=target[0], name=target[1]), grantor)
 
 
-def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _create_alias(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database, alias = database_of(step), step.message.alias
     name = reference.world.resolve(database, step.message.collection_name)
-    # [decision 0027] an alias is judged by what it stands for, a free name as it stands
-    if not judge.may("CreateAlias", database, [name, reference.world.resolve(database, alias)]):
+    # [decision 0027] an alias is authorized as its target, an unused name as itself
+    if not authorizer.may("CreateAlias", database, [name, reference.world.resolve(database, alias)]):
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
@@ -322,19 +324,19 @@ def _create_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return _answered(change(database, alias, name), database, [alias, name])
 
 
-def _drop_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _drop_alias(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database, alias = database_of(step), step.message.alias
-    if not judge.may("DropAlias", database, [reference.world.resolve(database, alias)]):
+    if not authorizer.may("DropAlias", database, [reference.world.resolve(database, alias)]):
         return DENIED
     if database not in reference.world.databases:
         return NO_DATABASE
     return _answered(reference.world.drop_alias(database, alias), database, [alias])
 
 
-def _describe_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _describe_alias(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database, alias = database_of(step), step.message.alias
     name = reference.world.resolve(database, alias)
-    if not judge.may("DescribeAlias", database, [name]):
+    if not authorizer.may("DescribeAlias", database, [name]):
         return DENIED
     found = reference.world.databases.get(database)
     if found is None:
@@ -344,25 +346,28 @@ def _describe_alias(reference: Reference, step: Step, judge: Judge) -> Outcome:
     return _forwarded(database, [alias], (alias, name))
 
 
-def _list_aliases(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _list_aliases(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database, given = database_of(step), step.message.collection_name
     wanted = reference.world.resolve(database, given)
-    if given and not judge.may("ListAliases", database, [wanted]):
+    if given and not authorizer.may("ListAliases", database, [wanted]):
         return DENIED
-    if not judge.lists_database(database):
+    if not authorizer.lists_database(database):
         return Outcome("ok", content=[])
     found = reference.world.databases.get(database)
     if found is None:
         return NO_DATABASE
     aliases = [
-        alias for alias, name in found.aliases.items() if wanted in ("", name) if judge.lists_collection(database, name)
+        alias
+        for alias, name in found.aliases.items()
+        if wanted in ("", name)
+        if authorizer.lists_collection(database, name)
     ]
     return _forwarded(database, [wanted], aliases)
 
 
-def _show_collections(reference: Reference, step: Step, judge: Judge) -> Outcome:
+def _show_collections(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
     database = database_of(step)
-    if not judge.lists_database(database):
+    if not authorizer.lists_database(database):
         return Outcome("ok", content=[])
     found = reference.world.databases.get(database)
     if found is None:
@@ -370,18 +375,18 @@ def _show_collections(reference: Reference, step: Step, judge: Judge) -> Outcome
     shown = [
         (name, number, number * 10, number * 100)
         for name, number in found.collections.items()
-        if judge.lists_collection(database, name)
+        if authorizer.lists_collection(database, name)
     ]
     return _forwarded(database, (), shown)
 
 
-def _list_databases(reference: Reference, step: Step, judge: Judge) -> Outcome:
-    shown = [(name, len(name)) for name in reference.world.databases if judge.lists_database(name)]
+def _list_databases(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+    shown = [(name, len(name)) for name in reference.world.databases if authorizer.lists_database(name)]
     return _forwarded(database_of(step), (), shown)
 
 
-def _connect(reference: Reference, step: Step, judge: Judge) -> Outcome:
-    known = step.database in reference.world.databases and judge.lists_database(step.database)
+def _connect(reference: Reference, step: Step, authorizer: Authorizer) -> Outcome:
+    known = step.database in reference.world.databases and authorizer.lists_database(step.database)
     return DONE if step.database in ("", "default") or known else NO_DATABASE
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.unit.gateway.model.judging import Judge, Policy
+from tests.unit.gateway.model.authorization import Authorizer, Policy
 from tests.unit.gateway.model.world import World
 
 
@@ -70,7 +70,7 @@ class User:
     roles: set[str] = field(default_factory=set)
 
 
-Rule = Callable[["Reference", Step, Judge], Outcome]
+Rule = Callable[["Reference", Step, Authorizer], Outcome]
 
 
 @dataclass(slots=True)
@@ -91,4 +91,4 @@ class Reference:
         user = self.users.get(step.caller)
         if user is None or user.password != step.password:
             return UNAUTHENTICATED
-        return self.rules[step.operation](self, step, Judge(self.policy, step.caller, user.roles))
+        return self.rules[step.operation](self, step, Authorizer(self.policy, step.caller, user.roles))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tests.unit.gateway.model import catalogue, passing
-from tests.unit.gateway.model.judging import Key
+from tests.unit.gateway.model.authorization import Key
 from tests.unit.gateway.model.reference import Reference, Step
 from tests.unit.gateway.model.subject import ROOT_PASSWORD, encoded
 from tests.unit.gateway.model.workload import (
@@ -34,7 +34,7 @@ class Draw:
         self._operations, self._weights = zip(*WEIGHTS.items(), strict=True)
 
     def beginning(self) -> list[Step]:
-        """Return operations that make something to talk about."""
+        """Return operations that create the first objects."""
         users = [("CreateCredential", _new_user(name, self._pick(PASSWORDS))) for name in USERS[:4]]
         roles = [
             ("CreateRole", messages.CreateRoleRequest(entity=messages.RoleEntity(name=name))) for name in ROLES[:3]
@@ -268,7 +268,7 @@ class Draw:
         return self._v2(self._role(), Key("", database, "*" if wide else name, privilege), kind=self._grant_or_odd())
 
     def _revokes(self) -> bool:
-        """Tell whether to take back: more often the more is granted, so that something stays refused."""
+        """Return whether to take back: more often the more is granted, so that something stays refused."""
         held = sum(len(grants) for grants in self._reference.policy.roles.values())
         return self._random.random() < held / 110
 

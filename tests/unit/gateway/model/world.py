@@ -14,13 +14,13 @@ TAKEN: Final = 65535
 
 @dataclass(slots=True)
 class Database:
-    """One database: collections with their ids, and aliases with what they stand for."""
+    """One database: collections with their ids, and aliases with their targets."""
 
     collections: dict[str, int] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
     def taken(self, name: str) -> bool:
-        """Tell whether a collection or an alias has the name."""
+        """Return whether a collection or an alias has the name."""
         return name in self.collections or name in self.aliases
 
 
@@ -31,7 +31,7 @@ class World:
     databases: dict[str, Database] = field(default_factory=lambda: {"default": Database()})
     next_id: int = 1
     told: dict[int, tuple[str, str]] = field(default_factory=dict, compare=False)
-    """Ids of collections that an answer has told: database and name. A drop or a rename, tried or done, ends it."""
+    """Ids of collections that an answer has returned: database and name. A drop or a rename, tried or done, ends it."""
 
     def tell_ids(self, database: str) -> None:
         """Note that a list of a database's collections went out, with their ids."""

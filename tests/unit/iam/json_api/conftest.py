@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.gateway import House, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, opened, presented, quick_directory
 
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret
 from kiteward.gateway.call import Call
@@ -15,11 +15,11 @@ class Own:
     """Calls our own operations.
 
     Attributes:
-        house: the gateway with everything behind it.
+        harness: the gateway with everything behind it.
     """
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, harness: GatewayHarness) -> None:
+        self.harness = harness
 
     async def __call__(
         self,
@@ -41,7 +41,7 @@ class Own:
         credential = by if not isinstance(by, str) else key(by) if by.startswith("kw_") else presented(by)
         payload = msgspec.json.encode(arguments)
         return msgspec.json.decode(
-            await self.house.gateway.handle(Call(operation, payload, credential, address=address))
+            await self.harness.gateway.handle(Call(operation, payload, credential, address=address))
         )
 
 
@@ -53,5 +53,5 @@ def key(text: str) -> KeyCredential:
 @pytest.fixture
 async def own() -> AsyncIterator[Own]:
     with quick_directory() as directory:
-        async with opened(directory / "store.db") as house:
-            yield Own(house)
+        async with opened(directory / "store.db") as harness:
+            yield Own(harness)

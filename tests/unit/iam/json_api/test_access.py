@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, opened, presented, quick_directory
 from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.audit.reader import AuditReader
@@ -24,14 +24,14 @@ async def team() -> AsyncIterator[Own]:
     engine.create("docs", "papers")
     engine.databases["default"].aliases["current"] = "docs"
     with quick_directory() as directory:
-        async with opened(directory / "store.db", engine) as house:
-            await house.group("seekers", "Search", "Query")
-            await house.role("reader", ("Search", "default", "docs"))
-            await house.role("seeker", ("seekers", "default", "*"))
-            await house.user("alice", "reader")
-            await house.user("bob", "seeker")
-            await house.user("carol")
-            yield Own(house)
+        async with opened(directory / "store.db", engine) as harness:
+            await harness.group("seekers", "Search", "Query")
+            await harness.role("reader", ("Search", "default", "docs"))
+            await harness.role("seeker", ("seekers", "default", "*"))
+            await harness.user("alice", "reader")
+            await harness.user("bob", "seeker")
+            await harness.user("carol")
+            yield Own(harness)
 
 
 def ways(answer: Any) -> list[tuple[str, str, str]]:
@@ -69,7 +69,7 @@ async def test_others_read_the_name_as_they_gave_it_and_no_remedies(team: Own) -
     assert {**hidden, **changed} == absent
 
 
-async def test_narrowed_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
+async def test_restricted_key_of_an_administrator_is_explained_to_without_remedies(team: Own) -> None:
     made = await team("CreateApiKey", roles=["reader"])
     answer = await team("ExplainAccess", by=made["key"], privilege="Query", collectionName="current")
     assert (answer["allowed"], answer["collectionName"], answer["remedies"]) == (False, "current", [])
@@ -89,7 +89,7 @@ async def test_operation_is_explained_by_what_it_needs(team: Own) -> None:
     assert (await team("ExplainAccess", userName="carol", operation="ListDatabases"))["allowed"]
 
 
-async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: Own) -> None:
+async def test_user_who_may_not_sign_in_is_refused_whatever_its_roles_say(team: Own) -> None:
     await team("DisableUser", userName="alice")
     answer = await team("ExplainAccess", userName="alice", privilege="Search", collectionName="docs")
     assert (answer["allowed"], answer["closed"]) == (False, "the user is disabled")
@@ -97,7 +97,7 @@ async def test_user_who_may_not_come_in_is_refused_whatever_its_roles_say(team: 
     assert (answer["held"], answer["opening"]) == (True, {"operation": "EnableUser", "name": "alice"})
 
 
-async def test_what_keeps_a_key_out_is_named_with_what_lets_it_in(team: Own) -> None:
+async def test_what_makes_a_key_ineffective_is_named_with_its_remedy(team: Own) -> None:
     made = await team("CreateApiKey", userName="alice")
     asked = {"keyId": made["keyId"], "privilege": "Search", "collectionName": "docs"}
     await team("DisableApiKey", keyId=made["keyId"])
@@ -119,7 +119,7 @@ async def test_collection_that_does_not_exist_is_said_not_to_exist_to_administra
 
 
 async def test_api_key_is_explained_by_its_own_roles(team: Own) -> None:
-    await team.house.succeed("OperateUserRole", username="alice", role_name="seeker")
+    await team.harness.succeed("OperateUserRole", username="alice", role_name="seeker")
     made = await team("CreateApiKey", userName="alice", roles=["seeker"])
     narrow = await team("ExplainAccess", keyId=made["keyId"], privilege="Search", collectionName="docs")
     assert ways(narrow) == [("seeker", "seekers", "*")]
@@ -153,13 +153,15 @@ async def test_everybody_may_ask_about_themselves_and_about_nobody_else(team: Ow
         ({"userName": "a", "keyId": "b", "privilege": "Search"}, "either `userName` or `keyId`"),
     ],
 )
-async def test_question_that_makes_no_sense_is_told_what_would(team: Own, asked: dict[str, str], told: str) -> None:
+async def test_question_that_makes_no_sense_is_refused_with_what_would(
+    team: Own, asked: dict[str, str], told: str
+) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await team("ExplainAccess", **asked)
     assert told in str(refused.value)
 
 
-async def test_unknown_user_is_told(team: Own) -> None:
+async def test_unknown_user_is_reported(team: Own) -> None:
     with pytest.raises(NotFound, match="user not found: nobody"):
         await team("ExplainAccess", userName="nobody", privilege="Search")
 
@@ -187,8 +189,8 @@ async def test_list_of_who_can_touch_a_collection_comes_in_pages(team: Own) -> N
     assert names == ["bob", "root"]
 
 
-async def test_everything_somebody_may_do_is_told(team: Own) -> None:
-    await team.house.grant("reader", "CreateOwnership", "*", "*")
+async def test_everything_somebody_may_do_is_reported(team: Own) -> None:
+    await team.harness.grant("reader", "CreateOwnership", "*", "*")
     answer = await team("DescribeUserAccess", userName="alice")
     assert answer["collections"] == [{"dbName": "default", "collectionName": "docs", "privileges": ["Search"]}]
     assert (answer["cluster"], answer["administrator"]) == (["CreateOwnership"], False)
@@ -198,48 +200,48 @@ async def test_everything_somebody_may_do_is_told(team: Own) -> None:
     assert (root["administrator"], root["collections"], root["cluster"]) == (True, [], [])
 
 
-async def test_grants_and_keys_nobody_has_used_are_told_by_the_trail(team: Own, tmp_path: Path) -> None:
-    house: House = team.house
-    await house.grant("reader", "Insert", "default", "docs")
+async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: Own, tmp_path: Path) -> None:
+    harness: GatewayHarness = team.harness
+    await harness.grant("reader", "Insert", "default", "docs")
     made = await team("CreateApiKey", userName="alice")
     trail = AuditWriter.open(tmp_path / "audit")
-    house.recorder = Recorder(trail)
-    house.configure(trail=AuditReader(tmp_path / "audit"))
+    harness.recorder = Recorder(trail)
+    harness.configure(trail=AuditReader(tmp_path / "audit"))
     since = datetime.fromtimestamp(time.time() - 60, UTC).isoformat()
-    await house.call("Search", by="alice", collection_name="docs")
-    await house.call("Query", by="bob", collection_name="docs")
+    await harness.call("Search", by="alice", collection_name="docs")
+    await harness.call("Query", by="bob", collection_name="docs")
     await trail.close()
-    house.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
-    house.configure()
+    harness.recorder = Recorder(AuditWriter.open(tmp_path / "other"))
+    harness.configure()
     answer = await team("ListUnusedAccess", since=since)
     assert [(grant["role"], grant["privilege"]) for grant in answer["grants"]] == [("reader", "Insert")]
     assert [key["keyId"] for key in answer["keys"]] == [made["keyId"]]
     assert answer["recordedSince"] is not None
-    house.configure(trail=None)
+    harness.configure(trail=None)
     with pytest.raises(InvalidArgument, match="no audit trail"):
         await team("ListUnusedAccess", since=since)
 
 
 async def lines_of(team: Own, tmp_path: Path, work: Any) -> None:
     """Record what `work` does, and everything that comes after it, in a trail of its own."""
-    house: House = team.house
-    house.recorder = Recorder(AuditWriter.open(tmp_path / "audit"))
-    house.configure(trail=AuditReader(tmp_path / "audit"))
+    harness: GatewayHarness = team.harness
+    harness.recorder = Recorder(AuditWriter.open(tmp_path / "audit"))
+    harness.configure(trail=AuditReader(tmp_path / "audit"))
     await work()
-    await house.user("dora")  # a change waits until everything before it is written
+    await harness.user("dora")  # a change waits until everything before it is written
 
 
 async def test_line_is_explained_by_what_held_then_and_by_what_holds_today(team: Own, tmp_path: Path) -> None:
     async def refused() -> None:
         with pytest.raises(AccessDenied):
-            await team.house.call("Query", by="alice", collection_name="docs")
+            await team.harness.call("Query", by="alice", collection_name="docs")
 
     await lines_of(team, tmp_path, refused)
     (line,) = (await team("SearchAudit", userName="alice", outcome="refused"))["lines"]
     assert line["roles"] == ["reader"]
     same = await team("ExplainAuditLine", seq=line["seq"])
     assert (same["line"], same["today"]["allowed"], same["differs"]) == (line, False, False)
-    await team.house.grant("reader", "Query", "default", "docs")
+    await team.harness.grant("reader", "Query", "default", "docs")
     other = await team("ExplainAuditLine", seq=line["seq"])
     assert other["line"]["reason"] == "no role of `alice` holds Query on `default.docs`"
     assert (other["today"]["allowed"], other["differs"]) == (True, True)
@@ -247,10 +249,10 @@ async def test_line_is_explained_by_what_held_then_and_by_what_holds_today(team:
 
 async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path) -> None:
     async def allowed() -> None:
-        await team.house.call("Search", by="alice", collection_name="docs")
+        await team.harness.call("Search", by="alice", collection_name="docs")
         made = await team("CreateApiKey", userName="bob", roles=[])
         with pytest.raises(AccessDenied):
-            await team.house.call("Search", by=key(made["key"]), collection_name="docs")
+            await team.harness.call("Search", by=key(made["key"]), collection_name="docs")
         await team("RevokeApiKey", keyId=made["keyId"])
 
     await lines_of(team, tmp_path, allowed)
@@ -264,7 +266,7 @@ async def test_line_of_a_deleted_user_is_explained_too(team: Own, tmp_path: Path
     assert (answer["gone"].partition(":")[0], answer["differs"]) == ("API key not found", False)
 
 
-async def test_line_that_is_not_there_is_told_and_one_that_nothing_decided_has_no_today(
+async def test_line_that_is_not_there_is_reported_and_one_that_nothing_decided_has_no_today(
     team: Own, tmp_path: Path
 ) -> None:
     async def unknown() -> None:
@@ -285,7 +287,7 @@ async def test_trail_tells_who_asked_for_what_exists_and_may_not_be_seen(team: O
     async def asked() -> None:
         for name in ("papers", "nothing", "docs"):
             for operation in ("HasCollection", "DescribeCollection"):
-                await team.house.call(operation, by="alice", collection_name=name)
+                await team.harness.call(operation, by="alice", collection_name=name)
 
     await lines_of(team, tmp_path, asked)
     answer = await team("SearchAudit", kind="refusal", collectionName="papers")
@@ -300,14 +302,14 @@ async def test_trail_tells_who_asked_for_what_exists_and_may_not_be_seen(team: O
 
 
 async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_path: Path) -> None:
-    house: House = team.house
+    harness: GatewayHarness = team.harness
     trail = AuditWriter.open(tmp_path / "audit")
-    house.recorder = Recorder(trail)
-    house.configure(trail=AuditReader(tmp_path / "audit"))
-    await house.call("Search", by="alice", collection_name="docs")
+    harness.recorder = Recorder(trail)
+    harness.configure(trail=AuditReader(tmp_path / "audit"))
+    await harness.call("Search", by="alice", collection_name="docs")
     with pytest.raises(AccessDenied):
-        await house.call("Search", by="alice", collection_name="papers")
-    await house.user("dora")  # a change waits until everything before it is written
+        await harness.call("Search", by="alice", collection_name="papers")
+    await harness.user("dora")  # a change waits until everything before it is written
     answer = await team("SearchAudit", userName="alice", limit=1)
     assert [(line["operation"], line["outcome"]) for line in answer["lines"]] == [("Search", "refused")]
     more = await team("SearchAudit", userName="alice", before=answer["before"])
@@ -315,6 +317,6 @@ async def test_audit_trail_is_searched_by_administrators_alone(team: Own, tmp_pa
     with pytest.raises(AccessDenied):
         await team("SearchAudit", by="alice")
     await trail.close()
-    house.configure(trail=None)
+    harness.configure(trail=None)
     with pytest.raises(InvalidArgument, match="no audit trail"):
         await team("SearchAudit")

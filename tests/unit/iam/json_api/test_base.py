@@ -53,23 +53,23 @@ def test_a_row_is_well_formed(row: AdminOperation) -> None:
 
 
 @pytest.mark.parametrize("name", ADMIN_OPERATIONS)
-async def test_nobody_unknown_calls_any_of_them(own: Own, name: str) -> None:
+async def test_no_unauthenticated_caller_calls_any_of_them(own: Own, name: str) -> None:
     with pytest.raises(AuthenticationError):
-        await own.house.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
+        await own.harness.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
 
 
 @pytest.mark.parametrize("name", sorted(set(ADMIN_OPERATIONS) - FOR_EVERYBODY))
 async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_for_administrators(
     own: Own, name: str
 ) -> None:
-    await own.house.role(
+    await own.harness.role(
         "almost", *((group, "*", "*") for group in ("ClusterAdmin", "DatabaseAdmin", "CollectionAdmin"))
     )
-    await own.house.user("alice", "almost")
-    before = await own.house.state()
+    await own.harness.user("alice", "almost")
+    before = await own.harness.state()
     with pytest.raises(AccessDenied, match="permission deny to alice: an administrator is needed"):
-        await own.house.gateway.handle(Call(name, b"no json", presented("alice")))
-    assert await own.house.state() == before
+        await own.harness.gateway.handle(Call(name, b"no json", presented("alice")))
+    assert await own.harness.state() == before
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,20 @@ async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_
         (b"\xff", "malformed"),
     ],
 )
-async def test_a_wrong_request_is_told_by_its_field_and_changes_nothing(own: Own, payload: bytes, told: str) -> None:
-    before = await own.house.state()
+async def test_a_wrong_request_is_reported_by_its_field_and_changes_nothing(
+    own: Own, payload: bytes, told: str
+) -> None:
+    before = await own.harness.state()
     with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}"):
-        await own.house.gateway.handle(Call("ResetPassword", payload, presented("root")))
-    assert await own.house.state() == before
+        await own.harness.gateway.handle(Call("ResetPassword", payload, presented("root")))
+    assert await own.harness.state() == before
 
 
 async def test_a_caller_who_loses_the_role_while_waiting_for_its_turn_is_refused(own: Own) -> None:
-    await own.house.user("boss", "admin")
-    async with own.house.store.transaction() as transaction:
+    await own.harness.user("boss", "admin")
+    async with own.harness.store.transaction() as transaction:
         task = asyncio.ensure_future(own("EnableUser", by="boss", userName="root"))
-        writer = own.house.store._writer
+        writer = own.harness.store._writer
         async with asyncio.timeout(10):
             while not writer._lock._waiters:  # until it waits for its turn
                 await asyncio.sleep(0)

@@ -13,9 +13,9 @@ def named(privilege: str, collection: str = "*", database: str = "default") -> d
     return {"privilege": privilege, "dbName": database, "collectionName": collection}
 
 
-async def test_grants_are_given_and_taken_together_and_told(own: Own) -> None:
-    await own.house.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
-    await own.house.user("alice", "reader")
+async def test_grants_are_given_and_taken_together_and_reported(own: Own) -> None:
+    await own.harness.role("reader", ("Search", "default", "docs"), ("Query", "default", "docs"))
+    await own.harness.user("alice", "reader")
     done = await own(
         "ChangeGrants",
         roleName="reader",
@@ -25,19 +25,19 @@ async def test_grants_are_given_and_taken_together_and_told(own: Own) -> None:
     assert [each["privilege"] for each in done["granted"]] == ["Insert"]
     assert [each["privilege"] for each in done["revoked"]] == ["Search"]
     assert done["users"] == ["alice"]
-    assert {grant[3] for grant in await own.house.grants("reader")} == {"Insert", "Query"}
+    assert {grant[3] for grant in await own.harness.grants("reader")} == {"Insert", "Query"}
 
 
 async def test_a_dry_run_tells_the_same_and_changes_nothing(own: Own) -> None:
-    await own.house.role("reader", ("Search", "default", "docs"))
-    before = await own.house.state()
+    await own.harness.role("reader", ("Search", "default", "docs"))
+    before = await own.harness.state()
     change: dict[str, Any] = {
         "roleName": "reader",
         "grant": [named("Load", "docs")],
         "revoke": [named("Search", "docs")],
     }
     told = await own("ChangeGrants", dryRun=True, **change)
-    assert await own.house.state() == before
+    assert await own.harness.state() == before
     assert {each["privilege"] for each in told["granted"]} == {"Load", "GetLoadState", "GetLoadingProgress"}
     assert await own("ChangeGrants", **change) == told
 
@@ -54,22 +54,22 @@ async def test_a_dry_run_tells_the_same_and_changes_nothing(own: Own) -> None:
 async def test_one_wrong_grant_leaves_everything_as_it_was(
     own: Own, wrong: dict[str, str], error: type[Exception]
 ) -> None:
-    await own.house.role("reader", ("Search", "default", "docs"))
-    before = await own.house.state()
+    await own.harness.role("reader", ("Search", "default", "docs"))
+    before = await own.harness.state()
     with pytest.raises(error):
         await own("ChangeGrants", roleName="reader", grant=[named("Insert"), wrong], revoke=[named("Search", "docs")])
-    assert await own.house.state() == before
+    assert await own.harness.state() == before
 
 
 async def test_a_grant_of_the_older_kind_is_taken_by_its_type(own: Own) -> None:
-    await own.house.role("older")
-    await own.house.succeed("OperatePrivilege", **v1("older", "*", "Collection", "docs"))
+    await own.harness.role("older")
+    await own.harness.succeed("OperatePrivilege", **v1("older", "*", "Collection", "docs"))
     revoked = {**named("*", "docs"), "objectType": "Collection"}
     assert len((await own("ChangeGrants", roleName="older", revoke=[revoked]))["revoked"]) == 1
-    assert await own.house.grants("older") == []
+    assert await own.harness.grants("older") == []
 
 
-async def test_an_unknown_role_is_told_and_a_step_is_bounded(own: Own) -> None:
+async def test_an_unknown_role_is_reported_and_a_step_is_bounded(own: Own) -> None:
     with pytest.raises(NotFound):
         await own("ChangeGrants", roleName="nobody", grant=[named("Search")])
     with pytest.raises(LimitReached):

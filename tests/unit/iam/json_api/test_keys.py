@@ -18,9 +18,9 @@ async def works(own: Own, text: str, address: str = "10.1.2.3:4") -> bool:
     return True
 
 
-async def test_a_key_is_told_once_and_comes_in_as_its_owner(own: Own) -> None:
-    await own.house.role("reader", ("Search", "default", "docs"))
-    await own.house.user("alice", "reader")
+async def test_a_key_is_returned_once_and_authenticates_its_owner(own: Own) -> None:
+    await own.harness.role("reader", ("Search", "default", "docs"))
+    await own.harness.user("alice", "reader")
     made = await own("CreateApiKey", by="alice", description="crawler")
     me = await own("WhoAmI", by=made["key"])
     assert (me["userName"], me["credential"], me["keyId"]) == ("alice", f"key:{made['keyId']}", made["keyId"])
@@ -32,17 +32,17 @@ async def test_a_key_is_told_once_and_comes_in_as_its_owner(own: Own) -> None:
 
 
 async def test_a_key_does_with_what_its_role_holds_and_no_more(own: Own) -> None:
-    await own.house.role("reader", ("SelectUser", "*", "*"))
-    await own.house.user("alice", "reader", "admin")
+    await own.harness.role("reader", ("SelectUser", "*", "*"))
+    await own.harness.user("alice", "reader", "admin")
     made = await own("CreateApiKey", by="alice", roles=["reader"])
-    await own.house.succeed("SelectUser", by=key(made["key"]))
+    await own.harness.succeed("SelectUser", by=key(made["key"]))
     with pytest.raises(AccessDenied):
-        await own.house.call("CreateRole", by=key(made["key"]), entity={"name": "x"})
+        await own.harness.call("CreateRole", by=key(made["key"]), entity={"name": "x"})
 
 
 async def test_users_make_keys_for_themselves_and_administrators_for_anybody(own: Own) -> None:
-    await own.house.user("alice")
-    await own.house.user("bob")
+    await own.harness.user("alice")
+    await own.harness.user("bob")
     with pytest.raises(AccessDenied):
         await own("CreateApiKey", by="alice", userName="bob")
     made = await own("CreateApiKey", userName="bob")
@@ -51,10 +51,10 @@ async def test_users_make_keys_for_themselves_and_administrators_for_anybody(own
         await own("CreateApiKey", userName="nobody")
 
 
-async def test_a_key_is_narrowed_to_roles_that_its_owner_holds(own: Own) -> None:
-    await own.house.role("reader")
-    await own.house.role("writer")
-    await own.house.user("alice", "reader")
+async def test_a_key_is_restricted_to_roles_that_its_owner_holds(own: Own) -> None:
+    await own.harness.role("reader")
+    await own.harness.role("writer")
+    await own.harness.user("alice", "reader")
     with pytest.raises(InvalidArgument, match="alice does not hold the role writer"):
         await own("CreateApiKey", by="alice", roles=["writer"])
     with pytest.raises(InvalidArgument, match="alice does not hold the role ghost"):
@@ -69,7 +69,7 @@ async def test_a_key_is_narrowed_to_roles_that_its_owner_holds(own: Own) -> None
 
 
 async def test_root_gives_keys_of_any_role(own: Own) -> None:
-    await own.house.role("reader")
+    await own.harness.role("reader")
     made = await own("CreateApiKey", roles=["reader"])
     me = await own("WhoAmI", by=made["key"])
     assert (me["administrator"], me["roles"]) == (False, ["reader"])
@@ -86,13 +86,13 @@ async def test_root_gives_keys_of_any_role(own: Own) -> None:
         ({"description": "é" * 513}, "1024 bytes"),
     ],
 )
-async def test_wrong_values_are_told(own: Own, arguments: dict[str, Any], told: str) -> None:
+async def test_wrong_values_are_reported(own: Own, arguments: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidArgument, match=told):
         await own("CreateApiKey", **arguments)
 
 
 async def test_a_default_end_and_a_limit_come_from_the_configuration(own: Own) -> None:
-    own.house.configure(key_rules=KeyRules(per_user=2, default_lifetime=60))
+    own.harness.configure(key_rules=KeyRules(per_user=2, default_lifetime=60))
     assert (await own("CreateApiKey"))["expiresAt"] is not None
     await own("CreateApiKey", expiresIn=120)
     with pytest.raises(LimitReached, match="root has 2 API keys already"):
@@ -106,8 +106,8 @@ async def test_networks_hold(own: Own) -> None:
 
 
 async def test_keys_are_listed_to_their_owner_and_to_administrators(own: Own) -> None:
-    await own.house.user("alice")
-    await own.house.user("bob")
+    await own.harness.user("alice")
+    await own.harness.user("bob")
     hers = [(await own("CreateApiKey", by="alice"))["keyId"] for _ in range(3)]
     his = (await own("CreateApiKey", by="bob"))["keyId"]
     assert [key["keyId"] for key in (await own("ListApiKeys", by="alice"))["keys"]] == sorted(hers)
@@ -125,8 +125,8 @@ async def test_keys_are_listed_to_their_owner_and_to_administrators(own: Own) ->
 @pytest.mark.parametrize(
     "operation", ["DescribeApiKey", "RotateApiKey", "DisableApiKey", "EnableApiKey", "RevokeApiKey"]
 )
-async def test_keys_of_others_are_not_told_from_missing_ones(own: Own, operation: str) -> None:
-    await own.house.user("alice")
+async def test_keys_of_others_are_not_distinguished_from_missing_ones(own: Own, operation: str) -> None:
+    await own.harness.user("alice")
     made = await own("CreateApiKey")
     with pytest.raises(NotFound) as others:
         await own(operation, by="alice", keyId=made["keyId"])
@@ -160,9 +160,9 @@ async def test_disabling_enabling_and_revoking_hold_at_once(own: Own) -> None:
 
 
 async def limited(own: Own, **limits: Any) -> str:
-    await own.house.role("reader")
-    await own.house.role("writer")
-    await own.house.user("alice", "reader", "writer")
+    await own.harness.role("reader")
+    await own.harness.role("writer")
+    await own.harness.user("alice", "reader", "writer")
     made = await own("CreateApiKey", by="alice", **limits)
     text: str = made["key"]
     return text
@@ -194,8 +194,8 @@ async def test_a_key_makes_no_key_for_other_networks(own: Own) -> None:
 
 
 async def test_a_limited_key_of_an_administrator_makes_keys_for_its_own_user_only(own: Own) -> None:
-    await own.house.user("boss", "admin")
-    await own.house.user("bob")
+    await own.harness.user("boss", "admin")
+    await own.harness.user("bob")
     text = (await own("CreateApiKey", by="boss", expiresIn=60))["key"]
     with pytest.raises(AccessDenied, match="own user only"):
         await own("CreateApiKey", by=text, userName="bob")
@@ -255,7 +255,7 @@ async def test_a_key_tells_with_which_key_it_was_made(own: Own) -> None:
 
 async def lineage(own: Own, **limits: Any) -> list[Any]:
     """Make a key of alice's, one with it, and one with that."""
-    await own.house.user("alice")
+    await own.harness.user("alice")
     made = [await own("CreateApiKey", by="alice", **limits)]
     for _ in range(2):
         made.append(await own("CreateApiKey", by=made[-1]["key"]))
@@ -308,7 +308,7 @@ async def test_what_an_old_secret_makes_ends_no_later_than_the_old_secret(own: O
 
 
 async def test_a_secret_that_is_about_to_end_does_not_act_as_its_user(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     made = await own("CreateApiKey", by="alice")
     await own("DescribeUserAccount", by=made["key"])
     rotated = await own("RotateApiKey", by="alice", keyId=made["keyId"], keepOldFor=60)
@@ -330,8 +330,8 @@ async def test_a_secret_that_is_about_to_end_gets_none_that_does_not(own: Own) -
 
 
 async def test_a_key_of_another_user_ends_with_the_key_that_made_it(own: Own) -> None:
-    await own.house.user("boss", "admin")
-    await own.house.user("bob")
+    await own.harness.user("boss", "admin")
+    await own.harness.user("bob")
     maker = await own("CreateApiKey", by="boss")
     made = await own("CreateApiKey", by=maker["key"], userName="bob")
     await own("DisableUser", userName="boss")
@@ -343,11 +343,11 @@ async def test_a_key_of_another_user_ends_with_the_key_that_made_it(own: Own) ->
     assert (await own("ListApiKeys", userName="bob"))["keys"] == []
 
 
-async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_made_for_others(own: Own) -> None:
-    await own.house.user("boss", "admin")
-    await own.house.user("bob")
+async def test_who_is_no_administrator_any_more_does_not_reach_keys_that_were_created_for_others(own: Own) -> None:
+    await own.harness.user("boss", "admin")
+    await own.harness.user("bob")
     maker = await own("CreateApiKey", by="boss")
     made = await own("CreateApiKey", by=maker["key"], userName="bob")
-    await own.house.succeed("OperateUserRole", username="boss", role_name="admin", type=1)
+    await own.harness.succeed("OperateUserRole", username="boss", role_name="admin", type=1)
     with pytest.raises(NotFound):
         await own("RotateApiKey", by=maker["key"], keyId=made["keyId"])

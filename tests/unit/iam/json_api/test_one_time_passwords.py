@@ -24,34 +24,34 @@ async def first(own: Own) -> PasswordCredential:
 
 
 async def change(own: Own, by: PasswordCredential, new: str) -> Any:
-    return await own.house.call(
+    return await own.harness.call(
         "UpdateCredential", by=by, username="alice", oldPassword=encoded(FIRST), newPassword=encoded(new)
     )
 
 
 async def test_nothing_but_setting_another_password_is_allowed(own: Own, first: PasswordCredential) -> None:
-    before = await own.house.state()
+    before = await own.harness.state()
     for name in {*OPERATIONS, *ADMIN_OPERATIONS} - ALLOWED:
         with pytest.raises(AccessDenied, match="the password of alice is a one-time password: set another one first"):
-            await own.house.gateway.handle(Call(name, b"", first))
-    assert await own.house.state() == before
+            await own.harness.gateway.handle(Call(name, b"", first))
+    assert await own.harness.state() == before
 
 
 async def test_nobody_elses_password_is_set_with_it(own: Own, first: PasswordCredential) -> None:
-    await own.house.user("bob")
-    own.house.configure(super_users=frozenset({"alice"}))
+    await own.harness.user("bob")
+    own.harness.configure(super_users=frozenset({"alice"}))
     with pytest.raises(AccessDenied, match="of the same user"):
-        await own.house.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
+        await own.harness.call("UpdateCredential", by=first, username="bob", newPassword=encoded("Taken-over-1"))
 
 
-async def test_another_password_opens_everything(own: Own, first: PasswordCredential) -> None:
+async def test_another_password_gives_access_to_everything(own: Own, first: PasswordCredential) -> None:
     me = await own("WhoAmI", by=first)
     assert (me["userName"], me["oneTimePassword"]) == ("alice", True)
-    await own.house.succeed("Connect", by=first)
+    await own.harness.succeed("Connect", by=first)
     await change(own, first, "Second-password-2")
     second = presented("alice", "Second-password-2")
     assert not (await own("WhoAmI", by=second))["oneTimePassword"]
-    await own.house.succeed("ListCredUsers", by=second)
+    await own.harness.succeed("ListCredUsers", by=second)
 
 
 async def test_the_same_password_again_is_no_other_one(own: Own, first: PasswordCredential) -> None:
@@ -61,7 +61,7 @@ async def test_the_same_password_again_is_no_other_one(own: Own, first: Password
 
 
 async def test_reset_may_make_a_one_time_password_while_the_old_one_and_api_keys_go_on(own: Own) -> None:
-    await own.house.user("alice", "admin")
+    await own.harness.user("alice", "admin")
     key = (await own("CreateApiKey", userName="alice"))["key"]
     made = await own("ResetPassword", userName="alice", oneTime=True, keepOldFor=600)
     with pytest.raises(AccessDenied):
@@ -72,9 +72,9 @@ async def test_reset_may_make_a_one_time_password_while_the_old_one_and_api_keys
 
 
 async def test_refusal_is_recorded_as_one(own: Own, first: PasswordCredential) -> None:
-    own.house.trail.events.clear()
+    own.harness.trail.events.clear()
     with pytest.raises(AccessDenied):
         await own("ListUserAccounts", by=first)
-    (event,) = own.house.trail.events
+    (event,) = own.harness.trail.events
     assert (event.outcome, event.principal) == ("refused", "alice")
     assert "one-time password" in event.reason

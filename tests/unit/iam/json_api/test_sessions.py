@@ -27,8 +27,8 @@ async def is_over(own: Own, session: SessionCredential) -> bool:
 
 
 async def test_a_session_acts_as_its_user_and_no_further(own: Own) -> None:
-    await own.house.role("reader", ("Search", "default", "docs"))
-    await own.house.user("alice", "reader")
+    await own.harness.role("reader", ("Search", "default", "docs"))
+    await own.harness.user("alice", "reader")
     session = await signed_in(own, "alice")
     me = await own("WhoAmI", by=session)
     assert (me["userName"], me["roles"], me["administrator"]) == ("alice", ["reader"], False)
@@ -38,7 +38,7 @@ async def test_a_session_acts_as_its_user_and_no_further(own: Own) -> None:
 
 
 async def test_a_wrong_password_begins_no_session(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     with pytest.raises(PasswordRejected):
         await own("BeginSession", by=presented("alice", "Wrong-1-password"))
 
@@ -72,7 +72,7 @@ async def test_a_made_up_token_is_refused(own: Own) -> None:
     ],
 )
 async def test_a_session_is_over_at_once_after(own: Own, operation: str, arguments: dict[str, Any]) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     session = await signed_in(own, "alice")
     assert not await is_over(own, session)
     await own(operation, **arguments)
@@ -80,19 +80,19 @@ async def test_a_session_is_over_at_once_after(own: Own, operation: str, argumen
 
 
 async def test_a_session_does_not_come_back_with_its_user(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     session = await signed_in(own, "alice")
     await own("DisableUser", userName="alice")
     await own("EnableUser", userName="alice")
     assert await is_over(own, session)
     session = await signed_in(own, "alice")
     await own("DeleteUserAccount", userName="alice")
-    await own.house.user("alice")
+    await own.harness.user("alice")
     assert await is_over(own, session)
 
 
 async def test_a_session_begun_with_the_old_password_ends_with_it(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     await own("ResetPassword", userName="alice", newPassword="Second-2-pass", keepOldFor=600)
     by_old, by_new = await signed_in(own, "alice"), await signed_in(own, "alice", "Second-2-pass")
     await own("EndOldPassword", userName="alice")
@@ -101,17 +101,17 @@ async def test_a_session_begun_with_the_old_password_ends_with_it(own: Own) -> N
 
 
 async def test_roles_that_are_bound_and_unbound_count_from_the_next_request_on(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     session = await signed_in(own, "alice")
-    await own.house.succeed("OperateUserRole", username="alice", role_name="admin")
+    await own.harness.succeed("OperateUserRole", username="alice", role_name="admin")
     assert (await own("WhoAmI", by=session))["administrator"]
-    await own.house.succeed("OperateUserRole", username="alice", role_name="admin", type=1)
+    await own.harness.succeed("OperateUserRole", username="alice", role_name="admin", type=1)
     assert not (await own("WhoAmI", by=session))["administrator"]
 
 
 async def test_users_list_and_end_their_own_sessions_and_nobody_elses(own: Own) -> None:
-    await own.house.user("alice")
-    await own.house.user("bob")
+    await own.harness.user("alice")
+    await own.harness.user("bob")
     first, second = await signed_in(own, "alice"), await signed_in(own, "alice")
     listed = (await own("ListSessions", by=second))["sessions"]
     assert sorted(each["current"] for each in listed) == [False, True]
@@ -130,14 +130,14 @@ async def test_users_list_and_end_their_own_sessions_and_nobody_elses(own: Own) 
 
 
 async def test_all_sessions_but_ones_own_can_be_ended(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     first, second = await signed_in(own, "alice"), await signed_in(own, "alice")
     await own("EndSessions", by=second, keepCurrent=True)
     assert (await is_over(own, first), await is_over(own, second)) == (True, False)
 
 
 async def test_sessions_of_an_earlier_password_are_not_listed(own: Own) -> None:
-    await own.house.user("alice")
+    await own.harness.user("alice")
     await signed_in(own, "alice")
     await own("ResetPassword", userName="alice")
     assert (await own("ListSessions", userName="alice"))["sessions"] == []

@@ -8,20 +8,20 @@ from kiteward.domain.errors import NotFound
 
 
 async def test_the_view_of_a_user_is_what_that_user_is_shown(own: Own) -> None:
-    own.house.engine.databases["default"].collections += ["docs", "other"]
-    own.house.engine.databases["closed"] = Database(["secret"])
-    await own.house.role("reader", ("Search", "default", "docs"))
-    await own.house.user("alice", "reader")
+    own.harness.engine.databases["default"].collections += ["docs", "other"]
+    own.harness.engine.databases["closed"] = Database(["secret"])
+    await own.harness.role("reader", ("Search", "default", "docs"))
+    await own.harness.user("alice", "reader")
     view = await own("ViewAsUser", userName="alice")
     assert view["databases"] == [{"dbName": "default", "collections": ["docs"]}]
-    shown = await own.house.succeed("ShowCollections", by="alice")
+    shown = await own.harness.succeed("ShowCollections", by="alice")
     assert list(shown.collection_names) == view["databases"][0]["collections"]
     assert (view["roles"], view["administrator"]) == (["reader"], False)
     assert [grant["privilege"] for grant in view["grants"]] == ["Search"]
 
 
 async def test_an_administrator_sees_everything(own: Own) -> None:
-    own.house.engine.databases["closed"] = Database(["secret"])
+    own.harness.engine.databases["closed"] = Database(["secret"])
     view = await own("ViewAsUser", userName="root")
     assert {"dbName": "closed", "collections": ["secret"]} in view["databases"]
     assert view["administrator"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened
+from tests.support.gateway import GatewayHarness, opened
 
 Refused = Callable[..., Awaitable[None]]
 
@@ -28,13 +28,13 @@ def peopled_store(bootstrapped_store: Path, tmp_path_factory: pytest.TempPathFac
     path = Path(shutil.copy(bootstrapped_store, tmp_path_factory.mktemp("peopled") / "store.db"))
 
     async def people() -> None:
-        async with opened(path, peopled_engine()) as house:
-            await house.group("mine", "Query", "Search")
-            await house.group("spare")
-            await house.role("reader", ("Query", "default", "docs"), ("mine", "default", "docs"))
-            await house.role("idle")
-            await house.user("alice", "reader")
-            await house.user("bob")
+        async with opened(path, peopled_engine()) as harness:
+            await harness.group("mine", "Query", "Search")
+            await harness.group("spare")
+            await harness.role("reader", ("Query", "default", "docs"), ("mine", "default", "docs"))
+            await harness.role("idle")
+            await harness.user("alice", "reader")
+            await harness.user("bob")
 
     asyncio.run(people())
     return path
@@ -51,22 +51,22 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-async def house(store_path: Path, engine: FakeEngine) -> AsyncIterator[House]:
-    async with opened(store_path, engine) as house:
-        yield house
+async def harness(store_path: Path, engine: FakeEngine) -> AsyncIterator[GatewayHarness]:
+    async with opened(store_path, engine) as harness:
+        yield harness
 
 
 @pytest.fixture
-def refused(house: House) -> Refused:
+def refused(harness: GatewayHarness) -> Refused:
     """Sends a request that must be refused with this code and legacy code, in these words, and change nothing."""
 
     async def check(method: str, code: int, legacy_code: int, text: str, **arguments: Any) -> None:
-        before = await house.state()
-        status = await house.status(method, **arguments)
+        before = await harness.state()
+        status = await harness.status(method, **arguments)
         assert (status.code, status.error_code) == (code, legacy_code), status.reason
         assert text in status.reason
         assert status.detail == status.reason
         assert not status.retriable
-        assert await house.state() == before
+        assert await harness.state() == before
 
     return check

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, opened, quick_directory
+from tests.support.gateway import GatewayHarness, opened, quick_directory
 from tests.unit.iam.milvus_rpc.conftest import Refused
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
@@ -26,8 +26,8 @@ RESTORE = "RestoreRBAC"
 HASH = bcrypt.hashpw(b"Password-1", bcrypt.gensalt(4)).decode()
 
 
-async def backed_up(house: House) -> Any:
-    return (await house.succeed("BackupRBAC")).RBAC_meta
+async def backed_up(harness: GatewayHarness) -> Any:
+    return (await harness.succeed("BackupRBAC")).RBAC_meta
 
 
 def grant(
@@ -42,10 +42,10 @@ def grant(
     }
 
 
-async def test_backup_holds_users_with_hashes_roles_grants_and_groups(house: House) -> None:
-    await house.succeed("AlterRole", role_name="reader", description="reads")
-    meta = await backed_up(house)
-    stored = {user.name: user.password_hash for user in await house.store.users()}
+async def test_backup_holds_users_with_hashes_roles_grants_and_groups(harness: GatewayHarness) -> None:
+    await harness.succeed("AlterRole", role_name="reader", description="reads")
+    meta = await backed_up(harness)
+    stored = {user.name: user.password_hash for user in await harness.store.users()}
     assert [(user.user, user.password, [role.name for role in user.roles]) for user in meta.users] == [
         ("alice", stored["alice"], ["reader"]),
         ("bob", stored["bob"], []),
@@ -59,43 +59,43 @@ async def test_backup_holds_users_with_hashes_roles_grants_and_groups(house: Hou
     assert groups == {"mine": ["Query", "Search"], "spare": []}
 
 
-async def test_backup_leaves_out_root_and_built_in_roles_with_their_grants(house: House) -> None:
-    await house.grant("public", "Query", "default", "docs")
-    await house.grant("admin", "Query", "default", "docs")
-    meta = await backed_up(house)
+async def test_backup_leaves_out_root_and_built_in_roles_with_their_grants(harness: GatewayHarness) -> None:
+    await harness.grant("public", "Query", "default", "docs")
+    await harness.grant("admin", "Query", "default", "docs")
+    meta = await backed_up(harness)
     assert "root" not in {user.user for user in meta.users}
     assert not {"admin", "public"} & {role.name for role in meta.roles}
     assert {each.role.name for each in meta.grants} == {"reader"}
 
 
 async def test_restored_users_log_in_and_may_what_they_might(
-    house: House, bootstrapped_store: Path, tmp_path: Path
+    harness: GatewayHarness, bootstrapped_store: Path, tmp_path: Path
 ) -> None:
-    meta = await backed_up(house)
+    meta = await backed_up(harness)
     other = Path(shutil.copy(bootstrapped_store, tmp_path / "other.db"))
     async with opened(other) as restored:
         await restored.succeed(RESTORE, RBAC_meta=meta)
         await restored.succeed("Query", by="alice", collection_name="docs")
 
 
-async def test_bcrypt_hash_of_a_milvus_backup_lets_its_user_in(house: House) -> None:
-    await house.succeed(
+async def test_bcrypt_hash_of_a_milvus_backup_lets_its_user_in(harness: GatewayHarness) -> None:
+    await harness.succeed(
         RESTORE, RBAC_meta={"users": [{"user": "carol", "password": HASH, "roles": [{"name": "reader"}]}]}
     )
-    await house.succeed("Query", by="carol", collection_name="docs")
-    assert (await house.status("GetVersion", by=PasswordCredential("carol", Secret("Password-1")))).code == 0
+    await harness.succeed("Query", by="carol", collection_name="docs")
+    assert (await harness.status("GetVersion", by=PasswordCredential("carol", Secret("Password-1")))).code == 0
 
 
 @pytest.mark.parametrize(("enabled", "locked", "one_time"), list(itertools.product([True, False], repeat=3)))
-async def test_what_keeps_a_user_out_comes_back_with_it(
-    house: House, bootstrapped_store: Path, tmp_path: Path, enabled: bool, locked: bool, one_time: bool
+async def test_what_prevents_a_user_from_signing_in_is_restored_with_it(
+    harness: GatewayHarness, bootstrapped_store: Path, tmp_path: Path, enabled: bool, locked: bool, one_time: bool
 ) -> None:
-    async with house.policy_cache.change() as transaction:
+    async with harness.policy_cache.change() as transaction:
         await transaction.users.set_password("alice", HASH, one_time=one_time)
         await transaction.users.enable("alice", enabled)
         if locked:
             await transaction.users.lock("alice")
-    meta = await backed_up(house)
+    meta = await backed_up(harness)
     async with opened(Path(shutil.copy(bootstrapped_store, tmp_path / "other.db"))) as restored:
         await restored.succeed(RESTORE, RBAC_meta=meta)
         alice = await restored.store.user("alice")
@@ -110,9 +110,9 @@ async def test_what_keeps_a_user_out_comes_back_with_it(
                 await restored.call("Query", by="alice", collection_name="docs")
 
 
-async def test_a_restore_leaves_a_user_that_is_there_as_it_is(house: House, refused: Refused) -> None:
-    meta = await backed_up(house)
-    async with house.policy_cache.change() as transaction:
+async def test_a_restore_leaves_a_user_that_is_there_as_it_is(harness: GatewayHarness, refused: Refused) -> None:
+    meta = await backed_up(harness)
+    async with harness.policy_cache.change() as transaction:
         await transaction.users.enable("alice", False)
     only = {"users": [user for user in meta.users if user.user == "alice"]}
     await refused(RESTORE, 1100, 41, "user [alice] already exists", RBAC_meta=only)
@@ -123,10 +123,10 @@ def test_a_backed_up_password_shows_no_hash() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"RBAC_meta": {}}])
-async def test_nothing_to_restore_succeeds(house: House, fields: dict[str, Any]) -> None:
-    before = await house.state()
-    await house.succeed(RESTORE, **fields)
-    assert await house.state() == before
+async def test_nothing_to_restore_succeeds(harness: GatewayHarness, fields: dict[str, Any]) -> None:
+    before = await harness.state()
+    await harness.succeed(RESTORE, **fields)
+    assert await harness.state() == before
 
 
 FRESH: dict[str, Any] = {
@@ -137,11 +137,11 @@ FRESH: dict[str, Any] = {
 }
 
 
-async def test_everything_in_a_backup_is_restored(house: House) -> None:
-    await house.succeed(RESTORE, RBAC_meta=FRESH)
-    assert await house.grants("fresh") == [("Global", "default", "docs", "fresh_group")]
-    await house.succeed("Query", by="fresh", collection_name="docs")
-    (listed,) = (await house.succeed("SelectGrant", entity={"role": {"name": "fresh"}})).entities
+async def test_everything_in_a_backup_is_restored(harness: GatewayHarness) -> None:
+    await harness.succeed(RESTORE, RBAC_meta=FRESH)
+    assert await harness.grants("fresh") == [("Global", "default", "docs", "fresh_group")]
+    await harness.succeed("Query", by="fresh", collection_name="docs")
+    (listed,) = (await harness.succeed("SelectGrant", entity={"role": {"name": "fresh"}})).entities
     assert listed.grantor.user.name == "root"
 
 
@@ -195,15 +195,15 @@ async def test_one_wrong_entry_restores_nothing(
     await refused(RESTORE, code, legacy, text, RBAC_meta={**FRESH, part: [*FRESH[part], wrong]})
 
 
-async def test_refusal_shows_no_hash(house: House) -> None:
-    status = await house.status(RESTORE, RBAC_meta={"users": [{"user": "carol", "password": "plain-Password-1"}]})
+async def test_refusal_shows_no_hash(harness: GatewayHarness) -> None:
+    status = await harness.status(RESTORE, RBAC_meta={"users": [{"user": "carol", "password": "plain-Password-1"}]})
     assert "Password-1" not in str(status)
 
 
-async def test_restore_is_held_to_the_limits(house: House, refused: Refused) -> None:
-    house.configure(limits=Limits(users=3, roles=100))
+async def test_restore_is_checked_against_the_limits(harness: GatewayHarness, refused: Refused) -> None:
+    harness.configure(limits=Limits(users=3, roles=100))
     await refused(RESTORE, 9, 41, "quota exceeded", RBAC_meta=FRESH)
-    house.configure(limits=Limits(users=100, roles=4))
+    harness.configure(limits=Limits(users=100, roles=4))
     await refused(RESTORE, 9, 41, "the number of roles has reached the limit", RBAC_meta=FRESH)
 
 

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from tests.support.gateway import House, v1, v2
+from tests.support.gateway import GatewayHarness, v1, v2
 from tests.unit.iam.milvus_rpc.conftest import Refused
 
 from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, ObjectType
@@ -46,14 +46,14 @@ MISSING_PARTS = [
     ],
 )
 async def test_v1_grant_is_listed_as_milvus_stores_it(
-    house: House, fields: dict[str, Any], stored: list[tuple[str, str, str, str]]
+    harness: GatewayHarness, fields: dict[str, Any], stored: list[tuple[str, str, str, str]]
 ) -> None:
     for _ in range(2):
-        await house.succeed(V1, **fields)
-        assert await house.grants("idle") == stored
+        await harness.succeed(V1, **fields)
+        assert await harness.grants("idle") == stored
     for _ in range(2):
-        await house.succeed(V1, **fields, type=1)
-        assert await house.grants("idle") == []
+        await harness.succeed(V1, **fields, type=1)
+        assert await harness.grants("idle") == []
 
 
 @pytest.mark.parametrize(
@@ -79,43 +79,43 @@ async def test_v1_grant_is_listed_as_milvus_stores_it(
     ],
 )
 async def test_v2_grant_is_listed_as_milvus_stores_it(
-    house: House, fields: dict[str, Any], stored: list[tuple[str, str, str, str]]
+    harness: GatewayHarness, fields: dict[str, Any], stored: list[tuple[str, str, str, str]]
 ) -> None:
     for _ in range(2):
-        await house.succeed(V2, **fields)
-        assert await house.grants("idle") == stored
+        await harness.succeed(V2, **fields)
+        assert await harness.grants("idle") == stored
     for _ in range(2):
-        await house.succeed(V2, **fields, type=1)
-        assert await house.grants("idle") == []
+        await harness.succeed(V2, **fields, type=1)
+        assert await harness.grants("idle") == []
 
 
-async def test_grant_made_by_one_version_is_revoked_by_the_other(house: House) -> None:
-    await house.succeed(V1, **v1("idle", "Load", "Collection", "c1"))
-    await house.revoke("idle", "Load", "default", "c1")
-    assert await house.grants("idle") == []
-    await house.grant("idle", "CreateCollection")
-    await house.succeed(V1, **v1("idle", "CreateCollection", "Global", "whatever"), type=1)
-    assert await house.grants("idle") == []
+async def test_grant_made_by_one_version_is_revoked_by_the_other(harness: GatewayHarness) -> None:
+    await harness.succeed(V1, **v1("idle", "Load", "Collection", "c1"))
+    await harness.revoke("idle", "Load", "default", "c1")
+    assert await harness.grants("idle") == []
+    await harness.grant("idle", "CreateCollection")
+    await harness.succeed(V1, **v1("idle", "CreateCollection", "Global", "whatever"), type=1)
+    assert await harness.grants("idle") == []
 
 
-async def test_global_privilege_on_a_named_collection_is_another_grant_than_on_all(house: House) -> None:
-    await house.grant("idle", "DescribeCollection", "default", "c1")
-    await house.succeed(V1, **v1("idle", "DescribeCollection", "Global", "*"), type=1)
-    await house.revoke("idle", "DescribeCollection", "default", "*")
-    assert await house.grants("idle") == [("Global", "default", "c1", "DescribeCollection")]
+async def test_global_privilege_on_a_named_collection_is_another_grant_than_on_all(harness: GatewayHarness) -> None:
+    await harness.grant("idle", "DescribeCollection", "default", "c1")
+    await harness.succeed(V1, **v1("idle", "DescribeCollection", "Global", "*"), type=1)
+    await harness.revoke("idle", "DescribeCollection", "default", "*")
+    assert await harness.grants("idle") == [("Global", "default", "c1", "DescribeCollection")]
 
 
-async def test_revoking_load_takes_along_what_was_granted_alone(house: House) -> None:
-    await house.grant("idle", "GetLoadState", "default", "c1")
-    await house.grant("idle", "Load", "default", "c1")
-    await house.revoke("idle", "Load", "default", "c1")
-    assert await house.grants("idle") == []
+async def test_revoking_load_takes_along_what_was_granted_alone(harness: GatewayHarness) -> None:
+    await harness.grant("idle", "GetLoadState", "default", "c1")
+    await harness.grant("idle", "Load", "default", "c1")
+    await harness.revoke("idle", "Load", "default", "c1")
+    assert await harness.grants("idle") == []
 
 
-async def test_v1_takes_exactly_the_privileges_of_the_type(house: House) -> None:
+async def test_v1_takes_exactly_the_privileges_of_the_type(harness: GatewayHarness) -> None:
     for name, privilege in PRIVILEGES.items():
         for kind in ObjectType:
-            status = await house.status(V1, **v1("idle", name, kind, "*"))
+            status = await harness.status(V1, **v1("idle", name, kind, "*"))
             if privilege.by_v1 and kind is privilege.object_type:
                 assert status.code == 0, status
             else:
@@ -123,71 +123,71 @@ async def test_v1_takes_exactly_the_privileges_of_the_type(house: House) -> None
                 assert f"not found the privilege name[{name}] in object[{kind}]" in status.reason
 
 
-async def test_v2_takes_every_privilege_and_group(house: House) -> None:
+async def test_v2_takes_every_privilege_and_group(harness: GatewayHarness) -> None:
     for name in [*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, "All", "*", "mine"]:
-        await house.grant("idle", name, "*", "*")
-    listed = {privilege for _, _, _, privilege in await house.grants("idle")}
+        await harness.grant("idle", name, "*", "*")
+    listed = {privilege for _, _, _, privilege in await harness.grants("idle")}
     assert listed == {*PRIVILEGES, *BUILT_IN_GROUPS, *LEGACY_GROUPS, "All", "*", "mine"}
 
 
-async def test_first_grantor_is_kept(house: House) -> None:
-    await house.user("carol", "admin")
-    await house.succeed(V2, by="carol", **v2("idle", "Query", "default", "docs"))
-    await house.grant("idle", "Query", "default", "docs")
-    (listed,) = (await house.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
+async def test_first_grantor_is_kept(harness: GatewayHarness) -> None:
+    await harness.user("carol", "admin")
+    await harness.succeed(V2, by="carol", **v2("idle", "Query", "default", "docs"))
+    await harness.grant("idle", "Query", "default", "docs")
+    (listed,) = (await harness.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
     assert (listed.role.name, listed.grantor.user.name) == ("idle", "carol")
 
 
-async def test_grantor_is_the_caller_whoever_the_request_names(house: House) -> None:
+async def test_grantor_is_the_caller_whoever_the_request_names(harness: GatewayHarness) -> None:
     fields = v1("idle", "Query", "Collection", "docs")
     fields["entity"]["grantor"]["user"] = {"name": "alice"}
-    await house.succeed(V1, **fields)
-    (listed,) = (await house.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
+    await harness.succeed(V1, **fields)
+    (listed,) = (await harness.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
     assert listed.grantor.user.name == "root"
 
 
-async def test_built_in_roles_can_be_granted_to(house: House) -> None:
-    await house.grant("public", "Query", "default", "docs")
-    await house.grant("admin", "Query", "default", "docs")
-    await house.succeed("Query", by="bob", collection_name="docs")
+async def test_built_in_roles_can_be_granted_to(harness: GatewayHarness) -> None:
+    await harness.grant("public", "Query", "default", "docs")
+    await harness.grant("admin", "Query", "default", "docs")
+    await harness.succeed("Query", by="bob", collection_name="docs")
 
 
-async def test_database_is_the_given_one_then_the_connections_then_default(house: House) -> None:
+async def test_database_is_the_given_one_then_the_connections_then_default(harness: GatewayHarness) -> None:
     fields = {**v2("idle", "Query", "", "papers")}
-    await house.succeed(V2, database="other", **fields)
-    await house.succeed(V1, database="other", **v1("idle", "Insert", "Collection", "papers"))
-    await house.succeed(V1, database="other", **v1("idle", "Delete", "Collection", "papers", "default"))
-    assert await house.grants("idle") == [
+    await harness.succeed(V2, database="other", **fields)
+    await harness.succeed(V1, database="other", **v1("idle", "Insert", "Collection", "papers"))
+    await harness.succeed(V1, database="other", **v1("idle", "Delete", "Collection", "papers", "default"))
+    assert await harness.grants("idle") == [
         ("Collection", "default", "papers", "Delete"),
         ("Collection", "other", "papers", "Insert"),
         ("Collection", "other", "papers", "Query"),
     ]
 
 
-async def test_grant_on_an_alias_is_one_on_its_collection(house: House) -> None:
-    await house.grant("idle", "Query", "default", "current")
-    await house.succeed(V1, **v1("idle", "Insert", "Collection", "current"))
+async def test_grant_on_an_alias_is_one_on_its_collection(harness: GatewayHarness) -> None:
+    await harness.grant("idle", "Query", "default", "current")
+    await harness.succeed(V1, **v1("idle", "Insert", "Collection", "current"))
     stored = [("Collection", "default", "docs", "Insert"), ("Collection", "default", "docs", "Query")]
-    assert await house.grants("idle") == stored
+    assert await harness.grants("idle") == stored
     entity = {"role": {"name": "idle"}, "object": {"name": "Collection"}, "object_name": "current"}
-    assert len((await house.succeed("SelectGrant", entity=entity)).entities) == 2
-    await house.revoke("idle", "Query", "default", "current")
-    assert await house.grants("idle") == stored[:1]
+    assert len((await harness.succeed("SelectGrant", entity=entity)).entities) == 2
+    await harness.revoke("idle", "Query", "default", "current")
+    assert await harness.grants("idle") == stored[:1]
 
 
-async def test_alias_is_looked_up_in_the_grants_database(house: House) -> None:
-    await house.grant("idle", "Query", "other", "current")
-    assert await house.grants("idle") == [("Collection", "other", "current", "Query")]
+async def test_alias_is_looked_up_in_the_grants_database(harness: GatewayHarness) -> None:
+    await harness.grant("idle", "Query", "other", "current")
+    assert await harness.grants("idle") == [("Collection", "other", "current", "Query")]
 
 
 @pytest.mark.parametrize(
     ("method", "fields"), [(V1, v1("idle", "Query", "Collection", "c", "gone")), (V2, v2("idle", "Query", "gone", "c"))]
 )
 async def test_named_collection_of_a_missing_database_is_refused(
-    house: House, refused: Refused, method: str, fields: dict[str, Any]
+    harness: GatewayHarness, refused: Refused, method: str, fields: dict[str, Any]
 ) -> None:
     await refused(method, 800, 1, "database not found[database=gone]", **fields)
-    await house.grant("idle", "Query", "gone", "*")
+    await harness.grant("idle", "Query", "gone", "*")
 
 
 # What is refused
@@ -308,20 +308,20 @@ async def test_wrong_v2_grant_is_refused_with_the_rule(
     await refused(V2, code, legacy, text, **fields)
 
 
-async def test_level_of_a_custom_group_is_that_of_its_members(house: House, refused: Refused) -> None:
-    await house.group("cluster", "CreateOwnership")
-    await house.group("database", "AlterDatabase")
+async def test_level_of_a_custom_group_is_that_of_its_members(harness: GatewayHarness, refused: Refused) -> None:
+    await harness.group("cluster", "CreateOwnership")
+    await harness.group("database", "AlterDatabase")
     await refused(V2, 1100, 41, "cluster level privilege: cluster", **v2("idle", "cluster", "default", "*"))
     await refused(V2, 1100, 41, "database level privilege: database", **v2("idle", "database", "default", "docs"))
-    await house.grant("idle", "cluster", "*", "*")
-    await house.grant("idle", "database", "default", "*")
+    await harness.grant("idle", "cluster", "*", "*")
+    await harness.grant("idle", "database", "default", "*")
 
 
 # SelectGrant
 
 
 @pytest.fixture
-async def spread(house: House) -> House:
+async def spread(harness: GatewayHarness) -> GatewayHarness:
     """The role idle holds grants in two databases and in all of them."""
     for grant in (
         ("Query", "default", "docs"),
@@ -329,9 +329,9 @@ async def spread(house: House) -> House:
         ("Query", "*", "*"),
         ("All", "default", "*"),
     ):
-        await house.grant("idle", *grant)
-    await house.succeed(V1, **v1("idle", "UpdateUser", "User", "docs"))
-    return house
+        await harness.grant("idle", *grant)
+    await harness.succeed(V1, **v1("idle", "UpdateUser", "User", "docs"))
+    return harness
 
 
 EVERYWHERE = ("Collection", "*", "*", "Query")
@@ -344,7 +344,7 @@ DEFAULT = [
 OTHER = ("Collection", "other", "papers", "Query")
 
 
-async def test_grants_are_listed_of_one_database_with_those_on_all_or_of_every_database(spread: House) -> None:
+async def test_grants_are_listed_of_one_database_with_those_on_all_or_of_every_database(spread: GatewayHarness) -> None:
     assert await spread.grants("idle", "") == DEFAULT
     assert await spread.grants("idle", "default") == DEFAULT
     assert await spread.grants("idle", "other") == [EVERYWHERE, OTHER]
@@ -352,12 +352,12 @@ async def test_grants_are_listed_of_one_database_with_those_on_all_or_of_every_d
     assert await spread.grants("idle", "*") == [EVERYWHERE, DEFAULT[1], OTHER, *DEFAULT[2:]]
 
 
-async def test_connections_database_fills_an_empty_one(spread: House) -> None:
+async def test_connections_database_fills_an_empty_one(spread: GatewayHarness) -> None:
     listed = await spread.succeed("SelectGrant", database="other", entity={"role": {"name": "idle"}})
     assert [each.db_name for each in listed.entities] == ["*", "other"]
 
 
-async def test_grants_are_listed_of_one_object(spread: House) -> None:
+async def test_grants_are_listed_of_one_object(spread: GatewayHarness) -> None:
     async def on(kind: str, name: str) -> list[tuple[str, str]]:
         entity = {"role": {"name": "idle"}, "object": {"name": kind}, "object_name": name}
         listed = (await spread.succeed("SelectGrant", entity=entity)).entities
@@ -369,7 +369,7 @@ async def test_grants_are_listed_of_one_object(spread: House) -> None:
     assert await on("Collection", "*") == [("Collection", "*")]
 
 
-async def test_object_name_without_an_object_is_ignored(spread: House) -> None:
+async def test_object_name_without_an_object_is_ignored(spread: GatewayHarness) -> None:
     listed = await spread.succeed("SelectGrant", entity={"role": {"name": "idle"}, "object_name": "docs"})
     assert len(listed.entities) == len(DEFAULT)
 
@@ -399,15 +399,15 @@ async def test_wrong_listing_is_refused_with_the_rule(
     await refused("SelectGrant", 1100, legacy, text, **fields)
 
 
-async def test_own_role_and_public_are_listed_without_a_privilege_and_no_other(house: House) -> None:
+async def test_own_role_and_public_are_listed_without_a_privilege_and_no_other(harness: GatewayHarness) -> None:
     for role in ("reader", "public"):
-        await house.succeed("SelectGrant", by="alice", entity={"role": {"name": role}})
+        await harness.succeed("SelectGrant", by="alice", entity={"role": {"name": role}})
     for role in ("idle", "admin", "missing"):
         with pytest.raises(AccessDenied, match="PrivilegeSelectOwnership"):
-            await house.call("SelectGrant", by="alice", entity={"role": {"name": role}})
+            await harness.call("SelectGrant", by="alice", entity={"role": {"name": role}})
 
 
-async def test_granting_needs_its_privilege(house: House) -> None:
+async def test_granting_needs_its_privilege(harness: GatewayHarness) -> None:
     for method, fields in ((V1, v1("reader", "Insert", "Collection", "docs")), (V2, v2("reader", "Insert"))):
         with pytest.raises(AccessDenied, match="PrivilegeManageOwnership"):
-            await house.call(method, by="alice", **fields)
+            await harness.call(method, by="alice", **fields)

@@ -1,7 +1,7 @@
 """Custom privilege groups over the gateway: every condition of contract 2.5."""
 
 import pytest
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 from tests.unit.iam.milvus_rpc.conftest import Refused
 
 from kiteward.authz.privileges import BUILT_IN_GROUPS, LEGACY_GROUPS
@@ -11,13 +11,13 @@ OPERATE = "OperatePrivilegeGroup"
 ADD, REMOVE = 0, 1
 
 
-async def listed(house: House) -> dict[str, list[str]]:
-    answer = await house.succeed("ListPrivilegeGroups")
+async def listed(harness: GatewayHarness) -> dict[str, list[str]]:
+    answer = await harness.succeed("ListPrivilegeGroups")
     return {group.group_name: [member.name for member in group.privileges] for group in answer.privilege_groups}
 
 
-async def operate(house: House, group: str, *privileges: str, kind: int = ADD) -> None:
-    await house.succeed(OPERATE, group_name=group, privileges=[{"name": name} for name in privileges], type=kind)
+async def operate(harness: GatewayHarness, group: str, *privileges: str, kind: int = ADD) -> None:
+    await harness.succeed(OPERATE, group_name=group, privileges=[{"name": name} for name in privileges], type=kind)
 
 
 def members(*names: str) -> list[dict[str, str]]:
@@ -27,9 +27,9 @@ def members(*names: str) -> list[dict[str, str]]:
 # Create, drop, list
 
 
-async def test_created_group_is_empty_and_listed_before_the_nine_built_in_ones(house: House) -> None:
-    await house.succeed("CreatePrivilegeGroup", group_name="a_group")
-    found = await listed(house)
+async def test_created_group_is_empty_and_listed_before_the_nine_built_in_ones(harness: GatewayHarness) -> None:
+    await harness.succeed("CreatePrivilegeGroup", group_name="a_group")
+    found = await listed(harness)
     assert list(found) == ["a_group", "mine", "spare", *BUILT_IN_GROUPS]
     assert found["a_group"] == []
     assert found["mine"] == ["Query", "Search"]
@@ -78,70 +78,72 @@ async def test_name_of_a_privilege_or_built_in_group_is_taken(refused: Refused, 
     await refused("CreatePrivilegeGroup", 1100, 58, text, group_name=name)
 
 
-async def test_group_is_dropped(house: House) -> None:
-    await house.succeed("DropPrivilegeGroup", group_name="spare")
-    assert "spare" not in await listed(house)
+async def test_group_is_dropped(harness: GatewayHarness) -> None:
+    await harness.succeed("DropPrivilegeGroup", group_name="spare")
+    assert "spare" not in await listed(harness)
 
 
-async def test_group_that_a_role_holds_is_not_dropped_until_revoked(house: House, refused: Refused) -> None:
+async def test_group_that_a_role_holds_is_not_dropped_until_revoked(harness: GatewayHarness, refused: Refused) -> None:
     text = (
         "failed to check if privilege group dropable: "
         "privilege group [mine] is used by role [reader], Use REVOKE API to revoke it first: invalid parameter"
     )
     await refused("DropPrivilegeGroup", 1100, 59, text, group_name="mine")
-    await house.revoke("reader", "mine", "default", "docs")
-    await house.succeed("DropPrivilegeGroup", group_name="mine")
+    await harness.revoke("reader", "mine", "default", "docs")
+    await harness.succeed("DropPrivilegeGroup", group_name="mine")
 
 
 @pytest.mark.parametrize("name", ["missing", "ClusterAdmin", "CollectionReadOnly"])
-async def test_dropping_an_unknown_or_built_in_group_succeeds_without_effect(house: House, name: str) -> None:
-    before = (await house.state(), await listed(house))
-    await house.succeed("DropPrivilegeGroup", group_name=name)
-    assert (await house.state(), await listed(house)) == before
+async def test_dropping_an_unknown_or_built_in_group_succeeds_without_effect(
+    harness: GatewayHarness, name: str
+) -> None:
+    before = (await harness.state(), await listed(harness))
+    await harness.succeed("DropPrivilegeGroup", group_name=name)
+    assert (await harness.state(), await listed(harness)) == before
 
 
-async def test_listing_needs_its_privilege(house: House) -> None:
+async def test_listing_needs_its_privilege(harness: GatewayHarness) -> None:
     with pytest.raises(AccessDenied, match="PrivilegeListPrivilegeGroups"):
-        await house.call("ListPrivilegeGroups", by="alice")
+        await harness.call("ListPrivilegeGroups", by="alice")
 
 
 # Members
 
 
-async def test_members_are_a_set(house: House) -> None:
+async def test_members_are_a_set(harness: GatewayHarness) -> None:
     for _ in range(2):
-        await operate(house, "spare", "Query", "Insert", "Query")
-        assert (await listed(house))["spare"] == ["Insert", "Query"]
+        await operate(harness, "spare", "Query", "Insert", "Query")
+        assert (await listed(harness))["spare"] == ["Insert", "Query"]
     for _ in range(2):
-        await operate(house, "spare", "Insert", "Delete", kind=REMOVE)
-        assert (await listed(house))["spare"] == ["Query"]
+        await operate(harness, "spare", "Insert", "Delete", kind=REMOVE)
+        assert (await listed(harness))["spare"] == ["Query"]
 
 
-async def test_changed_members_reach_every_holder_at_once(house: House) -> None:
+async def test_changed_members_reach_every_holder_at_once(harness: GatewayHarness) -> None:
     with pytest.raises(AccessDenied):
-        await house.call("Insert", by="alice", collection_name="docs")
-    await operate(house, "mine", "Insert")
-    await house.succeed("Insert", by="alice", collection_name="docs")
-    await operate(house, "mine", "Insert", kind=REMOVE)
+        await harness.call("Insert", by="alice", collection_name="docs")
+    await operate(harness, "mine", "Insert")
+    await harness.succeed("Insert", by="alice", collection_name="docs")
+    await operate(harness, "mine", "Insert", kind=REMOVE)
     with pytest.raises(AccessDenied):
-        await house.call("Insert", by="alice", collection_name="docs")
+        await harness.call("Insert", by="alice", collection_name="docs")
 
 
-async def test_emptied_group_can_be_granted_and_grants_nothing(house: House) -> None:
-    await house.grant("idle", "spare", "default", "docs")
-    await house.user("carol", "idle")
+async def test_emptied_group_can_be_granted_and_grants_nothing(harness: GatewayHarness) -> None:
+    await harness.grant("idle", "spare", "default", "docs")
+    await harness.user("carol", "idle")
     with pytest.raises(AccessDenied):
-        await house.call("Query", by="carol", collection_name="docs")
+        await harness.call("Query", by="carol", collection_name="docs")
 
 
-async def test_nested_groups_are_accepted_and_not_expanded(house: House) -> None:
-    await operate(house, "spare", "mine", "CollectionReadWrite")
-    assert (await listed(house))["spare"] == ["CollectionReadWrite", "mine"]
-    await house.grant("idle", "spare", "default", "docs")
-    await house.user("carol", "idle")
+async def test_nested_groups_are_accepted_and_not_expanded(harness: GatewayHarness) -> None:
+    await operate(harness, "spare", "mine", "CollectionReadWrite")
+    assert (await listed(harness))["spare"] == ["CollectionReadWrite", "mine"]
+    await harness.grant("idle", "spare", "default", "docs")
+    await harness.user("carol", "idle")
     for method in ("Query", "Insert"):
         with pytest.raises(AccessDenied):
-            await house.call(method, by="carol", collection_name="docs")
+            await harness.call(method, by="carol", collection_name="docs")
 
 
 @pytest.mark.parametrize("name", ["missing", "ClusterAdmin", "ReadOnly"])

@@ -1,4 +1,4 @@
-from tests.support.gateway import House
+from tests.support.gateway import GatewayHarness
 
 from kiteward.domain.errors import CredentialMissing
 from kiteward.gateway.call import Call
@@ -41,18 +41,18 @@ def test_no_more_is_remembered_than_the_capacity() -> None:
     assert response_cache.get(call(b"b"), 1) is None
 
 
-async def holders(house: House, by: str = "root") -> list[str]:
-    answer = await house.succeed("SelectRole", by=by, include_user_info=True, role={"name": "reader"})
+async def holders(harness: GatewayHarness, by: str = "root") -> list[str]:
+    answer = await harness.succeed("SelectRole", by=by, include_user_info=True, role={"name": "reader"})
     return [user.name for user in answer.results[0].users]
 
 
-async def test_described_role_follows_its_bindings(house: House) -> None:
-    assert await holders(house) == ["alice"]
-    await house.succeed("OperateUserRole", username="bob", role_name="reader")
-    assert await holders(house) == ["alice", "bob"]
+async def test_described_role_follows_its_bindings(harness: GatewayHarness) -> None:
+    assert await holders(harness) == ["alice"]
+    await harness.succeed("OperateUserRole", username="bob", role_name="reader")
+    assert await holders(harness) == ["alice", "bob"]
 
 
-async def test_what_is_remembered_for_root_is_not_shown_to_others(house: House) -> None:
-    await house.succeed("OperateUserRole", username="bob", role_name="reader")
-    assert await holders(house) == ["alice", "bob"]
-    assert await holders(house, by="alice") == ["alice"]
+async def test_what_is_remembered_for_root_is_not_shown_to_others(harness: GatewayHarness) -> None:
+    await harness.succeed("OperateUserRole", username="bob", role_name="reader")
+    assert await holders(harness) == ["alice", "bob"]
+    assert await holders(harness, by="alice") == ["alice"]

@@ -5,7 +5,7 @@ import re
 import pytest
 from packaging.version import Version
 from tests.support.engine import FakeEngine
-from tests.support.gateway import House, presented
+from tests.support.gateway import GatewayHarness, presented
 
 from kiteward import __version__
 from kiteward.domain.errors import PasswordRejected
@@ -15,8 +15,8 @@ from kiteward.iam import server_state
 METHODS = ("Connect", "GetVersion", "CheckHealth")
 
 
-async def test_client_is_greeted_with_version_and_a_number(house: House) -> None:
-    answers = [await house.succeed("Connect", by="bob") for _ in range(3)]
+async def test_client_is_greeted_with_version_and_a_number(harness: GatewayHarness) -> None:
+    answers = [await harness.succeed("Connect", by="bob") for _ in range(3)]
     for answer in answers:
         assert answer.HasField("status")
         assert answer.server_info.build_tags == f"3.0.0+kiteward.{__version__}"
@@ -32,43 +32,43 @@ def test_version_is_read_and_ordered_by_the_parsers_of_clients() -> None:
     assert semver.groups() == ("3", "0", "0")
 
 
-async def test_version_is_the_one_of_the_greeting(house: House) -> None:
-    version = (await house.succeed("GetVersion", by="bob")).version
-    assert version == (await house.succeed("Connect")).server_info.build_tags
+async def test_version_is_the_one_of_the_greeting(harness: GatewayHarness) -> None:
+    version = (await harness.succeed("GetVersion", by="bob")).version
+    assert version == (await harness.succeed("Connect")).server_info.build_tags
 
 
-async def test_name_in_the_greeting_means_nothing(house: House) -> None:
-    answer = await house.succeed("Connect", by="bob", client_info={"user": "root", "sdk_type": "Python"})
+async def test_name_in_the_greeting_means_nothing(harness: GatewayHarness) -> None:
+    answer = await harness.succeed("Connect", by="bob", client_info={"user": "root", "sdk_type": "Python"})
     assert answer.identifier
 
 
 @pytest.mark.parametrize("database", ["", "default"])
-async def test_default_database_opens_for_everybody(house: House, database: str) -> None:
-    await house.succeed("Connect", by="bob", database=database)
+async def test_default_database_opens_for_everybody(harness: GatewayHarness, database: str) -> None:
+    await harness.succeed("Connect", by="bob", database=database)
 
 
-async def test_other_database_opens_for_those_who_may_see_it(house: House) -> None:
-    await house.succeed("Connect", database="other")
-    await house.grant("reader", "Query", "other", "papers")
-    await house.succeed("Connect", by="alice", database="other")
+async def test_other_database_opens_for_those_who_may_see_it(harness: GatewayHarness) -> None:
+    await harness.succeed("Connect", database="other")
+    await harness.grant("reader", "Query", "other", "papers")
+    await harness.succeed("Connect", by="alice", database="other")
 
 
-async def test_unknown_and_invisible_databases_are_one_answer_without_a_number(house: House) -> None:
+async def test_unknown_and_invisible_databases_are_one_answer_without_a_number(harness: GatewayHarness) -> None:
     for by, database in (("root", "missing"), ("bob", "missing"), ("bob", "other")):
-        status = await house.status("Connect", by=by, database=database)
+        status = await harness.status("Connect", by=by, database=database)
         assert (status.code, status.error_code) == (800, 1)
         assert status.reason == f"database not found[database={database}]"
 
 
-async def test_health_is_told_with_success_either_way(house: House, engine: FakeEngine) -> None:
-    answer = await house.succeed("CheckHealth", by="bob")
+async def test_health_is_reported_with_success_either_way(harness: GatewayHarness, engine: FakeEngine) -> None:
+    answer = await harness.succeed("CheckHealth", by="bob")
     assert (answer.isHealthy, list(answer.reasons)) == (True, [])
     engine.ready = EngineHealth(ready=False, reason="the engine is starting")
-    answer = await house.succeed("CheckHealth", by="bob")
+    answer = await harness.succeed("CheckHealth", by="bob")
     assert (answer.isHealthy, list(answer.reasons)) == (False, ["the engine is starting"])
 
 
 @pytest.mark.parametrize("method", METHODS)
-async def test_nobody_is_greeted_without_credentials(house: House, method: str) -> None:
+async def test_nobody_is_greeted_without_credentials(harness: GatewayHarness, method: str) -> None:
     with pytest.raises(PasswordRejected):
-        await house.call(method, by=presented("bob", "Password-2"))
+        await harness.call(method, by=presented("bob", "Password-2"))

@@ -5,7 +5,7 @@ import base64
 from typing import Any
 
 import pytest
-from tests.support.gateway import PASSWORD, House, encoded, presented
+from tests.support.gateway import PASSWORD, GatewayHarness, encoded, presented
 from tests.unit.iam.milvus_rpc.conftest import Refused
 
 from kiteward.audit.events import Outcome as AuditOutcome
@@ -18,37 +18,37 @@ GOOD = encoded("Password-9")
 NOT_BASE64 = "no base64"
 
 
-async def logs_in(house: House, user: str, password: str = PASSWORD) -> bool:
+async def logs_in(harness: GatewayHarness, user: str, password: str = PASSWORD) -> bool:
     try:
-        await house.call("GetVersion", by=PasswordCredential(user, Secret(password)))
+        await harness.call("GetVersion", by=PasswordCredential(user, Secret(password)))
     except PasswordRejected:
         return False
     return True
 
 
-async def names(house: House) -> list[str]:
-    return list((await house.succeed("ListCredUsers")).usernames)
+async def names(harness: GatewayHarness) -> list[str]:
+    return list((await harness.succeed("ListCredUsers")).usernames)
 
 
-async def described(house: House, name: str) -> Any:
-    (found,) = (await house.succeed("SelectUser", user={"name": name}, include_role_info=True)).results
+async def described(harness: GatewayHarness, name: str) -> Any:
+    (found,) = (await harness.succeed("SelectUser", user={"name": name}, include_role_info=True)).results
     return found
 
 
 # CreateCredential
 
 
-async def test_created_user_logs_in_and_has_no_role(house: House) -> None:
-    await house.succeed("CreateCredential", username="carol.x-1_", password=GOOD, description="paints")
-    assert await logs_in(house, "carol.x-1_", "Password-9")
-    found = await described(house, "carol.x-1_")
+async def test_created_user_logs_in_and_has_no_role(harness: GatewayHarness) -> None:
+    await harness.succeed("CreateCredential", username="carol.x-1_", password=GOOD, description="paints")
+    assert await logs_in(harness, "carol.x-1_", "Password-9")
+    found = await described(harness, "carol.x-1_")
     assert (list(found.roles), found.description) == ([], "paints")
 
 
 @pytest.mark.parametrize("name", ["admin", "public", "anonymous", "Alice", "a", "a" * 32])
-async def test_ordinary_names_are_free_whatever_they_mean_elsewhere(house: House, name: str) -> None:
-    await house.succeed("CreateCredential", username=name, password=GOOD)
-    assert name in await names(house)
+async def test_ordinary_names_are_free_whatever_they_mean_elsewhere(harness: GatewayHarness, name: str) -> None:
+    await harness.succeed("CreateCredential", username=name, password=GOOD)
+    assert name in await names(harness)
 
 
 @pytest.mark.parametrize(
@@ -96,30 +96,32 @@ async def test_bad_password_is_refused_with_the_rule(refused: Refused, password:
     await refused("CreateCredential", 1100, 5, text, username="carol", password=password)
 
 
-async def test_refusals_never_show_the_password(house: House) -> None:
+async def test_refusals_never_show_the_password(harness: GatewayHarness) -> None:
     for password in ("password-only-letters", "Aa1" * 40):
-        status = await house.status("CreateCredential", username="carol", password=encoded(password))
+        status = await harness.status("CreateCredential", username="carol", password=encoded(password))
         assert password not in str(status)
         assert encoded(password) not in str(status)
 
 
-async def test_description_is_limited_in_bytes(house: House, refused: Refused) -> None:
+async def test_description_is_limited_in_bytes(harness: GatewayHarness, refused: Refused) -> None:
     fields = {"username": "carol", "password": GOOD}
     text = "length of user description must be less than or equal to 1024"
     await refused("CreateCredential", 1100, 5, text, **fields, description="é" * 512 + "x")
-    await house.succeed("CreateCredential", **fields, description="é" * 512)
+    await harness.succeed("CreateCredential", **fields, description="é" * 512)
 
 
 @pytest.mark.parametrize("name", ["alice", "root"])
-async def test_user_that_exists_is_refused_and_keeps_its_password(house: House, refused: Refused, name: str) -> None:
+async def test_user_that_exists_is_refused_and_keeps_its_password(
+    harness: GatewayHarness, refused: Refused, name: str
+) -> None:
     text = f"user already exists: {name}: invalid parameter"
     await refused("CreateCredential", 1100, 29, text, username=name, password=GOOD)
-    await house.call("GetVersion", by=name)
+    await harness.call("GetVersion", by=name)
 
 
-async def test_limit_of_users_counts_root(house: House, refused: Refused) -> None:
-    house.configure(limits=Limits(users=4))
-    await house.succeed("CreateCredential", username="carol", password=GOOD)
+async def test_limit_of_users_counts_root(harness: GatewayHarness, refused: Refused) -> None:
+    harness.configure(limits=Limits(users=4))
+    await harness.succeed("CreateCredential", username="carol", password=GOOD)
     text = "quota exceeded"
     await refused("CreateCredential", 9, 29, text, username="dave", password=GOOD)
     text = (
@@ -131,39 +133,43 @@ async def test_limit_of_users_counts_root(house: House, refused: Refused) -> Non
     await refused("CreateCredential", 1100, 29, "already exists", username="carol", password=GOOD)
 
 
-async def test_one_name_created_twice_at_once_is_created_once(house: House) -> None:
-    requests = [house.status("CreateCredential", username="carol", password=encoded(f"Password-{n}")) for n in range(4)]
+async def test_one_name_created_twice_at_once_is_created_once(harness: GatewayHarness) -> None:
+    requests = [
+        harness.status("CreateCredential", username="carol", password=encoded(f"Password-{n}")) for n in range(4)
+    ]
     assert sorted(status.code for status in await asyncio.gather(*requests)) == [0, 1100, 1100, 1100]
 
 
 # UpdateCredential
 
 
-async def test_changed_password_works_and_the_old_one_does_not(house: House) -> None:
-    await house.succeed(
+async def test_changed_password_works_and_the_old_one_does_not(harness: GatewayHarness) -> None:
+    await harness.succeed(
         "UpdateCredential", by="alice", username="alice", oldPassword=encoded(PASSWORD), newPassword=GOOD
     )
-    assert await logs_in(house, "alice", "Password-9")
-    assert not await logs_in(house, "alice")
-    assert [role.name for role in (await described(house, "alice")).roles] == ["reader"]
+    assert await logs_in(harness, "alice", "Password-9")
+    assert not await logs_in(harness, "alice")
+    assert [role.name for role in (await described(harness, "alice")).roles] == ["reader"]
 
 
-async def test_same_password_again_is_accepted(house: House) -> None:
+async def test_same_password_again_is_accepted(harness: GatewayHarness) -> None:
     same = encoded(PASSWORD)
-    await house.succeed("UpdateCredential", username="alice", oldPassword=same, newPassword=same)
-    assert await logs_in(house, "alice")
+    await harness.succeed("UpdateCredential", username="alice", oldPassword=same, newPassword=same)
+    assert await logs_in(harness, "alice")
 
 
 @pytest.mark.parametrize("by", ["root", "alice"])
-async def test_wrong_old_password_and_unknown_user_are_one_answer_whoever_asks(house: House, by: str) -> None:
+async def test_wrong_old_password_and_unknown_user_are_one_answer_whoever_asks(
+    harness: GatewayHarness, by: str
+) -> None:
     wrong = {"oldPassword": encoded("Password-8"), "newPassword": GOOD}
-    status = await house.status("UpdateCredential", by=by, username="alice", **wrong)
+    status = await harness.status("UpdateCredential", by=by, username="alice", **wrong)
     assert (status.code, status.error_code) == (1400, 1)
     assert status.reason == "old password not correct for alice: not authenticated"
-    unknown = await house.status("UpdateCredential", username="nobody", **wrong)
+    unknown = await harness.status("UpdateCredential", username="nobody", **wrong)
     assert (unknown.code, unknown.error_code) == (1400, 1)
     assert unknown.reason == "old password not correct for nobody: not authenticated"
-    assert await logs_in(house, "alice")
+    assert await logs_in(harness, "alice")
 
 
 @pytest.mark.parametrize(
@@ -180,57 +186,57 @@ async def test_wrong_update_is_refused_with_the_rule(refused: Refused, old: str,
     await refused("UpdateCredential", 1100, 5, text, username="alice", oldPassword=old, newPassword=new)
 
 
-async def test_empty_old_password_opens_nothing(refused: Refused) -> None:
+async def test_empty_old_password_is_not_accepted(refused: Refused) -> None:
     text = "old password not correct"
     await refused("UpdateCredential", 1400, 1, text, username="alice", oldPassword="", newPassword=GOOD)
 
 
-async def test_root_changes_its_own_password(house: House) -> None:
-    await house.succeed("UpdateCredential", username="root", oldPassword=encoded("Milvus"), newPassword=GOOD)
-    assert await logs_in(house, "root", "Password-9")
-    assert not await logs_in(house, "root", "Milvus")
+async def test_root_changes_its_own_password(harness: GatewayHarness) -> None:
+    await harness.succeed("UpdateCredential", username="root", oldPassword=encoded("Milvus"), newPassword=GOOD)
+    assert await logs_in(harness, "root", "Password-9")
+    assert not await logs_in(harness, "root", "Milvus")
 
 
-async def test_other_users_password_is_denied_alike_whether_the_user_exists(house: House) -> None:
+async def test_other_users_password_is_denied_alike_whether_the_user_exists(harness: GatewayHarness) -> None:
     wrong = {"oldPassword": encoded("Password-8"), "newPassword": GOOD}
     texts = []
     for name in ("alice", "nobody"):
         with pytest.raises(AccessDenied) as denied:
-            await house.call("UpdateCredential", by="bob", username=name, **wrong)
+            await harness.call("UpdateCredential", by="bob", username=name, **wrong)
         texts.append(str(denied.value))
     assert texts[0] == texts[1]
 
 
-async def test_super_user_needs_no_old_password_and_learns_of_unknown_users(house: House) -> None:
-    house.configure(super_users=frozenset({"root"}))
-    await house.succeed("UpdateCredential", username="alice", newPassword=GOOD)
-    assert await logs_in(house, "alice", "Password-9")
-    status = await house.status("UpdateCredential", username="nobody", newPassword=GOOD)
+async def test_super_user_needs_no_old_password_and_learns_of_unknown_users(harness: GatewayHarness) -> None:
+    harness.configure(super_users=frozenset({"root"}))
+    await harness.succeed("UpdateCredential", username="alice", newPassword=GOOD)
+    assert await logs_in(harness, "alice", "Password-9")
+    status = await harness.status("UpdateCredential", username="nobody", newPassword=GOOD)
     assert (status.code, status.error_code) == (1100, 30)
     assert "failed to check if update credential: user not found" in status.reason
 
 
-async def test_super_users_are_callers_not_targets(house: House, refused: Refused) -> None:
-    house.configure(super_users=frozenset({"alice"}))
+async def test_super_users_are_callers_not_targets(harness: GatewayHarness, refused: Refused) -> None:
+    harness.configure(super_users=frozenset({"alice"}))
     await refused("UpdateCredential", 1400, 1, "old password not correct", username="alice", newPassword=GOOD)
 
 
-async def test_description_alone_needs_no_password_and_can_be_cleared(house: House) -> None:
-    await house.succeed("UpdateCredential", by="alice", username="alice", description="reads")
-    assert (await described(house, "alice")).description == "reads"
-    await house.succeed("UpdateCredential", username="alice", oldPassword=NOT_BASE64, description="")
-    assert (await described(house, "alice")).description == ""
-    assert await logs_in(house, "alice")
+async def test_description_alone_needs_no_password_and_can_be_cleared(harness: GatewayHarness) -> None:
+    await harness.succeed("UpdateCredential", by="alice", username="alice", description="reads")
+    assert (await described(harness, "alice")).description == "reads"
+    await harness.succeed("UpdateCredential", username="alice", oldPassword=NOT_BASE64, description="")
+    assert (await described(harness, "alice")).description == ""
+    assert await logs_in(harness, "alice")
 
 
-async def test_password_change_keeps_the_description_unless_one_is_given(house: House) -> None:
-    await house.succeed("UpdateCredential", username="alice", description="reads")
+async def test_password_change_keeps_the_description_unless_one_is_given(harness: GatewayHarness) -> None:
+    await harness.succeed("UpdateCredential", username="alice", description="reads")
     first = {"oldPassword": encoded(PASSWORD), "newPassword": GOOD}
-    await house.succeed("UpdateCredential", username="alice", **first)
-    assert (await described(house, "alice")).description == "reads"
+    await harness.succeed("UpdateCredential", username="alice", **first)
+    assert (await described(harness, "alice")).description == "reads"
     second = {"oldPassword": GOOD, "newPassword": encoded(PASSWORD)}
-    await house.succeed("UpdateCredential", username="alice", **second, description="writes")
-    assert (await described(house, "alice")).description == "writes"
+    await harness.succeed("UpdateCredential", username="alice", **second, description="writes")
+    assert (await described(harness, "alice")).description == "writes"
 
 
 async def test_description_of_an_unknown_user_is_refused(refused: Refused) -> None:
@@ -238,21 +244,21 @@ async def test_description_of_an_unknown_user_is_refused(refused: Refused) -> No
     await refused("UpdateCredential", 1100, 30, text, username="nobody", description="x")
 
 
-async def test_too_long_description_refuses_the_whole_update(house: House, refused: Refused) -> None:
+async def test_too_long_description_refuses_the_whole_update(harness: GatewayHarness, refused: Refused) -> None:
     long = "x" * 1025
     await refused("UpdateCredential", 1100, 5, "description", username="alice", description=long)
     passwords = {"oldPassword": encoded(PASSWORD), "newPassword": GOOD}
     await refused("UpdateCredential", 1100, 5, "description", username="alice", **passwords, description=long)
 
 
-async def test_name_is_not_held_to_the_naming_rule_in_updates(refused: Refused) -> None:
+async def test_name_is_not_checked_against_the_naming_rule_in_updates(refused: Refused) -> None:
     passwords = {"oldPassword": encoded(PASSWORD), "newPassword": GOOD}
     await refused("UpdateCredential", 1400, 1, "old password not correct", username=" alice ", **passwords)
 
 
-async def test_of_two_changes_on_the_same_old_password_one_wins(house: House) -> None:
+async def test_of_two_changes_on_the_same_old_password_one_wins(harness: GatewayHarness) -> None:
     requests = [
-        house.status(
+        harness.status(
             "UpdateCredential",
             username="alice",
             oldPassword=encoded(PASSWORD),
@@ -262,32 +268,32 @@ async def test_of_two_changes_on_the_same_old_password_one_wins(house: House) ->
     ]
     codes = [status.code for status in await asyncio.gather(*requests)]
     assert sorted(codes) == [0, 1400]
-    works = [await logs_in(house, "alice", f"Password-{number}") for number in (7, 8)]
+    works = [await logs_in(harness, "alice", f"Password-{number}") for number in (7, 8)]
     assert works == [code == 0 for code in codes]
 
 
 async def test_user_recreated_during_a_password_change_keeps_its_new_password(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The old password was right for somebody who is gone."""
     hashing, go_on = asyncio.Event(), asyncio.Event()
-    hash_now = house.hasher.hash
+    hash_now = harness.hasher.hash
 
     async def slowly(password: Secret) -> str:
         hashing.set()
         await go_on.wait()
         return await hash_now(password)
 
-    monkeypatch.setattr(house.hasher, "hash", slowly)
-    request = house.status("UpdateCredential", username="alice", oldPassword=encoded(PASSWORD), newPassword=GOOD)
+    monkeypatch.setattr(harness.hasher, "hash", slowly)
+    request = harness.status("UpdateCredential", username="alice", oldPassword=encoded(PASSWORD), newPassword=GOOD)
     changing = asyncio.create_task(request)
     await hashing.wait()
-    monkeypatch.setattr(house.hasher, "hash", hash_now)
-    await house.succeed("DeleteCredential", username="alice")
-    await house.succeed("CreateCredential", username="alice", password=encoded("Password-5"))
+    monkeypatch.setattr(harness.hasher, "hash", hash_now)
+    await harness.succeed("DeleteCredential", username="alice")
+    await harness.succeed("CreateCredential", username="alice", password=encoded("Password-5"))
     go_on.set()
     assert (await changing).code == 1400
-    assert await logs_in(house, "alice", "Password-5")
+    assert await logs_in(harness, "alice", "Password-5")
 
 
 # The old password is verified like any other
@@ -297,9 +303,9 @@ GUESSER = "10.6.6.6:1234"
 
 
 async def guess_old(
-    house: House, target: str, password: str, *, address: str = GUESSER, by: Any = "alice"
+    harness: GatewayHarness, target: str, password: str, *, address: str = GUESSER, by: Any = "alice"
 ) -> tuple[int, int, str]:
-    status = await house.status(
+    status = await harness.status(
         "UpdateCredential",
         by=by,
         address=address,
@@ -311,16 +317,16 @@ async def guess_old(
 
 
 @pytest.fixture
-async def updaters(house: House) -> House:
-    """Alice may change every user's password who tells the old one; time stands still for whoever has to wait."""
-    await house.grant("reader", "UpdateUser", "*", "*")
-    house.throttle_clock.step = 0.0
-    return house
+async def updaters(harness: GatewayHarness) -> GatewayHarness:
+    """Alice may change every user's password with the old one; the clock of the throttle does not advance."""
+    await harness.grant("reader", "UpdateUser", "*", "*")
+    harness.throttle_clock.step = 0.0
+    return harness
 
 
 @pytest.mark.parametrize("target", ["root", "bob", "alice", "nobody"])
 async def test_guesses_at_an_old_password_wait_and_the_right_one_among_them_is_answered_like_a_wrong_one(
-    updaters: House, monkeypatch: pytest.MonkeyPatch, target: str
+    updaters: GatewayHarness, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     wrong = await guess_old(updaters, target, "guess")
     assert wrong == (1400, 1, f"old password not correct for {target}: not authenticated")
@@ -332,7 +338,7 @@ async def test_guesses_at_an_old_password_wait_and_the_right_one_among_them_is_a
     assert updaters.authenticator.counts["password", "throttled"] == 1
 
 
-async def test_guesses_at_an_old_password_and_at_the_sign_in_count_together(updaters: House) -> None:
+async def test_guesses_at_an_old_password_and_at_the_sign_in_count_together(updaters: GatewayHarness) -> None:
     for number in range(FREE_FAILURES):
         await guess_old(updaters, "bob", f"guess-{number}")
     with pytest.raises(PasswordRejected) as refusal:
@@ -341,7 +347,7 @@ async def test_guesses_at_an_old_password_and_at_the_sign_in_count_together(upda
     await updaters.call("GetVersion", by="bob", address="10.7.7.7:9")
 
 
-async def test_who_guesses_an_old_password_holds_up_neither_itself_nor_others(updaters: House) -> None:
+async def test_who_guesses_an_old_password_delays_neither_itself_nor_others(updaters: GatewayHarness) -> None:
     await updaters.call("GetVersion", address="10.7.7.7:9")
     for number in range(FREE_FAILURES + 3):
         await guess_old(updaters, "root", f"guess-{number}")
@@ -350,7 +356,7 @@ async def test_who_guesses_an_old_password_holds_up_neither_itself_nor_others(up
     await updaters.call("GetVersion", address="10.7.7.7:10")
 
 
-async def test_a_hundred_wrong_old_passwords_lock_their_user_and_not_who_guessed(updaters: House) -> None:
+async def test_a_hundred_wrong_old_passwords_lock_their_user_and_not_who_guessed(updaters: GatewayHarness) -> None:
     for number in range(FAILURES_TO_LOCK):
         await guess_old(updaters, "bob", f"guess-{number}", address=f"10.6.{number}.6:1")
     await updaters.authenticator.close()
@@ -361,7 +367,7 @@ async def test_a_hundred_wrong_old_passwords_lock_their_user_and_not_who_guessed
     assert (await guess_old(updaters, "bob", PASSWORD, address="10.8.8.8:1"))[0] == 1400
 
 
-async def test_a_change_that_is_no_new_password_forgives_no_wrong_one(updaters: House) -> None:
+async def test_a_change_that_is_no_new_password_resets_no_failure_count(updaters: GatewayHarness) -> None:
     for number in range(FREE_FAILURES):
         await guess_old(updaters, "alice", f"guess-{number}", address=f"10.6.6.6:{number}")
         await updaters.succeed(
@@ -372,7 +378,7 @@ async def test_a_change_that_is_no_new_password_forgives_no_wrong_one(updaters: 
     assert updaters.authenticator.counts["password", "throttled"] == 1
 
 
-async def test_a_new_password_forgives_the_wrong_ones_before_it(updaters: House) -> None:
+async def test_a_new_password_resets_the_failure_count(updaters: GatewayHarness) -> None:
     for number in range(FREE_FAILURES):
         await guess_old(updaters, "bob", f"guess-{number}")
     await updaters.succeed(
@@ -386,7 +392,7 @@ async def test_a_new_password_forgives_the_wrong_ones_before_it(updaters: House)
     await updaters.call("GetVersion", by=presented("bob", "Password-9"), address=GUESSER)
 
 
-async def test_a_wrong_old_password_is_recorded_as_one(updaters: House) -> None:
+async def test_a_wrong_old_password_is_recorded_as_one(updaters: GatewayHarness) -> None:
     updaters.trail.events.clear()
     await guess_old(updaters, "bob", "guess")
     await guess_old(updaters, "nobody", "guess")
@@ -403,13 +409,13 @@ async def test_a_wrong_old_password_is_recorded_as_one(updaters: House) -> None:
     ]
 
 
-async def test_the_old_password_of_a_user_who_may_not_come_in_changes_nothing(updaters: House) -> None:
+async def test_the_old_password_of_a_user_who_may_not_sign_in_changes_nothing(updaters: GatewayHarness) -> None:
     async with updaters.policy_cache.change() as transaction:
         await transaction.users.enable("bob", False)
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 1400
 
 
-async def test_a_former_password_changes_nothing(updaters: House) -> None:
+async def test_a_previous_password_changes_nothing(updaters: GatewayHarness) -> None:
     hashed = await updaters.hasher.hash(Secret("Password-2"))
     async with updaters.policy_cache.change() as transaction:
         await transaction.users.set_password("bob", hashed, former_until=2.0**40)
@@ -417,7 +423,7 @@ async def test_a_former_password_changes_nothing(updaters: House) -> None:
     assert (await guess_old(updaters, "bob", "Password-2"))[0] == 0
 
 
-async def test_the_old_password_is_no_sign_that_its_user_was_there(updaters: House) -> None:
+async def test_the_old_password_is_no_sign_that_its_user_was_there(updaters: GatewayHarness) -> None:
     updaters.authenticator.take_last_used()
     assert (await guess_old(updaters, "bob", PASSWORD))[0] == 0
     users, _ = updaters.authenticator.take_last_used()
@@ -427,20 +433,20 @@ async def test_the_old_password_is_no_sign_that_its_user_was_there(updaters: Hou
 # DeleteCredential
 
 
-async def test_deleted_user_is_refused_at_once_and_leaves_no_binding(house: House) -> None:
-    await house.call("GetVersion", by="alice")
-    await house.succeed("DeleteCredential", username="alice")
-    assert not await logs_in(house, "alice")
-    assert "alice" not in await names(house)
-    await house.user("alice")
-    assert list((await described(house, "alice")).roles) == []
+async def test_deleted_user_is_refused_at_once_and_leaves_no_binding(harness: GatewayHarness) -> None:
+    await harness.call("GetVersion", by="alice")
+    await harness.succeed("DeleteCredential", username="alice")
+    assert not await logs_in(harness, "alice")
+    assert "alice" not in await names(harness)
+    await harness.user("alice")
+    assert list((await described(harness, "alice")).roles) == []
 
 
-async def test_deleting_an_unknown_user_succeeds_and_changes_nothing(house: House) -> None:
-    before = await house.state()
+async def test_deleting_an_unknown_user_succeeds_and_changes_nothing(harness: GatewayHarness) -> None:
+    before = await harness.state()
     for name in ("nobody", "Alice", "a:b", " alice "):
-        await house.succeed("DeleteCredential", username=name)
-    assert await house.state() == before
+        await harness.succeed("DeleteCredential", username=name)
+    assert await harness.state() == before
 
 
 async def test_root_cannot_be_deleted(refused: Refused) -> None:
@@ -448,10 +454,10 @@ async def test_root_cannot_be_deleted(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize("name", [" root ", "root ", " root", "root\n", "Root", "ro\0ot"])
-async def test_no_spelling_of_root_deletes_root(house: House, name: str) -> None:
-    await house.status("DeleteCredential", username=name)
-    assert await logs_in(house, "root", "Milvus")
-    assert "root" in await names(house)
+async def test_no_spelling_of_root_deletes_root(harness: GatewayHarness, name: str) -> None:
+    await harness.status("DeleteCredential", username=name)
+    assert await logs_in(harness, "root", "Milvus")
+    assert "root" in await names(harness)
 
 
 @pytest.mark.parametrize("name", ["", "  "])
@@ -459,56 +465,56 @@ async def test_empty_name_is_refused(refused: Refused, name: str) -> None:
     await refused("DeleteCredential", 1100, 31, "username is empty: invalid parameter", username=name)
 
 
-async def test_user_may_delete_itself_with_the_privilege_and_is_gone(house: House) -> None:
-    await house.grant("reader", "DropOwnership", "*", "*")
-    await house.succeed("DeleteCredential", by="alice", username="alice")
-    assert not await logs_in(house, "alice")
+async def test_user_may_delete_itself_with_the_privilege_and_is_gone(harness: GatewayHarness) -> None:
+    await harness.grant("reader", "DropOwnership", "*", "*")
+    await harness.succeed("DeleteCredential", by="alice", username="alice")
+    assert not await logs_in(harness, "alice")
 
 
-async def test_user_may_not_delete_itself_without_the_privilege(house: House) -> None:
+async def test_user_may_not_delete_itself_without_the_privilege(harness: GatewayHarness) -> None:
     with pytest.raises(AccessDenied, match="PrivilegeDropOwnership"):
-        await house.call("DeleteCredential", by="alice", username="alice")
+        await harness.call("DeleteCredential", by="alice", username="alice")
 
 
-async def test_grants_made_by_a_deleted_user_stay_with_its_name(house: House) -> None:
-    await house.user("carol", "admin")
+async def test_grants_made_by_a_deleted_user_stay_with_its_name(harness: GatewayHarness) -> None:
+    await harness.user("carol", "admin")
     fields = {"role": {"name": "idle"}, "grantor": {"privilege": {"name": "Query"}}, "collection_name": "docs"}
-    await house.succeed("OperatePrivilegeV2", by="carol", **fields)
-    await house.succeed("DeleteCredential", username="carol")
-    (listed,) = (await house.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
+    await harness.succeed("OperatePrivilegeV2", by="carol", **fields)
+    await harness.succeed("DeleteCredential", username="carol")
+    (listed,) = (await harness.succeed("SelectGrant", entity={"role": {"name": "idle"}})).entities
     assert listed.grantor.user.name == "carol"
 
 
 # ListCredUsers and SelectUser
 
 
-async def test_user_names_are_listed_sorted_and_anew_after_each_change(house: House) -> None:
-    assert await names(house) == ["alice", "bob", "root"]
-    await house.user("aaron")
-    assert await names(house) == ["aaron", "alice", "bob", "root"]
-    await house.succeed("DeleteCredential", username="bob")
-    assert await names(house) == ["aaron", "alice", "root"]
+async def test_user_names_are_listed_sorted_and_again_after_each_change(harness: GatewayHarness) -> None:
+    assert await names(harness) == ["alice", "bob", "root"]
+    await harness.user("aaron")
+    assert await names(harness) == ["aaron", "alice", "bob", "root"]
+    await harness.succeed("DeleteCredential", username="bob")
+    assert await names(harness) == ["aaron", "alice", "root"]
 
 
-async def test_remembered_list_is_not_shown_to_those_who_may_not_see_it(house: House) -> None:
-    await names(house)
+async def test_remembered_list_is_not_shown_to_those_who_may_not_see_it(harness: GatewayHarness) -> None:
+    await names(harness)
     with pytest.raises(AccessDenied):
-        await house.call("ListCredUsers", by="alice")
+        await harness.call("ListCredUsers", by="alice")
 
 
-async def test_all_users_are_described_in_order_with_roles_only_when_asked(house: House) -> None:
-    with_roles = (await house.succeed("SelectUser", include_role_info=True)).results
+async def test_all_users_are_described_in_order_with_roles_only_when_asked(harness: GatewayHarness) -> None:
+    with_roles = (await harness.succeed("SelectUser", include_role_info=True)).results
     assert [(result.user.name, [role.name for role in result.roles]) for result in with_roles] == [
         ("alice", ["reader"]),
         ("bob", []),
         ("root", []),
     ]
-    without = (await house.succeed("SelectUser")).results
+    without = (await harness.succeed("SelectUser")).results
     assert [len(result.roles) for result in without] == [0, 0, 0]
 
 
-async def test_unknown_user_gives_no_result(house: House) -> None:
-    assert list((await house.succeed("SelectUser", user={"name": "nobody"})).results) == []
+async def test_unknown_user_gives_no_result(harness: GatewayHarness) -> None:
+    assert list((await harness.succeed("SelectUser", user={"name": "nobody"})).results) == []
 
 
 @pytest.mark.parametrize(("name", "text"), [("", "username must be not empty"), (" root ", "first character")])
@@ -516,23 +522,23 @@ async def test_illegal_name_is_refused_in_select(refused: Refused, name: str, te
     await refused("SelectUser", 1100, 5, text, user={"name": name})
 
 
-async def test_user_sees_itself_and_nobody_else(house: House) -> None:
-    assert len((await house.succeed("SelectUser", by="alice", user={"name": "alice"})).results) == 1
+async def test_user_sees_itself_and_nobody_else(harness: GatewayHarness) -> None:
+    assert len((await harness.succeed("SelectUser", by="alice", user={"name": "alice"})).results) == 1
     for others in ({"user": {"name": "bob"}}, {"user": {"name": ""}}, {}):
         with pytest.raises(AccessDenied, match="PrivilegeSelectUser"):
-            await house.call("SelectUser", by="alice", **others)
+            await harness.call("SelectUser", by="alice", **others)
 
 
-async def test_privilege_on_one_user_reaches_that_user_only(house: House) -> None:
+async def test_privilege_on_one_user_reaches_that_user_only(harness: GatewayHarness) -> None:
     fields = {"role": {"name": "reader"}, "object": {"name": "User"}, "object_name": "bob"}
-    await house.succeed("OperatePrivilege", entity={**fields, "grantor": {"privilege": {"name": "SelectUser"}}})
-    await house.succeed("SelectUser", by="alice", user={"name": "bob"})
+    await harness.succeed("OperatePrivilege", entity={**fields, "grantor": {"privilege": {"name": "SelectUser"}}})
+    await harness.succeed("SelectUser", by="alice", user={"name": "bob"})
     for others in ({"user": {"name": "root"}}, {}):
         with pytest.raises(AccessDenied):
-            await house.call("SelectUser", by="alice", **others)
+            await harness.call("SelectUser", by="alice", **others)
 
 
-async def test_wrong_credential_learns_nothing_from_administration(house: House) -> None:
+async def test_wrong_credential_learns_nothing_from_administration(harness: GatewayHarness) -> None:
     for method in ("ListCredUsers", "SelectUser", "CreateCredential", "DeleteCredential", "UpdateCredential"):
         with pytest.raises(PasswordRejected):
-            await house.call(method, by=presented("root", "Milvus2"))
+            await harness.call(method, by=presented("root", "Milvus2"))

@@ -16,7 +16,9 @@ from tests.support.http2 import Clock, Link, data, headers, turns
 from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, noise=10, noise_rate=2)
+LIMITS = Http2Limits(
+    greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, control_frames=10, control_frame_rate=2
+)
 
 
 @pytest.fixture
@@ -240,7 +242,7 @@ async def link_with_streams(limits: Http2Limits = LIMITS) -> Link:
 @pytest.mark.parametrize("noise", _noises().values(), ids=_noises().keys())
 async def test_frames_that_ask_for_nothing_are_borne_for_a_while(clock: Clock, noise: bytes) -> None:
     link = await link_with_streams()
-    # The first settings are noise too, and two answers have earned some.
+    # The first settings count as a control frame too, and two answers allow some more.
     link.send(noise * 8)
     assert (0, frames.ENHANCE_YOUR_CALM) not in link.codes(GoAwayFrame)
     assert not link.wire.is_closing()
@@ -250,20 +252,20 @@ async def test_frames_that_ask_for_nothing_are_borne_for_a_while(clock: Clock, n
     assert link.asked[0].gone == 1
 
 
-async def test_a_rapid_reset_of_requests_is_noise(clock: Clock) -> None:
+async def test_a_rapid_reset_of_requests_counts_as_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 99, 2):
         link.send(headers(stream, end=True), frames.reset(stream, frames.CANCEL))
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
-    assert len(link.asked) <= LIMITS.noise
+    assert len(link.asked) <= LIMITS.control_frames
 
 
-async def test_faults_that_make_us_reset_streams_are_noise(clock: Clock) -> None:
+async def test_faults_that_make_us_reset_streams_count_as_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 99, 2):
         link.send(headers(stream), frames.window_update(stream, 0))
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
-    assert len(link.asked) <= LIMITS.noise
+    assert len(link.asked) <= LIMITS.control_frames
 
 
 async def test_a_client_may_set_whatever_there_is_to_set(clock: Clock) -> None:
@@ -273,20 +275,20 @@ async def test_a_client_may_set_whatever_there_is_to_set(clock: Clock) -> None:
     assert isinstance(acknowledged, SettingsFrame)
 
 
-async def test_noise_is_forgotten_in_time(clock: Clock) -> None:
+async def test_control_frames_are_forgotten_in_time(clock: Clock) -> None:
     link = Link(LIMITS)
     for _ in range(50):
         link.send(PingFrame(0).serialize() * 2)
         clock.forward(1.0, link)
     assert not link.wire.is_closing()
     clock.forward(90.0, link)
-    link.send(PingFrame(0).serialize() * LIMITS.noise)
+    link.send(PingFrame(0).serialize() * LIMITS.control_frames)
     assert not link.wire.is_closing()
     link.send(PingFrame(0).serialize())
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
 
 
-async def test_requests_that_are_answered_earn_noise(clock: Clock) -> None:
+async def test_requests_that_are_answered_allow_more_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     link.application.at_once = lambda asked: asked.answer(b"answer")
     for stream in range(1, 201, 2):
@@ -295,7 +297,7 @@ async def test_requests_that_are_answered_earn_noise(clock: Clock) -> None:
     assert not link.wire.is_closing()
 
 
-async def test_requests_bodies_and_windows_are_no_noise(clock: Clock) -> None:
+async def test_requests_bodies_and_windows_are_no_control_frames(clock: Clock) -> None:
     link = Link(LIMITS)
     for stream in range(1, 201, 2):
         link.send(headers(stream), data(stream, b"x" * 100), data(stream, b"y", end=True))

@@ -219,7 +219,7 @@ async def test_a_connection_is_struck_off_even_if_an_exchange_does_not_bear_its_
     assert link.application.left_by == [link.connection]
 
 
-async def test_a_client_that_sends_nothing_more_is_let_go() -> None:
+async def test_a_client_that_sends_nothing_more_is_disconnected() -> None:
     link = Link(taking=False)
     link.send(headers(1, end=True))
     assert not link.connection.eof_received()

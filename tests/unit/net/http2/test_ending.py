@@ -106,7 +106,7 @@ async def test_requests_after_the_end_still_keep_the_tables_alike() -> None:
     assert link.asked[0].whole == 1
 
 
-async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_fault_is_told() -> None:
+async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_client_gets_the_fault() -> None:
     link = Link(Http2Limits(parting=0.01))
     link.wire.halves = True
     link.send(headers(1), frames.frame(frames.PUSH_PROMISE, 0, 1, b""))
@@ -122,7 +122,7 @@ async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_fault_
     assert link.wire.is_aborted()
 
 
-async def test_a_client_that_was_told_of_its_fault_may_hang_up() -> None:
+async def test_a_client_that_was_notified_of_its_fault_may_hang_up() -> None:
     link = Link()
     link.wire.halves = True
     link.send(frames.frame(frames.PUSH_PROMISE, 0, 1, b""))

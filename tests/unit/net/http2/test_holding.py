@@ -1,4 +1,4 @@
-"""What a connection makes the server hold comes out of the budget, and goes back when it is held no longer."""
+"""Bytes that the server holds for a connection are reserved in the budget, and released afterwards."""
 
 import hpack
 import pytest
@@ -26,7 +26,7 @@ async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -
     assert budget.unauthenticated.held - before == kept
 
 
-async def test_whoever_is_let_in_no_longer_counts_as_unauthenticated_with_the_body() -> None:
+async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_the_body() -> None:
     budget = Budget()
     link = Link(budget=budget)
     link.send(headers(1), data(1, bytes(5_000)))

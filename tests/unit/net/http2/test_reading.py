@@ -1,4 +1,4 @@
-"""Frames come out as they were sent, however they were cut, and what is no frame ends the connection."""
+"""Frames come out as they were sent, however they were cut, and bytes that are not a frame end the connection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -301,7 +301,7 @@ def test_a_turn_is_not_lost_between_windows(client: Client) -> None:
     assert client.order == [3, 5, 7] * 2
 
 
-def test_a_stream_that_may_not_send_holds_up_no_other(client: Client) -> None:
+def test_a_stream_that_may_not_send_delays_no_other(client: Client) -> None:
     client.set_stream_window(0)
     held = client.answer(b"x" * 1_000)
     client.set_stream_window(100)

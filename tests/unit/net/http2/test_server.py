@@ -16,7 +16,7 @@ from kiteward.net.http2.streams import Stream
 GREETING = PREFACE + frames.settings({})
 
 
-class House:
+class Harness:
     """A server, what it was asked, and how many connections were lost."""
 
     def __init__(self, **limits: float) -> None:
@@ -53,94 +53,94 @@ async def until_aborted(wire: Wire) -> None:
 
 
 async def test_what_came_with_the_preface_is_served() -> None:
-    house = House()
-    wire = house.connect(headers(1, end=True))
-    assert house.asked[0].whole == 1
-    house.asked[0].answer(b"answer")
+    harness = Harness()
+    wire = harness.connect(headers(1, end=True))
+    assert harness.asked[0].whole == 1
+    harness.asked[0].answer(b"answer")
     await turns()
     assert [frame.stream_id for frame in parsed(bytes(wire.sent))][-3:] == [1, 1, 1]
 
 
 async def test_the_preface_may_come_alone() -> None:
-    house = House()
+    harness = Harness()
     wire = Wire()
-    house.server.adopt(wire, PREFACE, lambda: None)
+    harness.server.adopt(wire, PREFACE, lambda: None)
     send(wire, frames.settings({}), headers(1, end=True))
-    assert house.asked[0].whole == 1
+    assert harness.asked[0].whole == 1
 
 
-async def test_a_connection_that_is_gone_is_told_once_and_forgotten() -> None:
-    house = House()
-    wire = house.connect()
-    house.connect()
+async def test_a_connection_that_is_gone_is_reported_once_and_forgotten() -> None:
+    harness = Harness()
+    wire = harness.connect()
+    harness.connect()
     wire.abort()
     await turns()
-    assert house.losses == [wire]
-    assert len(house.server._connections) == 1
+    assert harness.losses == [wire]
+    assert len(harness.server._connections) == 1
 
 
 # Rounds
 
 
 async def test_rounds_begin_with_the_first_connection_and_end_with_the_last() -> None:
-    house = House(round=0.0)
-    going = [house.server._rounds is not None]
-    wires = [house.connect(), house.connect()]
+    harness = Harness(round=0.0)
+    going = [harness.server._rounds is not None]
+    wires = [harness.connect(), harness.connect()]
     for wire in wires:
         await turns()
-        going.append(house.server._rounds is not None)
+        going.append(harness.server._rounds is not None)
         wire.abort()
     await turns(5)
-    going.append(house.server._rounds is not None)
-    house.connect()
-    going.append(house.server._rounds is not None)
-    await house.server.stop(0.0)
+    going.append(harness.server._rounds is not None)
+    harness.connect()
+    going.append(harness.server._rounds is not None)
+    await harness.server.stop(0.0)
     assert going == [False, True, True, False, True]
 
 
 async def test_connections_are_looked_at_in_rounds() -> None:
-    house = House(round=0.0, greeting=-1.0)
+    harness = Harness(round=0.0, greeting=-1.0)
     wire = Wire()
-    house.server.adopt(wire, PREFACE, lambda: house.losses.append(wire))
+    harness.server.adopt(wire, PREFACE, lambda: harness.losses.append(wire))
     await asyncio.wait_for(until_aborted(wire), 10)
     await turns()
-    assert house.losses == [wire]
+    assert harness.losses == [wire]
 
 
 async def test_a_connection_that_cannot_be_looked_at_does_not_end_the_rounds() -> None:
-    house = House(round=0.0, stall=-1.0)
+    harness = Harness(round=0.0, stall=-1.0)
     loop = asyncio.get_running_loop()
     seen: list[object] = []
     loop.set_exception_handler(lambda _, context: seen.append(context["exception"]))
-    house.connect(headers(1))
+    harness.connect(headers(1))
 
     def fails() -> None:
         raise RuntimeError("lost")
 
-    house.asked[0].lost = fails  # type: ignore[method-assign]
+    harness.asked[0].lost = fails  # type: ignore[method-assign]
     async with asyncio.timeout(10):
         while not seen:
             await asyncio.sleep(0)
         other = Wire()
-        house.server.adopt(other, GREETING[:-1], lambda: None)
+        harness.server.adopt(other, GREETING[:-1], lambda: None)
         await until_aborted(other)
     assert [str(error) for error in seen] == ["lost"]
-    await house.server.stop(0.0)
+    await harness.server.stop(0.0)
 
 
 # The end
 
 
 async def test_stopping_without_connections_takes_no_time() -> None:
-    house = House()
-    await asyncio.wait_for(house.server.stop(1_000.0), 10)
+    harness = Harness()
+    await asyncio.wait_for(harness.server.stop(1_000.0), 10)
 
 
-async def test_stopping_waits_for_requests_under_way() -> None:
-    house = House()
-    wire = house.connect(headers(1, end=True))
-    idle = house.connect()
-    stopping = asyncio.create_task(house.server.stop(1_000.0))
+async def test_stopping_waits_for_requests_in_flight() -> None:
+    harness = Harness()
+    wire = harness.connect(headers(1, end=True))
+    idle = harness.connect()
+    stopping = asyncio.create_task(harness.server.stop(1_000.0))
     await turns()
     for each in (wire, idle):
         pong(each)
@@ -149,29 +149,29 @@ async def test_stopping_waits_for_requests_under_way() -> None:
     assert not wire.is_closing()
     assert not stopping.done()
     wire.sent.clear()
-    house.asked[0].answer(b"answer")
+    harness.asked[0].answer(b"answer")
     assert [frame.stream_id for frame in parsed(bytes(wire.sent))] == [1, 1, 1]
     await asyncio.wait_for(stopping, 10)
-    assert {id(lost) for lost in house.losses} == {id(wire), id(idle)}
+    assert {id(lost) for lost in harness.losses} == {id(wire), id(idle)}
     assert not wire.is_aborted()
-    assert house.server._rounds is None
+    assert harness.server._rounds is None
 
 
 async def test_stopping_breaks_off_what_does_not_end() -> None:
-    house = House(last_call=0.0)
-    wire = house.connect(headers(1, end=True))
-    await asyncio.wait_for(house.server.stop(0.01), 10)
+    harness = Harness(last_call=0.0)
+    wire = harness.connect(headers(1, end=True))
+    await asyncio.wait_for(harness.server.stop(0.01), 10)
     assert wire.is_aborted()
     await turns()
-    assert house.losses == [wire]
-    assert house.asked[0].gone == 1
-    assert house.server._rounds is None
+    assert harness.losses == [wire]
+    assert harness.asked[0].gone == 1
+    assert harness.server._rounds is None
     assert len([frame for frame in parsed(bytes(wire.sent)) if isinstance(frame, GoAwayFrame)]) == 2
 
 
 @pytest.mark.parametrize("grace", [0.0, -1.0])
 async def test_stopping_without_grace_breaks_off_at_once(grace: float) -> None:
-    house = House()
-    wire = house.connect(headers(1, end=True))
-    await asyncio.wait_for(house.server.stop(grace), 10)
+    harness = Harness()
+    wire = harness.connect(headers(1, end=True))
+    await asyncio.wait_for(harness.server.stop(grace), 10)
     assert wire.is_aborted()

@@ -21,7 +21,7 @@ from tests.support.http2 import REQUEST, Asked, Link, client, turns, without_pre
 from kiteward.net.http2.frames import SETTINGS_ACK
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, noise=10**9)
+LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, control_frames=10**9)
 
 sizes = st.sampled_from([0, 1, 5, 1_000, 16_384, 16_385, 65_535, 65_536, 200_000, 400_000])
 some_fields = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.text("xyz", max_size=5)), max_size=3)
@@ -74,7 +74,7 @@ class Request:
 
 
 class Traffic(RuleBasedStateMachine):
-    """A client, an application and a connection between them, whose bytes are under way until they are delivered."""
+    """A client, an application and a connection between them, whose bytes are in transit until they are delivered."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ class Traffic(RuleBasedStateMachine):
         self.runner.close()
 
     def _finish(self) -> None:
-        """Let everything that has begun come to its end."""
+        """Finish everything that has begun."""
         self._deliver()
         assert self.settled
         self.change_settings(changed={SettingCodes.INITIAL_WINDOW_SIZE: 65_535}, table=None, frame=None)
@@ -289,7 +289,7 @@ class Traffic(RuleBasedStateMachine):
 
     @on_loop
     def _go_on(self) -> None:
-        """Let the application and the client do what is left to them."""
+        """Run the remaining actions of the application and of the client."""
         for asked in self.unanswered:
             if asked.whole:
                 self._answer(asked, 70_000)

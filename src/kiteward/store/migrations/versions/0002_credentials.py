@@ -1,4 +1,4 @@
-"""Users that can be disabled, locked and followed; passwords that end later than their reset; API keys."""
+"""Users that can be disabled and locked, with their last sign-in; previous passwords; API keys."""
 
 from typing import Final
 

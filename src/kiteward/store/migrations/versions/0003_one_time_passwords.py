@@ -1,4 +1,4 @@
-"""Passwords that are good for nothing but setting another one."""
+"""Passwords that may only be used to set another one."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""API keys that were made with another API key. Which keys made those that are there already is not known."""
+"""API keys that were created with another API key; for existing keys it is not known with which."""
 
 from typing import Final
 

@@ -8,7 +8,7 @@ DIMENSION = 4
 
 
 def rows(count: int, *, first: int = 0) -> list[dict[str, Any]]:
-    """Return papers: the title tells the key, the year alternates, each vector points its own way."""
+    """Return papers: the title holds the key, the year alternates, each vector has another direction."""
     return [
         {
             "id": number,

@@ -1,7 +1,7 @@
-"""What grants mean, judged one grant at a time and straight from the rules; slow on purpose, so that it stays obvious.
+"""What grants allow, evaluated one grant at a time and straight from the rules; slow, so that it stays obvious.
 
 Rules carry their source, a section of the contract or a decision record:
-- [contract 4.6] a caller may what one of its roles may; `root` and the role `admin` may everything; everybody holds
+- [contract 4.6] a caller may do what one of its roles may do; `root` and the role `admin` may do all; everybody holds
   `public`.
 - [decision 0001] roles add up: several names may be allowed by several roles.
 - [decision 0007] a grant on a named collection reaches no further, whatever is in it.
@@ -84,12 +84,12 @@ def members(key: Key, groups: Mapping[str, set[str]]) -> frozenset[str]:
 
 
 def compares_by_equality(key: Key) -> bool:
-    """Tell whether `*` as database means only itself [contract 4.7]."""
+    """Return whether `*` as database means only itself [contract 4.7]."""
     return key.privilege == "All" or key.privilege in catalogue.LEGACY
 
 
 def gives(key: Key, privilege: str, database: str, name: str, groups: Mapping[str, set[str]]) -> bool:
-    """Tell whether a grant allows a privilege on an object.
+    """Return whether a grant allows a privilege on an object.
 
     Args:
         key: the grant.
@@ -121,11 +121,11 @@ def _gives_on_user(key: Key, name: str) -> bool:
     return key.database == ANY and key.name == ANY
 
 
-class Judge:
-    """Judges what one user may and sees."""
+class Authorizer:
+    """Decides what one user may do and see."""
 
     def __init__(self, policy: Policy, user: str, roles: Iterable[str]) -> None:
-        """Set up a judge.
+        """Set up the decisions for a user.
 
         Args:
             policy: roles, grants and groups.
@@ -138,23 +138,23 @@ class Judge:
         self.unlimited = user == "root" or "admin" in self.bound
 
     def may(self, privilege: str, database: str = ANY, names: Iterable[str] = (ANY,)) -> bool:
-        """Tell whether the user holds a privilege on every one of the names."""
+        """Return whether the user holds a privilege on every one of the names."""
         return all(self._may_one(privilege, database, name) for name in names)
 
     def may_or_sees(self, privilege: str, database: str, names: Iterable[str]) -> bool:
-        """Tell the same for operations that any privilege on a collection allows as well."""
+        """Return the same for operations that any privilege on a collection allows as well."""
         return all(self._may_one(privilege, database, name) or self.sees(database, name) for name in names)
 
     def sees(self, database: str, name: str) -> bool:
-        """Tell whether some privilege reaches a collection and makes it visible [decision 0002]."""
+        """Return whether some privilege reaches a collection and makes it visible [decision 0002]."""
         return self.unlimited or any(self._shows(key, database, name) for key in self._keys())
 
     def lists_collection(self, database: str, name: str) -> bool:
-        """Tell whether a list shows a collection: `public` on all databases does not count [decision 0002]."""
+        """Return whether a list shows a collection: `public` on all databases does not count [decision 0002]."""
         return self.unlimited or any(self._shows(key, database, name) for key in self._listing_keys())
 
     def lists_database(self, name: str) -> bool:
-        """Tell whether a list shows a database: some grant is for it or for all [contract 4.9]."""
+        """Return whether a list shows a database: some grant is for it or for all [contract 4.9]."""
         return self.unlimited or any(key.database in (ANY, name) for key in self._listing_keys())
 
     def _may_one(self, privilege: str, database: str, name: str) -> bool:

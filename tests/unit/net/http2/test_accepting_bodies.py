@@ -1,4 +1,4 @@
-"""Unknown senders hold little of a connection; who is let in sends a body of any size."""
+"""Unauthenticated senders hold little of a connection; an accepted request may have a body of any size."""
 
 import pytest
 from hyperframe.frame import (
@@ -60,7 +60,7 @@ async def test_what_unknown_senders_held_is_given_back_when_they_are_gone() -> N
     assert granted(link, 0) == limits.unknown // 2
 
 
-async def test_no_stream_takes_more_than_its_window_before_it_is_let_in() -> None:
+async def test_no_stream_takes_more_than_its_window_before_it_is_accepted() -> None:
     link = Link()
     link.send(headers(1), *(data(1, b"x" * 13_107) for _ in range(5)))
     assert not link.answers()
@@ -70,7 +70,7 @@ async def test_no_stream_takes_more_than_its_window_before_it_is_let_in() -> Non
 
 
 @pytest.mark.parametrize("size", [0, 10, CREDIT, CREDIT + 1, 3_000_000, 70_000_000])
-async def test_a_body_of_any_announced_size_flows_when_its_sender_is_let_in(size: int) -> None:
+async def test_a_body_of_any_announced_size_flows_when_its_sender_is_accepted(size: int) -> None:
     link = Link(greeted=False)
     windows = {0: CREDIT, 1: CREDIT}
     link.send(frames.settings({}), headers(1))
@@ -95,7 +95,7 @@ async def test_a_body_of_any_announced_size_flows_when_its_sender_is_let_in(size
 
 
 @pytest.mark.parametrize("size", [20_000, CREDIT - 1, CREDIT, CREDIT + 1, 200_000])
-async def test_the_window_is_open_when_the_body_that_was_let_in_is_whole(size: int) -> None:
+async def test_the_window_is_open_when_the_body_that_was_accepted_is_whole(size: int) -> None:
     link = Link()
     link.send(headers(1))
     link.send(*(data(1, bytes(10_000)) for _ in range(2)))
@@ -103,7 +103,7 @@ async def test_the_window_is_open_when_the_body_that_was_let_in_is_whole(size: i
     assert CREDIT + granted(link, 1) > size
 
 
-async def test_a_connection_on_which_one_was_let_in_takes_more() -> None:
+async def test_a_connection_on_which_one_was_accepted_takes_more() -> None:
     limits = Http2Limits(known=1_000_000)
     link = Link(limits)
     link.send(headers(1), headers(3))
@@ -114,7 +114,7 @@ async def test_a_connection_on_which_one_was_let_in_takes_more() -> None:
     assert granted(link, 0) == 0
 
 
-async def test_a_connection_takes_more_even_if_who_was_let_in_had_sent_everything() -> None:
+async def test_a_connection_takes_more_even_if_who_was_accepted_had_sent_everything() -> None:
     limits = Http2Limits(known=1_000_000)
     link = Link(limits)
     link.send(headers(1, end=True))
@@ -122,7 +122,7 @@ async def test_a_connection_takes_more_even_if_who_was_let_in_had_sent_everythin
     assert granted(link, 0) == limits.known
 
 
-async def test_letting_in_what_is_gone_changes_nothing_for_it() -> None:
+async def test_accepting_what_is_gone_changes_nothing_for_it() -> None:
     link = Link()
     link.send(headers(1), reset(1))
     link.asked[0].stream.let_in(1_000_000)

@@ -1,4 +1,4 @@
-"""Third-party libraries stay in their rooms: the table says where each may be imported, and why there."""
+"""Third-party libraries are imported only by the modules that the table names, each with the reason."""
 
 import ast
 import itertools
@@ -20,7 +20,7 @@ STANDARD = sys.stdlib_module_names | {"kiteward"}
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ImportScope:
     """Where one third-party package may be imported.
 
     Attributes:
@@ -34,33 +34,33 @@ class Room:
     reason: str
 
     def admits(self, module: str) -> bool:
-        """Return whether `module` lies in this room."""
+        """Return whether `module` may import the package."""
         return any(fnmatchcase(module, pattern) or fnmatchcase(module, f"{pattern}.*") for pattern in self.modules)
 
 
 # The longest name that fits an import decides.
-ROOMS = {
-    "aiosqlite": Room("aiosqlite", ("kiteward.store",), "SQL ends where the store ends"),
-    "alembic": Room("alembic", ("kiteward.store",), "migrations belong to the schema"),
-    "argon2": Room("argon2-cffi", ("kiteward.authn.hashing",), "one place chooses hashes and their parameters"),
-    "bcrypt": Room(
-        "bcrypt", ("kiteward.authn.hashing",), "hashes brought over from Milvus, verified once and replaced"
+IMPORT_SCOPES = {
+    "aiosqlite": ImportScope("aiosqlite", ("kiteward.store",), "SQL ends where the store ends"),
+    "alembic": ImportScope("alembic", ("kiteward.store",), "migrations belong to the schema"),
+    "argon2": ImportScope("argon2-cffi", ("kiteward.authn.hashing",), "one place chooses hashes and their parameters"),
+    "bcrypt": ImportScope(
+        "bcrypt", ("kiteward.authn.hashing",), "hashes imported from Milvus, verified once and replaced"
     ),
-    "google.protobuf": Room(
+    "google.protobuf": ImportScope(
         "protobuf",
         ("kiteward.milvus", "kiteward.engine.embedded"),
         "payloads stay bytes everywhere else; the engine's process parses what it executes",
     ),
-    "grpc": Room("grpcio", ("kiteward.api.grpc", "kiteward.engine"), "the core knows no protocol"),
-    "hpack": Room(
+    "grpc": ImportScope("grpcio", ("kiteward.api.grpc", "kiteward.engine"), "the core knows no protocol"),
+    "hpack": ImportScope(
         "hpack",
         ("kiteward.net.http2.fields",),
         "HPACK's constants; fields are read there alone",
     ),
-    "httptools": Room("httptools", ("kiteward.net.http1",), "what uvicorn parses HTTP/1.1 with"),
-    "jinja2": Room("jinja2", ("kiteward.api.console",), "pages for people are made there alone"),
-    "milvus_lite": Room("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
-    "msgspec": Room(
+    "httptools": ImportScope("httptools", ("kiteward.net.http1",), "what uvicorn parses HTTP/1.1 with"),
+    "jinja2": ImportScope("jinja2", ("kiteward.api.console",), "pages for people are made there alone"),
+    "milvus_lite": ImportScope("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),
+    "msgspec": ImportScope(
         "msgspec",
         (
             "kiteward.api.rest",
@@ -70,29 +70,33 @@ ROOMS = {
         ),
         "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
     ),
-    "opentelemetry": Room("opentelemetry-sdk", ("kiteward.telemetry.tracing",), "an extra, loaded where tracing is on"),
-    "opentelemetry.exporter": Room(
+    "opentelemetry": ImportScope(
+        "opentelemetry-sdk", ("kiteward.telemetry.tracing",), "an extra, loaded where tracing is on"
+    ),
+    "opentelemetry.exporter": ImportScope(
         "opentelemetry-exporter-otlp-proto-http", ("kiteward.telemetry.tracing",), "one place knows where traces go"
     ),
-    "prometheus_client": Room("prometheus-client", ("kiteward.telemetry.metrics",), "one place knows their format"),
-    "pyarrow": Room("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
-    "pymilvus": Room("pymilvus", ("kiteward.milvus.builders",), "one place builds requests as the SDK does"),
-    "pymilvus.grpc_gen": Room(
+    "prometheus_client": ImportScope(
+        "prometheus-client", ("kiteward.telemetry.metrics",), "one place knows their format"
+    ),
+    "pyarrow": ImportScope("pyarrow", ("kiteward.engine.embedded",), "the embedded engine's own files"),
+    "pymilvus": ImportScope("pymilvus", ("kiteward.milvus.builders",), "one place builds requests as the SDK does"),
+    "pymilvus.grpc_gen": ImportScope(
         "pymilvus",
         ("kiteward.milvus.messages", "kiteward.engine.embedded"),
         "a second copy of a generated file clashes in the descriptor pool; the child process has a pool of its own",
     ),
-    "sqlalchemy": Room("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
-    "starlette": Room("starlette", ("kiteward.api.rest", "kiteward.api.console"), "the core knows no protocol"),
-    "structlog": Room("structlog", ("kiteward.telemetry.logs",), "everybody logs with the standard library"),
-    "uvicorn": Room("uvicorn", ("kiteward.net.http1",), "the core knows no protocol"),
-    "uvloop": Room(
+    "sqlalchemy": ImportScope("sqlalchemy", ("kiteward.store",), "SQL ends where the store ends"),
+    "starlette": ImportScope("starlette", ("kiteward.api.rest", "kiteward.api.console"), "the core knows no protocol"),
+    "structlog": ImportScope("structlog", ("kiteward.telemetry.logs",), "everybody logs with the standard library"),
+    "uvicorn": ImportScope("uvicorn", ("kiteward.net.http1",), "the core knows no protocol"),
+    "uvloop": ImportScope(
         "uvloop",
         ("kiteward.cli", "kiteward.bootstrap", "kiteward.engine.embedded.child"),
         "the loop is chosen once, where a process starts",
     ),
-    "zxcvbn": Room("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
-    "yaml": Room("pyyaml", ("kiteward.config",), "settings are read once, into types"),
+    "zxcvbn": ImportScope("zxcvbn", ("kiteward.authn.common_passwords",), "only its list of common passwords is used"),
+    "yaml": ImportScope("pyyaml", ("kiteward.config",), "settings are read once, into types"),
 }
 
 
@@ -113,24 +117,24 @@ def imported_names(tree: ast.Module, module: str) -> Iterator[str]:
                 yield name
 
 
-def room_of(name: str) -> Room | None:
-    """Return the room of the imported `name`, or None if it has none."""
+def scope_of(name: str) -> ImportScope | None:
+    """Return the scope of the imported `name`, or None if it has none."""
     parts = name.split(".")
     candidates = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
-    return next((ROOMS[candidate] for candidate in candidates if candidate in ROOMS), None)
+    return next((IMPORT_SCOPES[candidate] for candidate in candidates if candidate in IMPORT_SCOPES), None)
 
 
 def complaints(source: str, module: str) -> list[str]:
-    """Return one sentence per import in `source` that stands outside its room."""
+    """Return one sentence per import in `source` that the table does not allow."""
     found = []
     for name in imported_names(ast.parse(source), module):
         if name.split(".")[0] in STANDARD:
             continue
-        room = room_of(name)
-        if room is None:
-            found.append(f"{module} imports {name}, which has no room: add one to ROOMS, with its reason")
-        elif not room.admits(module):
-            found.append(f"{module} imports {name}, allowed in {', '.join(room.modules)} only: {room.reason}")
+        scope = scope_of(name)
+        if scope is None:
+            found.append(f"{module} imports {name}, which has no scope: add one to IMPORT_SCOPES, with its reason")
+        elif not scope.admits(module):
+            found.append(f"{module} imports {name}, allowed in {', '.join(scope.modules)} only: {scope.reason}")
     return found
 
 
@@ -139,18 +143,18 @@ def module_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def test_every_third_party_import_stands_in_its_room() -> None:
+def test_every_third_party_import_is_in_its_scope() -> None:
     files = sorted(SOURCE.rglob("*.py"))
     assert files
     found = [complaint for path in files for complaint in complaints(path.read_text("utf-8"), module_of(path))]
     assert not found, "\n".join(found)
 
 
-def test_every_room_belongs_to_a_declared_dependency_and_the_other_way_round() -> None:
+def test_every_scope_belongs_to_a_declared_dependency_and_the_other_way_round() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
     declared = {canonicalize_name(Requirement(line).name) for line in lines}
-    assert {room.distribution for room in ROOMS.values()} == declared
+    assert {scope.distribution for scope in IMPORT_SCOPES.values()} == declared
 
 
 @pytest.mark.parametrize(
@@ -166,29 +170,29 @@ def test_every_room_belongs_to_a_declared_dependency_and_the_other_way_round() -
         "__import__('grpc')",
     ],
 )
-def test_an_import_outside_its_room_is_found_however_it_is_written(source: str) -> None:
+def test_an_import_outside_its_scope_is_found_however_it_is_written(source: str) -> None:
     (complaint,) = complaints(source, "kiteward.gateway.gateway")
     assert "the core knows no protocol" in complaint
     assert complaints(source, "kiteward.engine.channel") == []
 
 
-def test_a_library_without_a_room_is_found_everywhere() -> None:
+def test_a_library_without_a_scope_is_found_everywhere() -> None:
     assert complaints("import requests", "kiteward.api.grpc.server")
 
 
-def test_a_room_for_a_part_of_a_library_does_not_admit_the_rest() -> None:
+def test_a_scope_for_a_part_of_a_library_does_not_admit_the_rest() -> None:
     assert complaints("from pymilvus import MilvusClient", "kiteward.milvus.messages")
     assert complaints("import google.cloud", "kiteward.milvus.messages")
     assert complaints("from pymilvus.grpc_gen import milvus_pb2", "kiteward.milvus.messages") == []
     assert complaints("from google.protobuf import message", "kiteward.milvus.messages") == []
 
 
-def test_a_room_admits_no_neighbour_whose_name_begins_alike() -> None:
+def test_a_scope_admits_no_neighbour_whose_name_begins_alike() -> None:
     assert complaints("import argon2", "kiteward.authn.hashing_again")
 
 
-def test_the_domain_is_in_no_room() -> None:
-    found = {name for name, room in ROOMS.items() if room.admits("kiteward.authz.policy")}
+def test_the_domain_is_in_no_scope() -> None:
+    found = {name for name, scope in IMPORT_SCOPES.items() if scope.admits("kiteward.authz.policy")}
     assert found == set()
 
 

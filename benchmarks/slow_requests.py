@@ -1,4 +1,4 @@
-"""`python -m benchmarks.holding_up`: searches by others while a user without roles sends what is slow to read."""
+"""`python -m benchmarks.slow_requests`: searches by others while a user without roles sends what is slow to read."""
 
 import argparse
 import asyncio
@@ -62,7 +62,7 @@ SLOW: Final = (
 )
 
 
-async def _hold_up(address: str, slow: Slow, until: float) -> int:
+async def _send_slow_requests(address: str, slow: Slow, until: float) -> int:
     """Send it again and again, several at once, and return how often."""
     token = f"{_NAME}:{_PASSWORD}"
     async with (
@@ -98,7 +98,9 @@ async def measure(address: str, *, seconds: float) -> bool:
     searches = [functools.partial(_search, address)] * SEARCHERS
     kept = True
     for slow in SLOW:
-        measured = await interference.measure(searches, functools.partial(_hold_up, address, slow), seconds=seconds)
+        measured = await interference.measure(
+            searches, functools.partial(_send_slow_requests, address, slow), seconds=seconds
+        )
         kept &= measured.ratio <= BUDGET
         print(f"{slow.name}, {_AT_ONCE} at a time: {measured.sent:,} sent; {measured} (budget {BUDGET:.0f})")
     return kept
