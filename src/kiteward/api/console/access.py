@@ -125,14 +125,14 @@ async def preview(request: ConsoleRequest) -> Response:
         return request.redirect("/console/matrix", done="matrix_same", **back)
     change = GrantChange(role_name=role, grant=_named(given), revoke=_named(taken), dry_run=not apply)
     try:
-        told_change = await request.client.invoke("ChangeGrants", change, GrantsChanged)
+        changed = await request.client.invoke("ChangeGrants", change, GrantsChanged)
     except RequestRefused as error:
         return request.page_with_errors(
             "preview.html", {"": request.reason(error)}, change=None, give=given, take=taken, **values
         )
     if apply:
         return request.redirect("/console/matrix", done="matrix", **back)
-    return request.page("preview.html", change=told_change, give=given, take=taken, **values)
+    return request.page("preview.html", change=changed, give=given, take=taken, **values)
 
 
 def _named(values: Iterable[str]) -> list[GrantNamed]:

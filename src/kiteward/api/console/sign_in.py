@@ -88,8 +88,8 @@ def _left(request: ConsoleRequest) -> Response:
 
 def _form(request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, str] | None = None) -> Response:
     http_request = request.http_request
-    in_the_open = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
-    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "in_the_open": in_the_open}
+    without_tls = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
+    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "without_tls": without_tls}
     return (
         request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
     )

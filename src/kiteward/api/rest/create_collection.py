@@ -106,8 +106,8 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
         raise RestFailure(INVALID_PARAMETER, "a schema with functions or struct fields needs fields: invalid parameter")
     vector_type = body.vector_field_type or "FloatVector"
     if vector_type not in _METRICS:
-        told = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
-        raise RestFailure(INVALID_PARAMETER, told)
+        text = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
+        raise RestFailure(INVALID_PARAMETER, text)
     if body.dimension <= 0 and vector_type != _WITHOUT_DIMENSION:
         raise RestFailure(
             INVALID_PARAMETER,

@@ -180,8 +180,8 @@ def _searched(shape: CollectionShape, name: str) -> Field:
     if len(chosen) == 1:
         return chosen[0]
     names = ", ".join(f"`{field.name}`" for field in fields) or "none"
-    told = f"there is no vector field `{name}`" if name else "annsField must name the vector field to search"
-    raise _malformed(f"{told}; the collection has {names}")
+    text = f"there is no vector field `{name}`" if name else "annsField must name the vector field to search"
+    raise _malformed(f"{text}; the collection has {names}")
 
 
 def _vectors(given: list[Any], field: Field) -> list[Any]:
