@@ -10,21 +10,6 @@ SOURCE: Final = PROJECT / "src"
 MODULE_LINES: Final = 400
 FUNCTION_LINES: Final = 40
 
-TOO_LONG: Final[frozenset[str]] = frozenset(
-    {
-        "kiteward/api/rest/create_collection.py: _quick",
-        "kiteward/gateway/audit_recorder.py",
-        "kiteward/gateway/audit_recorder.py: _event",
-        "kiteward/gateway/gateway.py",
-        "kiteward/gateway/gateway.py: handle",
-        "kiteward/gateway/import_policy.py: _new",
-        "kiteward/gateway/operations.py",
-        "kiteward/gateway/operations.py: _collection_rows",
-        "kiteward/gateway/operations.py: _data_rows",
-    }
-)
-"""What is still to be divided. Entries are removed and never added."""
-
 
 def too_long(source: str, name: str) -> set[str]:
     """Return the module, if it is too long, and each of its functions that is.
@@ -44,14 +29,7 @@ def test_every_module_and_function_is_short_enough_to_be_read_at_once() -> None:
     files = sorted(SOURCE.rglob("*.py"))
     assert files
     found = set().union(*(too_long(path.read_text("utf-8"), path.relative_to(SOURCE).as_posix()) for path in files))
-    assert found - TOO_LONG == set()
-
-
-def test_list_of_what_is_too_long_shrinks_with_it() -> None:
-    names = {each.partition(":")[0] for each in TOO_LONG}
-    present = {name for name in names if (SOURCE / name).is_file()}
-    found = set().union(*(too_long((SOURCE / name).read_text("utf-8"), name) for name in present))
-    assert TOO_LONG - found == set(), "short enough by now, or gone: remove these from the list"
+    assert found == set()
 
 
 def test_what_is_too_long_is_found() -> None:

@@ -1,10 +1,9 @@
-"""API keys: how they look, how they are made, and what is kept of them.
+"""API keys: their format, how they are generated, and the digest that is stored.
 
     kw_<12 characters of id>_<43 characters of secret><6 characters of checksum>
 
-All characters are letters and digits of ASCII, so that a key is one word to every shell, header and double click. The
-secret holds 256 bits. The checksum tells a mistyped key, and lets scanners tell a key from noise, without asking
-anybody.
+All characters are letters and digits of ASCII, so that shells, headers and double clicks treat a key as one word. The
+secret holds 256 bits. The checksum detects mistyped keys without a look-up, and lets secret scanners recognise keys.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ PREFIX: Final = "kw_"
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_LENGTH: Final = 12
 _SECRET_LENGTH: Final = 43
-"""43 letters of 62 are just over 256 bits."""
+"""Characters. 43 of an alphabet of 62 are just over 256 bits."""
 
 _CHECKSUM_LENGTH: Final = 6
 _KEY: Final = re.compile(
@@ -31,12 +30,12 @@ _KEY: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MintedKey:
-    """A new key, in the one moment in which it is known.
+    """A new key, with its secret. Only the digest is kept.
 
     Attributes:
         key_id: the public id.
         key: the whole key.
-        digest: what is stored of it.
+        digest: the digest of the key, which is stored.
     """
 
     key_id: str
@@ -45,7 +44,11 @@ class MintedKey:
 
 
 def mint(key_id: str | None = None) -> MintedKey:
-    """Make a new key, or a new secret for the id of an existing one."""
+    """Generate a key, or a new secret for an existing key id.
+
+    Args:
+        key_id: the id of the existing key; None for a new key with a new id.
+    """
     chosen = key_id or _random(_ID_LENGTH)
     body = f"{PREFIX}{chosen}_{_random(_SECRET_LENGTH)}"
     text = body + _checksum(body)
@@ -53,7 +56,7 @@ def mint(key_id: str | None = None) -> MintedKey:
 
 
 def key_id_of(text: str) -> str | None:
-    """Return the id in what may be a key; None when it is none, a mistyped one included."""
+    """Return the key id in a text, or None when the text is not a well-formed key with a correct checksum."""
     match = _KEY.fullmatch(text)
     if match is None or _checksum(text[:-_CHECKSUM_LENGTH]) != match[2]:
         return None
@@ -61,7 +64,7 @@ def key_id_of(text: str) -> str | None:
 
 
 def digest_of(text: str) -> str:
-    """Return what is stored of a key: behind it are 256 random bits, so that nobody guesses its way back."""
+    """Return the digest that is stored of a key. It needs no salt: the secret has 256 random bits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Who calls: verifies presented credentials, and remembers what it verified for as long as it holds."""
+"""Verifies presented credentials, and caches users and keys until they change."""
 
 import time
 from collections import Counter
@@ -32,13 +32,13 @@ WRONG_KEY: Final = "auth check failure, please check api key is correct"
 """Text of contract 1.4, case D."""
 
 ANONYMOUS: Final = Principal("anonymous", unrestricted=True, credential="none")
-"""Who calls where authentication is switched off."""
+"""The principal of every request where authentication is switched off."""
 
 _OPERATOR: Final = Principal(ROOT, unrestricted=True, credential="local")
 
 
 class _Verify(Protocol):
-    """A way to verify a password, of `PasswordVerifier`."""
+    """The signature of the verification methods of `PasswordVerifier`."""
 
     async def __call__(self, presented: PasswordCredential, *, address: str) -> Proof: ...
 
@@ -51,19 +51,19 @@ _COUNTED: Final = (
 
 
 class Authenticator:
-    """Turns presented credentials into principals.
+    """Verifies presented credentials and returns principals.
 
-    `PasswordVerifier` verifies passwords and remembers which stored credential each matched. A change to a user or key
-    forgets it, so that the next request reads it again and a credential with another id no longer matches. API keys are
-    compared by their digest at every request: that costs no more than remembering them.
+    `PasswordVerifier` verifies passwords and caches which stored credential each matched. A change to a user or key
+    removes it from the cache, so that the next request reads it again and a credential with another id no longer
+    matches. API keys are compared by digest at every request, which costs no more than caching the result.
 
-    INVARIANT: a principal is only returned when, after the last wait, the presented credential is one of the user's.
+    INVARIANT: a principal is only returned when, after the last await, the presented credential is one of the user's.
 
     Attributes:
-        sessions: those of the console.
-        counts: (kind, result) -> how often. A password or API key is `remembered` where nothing had to be read or
-            hashed, else `verified`, `refused`, or `throttled` unlooked at; a session is `verified` or `refused`. What
-            is none of these is of kind `none`.
+        sessions: the console's sessions.
+        counts: (kind, result) -> number of authentications. The result of a password or API key is `remembered` when
+            nothing had to be read or hashed, `verified`, `refused`, or `throttled` when it was not verified. The result
+            of a session is `verified` or `refused`. Anything else has the kind `none`.
     """
 
     def __init__(
@@ -79,19 +79,19 @@ class Authenticator:
         clock: Callable[[], float] = time.time,
         capacity: int = 100_000,
     ) -> None:
-        """Set up an authenticator.
+        """Set up an authenticator with empty caches.
 
         Args:
-            store: where users and keys are.
+            store: holds users and keys.
             hasher: verifies passwords.
             root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
-            local: whether the operator of this machine's command line is let in; for the command line alone.
-            open_to_anybody: whether everybody is let in as a principal that may do everything
+            local: whether `LocalCredential` is accepted; for the command line alone.
+            open_to_anybody: whether every request runs as an unrestricted principal without authentication
                 (`common.security.authorizationEnabled` false).
-            throttle: slows guessing down.
-            sessions: those of the console.
-            clock: seconds since the epoch.
-            capacity: most verified passwords remembered at a time; the oldest go first.
+            throttle: limits guessing; None for no limit.
+            sessions: the console's sessions; None for an empty collection with the default rules.
+            clock: returns seconds since the epoch.
+            capacity: most verified passwords in the cache; the oldest are removed first.
         """
         self._store = store
         self._passwords = PasswordVerifier(store, hasher, throttle=throttle, clock=clock, capacity=capacity)
@@ -108,23 +108,23 @@ class Authenticator:
         self.counts = Counter(dict.fromkeys(_COUNTED, 0))
 
     def on_lockout(self, lock: Callable[[str], Awaitable[None]]) -> None:
-        """Take what locks a user after too many wrong passwords in a row."""
+        """Set the function that locks a user after too many failures in a row."""
         self._passwords.on_lockout(lock)
 
     async def authenticate(
         self, presented: PresentedCredential | AuthenticationError, *, address: str = ""
     ) -> Principal:
-        """Return the principal behind a presented credential.
+        """Return the principal of a presented credential.
 
         Args:
-            presented: what the caller sent.
-            address: where from, as `host:port`.
+            presented: what the caller sent, or the error that the transport found in it.
+            address: where the request comes from, as `host:port`.
 
         Raises:
             CredentialMissing, CredentialMalformed: as found by the transport.
-            PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
-            KeyRejected: no API key, or one that does not open now or from there.
-            SessionEnded: no session, or one that is over.
+            PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
+            KeyRejected: not a valid API key, or the key is disabled, expired or not allowed from this address.
+            SessionEnded: no such session, or it has ended.
             StoreUnavailable: users cannot be read.
         """
         if self._open_to_anybody:
@@ -143,48 +143,49 @@ class Authenticator:
         raise KeyRejected(WRONG_KEY)
 
     def forget(self, user_names: Collection[str], key_ids: Collection[str] = ()) -> None:
-        """Forget what is known of these users, their keys, and these keys; called before a change is acknowledged."""
+        """Remove users, their keys, and these keys from the caches. It is called before a change is acknowledged."""
         self._forgets += 1
         for name in user_names:
             self._known.pop(name, None)
         self._known_keys.forget(user_names, key_ids)
 
     def clear_failures(self, user_names: Iterable[str]) -> None:
-        """Forget the wrong passwords of users who were created, given another one, unlocked or enabled."""
+        """Reset the failure counts of users who were created, given another password, unlocked or enabled."""
         self._passwords.clear_failures(user_names)
 
     def forget_all(self) -> None:
-        """Forget every user and key: what has changed is not known. Wrong passwords stay counted."""
+        """Clear all caches, because it is not known what has changed. Failure counts stay."""
         self._forgets += 1
         self._passwords.changed_all()
         self._known.clear()
         self._known_keys.clear()
 
     def take_last_used(self) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        """Return when users and keys were seen since the last time this was asked, in seconds since the epoch."""
+        """Return when users and keys were last used since the previous call, in seconds since the epoch."""
         users, keys = self._users_seen, self._keys_seen
         self._users_seen, self._keys_seen = {}, {}
         return users, keys
 
     def return_last_used(self, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
-        """Take back what could not be written down; what was seen since is later and stays."""
+        """Restore last-used times that could not be stored. Later ones take precedence."""
         self._users_seen = {**users, **self._users_seen}
         self._keys_seen = {**keys, **self._keys_seen}
 
     async def close(self) -> None:
-        """Wait for what is still to be written down."""
+        """Wait for pending writes to the store."""
         await self._passwords.close()
 
     # Passwords
 
     async def verify_password(self, presented: PasswordCredential, *, address: str = "") -> str:
-        """Verify a password that is presented for something else than to call, as the old one is for another.
+        """Verify a password that is presented for another purpose than to authenticate a request.
 
-        It is throttled, counted and remembered as one to call with, and may lock the user.
+        An example is the old password in a password change. Throttling, failure counts and caching apply as for
+        requests, and the user may be locked.
 
         Args:
             presented: user name and password.
-            address: where from, as `host:port`.
+            address: where the request comes from, as `host:port`.
 
         Returns:
             The id of the stored credential that it matches.
@@ -201,10 +202,12 @@ class Authenticator:
         return principal
 
     async def _prove(self, verify: _Verify, presented: PasswordCredential, address: str) -> tuple[Principal, str]:
-        """Return whose a password is and the id of the stored credential that it matches; nothing is waited for after.
+        """Return the user's principal and the id of the stored credential that matches.
+
+        Nothing is awaited after the check.
 
         Raises:
-            PasswordRejected: it is nobody's, or no longer.
+            PasswordRejected: no stored credential matches, or it no longer authenticates the user.
         """
         while True:
             try:
@@ -227,9 +230,9 @@ class Authenticator:
         self.counts["password", "throttled" if error.reason in (THROTTLED, OVERLOADED) else "refused"] += 1
 
     async def _look_up(self, name: str) -> CachedUser | None:
-        """Read a user and remember it.
+        """Read a user into the cache.
 
-        Read again if anybody was forgotten meanwhile, because it may have been this user.
+        It is read again if any user was removed from the cache meanwhile, because it may have been this one.
         """
         before = -1
         while before != self._forgets:
@@ -263,7 +266,7 @@ class Authenticator:
         return principal
 
     async def _look_up_key(self, key_id: str) -> CachedKey | None:
-        """Read a key with its makers and owners and remember it; read again if anybody was forgotten meanwhile."""
+        """Read a key with its lineage and owners into the cache; again if anything was removed from it meanwhile."""
         before = -1
         while before != self._forgets:
             before = self._forgets
@@ -281,23 +284,23 @@ class Authenticator:
     async def begin_session(
         self, presented: PresentedCredential | AuthenticationError, *, address: str, description: str
     ) -> Secret:
-        """Begin a session of the console for who presents a password, and return its token.
+        """Begin a console session for a user who presents a password, and return its token.
 
         Args:
             presented: what the caller sent.
-            address: where from, as `host:port`.
-            description: what the browser says it is.
+            address: where the request comes from, as `host:port`.
+            description: how the browser describes itself.
 
         Raises:
-            AccessDenied: what was presented is no password; a key or a session begins no session.
-            LimitReached: there are too many sessions.
+            AccessDenied: the credential is not a password; keys and sessions cannot begin a session.
+            LimitReached: there are too many sessions already.
             AuthenticationError, StoreUnavailable: as `authenticate`.
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
             raise AccessDenied("a session requires a user name and password")
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
-        # Nothing was waited for in between, so that the user stands here with a current credential.
+        # Nothing is awaited in between, so the user is still cached with a current credential.
         current_id = self._known[principal.user_name].credential_id or ""
         return self.sessions.begin(
             principal.user_name, credential_id, current_id, address=address, description=description
@@ -306,7 +309,7 @@ class Authenticator:
     async def _by_session(self, presented: SessionCredential) -> Principal:
         session = self.sessions.find(presented.token)
         known = self._known.get(session.user_name) or await self._look_up(session.user_name)
-        # It may have been ended, or its time may have come, while the user was read.
+        # The session may have ended or expired while the user was read.
         session = self.sessions.find(presented.token)
         current = known is not None and known.credential_id == session.current_id
         if known is None or not current or known.principal_for(session.verified_id, self._clock) is None:

@@ -1,4 +1,4 @@
-"""Recognises passwords that guessers try first: common ones, what the service is about, and either of them stretched.
+"""Detects passwords that guessers try first: common ones, words about the service, and repetitions of either.
 
 For policies without a composition rule (NIST SP 800-63B-4, 3.1.1.2: compare with a block-list of common, expected and
 compromised values; OWASP ASVS 5, 6.2.4 and 6.2.11: at least 3,000 common and context words). The common ones are the
@@ -13,13 +13,13 @@ from typing import Final
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 CONTEXT: Final = ("kiteward", "milvus", "zilliz", "vector", "database", "password", "admin", "root")
-"""What anybody expects in a password of this service; the user's own name comes to it."""
+"""Words that are expected in a password of this service; the user's own name is added."""
 
 _FEWEST: Final = 8
 """Characters that must be left of a password when its context words are taken out."""
 
 _SHORT: Final = 4
-"""Units of this length and below make no password, however often they are repeated."""
+"""Units of this length and below do not make a password, however often they are repeated."""
 
 
 GUESSED_FIRST: Final = (
@@ -28,7 +28,7 @@ GUESSED_FIRST: Final = (
 SERVICE_WORDS: Final = "it consists mainly of words of this service, such as milvus or database"
 USER_NAME: Final = "it consists mainly of the user name"
 IN_A_ROW: Final = "it is a sequence of characters, or of neighbouring keys"
-"""What is wrong with a password, for whoever chose it."""
+"""The faults of a password, in words for its user."""
 
 _LOOK_ALIKE: Final = tuple(str.maketrans("@4301$57+!", f"aaeo{one}sstt{one}") for one in "li")
 _ROWS: Final = ("1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "qwertzuiop", "azertyuiop")
@@ -36,15 +36,15 @@ _NEIGHBOURS: Final = frozenset(
     pair for row in _ROWS for one, next_one in itertools.pairwise(row) for pair in (one + next_one, next_one + one)
 )
 _KEYS_IN_A_ROW: Final = 5
-"""So many neighbouring keys, on average, make a row of it."""
+"""Average length of runs of neighbouring keys from which a password counts as a keyboard row."""
 
 
 def faults(password: str, user_name: str = "") -> tuple[str, ...]:
-    """Return everything that makes a password one that guessers try first; empty where nothing does.
+    """Return the reasons for which guessers would try a password early; empty where there are none.
 
     Args:
-        password: what was chosen.
-        user_name: whose it is to be; a guesser knows it.
+        password: the new password.
+        user_name: the user who is to have it; guessers know the name.
     """
     text = _folded(password)
     spellings = {text, *(text.translate(table) for table in _LOOK_ALIKE)}
@@ -68,13 +68,13 @@ def _folded(text: str) -> str:
 
 
 def _is_blocked(text: str) -> bool:
-    """Tell whether a text is a blocked word, or one that is repeated."""
+    """Return whether a text is a blocked word or a repetition of one."""
     unit = _unit(text)
     return unit in _blocked() or (unit != text and len(unit) <= _SHORT)
 
 
 def _unit(text: str) -> str:
-    """Return the shortest text of which this one is a repetition, the last time perhaps cut short."""
+    """Return the shortest text of which this one is a repetition. The last repetition may be incomplete."""
     for length in range(1, len(text) // 2 + 1):
         if all(text[position] == text[position % length] for position in range(length, len(text))):
             return text[:length]
@@ -89,7 +89,7 @@ def _mostly(text: str, words: list[str]) -> bool:
 
 
 def _is_run(text: str) -> bool:
-    """Tell whether each character follows the one before it in the same distance: zyxwvu…, 1234567890123…."""
+    """Return whether all characters follow each other at the same distance: zyxwvu…, 1234567890123…."""
     steps = {ord(after) - ord(before) for before, after in itertools.pairwise(text)}
     if text.isascii() and text.isdecimal():
         steps = {step % 10 for step in steps}
@@ -97,7 +97,7 @@ def _is_run(text: str) -> bool:
 
 
 def _is_row(text: str) -> bool:
-    """Tell whether a text is little else than keys next to one another: qwertyuiopasdfg, poiuytrewq12345."""
+    """Return whether a text is mostly made of neighbouring keys: qwertyuiopasdfg, poiuytrewq12345."""
     keys = "".join(character for character in text if character.isalnum())
     breaks = sum(one + after not in _NEIGHBOURS for one, after in itertools.pairwise(keys))
     return len(keys) >= _FEWEST and (breaks + 1) * _KEYS_IN_A_ROW <= len(keys)

@@ -1,22 +1,22 @@
-"""Shares a few places among sources, so that no source holds up another."""
+"""Shares a few slots among sources, so that no source can delay another indefinitely."""
 
 import asyncio
 from collections import OrderedDict, deque
 from typing import Final
 
 MOST_WAITING: Final = 512
-"""Attempts that wait for a place, at most."""
+"""Most attempts that wait for a slot."""
 
 LONGEST_WAIT: Final = 10.0
-"""Seconds that an attempt waits for a place."""
+"""Seconds that an attempt waits for a slot, at most."""
 
 
 class FairQueue:
-    """Gives places to attempts, each in the turn of its source.
+    """Assigns slots to attempts, fairly by source.
 
-    The next place goes to the source that was given one longest ago, or never. Attempts of one source come in their
-    order. When too many wait, a source that waits for less than its share takes the place of the latest attempt of the
-    source that waits for most; one that has its share is refused.
+    The next slot goes to the source that was served longest ago, or never. Attempts of one source are served in order.
+    When too many wait, an attempt of a source with less than its share displaces the latest attempt of the source with
+    the most waiting attempts. An attempt of a source that has its share is refused.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class FairQueue:
         longest_wait: float = LONGEST_WAIT,
         capacity: int = 100_000,
     ) -> None:
-        """Set up.
+        """Set up an empty queue.
 
         Args:
             places: attempts that run at the same time.
-            most_waiting: attempts that wait, at most.
+            most_waiting: most attempts that wait.
             longest_wait: seconds that each waits, at most.
-            capacity: most sources remembered; the one that had a place longest ago is forgotten first.
+            capacity: most sources whose service order is kept; the one served longest ago is removed first.
         """
         self._free = places
         self._most_waiting = most_waiting
@@ -45,7 +45,7 @@ class FairQueue:
         self._number = 0
 
     async def take(self, source: str) -> bool:
-        """Wait for a place, and return whether there is one; if so, `give_back` must follow."""
+        """Wait for a slot, and return whether it was assigned. If so, the caller must call `give_back`."""
         if self._free:
             self._free -= 1
             self._note_served(source)
@@ -66,7 +66,7 @@ class FairQueue:
             raise
 
     def give_back(self) -> None:
-        """Give a place back, to whoever is next."""
+        """Release a slot; the next waiting attempt gets it."""
         while self._waiting:
             source = min(self._waiting, key=self._last_served)
             if self._settle(source, self._waiting[source][0], given=True):
@@ -75,14 +75,14 @@ class FairQueue:
         self._free += 1
 
     def _leave(self, source: str, place: "asyncio.Future[bool]") -> None:
-        """Take back an attempt that waits no longer; a place that it was given meanwhile goes on to the next."""
+        """Remove an attempt that no longer waits. A slot that it was assigned meanwhile goes to the next attempt."""
         if place.cancelled():
             self._remove(source, place)
         elif place.result():
             self.give_back()
 
     def _make_room(self, source: str) -> bool:
-        """Refuse the latest attempt of a source that waits for more than this one, if there is such a source."""
+        """Refuse the latest attempt of a source with more waiting attempts than this one, if there is such a source."""
         own = len(self._waiting.get(source, ())) + 1
         if own * len(self._waiting) > self._most_waiting:
             return False
@@ -93,7 +93,7 @@ class FairQueue:
         return True
 
     def _settle(self, source: str, place: "asyncio.Future[bool]", *, given: bool) -> bool:
-        """Give an attempt a place or refuse it, and return whether it still waits for an answer."""
+        """Assign a slot to an attempt or refuse it, and return whether the attempt was still waiting."""
         self._remove(source, place)
         if place.done():
             return False  # cancelled, and about to leave
@@ -114,7 +114,7 @@ class FairQueue:
             self._served.popitem(last=False)
 
     def _remove(self, source: str, place: "asyncio.Future[bool]") -> None:
-        """Let an attempt wait no longer; nothing happens if it does not."""
+        """Remove an attempt from the queue; no effect if it is not in it."""
         places = self._waiting.get(source, ())
         if place not in places:
             return

@@ -1,4 +1,4 @@
-"""Which kinds of password hashes are stored, so that a wrong password costs the same whichever its user has."""
+"""Which kinds of password hashes are stored, so that a wrong password takes the same time for every user."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,11 +8,11 @@ from kiteward.store.base import Store
 from kiteward.store.records import HashSchemes
 
 _MOST_NAMES: Final = 1000
-"""Changed users that are read one by one; beyond, all users are read again."""
+"""Up to this many changed users are read one by one; for more, all users are read again."""
 
 
 class StoredSchemes:
-    """The kinds of all stored password hashes, as of now. A kind that was seen stays until the process ends."""
+    """The kinds of all stored password hashes. A kind that was found stays until the process ends."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -21,18 +21,18 @@ class StoredSchemes:
         self._reading = asyncio.Lock()
 
     def changed(self, user_names: Iterable[str]) -> None:
-        """Note that these users may have other hashes than before."""
+        """Mark users whose hashes may have changed, to be read by the next `current`."""
         if self._changed is not None:
             self._changed.update(user_names)
             if len(self._changed) > _MOST_NAMES:
                 self._changed = None
 
     def changed_all(self) -> None:
-        """Note that any user may have another hash than before."""
+        """Mark all users as possibly changed."""
         self._changed = None
 
     async def current(self) -> HashSchemes:
-        """Return the kinds.
+        """Return the kinds, after reading the users that have changed.
 
         Raises:
             StoreUnavailable: they cannot be read.

@@ -1,4 +1,4 @@
-"""Password hashing: Argon2id for what we store, bcrypt only to verify what came from Milvus (contract Q1)."""
+"""Password hashing: Argon2id for new hashes, bcrypt only to verify hashes imported from Milvus (contract Q1)."""
 
 import asyncio
 import contextlib
@@ -21,20 +21,20 @@ from kiteward.domain.identity import Secret
 _T = TypeVar("_T")
 
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-2])\$[./A-Za-z0-9]{53}\Z")
-"""A hash whose verification takes a quarter of a second at most: every wrong password costs as much (decision 0023)."""
+"""A bcrypt hash that verifies in a quarter of a second at most: each wrong password costs that much (decision 0023)."""
 _HIGHEST_COST: Final = (64 * 1024, 4, 4)
-"""KiB, passes and lanes of Argon2id beyond which a hash from elsewhere is refused, for the same reason."""
+"""KiB, passes and lanes of Argon2id above which an imported hash is refused, for the same reason."""
 _ARGON2: Final = re.compile(
     r"\$argon2id\$v=19\$m=[0-9]{1,9},t=[0-9]{1,9},p=[0-9]{1,9}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,86}"
 )
-"""A whole hash, with a salt of 8 to 64 bytes and 12 to 64 bytes of its own."""
+"""A complete Argon2id hash, with a salt of 8 to 64 bytes and a digest of 12 to 64 bytes."""
 _LEAST_KIB: Final = 8
-"""KiB of each lane of Argon2id, at least (RFC 9106, 3.1)."""
+"""Least KiB for each lane of Argon2id (RFC 9106, 3.1)."""
 _KIND: Final = re.compile(r"\$2[aby]\$(?P<bcrypt>\d\d)|\$argon2id\$v=19\$m=(?P<m>\d+),t=(?P<t>\d+),p=(?P<p>\d+)")
-"""How a stored hash begins: its algorithm and cost."""
+"""The beginning of a stored hash: its algorithm and cost."""
 _NICENESS: Final = 10
 _BCRYPT_BYTES: Final = 72
-"""bcrypt reads no more of a password than this."""
+"""bcrypt ignores the bytes of a password beyond this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class HashingProfile:
         passes: iterations over the memory.
         lanes: degree of parallelism.
         workers: threads that hash at the same time; more hashes wait. Half the cores, so that a flood of logins leaves
-            the others to searches.
+            the other cores to searches.
     """
 
     memory_kib: int = 19 * 1024
@@ -57,7 +57,7 @@ class HashingProfile:
 
 PRODUCTION: Final = HashingProfile()
 TESTING: Final = HashingProfile(memory_kib=8, passes=1, lanes=1)
-"""Only for tests: fast and worthless."""
+"""Only for tests: fast and without protection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class _Kind:
 
     @classmethod
     def of(cls, stored: str) -> "_Kind | None":
-        """Return the kind of a stored hash, or of as much of it as tells; None for what is no hash.
+        """Return the kind of a stored hash, or of its beginning; None for anything that is not a hash.
 
-        A cost that no hash can have is none: computing one would fail, at every wrong password of anybody.
+        A cost that no hash can have returns None too: computing such a hash would fail at every wrong password.
         """
         found = _KIND.match(stored)
         if found is None:
@@ -88,7 +88,7 @@ class _Kind:
         return len(self.cost) == 1
 
     def of_nobody(self) -> str:
-        """Return a hash of this kind whose password nobody knows."""
+        """Return a hash of this kind that no password matches."""
         password = secrets.token_urlsafe(32)
         if self.bcrypt:
             return bcrypt.hashpw(password.encode(), bcrypt.gensalt(self.cost[0])).decode()
@@ -97,9 +97,9 @@ class _Kind:
 
 
 def _give_way() -> None:
-    """Let a hashing thread run behind everything else, so that a flood of logins does not slow searches down."""
+    """Lower the priority of a hashing thread, so that a flood of logins does not slow searches down."""
     if sys.platform != "linux":
-        return  # elsewhere a priority is the whole process's
+        return  # on other systems, a priority applies to the whole process
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
@@ -107,7 +107,7 @@ def _give_way() -> None:
 class PasswordHasher:
     """Hashes and verifies passwords in a bounded pool of threads.
 
-    The pool is bounded, so that a flood of logins cannot occupy the event loop.
+    The bounded pool keeps a flood of logins off the event loop.
 
     Attributes:
         workers: how many hashes are computed at the same time.
@@ -127,24 +127,23 @@ class PasswordHasher:
         return await self._run(functools.partial(self._argon2.hash, password.reveal()))
 
     async def verify(self, stored: str, password: Secret) -> bool:
-        """Tell whether the password is the one behind the stored hash."""
+        """Return whether the password matches the stored hash."""
         return await self.find([stored], password) is not None
 
     async def find(
         self, stored: Sequence[str], password: Secret, *, kinds: Iterable[str] = (), rounds: int = 1
     ) -> int | None:
-        """Return the place of the stored hash that the password is behind, or None.
+        """Return the index of the stored hash that the password matches, or None.
 
-        Where there is none, the work is the same whatever is stored: in each round a hash of our own kind and one of
-        each of the given kinds, so that time tells neither who exists nor what was brought from elsewhere
+        When none matches, the work is the same whatever is stored: each round computes one hash of our own kind and one
+        of each given kind. The time therefore reveals neither whether the user exists nor whether it was imported
         (contract Q5).
 
         Args:
-            stored: hashes of a user, as many as rounds at most; none for a user that does not exist.
-            password: what was presented.
-            kinds: hashes, or as much of their beginning as tells algorithm and cost, of the kinds that are stored for
-                any user.
-            rounds: how many hashes any user has at most.
+            stored: hashes of the user, at most `rounds`; none for a user that does not exist.
+            password: the presented password.
+            kinds: hashes, or their beginnings with algorithm and cost, one for each kind stored for any user.
+            rounds: most hashes that any user has.
         """
         own = {self._own: None}
         found = (_Kind.of(each) for each in sorted(kinds))
@@ -152,19 +151,19 @@ class PasswordHasher:
         return await self._run(functools.partial(self._find, tuple(stored), password.reveal(), sequence, rounds))
 
     def is_outdated(self, stored: str) -> bool:
-        """Tell whether a stored hash should be replaced at the next occasion: other algorithm or other cost."""
+        """Return whether a stored hash should be replaced, because its algorithm or cost is not the current one."""
         return _Kind.of(stored) != self._own or self._argon2.check_needs_rehash(stored)
 
     @staticmethod
     def recognises(stored: str) -> bool:
-        """Tell whether a hash is of a format that `verify` can judge, at a cost that a login may have."""
+        """Return whether `verify` accepts the format of a hash, and its cost is acceptable for a login."""
         if _BCRYPT.match(stored):
             return True
         kind = _Kind.of(stored) if _ARGON2.fullmatch(stored) else None
         return kind is not None and all(value <= most for value, most in zip(kind.cost, _HIGHEST_COST, strict=True))
 
     def close(self) -> None:
-        """Let the pool go; hashes under way finish."""
+        """Shut the pool down without waiting; hashes in progress finish."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _find(self, stored: Sequence[str], password: str, kinds: Sequence[_Kind], rounds: int) -> int | None:

@@ -1,4 +1,4 @@
-"""API keys that are in use: when and from where they open, and the principal they make."""
+"""API keys that are in use: when and from where they are accepted, and their principals."""
 
 import hmac
 import ipaddress
@@ -16,13 +16,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class CachedKey:
-    """What is known of an API key while it is active.
+    """An active API key in the cache.
 
     Attributes:
-        record: the key; None while it or its owner may not come in.
-        networks: where it opens from; empty for anywhere.
-        principal: what it makes.
-        before: what the secret before its last rotation makes: it ends when that secret does.
+        record: the key; None while it or its owner is blocked.
+        networks: networks from which it is accepted; empty for any.
+        principal: its principal.
+        before: the principal of its previous secret, with the expiry of that secret.
     """
 
     record: KeyRecord | None
@@ -32,22 +32,28 @@ class CachedKey:
 
     @classmethod
     def of(cls, record: KeyRecord, owner: Principal, *, closed: bool) -> Self:
-        """Return what is to be known of a key.
+        """Return the cache entry of a key.
 
         Args:
             record: the key as stored.
-            owner: the principal that its owner's own credential makes, as of now.
-            closed: whether the key, one that it descends from, or the owner of one of them may not come in.
+            owner: the current principal of its owner's own credential.
+            closed: whether the key, one that it descends from, or the owner of one of them is blocked.
         """
         networks = tuple(ipaddress.ip_network(network) for network in record.networks)
-        principal = before = _narrowed(owner, record)
+        principal = before = _restricted(owner, record)
         if record.previous is not None:
             ends = min(record.previous.valid_until, record.expires_at or math.inf)
-            before = _narrowed(owner, replace(record, expires_at=ends))
+            before = _restricted(owner, replace(record, expires_at=ends))
         return cls(None if closed else record, networks, principal, before)
 
     def principal_for(self, digest: str, now: float, address: str) -> Principal | None:
-        """Return the principal of a key with this digest, or None if it does not open now and from there."""
+        """Return the principal of the key's secret with this digest; None if it is not accepted now and from there.
+
+        Args:
+            digest: the digest of the presented key.
+            now: seconds since the epoch.
+            address: where the request comes from, as `host:port`.
+        """
         record, principal = self.record, self.principal
         if record is None or (record.expires_at is not None and now >= record.expires_at):
             return None
@@ -59,7 +65,7 @@ class CachedKey:
 
 
 class KeyCache:
-    """Every key that is in use, and what it is forgotten with: the keys that it descends from, and their owners."""
+    """Cached keys, indexed by everything whose change removes them: the keys that they descend from, and the owners."""
 
     def __init__(self) -> None:
         self._known: dict[str, CachedKey] = {}
@@ -67,14 +73,14 @@ class KeyCache:
         self._of_key: dict[str, set[str]] = {}
 
     def get(self, key_id: str) -> CachedKey | None:
-        """Return what is known of a key, or None."""
+        """Return the cache entry of a key, or None."""
         return self._known.get(key_id)
 
     def remember(self, known: CachedKey, lineage: Sequence[KeyRecord]) -> None:
-        """Remember a key.
+        """Add a key.
 
         Args:
-            known: what is known of it.
+            known: its cache entry.
             lineage: the key, then those that it descends from.
         """
         key_id = lineage[0].key_id
@@ -84,24 +90,23 @@ class KeyCache:
             self._of_key.setdefault(record.key_id, set()).add(key_id)
 
     def forget(self, user_names: Iterable[str], key_ids: Iterable[str]) -> None:
-        """Forget the keys of these users and these keys, with everything that descends from them."""
+        """Remove the keys of these users, these keys, and all their descendants."""
         named = [self._of_user.pop(name, ()) for name in user_names]
         named += [self._of_key.pop(key_id, ()) for key_id in key_ids]
         for key_id in (each for keys in named for each in keys):
             self._known.pop(key_id, None)
 
     def clear(self) -> None:
-        """Forget every key."""
+        """Remove every key."""
         self._known.clear()
         self._of_user.clear()
         self._of_key.clear()
 
 
-def _narrowed(owner: Principal, record: KeyRecord) -> Principal:
-    """Return the principal of a key: its owner as of now, or less.
+def _restricted(owner: Principal, record: KeyRecord) -> Principal:
+    """Return the principal of a key: its current owner, restricted as the key is.
 
-    An owner who may do everything holds every role, so that a key may be narrowed to any; others give no more than
-    they hold.
+    The keys of an unrestricted owner may hold any role. Those of other owners hold only roles that the owner holds.
     """
     scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks)
     credential = f"key:{record.key_id}"
@@ -118,12 +123,12 @@ def _within(address: str, networks: tuple[Network, ...]) -> bool:
     try:
         found = ipaddress.ip_address(host)
     except ValueError:
-        return False  # where it comes from is not known
+        return False  # the address is not available
     return any(found.version == network.version and found in network for network in networks)
 
 
 def rejection_reason(key_id: str | None, known: CachedKey | None) -> str:
-    """Return why a key did not open, for operators. What tells its secret from a wrong one is not looked into."""
+    """Return why a key was rejected, for operators. A previous secret is not distinguished from a wrong one."""
     if key_id is None:
         return "no API key, or one with a wrong checksum"
     if known is None:

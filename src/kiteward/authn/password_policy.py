@@ -50,12 +50,12 @@ class PasswordPolicy:
         """Refuse a password that breaks a rule, naming each broken rule and never the password.
 
         Args:
-            password: what was chosen.
-            user_name: whose it is to be; a guesser knows it.
-            field: the argument that holds it, for the error.
+            password: the new password.
+            user_name: the user who is to have it; guessers know the name.
+            field: the argument that holds the password, for the error.
 
         Raises:
-            InvalidArgument: with the rules it breaks.
+            InvalidArgument: it breaks rules; the error names each.
         """
         text = password.reveal()
         broken: list[tuple[str, ErrorDetail]] = []

@@ -1,4 +1,4 @@
-"""The one place that verifies passwords: throttled, in the turn of their source, and remembered when right."""
+"""Verifies passwords, for every purpose: throttled, queued fairly by source, and cached when correct."""
 
 import asyncio
 import hashlib
@@ -29,21 +29,21 @@ WRONG_PASSWORD: Final = "auth check failure, please check username and password 
 """Text of contract 1.4, case C."""
 
 LONGEST: Final = 64 * 1024
-"""Bytes of a user name and password that are looked at; no head is longer, so that no other could sign in."""
+"""Most bytes of a user name and password. HTTP heads are no longer, so no longer password could be presented."""
 
 THROTTLED: Final = "throttled after wrong passwords"
 OVERLOADED: Final = "too many passwords are waiting for verification"
-"""Reasons, for operators, why a password was not looked at."""
+"""Reasons, for operators, why a password was not verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a right password proves.
+    """The result of a successful verification.
 
     Attributes:
-        user_name: whose it is.
-        credential_id: of the stored credential that it matches.
-        remembered: whether it was verified earlier, so that the user may have been changed since.
+        user_name: the user.
+        credential_id: the id of the stored credential that matches.
+        remembered: whether it came from the cache, so that the user may have changed since.
     """
 
     user_name: str
@@ -52,10 +52,10 @@ class Proof:
 
 
 class PasswordVerifier:
-    """Verifies passwords, whoever asks and whatever for.
+    """Verifies passwords for all callers.
 
-    A verified password is remembered under a keyed digest, never as itself, together with the id of the stored
-    credential it matched; the key is random for each process.
+    A verified password is cached under a keyed digest, never in clear, together with the id of the stored credential
+    that it matched. The key of the digest is random for each process.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class PasswordVerifier:
         clock: Callable[[], float],
         capacity: int,
     ) -> None:
-        """Set up.
+        """Set up a verifier with an empty cache.
 
         Args:
-            store: where users are.
+            store: holds the users.
             hasher: computes hashes.
-            throttle: slows guessing down.
-            clock: seconds since the epoch.
-            capacity: most verified passwords, and most connections, remembered at a time; the oldest go first.
+            throttle: limits guessing; None for no limit.
+            clock: returns seconds since the epoch.
+            capacity: most verified passwords and most connections in the cache; the oldest are removed first.
         """
         self._store = store
         self._hasher = hasher
@@ -92,18 +92,18 @@ class PasswordVerifier:
         self._lock: Callable[[str], Awaitable[None]] | None = None
 
     def on_lockout(self, lock: Callable[[str], Awaitable[None]]) -> None:
-        """Take what locks a user after too many wrong passwords in a row."""
+        """Set the function that locks a user after too many failures in a row."""
         self._lock = lock
 
     async def verify(self, presented: PasswordCredential, *, address: str) -> Proof:
-        """Return what a presented password proves. Whether that still holds is for the caller to find out.
+        """Verify a presented password. The caller checks that the returned proof still holds.
 
         Args:
             presented: user name and password.
-            address: where from, as `host:port`.
+            address: where the request comes from, as `host:port`.
 
         Raises:
-            PasswordRejected: unknown user, wrong password, too many of them, or a user who may not come in.
+            PasswordRejected: unknown user, wrong password, throttled, or the user is disabled or locked.
             StoreUnavailable: users cannot be read.
         """
         source, digest = source_of(host_in(address)), self._digest(presented)
@@ -112,11 +112,12 @@ class PasswordVerifier:
         return await self._verify(presented, digest, source)
 
     async def sign_in(self, presented: PasswordCredential, *, address: str) -> Proof:
-        """Return what a password proves that is presented to call with.
+        """Verify a password that authenticates a request.
 
-        A remembered password counts as long as its source could have guessed little: `Throttle.spares` tells. After
-        that it goes on to count on connections that it came by before, without a wrong one since, and on others it is
-        looked up where a wrong one would be counted. Else waits would hold up everybody but who guesses right.
+        A cached password is accepted as long as its source has made few guesses, as `Throttle.spares` says. After that,
+        it is still accepted on connections that it was accepted on before, without a failure since. On other
+        connections it is accepted only where a wrong password would be counted. Otherwise waits would delay every
+        client but the one that guesses right.
 
         Args, Raises:
             As of `verify`.
@@ -135,22 +136,22 @@ class PasswordVerifier:
         return proof
 
     def forget(self, presented: PasswordCredential) -> None:
-        """Forget a remembered password whose proof holds no longer."""
+        """Remove a cached password whose proof no longer holds."""
         self._verified.pop(self._digest(presented), None)
 
     def clear_failures(self, user_names: Iterable[str]) -> None:
-        """Forget the failures of users who were created, given another password, unlocked or enabled."""
+        """Reset the failure counts of users who were created, given another password, unlocked or enabled."""
         names = tuple(user_names)
         self._kinds.changed(names)
         for name in names:
             self._throttle.clear_failures(name)
 
     def changed_all(self) -> None:
-        """Note that any user may have another password; failures stand."""
+        """Mark all users as having possibly changed passwords; failure counts stay."""
         self._kinds.changed_all()
 
     async def close(self) -> None:
-        """Wait for what is still to be written down."""
+        """Wait for pending writes to the store."""
         while self._chores:
             await asyncio.wait(self._chores)
 
@@ -162,7 +163,7 @@ class PasswordVerifier:
         return hashlib.blake2b(encoded, key=self._key, digest_size=32).digest()
 
     async def _verify(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
-        """Verify a password in the turn of its source; equal ones from there wait for the same verification."""
+        """Verify a password in the queue of its source. Equal ones from that source share one verification."""
         running = self._verifying.get((digest, source))
         if running is None:
             if not self._throttle.begin(presented.user_name, source):
@@ -173,7 +174,7 @@ class PasswordVerifier:
         try:
             return await asyncio.shield(running)
         except PasswordRejected as error:
-            # An error of its own for each caller: the one of the verification would gather all their tracebacks.
+            # Each caller gets its own error: a shared one would collect the tracebacks of all callers.
             raise PasswordRejected(WRONG_PASSWORD, reason=error.reason) from None
 
     def _settle(self, digest: bytes, source: str, done: "asyncio.Future[Proof]") -> None:
@@ -183,10 +184,11 @@ class PasswordVerifier:
             _remember(self._verified, digest, remembered, capacity=self._capacity)
 
     async def _compare_throttled(self, presented: PasswordCredential, digest: bytes, source: str) -> Proof:
-        """Look at a password.
+        """Verify a password, subject to the throttle.
 
-        INVARIANT: a remembered one is looked up where a wrong one would be counted, and nowhere else: what is refused
-        without being counted, in a wait or for want of a turn, must not tell whether it was right. It ends no waits.
+        INVARIANT: the cache is read where a wrong password would be counted, and nowhere else. A response that is
+        refused without being counted, during a wait or because there is no slot, must not reveal whether the password
+        was right. A cached password ends no waits.
         """
         right: bool | None = None
         try:
@@ -205,20 +207,20 @@ class PasswordVerifier:
             right = True
         finally:
             if self._throttle.end(presented.user_name, source, right=right) and self._lock is not None:
-                # Not waited for: whoever authenticates in the writer's place would wait for itself.
+                # Not awaited: a caller that authenticates while holding the writer would wait for itself.
                 self._begin_chore(self._lock(presented.user_name))
         return proof
 
     async def _compare(self, presented: PasswordCredential) -> Proof:
         """Find the stored credential that the presented one matches.
 
-        The user is read and hashes are computed in the same way whether the user exists or not, may come in or not,
-        and whatever hashes it has.
+        The user is read and hashes are computed in the same way whether or not the user exists or is blocked, and
+        whatever hashes it has.
         """
         record = await self._store.user(presented.user_name)
         kinds = await self._kinds.current()
         now = self._clock()
-        # A right password of a user who may not come in counts as a wrong one: waits that end would tell it apart.
+        # A right password of a blocked user counts as a wrong one: if it ended waits, that would reveal it.
         closed = AccessBlock("no such user") if record is None else block_of_user(record)
         credentials: list[tuple[str, str]] = []
         if record is not None and closed is None:
@@ -239,7 +241,7 @@ class PasswordVerifier:
         return Proof(record.name, credential_id)
 
     def _attend_to(self, record: UserRecord, presented: PasswordCredential) -> None:
-        """Do what a right current password is the occasion for."""
+        """After a correct current password: replace an outdated hash, and warn of the default password of `root`."""
         if self._hasher.is_outdated(record.password_hash):
             self._begin_chore(self._rehash(record, presented))
         password = presented.password.reveal().encode("utf-8", "surrogatepass")
@@ -247,7 +249,7 @@ class PasswordVerifier:
             _log.warning("root has signed in with the default password; change it")
 
     async def _rehash(self, record: UserRecord, presented: PasswordCredential) -> None:
-        """Store a better hash of a password that has just been proved."""
+        """Store a hash of the current kind for a password that was just verified."""
         better = await self._hasher.hash(presented.password)
         async with self._store.transaction() as transaction:
             await transaction.users.rehash(record.name, better, credential_id=record.credential_id)
@@ -265,7 +267,7 @@ class PasswordVerifier:
 
 
 def _remember(entries: dict[_K, _V], key: _K, value: _V, *, capacity: int) -> None:
-    """Put an entry into a bounded dictionary, whose oldest entries go first."""
+    """Add an entry to a dictionary of limited size; the oldest entries are removed first."""
     while len(entries) >= capacity and key not in entries:
         entries.pop(next(iter(entries)))
     entries[key] = value

@@ -1,4 +1,4 @@
-"""Which principal a user or an API key makes, without any credential: for whoever explains decisions."""
+"""The principal of a user or an API key, without any credential: for explanations of decisions."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from kiteward.store.records import KeyRecord, UserRecord
 
 
 def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
-    """Return the principal that a user's own credential makes.
+    """Return the principal of a user's own credential.
 
     Args:
         record: the user.
@@ -22,11 +22,11 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
 
 @dataclass(frozen=True, slots=True)
 class AccessBlock:
-    """Why a user or an API key may not come in, and what would let it in.
+    """Why a user or an API key cannot authenticate, and which operation would end that.
 
     Attributes:
         reason: why.
-        opening: the operation that lets it in again, empty where none does.
+        opening: the operation that makes it accepted again; empty where none does.
         opened: the user or API key that the operation is for.
     """
 
@@ -36,7 +36,7 @@ class AccessBlock:
 
 
 def block_of_user(record: UserRecord) -> AccessBlock | None:
-    """Return why a user may not come in, or None."""
+    """Return why a user cannot authenticate, or None."""
     if not record.enabled:
         return AccessBlock("the user is disabled", "EnableUser", record.name)
     if record.locked_at is not None:
@@ -45,9 +45,9 @@ def block_of_user(record: UserRecord) -> AccessBlock | None:
 
 
 def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord]) -> AccessBlock | None:
-    """Return why an API key may not come in, or None; when it ends and from where it opens is not looked at.
+    """Return why an API key cannot authenticate, or None. Its expiry and networks are not checked.
 
-    A key comes in only while every key that it descends from may.
+    A key is accepted only while every key that it descends from, and every owner of one, is not blocked.
 
     Args:
         lineage: the key, then those that it descends from.
@@ -67,7 +67,7 @@ def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord])
 
 
 async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict[str, UserRecord]] | None:
-    """Return an API key with those that it descends from, and their owners by name; None where there is none."""
+    """Return an API key with those that it descends from, and their owners by name; None if it does not exist."""
     lineage = await store.lineage(key_id)
     owners = {name: await store.user(name) for name in {record.owner for record in lineage}}
     found = {name: owner for name, owner in owners.items() if owner is not None}
@@ -76,11 +76,11 @@ async def read_key(store: Store, key_id: str) -> tuple[Sequence[KeyRecord], dict
 
 @dataclass(frozen=True, slots=True)
 class PrincipalState:
-    """Somebody who could call.
+    """A user or API key with its principal.
 
     Attributes:
-        principal: what it would run as.
-        closed: why it may not come in now, or None.
+        principal: the principal that its requests run as.
+        closed: why it cannot authenticate now, or None.
     """
 
     principal: Principal
@@ -88,22 +88,22 @@ class PrincipalState:
 
 
 class PrincipalLookup:
-    """Finds users and API keys as the principals they make."""
+    """Finds users and API keys, and returns their principals."""
 
     def __init__(self, store: Store, *, root_bypass: bool, clock: Callable[[], float] = time.time) -> None:
-        """Set up.
+        """Set up a look-up in a store.
 
         Args:
-            store: where they are.
+            store: holds users and keys.
             root_bypass: whether `root` needs no roles.
-            clock: seconds since the epoch.
+            clock: returns seconds since the epoch.
         """
         self._store = store
         self._root_bypass = root_bypass
         self._clock = clock
 
     async def key(self, key_id: str) -> PrincipalState | None:
-        """Return an API key, or None."""
+        """Return the state of an API key, or None if it does not exist."""
         found = await read_key(self._store, key_id)
         if found is None:
             return None
@@ -114,9 +114,9 @@ class PrincipalLookup:
         return PrincipalState(self.of_key(record, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> PrincipalState:
-        """Return what a user makes."""
+        """Return the state of a user."""
         return PrincipalState(principal_of(record, root_bypass=self._root_bypass), block_of_user(record))
 
     def of_key(self, record: KeyRecord, owner: UserRecord) -> Principal:
-        """Return what an API key makes, whether it may come in or not."""
+        """Return the principal of an API key, whether or not the key can authenticate."""
         return CachedKey.of(record, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal

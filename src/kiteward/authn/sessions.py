@@ -1,4 +1,4 @@
-"""Sessions of the console: who has signed in there, kept in memory under digests and gone when the server stops."""
+"""Sessions of the console. They are kept in memory under digests and end when the server stops."""
 
 import hashlib
 import secrets
@@ -22,8 +22,8 @@ class SessionRules:
     Attributes:
         idle: seconds without a request after which it ends, `kiteward.console.idleTimeout`.
         lifetime: seconds after which it ends in any case, `kiteward.console.sessionLifetime`.
-        per_user: most sessions of one user; the one that was idle longest makes room.
-        total: most sessions at a time.
+        per_user: most sessions of one user; a further one ends the one that was idle longest.
+        total: most sessions of all users.
     """
 
     idle: float = 30 * 60
@@ -37,12 +37,12 @@ class Session:
     """One session. Its token is in the browser's cookie alone.
 
     Attributes:
-        session_id: the public id, by which it is listed and ended.
-        user_name: who signed in.
+        session_id: the public id, for lists and for ending it.
+        user_name: the user who signed in.
         verified_id: id of the stored credential that the password matched.
-        current_id: id of the user's current credential by then; another one ends the session.
-        address: where it began from.
-        description: what the browser says it is.
+        current_id: id of the user's current credential at sign-in; another one ends the session.
+        address: where the sign-in came from, as `host:port`.
+        description: how the browser describes itself.
         began_at, used_at: seconds since the epoch.
     """
 
@@ -65,7 +65,7 @@ class Sessions:
         self._by_digest: dict[bytes, Session] = {}
 
     def begin(self, user_name: str, verified_id: str, current_id: str, *, address: str, description: str) -> Secret:
-        """Begin a session and return its token, which is kept nowhere.
+        """Begin a session and return its token, of which only the digest is kept.
 
         Raises:
             LimitReached: there are too many already.
@@ -95,9 +95,9 @@ class Sessions:
         """Return the session of a token.
 
         Raises:
-            SessionEnded: there is none, or its time is up.
+            SessionEnded: there is none, or it has expired.
         """
-        # The look-up is by digest: how long it takes tells nothing of the token.
+        # The look-up is by digest, so that its duration reveals nothing about the token.
         digest = _digest(token.reveal())
         session = self._by_digest.get(digest)
         if session is not None and self._is_over(session):
@@ -108,7 +108,7 @@ class Sessions:
         return session
 
     def touch(self, session: Session) -> None:
-        """Note that a session is used."""
+        """Record that a session is used now."""
         session.used_at = self._clock()
 
     def of(self, user_name: str) -> list[Session]:
@@ -118,23 +118,23 @@ class Sessions:
         return sorted(found, key=lambda session: session.began_at, reverse=True)
 
     def get(self, session_id: str) -> Session | None:
-        """Return the session with a public id, if it goes on."""
+        """Return the session with a public id, or None if there is none or it has expired."""
         self._remove_ended()
         return next((each for each in self._by_digest.values() if each.session_id == session_id), None)
 
     def end(self, session_id: str) -> None:
-        """End the session with a public id, if it goes on."""
+        """End the session with a public id; no effect if there is none."""
         for digest, session in list(self._by_digest.items()):
             if session.session_id == session_id:
                 del self._by_digest[digest]
 
     def count(self) -> int:
-        """Return how many sessions go on."""
+        """Return the number of sessions that have not expired."""
         self._remove_ended()
         return len(self._by_digest)
 
     def ends_at(self, session: Session) -> float:
-        """Return when a session ends if nobody uses it, in seconds since the epoch."""
+        """Return when a session expires if it is not used, in seconds since the epoch."""
         return min(session.used_at + self.rules.idle, session.began_at + self.rules.lifetime)
 
     def _is_over(self, session: Session) -> bool:

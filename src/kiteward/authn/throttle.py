@@ -1,7 +1,7 @@
-"""Slows guessing down: waits that grow for each user and source, and a lock after many wrong passwords in a row.
+"""Limits guessing: growing waits for each user and source, and a lock after many wrong passwords in a row.
 
 A source is an IPv4 address or an IPv6 network of 64 bits. User names are kept as keyed digests of 16 bytes, so that
-memory does not depend on what is presented.
+the memory used does not depend on presented names.
 """
 
 import hashlib
@@ -20,46 +20,46 @@ LONGEST_WAIT: Final = 15 * 60.0
 """Seconds; each further failure doubles the wait."""
 
 FAILURES_TO_LOCK: Final = 100
-"""Wrong passwords of one user in a row, from whatever sources, that lock the user."""
+"""Wrong passwords of one user in a row, from all sources together, after which the user is locked."""
 
 FREE_REFUSALS: Final = 20
-"""Attempts of one user from one source, refused during waits, after which waits hold for remembered passwords too."""
+"""Attempts of one user from one source refused during waits, after which waits apply to cached passwords too."""
 
 FORGOTTEN_AFTER: Final = 24 * 3600.0
-"""Seconds without another wrong password after which those before count no longer: typing errors do not add up."""
+"""Seconds without a wrong password after which earlier ones no longer count, so that typing errors do not add up."""
 
 SOURCE_BURST: Final = 100
-"""Wrong passwords from one source, of whatever users, before their rate counts."""
+"""Wrong passwords from one source, for any users, before their rate is limited."""
 
 SOURCE_RATE: Final = 10.0
-"""Wrong passwords a second that are then still looked at: a flood of ever new user names runs no more hashes."""
+"""Wrong passwords a second that are then still verified, so that a flood of new user names causes few hashes."""
 
 _DIGEST_BYTES: Final = 16
 
 PairName = tuple[bytes, str]
-"""Digest of a user name, and a source."""
+"""Digest of a user name, and source."""
 
 
 @dataclass(slots=True)
 class _Failures:
-    """Wrong passwords, or attempts that were refused, in a row.
+    """Wrong passwords or refused attempts in a row.
 
     Attributes:
-        count: how many.
-        at: when the last one came.
+        count: their number.
+        at: when the last one was, in seconds of the throttle's clock.
     """
 
     count: int = 0
     at: float = 0.0
 
     def as_of(self, now: float) -> int:
-        """Return how many there are, those that are forgotten left out."""
+        """Return their number at a time; zero once they are too old to count."""
         if now - self.at > FORGOTTEN_AFTER:
             self.count = 0
         return self.count
 
     def add(self, now: float) -> int:
-        """Count another and return how many there are."""
+        """Count another one and return their number."""
         self.count = self.as_of(now) + 1
         self.at = now
         return self.count
@@ -67,13 +67,13 @@ class _Failures:
 
 @dataclass(slots=True)
 class _Pair:
-    """What is known of one user at one source.
+    """State of one user at one source.
 
     Attributes:
         failures: wrong passwords of this user from this source.
-        refusals: attempts that were refused without being looked at.
-        running: verifications under way.
-        until: when the next may begin.
+        refusals: attempts that were refused without verification.
+        running: verifications in progress.
+        until: when the next verification is allowed, in seconds of the throttle's clock.
     """
 
     failures: _Failures = field(default_factory=_Failures)
@@ -84,11 +84,11 @@ class _Pair:
 
 @dataclass(slots=True)
 class _Source:
-    """What is known of one source.
+    """State of one source.
 
     Attributes:
-        failures: wrong passwords, those that have been worn off by time left out.
-        at: when they were last worn off.
+        failures: wrong passwords, reduced over time at `SOURCE_RATE`.
+        at: when they were last reduced, in seconds of the throttle's clock.
     """
 
     failures: float
@@ -96,18 +96,18 @@ class _Source:
 
 
 class Throttle:
-    """Counts failures in memory. What is longest unheard of is forgotten first, so that memory is bounded.
+    """Counts failures in memory of limited size: the entries that were unused longest are removed first.
 
-    A user and a source that were not known take about 1,000 bytes together, whatever the name: 100 MB for 100,000.
-    Users that do not exist are counted like those that do: a wait tells nothing.
+    A new user at a new source takes about 1,000 bytes, whatever the name: 100 MB for 100,000. Failures are counted for
+    users that do not exist as for those that do, so that a wait reveals nothing.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, capacity: int = 100_000) -> None:
-        """Set up a throttle.
+        """Set up a throttle without failures.
 
         Args:
-            clock: seconds, never going back.
-            capacity: most pairs, most users and most sources remembered at a time.
+            clock: returns seconds and never goes back.
+            capacity: most pairs, most users and most sources that are kept.
         """
         self._clock = clock
         self._capacity = capacity
@@ -118,9 +118,9 @@ class Throttle:
         self._in_a_row: OrderedDict[bytes, _Failures] = OrderedDict()
 
     def refuses(self, user: str, source: str) -> bool:
-        """Tell whether a user's passwords are not looked at now when they come from this source, and count it if so.
+        """Return whether a user's passwords from this source are refused without verification now; if so, count it.
 
-        Attempts under way count as failures, so that many at once do not slip by before the first has failed.
+        Attempts in progress count as failures, so that simultaneous attempts cannot evade the limit.
         """
         known = self._known(user, source)
         if known is None:
@@ -133,15 +133,15 @@ class Throttle:
         return True
 
     def note_refusal(self, user: str, source: str) -> None:
-        """Count an attempt that was begun and is not looked at."""
+        """Count an attempt that had begun and is refused without verification."""
         known = self._known(user, source)
         if known is not None:
             known.refusals.add(self._clock())
 
     def spares(self, user: str, source: str) -> bool:
-        """Tell whether waits do not hold for remembered passwords of a user from this source.
+        """Return whether cached passwords of a user from this source are exempt from waits.
 
-        Each attempt that is refused without being looked at is a guess at what is remembered, so that few may be made.
+        Each attempt that is refused without verification is a guess at a cached password, so few are allowed.
         """
         if self._source(source).failures >= SOURCE_BURST:
             return False
@@ -149,7 +149,7 @@ class Throttle:
         return known is None or known.refusals.as_of(self._clock()) < FREE_REFUSALS
 
     def begin(self, user: str, source: str) -> bool:
-        """Tell whether a password may be verified now; if so, `end` must follow."""
+        """Return whether a password may be verified now. If so, the caller must call `end`."""
         if self._source(source).failures >= SOURCE_BURST or self.refuses(user, source):
             return False
         digest = self._digest(user)
@@ -164,12 +164,12 @@ class Throttle:
         return True
 
     def end(self, user: str, source: str, *, right: bool | None) -> bool:
-        """Note how a verification ended.
+        """Record the result of a verification.
 
         Args:
             user: as in `begin`.
             source: likewise.
-            right: whether the password was right; None when it was not found out.
+            right: whether the password was right; None when that was not established.
 
         Returns:
             Whether the user is to be locked.
@@ -197,7 +197,7 @@ class Throttle:
         return in_a_row % FAILURES_TO_LOCK == 0
 
     def clear_failures(self, user: str) -> None:
-        """Forget a user's failures, from whatever source."""
+        """Reset a user's failure count, for all sources."""
         digest = self._digest(user)
         self._in_a_row.pop(digest, None)
         for source in self._sources_of.get(digest, ()):
@@ -212,7 +212,7 @@ class Throttle:
         return hashlib.blake2b(encoded, key=self._key, digest_size=_DIGEST_BYTES).digest()
 
     def _source(self, name: str) -> _Source:
-        """Return what is known of a source as of now."""
+        """Return the current state of a source."""
         now = self._clock()
         source = self._sources.get(name)
         if source is None:

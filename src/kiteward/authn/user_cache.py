@@ -1,4 +1,4 @@
-"""Users that are active: which credentials are theirs, and the principals those make."""
+"""Active users: their credential ids, and the principals of those credentials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,13 +11,13 @@ from kiteward.store.records import PreviousSecret, UserRecord
 
 @dataclass(frozen=True, slots=True)
 class CachedUser:
-    """What is known of a user while it is active.
+    """A cached user.
 
     Attributes:
         credential_id: the current credential; None while the user is disabled or locked.
-        previous: the credential before it, while it is accepted.
-        principal: what the current one makes.
-        before: what the former one makes.
+        previous: the previous credential, while it is accepted.
+        principal: the principal of the current credential.
+        before: the principal of the previous credential.
     """
 
     credential_id: str | None
@@ -27,7 +27,7 @@ class CachedUser:
 
     @classmethod
     def of(cls, record: UserRecord, principal: Principal) -> Self:
-        """Return what is to be known of a user that makes this principal."""
+        """Return the cache entry of a user with this principal."""
         credential_id = record.credential_id if block_of_user(record) is None else None
         previous = record.previous
         current = replace(principal, credential=_fingerprint(record.credential_id), one_time=record.one_time)
@@ -35,7 +35,7 @@ class CachedUser:
         return cls(credential_id, previous, current, before)
 
     def principal_for(self, credential_id: str, clock: Callable[[], float]) -> Principal | None:
-        """Return the principal of a verified credential, or None if it is not one of the user's any more."""
+        """Return the principal of a verified credential, or None if it is no longer one of the user's."""
         if credential_id == self.credential_id:
             return self.principal
         previous = self.previous
@@ -45,5 +45,5 @@ class CachedUser:
 
 
 def _fingerprint(credential_id: str) -> str:
-    """Return what tells one password of a user from the next in the record, and reveals nothing of either."""
+    """Return a short text that differs between the passwords of a user and reveals nothing about them."""
     return f"password:{credential_id[:8]}"

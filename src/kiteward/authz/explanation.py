@@ -1,8 +1,7 @@
-"""Explains decisions: by which grant something is allowed, and what would allow what is refused.
+"""Explains decisions: which grants allow something, and what would allow what is refused.
 
-Verdicts are those of `decide` and of nothing else: a grant counts as a way when `decide` allows a role that holds
-this grant alone. What is explained about somebody costs what that one's own grants cost; only remedies look at every
-role.
+Every result comes from `decide`: a grant is an allowing grant when `decide` allows a role that holds this grant alone.
+The cost of an explanation grows with the grants of the principal. Only remedies evaluate every role.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 
 MOST_REMEDIES: Final = 20
-"""Most roles that are named as remedies."""
+"""Most remedies that are returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +24,8 @@ class Remedy:
     """One change that would allow what is refused.
 
     Attributes:
-        role: the role to bind; or, with `grant`, to grant it to.
-        grant: what to grant, or None where binding the role is enough.
+        role: the role to bind to the principal, or with `grant` the role to give the grant to.
+        grant: the grant to give, or None where binding the role is enough.
     """
 
     role: str
@@ -35,12 +34,12 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A decision with what is behind it.
+    """A decision with its allowing grants and remedies.
 
     Attributes:
-        decision: what `decide` says.
-        ways: every grant that alone allows it; empty where a rule does, or nothing does.
-        remedies: what would allow it; empty where it is allowed, or was not asked for.
+        decision: the result of `decide`.
+        ways: every grant that alone allows it; empty when a rule allows it or it is refused.
+        remedies: changes that would allow it; empty when it is allowed, or remedies were not requested.
     """
 
     decision: Decision
@@ -49,12 +48,12 @@ class Explanation:
 
 
 def condition_of(privilege: Privilege, database: str, name: str, *, visibility_is_enough: bool = False) -> Condition:
-    """Return the condition of needing a privilege on one object.
+    """Return the condition that requires a privilege on one object.
 
     Args:
         privilege: the privilege.
         database: the database, empty for `default`.
-        name: a collection, or for privileges on users a user; empty or `*` for every one.
+        name: a collection, or a user for privileges on users; empty or `*` for all.
         visibility_is_enough: as in `Condition`.
     """
     if privilege.object_type is ObjectType.USER:
@@ -65,11 +64,11 @@ def condition_of(privilege: Privilege, database: str, name: str, *, visibility_i
 
 
 def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> Explanation:
-    """Explain whether a principal may do something, and through which of its own grants.
+    """Explain whether a principal may do something, and which of its own grants allow it.
 
     Args:
         principal: who would call.
-        condition: what must hold, of one object.
+        condition: what is required, on one object.
         snapshot: the policy in force.
     """
     decision = decide(principal, (condition,), snapshot)
@@ -80,9 +79,9 @@ def explain(principal: Principal, condition: Condition, snapshot: PolicySnapshot
 
 
 def explain_with_remedies(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> Explanation:
-    """Explain the same, and what would allow what is refused, by the roles of everybody.
+    """Explain as `explain` does, with the roles and grants that would allow what is refused.
 
-    It is for administrators, and costs a decision for each role there is.
+    It is for administrators: it evaluates every role of the policy, and names those that are remedies.
     """
     found = explain(principal, condition, snapshot)
     if found.decision.allowed:
@@ -91,7 +90,7 @@ def explain_with_remedies(principal: Principal, condition: Condition, snapshot: 
 
 
 def named_as_given(found: Explanation, principal: Principal, condition: Condition, name: str) -> Explanation:
-    """Return an explanation whose reason names an object as it was asked for, not what stands behind an alias."""
+    """Return an explanation whose reason names an object as the caller did, not the collection that an alias names."""
     if found.decision.allowed:
         return found
     return replace(found, decision=denied(principal, condition, name))
@@ -100,7 +99,7 @@ def named_as_given(found: Explanation, principal: Principal, condition: Conditio
 def allowing_grants_of(
     roles: Iterable[CompiledRole], condition: Condition, snapshot: PolicySnapshot
 ) -> tuple[Grant, ...]:
-    """Return the grants of these roles that allow something each by itself."""
+    """Return the grants of these roles that each allow something alone."""
     return tuple(
         grant
         for role in roles
@@ -110,7 +109,7 @@ def allowing_grants_of(
 
 
 def held_privileges(principal: Principal, database: str, name: str, snapshot: PolicySnapshot) -> tuple[str, ...]:
-    """Return the privileges, but those of the cluster, that a principal holds on a collection, or for `*` on all."""
+    """Return the privileges of a principal on a collection, or on all for `*`, without cluster-level privileges."""
     return tuple(
         privilege.name
         for privilege in PRIVILEGES.values()
@@ -120,21 +119,21 @@ def held_privileges(principal: Principal, database: str, name: str, snapshot: Po
 
 
 def rows_of(roles: Iterable[CompiledRole]) -> Sequence[tuple[str, str]]:
-    """Return the databases and collections that the grants of these roles are about, `*` among them."""
+    """Return the (database, collection) pairs that the grants of these roles name, `*` included."""
     return sorted({row for role in roles for row in role.rows})
 
 
 def _by_rule(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> bool:
-    """Tell whether it is allowed without any grant, such as reading about oneself."""
+    """Return whether it is allowed without any grant, for example reading about oneself."""
     bare = {role.role.name: CompiledRole(role.role) for role in snapshot.held_by(principal)}
     return decide(principal, (condition,), replace(snapshot, roles=bare)).allowed
 
 
 def _concerns(key: GrantKey, condition: Condition) -> bool:
-    """Tell whether a grant may have to do with a condition; whether it allows anything is for `decide` to say."""
+    """Return whether a grant may affect a condition. Whether it allows anything is for `decide`."""
     if condition.privilege.object_type is ObjectType.USER or condition.privilege.level is Level.CLUSTER:
         return True
-    # A legacy group on a collection reaches its database too.
+    # A legacy group on a collection also applies to its database.
     named = key.object_name in (ANY, *condition.names) or key.privilege in LEGACY_GROUPS
     return named and key.db_name in (ANY, condition.database)
 
@@ -150,7 +149,7 @@ def _suffices(role: CompiledRole, condition: Condition, snapshot: PolicySnapshot
 
 
 def _remedies(principal: Principal, condition: Condition, snapshot: PolicySnapshot) -> tuple[Remedy, ...]:
-    """Return the roles that would do if they were bound, and the grants that would do if they were given."""
+    """Return the roles that would allow it if bound, and the grants that would allow it if given."""
     bindable = (
         Remedy(name)
         for name, role in sorted(snapshot.roles.items())
@@ -162,7 +161,7 @@ def _remedies(principal: Principal, condition: Condition, snapshot: PolicySnapsh
 
 
 def _least_grant(condition: Condition) -> GrantKey:
-    """Return the smallest grant that makes a condition hold."""
+    """Return the smallest grant that satisfies a condition."""
     privilege = condition.privilege
     name = condition.names[0] if condition.names else ANY
     if privilege.object_type is ObjectType.USER:

@@ -55,7 +55,7 @@ def granted_masks(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> Granted
     if key.privilege in _LEGACY_MASKS:
         return _legacy_group(key.privilege, row)
     if key.privilege == ALL:
-        # Compared by equality in Milvus: `All` on `*` is every cluster-level privilege and no database's content
+        # Milvus compares by equality: `All` on `*` grants every cluster-level privilege and nothing inside databases
         # (contract 4.7).
         if everywhere:
             return _without_database(CLUSTER_LEVEL, row)
@@ -78,7 +78,7 @@ def granted_masks(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> Granted
 def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
     name = grant.key.privilege
     if name == ANY and grant.key.object_type is ObjectType.GLOBAL and grant.key.object_name != ANY:
-        # Only V2 gives such a grant: on a named collection it stands for all that is of that level (decision 0007).
+        # Only V2 gives such a grant. On a named collection it grants all privileges of that level (decision 0007).
         return COLLECTION_LEVEL
     if name == ANY:
         return {ObjectType.COLLECTION: COLLECTION_TYPED, ObjectType.GLOBAL: GLOBAL_TYPED, ObjectType.USER: USER_TYPED}[
@@ -91,9 +91,9 @@ def _mask(grant: Grant, groups: Mapping[str, PrivilegeGroup]) -> int:
 
 
 def _legacy_group(name: str, row: tuple[str, str]) -> GrantedMasks:
-    """A legacy group compares the database by equality.
+    """Return what a legacy group grants. It compares the database by equality.
 
-    On `*` it holds only what is checked without a database (contract 4.5).
+    On `*` it grants only what is checked without a database (contract 4.5).
     """
     mask = _LEGACY_MASKS[name]
     if row[0] == ANY:
@@ -103,9 +103,9 @@ def _legacy_group(name: str, row: tuple[str, str]) -> GrantedMasks:
 
 
 def _without_database(mask: int, row: tuple[str, str]) -> GrantedMasks:
-    """Return what is left on database `*` of a grant that compares the database by equality: the cluster.
+    """Return what a grant on database `*` allows that compares the database by equality: cluster-level privileges.
 
-    On a named collection nothing is left, because such a grant reaches no further than the collection.
+    On a named collection it allows nothing, because such a grant applies to the collection alone.
     """
     if row[1] != ANY:
         return GrantedMasks()

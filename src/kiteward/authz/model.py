@@ -1,4 +1,4 @@
-"""What the policy is made of: roles, grants and privilege groups as they are stored and listed."""
+"""The parts of the policy: roles, grants and privilege groups as they are stored and listed."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +24,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True, order=True)
 class GrantKey:
-    """What makes two grants of one role the same; the order is the one in which SelectGrant lists them (contract 2.4).
+    """The identity of a grant within its role. The order is the one in which SelectGrant lists grants (contract 2.4).
 
     Attributes:
         object_type: v1 object type; Global for groups, `*` given by V2 and privileges unknown to v1 (contract 4.12).
@@ -46,9 +46,9 @@ class Grant:
     Attributes:
         role: the role that holds it.
         key: what is granted.
-        grantor: the user who granted it first; granting again keeps it (contract 4.1).
-        kept_for: the user who dropped the collection that it is on; it goes when anybody else creates one of the name.
-            None for every grant that no such drop has left.
+        grantor: the user who granted it first; granting it again does not change this (contract 4.1).
+        kept_for: for a kept grant, the user who dropped its collection (decision 0030). The grant is deleted when
+            another user creates a collection of that name. None for other grants.
     """
 
     role: str

@@ -1,9 +1,9 @@
 """Decisions: a pure function of principal, conditions and policy snapshot.
 
-A role's grants compile to masks indexed by (database, object), with `*` rows, so that a decision costs a handful of
+A role's grants compile to masks indexed by (database, object), with `*` rows, so that a decision costs a few
 dictionary look-ups however many grants there are. The rules are those of contract 4.6 and 4.7, with these of our own:
-roles add up (decision 0001); a grant on a named collection stays on that collection (decision 0007); any privilege on a
-collection makes it visible (decision 0002); cluster-level privileges are checked without a database (decision 0003).
+roles add up (decision 0001); a grant on a named collection applies to that collection (decision 0007); any privilege on
+a collection makes it visible (decision 0002); cluster-level privileges are checked without a database (decision 0003).
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,14 +21,14 @@ from kiteward.domain.naming import ANY
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that must hold for a call to be allowed.
+    """One requirement of a request; all must hold for it to be allowed.
 
     Attributes:
-        privilege: the privilege needed.
-        database: the settled database; without meaning for cluster-level privileges.
-        names: every object it is needed on; `*` asks for the privilege on all objects. Users for User privileges,
-            collections for the others. Empty for what concerns a database or the cluster as a whole.
-        visibility_is_enough: whether any other privilege on the object does as well.
+        privilege: the required privilege.
+        database: the resolved database; without meaning for cluster-level privileges.
+        names: every object on which it is required; `*` requires the privilege on all objects. Users for User
+            privileges, collections for the others. Empty for requests about a database or the cluster as a whole.
+        visibility_is_enough: whether any other privilege on the object satisfies the condition.
         own_role: a role whose holders are exempt (SelectGrant, SelectRole: contract 4.6 rule 7), or empty.
     """
 
@@ -41,13 +41,13 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or denied, with the rule that made it so. Only `decide` creates an allowing one.
+    """Allowed or refused, with the rule behind it. Only `decide` creates an allowing one.
 
     Attributes:
-        allowed: the verdict.
+        allowed: whether the request is allowed.
         reason: the rule in full, for operators.
-        message: the one sentence for the client; empty when allowed.
-        detail: the same for programs and translations; None when allowed.
+        message: one sentence for the client; empty when allowed.
+        detail: the same as a code with parameters, for programs and translations; None when allowed.
     """
 
     allowed: bool
@@ -56,10 +56,10 @@ class Decision:
     detail: ErrorDetail | None = None
 
     def require_allowed(self) -> None:
-        """Let an allowed call pass.
+        """Return if the decision is to allow.
 
         Raises:
-            AccessDenied: with the client's sentence.
+            AccessDenied: the decision is a refusal; the error has the message for the client.
         """
         if not self.allowed:
             raise AccessDenied(self.message, *(() if self.detail is None else (self.detail,)))
@@ -67,7 +67,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class CompiledRole:
-    """One role with its grants, in the shape that decisions read.
+    """One role with its grants, in the form that decisions read.
 
     Attributes:
         role: the role.
@@ -76,7 +76,7 @@ class CompiledRole:
         cluster: mask of the cluster-level privileges of type Global.
         users: user name or `*` -> mask of the privileges of type User.
         databases: databases that its grants name, `*` included.
-        anywhere: mask of the privileges that it holds on any object at all.
+        anywhere: mask of the privileges that it holds on at least one object.
     """
 
     role: Role
@@ -110,21 +110,21 @@ class CompiledRole:
         return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
 
     def on(self, database: str, collection: str) -> int:
-        """Return the mask of what the role may do with a collection.
+        """Return the mask of the role's privileges on a collection.
 
-        For `*`: with every collection of the database.
+        For `*`: on every collection of the database.
         """
         get = self.rows.get
         return get((database, collection), 0) | get((database, ANY), 0) | get((ANY, collection), 0) | get((ANY, ANY), 0)
 
     def on_user(self, name: str) -> int:
-        """Return the mask of what the role may do with a user."""
+        """Return the mask of the role's privileges on a user."""
         return self.users.get(name, 0) | self.users.get(ANY, 0)
 
     def shows(self, database: str, collection: str) -> bool:
-        """Tell whether the role makes a collection visible.
+        """Return whether the role makes a collection visible.
 
-        Any collection-level privilege, or any grant that names it.
+        Any collection-level privilege on it does, and any grant that names it.
         """
         get = self.rows.get
         if (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL:
@@ -135,10 +135,10 @@ class CompiledRole:
 
 @dataclass(frozen=True, slots=True)
 class PolicySnapshot:
-    """Immutable, indexed copy of the policy at one revision; with the call, the only input to decisions.
+    """Immutable, indexed copy of the policy at one revision. Decisions depend on it and the request alone.
 
     Attributes:
-        revision: the store's revision it was taken at.
+        revision: the store's revision at which it was read.
         roles: role name -> compiled role.
         groups: custom privilege groups by name.
     """
@@ -158,9 +158,9 @@ class PolicySnapshot:
         return cls(policy.revision, roles, groups)
 
     def with_groups(self, changed: Mapping[str, PrivilegeGroup | None]) -> Self:
-        """Return a snapshot in which these groups are as given, None for those that are gone.
+        """Return a snapshot with these groups changed. None stands for a group that was deleted.
 
-        Every role that holds one of them is compiled anew.
+        Every role that holds one of them is compiled again.
         """
         groups = {**self.groups}
         for name, group in changed.items():
@@ -177,7 +177,7 @@ class PolicySnapshot:
         return replace(self, groups=groups, roles=roles)
 
     def with_roles(self, changed: Mapping[str, tuple[Role, Iterable[Grant]] | None], *, revision: int) -> Self:
-        """Return a snapshot at a later revision in which these roles are as given; None: gone."""
+        """Return a snapshot at a later revision with these roles changed. None stands for a role that was deleted."""
         roles = {**self.roles}
         for name, entry in changed.items():
             if entry is None:
@@ -187,7 +187,7 @@ class PolicySnapshot:
         return replace(self, revision=revision, roles=roles)
 
     def held_by(self, principal: Principal) -> list[CompiledRole]:
-        """Return the principal's roles that exist, with `public`."""
+        """Return the principal's roles that exist, and `public`."""
         get = self.roles.get
         found = [role for name in principal.roles if (role := get(name)) is not None]
         public = get(PUBLIC_ROLE)
@@ -209,17 +209,17 @@ def decide(
     *,
     credential: CredentialReach = CredentialReach.FULL,
 ) -> Decision:
-    """Decide whether a principal may do what the conditions describe.
+    """Decide whether a principal may make a request with these conditions.
 
     Args:
         principal: who calls.
-        conditions: all must hold; none at all means that no privilege is needed.
+        conditions: all must hold; empty when no privilege is required.
         snapshot: the policy in force.
-        credential: which credentials may call it where no privilege is needed, or where the user or a holder of the
-            role that it is about is exempt.
+        credential: which credentials are accepted where no privilege is required, or where the principal is exempt
+            because the request is about itself or a role that it holds.
 
     Returns:
-        The verdict with its reason. Nothing is changed, nothing is looked up elsewhere.
+        The decision with its reason. It depends on the arguments alone.
     """
     if principal.unrestricted:
         return _ALLOWED_ROOT
@@ -237,11 +237,11 @@ def decide(
 
 
 def decide_authenticated(principal: Principal, credential: CredentialReach) -> Decision:
-    """Decide where no privilege is needed: any user may, with a credential that reaches far enough.
+    """Decide on a request that requires no privilege: any user is allowed, with a credential of sufficient reach.
 
     Args:
         principal: who calls.
-        credential: which credentials may.
+        credential: which credentials are accepted.
     """
     if _is_open(principal, credential):
         return _ALLOWED_OPEN
@@ -262,7 +262,7 @@ def _is_open(principal: Principal, credential: CredentialReach) -> bool:
 def decide_administrator(principal: Principal) -> Decision:
     """Decide whether a principal is an administrator: `root` where it is not restricted, or a holder of `admin`.
 
-    Nothing less does: who sets another's password takes that user's place.
+    No other privilege suffices: whoever can set another user's password can act as that user.
     """
     if principal.unrestricted:
         return _ALLOWED_ROOT
@@ -279,8 +279,8 @@ def decide_administrator(principal: Principal) -> Decision:
 def _lacking(principal: Principal, condition: Condition, held: list[CompiledRole], *, exempt: bool) -> str | None:
     """Return the first object on which the condition does not hold, or None when it holds.
 
-    The object is `*` where none in particular is missing. `exempt` says whether the user and the roles of the principal
-    are exempt from conditions about themselves.
+    The object is `*` where no particular object is missing. `exempt` says whether the principal is exempt from
+    conditions about itself and its roles.
     """
     privilege = condition.privilege
     bit = privilege.bit
@@ -303,7 +303,7 @@ def _user_without(exempt: str | None, condition: Condition, held: list[CompiledR
 
 
 def _collection_without(condition: Condition, held: list[CompiledRole]) -> str | None:
-    # Plain loops: this is the one part of a decision that every search passes.
+    # Plain loops: every search runs this part of a decision.
     bit, database, visibility_is_enough = condition.privilege.bit, condition.database, condition.visibility_is_enough
     for name in condition.names or (ANY,):
         for role in held:
@@ -329,13 +329,13 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
 def holds_anywhere(
     principal: Principal, privilege: Privilege, snapshot: PolicySnapshot, *, visibility_is_enough: bool
 ) -> bool:
-    """Tell whether a role of the principal holds a privilege on any object; else no request that needs it is allowed.
+    """Return whether a role of the principal holds a privilege on any object; if not, every such request is refused.
 
     Args:
         principal: who calls.
-        privilege: what is needed.
+        privilege: the required privilege.
         snapshot: the policy in force.
-        visibility_is_enough: whether any privilege on a collection does as well.
+        visibility_is_enough: whether any privilege on a collection suffices.
     """
     wanted = privilege.bit | (COLLECTION_LEVEL if visibility_is_enough else 0)
     return any(role.anywhere & wanted for role in snapshot.held_by(principal))
@@ -344,11 +344,10 @@ def holds_anywhere(
 def listed_collections(
     principal: Principal, database: str, names: Iterable[str], snapshot: PolicySnapshot
 ) -> list[bool]:
-    """Tell for each collection of a database whether a list shows it to the principal.
+    """Return for each collection of a database whether a list shows it to the principal.
 
-    Contract 4.9, and decision 0002 on visibility.
-    What `public` holds on every database (`*`) does not count here: Milvus' seeds are such grants and do not fill
-    lists.
+    Contract 4.9, and decision 0002 on visibility. What `public` holds on every database (`*`) does not count here:
+    Milvus' seeds are such grants and do not fill lists.
     """
     if principal.unrestricted or ADMIN_ROLE in principal.roles:
         return [True for _ in names]
@@ -358,9 +357,9 @@ def listed_collections(
 
 
 def listed_databases(principal: Principal, names: Iterable[str], snapshot: PolicySnapshot) -> list[bool]:
-    """Tell for each database whether a list shows it.
+    """Return for each database whether a list shows it to the principal.
 
-    Some grant of the principal is for it or for `*` (contract 4.9).
+    It does when a grant of the principal names the database or `*` (contract 4.9).
     """
     if principal.unrestricted or ADMIN_ROLE in principal.roles:
         return [True for _ in names]

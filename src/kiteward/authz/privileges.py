@@ -12,7 +12,7 @@ from typing import Final
 
 
 class ObjectType(StrEnum):
-    """What kind of object a privilege acts on; a notion of v1 grants that V2 grants derive (contract 4.1)."""
+    """The kind of object that a privilege acts on: given in v1 grants, derived in V2 grants (contract 4.1)."""
 
     COLLECTION = "Collection"
     GLOBAL = "Global"
@@ -20,7 +20,7 @@ class ObjectType(StrEnum):
 
 
 class Level(StrEnum):
-    """How far a privilege reaches (contract 4.1). The levels do not cascade."""
+    """The level at which a privilege applies (contract 4.1). The levels do not cascade."""
 
     CLUSTER = "Cluster"
     DATABASE = "Database"
@@ -29,12 +29,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Privilege:
-    """A named right in Milvus spelling.
+    """A right in Milvus' spelling.
 
     Attributes:
         name: API name, for example `Insert`.
         object_type: the object type it is granted and stored under.
-        level: how far it reaches.
+        level: the level at which it applies.
         by_v1: whether `OperatePrivilege` accepts it; the others are grantable by `OperatePrivilegeV2` and groups only.
         bit: the integer with only this privilege's bit set.
     """
@@ -120,7 +120,7 @@ PRIVILEGES: Final[Mapping[str, Privilege]] = MappingProxyType(_catalogue())
 def mask_of(names: Iterable[str]) -> int:
     """Return the mask of the named privileges.
 
-    Names that are no single privilege add nothing (nested groups, contract 2.5).
+    Names that are not a single privilege are ignored (nested groups, contract 2.5).
     """
     mask = 0
     for name in names:
@@ -142,7 +142,7 @@ USER_TYPED: Final = _mask_where(object_type=ObjectType.USER)
 CLUSTER_LEVEL: Final = _mask_where(level=Level.CLUSTER)
 COLLECTION_LEVEL: Final = _mask_where(level=Level.COLLECTION)
 DATABASE_READS: Final = mask_of(("ShowCollections", "DescribeDatabase"))
-"""What looks at a database as a whole; legacy groups grant it although they name a collection (contract 4.5)."""
+"""Privileges to read about a database as a whole. Legacy groups grant them, though on a collection (contract 4.5)."""
 
 ALL: Final = "All"
 """The privilege that stands for every privilege of every object type inside one database (contract 4.7)."""
@@ -211,9 +211,9 @@ LEGACY_GROUP_TYPES: Final[Mapping[str, ObjectType]] = MappingProxyType(
 GRANTED_ALONG: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"Load": ("GetLoadState", "GetLoadingProgress"), "Flush": ("GetFlushState",)}
 )
-"""Privileges that are granted and revoked together with another one, as grants of their own (contract 2.4)."""
+"""Privileges that are granted and revoked together with another, as separate grants (contract 2.4)."""
 
 
 def group_level(members: Iterable[str]) -> Level | None:
-    """Return the level of a custom group, judged by its members; None for a group without any single privilege."""
+    """Return the level of a custom group, derived from its members; None for a group without any single privilege."""
     return next((PRIVILEGES[name].level for name in members if name in PRIVILEGES), None)

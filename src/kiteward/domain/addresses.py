@@ -1,15 +1,15 @@
-"""How the address of a client is written, whichever protocol it speaks, and which addresses count as one source."""
+"""How client addresses are written, for every protocol, and which addresses count as one source."""
 
 import ipaddress
 from typing import Final
 
 _MAPPED: Final = "::ffff:"
 _NETWORK_BITS: Final = 64
-"""Bits of an IPv6 address that its holder does not choose."""
+"""Prefix length of the network that counts as one source: the holder of a network chooses the remaining bits."""
 
 
 def host_of(host: str) -> str:
-    """Return a client's host as one name: an IPv4 address stays one where it reaches us by a dual-stack socket."""
+    """Return a client's host in canonical form: IPv4 addresses of dual-stack sockets as IPv4."""
     return host.removeprefix(_MAPPED) if host.startswith(_MAPPED) and "." in host else host
 
 
@@ -20,14 +20,14 @@ def address_text(host: str, port: int) -> str:
 
 
 def host_in(address: str) -> str:
-    """Return the host in what `address_text` returned; empty where there is no address."""
+    """Return the host of an address in the form of `address_text`; empty where there is no address."""
     return address.rpartition(":")[0].strip("[]")
 
 
 def source_of(host: str) -> str:
-    """Return the source that a client's host counts as: an IPv4 address, or the /64 network of an IPv6 one.
+    """Return the source of a client's host: an IPv4 address, or the /64 network of an IPv6 address.
 
-    What is no address is a source of its own.
+    A text that is not an address is a source of its own.
     """
     try:
         address = ipaddress.IPv6Address(host.partition("%")[0])

@@ -1,4 +1,4 @@
-"""What errors say of themselves to programs: a stable code, and the values that a sentence about it names.
+"""What an error reports to programs: a stable code, and the values that a sentence about it contains.
 
 A code is part of what REST promises (`reason`), and the key of a sentence in every language of the console.
 """
@@ -9,9 +9,9 @@ from enum import StrEnum, auto
 
 
 class ErrorCode(StrEnum):
-    """What is wrong, or broken rules of one kind. Values are stable: clients and translations look for them."""
+    """What is wrong, or a broken rule. Values are stable, because clients and translations depend on them."""
 
-    # One for each class of errors, where nothing more precise is known.
+    # One for each class of errors, where there is no more precise code.
     INTERNAL = auto()
     UNAUTHENTICATED = auto()
     ACCESS_DENIED = auto()
@@ -111,8 +111,8 @@ class ErrorDetail:
     """One thing that is wrong.
 
     Attributes:
-        code: what.
-        parameters: values that a sentence about it names; never a secret, and nothing that the message does not say.
+        code: what is wrong.
+        parameters: values for a sentence about it; never a secret, and nothing that is not in the message.
     """
 
     code: ErrorCode

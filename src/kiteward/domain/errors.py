@@ -1,47 +1,47 @@
-"""The whole exception tree. Classes name facts; each transport maps them to its codes in one table.
+"""All exceptions of the package. A class names a fact; each API maps the classes to its codes in one table.
 
-An error says what is wrong three times: in a message for people who read English, as codes with parameters
-(`kiteward.domain.error_codes`) for programs and translations, and by its `field`, the argument at fault.
+An error reports what is wrong in three forms: a message in English, codes with parameters for programs and translations
+(`kiteward.domain.error_codes`), and `field`, the argument at fault.
 
 KitewardError
-├── AuthenticationError              who calls is not established
+├── AuthenticationError              the caller is not authenticated
 │   ├── CredentialMissing            no credential was presented
 │   ├── CredentialMalformed          what was presented cannot be read
 │   ├── PasswordRejected             unknown user or wrong password, deliberately one fact
 │   ├── KeyRejected                  a credential without a colon that no verifier accepts
-│   └── SessionEnded                 a session of the console that is over, or never was
-├── AccessDenied                     the principal is known, the privilege is missing
+│   └── SessionEnded                 a session of the console that has ended, or never was
+├── AccessDenied                     the caller is authenticated and lacks the privilege
 ├── OperationRefused                 an operation that Kiteward closes on purpose
 ├── OperationUnknown                 no such operation
 ├── PayloadMalformed                 the request is not a message of its type
 ├── RequestRefused                   the request is readable and wrong
 │   ├── InvalidArgument              a value breaks a rule
 │   ├── InvalidGroupName             a privilege group name breaks a rule
-│   ├── InvalidGrant                 a grant, binding or group change that cannot be
+│   ├── InvalidGrant                 a grant, binding or group change whose parts do not fit together
 │   ├── NotFound                     a named thing does not exist
 │   │   ├── UserNotFound             the user does not exist
 │   │   └── RoleNotFound             the role does not exist
 │   ├── AlreadyExists                a named thing exists already
-│   ├── InUse                        a thing that others hold cannot go
-│   ├── AliasConflict                an alias is named where it cannot be, or stands for what is to go
-│   ├── LimitReached                 a configured limit would be passed
+│   ├── InUse                        an object that others hold cannot be deleted
+│   ├── AliasConflict                an alias is named where only a collection can be, or blocks a drop
+│   ├── LimitReached                 a configured limit would be exceeded
 │   ├── OldPasswordWrong             a password change without the right old password
-│   ├── ProtectedObject              the root user and built-in roles stay as they are
+│   ├── ProtectedObject              the root user and built-in roles cannot be changed or deleted
 │   ├── DatabaseNotFound             the database does not exist or is not visible
 │   ├── DatabaseNameInvalid          a database name breaks a rule
 │   ├── FieldNameInvalid             a field name breaks a rule
 │   ├── CollectionNotFound           the collection does not exist or is not visible
 │   └── ResponseFailed               the response to a request reports a failure
-├── EngineError                      the engine did not answer as asked
+├── EngineError                      the engine did not respond as requested
 │   ├── EngineUnavailable            it cannot be reached now
-│   ├── EngineDeadlineExceeded       it did not answer in time
+│   ├── EngineDeadlineExceeded       it did not respond in time
 │   ├── EngineLacksOperation         it does not implement the operation
 │   └── EngineRejected               it refused at the protocol level
-├── StoreError                       the store cannot do what was asked
+├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
-├── AuditUnavailable                 it cannot be recorded now, so it is not done
-├── CapacityExceeded                 too much is held for others, or for this caller, at the moment
+├── AuditUnavailable                 the request cannot be recorded now, so it is refused
+├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
 """
@@ -55,9 +55,9 @@ class KitewardError(Exception):
     """Base of every error this package raises on purpose. The message is safe to show: no secrets, no driver text.
 
     Attributes:
-        default_code: the code of an error of this class that gives none.
+        default_code: the code of errors of this class that are raised without details.
         details: everything that is wrong, at least one.
-        field: the argument at fault, as the request spells it (`userName`); empty where it is none, or more than one.
+        field: the argument at fault, in the request's spelling (`userName`); empty where there is none, or several.
     """
 
     default_code: ClassVar[ErrorCode] = ErrorCode.INTERNAL
@@ -69,15 +69,15 @@ class KitewardError(Exception):
 
     @property
     def code(self) -> ErrorCode:
-        """What is wrong in the first place."""
+        """The code of the first detail."""
         return self.details[0].code
 
 
 class AuthenticationError(KitewardError):
-    """Who calls is not established.
+    """The caller is not authenticated.
 
     Attributes:
-        reason: why, for operators; the message, which clients see, tells less.
+        reason: why, for operators; the message, which clients see, reveals less.
     """
 
     default_code = ErrorCode.UNAUTHENTICATED
@@ -96,7 +96,7 @@ class CredentialMalformed(AuthenticationError):
 
 
 class PasswordRejected(AuthenticationError):
-    """Unknown user or wrong password: deliberately one fact, so that neither text nor type tells which."""
+    """Unknown user or wrong password: deliberately one fact, so that neither text nor type reveals which."""
 
 
 class KeyRejected(AuthenticationError):
@@ -104,11 +104,11 @@ class KeyRejected(AuthenticationError):
 
 
 class SessionEnded(AuthenticationError):
-    """A session of the console that is over, or never was: deliberately one fact."""
+    """A session of the console that has ended, or never was: deliberately one fact."""
 
 
 class AccessDenied(KitewardError):
-    """The principal is known, the privilege is missing. The message names the privilege, the user and the database."""
+    """The caller is authenticated and lacks the privilege. The message names privilege, user and database."""
 
     default_code = ErrorCode.ACCESS_DENIED
 
@@ -176,19 +176,19 @@ class AlreadyExists(RequestRefused):
 
 
 class InUse(RequestRefused):
-    """A role or privilege group that others hold cannot go."""
+    """A role or privilege group that others hold cannot be deleted."""
 
     default_code = ErrorCode.IN_USE
 
 
 class AliasConflict(RequestRefused):
-    """An alias is named where only the collection itself can be, or stands for a collection that is to go."""
+    """An alias is named where only the collection itself can be, or refers to a collection that is to be dropped."""
 
     default_code = ErrorCode.ALIAS_CONFLICT
 
 
 class LimitReached(RequestRefused):
-    """A configured limit would be passed."""
+    """A configured limit would be exceeded."""
 
     default_code = ErrorCode.LIMIT_REACHED
 
@@ -208,13 +208,13 @@ class OldPasswordWrong(RequestRefused):
 
 
 class ProtectedObject(RequestRefused):
-    """The root user and the built-in roles stay as they are."""
+    """The root user and the built-in roles cannot be changed or deleted."""
 
     default_code = ErrorCode.PROTECTED_OBJECT
 
 
 class DatabaseNotFound(RequestRefused):
-    """The database does not exist, or the principal may not learn of it."""
+    """The database does not exist, or is not visible to the principal."""
 
     default_code = ErrorCode.DATABASE_NOT_FOUND
 
@@ -232,7 +232,7 @@ class FieldNameInvalid(RequestRefused):
 
 
 class CollectionNotFound(RequestRefused):
-    """The collection does not exist, or the principal may not learn of it."""
+    """The collection does not exist, or is not visible to the principal."""
 
     default_code = ErrorCode.COLLECTION_NOT_FOUND
 
@@ -253,7 +253,7 @@ class ResponseFailed(RequestRefused):
 
 
 class EngineError(KitewardError):
-    """The engine did not answer as asked."""
+    """The engine did not respond as requested."""
 
     default_code = ErrorCode.ENGINE_UNAVAILABLE
 
@@ -263,7 +263,7 @@ class EngineUnavailable(EngineError):
 
 
 class EngineDeadlineExceeded(EngineError):
-    """The engine did not answer before the deadline; whether it acted is unknown."""
+    """The engine did not respond before the deadline. Whether it executed the request is unknown."""
 
     default_code = ErrorCode.ENGINE_DEADLINE_EXCEEDED
 
@@ -281,7 +281,7 @@ class EngineRejected(EngineError):
 
 
 class StoreError(KitewardError):
-    """The store cannot do what was asked."""
+    """The store cannot execute an operation."""
 
     default_code = ErrorCode.STORE_UNAVAILABLE
 
@@ -295,13 +295,13 @@ class DataDirectoryHeld(StoreError):
 
 
 class AuditUnavailable(KitewardError):
-    """What is asked for cannot be recorded in the audit trail now, so it is not done."""
+    """The request cannot be recorded in the audit trail now, so it is refused."""
 
     default_code = ErrorCode.AUDIT_UNAVAILABLE
 
 
 class CapacityExceeded(KitewardError):
-    """Too much is held for others, or for this caller, at the moment; nothing was done."""
+    """A limit on memory or concurrency is reached, for all callers or for this one; nothing was changed."""
 
     default_code = ErrorCode.CAPACITY_EXCEEDED
 

@@ -8,13 +8,13 @@ from typing import Final
 ROOT: Final = "root"
 """The user created with every server; exempt from authorization unless configured otherwise (contract 4.6 rule 3)."""
 
-DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; it opens nothing beyond loopback
+DEFAULT_ROOT_PASSWORD: Final = "Milvus"  # noqa: S105  the documented first password; accepted on loopback alone
 
 
 class Secret:
-    """A value that grants power if read.
+    """A value that grants access to whoever reads it.
 
-    It hides itself in repr, str, format and pickles; `reveal` is the only way out.
+    It is hidden in repr, str, format and pickles; only `reveal` returns it.
     """
 
     __slots__ = ("_value",)
@@ -23,7 +23,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """Return the hidden value. Each call site must be able to say why it needs it."""
+        """Return the hidden value. Each call site must be able to justify that it needs it."""
         return self._value
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class PasswordCredential:
 
 @dataclass(frozen=True, slots=True)
 class KeyCredential:
-    """A presented credential without a colon: an API key, if it is anything (contract 1.3 rule 4)."""
+    """A presented credential without a colon, which can only be an API key (contract 1.3 rule 4)."""
 
     key: Secret
 
@@ -67,7 +67,7 @@ class KeyCredential:
 class LocalCredential:
     """The operator at this machine's command line, who can read the store's files anyway.
 
-    No transport makes one: it is presented in process only, and accepted only by an authenticator that was made for it.
+    No transport creates one: it is presented in process. Only an authenticator that is configured for it accepts it.
     """
 
 
@@ -75,7 +75,7 @@ class LocalCredential:
 class SessionCredential:
     """A session of the console, as its cookie carries it.
 
-    The console alone makes one: what other doors read out of a header never becomes a session.
+    Only the console creates one. No other service reads a session from a header.
     """
 
     token: Secret
@@ -86,13 +86,13 @@ PresentedCredential = PasswordCredential | KeyCredential | LocalCredential | Ses
 
 @dataclass(frozen=True, slots=True)
 class KeyScope:
-    """How far an API key reaches; what is made with it reaches no further.
+    """The limits of an API key, which also apply to everything that is created with it.
 
     Attributes:
         key_id: the public id of the key.
-        narrowed: whether it holds fewer roles than its owner.
-        expires_at: when it ends, in seconds since the epoch, or None.
-        networks: the networks it may be used from, in CIDR form; empty for any.
+        narrowed: whether it is restricted to fewer roles than its owner has.
+        expires_at: when it expires, in seconds since the epoch, or None.
+        networks: the networks from which it is accepted, in CIDR form; empty for any.
     """
 
     key_id: str
@@ -102,16 +102,16 @@ class KeyScope:
 
     @property
     def limited(self) -> bool:
-        """Whether it reaches less far than its owner: in roles, in time, or in where it may be used from."""
+        """Whether it is limited: restricted to roles or networks, or with an expiry."""
         return self.narrowed or self.expires_at is not None or bool(self.networks)
 
 
 class CredentialReach(StrEnum):
-    """Which credentials may call what is allowed to a user as such, and not by a privilege.
+    """Which credentials may make requests that a user may make without any privilege.
 
-    ANY: each of them; what is answered or changed stays within what the credential itself may.
-    FULL: those that reach as far as their user: a password, a session, or an API key without any limit. A limited API
-    key calls it only when its own roles make it an administrator.
+    ANY: every credential; the response and the change stay within the privileges of the credential itself.
+    FULL: a password, a session, or an API key without limits. A limited API key may make them only when its own roles
+    make it an administrator.
     """
 
     ANY = "any"
@@ -125,13 +125,13 @@ class Principal:
     Attributes:
         user_name: the user.
         roles: names of the roles the principal holds, without the implicit `public`: those bound to the user, or those
-            that its API key is narrowed to.
-        unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; such a principal is not
-            authorised.
+            to which its API key is restricted.
+        unrestricted: true for `root` unless `common.security.rootShouldBindRole` is set; every request of such a
+            principal is allowed.
         credential: what it was verified by, in a form that may be recorded: `password:` and the beginning of the id of
             the stored credential, `key:<key id>`, `session:<session id>`, `local` or `none`.
-        key: how far its API key reaches; None when it did not come by one.
-        one_time: whether it came by a password that is good for nothing but setting another one.
+        key: the limits of its API key; None when it did not authenticate with one.
+        one_time: whether it authenticated with a one-time password, which may only be used to set another.
     """
 
     user_name: str
@@ -143,9 +143,9 @@ class Principal:
 
     @property
     def limited(self) -> bool:
-        """Whether it came by a limited API key, which never acts as its user."""
+        """Whether it authenticated with a limited API key, which never acts as its user."""
         return self.key is not None and self.key.limited
 
     def acts_as(self, user_name: str) -> bool:
-        """Tell whether what is allowed to a user as such is allowed to this principal."""
+        """Return whether the principal may do what this user needs no privilege for."""
         return self.user_name == user_name and not self.limited

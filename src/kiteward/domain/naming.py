@@ -1,8 +1,7 @@
 """Which names are legal (contract 3).
 
-Lengths are bytes, letters are ASCII, names are settled once and never trimmed.
- Milvus trims some names for the check and stores others untrimmed (contract Q9 to Q11); here a name with surrounding
-spaces is refused.
+Lengths are bytes, letters are ASCII, and names are never trimmed. Milvus trims some names for the check and stores
+others untrimmed (contract Q9 to Q11); here a name with surrounding spaces is refused.
 """
 
 import re
@@ -22,12 +21,12 @@ _USER_NAME_CHARACTERS: Final = "_.-"
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _PARTITION_NAME = re.compile(r"[A-Za-z0-9_\-]*\Z")
 _SHOWN: Final = 64
-"""Characters of a name that a refusal repeats where Milvus repeats it whole."""
+"""Most characters of a name that a refusal repeats, where Milvus repeats all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamingRules:
-    """The configurable part of the rules.
+    """The configurable part of the naming rules.
 
     Attributes:
         max_user_name: bytes, `proxy.maxUsernameLength`.
@@ -49,7 +48,7 @@ class NamingRules:
         """Refuse an illegal user name.
 
         Raises:
-            InvalidArgument: empty, too long, or with a character out of place (contract 2.2, CreateCredential).
+            InvalidArgument: empty, too long, or with a character that is not allowed (contract 2.2, CreateCredential).
         """
         if not name.strip():
             raise InvalidArgument("username must be not empty", ErrorDetail(ErrorCode.NAME_EMPTY), field="userName")
@@ -87,7 +86,7 @@ class NamingRules:
         self._check_name(name, "role name", self.role_characters, field="roleName")
 
     def check_object_name(self, name: str, what: str = "object name") -> None:
-        """Refuse an illegal object, collection, privilege or object type name; `*` alone is legal for all but the type.
+        """Refuse an illegal object, collection, privilege or object type name; `*` is legal for all but the type.
 
         Raises:
             InvalidArgument: as contract 2.4, OperatePrivilege.
@@ -97,7 +96,7 @@ class NamingRules:
         self._check_name(name, what, self.object_characters)
 
     def check_new_name(self, name: str, what: str) -> None:
-        """Refuse an illegal name of a collection or alias to be.
+        """Refuse an illegal name of a new collection or alias.
 
         Raises:
             InvalidArgument: as Milvus' rule for collection names, which is that of object names without the wildcard.
@@ -105,10 +104,10 @@ class NamingRules:
         self._check_name(name, what, self.object_characters)
 
     def check_partition_name(self, name: str) -> None:
-        """Refuse an illegal name of a partition to be. It may begin with a digit and hold hyphens, as in Milvus.
+        """Refuse an illegal name of a new partition. It may begin with a digit and contain hyphens, as in Milvus.
 
         Raises:
-            InvalidArgument: empty, too long, or with a character out of place.
+            InvalidArgument: empty, too long, or with a character that is not allowed.
         """
         fault = ""
         if not name.strip():
@@ -123,10 +122,10 @@ class NamingRules:
             raise InvalidArgument(f"Invalid partition name: {name[:_SHOWN]}. {fault}")
 
     def check_field_name(self, name: str) -> None:
-        """Refuse an illegal name of a field to be.
+        """Refuse an illegal name of a new field.
 
         Raises:
-            FieldNameInvalid: empty, too long, or with a character out of place.
+            FieldNameInvalid: empty, too long, or with a character that is not allowed.
         """
         if not name.strip():
             raise FieldNameInvalid("field name should not be empty: field name invalid[field=]")
@@ -136,17 +135,17 @@ class NamingRules:
             raise FieldNameInvalid(f"Invalid field name: {shown}. {fault}: field name invalid[field={shown}]")
 
     def check_index_name(self, name: str) -> None:
-        """Refuse an illegal name of an index to be; without one the engine chooses.
+        """Refuse an illegal name of a new index; for an empty one the engine chooses a name.
 
         Raises:
-            InvalidArgument: too long, or with a character out of place.
+            InvalidArgument: too long, or with a character that is not allowed.
         """
         fault = self._plain_fault(name, "index") if name else ""
         if fault:
             raise InvalidArgument(f"Invalid index name: {name[:_SHOWN]}. {fault}")
 
     def _plain_fault(self, name: str, what: str) -> str:
-        """Return what is wrong with the name of a field or index, which takes no further characters; else nothing."""
+        """Return what is wrong with the name of a field or index, which takes no further characters; else empty."""
         if _size(name) > self.max_name:
             return f"The length of a {what} name must be less than {self.max_name} characters."
         if not _PLAIN_NAME.match(name[0]):
@@ -156,10 +155,10 @@ class NamingRules:
         return ""
 
     def check_database_name(self, name: str) -> None:
-        """Refuse an illegal database name; `*` is settled before.
+        """Refuse an illegal database name. The caller handles `*` before.
 
         Raises:
-            DatabaseNameInvalid: in the words of `ValidateDatabaseName` in the proxy of Milvus 2.6 and 3.0.
+            DatabaseNameInvalid: with the text of `ValidateDatabaseName` in the proxy of Milvus 2.6 and 3.0.
         """
         fault = ""
         if not name:
@@ -178,7 +177,8 @@ class NamingRules:
 
         Raises:
             InvalidGroupName: empty, too long or with a wrong first character (contract 2.5).
-            InvalidArgument: another character out of place.
+            InvalidArgument: another character that is not allowed.
+
         """
         if not name.strip():
             raise InvalidGroupName(

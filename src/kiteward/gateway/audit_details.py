@@ -1,7 +1,7 @@
-"""Reads what is recorded of a request, field by field.
+"""Reads the details of a request for the audit trail, field by field.
 
-The rows of the operation table name, for every RPC that is executed here or changes the catalog, the fields that are
-recorded and those that are left out. Of our own operations every field is recorded that is no `Secret`.
+For every RPC that is executed here or changes the catalog, its row in the operation table names the fields that are
+recorded and those that are left out. Of our own operations, every field is recorded that is not a `Secret`.
 """
 
 import re
@@ -21,11 +21,11 @@ from kiteward.milvus import messages
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """A repeated message of which each element is recorded as a row of its own.
+    """A repeated message of which each element is recorded.
 
     Attributes:
-        path: where it stands.
-        fields: what is recorded of an element -> its field.
+        path: the path of the field.
+        fields: name of a recorded value -> field of the element.
     """
 
     path: str
@@ -37,8 +37,8 @@ class Converted:
     """A field that is recorded in another form.
 
     Attributes:
-        path: where it stands.
-        read: returns what is recorded of its value.
+        path: the path of the field.
+        read: returns the recorded form of its value.
     """
 
     path: str
@@ -51,7 +51,7 @@ Readers = tuple[tuple[str, Reader], ...]
 
 
 def paths_of(place: Recorded) -> list[str]:
-    """Return the fields that are recorded at a place, by their paths from the request on."""
+    """Return the paths of the fields that are recorded for an entry of `recorded`, from the request on."""
     match place:
         case Elements():
             return [f"{place.path}.{field}" for field in place.fields.values()]
@@ -67,12 +67,12 @@ _CONFIDENTIAL: Final = re.compile(
 )
 """Names of properties and parameters whose values are not recorded."""
 
-_UNTOLD: Final = "(not recorded)"
+_HIDDEN: Final = "(not recorded)"
 _SCHEMA: Final = type(messages.DescribeCollectionResponse().schema)
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a message as JSON has it; confidential ones are replaced."""
+    """Return a value of a message as JSON; confidential ones are replaced."""
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, bytes):
@@ -80,46 +80,46 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "extend"):
         return [_plain(each) for each in value]
     if hasattr(value, "items"):
-        return {str(name): _told(str(name), each) for name, each in value.items()}
+        return {str(name): _recorded_value(str(name), each) for name, each in value.items()}
     fields = {field.name: each for field, each in value.ListFields()}
     if fields.keys() == {"key", "value"}:
-        return {"key": fields["key"], "value": _told(str(fields["key"]), fields["value"])}
-    return {name: _told(name, each) for name, each in fields.items()}
+        return {"key": fields["key"], "value": _recorded_value(str(fields["key"]), fields["value"])}
+    return {name: _recorded_value(name, each) for name, each in fields.items()}
 
 
-def _told(name: str, value: Any) -> Any:
-    return _UNTOLD if _CONFIDENTIAL.search(name) else _plain(value)
+def _recorded_value(name: str, value: Any) -> Any:
+    return _HIDDEN if _CONFIDENTIAL.search(name) else _plain(value)
 
 
 def decoded_schema(encoded: bytes) -> Any:
-    """Return an encoded schema as JSON has it; of one that cannot be read, its size."""
+    """Return an encoded schema as JSON, or its size if it cannot be decoded."""
     try:
         return _plain(_SCHEMA.FromString(encoded))
-    except Exception:  # noqa: BLE001  the engine is going to refuse what cannot be read
+    except Exception:  # noqa: BLE001  the engine refuses what cannot be decoded
         return {"bytes": len(encoded)}
 
 
 def uri_without_secrets(given: str) -> str:
-    """Return a URI without what may open it: a user and a password, a query."""
+    """Return a URI without the parts that may grant access: user, password, query and fragment."""
     try:
         parts = urlsplit(given)
     except ValueError:
-        return _UNTOLD
+        return _HIDDEN
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 AT_ONCE: Final = 16 * 1024
-"""Bytes of a request up to which its details are read between two other requests, or at all if it changes nothing."""
+"""Most bytes of a request whose details are read on the event loop. Of larger ones, only changes have details."""
 
 
 def read_details(operation: str, readers: Readers, payload: bytes, message: Any = None) -> Mapping[str, Any]:
-    """Return what is recorded of a request to an RPC; a value that is the protocol's default is left out.
+    """Return the details of a request to an RPC for the audit trail, without values that are the protocol's defaults.
 
     Args:
         operation: the RPC.
-        readers: what reads it, of its row.
-        payload: the request; one that cannot be read has no details.
-        message: the same, where it has been decoded already.
+        readers: the readers of its row.
+        payload: the request; it has no details if it cannot be decoded.
+        message: the decoded request, where it exists already.
     """
     if message is None:
         try:
@@ -130,12 +130,12 @@ def read_details(operation: str, readers: Readers, payload: bytes, message: Any 
 
 
 def readers_of(recorded: Mapping[str, Recorded], descriptor: Any) -> Readers:
-    """Return what reads each place of a message, with the name that its value is recorded under."""
+    """Return a reader for each recorded field of a message, by the name under which its value is recorded."""
     return tuple((name, _reader_of(place, descriptor)) for name, place in recorded.items())
 
 
 def details_of(arguments: msgspec.Struct) -> Mapping[str, Any]:
-    """Return what is recorded of a request to one of our own operations: what was given, without secrets."""
+    """Return the details of a request to one of our own operations: the given arguments, without secrets."""
     return {
         field.encode_name: msgspec.to_builtins(value)
         for field in msgspec.structs.fields(arguments)
@@ -144,11 +144,11 @@ def details_of(arguments: msgspec.Struct) -> Mapping[str, Any]:
 
 
 def result_of(outcome: msgspec.Struct, left_out: frozenset[str]) -> Mapping[str, Any]:
-    """Return what is recorded of the outcome of one of our own operations: what the server made, without secrets.
+    """Return what is recorded of the outcome of one of our own operations, without secrets.
 
     Args:
         outcome: what the operation returned.
-        left_out: fields that the change did not make.
+        left_out: fields that do not report the change itself.
     """
     values = ((field, getattr(outcome, field.name)) for field in msgspec.structs.fields(outcome))
     return {
@@ -172,7 +172,7 @@ def _given(message: Any, readers: Readers) -> dict[str, Any]:
 
 
 def _reader_of(place: Recorded, descriptor: Any) -> Reader:
-    """Return what reads a place of a message: its value, or None where nothing was given."""
+    """Return a reader of a field: it returns the value, or None where the request does not give one."""
     match place:
         case Elements():
             read_rows, row = _value_at(place.path, descriptor)
@@ -189,7 +189,7 @@ def _reader_of(place: Recorded, descriptor: Any) -> Reader:
 
 
 def _value_at(path: str, descriptor: Any) -> tuple[Reader, Any]:
-    """Return what reads the value at a path, a list if it leads through a repeated message, and its field."""
+    """Return a reader of the value at a path, a list if the path has a repeated message, and the field's descriptor."""
     name, _, below = path.partition(".")
     field = descriptor.fields_by_name[name]
     if not below:

@@ -1,8 +1,8 @@
-"""What of each request is recorded in the audit trail, and when.
+"""Decides which requests are recorded in the audit trail, and when.
 
-Changes are recorded before they begin and when they have ended, each time on disk before anything goes on. Refusals,
+Changes are recorded before they begin and after they end; each line is on disk before the request continues. Refusals,
 administrative reads and, by setting, data operations are recorded when they have ended. Changes are recorded in full or
-refused, everything else is shortened; `details` says which fields of a request are recorded, none of them a secret.
+refused; everything else is shortened. `audit_details` reads the recorded fields of a request; none is a secret.
 """
 
 import asyncio
@@ -46,35 +46,35 @@ from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
-"""Most lines a second about callers who are not let in; beyond, they are counted, so that nobody fills the disk."""
+"""Most lines a second about unauthenticated callers. Further ones are only counted, so that nobody fills the disk."""
 
 _CLIENTS: Final = 10_000
-"""Most clients remembered by the number that `Connect` gave them."""
+"""Most clients whose software is kept by the number that `Connect` gave them."""
 
 _CLIENT_TEXT: Final = 64
-"""Characters that are kept of a client's kind, and of its version."""
+"""Most characters that are kept of a client's kind, and of its version."""
 
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
-"""What is recorded of a user name that came with a wrong password; anything else may be a secret in the wrong place."""
+"""A user name that is recorded with a wrong password; any other text may be a secret in the wrong field."""
 
 _DATA: Final = frozenset({Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITION})
 
 
 class Recording:
-    """What becomes known of one request while it is handled.
+    """The state of one request while it is handled.
 
     Attributes:
         call: the request.
         row: its row of the operation table, or of our own operations; None for an operation that does not exist.
-        operation: the row, if it is an RPC's.
-        principal: who calls, once that is established.
-        resolved: what it is about, once that is settled.
-        decision: whether it is allowed, once that is decided.
-        message: the request as it was decoded, where it was.
-        details: what a change is about.
-        result: what came of a change beyond what was asked for.
-        hidden: whether its object was answered to be absent, because the principal may not learn of it.
-        apart: whether it is a change, which is recorded where it is carried out and goes on when its caller is gone.
+        operation: the row, if it is that of an RPC.
+        principal: the authenticated caller, once known.
+        resolved: the resolved request, once known.
+        decision: the decision, once made.
+        message: the decoded request, where it was decoded.
+        details: the details of a change.
+        result: what a change did, in addition to its details.
+        hidden: whether the response said that the object does not exist, because the principal may not know of it.
+        apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
     """
 
     __slots__ = (
@@ -118,9 +118,9 @@ class Recorder:
         """Set up a recorder.
 
         Args:
-            sink: takes the events.
+            sink: writes the events.
             data_operations: whether data operations that were allowed are recorded too.
-            clock: seconds, never going back.
+            clock: returns seconds and never goes back.
         """
         self._sink = sink
         self._data_operations = data_operations
@@ -131,11 +131,11 @@ class Recorder:
         self._left_out = 0
 
     def state(self) -> AuditState:
-        """Return how the trail is."""
+        """Return the state of the audit trail."""
         return self._sink.state()
 
     def require_working(self, row: Row) -> None:
-        """Let no administrative read pass that could not be recorded; changes find out when they begin.
+        """Refuse an administrative read that could not be recorded. Changes are checked by `begin`.
 
         Raises:
             AuditUnavailable: the trail cannot be written.
@@ -144,11 +144,11 @@ class Recorder:
             raise AuditUnavailable("the audit trail cannot be written now, so the read is refused")
 
     async def begin(self, recording: Recording) -> None:
-        """Record in full that a change is about to begin.
+        """Record in full that a change is about to be executed.
 
         Raises:
-            AuditUnavailable: that could not be recorded; the change must not begin.
-            LimitReached: it holds more than is recorded of one change; it must not begin either.
+            AuditUnavailable: that could not be recorded; the change must not be executed.
+            LimitReached: it has more details than are recorded of one change; it must not be executed either.
         """
         try:
             limit = _limit(recording)
@@ -160,14 +160,14 @@ class Recorder:
             recording.details = shortened_details(recording.details)
             self.note(recording, error)
             raise
-        # They are in the trail in full; how it ended is told with enough to be found by.
+        # The trail has them in full already; the event at the end has enough to be found by.
         recording.details = shortened_details(recording.details)
 
     async def end(self, recording: Recording, answer: bytes) -> None:
-        """Record that a change which has begun has been carried out.
+        """Record that a change has been executed.
 
         Raises:
-            AuditUnavailable: it is done and its beginning is recorded, but not how it ended.
+            AuditUnavailable: the change was executed and its beginning is recorded, but its end is not.
         """
         outcome, name = _outcome(recording, None, answer)
         try:
@@ -179,41 +179,47 @@ class Recorder:
             ) from None
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
-        """Record that a change which has begun has not been carried out."""
+        """Record that a change that had begun was not executed."""
         outcome, name = _outcome(recording, error, b"")
         self._sink.record(self._event(recording, _kind(recording), outcome, error=name))
 
     def note(self, recording: Recording, error: BaseException | None, answer: bytes = b"") -> None:
-        """Record how a request has ended that did not begin to change anything."""
-        kind = _kind(recording)
-        if isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
+        """Record the end of a request that did not begin a change."""
+        if error is None and (recording.decision is None or recording.decision.allowed):
+            self._note_execution(recording, None, answer)
+        elif isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
             self._note_unauthenticated(recording, error)
         elif isinstance(error, OperationRefused):
             self._sink.record(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
             self._sink.record(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
-        elif kind is not None and (self._data_operations or kind not in _DATA):
+        else:
+            self._note_execution(recording, error, answer)
+
+    def _note_execution(self, recording: Recording, error: BaseException | None, answer: bytes) -> None:
+        kind = _kind(recording)
+        if kind is not None and (self._data_operations or kind not in _DATA):
             outcome, name = _outcome(recording, error, answer)
             self._sink.record(self._event(recording, kind, outcome, error=name))
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
-        """Record what the server does of its own accord."""
+        """Record something that the server does on its own."""
         self._sink.record(
             AuditEvent(event, time.time(), Outcome.SUCCEEDED, operation=operation, transport="local", details=details)
         )
 
     async def flush(self) -> None:
-        """Say how many callers who were not let in have been left out since the last time."""
-        self._tell_left_out()
+        """Record how many unauthenticated callers were left out since the last time."""
+        self._record_left_out()
 
-    def _tell_left_out(self) -> None:
+    def _record_left_out(self) -> None:
         if self._left_out:
             details = {"events": self._left_out, "of": "unauthenticated callers"}
             self._sink.record(AuditEvent(Event.EVENTS_LEFT_OUT, time.time(), Outcome.SUCCEEDED, details=details))
             self._left_out = 0
 
     def learn(self, request: bytes, answer: bytes) -> None:
-        """Remember what a client told of itself when it connected (contract 1.5)."""
+        """Keep what a client reported about its software when it connected (contract 1.5)."""
         info = messages.ConnectRequest.FromString(request).client_info
         number = str(messages.ConnectResponse.FromString(answer).identifier)
         told = (part[:_CLIENT_TEXT] for part in (info.sdk_type, info.sdk_version))
@@ -224,7 +230,7 @@ class Recorder:
     def _note_unauthenticated(self, recording: Recording, error: KitewardError) -> None:
         second = int(self._clock())
         if second != self._second:
-            self._tell_left_out()
+            self._record_left_out()
             self._second, self._strangers = second, 0
         self._strangers += 1
         if self._strangers > _UNAUTHENTICATED_PER_SECOND:
@@ -289,10 +295,10 @@ def _roles(principal: Principal) -> tuple[str, ...]:
 
 
 async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
-    """Return the details of a change whose caller may make it.
+    """Return the details of a change that its caller may make.
 
     Raises:
-        LimitReached: it is larger than what is recorded of one change.
+        LimitReached: there are more than are recorded of one change.
     """
     row, payload = recording.operation, recording.call.payload
     if len(payload) > limit:
@@ -303,7 +309,7 @@ async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
 
 
 def _in_short(recording: Recording) -> Mapping[str, Any]:
-    """Return the details of what changes nothing; the payload of an unauthenticated caller is not read."""
+    """Return the shortened details of a request that changes nothing; without authentication, none are read."""
     row, payload = recording.operation, recording.call.payload
     if recording.principal is None or row is None or row.recorded is None:
         return NO_DETAILS
@@ -333,7 +339,7 @@ def _resources(operation: Operation, resolved: ResolvedRequest) -> tuple[str, ..
 
 
 def _presented(call: Call) -> tuple[str, str]:
-    """Return the user name and the kind of a credential that was not accepted."""
+    """Return the user name and the kind of a rejected credential."""
     credential = call.credential
     if isinstance(credential, PasswordCredential):
         return credential.user_name if _USER_NAME.fullmatch(credential.user_name) else "", "password"
@@ -347,15 +353,15 @@ def _kind(recording: Recording) -> Event | None:
 
 
 def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -> tuple[Outcome, str]:
-    """Return how a request ended and the kind of error, which is all that is recorded of one: texts may quote data."""
+    """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
+    if error is None:
+        code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
+        return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
     if isinstance(error, OldPasswordWrong):
         return Outcome.REFUSED, f"{_name(error)}: {error.reason}"
-    if error is not None:
-        return Outcome.FAILED, _name(error)
-    code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
-    return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
+    return Outcome.FAILED, _name(error)
 
 
 def _name(error: BaseException) -> str:

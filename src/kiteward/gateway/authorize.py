@@ -1,7 +1,7 @@
-"""Authenticates, resolves and authorizes requests: every request passes here, and none is executed without the result.
+"""Authenticates, resolves and authorizes requests. No request is executed without the result.
 
-`Authorizer.authorize` alone makes an `AuthorizedRequest`, which each executor takes as its argument. It is called again
-before a change that has waited for its turn, so that a decision is never older than the wait.
+Only `Authorizer.authorize` creates an `AuthorizedRequest`, which each executor takes as its argument. It is called
+again before a change that has waited in a queue, so that a decision is never older than the wait.
 """
 
 from collections.abc import Iterable
@@ -40,24 +40,24 @@ class _Fields(NamedTuple):
 
 
 class AuthorizedRequest(_Fields):
-    """A request that its caller may make, as of now. Only `Authorizer.authorize` can make one.
+    """A request that its caller is allowed to make. Only `Authorizer.authorize` can create one.
 
     Attributes:
         row: its row.
-        call: the request as it came.
-        principal: who calls.
-        snapshot: the policy it was allowed by.
-        resolved: what it is about.
+        call: the request as it was received.
+        principal: the authenticated caller.
+        snapshot: the policy by which it was allowed.
+        resolved: the resolved request.
         hides_database: whether the principal may not know whether its database exists, so that its list is empty.
     """
 
     __slots__ = ()
 
     def __new__(cls, proof: object, *fields: Any) -> Self:
-        """Refuse to be made elsewhere. A tuple, because one is made for every request.
+        """Create one, with the proof of this module. It is a tuple because one is created for every request.
 
         Raises:
-            TypeError: `proof` is not what this module keeps to itself.
+            TypeError: `proof` is not the private object of this module.
         """
         if proof is not _PROOF:
             raise _unproven()
@@ -72,10 +72,10 @@ class AuthorizedRequest(_Fields):
 
     @property
     def operation(self) -> Operation:
-        """Its row, of a request to an RPC.
+        """The row of a request to an RPC.
 
         Raises:
-            TypeError: it is to an operation of our own.
+            TypeError: the request is to an operation of our own.
         """
         if not isinstance(self.row, Operation):
             raise TypeError(f"{self.row.name} is no RPC")
@@ -83,10 +83,10 @@ class AuthorizedRequest(_Fields):
 
     @property
     def admin_operation(self) -> AdminOperation:
-        """Its row, of a request to an operation of our own.
+        """The row of a request to an operation of our own.
 
         Raises:
-            TypeError: it is to an RPC.
+            TypeError: the request is to an RPC.
         """
         if not isinstance(self.row, AdminOperation):
             raise TypeError(f"{self.row.name} is an RPC")
@@ -98,7 +98,7 @@ def _unproven() -> TypeError:
 
 
 def require_authorized(request: AuthorizedRequest) -> None:
-    """Refuse to execute anything but an authorized request.
+    """Require that an argument is an authorized request.
 
     Raises:
         TypeError: it is something else.
@@ -108,7 +108,7 @@ def require_authorized(request: AuthorizedRequest) -> None:
 
 
 class Authorizer:
-    """Decides who may do what."""
+    """Authenticates callers, resolves requests, and decides whether they are allowed."""
 
     def __init__(
         self,
@@ -126,11 +126,11 @@ class Authorizer:
         self._telemetry = telemetry
 
     async def authenticate(self, recording: Recording) -> Principal:
-        """Return who calls.
+        """Return the authenticated caller.
 
         Raises:
-            AuthenticationError: that is not established.
-            AccessDenied: the caller has a one-time password, and has to set another one first.
+            AuthenticationError: the caller is not authenticated.
+            AccessDenied: the caller has a one-time password and must set another one first.
         """
         call, row = recording.call, recording.row
         principal = await self._authenticator.authenticate(call.credential, address=call.address)
@@ -142,20 +142,20 @@ class Authorizer:
         return principal
 
     def is_ready(self, recording: Recording) -> bool:
-        """Tell whether the policy and the catalog that the decision is made by are up to date; if not, `prepare`."""
+        """Return whether policy and catalog are up to date for a decision; if not, `prepare` must be called."""
         operation = recording.operation
         if operation is not None and operation.needs_catalog and not self._catalog.fresh:
             return False
         return self._policy_cache.revision() is not None
 
     async def prepare(self, recording: Recording) -> None:
-        """Load what the decision is made by, policy and catalog, where that has to be loaded anew.
+        """Load the policy and the catalog where they are not up to date.
 
-        `authorize` authenticates after it: a user who is deleted, or loses a role, meanwhile is judged without it.
+        `authorize` authenticates after it, so that a user who is deleted or loses a role meanwhile is refused.
 
         Raises:
             AuthenticationError, AccessDenied, OperationRefused: as of `authorize`; nothing was loaded.
-            EngineUnavailable, StoreUnavailable: it cannot be loaded.
+            EngineUnavailable, StoreUnavailable: catalog or policy cannot be loaded.
         """
         await self.authenticate(recording)
         row = recording.operation
@@ -166,12 +166,12 @@ class Authorizer:
         await self.policy()
 
     async def authorize(self, recording: Recording) -> AuthorizedRequest:
-        """Authenticate, resolve and authorize a request, by the policy and the catalog as they are now.
+        """Authenticate, resolve and authorize a request, by the current policy and catalog.
 
         Raises:
             OperationUnknown: there is no such operation.
-            AuthenticationError: who calls is not established.
-            AccessDenied, OperationRefused: the principal may not, or nobody may.
+            AuthenticationError: the caller is not authenticated.
+            AccessDenied, OperationRefused: the principal is not allowed to, or the operation is closed.
             RequestRefused, PayloadMalformed: the request is wrong.
             DatabaseNotFound: its database does not exist for this caller.
             NotReady: there is no policy; see `prepare`.
@@ -201,14 +201,14 @@ class Authorizer:
         return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False)
 
     async def require_reach(self, recording: Recording, *, size: int) -> Principal:
-        """Return who calls, if some request of this kind and of more than a few kilobytes could be allowed that caller.
+        """Return the caller, if some large request of this kind could be allowed to that caller.
 
         Args:
-            recording: of the request, of which nothing has been read.
+            recording: of the request, which has not been read yet.
             size: its bytes.
 
         Raises:
-            AuthenticationError, AccessDenied: the caller may send no such request.
+            AuthenticationError, AccessDenied: no such request could be allowed.
             NotReady, StoreUnavailable: there is no policy.
         """
         principal = await self.authenticate(recording)
@@ -224,7 +224,7 @@ class Authorizer:
         return principal
 
     async def policy(self) -> PolicySnapshot:
-        """Return the policy in force; where it could not follow a change, load it anew.
+        """Return the policy in force, after loading it if it could not follow a change.
 
         Raises:
             StoreUnavailable: it cannot be loaded.
@@ -236,7 +236,7 @@ class Authorizer:
             return self._policy_cache.current()
 
     def _require_allowed(self, recording: Recording, decision: Decision, begun: float) -> None:
-        """Report a decision that began at `begun`, and keep to it.
+        """Report a decision to telemetry and enforce it.
 
         Raises:
             AccessDenied: it denies the request.
@@ -248,19 +248,19 @@ class Authorizer:
     def _require_possible(
         self, row: Operation, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot
     ) -> bool:
-        """Refuse what no engine may be asked for, whoever asks; after the decision, lest it tell what may not be seen.
+        """Refuse requests that nobody may make. It follows the decision, so as not to reveal what is not visible.
 
         Returns:
             Whether the principal may not know whether the database of a list exists.
 
         Raises:
-            InvalidArgument, AliasConflict: the request contradicts itself, or an alias is out of place.
+            InvalidArgument, AliasConflict: the request contradicts itself, or an alias is not allowed.
             DatabaseNotFound: the database does not exist for this caller.
             RequestRefused: an illegal name, or an address, file or credential that comes with the request.
         """
         resolved.require_consistent()
         if not row.database:
-            # Nobody has looked for this one: the operation is about no database, the connection names it all the same.
+            # The operation uses no database, so nothing has checked the name that the connection gives.
             if not engine_metadata.is_metadata_text(resolved.database):
                 raise _no_database(resolved.database)
         elif row.exists and self._is_hidden(row, resolved, principal, snapshot):
@@ -274,11 +274,12 @@ class Authorizer:
     ) -> bool:
         """Require that the database of an allowed request exists, as far as the caller may know.
 
-        Who is shown a database, or whose privileges have allowed the request in it, is told. Others are answered alike,
-        without the engine, for one that exists and one that does not; that `default` exists is known to everybody.
+        Callers who see the database, or whose privileges have allowed the request in it, get the true answer. Others
+        get the same response whether or not it exists, without a call of the engine. Everybody may know that `default`
+        exists.
 
         Returns:
-            Whether the caller may not know, of an operation that lists: the list is empty.
+            For a list, whether the caller may not know, so that the list is empty.
 
         Raises:
             DatabaseNotFound: it does not exist for this caller.
@@ -296,10 +297,10 @@ class Authorizer:
 
 
 def hidden_response(recording: Recording) -> bytes | None:
-    """Return the response to a denied request whose object its caller may not know of: as if it did not exist.
+    """Return the response to a refused request whose object is hidden from its caller: as if it did not exist.
 
     Returns:
-        The response; None where a request is refused openly.
+        The response; None where the refusal is reported.
     """
     row, resolved, decision = recording.operation, recording.resolved, recording.decision
     if row is None or row.hidden_response is None or resolved is None:

@@ -1,4 +1,4 @@
-"""One request as a transport hands it over: bytes, a presented credential and the facts about the caller."""
+"""One request in the form in which transports pass it: bytes, a presented credential and facts about the caller."""
 
 import random
 from collections.abc import Mapping
@@ -9,26 +9,26 @@ from kiteward.domain.identity import PresentedCredential
 
 
 def new_request_id() -> str:
-    """Return a random id that finds one request again in logs and answers."""
+    """Return a random id by which one request is found in logs and responses."""
     return f"{random.getrandbits(64):016x}"
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request, whichever transport it came by.
+    """A request, from any transport.
 
     Attributes:
         operation: RPC name.
-        payload: the serialised request message, never decoded on the way to the engine.
-        credential: what the caller presented, or why that could not be read.
+        payload: the serialised request message; it is forwarded without decoding.
+        credential: what the caller presented, or the error that the transport found in it.
         database: the database of the connection (`dbname` metadata), or empty.
         timeout: seconds until the caller gives up, or None.
-        forward: metadata of the caller that may go along to the engine.
-        address: the caller's network address, for the record.
-        request_id: finds this request again.
-        transport: the door it came by, for the record: `grpc`, `rest`, `console`, `health` or `local`.
-        client: what its software calls itself, for the record.
-        client_id: the number that `Connect` gave the client, which stands for what it told of itself then.
+        forward: metadata of the caller that may be forwarded to the engine.
+        address: the caller's network address as `host:port`, for the record.
+        request_id: the id by which the request is found again.
+        transport: the service that received it, for the record: `grpc`, `rest`, `console`, `health` or `local`.
+        client: how the caller's software describes itself, for the record.
+        client_id: the number that `Connect` gave the client, which refers to its description of itself at that time.
     """
 
     operation: str

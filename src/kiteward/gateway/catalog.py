@@ -1,7 +1,7 @@
-"""What the engine has: its databases and the aliases in them, as far as decisions need to know.
+"""The engine's databases and their aliases, as far as decisions need them.
 
 INVARIANT: every change of databases and aliases passes `gateway.ddl`, which reloads this catalog before it
-acknowledges; after the engine came back from a restart the catalog is reloaded before it is used. So it is never stale.
+acknowledges. After a restart of the engine the catalog is reloaded before it is used. So it is never stale.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class Catalog:
     """The engine's databases and aliases, in memory.
 
     Attributes:
-        ids: ids that the engine gave, and whose they are.
+        ids: the ids that the engine returned, with their collections.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -31,14 +31,14 @@ class Catalog:
 
     @property
     def fresh(self) -> bool:
-        """Tell whether nothing can have changed since the last load."""
+        """Return whether nothing can have changed since the last load."""
         return self._generation == self._engine.generation
 
     async def refresh(self) -> None:
-        """Load databases and aliases anew if the engine has restarted since, or `forget` was called.
+        """Load databases and aliases if the engine has restarted, or `forget` was called, since the last load.
 
         Raises:
-            EngineUnavailable: the engine cannot tell now.
+            EngineUnavailable: the engine does not respond now.
         """
         async with self._loading:
             while not self.fresh:
@@ -48,46 +48,46 @@ class Catalog:
                     self._aliases, self._generation = aliases, generation
 
     def forget(self) -> None:
-        """Trust nothing until the next `refresh`: a change may or may not have happened."""
+        """Mark the catalog as stale until the next `refresh`, because a change may or may not have happened."""
         self._generation = -1
 
     def has_database(self, name: str) -> bool:
-        """Tell whether the database exists."""
+        """Return whether the database exists."""
         return name in self._aliases
 
     def resolve(self, database: str, name: str) -> str:
-        """Return the collection an alias stands for; any other name as it is."""
+        """Return the collection that an alias names; any other name unchanged."""
         aliases = self._aliases.get(database)
         return aliases.get(name, name) if aliases else name
 
     def aliases_of(self, database: str, collection: str) -> list[str]:
-        """Return the aliases that stand for a collection, sorted."""
+        """Return the aliases of a collection, sorted."""
         aliases = self._aliases.get(database, {})
         return sorted(alias for alias, target in aliases.items() if target == collection)
 
     async def database_names(self) -> list[str]:
-        """Ask the engine for its databases, sorted.
+        """Request the names of all databases from the engine and return them sorted.
 
         Raises:
-            EngineError: it does not answer, or refuses.
+            EngineError: it does not respond, or refuses.
         """
         answer = await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
         return sorted(messages.ListDatabasesResponse.FromString(answer).db_names)
 
     async def collection_names(self, database: str) -> list[str]:
-        """Ask the engine for the collections of a database, sorted.
+        """Request the names of a database's collections from the engine and return them sorted.
 
         Raises:
-            EngineError: it does not answer, or refuses.
+            EngineError: it does not respond, or refuses.
         """
         answer = await self._ask("ShowCollections", database, b"")
         return sorted(messages.ShowCollectionsResponse.FromString(answer).collection_names)
 
     async def has_collection(self, database: str, name: str) -> bool:
-        """Ask the engine whether a collection exists.
+        """Request from the engine whether a collection exists.
 
         Raises:
-            EngineError: it does not answer, or refuses, as for a database that does not exist.
+            EngineError: it does not respond, or refuses, as for a database that does not exist.
         """
         request = messages.method_of("HasCollection").request(db_name=database, collection_name=name)
         answer = await self._ask("HasCollection", database, request.SerializeToString())

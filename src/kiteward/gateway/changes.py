@@ -1,4 +1,4 @@
-"""Carries out changes: recorded before and after, and to their end when the caller is gone."""
+"""Executes changes: they are recorded before and after, and completed when the caller is gone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,23 +7,23 @@ from typing import Final
 from kiteward.gateway.audit_recorder import Recorder, Recording
 
 _DRAIN: Final = 30.0
-"""Seconds that a stopping server waits for changes under way."""
+"""Seconds that a stopping server waits for changes in progress."""
 
 
 class Changes:
-    """The changes under way."""
+    """The changes in progress."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._running: set[asyncio.Task[bytes]] = set()
 
     @property
-    def under_way(self) -> int:
-        """How many changes have begun and not ended."""
+    def in_progress(self) -> int:
+        """The number of changes that have begun and not ended."""
         return len(self._running)
 
     async def run(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
-        """Carry out a change and return its response; cancelled, it goes on without the caller.
+        """Execute a change and return its response. If the call is cancelled, the change continues to its end.
 
         Raises:
             AuditUnavailable, LimitReached: it could not be recorded, so it was not begun.
@@ -35,7 +35,7 @@ class Changes:
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Wait for the changes under way."""
+        """Wait for the changes in progress, for a limited time."""
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
 

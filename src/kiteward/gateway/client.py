@@ -1,7 +1,7 @@
-"""The in-process client of the gateway: requests on behalf of one caller, for whatever is not gRPC.
+"""The in-process client of the gateway: sends requests on behalf of one caller, for everything but gRPC.
 
-REST, the console, the command line, the import and the health port make messages and arguments, and get messages and
-outcomes; bytes are made and read here alone. Only the gRPC service, which gets bytes, makes a `Call` itself.
+REST, the console, the command line, the import and the health port pass and get typed messages, arguments and
+outcomes; this module alone encodes and decodes them. Only the gRPC service, which receives bytes, creates a `Call`.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from kiteward.iam.json_api.base import Arguments, Outcome, encoded
 from kiteward.milvus import messages
 
 _LEAST: Final = 0.001
-"""Seconds that a request gets although its deadline has passed; it ends at once."""
+"""Seconds of a request's timeout when its deadline has passed already; it fails at once."""
 
 _ADMISSION: Final = "GetVersion"
-"""The RPC that stands for a request of which only the credential is needed."""
+"""The RPC that is named in a request for admission, which needs a credential and nothing else."""
 
 _T = TypeVar("_T")
 _O = TypeVar("_O", bound=Outcome)
@@ -33,15 +33,15 @@ class GatewayClient:
     """Sends requests through the gateway as one caller.
 
     Attributes:
-        gateway: where requests go.
-        credential: what the caller presented, or why that could not be read.
+        gateway: handles the requests.
+        credential: what the caller presented, or the error that the transport found in it.
         transport: how the caller is connected, for the record: `rest`, `console`, `health` or `local`.
-        address: the caller's network address.
+        address: the caller's network address as `host:port`.
         database: the database of the connection; empty where there is none.
         deadline: the event loop's time at which the caller gives up, or None.
-        forward: metadata of the caller that may go along to the engine.
-        request_id: finds the caller's request again; empty gives each call an id of its own.
-        user_agent: what the caller's software calls itself, for the record.
+        forward: metadata of the caller that may be forwarded to the engine.
+        request_id: the id by which the caller's request is found again; if empty, each call gets its own.
+        user_agent: how the caller's software describes itself, for the record.
     """
 
     gateway: Gateway
@@ -55,7 +55,7 @@ class GatewayClient:
     user_agent: str = field(default="", kw_only=True)
 
     def with_credential(self, credential: PresentedCredential) -> "GatewayClient":
-        """Return the same client for another credential."""
+        """Return the same client with another credential."""
         return replace(self, credential=credential)
 
     @overload
@@ -121,7 +121,7 @@ class GatewayClient:
         return await self.gateway.admit(self._call(_ADMISSION, b"", ""))
 
     async def read_large(self, operation: str, read: Callable[[], _T], *, size: int) -> _T:
-        """Return what `read` returns, called when the caller may send a large request and it is the caller's turn.
+        """Call `read` when the caller may send a large request and is next in the queue, and return its result.
 
         Args:
             operation: the RPC that the request becomes.

@@ -1,11 +1,11 @@
-"""Changes of databases, collections and aliases: the engine does them, and grants and catalog follow.
+"""Changes of databases, collections and aliases: the engine executes them, and grants and catalog are updated.
 
-Dropping a collection or database drops its grants, renaming moves them, so that a new object of an old name inherits
-nothing. Only a user who drops a collection keeps what its own roles hold on the name, until somebody else makes one of
-that name (decision 0030).
+Dropping a collection or database drops its grants, and renaming moves them, so that a new object with an old name
+inherits nothing. Only a user who drops a collection keeps what its own roles hold on the name, until another user
+creates one with that name (decision 0030).
 
-A change is written down as an intent before the engine is asked, so that a crash between the two cannot part grants and
-objects: what is open at the next start is compared with the engine and finished or forgotten.
+A change is stored as an intent before the engine is called, so that a crash in between cannot separate grants from
+objects. Open intents are compared with the engine at the next start, and completed or discarded.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from kiteward.store.transaction import Transaction
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0
-"""Seconds that the engine may take over such a change.
+"""Seconds that the engine may take for such a change.
 
-The caller's own deadline does not count: half a change helps nobody.
+The caller's own deadline does not apply, so that a change is not abandoned halfway.
 """
 
 _PAUSE: Final = 0.5
-"""Seconds between two questions to an engine that did not answer."""
+"""Seconds between two attempts to reach an engine that did not respond."""
 
 
 class DdlExecutor:
-    """Runs the operations that change which databases, collections or aliases there are, one at a time."""
+    """Executes the operations that create, drop or rename databases, collections or aliases, one at a time."""
 
     def __init__(
         self, engine: Engine, catalog: Catalog, policy_cache: PolicyCache, recorder: SystemEventRecorder
@@ -51,16 +51,16 @@ class DdlExecutor:
         self._recovery: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Stop asking what became of changes whose answer was lost; the next start asks again."""
+        """Stop waiting for the results of changes whose response was lost; the next start completes them."""
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait([self._recovery])
 
     async def recover(self) -> None:
-        """Finish or forget what was open when the server last stopped.
+        """Complete or discard the intents that were open when the server last stopped.
 
         Raises:
-            EngineUnavailable: the engine cannot tell now; nothing may be changed before it has.
+            EngineUnavailable: the engine does not respond; no change is allowed before it has.
         """
         async with self._policy_cache.change() as transaction:
             self._open = list(await transaction.intents.all())
@@ -70,19 +70,19 @@ class DdlExecutor:
     async def run(
         self, request: AuthorizedRequest, authorize_again: Callable[[], Awaitable[AuthorizedRequest]]
     ) -> bytes:
-        """Let the engine make a change, and follow it.
+        """Have the engine execute a change, and update grants and catalog.
 
         Args:
             request: the change.
-            authorize_again: authorizes it once more; called when its turn has come, because an alias may have moved
-                since, and the caller may have lost a role.
+            authorize_again: authorizes it once more. It is called when the change leaves the queue, because meanwhile
+                an alias may have moved, and the caller may have lost a role.
 
         Returns:
-            The engine's answer.
+            The engine's response.
 
         Raises:
             TypeError: the request is not authorized.
-            AuthenticationError, AccessDenied, EngineError, StoreError: nothing is half done that is not finished later.
+            AuthenticationError, AccessDenied, EngineError, StoreError: it failed; what is half done is completed later.
         """
         require_authorized(request)
         async with self._turn:
@@ -99,9 +99,9 @@ class DdlExecutor:
             return await self._ask(row.name, resolved, intent)
 
     async def _is_possible(self, intent: Intent) -> bool:
-        """Tell whether there is anything to follow.
+        """Return whether the change can happen, so that grants may have to follow.
 
-        What is not there cannot go, and a taken name is refused by the engine.
+        An object that does not exist cannot be dropped, and the engine refuses a name that is taken.
         """
         if intent.kind is IntentKind.DROP_DATABASE:
             return self._catalog.has_database(intent.db_name)
@@ -117,7 +117,7 @@ class DdlExecutor:
             return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
     async def _with_intent(self, operation: str, resolved: ResolvedRequest, intent: Intent) -> bytes:
-        if await self._write_down(intent) is None:
+        if await self._store_intent(intent) is None:
             return await self._ask(operation, resolved, intent)
         try:
             answer = await self._ask(operation, resolved, intent)
@@ -127,11 +127,11 @@ class DdlExecutor:
             raise
         return answer
 
-    async def _write_down(self, intent: Intent) -> Intent | None:
-        """Write an intent down, once nobody else has anything left on the name that it gives to a collection.
+    async def _store_intent(self, intent: Intent) -> Intent | None:
+        """Store an intent, after removing what other users' roles have left on the name that it gives to a collection.
 
         Returns:
-            The intent as it is stored; None for a creation that nothing has to follow.
+            The intent as stored; None for a creation that no grant has to follow.
         """
         async with self._policy_cache.change() as transaction:
             released = await _release(transaction, intent)
@@ -140,14 +140,14 @@ class DdlExecutor:
                 stored = replace(intent, intent_id=await transaction.intents.add(intent))
         if released.lost:
             self._recorder.note_system_event(
-                Event.GRANT_CHANGE, "ReleaseGrants", **_told(intent), roles=list(released.lost)
+                Event.GRANT_CHANGE, "ReleaseGrants", **_followed_details(intent), roles=list(released.lost)
             )
         if stored is not None:
             self._open.append(stored)
         return stored
 
     def _recover_later(self) -> None:
-        """Find out what became of a change whose answer was lost: until then its grants may stand at the wrong name."""
+        """Recover open intents later, after a lost response. Until then, grants may be on the wrong name."""
         if self._recovery is None or self._recovery.done():
             self._recovery = asyncio.create_task(self._recover_open_intents(), name="ddl-recovery")
 
@@ -172,7 +172,7 @@ class DdlExecutor:
             await self._refresh_quietly()
 
     def _forget_ids(self, intent: Intent | None) -> None:
-        """Forget the ids of what is dropped or renamed, lest they be judged by a name that is another's by then."""
+        """Forget the ids of a dropped or renamed object, so that they are not resolved to a name that is reused."""
         if intent is not None and intent.kind is not IntentKind.CREATE_COLLECTION:
             self._catalog.ids.forget(intent.db_name, intent.object_name or None)
 
@@ -180,11 +180,11 @@ class DdlExecutor:
         try:
             await self._catalog.refresh()
         except EngineError as error:
-            # The catalog stays forgotten; whoever needs it next tries again.
+            # The catalog stays marked as stale; the next request that needs it tries again.
             _log.warning("reading databases and aliases after a change failed: %s", error)
 
     async def _reconcile(self) -> None:
-        """Compare every open intent with what the engine has, and let the grants follow."""
+        """Compare every open intent with the engine's objects, and update grants."""
         while self._open:
             intent = self._open[0]
             happened = await self._happened(intent)
@@ -197,14 +197,14 @@ class DdlExecutor:
             if happened:
                 self._forget_ids(intent)
                 self._recorder.note_system_event(
-                    Event.GRANT_CHANGE, "FollowObject", **_told(intent), **_told_kept(intent, kept)
+                    Event.GRANT_CHANGE, "FollowObject", **_followed_details(intent), **_kept_details(intent, kept)
                 )
 
     async def _happened(self, intent: Intent) -> bool:
-        """Tell whether the engine did it.
+        """Return whether the engine executed the change.
 
-        An intent is only written down for what is there, so that its absence is the proof; one to create, for what is
-        not there.
+        An intent to drop or rename is only stored for an object that exists, so its absence is the proof. An intent to
+        create is only stored for an object that does not exist.
         """
         if intent.kind is IntentKind.DROP_DATABASE:
             await self._catalog.refresh()
@@ -223,20 +223,20 @@ class DdlExecutor:
         return bool(messages.BoolResponse.FromString(answer).value)
 
 
-def _told(intent: Intent) -> dict[str, str]:
+def _followed_details(intent: Intent) -> dict[str, str]:
     """Return what is recorded of grants that followed their object."""
-    told = {"because": intent.kind.value, "database": intent.db_name, "object": intent.object_name}
+    old = {"because": intent.kind.value, "database": intent.db_name, "object": intent.object_name}
     moved = {"to_database": intent.new_db_name, "to_object": intent.new_object_name}
-    return {name: value for name, value in {**told, **moved}.items() if value}
+    return {name: value for name, value in {**old, **moved}.items() if value}
 
 
-def _told_kept(intent: Intent, roles: Sequence[str]) -> dict[str, Any]:
-    """Return what is recorded of grants on a dropped collection that are kept, or are plain again."""
+def _kept_details(intent: Intent, roles: Sequence[str]) -> dict[str, Any]:
+    """Return what is recorded of kept grants on a dropped collection, or of those that became ordinary grants again."""
     return {"user": intent.claimant.user_name, "kept_roles": list(roles)} if intent.claimant and roles else {}
 
 
 async def _release(transaction: Transaction, intent: Intent) -> Released:
-    """Take away what is kept on a name that a collection is to have, but for what is kept for who creates it."""
+    """Remove the kept grants on the name of a collection to be created, except those of its creator."""
     if intent.kind is IntentKind.CREATE_COLLECTION:
         return await transaction.grants.release_object(intent.db_name, intent.object_name, intent.claimant)
     if intent.kind is IntentKind.RENAME_COLLECTION:

@@ -1,4 +1,4 @@
-"""What grants must follow when a change of the catalog has happened, one function for each kind of change."""
+"""Which grants have to follow a change of the catalog: one function for each kind of change."""
 
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.authz.policy import decide_administrator
@@ -14,7 +14,7 @@ def create_collection(principal: Principal, resolved: ResolvedRequest) -> Intent
 
 
 def drop_collection(principal: Principal, resolved: ResolvedRequest) -> Intent:
-    """Return the intent of dropping a collection; who drops it keeps its grants on the name (decision 0030)."""
+    """Return the intent of dropping a collection; its user keeps its own grants on the name (decision 0030)."""
     return Intent(IntentKind.DROP_COLLECTION, resolved.database, resolved.collections[0], claimant=_claimant(principal))
 
 
@@ -28,7 +28,7 @@ def rename_collection(_: Principal, resolved: ResolvedRequest) -> Intent:
 def restore_snapshot(_: Principal, resolved: ResolvedRequest) -> Intent:
     """Return the intent of creating a collection from a snapshot.
 
-    What is restored was not made by who restores it: nothing is kept for anybody.
+    No grants are kept, because the collection was not created by the user who restores it.
     """
     target = str(resolved.fields.get("target_db_name", "")) or resolved.database
     return Intent(IntentKind.CREATE_COLLECTION, target, str(resolved.fields["target_collection_name"]))
@@ -40,9 +40,9 @@ def drop_database(_: Principal, resolved: ResolvedRequest) -> Intent:
 
 
 def _claimant(principal: Principal) -> Claimant | None:
-    """Return for whom grants are kept; None for an administrator, who needs none.
+    """Return the user for whom grants are kept; None for an administrator, who needs none.
 
-    What `public` holds is nobody's own.
+    Grants of `public` are not the user's own.
     """
     if decide_administrator(principal).allowed:
         return None

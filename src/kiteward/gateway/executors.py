@@ -28,8 +28,8 @@ class RequestExecutor(Protocol):
         """Execute a request and return the serialised response.
 
         Args:
-            request: what may be done.
-            recording: takes what becomes known meanwhile.
+            request: the authorized request.
+            recording: its state; the executor adds results for the audit trail.
 
         Raises:
             TypeError: the request is not authorized, or of another kind.
@@ -39,14 +39,14 @@ class RequestExecutor(Protocol):
 
 
 class EngineExecutor:
-    """Passes requests through to the engine, byte for byte but for names behind aliases."""
+    """Passes requests through to the engine; only names behind aliases are replaced."""
 
     def __init__(self, engine: Engine, catalog: Catalog, authorizer: Authorizer) -> None:
         self._engine = engine
         self._catalog = catalog
         self._authorizer = authorizer
 
-    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:  # noqa: ARG002  as the others
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:  # noqa: ARG002  the signature is shared
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
         row, resolved, call = request.operation, request.resolved, request.call
@@ -66,13 +66,13 @@ class EngineExecutor:
             )
         if row.filter_response is None or request.principal.unrestricted:
             return answer
-        # Judged on the policy of now, not of when the engine was asked: what was revoked meanwhile is not shown.
+        # By the current policy, not the one when the engine was called: what was revoked meanwhile is not shown.
         snapshot = await self._authorizer.policy()
         return row.filter_response(answer, request.principal, snapshot, resolved, self._catalog)
 
 
 class CatalogExecutor:
-    """Changes databases, collections and aliases, one after the other."""
+    """Changes databases, collections and aliases, one at a time."""
 
     def __init__(self, ddl: DdlExecutor, authorizer: Authorizer, changes: Changes) -> None:
         self._ddl = ddl
@@ -82,14 +82,14 @@ class CatalogExecutor:
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
-        # The caller may have been deleted, or lost a role, and an alias may have moved, before the change has its turn.
+        # While the change waits, the caller may be deleted or lose a role, and an alias may move.
         again = functools.partial(self._authorizer.authorize, recording)
         return await self._changes.run(recording, lambda: self._ddl.run(request, again))
 
 
 @dataclass(frozen=True, slots=True)
 class HandlerContext:
-    """What handlers are called with, and how their changes are carried out."""
+    """What handlers are called with, and how their changes are executed."""
 
     services: Services
     authorizer: Authorizer
@@ -101,7 +101,7 @@ class HandlerContext:
 
 
 class RpcExecutor:
-    """Answers the RPCs that Kiteward has handlers for."""
+    """Executes the RPCs that Kiteward has handlers for."""
 
     def __init__(self, context: HandlerContext) -> None:
         self._context = context
@@ -137,7 +137,7 @@ class RpcExecutor:
 
 
 class AdminExecutor:
-    """Answers operations of our own."""
+    """Executes operations of our own."""
 
     def __init__(self, context: HandlerContext) -> None:
         self._context = context

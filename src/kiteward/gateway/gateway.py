@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 
 
 class Gateway:
-    """Authenticates, decides, records and executes every request."""
+    """Authenticates, authorizes, records and executes every request."""
 
     def __init__(
         self,
@@ -77,21 +77,21 @@ class Gateway:
         self._admin_executor = AdminExecutor(context)
 
     async def handle(self, call: Call) -> bytes:
-        """Answer one request.
+        """Handle one request and return its response.
 
         Args:
-            call: the request with the credential its caller presented.
+            call: the request with the credential that its caller presented.
 
         Returns:
             The serialised response message.
 
         Raises:
             OperationUnknown: before anything else, as Milvus does (contract 1.3).
-            AuthenticationError: who calls is not established.
-            AccessDenied, OperationRefused: the principal may not.
+            AuthenticationError: the caller is not authenticated.
+            AccessDenied, OperationRefused: the principal is not allowed to make it.
             RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
-            AuditUnavailable: it could not be recorded, so it was not done.
+            AuditUnavailable: it could not be recorded, so it was not executed.
         """
         logs.bind_request_id(call.request_id)
         recording = Recording(call, ROWS.get(call.operation))
@@ -118,13 +118,13 @@ class Gateway:
         return answer
 
     async def admit(self, call: Call) -> Principal:
-        """Return who calls; refuse, as `handle` would, an unauthenticated caller before the rest of a request is read.
+        """Return the authenticated caller. APIs call it before they read the rest of a request.
 
         Args:
             call: the request, its payload still empty.
 
         Raises:
-            AuthenticationError, AccessDenied, StoreError: as of `handle`, and recorded alike.
+            AuthenticationError, AccessDenied, StoreError: as of `handle`, and recorded in the same way.
         """
         logs.bind_request_id(call.request_id)
         recording = Recording(call, ROWS.get(call.operation))
@@ -135,15 +135,15 @@ class Gateway:
             raise
 
     async def read_large(self, call: Call, read: Callable[[], _T], *, size: int) -> _T:
-        """Read what an API holds of a large request, and return what was read, when its sender's turn has come.
+        """Call `read` when the caller of a large request is next in the queue, and return its result.
 
         Args:
-            call: what the request will ask for, without a payload.
-            read: reads it, on the event loop.
-            size: its bytes.
+            call: the request, without a payload.
+            read: reads what the API has received, on the event loop.
+            size: bytes of the request.
 
         Raises:
-            AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded alike.
+            AuthenticationError, AccessDenied, NotReady, StoreError: as of `handle`, and recorded in the same way.
         """
         logs.bind_request_id(call.request_id)
         recording = Recording(call, ROWS[call.operation])
@@ -158,7 +158,7 @@ class Gateway:
             raise
 
     async def missing_components(self) -> tuple[str, ...]:
-        """Return what keeps requests from being answered: any of `store`, `engine`, `audit`, `policy`."""
+        """Return the components that are not ready for requests: any of `store`, `engine`, `audit`, `policy`."""
         missing = [name for name, part in (await readiness.components(self._services)).items() if not part.ready]
         try:
             await self._authorizer.policy()
@@ -167,7 +167,7 @@ class Gateway:
         return tuple(missing)
 
     async def drain(self) -> None:
-        """Wait for changes under way, which go on when their caller is gone."""
+        """Wait for changes in progress, which continue when their caller is gone."""
         await self._changes.drain()
         await self._ddl.close()
 
@@ -187,7 +187,7 @@ class Gateway:
         return await executor.run(request, recording)
 
     async def _in_turn(self, recording: Recording, work: Callable[[], Coroutine[Any, Any, _T]], *, size: int) -> _T:
-        """Do work for a large request, if its sender may send one, when its sender's turn has come."""
+        """Do work for a large request in the queue of its caller, if the caller may send one."""
         principal = await self._authorizer.require_reach(recording, size=size)
         return await (work() if size <= LONG else self._turns.run(principal.user_name, work))
 

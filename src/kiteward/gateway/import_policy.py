@@ -1,7 +1,7 @@
-"""Moving in: reads users, roles, bindings, grants and groups from a running Milvus, and adds what is new here.
+"""The import: reads users, roles, bindings, grants and groups from a running Milvus, and adds those that are new here.
 
-By BackupRBAC, where the source has it; its password hashes come along. Milvus before 2.5 has none and is asked by the
-listing RPCs; its passwords stay behind, so that users get new ones.
+It uses BackupRBAC where the source has it, which includes password hashes. Milvus before 2.5 lacks it, so that the
+listing RPCs are used; they do not return passwords, and users get new ones.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,13 +25,13 @@ _TIMEOUT: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was brought over, or would be.
+    """What was imported, or would be.
 
     Attributes:
         users, roles, groups: names that are new here.
         grants: new grants, a line each.
-        left: what stays behind, a line each with the reason.
-        passwords: new passwords of users whose own could not be brought, by user name.
+        left: what is not imported, a line each with the reason.
+        passwords: user name -> new password, for users whose own could not be imported.
     """
 
     users: tuple[str, ...]
@@ -43,18 +43,23 @@ class ImportReport:
 
 
 class Source:
-    """A running Milvus, asked as its administrator."""
+    """A running Milvus, called as its administrator."""
 
     def __init__(self, channel: Channel, authorization: Secret) -> None:
-        """Take a channel and what goes along as `authorization`: base64 of `user:password`."""
+        """Set up a source.
+
+        Args:
+            channel: the connection to it.
+            authorization: the value of the metadata `authorization`: base64 of `user:password`.
+        """
         self._channel = channel
         self._authorization = authorization
 
     async def policy(self) -> tuple[messages.RBACMeta, bool]:
-        """Return everything that is to be moved, and whether password hashes are in it.
+        """Return the whole policy of the source, and whether it has password hashes.
 
         Raises:
-            ConfigurationError: the source cannot be reached, or does not let this caller read its policy.
+            ConfigurationError: the source cannot be reached, or refuses to show its policy to this user.
         """
         try:
             answer = await self._ask("BackupRBAC", messages.BackupRBACMetaRequest())
@@ -106,17 +111,17 @@ class Source:
 
 
 async def run_import(source: Source, client: GatewayClient, hasher: PasswordHasher, *, dry_run: bool) -> ImportReport:
-    """Bring over what is new here, all of it or nothing; what is here already is left as it is.
+    """Import what is new here, all of it or nothing. What exists here already is not changed.
 
     Args:
-        source: where from.
-        client: where to, as an administrator.
+        source: the Milvus to import from.
+        client: sends the requests to this server, as an administrator.
         hasher: hashes new passwords.
-        dry_run: whether to tell only what would be done.
+        dry_run: whether only to report what would be done.
 
     Raises:
-        ConfigurationError: as `Source.policy`.
-        RequestRefused: something in it cannot be here; nothing was brought.
+        ConfigurationError: as of `Source.policy`.
+        RequestRefused: part of it is not acceptable here; nothing was imported.
     """
     found, hashed = await source.policy()
     here = await client.call(messages.BackupRBACMetaRequest(), messages.BackupRBACMetaResponse)
@@ -144,10 +149,10 @@ async def run_import(source: Source, client: GatewayClient, hasher: PasswordHash
 
 
 def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RBACMeta, list[str]]:
-    """Return what is not here yet, and what stays behind.
+    """Return what is new here, and lines about what is not imported.
 
-    INVARIANT: nobody is given more than the source gives. A name that is here already is used only where it allows no
-        more here than there.
+    INVARIANT: no user gets more than the source gives. A name that exists here already is used only where it allows
+    no more here than there.
     """
     left: list[str] = []
     roles = _unless_here("role", ((role.name, role) for role in found.roles), {r.name for r in here.roles}, left)
@@ -179,7 +184,7 @@ def _new(found: messages.RBACMeta, here: messages.RBACMeta) -> tuple[messages.RB
 
 
 def _keep_roles(users: Iterable[messages.UserInfo], bindable: set[str], left: list[str]) -> None:
-    """Take from users the roles that cannot be bound here, and note that they stay behind."""
+    """Remove the roles from users that cannot be bound here, and add lines about them to `left`."""
     for user in users:
         bound = [role for role in user.roles if role.name in bindable]
         left += [
@@ -192,7 +197,7 @@ def _keep_roles(users: Iterable[messages.UserInfo], bindable: set[str], left: li
 
 
 Content = dict[str, set[Any]]
-"""What each name allows."""
+"""Name -> what it allows."""
 
 
 def _members(meta: messages.RBACMeta) -> Content:
@@ -208,7 +213,7 @@ def _held(meta: messages.RBACMeta) -> Content:
 
 
 def _no_wider(here: Content, found: Content) -> set[str]:
-    """Return the names that are on both sides and hold nothing here that they do not hold there."""
+    """Return the names that exist on both sides and allow nothing here that they do not allow there."""
     return {name for name, content in here.items() if name in found and content <= found[name]}
 
 
@@ -216,7 +221,7 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
     fresh = []
     for name, each in named:
         if name in (ROOT, *BUILT_IN_ROLES):
-            continue  # every server has its own
+            continue  # each server has its own
         if name in here:
             left.append(f"{kind} {name}: already exists here")
         else:

@@ -1,4 +1,4 @@
-"""The authenticator and the engine of a gateway, with a watch beside them: what they do is what is behind them does."""
+"""The authenticator and the engine of a gateway with measurements. They behave like the ones that they wrap."""
 
 from collections.abc import Mapping
 from time import perf_counter
@@ -14,7 +14,7 @@ from kiteward.telemetry.telemetry import Stage, Telemetry
 
 
 class InstrumentedAuthenticator:
-    """Takes note of how long an authenticator takes, whether it lets the caller in or not."""
+    """Measures how long an authenticator takes, for authenticated and for refused callers."""
 
     def __init__(self, authenticator: Authenticator, telemetry: Telemetry) -> None:
         self._authenticator = authenticator
@@ -31,7 +31,7 @@ class InstrumentedAuthenticator:
             self._telemetry.observe(Stage.AUTHENTICATE, begun)
 
     async def verify_password(self, presented: PasswordCredential, *, address: str) -> str:
-        """Verify a password presented for something else. See `Authenticator.verify_password`."""
+        """Verify a password for another purpose. See `Authenticator.verify_password`."""
         return await self._authenticator.verify_password(presented, address=address)
 
     async def begin_session(
@@ -42,7 +42,7 @@ class InstrumentedAuthenticator:
 
 
 class InstrumentedEngine:
-    """Takes note of how long an engine takes. Implements `kiteward.engine.base.Engine`."""
+    """Measures how long an engine takes. Implements `kiteward.engine.base.Engine`."""
 
     def __init__(self, engine: Engine, telemetry: Telemetry) -> None:
         self._engine = engine
@@ -50,7 +50,7 @@ class InstrumentedEngine:
 
     @property
     def generation(self) -> int:
-        """The number of times the engine came (back) to life."""
+        """How often the engine has started. See `kiteward.engine.base.Engine`."""
         return self._engine.generation
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
@@ -72,9 +72,9 @@ class InstrumentedEngine:
                 span.end(outcome.value, failed=outcome is not Outcome.OK)
 
     def health(self) -> EngineHealth:
-        """Return how the engine is."""
+        """Return the health of the engine."""
         return self._engine.health()
 
     async def close(self) -> None:
-        """Let go of the engine."""
+        """Close the engine."""
         await self._engine.close()

@@ -1,8 +1,8 @@
-"""Large messages: who may send one, and how much of the event loop one user takes by them.
+"""Large messages: which callers may send them, and how much of the event loop each user takes with them.
 
-Requests are read on the event loop, where whatever takes long holds up everybody. A message up to `LARGE` is read at
-once. A larger one is read only if its sender could be allowed some request of its kind; from `LONG` on one after the
-other of each user, with a pause that grows with the time the event loop spent on it.
+Requests are decoded on the event loop, where slow work delays all requests. A message of up to `LARGE` bytes is decoded
+at once. A larger one is decoded only if some request of its kind could be allowed to its caller. From `LONG` bytes on,
+those of one user are decoded one after the other, with pauses in proportion to the time that the event loop spent.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
 
 LARGE: Final = 8 * 1024
-"""Bytes of a message that anybody who is signed in may send: about a millisecond to read, whatever it holds."""
+"""Bytes of a message that every signed-in user may send: about a millisecond to decode, whatever it contains."""
 
 LONG: Final = 64 * 1024
-"""Bytes from which on reading a message may take long."""
+"""Bytes from which on decoding a message may take long."""
 
 PAUSE: Final = 3.0
-"""How many times as long as a large message held the event loop its sender's next one waits: they get a quarter."""
+"""The pause after a large message, in multiples of the time it took: its user gets a quarter of the event loop."""
 
 _FREE: Final = 0.002
-"""Seconds of each large message that are not counted: what an ordinary one takes of a few megabytes."""
+"""Seconds of each large message that are not counted: an ordinary one of a few megabytes takes no longer."""
 
 _LONGEST_PAUSE: Final = 5.0
 _MOST_USERS: Final = 1_000
-"""Users who are remembered before those who wait for nothing are forgotten."""
+"""Users whose state is kept before that of users who do not wait is removed."""
 
 _T = TypeVar("_T")
 
@@ -40,16 +40,16 @@ _T = TypeVar("_T")
 def require_reach(
     principal: Principal, privilege: Privilege | None, snapshot: PolicySnapshot, *, visibility_is_enough: bool = False
 ) -> None:
-    """Let a large message pass if some request that needs this privilege could be allowed its sender.
+    """Require that some request that needs this privilege could be allowed to the sender of a large message.
 
     Args:
-        principal: who sends it.
-        privilege: what its kind of request needs; None lets nobody pass but administrators.
+        principal: the sender.
+        privilege: the privilege that this kind of request needs; None stands for administrators only.
         snapshot: the policy in force.
-        visibility_is_enough: whether any privilege on a collection does as well.
+        visibility_is_enough: whether any privilege on a collection suffices.
 
     Raises:
-        AccessDenied: it is too large for this sender.
+        AccessDenied: the message is too large for this sender.
     """
     if decide_administrator(principal).allowed:
         return
@@ -64,12 +64,12 @@ def require_reach(
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The large messages of one user.
+    """The queue of one user's large messages.
 
     Attributes:
-        turn: whose turn it is to be read.
-        free_at: when the next one may be read.
-        waiting: how many wait for it.
+        turn: held by the message that is next.
+        free_at: when the next one may be decoded, in seconds of the clock.
+        waiting: the number of messages in the queue.
     """
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -83,21 +83,21 @@ class EventLoopShares:
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, spent: Callable[[], float] = time.thread_time
     ) -> None:
-        """Begin with nobody waiting.
+        """Set up without any queue.
 
         Args:
-            clock: seconds, never going back.
-            spent: seconds of processor time that this thread has taken.
+            clock: returns seconds and never goes back.
+            spent: returns the seconds of processor time that this thread has used.
         """
         self._clock = clock
         self._spent = spent
         self._lines: dict[str, _Line] = {}
 
     async def run(self, user_name: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Do work when its user's turn has come, and return what it returns.
+        """Do work when it is first in its user's queue, and return its result.
 
-        Work that waits for something lets the user's next turn come. The processor time between its beginning and its
-        end counts, without that of others meanwhile.
+        The next work of that user may begin while this one waits for something. Only the processor time of its own
+        steps on the event loop counts.
         """
         line = self._line(user_name)
         line.waiting += 1
@@ -124,7 +124,7 @@ class EventLoopShares:
 def _counted(
     work: Coroutine[Any, Any, _T], spent: Callable[[], float], pay: Callable[[float], None]
 ) -> Generator[Any, Any, _T]:
-    """Run work and pay for each of its steps on the event loop, less what is free of all of them."""
+    """Run work, and report the time of each of its steps on the event loop, after the free time, to `pay`."""
     free = _FREE
     step: Callable[[], Any] = functools.partial(work.send, None)
     while True:
@@ -140,7 +140,7 @@ def _counted(
             free = max(0.0, free - taken)
         try:
             sent = yield awaited
-        except BaseException as error:  # noqa: BLE001  it is for the work, whatever it is
+        except BaseException as error:  # noqa: BLE001  it is passed on to the work
             step = functools.partial(work.throw, error)
         else:
             step = functools.partial(work.send, sent)

@@ -1,7 +1,7 @@
-"""Whose ids are whose: ids that went out in answers, and the collection that each belongs to.
+"""Ids that were returned in responses, and the collection that each belongs to.
 
-Some requests select by id instead of by name. An id that the engine was seen to give for a collection is judged as that
-collection; any other selects something that is not known here.
+Some requests select by id instead of by name. An id that the engine has returned for a collection is authorized as that
+collection. Any other id selects an object that is not known here.
 """
 
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from typing import Any, Final
 from kiteward.milvus import messages
 
 _CAPACITY: Final = 100_000
-"""Most ids that are remembered; the oldest go first."""
+"""Most ids that are kept; the oldest are removed first."""
 
 KINDS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -23,7 +23,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
         "segmentIDs": "segment",
     }
 )
-"""Field that selects by id -> what the id is of. Other ids are not remembered."""
+"""Field that selects by id -> the kind of object. Other ids are not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ IdsOf = Callable[[Any, tuple[str, ...]], Ids]
 
 
 class ObjectIds:
-    """The ids of collections, segments and compactions that were seen.
+    """The ids of collections, segments and compactions that were returned.
 
-    INVARIANT: no id outlives the name of its collection: whatever drops or renames a collection calls `forget` before
-    and after, and an answer that was under way meanwhile teaches nothing.
+    INVARIANT: no id outlives the name of its collection. A change that drops or renames a collection calls `forget`
+    before and after, and a response to a request that was in flight meanwhile is ignored.
     """
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
@@ -54,7 +54,7 @@ class ObjectIds:
         self._forgotten = 0
 
     def mark(self) -> int:
-        """Return what `learn` is to be given with the answer to a request that is sent now."""
+        """Return the mark that `learn` takes with the response to a request that is sent now."""
         return self._forgotten
 
     def learn(
@@ -67,15 +67,15 @@ class ObjectIds:
         collections: tuple[str, ...],
         mark: int,
     ) -> None:
-        """Remember the ids in an answer.
+        """Keep the ids in a response.
 
         Args:
-            operation: the RPC that was answered.
+            operation: the RPC.
             answer: its response.
             ids_of: returns the ids in such a response.
-            database: the database it was about.
-            collections: the collections it was about, aliases resolved.
-            mark: what `mark` returned before the engine was asked.
+            database: the database of the request.
+            collections: the collections of the request, aliases resolved.
+            mark: what `mark` returned before the engine was called.
         """
         if mark != self._forgotten or messages.status_code(operation, answer):
             return
@@ -89,11 +89,11 @@ class ObjectIds:
             self._owners.popitem(last=False)
 
     def owner(self, path: str, given: int | str) -> Owner | None:
-        """Return the collection that the id in a request's field belongs to, or None where that is not known."""
+        """Return the collection that the id in a request's field belongs to, or None if it is not known here."""
         return None if isinstance(given, str) else self._owners.get((KINDS.get(path, ""), given))
 
     def forget(self, database: str, collection: str | None) -> None:
-        """Forget the ids of a collection, or of all in a database when None."""
+        """Remove the ids of a collection, or for None of all collections of a database."""
         self._forgotten += 1
         gone = [
             key

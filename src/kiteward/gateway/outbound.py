@@ -1,9 +1,9 @@
-"""Refuses what would make the engine call a server or read a file that the caller names.
+"""Refuses requests that would make the engine call a server or read a file that the caller names.
 
-A function may call a provider of models, an analyzer may read dictionaries, imports and snapshots read and write
-storage. Addresses, paths and keys of that kind never come with a request (decision 0026). What may come is listed
-in `RULES`, by the type of the message it stands in; the places are found in the protocol's descriptors, wherever in a
-request they are, so that a new request with a function in it is held to the rules from its first day.
+A function may call a model provider, an analyzer may read dictionaries, and imports and snapshots read and write
+storage. Addresses, paths and keys of that kind are not accepted from requests (decision 0026). `RULES` lists what is
+accepted, by the type of the message that contains it. The places are found in the protocol's descriptors, wherever in a
+request they are, so that the rules apply to new requests at once.
 """
 
 import json
@@ -15,7 +15,7 @@ from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import messages
 
 _SHOWN: Final = 64
-"""Characters of a refused name that are repeated to the caller."""
+"""Most characters of a refused name that the error repeats."""
 
 _MILVUS: Final = "milvus.proto.milvus"
 _SCHEMA: Final = "milvus.proto.schema"
@@ -38,14 +38,14 @@ _FILES_OF_ANALYZERS: Final = "an analyzer's words must be in the request, not in
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What may stand in one field of one type of message.
+    """The values that one field of one type of message may have.
 
     Attributes:
         message: full name of the message type.
-        field: path of the field inside it; the values of a map are not read, its keys are.
-        accepts: whether a value may stand there.
-        what: what a value is called; the sentence repeats a value of it, so no rule about secrets has one.
-        why: why a value is refused, and what is right.
+        field: path of the field inside it. Of a map, the keys are checked and the values are not.
+        accepts: whether a value is accepted.
+        what: the name of the value in the error, which repeats the value; rules about secrets therefore have none.
+        why: why a value is refused, and what is accepted.
     """
 
     message: str
@@ -63,14 +63,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A field of a request that a rule holds for."""
+    """A field of a request to which a rule applies."""
 
     path: str
     rule: Rule
 
 
 _PARTS_OF_PLACES: Final = ("path", "file", "_dir", "url", "uri", "endpoint", "address", "userdict", "user_dict")
-"""Parts of names of parameters that name a file or a server: analyzers read words and call tokenizers by them."""
+"""Parts of parameter names that name a file or a server; analyzers read words and call tokenizers by them."""
 
 
 def _one_of(words: str) -> Callable[[Any], bool]:
@@ -78,7 +78,7 @@ def _one_of(words: str) -> Callable[[Any], bool]:
 
 
 def _names_no_file(text: str) -> bool:
-    """Tell whether the parameters of an analyzer name neither a file nor an address."""
+    """Return whether the parameters of an analyzer name neither a file nor an address."""
     if not text.lstrip().startswith(("{", "[")):
         return True
     found: list[str] = []
@@ -91,7 +91,7 @@ def _names_no_file(text: str) -> bool:
     except RecursionError:
         return False
     except ValueError:
-        # What is not JSON names nothing; it is for the engine to refuse.
+        # A text that is not JSON names nothing; the engine refuses it.
         return not found
     return not any(part in key for key in found for part in _PARTS_OF_PLACES)
 
@@ -161,11 +161,11 @@ RULES: Final = (
     Rule(f"{_COMMON}.ConnectionParam", "uri", _empty, "", _STORAGE),
     Rule(f"{_COMMON}.ConnectionParam", "token", _empty, "", _STORAGE),
 )
-"""Every field that may name an address, a file or a credential of one; all other content stays inside the engine."""
+"""Every field that may name an address, a file or a credential for one; the engine uses all other content itself."""
 
 
 def places(operation: str) -> tuple[Place, ...]:
-    """Return where in a request of an RPC the rules hold."""
+    """Return the fields of an RPC's request to which the rules apply."""
     return tuple(
         Place(f"{path}.{rule.field}" if path else rule.field, rule)
         for rule in RULES
@@ -174,19 +174,19 @@ def places(operation: str) -> tuple[Place, ...]:
 
 
 def check(held: Sequence[Place], fields: Mapping[str, Any]) -> None:
-    """Refuse a request that names an address, a file or a credential; to be called after the decision.
+    """Refuse a request that names an address, a file or a credential. It must be called after the decision.
 
     Args:
         held: the places of its operation.
-        fields: what was read from it.
+        fields: the fields that were read from it.
 
     Raises:
-        InvalidArgument: with what it names, and what is right.
+        InvalidArgument: the error says what it names, and what is accepted.
     """
     for place in held:
         value = fields[place.path]
         if not value:
-            # What is absent names nothing; and most requests have nothing at any of the places.
+            # An absent field names nothing, and most requests have none of the fields.
             continue
         for each in value if isinstance(value, list) else (value,):
             if not place.rule.accepts(each):

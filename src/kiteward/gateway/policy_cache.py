@@ -1,4 +1,4 @@
-"""The policy in force: changes to the store, and the snapshot that follows each of them before it is acknowledged."""
+"""The policy in force: makes changes of the store, and updates the snapshot before each is acknowledged."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,7 +14,7 @@ from kiteward.store.transaction import Transaction
 
 
 class SystemEventRecorder(Protocol):
-    """Records what the server does of its own accord."""
+    """Records what the server does on its own."""
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
         """Record it."""
@@ -24,10 +24,9 @@ class SystemEventRecorder(Protocol):
 class PolicyCache:
     """Holds the current snapshot, and makes every change of the store visible to decisions before it is acknowledged.
 
-    INVARIANT: between the commit of a change and the end of `change()` nobody has been told of it; after that, every
-        decision and
-    every authentication sees it. The snapshot follows inside the writer's place, so that changes are followed in their
-    order.
+    INVARIANT: a change is not acknowledged between its commit and the end of `change()`; after that, every decision
+    and every authentication applies it. The snapshot is updated while the writer is held, so that changes are applied
+    in their order.
     """
 
     def __init__(self, store: Store, authenticator: Authenticator, recorder: SystemEventRecorder) -> None:
@@ -41,39 +40,39 @@ class PolicyCache:
         """Return the policy in force.
 
         Raises:
-            NotReady: it could not be loaded, or could not follow a change; nothing can be decided.
+            NotReady: it could not be loaded, or not be updated with a change; no request can be decided.
         """
         if self._current is None:
             raise NotReady("the policy is not loaded")
         return self._current
 
     def revision(self) -> int | None:
-        """Return the revision of the policy in force, None while there is none."""
+        """Return the revision of the policy in force, or None while there is none."""
         return None if self._current is None else self._current.revision
 
     async def load(self) -> None:
-        """Load the whole policy from the store, unless that has happened by the time the writer's turn comes.
+        """Load the whole policy from the store, unless it was loaded while this call waited for the writer.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
         async with self._store.transaction():
-            # Inside the writer's place: no change can slip in between reading and installing.
+            # While the writer is held, no change can happen between reading and installing.
             if self._current is None:
-                await self._load_anew()
+                await self._reload()
 
     @contextlib.asynccontextmanager
     async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
-        """Open a transaction that is committed, and followed, at the end of the block.
+        """Open a transaction that is committed and applied to the snapshot at the end of the block.
 
-        An exception in the block undoes it.
+        An exception in the block rolls it back.
 
         Args:
-            still_allowed: called when the writer's turn has come; raises if the caller may no longer do this.
+            still_allowed: called when the transaction has begun; raises if the caller is no longer allowed to do this.
 
         Raises:
             StoreUnavailable: it could not be committed; nothing has changed.
-            NotReady: it was committed but could not be followed; nothing is decided until the policy loads again.
+            NotReady: it was committed but not applied; no request is decided until the policy is loaded again.
         """
         async with self._store.transaction() as transaction:
             await self._catch_up()
@@ -84,20 +83,20 @@ class PolicyCache:
             await self._follow(committed)
 
     async def _follow(self, committed: Committed) -> None:
-        """Let decisions and authentication see a committed change. Until then the old policy holds: nobody was told."""
+        """Apply a committed change to decisions and authentication. Until then the old policy is in force."""
         if not committed.changes:
             return
         following: PolicySnapshot | None = None
         try:
             following = await self._next(committed)
         finally:
-            # A change that could not be followed leaves no snapshot: nothing is decided until the policy loads again.
+            # A change that could not be applied leaves no snapshot: nothing is decided until the policy loads again.
             self._authenticator.forget(_names(committed.changes, Subject.USER), _names(committed.changes, Subject.KEY))
             self._authenticator.clear_failures(_names(committed.changes, Subject.CREDENTIAL))
             self._current = following
 
     async def follow_others(self) -> None:
-        """Follow what another process has changed in the store, such as the command line.
+        """Apply what another process, such as the command line, has changed in the store.
 
         Raises:
             StoreUnavailable: the store cannot be read.
@@ -108,7 +107,7 @@ class PolicyCache:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Follow changes that are not ours; called in the writer's place, where no other can come in between."""
+        """Apply changes of other processes. It is called with the writer held, so that no other change can happen."""
         if self._current is None:
             return
         revision = await self._store.revision()
@@ -119,17 +118,17 @@ class PolicyCache:
             await self._follow(Committed(revision, tuple(changes)))
             return
         self._current = None
-        await self._load_anew()
+        await self._reload()
 
-    async def _load_anew(self) -> None:
-        """Load the whole policy, in the writer's place; whom it does not name may have changed with it."""
+    async def _reload(self) -> None:
+        """Load the whole policy with the writer held, and clear cached users and keys, which may have changed too."""
         self._authenticator.forget_all()
         self._current = PolicySnapshot.compile(await self._store.policy())
 
     async def _lock(self, user_name: str) -> None:
         async with self.change() as transaction:
             user = await transaction.users.get(user_name)
-            # Who is disabled is kept out already, and comes in again by being enabled alone.
+            # A disabled user cannot sign in anyway; a lock would have to be removed as well when the user is enabled.
             locked = user is not None and user.enabled and user.locked_at is None
             if locked:
                 await transaction.users.lock(user_name)

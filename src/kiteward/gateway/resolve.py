@@ -1,6 +1,6 @@
-"""Settles what a request is about, once: database, collections behind aliases, what it needs, what is forwarded.
+"""Resolves a request, once: database, collections behind aliases, conditions, and the payload to forward.
 
-Exactly what is settled here is decided on and forwarded (contract 4.8, in its column for 3.0; design 5).
+Exactly the resolved request is authorized and forwarded (contract 4.8, in its column for 3.0; design 5).
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,18 +18,18 @@ from kiteward.gateway.resolved_request import ResolvedRequest, Value
 from kiteward.milvus.field_selection import replace
 
 _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
-"""What a field names that is to be, where that is no collection."""
+"""What a field gives a name to, where that is not a collection."""
 
 
 def resolve_request(operation: Operation, call: Call, catalog: Catalog) -> ResolvedRequest:
-    """Read what selects objects from a request and settle it.
+    """Read the fields of a request that select objects, and resolve it.
 
     Raises:
         PayloadMalformed: the bytes are not a message of this operation.
     """
     fields: Mapping[str, Value] = operation.selection.read(call.payload) if operation.selection else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
-    if not fields:  # nothing in it selects anything
+    if not fields:  # no field of it selects an object
         return ResolvedRequest(
             database, _conditions(operation, fields, database, (), catalog), call.payload, (), fields
         )
@@ -46,9 +46,9 @@ def resolve_request(operation: Operation, call: Call, catalog: Catalog) -> Resol
 
 
 def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: NamingRules) -> None:
-    """Refuse illegal names of what is to be created; to be called after the decision.
+    """Refuse illegal names of objects that are to be created. It must be called after the decision.
 
-    Engines accept more than Milvus does, names that differ only by spaces and names that are paths included.
+    Engines accept more than Milvus does, for example names that differ only by spaces, and names that are paths.
 
     Raises:
         InvalidArgument: a collection, alias, snapshot, partition or index.
@@ -83,9 +83,9 @@ def _named_by_id(
     catalog: Catalog,
     replacements: dict[str, str | list[str]],
 ) -> Mapping[str, Value]:
-    """Return what was read, with the name of the collection where it was selected by its id alone.
+    """Return the fields that were read, with the name of a collection that was selected by its id alone.
 
-    The name is forwarded, so that the engine takes the collection that is judged.
+    The name is forwarded, so that the engine uses the collection that was authorized.
     """
     if operation.collections != ("collection_name",) or fields["collection_name"] != "":
         return fields
@@ -98,7 +98,7 @@ def _named_by_id(
 
 
 def _ids(value: Value) -> list[int | str]:
-    """Return the ids in a field, numbers or texts; zero and an empty one select nothing."""
+    """Return the ids in a field, numbers or texts; zero and an empty text select nothing."""
     return [each for each in (value if isinstance(value, list) else [value]) if each]
 
 
@@ -109,7 +109,7 @@ def _resolve(
     catalog: Catalog,
     replacements: dict[str, str | list[str]],
 ) -> tuple[str, ...]:
-    """Return the named collections behind their aliases, and note which fields have to be forwarded differently."""
+    """Return the named collections, aliases resolved, and add the changed fields to `replacements`."""
     found: list[str] = []
     for path in operation.collections:
         given = _texts(fields[path])
@@ -123,7 +123,7 @@ def _resolve(
 def _contradiction(
     operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
 ) -> InvalidArgument | None:
-    """Return what sub-requests name that the request does not: engines ignore it, so honouring it is impossible."""
+    """Return the error for sub-requests that name other objects than the request. Engines ignore those names."""
     for path in operation.must_match:
         for name in _texts(fields[path]):
             if name and catalog.resolve(database, name) not in collections:
@@ -142,7 +142,7 @@ def _contradiction(
 def _alias_conflict(
     operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
 ) -> AliasConflict | None:
-    """Return why an alias is in the way of an operation on the collection itself."""
+    """Return the error for an alias that prevents an operation on the collection itself."""
     if operation.not_by_alias:
         given = (name for path in operation.collections for name in _texts(fields[path]))
         for name, collection in zip(given, collections, strict=True):
@@ -159,7 +159,7 @@ def _alias_conflict(
 def _target_database(
     operation: Operation, fields: Mapping[str, Value], database: str, replacements: dict[str, str | list[str]]
 ) -> bool:
-    """Tell whether the request reaches into another database; an unnamed target is the settled one (contract Q36)."""
+    """Return whether the request names another database; an unnamed target is the resolved one (contract Q36)."""
     if not operation.target_database:
         return False
     target = str(fields[operation.target_database])
@@ -185,7 +185,7 @@ def _conditions(
         database = owners[0].database
     judged = [owner.collection if owner.database == database else ANY for owner in owners]
     if owners or unknown:
-        # Selected by ids alone: the name that was not given selects nothing.
+        # Selected by ids alone: the empty name selects nothing.
         collections = tuple(filter(None, collections))
     names = (*collections, *_others(operation, fields, database, catalog), *judged, *([ANY] if unknown else []))
     if operation.if_named and not any(names):
@@ -201,9 +201,9 @@ def _others(operation: Operation, fields: Mapping[str, Value], database: str, ca
 
 
 def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:
-    """Return the collections that ids belong to, and whether there is an id of which that is not known.
+    """Return the collections that ids belong to, and whether there is an id whose collection is not known.
 
-    Such an id selects without a name, so that nothing less than every object will do.
+    Such an id selects without a name, so that the privilege is needed on every object.
     """
     found = [catalog.ids.owner(path, given) for path in operation.ids for given in _ids(fields[path])]
     known = [owner for owner in found if owner is not None]

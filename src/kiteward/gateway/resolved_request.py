@@ -1,4 +1,4 @@
-"""What a request turned out to be about; made by `kiteward.gateway.resolve`, read by everything after it."""
+"""What a request is about; created by `kiteward.gateway.resolve` and read by everything after it."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -10,15 +10,15 @@ Value = str | int | list[str] | list[int]
 
 
 class ResolvedRequest(NamedTuple):
-    """What a request is about; one is made for every request, and a tuple costs half of what a frozen dataclass does.
+    """What a request is about. It is a tuple, which costs half of a frozen dataclass: one is created for every request.
 
     Attributes:
-        database: body first, then the connection's, then `default`.
-        conditions: what must hold for it to be allowed.
-        payload: what is forwarded: the request with aliases resolved, otherwise byte for byte as it came.
+        database: from the message, else from the connection, else `default`.
+        conditions: all must hold for it to be allowed.
+        payload: what is forwarded: the request with aliases resolved, otherwise the bytes as received.
         collections: the collections it names, aliases resolved.
-        fields: what was read from the request.
-        refusal: why nobody may have this: sub-requests that look elsewhere, or an alias out of place; None for nothing.
+        fields: the fields that were read from the request.
+        refusal: why nobody may make it: a contradicting sub-request, or an alias that is not allowed; else None.
     """
 
     database: str
@@ -29,17 +29,17 @@ class ResolvedRequest(NamedTuple):
     refusal: RequestRefused | None = None
 
     def require_consistent(self) -> None:
-        """Refuse a request that nobody may have, whatever they hold.
+        """Refuse a request that nobody may make, with any privileges.
 
-        To be called after the decision: the refusal tells which names are aliases.
+        It must be called after the decision, because the refusal reveals which names are aliases.
 
         Raises:
             InvalidArgument: a sub-request names another collection or database than the request.
-            AliasConflict: an alias is named where only a collection can be, or stands for what is to be dropped.
+            AliasConflict: an alias is named where only a collection can be, or prevents a drop.
         """
         if self.refusal is not None:
             raise self.refusal
 
 
 NOTHING_RESOLVED: Final = ResolvedRequest("", (), b"", (), {})
-"""What a request to an operation of our own is about: its fields select no object of the engine by an RPC's rules."""
+"""For requests to operations of our own, whose fields select no object of the engine by an RPC's rules."""

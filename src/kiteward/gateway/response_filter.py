@@ -1,7 +1,7 @@
-"""Filters responses that list objects, and makes those for objects the principal may not learn of (contract 4.9).
+"""Filters responses that list objects, and creates those for objects that are hidden (contract 4.9).
 
-Rows of the operation table name these functions. A filter is called for principals whose sight is limited; it returns
-the engine's response byte for byte where nothing has to go.
+Rows of the operation table name these functions. A filter is called for principals who may not see everything. It
+returns the engine's response byte for byte where nothing is removed.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _DATABASE_COLUMNS: Final = ("db_names", "created_timestamp", "db_ids")
 
 
 def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
-    """Reduce parallel columns in step; a column the engine left empty stays empty."""
+    """Remove entries from parallel columns; a column that the engine left empty stays empty."""
     for name in columns:
         column = getattr(message, name)
         values = [value for value, keep in zip(column, kept, strict=True) if keep] if len(column) else []
@@ -68,7 +68,7 @@ def has_no_collection(_: ResolvedRequest) -> bytes:
 
 def collection_not_found(resolved: ResolvedRequest) -> bytes:
     """Return the response of DescribeCollection for a collection that does not exist."""
-    # The name as it was given: behind an alias stands a collection that is not to be told.
+    # The name as given: the collection behind an alias must not be revealed.
     name = resolved.fields["collection_name"]
     return messages.failure(
         "DescribeCollection",

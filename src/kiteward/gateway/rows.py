@@ -1,4 +1,4 @@
-"""Every operation there is: the RPCs of the protocol and our own, by name."""
+"""All operations by name: the RPCs of the protocol and our own."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,4 +11,4 @@ from kiteward.iam.json_api.base import AdminOperation
 Row = Operation | AdminOperation
 
 ROWS: Final[Mapping[str, Row]] = MappingProxyType({**OPERATIONS, **ADMIN_OPERATIONS})
-"""What has no row is unknown and refused."""
+"""Operations without a row are refused."""

@@ -39,13 +39,13 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class AccessQuestion:
-    """Whether a user or API key may do something.
+    """The question whether a user or API key is allowed something.
 
     Attributes:
         who: the user or API key.
-        privilege: the privilege that is asked about, or empty.
-        operation: the RPC whose privilege is asked about, or empty; one of both is given.
-        collection: the collection, or for privileges on users a user; empty or `*` for every one.
+        privilege: the privilege in question, or empty.
+        operation: the RPC whose privilege is in question, or empty; exactly one of both is given.
+        collection: the collection, or a user for privileges on users; empty or `*` for all.
         database: the database, empty for `default`.
     """
 
@@ -58,17 +58,17 @@ class AccessQuestion:
 
 @dataclass(frozen=True, slots=True)
 class AccessExplanation:
-    """A decision, and what is behind it.
+    """A decision with its explanation.
 
     Attributes:
-        user_name: whose access it is.
+        user_name: the user.
         key_id: its API key, or None.
-        privilege: the privilege that is needed, or None where none is.
+        privilege: the required privilege, or None where none is required.
         database: the database.
-        collection: the collection: behind an alias for administrators, for others as they named it.
-        exists: whether the collection exists; None where that is not known, or not answered to this caller.
-        explanation: what the roles allow, whether the user or key is blocked or not.
-        block: why the user or key may not authenticate at all, or None.
+        collection: the collection: administrators get the one behind an alias, others the name that they gave.
+        exists: whether the collection exists; None where that is not known, or not shown to this caller.
+        explanation: what the roles allow, whether or not the user or key is blocked.
+        block: why the user or key cannot authenticate, or None.
     """
 
     user_name: str
@@ -87,20 +87,20 @@ class AccessExplanation:
 
     @property
     def reason(self) -> str:
-        """Why it would be, or would not be."""
+        """The reason why it would be allowed or refused."""
         return self.explanation.decision.reason if self.block is None else self.block.reason
 
 
 @dataclass(frozen=True, slots=True)
 class HeldAccess:
-    """Everything that a user or API key may do. An administrator may do everything, which is not listed.
+    """All access of a user or API key. An administrator may do everything, which is not listed.
 
     Attributes:
-        state: the principal that it makes, and why it may not authenticate.
+        state: its principal, and why it cannot authenticate.
         key_id: the API key, or None.
         administrator: whether it is an administrator.
         collections: (database, collection) -> privileges on it; either part may be `*`.
-        cluster: privileges of the cluster.
+        cluster: cluster-level privileges.
     """
 
     state: PrincipalState
@@ -113,7 +113,7 @@ class HeldAccess:
 async def explain_access(services: Services, caller: Caller, question: AccessQuestion) -> AccessExplanation:
     """Explain whether a user or API key may do something.
 
-    Administrators may ask about anybody, and are answered what would allow it.
+    Administrators may ask about any user or key, and also get what would allow it.
 
     Raises:
         InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
@@ -131,7 +131,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         explanation = Explanation(decide(state.principal, (), caller.snapshot, credential=credential))
     else:
         condition = condition_of(privilege, database, name, visibility_is_enough=visibility_is_enough)
-        # In a thread: a principal may hold tens of thousands of grants, and remedies look at every role.
+        # In a thread: a principal may hold tens of thousands of grants, and remedies evaluate every role.
         explained_by = explain_with_remedies if administrator else explain
         explanation = await asyncio.to_thread(explained_by, state.principal, condition, caller.snapshot)
         if not administrator:
@@ -149,7 +149,7 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
 
 
 async def held_access(services: Services, caller: Caller, who: Who) -> HeldAccess:
-    """Return everything that a user or API key may do.
+    """Return all access of a user or API key.
 
     Raises:
         InvalidArgument, AccessDenied, NotFound: as of `find_principal`.
@@ -173,12 +173,12 @@ async def held_access(services: Services, caller: Caller, who: Who) -> HeldAcces
 
 
 async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[PrincipalState, str | None]:
-    """Return the principal that a user or API key makes, and the id of the key: the caller's own without either.
+    """Return the principal of a user or API key, and the id of the key; without either, the caller's own.
 
     Raises:
         InvalidArgument: both are given.
-        AccessDenied: another user, by a caller who is no administrator.
-        NotFound: there is none, or no such key that the caller manages.
+        AccessDenied: for another user, the caller is not an administrator.
+        NotFound: the user does not exist, or the caller manages no such key.
     """
     if who.user_name and who.key_id:
         raise InvalidArgument("give either `userName` or `keyId`")
@@ -205,13 +205,13 @@ def grants_of(principal: Principal, snapshot: PolicySnapshot) -> list[Grant]:
 
 
 def _held_by_object(principal: Principal, snapshot: PolicySnapshot) -> list[tuple[tuple[str, str], tuple[str, ...]]]:
-    """Return what a principal holds on every object that its grants are about."""
+    """Return the privileges of a principal on every object that its grants name."""
     held = ((row, held_privileges(principal, *row, snapshot)) for row in rows_of(snapshot.held_by(principal)))
     return [(row, privileges) for row, privileges in held if privileges]
 
 
 def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | None, bool]:
-    """Return the privilege that is asked about, None where none is needed, and whether visibility is enough.
+    """Return the privilege in question, None where none is required, and whether visibility is enough.
 
     Raises:
         InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.

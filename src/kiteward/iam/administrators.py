@@ -1,4 +1,4 @@
-"""The last administrator stays: somebody must be able to undo whatever was done."""
+"""Protects the last administrator, without whom nobody could undo changes."""
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -9,7 +9,7 @@ from kiteward.store.transaction import Transaction
 
 
 async def require_another_administrator(services: Services, transaction: Transaction, user_name: str) -> None:
-    """Make sure that somebody else may do everything, in case this user no longer can.
+    """Require that there is another administrator, before this user stops being one.
 
     An administrator is an enabled user who holds the role `admin`, and `root` while it is enabled and needs no role.
 

@@ -1,6 +1,6 @@
 """API keys: create, list, describe, rotate, disable, enable, revoke.
 
-A key never reaches further than who created it, and ends with the key that created it.
+A key never has more access than the credential that created it, and is removed with the key that created it.
 """
 
 import ipaddress
@@ -24,7 +24,7 @@ from kiteward.store.records import KeyRecord
 from kiteward.store.transaction import Transaction
 
 LONGEST_LIFE: Final = 10 * 366 * 24 * 3600
-"""Seconds."""
+"""Most seconds until a key expires."""
 
 _MOST_NETWORKS: Final = 100
 _LONGEST_DESCRIPTION: Final = 1024
@@ -35,11 +35,11 @@ class NewKey:
     """An API key to be created.
 
     Attributes:
-        owner: whose key it is; empty for the caller.
+        owner: the user who is to own it; empty for the caller.
         description: free text.
-        lifetime: seconds until it expires; None for what is configured.
-        roles: the roles that it is restricted to; None for all of its owner.
-        networks: the networks it may be used from, in CIDR form; empty for any.
+        lifetime: seconds until it expires; None for the configured default.
+        roles: the roles that it is restricted to; None for all roles of its owner.
+        networks: the networks from which it is accepted, in CIDR form; empty for any.
     """
 
     owner: str = ""
@@ -51,12 +51,12 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """An API key with its secret, which is stored nowhere.
+    """An API key with its secret, which is not stored.
 
     Attributes:
         record: the key.
-        secret: what is presented as a credential.
-        old_valid_until: until when the secret before it is accepted, in seconds since the epoch; None for no longer.
+        secret: the key to present as a credential.
+        old_valid_until: until when the previous secret is accepted, in seconds since the epoch; None if it is not.
     """
 
     record: KeyRecord
@@ -65,12 +65,12 @@ class IssuedKey:
 
 
 async def create_key(services: Services, caller: Caller, new: NewKey) -> IssuedKey:
-    """Create an API key, of the caller or, by an administrator, of another user.
+    """Create an API key for the caller or, by an administrator, for another user.
 
     Raises:
         InvalidArgument: the description, lifetime or networks are not acceptable, or the owner does not hold a role.
-        AccessDenied: of another user, by a caller who is no administrator; or it would reach further than the API key
-            that creates it.
+        AccessDenied: for another user, the caller is not an administrator; or it would have more access than the
+            API key that creates it.
         NotFound: there is no such user, or the owner holds all roles and there is no such role.
         LimitReached: the owner has as many keys as a user may have.
     """
@@ -104,17 +104,17 @@ async def list_keys(
 ) -> Sequence[KeyRecord]:
     """Return a page of keys by id: the caller's own, or any for administrators.
 
-    A limited API key lists itself and what descends from it.
+    A limited API key lists itself and its descendants.
 
     Args:
         services: what services work with.
         caller: who lists them.
-        owner: whose; None for the caller's, and for those of all users by an administrator.
-        after: the id that the page before ended with, or empty.
-        limit: how many at most.
+        owner: the owner of the keys; None for the caller, or for all users by an administrator.
+        after: the last id of the previous page, or empty.
+        limit: most keys of the page.
 
     Raises:
-        AccessDenied: of another user, by a caller who is no administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     principal, root = caller.principal, None
     if not is_administrator(caller):
@@ -129,21 +129,21 @@ async def describe_key(services: Services, caller: Caller, key_id: str) -> KeyRe
     """Return a key.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     return _managed(caller, key_id, await services.store.lineage(key_id))
 
 
 async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> IssuedKey:
-    """Give a key a new secret. Keys that it created expire with the old one.
+    """Generate a new secret for a key. Keys that were created with the old secret expire with it.
 
     Args:
         caller: who rotates it.
         key_id: the key.
-        grace_period: seconds that the old secret stays valid.
+        grace_period: seconds for which the old secret stays valid.
 
     Raises:
-        InvalidArgument: the grace period is out of bounds.
+        InvalidArgument: the grace period is negative or too long.
         NotFound, AccessDenied: as of `enable_key`.
     """
     until = grace_period_end(grace_period)
@@ -157,10 +157,10 @@ async def rotate_key(caller: Caller, key_id: str, *, grace_period: int) -> Issue
 
 
 async def disable_key(caller: Caller, key_id: str) -> None:
-    """Disable a key, and with it those that descend from it.
+    """Disable a key and its descendants.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
@@ -171,8 +171,8 @@ async def enable_key(caller: Caller, key_id: str) -> None:
     """Enable a disabled key.
 
     Raises:
-        NotFound: there is none that the caller manages.
-        AccessDenied: the caller came by a limited key, and this one may reach further.
+        NotFound: there is no such key that the caller manages.
+        AccessDenied: the caller authenticated with a limited key, and this one may have more access.
     """
     async with caller.change() as transaction:
         record = _enabling(caller, key_id, await transaction.keys.lineage(key_id))
@@ -180,10 +180,10 @@ async def enable_key(caller: Caller, key_id: str) -> None:
 
 
 async def revoke_key(caller: Caller, key_id: str) -> None:
-    """Remove a key, and those that descend from it.
+    """Remove a key and its descendants.
 
     Raises:
-        NotFound: there is none that the caller manages.
+        NotFound: there is no such key that the caller manages.
     """
     async with caller.change() as transaction:
         record = _managed(caller, key_id, await transaction.keys.lineage(key_id))
@@ -193,7 +193,7 @@ async def revoke_key(caller: Caller, key_id: str) -> None:
 def manages_key(caller: Caller, lineage: Sequence[KeyRecord]) -> bool:
     """Return whether the caller may see and manage an API key.
 
-    Users may their own, a limited API key itself and what descends from it, administrators all.
+    Users may manage their own keys, a limited API key itself and its descendants, administrators all keys.
 
     Args:
         caller: who calls.
@@ -209,9 +209,9 @@ def manages_key(caller: Caller, lineage: Sequence[KeyRecord]) -> bool:
 
 
 def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may see and manage; others are not distinguished from missing ones.
+    """Return a key that the caller may see and manage. Other keys are not distinguished from missing ones.
 
-    Its owner is recorded, because audit events are looked for by user.
+    Its owner is recorded, so that the audit event is found by user.
 
     Raises:
         NotFound: there is none for this caller.
@@ -225,12 +225,12 @@ def _managed(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRe
 
 
 def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyRecord:
-    """Return a key that the caller may rotate or enable: not one that may reach further than a limited key used.
+    """Return a key that the caller may rotate or enable: not one that may have more access than a limited caller.
 
     Raises:
         NotFound: as of `_managed`.
-        AccessDenied: the caller came by a limited key, and this one does not descend from it, or outlives it. Of a
-            rotated key, the old secret is such a key, and the new one outlives it.
+        AccessDenied: the caller authenticated with a limited key, and this one does not descend from it or expires
+            later. For a rotated key, the old secret is such a key, and the new one expires later.
     """
     record, used = _managed(caller, key_id, lineage), caller.principal.key
     if used is None or not used.limited:
@@ -260,10 +260,10 @@ def _new_record(caller: Caller, minted: api_keys.MintedKey, new: NewKey) -> KeyR
 
 
 def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
-    """Return a key that another key creates, within the limits of that one.
+    """Return a key that is created with another key, within the limits of that one.
 
     Raises:
-        AccessDenied: more was asked for; it says what.
+        AccessDenied: it would exceed a limit, which the error names.
     """
     principal = caller.principal
     if key.owner != principal.user_name and maker.limited:
@@ -289,10 +289,10 @@ async def _check_roles(
 ) -> None:
     """Check that a key is restricted to roles that its owner holds.
 
-    Whether a role exists that the owner does not hold is neither answered nor looked up.
+    Whether a role exists that the owner does not hold is not looked up, and not revealed.
 
     Raises:
-        RoleNotFound: the owner holds every role, and there is no such one.
+        RoleNotFound: the owner holds every role, and there is no such role.
         InvalidArgument: the owner does not hold it.
     """
     holds_all = ADMIN_ROLE in owner_roles or (key.owner == ROOT and services.root_bypass)

@@ -1,4 +1,4 @@
-"""The audit trail as administrators read it: searched, and its decisions compared with current ones."""
+"""The audit trail for administrators: searched, and its decisions compared with current ones."""
 
 import asyncio
 import contextlib
@@ -23,8 +23,8 @@ class AuditLines:
 
     Attributes:
         lines: the lines.
-        hidden: numbers of the lines whose caller was answered that a collection does not exist which exists now.
-        before: the number to go on before; None at the end.
+        hidden: numbers of lines whose response said that a collection does not exist, and it exists now.
+        before: the line number before which the next page begins; None at the end.
     """
 
     lines: Sequence[Entry]
@@ -34,11 +34,11 @@ class AuditLines:
 
 @dataclass(frozen=True, slots=True)
 class ReviewedLine:
-    """A line, and what would be decided today.
+    """A line, with the decision that its request would get now.
 
     Attributes:
         line: the line.
-        today: the current decision; None where there is none to be compared.
+        today: the current decision; None where there is none to compare.
         gone: why there is none: the user or API key no longer exists; else empty.
     """
 
@@ -48,7 +48,7 @@ class ReviewedLine:
 
     @property
     def differs(self) -> bool:
-        """Whether another decision would be made today."""
+        """Whether the current decision differs from the recorded one."""
         allowed_today = self.today is not None and self.today.allowed
         return (self.today is not None or bool(self.gone)) and allowed_today != (self.line["decision"] == _ALLOWED)
 
@@ -64,7 +64,7 @@ async def search_audit(services: Services, query: AuditQuery, *, limit: int) -> 
 
 
 async def review_line(services: Services, caller: Caller, number: int) -> ReviewedLine:
-    """Return a line of the audit trail by its number, with what would be decided today.
+    """Return a line of the audit trail by its number, with the current decision.
 
     Raises:
         InvalidArgument: there is no audit trail.
@@ -88,7 +88,7 @@ async def review_line(services: Services, caller: Caller, number: int) -> Review
 
 
 async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
-    """Return the numbers of lines about collections that exist and were answered to be absent."""
+    """Return the numbers of lines whose response said that a collection does not exist, and it exists now."""
     candidates = [entry for entry in entries if str(entry.get("reason", "")).endswith(HIDDEN)]
     if not candidates:
         return []
@@ -105,10 +105,10 @@ async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:
 
 
 async def _decided_today(services: Services, caller: Caller, line: Entry) -> AccessExplanation:
-    """Explain what a line is about by the current policy: the first of its objects that is refused, or else the first.
+    """Explain a line's request by the current policy: the first of its objects that is refused, or else the first.
 
     Raises:
-        NotFound: the user or the API key is gone.
+        NotFound: the user or the API key no longer exists.
     """
     kind, _, key_id = line.get("credential", "").partition(":")
     who = Who(key_id=key_id) if kind == "key" else Who(user_name=line["principal"])

@@ -1,4 +1,4 @@
-"""Who calls a service, and what callers may do with what is theirs."""
+"""The caller of a service, and what callers may do with their own objects."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,30 +10,30 @@ from kiteward.store.transaction import Transaction
 
 
 class Caller(Protocol):
-    """An authenticated caller who is allowed to use a service; both adapters' requests are one."""
+    """An authenticated caller who is allowed to use a service. The requests of both adapters implement it."""
 
     @property
     def principal(self) -> Principal:
-        """Who calls."""
+        """The caller's principal."""
         ...
 
     @property
     def snapshot(self) -> PolicySnapshot:
-        """The policy that the caller was allowed by."""
+        """The policy by which the call was allowed."""
         ...
 
     @property
     def change(self) -> Callable[[], AbstractAsyncContextManager[Transaction]]:
         """Open the transaction of a change.
 
-        The caller is authenticated and authorized again when the transaction has begun: it may have waited for others.
-        The transaction is committed, and in force, when the block ends; an exception undoes it.
+        The caller is authenticated and authorized again when the transaction has begun, because it may have waited.
+        The transaction is committed and in force when the block ends. An exception rolls it back.
         """
         ...
 
     @property
     def record(self) -> Callable[..., None]:
-        """Add keyword arguments to what the audit trail holds of the result of a change; never a secret."""
+        """Add keyword arguments to the recorded result of a change in the audit trail; never a secret."""
         ...
 
 
@@ -43,7 +43,7 @@ def is_administrator(caller: Caller) -> bool:
 
 
 def require_owner(caller: Caller, user_name: str) -> None:
-    """Allow users what is theirs, and administrators everything. A limited API key does not act as its user.
+    """Require that the caller is this user or an administrator. A limited API key does not act as its user.
 
     Raises:
         AccessDenied: the caller is neither the user nor an administrator.

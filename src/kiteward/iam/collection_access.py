@@ -1,4 +1,4 @@
-"""Who holds privileges on a collection, and through which grants."""
+"""The users who hold privileges on a collection, and the grants that give them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ class CollectionHolder:
         administrator: whether it is an administrator, who needs no grants.
         privileges: the privileges held.
         grants: the grants that give them.
-        key_ids: its API keys that hold some of them.
-        block: why the user may not authenticate, or None.
+        key_ids: its API keys that hold some of the privileges.
+        block: why the user cannot authenticate, or None.
     """
 
     user_name: str
@@ -48,10 +48,10 @@ class HoldersPage:
     """A page of holders by user name.
 
     Attributes:
-        database, collection: what they hold privileges on, aliases resolved.
-        exists: whether there is such a collection, None where that is not known.
+        database, collection: the object of the privileges, aliases resolved.
+        exists: whether the collection exists; None where that is not known.
         holders: the holders.
-        next: the user name to go on after; empty at the end.
+        next: the user name after which the next page begins; empty at the end.
     """
 
     database: str
@@ -71,8 +71,8 @@ async def list_holders(
         caller: an administrator.
         database: the database.
         collection: the collection or an alias.
-        after: the user name that the page before ended with, or empty.
-        limit: how many at most.
+        after: the last user name of the previous page, or empty.
+        limit: most holders of the page.
     """
     name = await behind_alias(services.catalog, database, collection)
     search = _Search(services, caller.snapshot, database, name)
@@ -94,7 +94,7 @@ async def list_holders(
 
 
 class _Search:
-    """Examines users one after another; what the same roles allow is computed once."""
+    """Examines users one after another. The privileges of equal sets of roles are computed once."""
 
     def __init__(self, services: Services, snapshot: PolicySnapshot, database: str, name: str) -> None:
         self._services = services
@@ -104,7 +104,7 @@ class _Search:
         self._known: dict[tuple[frozenset[str], bool], tuple[tuple[str, ...], Sequence[Grant]]] = {}
 
     async def examine(self, record: UserRecord) -> CollectionHolder | None:
-        """Return what a user holds, or None."""
+        """Return the privileges of a user on the object, or None if there are none."""
         state = self._services.principals.of_user(record)
         privileges, grants = await self._held(state.principal)
         if not privileges:

@@ -35,7 +35,7 @@ async def check_typed_privilege(transaction: Transaction, name: str, kind: Objec
 
 
 async def check_scoped_privilege(transaction: Transaction, name: str, database: str, collection: str) -> None:
-    """Check that a privilege exists, and that a group fits the scope: its level decides. Single privileges fit any.
+    """Check that a privilege exists, and that a group fits the scope by its level. Single privileges fit any scope.
 
     Raises:
         InvalidGrant: there is no such privilege or group, or the group does not fit.
@@ -75,6 +75,6 @@ async def check_scoped_privilege(transaction: Transaction, name: str, database: 
 
 
 async def is_grantable(transaction: Transaction, name: str) -> bool:
-    """Return whether there is a privilege or privilege group of a name, whatever it can be granted on."""
+    """Return whether there is a privilege or privilege group with a name, for any object."""
     built_in = name in (ANY, ALL) or name in PRIVILEGES or name in BUILT_IN_GROUPS or name in LEGACY_GROUPS
     return built_in or await transaction.groups.get(name) is not None

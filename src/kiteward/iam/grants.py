@@ -1,7 +1,7 @@
 """Grants: give, revoke, list, and change several in one step (contract 2.4, 4.12).
 
-A grant names a privilege or privilege group and where it holds. Milvus's two generations of RPCs differ in that the
-first also names the object type; both are stored alike.
+A grant names a privilege or privilege group and its scope. Milvus has two generations of RPCs, of which the first also
+names the object type. Grants of both are stored in the same way.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ MOST_CHANGED: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class PrivilegeScope:
-    """A privilege or privilege group, and where it holds.
+    """A privilege or privilege group, and its scope.
 
     Attributes:
         privilege: its name.
-        database: a database, or `*` for every one.
-        name: a collection, or for privileges on users a user; `*` for every one.
+        database: a database, or `*` for all.
+        name: a collection, or a user for privileges on users; `*` for all.
         object_type: the object type, where the caller names it; None for the one that fits the privilege.
     """
 
@@ -42,7 +42,7 @@ class PrivilegeScope:
 
     @property
     def key(self) -> GrantKey:
-        """The grant as it is stored, with the name as it was given."""
+        """The key of the grant, with the name as given."""
         kind = self.object_type or _fitting_type(self.privilege)
         return GrantKey(kind, self.database, self.name, self.privilege)
 
@@ -52,9 +52,9 @@ class ChangedGrants:
     """What a change of grants did, or would do.
 
     Attributes:
-        granted: what the role gained: nothing that it held already.
-        revoked: what it lost: nothing that it did not hold.
-        users: who holds the role.
+        granted: new grants of the role, without those that it held already.
+        revoked: grants that the role lost, without those that it did not hold.
+        users: the users who hold the role.
     """
 
     granted: Sequence[GrantKey]
@@ -63,11 +63,11 @@ class ChangedGrants:
 
 
 async def give_grant(services: Services, caller: Caller, *, role: str, scope: PrivilegeScope) -> None:
-    """Grant a privilege to a role; granting it again changes nothing.
+    """Grant a privilege to a role. Granting it again changes nothing.
 
     Raises:
         InvalidArgument, DatabaseNameInvalid: a name breaks its rule.
-        DatabaseNotFound: there is no such database, and the caller may know.
+        DatabaseNotFound: there is no such database, and the caller may know that.
         RoleNotFound: there is no such role.
         InvalidGrant: there is no such privilege, or it cannot be granted there.
     """
@@ -82,13 +82,13 @@ async def give_grant(services: Services, caller: Caller, *, role: str, scope: Pr
 
 
 async def revoke_grant(services: Services, caller: Caller, *, role: str, scope: PrivilegeScope) -> None:
-    """Revoke a privilege from a role; revoking what it does not hold changes nothing (contract 2.4).
+    """Revoke a privilege from a role. Revoking one that it does not hold changes nothing (contract 2.4).
 
     Raises:
         InvalidArgument, DatabaseNameInvalid: a name breaks its rule.
         RoleNotFound: there is no such role.
         InvalidGrant: there is no such privilege, or it cannot be granted there.
-        DatabaseNotFound: the role does not hold it, there is no such database, and the caller may know.
+        DatabaseNotFound: the role does not hold it, there is no such database, and the caller may know that.
     """
     _check_names(services, role, scope)
     async with caller.change() as transaction:
@@ -112,20 +112,16 @@ async def change_grants(
 ) -> ChangedGrants:
     """Grant and revoke several privileges of a role, all of it or nothing.
 
-    What is revoked need not be grantable today. A `dry_run` only returns what would change.
+    A revoked privilege need not be grantable now. With `dry_run` the changes are only returned.
 
     Raises:
         LimitReached: more than `MOST_CHANGED`.
         RoleNotFound: there is no such role.
-        InvalidArgument: the same is to be granted and revoked, or a name breaks its rule.
+        InvalidArgument: a grant is both granted and revoked, or a name breaks its rule.
         InvalidGrant, DatabaseNotFound: as of `give_grant`.
-        EngineError: the engine's aliases are not in memory, and it does not answer.
+        EngineError: the engine's aliases are not in memory, and it does not respond.
     """
-    if len(grant) + len(revoke) > MOST_CHANGED:
-        raise LimitReached(
-            f"at most {MOST_CHANGED} grants can be changed in one step",
-            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
-        )
+    _require_within_limit(len(grant) + len(revoke))
     if not services.catalog.fresh:
         await services.catalog.refresh()
     async with caller.change() as transaction:
@@ -136,14 +132,21 @@ async def change_grants(
         unwanted = {key for scope in revoke for key in _revoked_keys(services, scope)}
         granted, revoked = sorted(wanted - held), sorted(unwanted & {each.key for each in stored})
         if set(granted) & unwanted or wanted & set(revoked):
-            raise InvalidArgument(
-                "the same grant is in both `grant` and `revoke`", ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
-            )
+            detail = ErrorDetail(ErrorCode.GRANT_GIVEN_AND_TAKEN)
+            raise InvalidArgument("the same grant is in both `grant` and `revoke`", detail)
         if not dry_run:
             await transaction.grants.add([Grant(role, key, caller.principal.user_name) for key in granted])
             await transaction.grants.remove(role, revoked)
     users = (await services.store.bindings(role)).get(role, ())
     return ChangedGrants(granted, revoked, users)
+
+
+def _require_within_limit(number: int) -> None:
+    if number > MOST_CHANGED:
+        raise LimitReached(
+            f"at most {MOST_CHANGED} grants can be changed in one step",
+            ErrorDetail(ErrorCode.GRANTS_LIMIT, {"limit": MOST_CHANGED}),
+        )
 
 
 def list_grants(
@@ -155,9 +158,9 @@ def list_grants(
         services: what services work with.
         caller: who lists them.
         role: the role.
-        database: the database that they reach; `*` for all grants.
-        named: the type and name of the object that they are on, None for any. An alias is listed under its own name
-            and that of its collection.
+        database: the database to which they apply; `*` for all grants.
+        named: the type and name of the object that they are on; None for any. A grant on the collection behind an alias
+            is listed under both names.
 
     Raises:
         DatabaseNotFound: as of `give_grant`.
@@ -180,11 +183,11 @@ def list_grants(
 def require_database(services: Services, caller: Caller, key: GrantKey) -> None:
     """Refuse a grant on a named collection of a missing database.
 
-    A caller who may not see the database does not learn that it is missing either: the grant is kept as one on a
-    collection to be.
+    A caller who may not see the database does not learn that it is missing. The grant is then stored as one on a
+    collection that does not exist yet.
 
     Raises:
-        DatabaseNotFound: there is none, and the caller would see it.
+        DatabaseNotFound: there is none, and the caller may know that.
     """
     if ANY in (key.object_name, key.db_name) or key.object_type is ObjectType.USER:
         return
@@ -238,7 +241,7 @@ def _with_companions(key: GrantKey) -> list[GrantKey]:
 def _on_collection(services: Services, key: GrantKey) -> GrantKey:
     """Return the key of a grant as it is stored: on the collection behind an alias (contract 4.10).
 
-    A name that is neither collection nor alias is kept, so that grants may come before their object.
+    A name that is neither a collection nor an alias is kept, so that grants can be given before their object exists.
     """
     if key.object_type is ObjectType.USER:
         return key
@@ -246,10 +249,10 @@ def _on_collection(services: Services, key: GrantKey) -> GrantKey:
 
 
 def _revoked_keys(services: Services, scope: PrivilegeScope) -> list[GrantKey]:
-    """Return the keys of all that a revocation removes.
+    """Return the keys of all grants that a revocation removes.
 
-    A grant may have been stored under a name before that became an alias, so that the name counts as it was given and
-    as what it stands for. Without an object type, `*` removes the grants of `*` of either type.
+    A grant may have been stored under a name that became an alias later. A revocation therefore removes both the grant
+    on the given name and the one on its collection. Without an object type, `*` removes grants of `*` of both types.
     """
     key = scope.key
     both = scope.privilege == ANY and scope.object_type is None

@@ -8,7 +8,7 @@ from kiteward.store.transaction import Transaction
 
 
 async def stored_user(services: Services, name: str) -> UserRecord:
-    """Return a user as the store holds it.
+    """Return a user from the store.
 
     Raises:
         UserNotFound: there is no such user.
@@ -20,7 +20,7 @@ async def stored_user(services: Services, name: str) -> UserRecord:
 
 
 async def require_user(transaction: Transaction, name: str) -> UserRecord:
-    """Return a user as a transaction finds it.
+    """Return a user within a transaction.
 
     Raises:
         UserNotFound: there is no such user.

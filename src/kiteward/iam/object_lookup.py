@@ -1,4 +1,4 @@
-"""The collection that a name given in a request stands for, and whether it exists, as far as the engine answers."""
+"""Finds the collection that a name in a request refers to, and whether it exists, as far as the engine responds."""
 
 import contextlib
 
@@ -8,7 +8,7 @@ from kiteward.iam.services import Catalog
 
 
 async def behind_alias(catalog: Catalog, database: str, name: str) -> str:
-    """Return the collection behind an alias, as requests are resolved; without an engine, the name unchanged."""
+    """Return the collection behind an alias, resolved as in requests; without an engine, the name unchanged."""
     with contextlib.suppress(EngineError):
         if not catalog.fresh:
             await catalog.refresh()
@@ -17,11 +17,11 @@ async def behind_alias(catalog: Catalog, database: str, name: str) -> str:
 
 
 async def exists(catalog: Catalog, database: str, name: str) -> bool | None:
-    """Return whether a collection exists; None for `*`, and while the engine does not answer."""
+    """Return whether a collection exists; None for `*`, and while the engine does not respond."""
     if ANY in (database, name):
         return None
     with contextlib.suppress(EngineError):
-        # A database that does not exist is refused by the engine, and has no collections.
+        # The engine refuses a database that does not exist; such a database has no collections.
         if catalog.fresh and not catalog.has_database(database):
             return False
         return await catalog.has_collection(database, name)

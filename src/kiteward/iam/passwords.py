@@ -1,4 +1,4 @@
-"""Passwords: generated, changed with the old one, reset without it."""
+"""Passwords: generated, changed with the old one, or reset without it."""
 
 import secrets
 import string
@@ -15,22 +15,22 @@ from kiteward.iam.lookup import require_user, stored_user
 from kiteward.iam.services import Services
 
 LONGEST_GRACE_PERIOD: Final = 30 * 24 * 3600
-"""Seconds that a replaced password or API key may stay valid."""
+"""Most seconds for which a replaced password or API key may stay valid."""
 
 _GENERATED_CHARACTERS: Final = string.ascii_letters + string.digits
 _GENERATED_LENGTH: Final = 24
-"""24 letters and digits hold 142 bits."""
+"""Characters. 24 letters and digits hold 142 bits."""
 
 VerifyPassword = Callable[[PasswordCredential], Awaitable[str]]
 """Returns the id of the stored credential that a user name and password match; raises PasswordRejected.
 
-Throttled and counted as a login with them would be.
+It is throttled and counted like a sign-in with them.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordChange:
-    """The current password and the one to replace it."""
+    """The current password and the new one."""
 
     old: Secret
     new: Secret
@@ -41,8 +41,8 @@ class HashedPassword:
     """A password as it is stored.
 
     Attributes:
-        stored: its hash.
-        generated: the password, where it was generated here; None where the caller gave it.
+        stored: the hash.
+        generated: the password, if it was generated; None if the caller gave it.
     """
 
     stored: str = field(repr=False)
@@ -54,8 +54,8 @@ class ResetPassword:
     """The result of a reset.
 
     Attributes:
-        generated: the new password, where it was generated here; None where the caller gave it.
-        old_valid_until: until when the password before it is accepted, in seconds since the epoch; None for no longer.
+        generated: the new password, if it was generated; None if the caller gave it.
+        old_valid_until: until when the old password is accepted, in seconds since the epoch; None if it is not.
     """
 
     generated: Secret | None
@@ -71,7 +71,7 @@ def generated_password() -> Secret:
 
 
 def grace_period_end(seconds: int) -> float | None:
-    """Return until when a replaced secret is accepted, in seconds since the epoch; None for no longer.
+    """Return until when a replaced secret is accepted, in seconds since the epoch; None if it is not.
 
     Raises:
         InvalidArgument: `seconds` is negative or more than `LONGEST_GRACE_PERIOD`.
@@ -88,11 +88,11 @@ def grace_period_end(seconds: int) -> float | None:
 async def hash_new_password(
     services: Services, user_name: str, given: Secret | None, *, field: str = "password"
 ) -> HashedPassword:
-    """Hash a new password of a user, or a generated one where none is given. No transaction may be open.
+    """Hash a new password of a user, or a generated one if none is given. No transaction may be open.
 
     Args:
         services: what services work with.
-        user_name: whose password.
+        user_name: the user.
         given: the new password; None for a generated one.
         field: the argument that holds it, for the error.
 
@@ -131,19 +131,15 @@ async def change_password(
         credential_id = (await stored_user(services, user_name)).credential_id
     else:
         credential_id = await _verified(verify, PasswordCredential(user_name, change.old))
-    # Hashing takes long, so that it happens before the transaction; the credential id proves that what was verified is
-    # still current.
+    # Hashing is slow, so it happens before the transaction. In the transaction, the credential id proves that the
+    # verified password is still current.
     hashed = await services.hasher.hash(change.new)
     async with caller.change() as transaction:
         found = await transaction.users.get(user_name)
         if found is None or found.credential_id != credential_id:
             raise _old_password_wrong(user_name, "not the current password")
         if found.one_time and change.new == change.old:
-            raise InvalidArgument(
-                "the new password must differ from the one-time password",
-                ErrorDetail(ErrorCode.PASSWORD_UNCHANGED),
-                field="newPassword",
-            )
+            raise _password_unchanged()
         await transaction.users.set_password(user_name, hashed)
         if description is not None:
             await transaction.users.describe(user_name, description)
@@ -164,10 +160,10 @@ async def reset_password(
     Args:
         services: what services work with.
         caller: an administrator.
-        user_name: whose password.
+        user_name: the user.
         given: the new password; None for a generated one.
-        one_time: whether the user has to set another one before anything else.
-        grace_period: seconds that the old password stays valid.
+        one_time: whether the user must set another one before anything else.
+        grace_period: seconds for which the old password stays valid.
 
     Raises:
         InvalidArgument: the new password or the grace period is not acceptable.
@@ -184,10 +180,10 @@ async def reset_password(
 
 
 async def end_old_password(caller: Caller, user_name: str) -> None:
-    """End the grace period of the password before the last reset; users may do so for themselves.
+    """End the grace period of the previous password; users may do so for themselves.
 
     Raises:
-        AccessDenied: of another user, by a caller who is no administrator.
+        AccessDenied: for another user, the caller is not an administrator.
         UserNotFound: there is no such user.
     """
     async with caller.change() as transaction:
@@ -204,8 +200,13 @@ async def _verified(verify: VerifyPassword, credential: PasswordCredential) -> s
 
 
 def _needs_no_old_password(services: Services, caller: Caller) -> bool:
-    """Return whether the caller is a super user, and not limited by its credential."""
+    """Return whether the caller is a super user with a credential that is not limited."""
     return caller.principal.user_name in services.super_users and not caller.principal.limited
+
+
+def _password_unchanged() -> InvalidArgument:
+    detail = ErrorDetail(ErrorCode.PASSWORD_UNCHANGED)
+    return InvalidArgument("the new password must differ from the one-time password", detail, field="newPassword")
 
 
 def _old_password_wrong(name: str, reason: str) -> OldPasswordWrong:

@@ -29,9 +29,9 @@ class BackedUpUser:
 
 @dataclass(frozen=True, slots=True)
 class PolicyBackup:
-    """Users with password hashes, roles, custom groups and grants, without what every server has.
+    """Users with password hashes, roles, custom groups and grants, without the built-in ones.
 
-    An empty grantor of a grant stands for who restores it.
+    A grant without grantor is restored with the restoring user as its grantor.
     """
 
     users: Sequence[BackedUpUser]
@@ -63,7 +63,7 @@ async def back_up(services: Services, caller: Caller) -> PolicyBackup:
         users,
         [held.role for held in roles],
         [snapshot.groups[name] for name in sorted(snapshot.groups)],
-        # What is kept for one user would be for anybody once restored.
+        # A grant that is kept for one user would apply to all holders once restored.
         [grant for held in roles for grant in held.grants if grant.kept_for is None],
     )
 
@@ -73,8 +73,8 @@ async def restore(services: Services, caller: Caller, backup: PolicyBackup) -> N
 
     Raises:
         InvalidArgument, InvalidGroupName, DatabaseNameInvalid: a name, description or password hash is not acceptable.
-        InvalidGrant: something exists already, or names what does not exist.
-        LimitReached: there are as many users or roles as there may be.
+        InvalidGrant: an object exists already, or something names an object that does not exist.
+        LimitReached: the limit of users or roles would be exceeded.
     """
     _check_names(services, backup)
     async with caller.change() as transaction:

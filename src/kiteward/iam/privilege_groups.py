@@ -13,7 +13,7 @@ from kiteward.store.transaction import Transaction
 
 _CREATABLE: Final = "failed to check if privilege group creatable"
 _ALTERABLE: Final = "failed to check if privilege group alterable"
-"""What Milvus puts before the texts of these checks."""
+"""The prefix of Milvus to the texts of these checks."""
 
 
 def is_reserved_group_name(name: str) -> bool:
@@ -22,7 +22,7 @@ def is_reserved_group_name(name: str) -> bool:
 
 
 async def is_group_member(transaction: Transaction, name: str) -> bool:
-    """Return whether a name is that of a privilege or group, so that it may be named as a member of a group."""
+    """Return whether a name is that of a privilege or group, and may therefore be named as a member of a group."""
     return name in PRIVILEGES or name in BUILT_IN_GROUPS or await transaction.groups.get(name) is not None
 
 
@@ -52,7 +52,7 @@ async def create_group(services: Services, caller: Caller, name: str) -> None:
 
 
 async def drop_group(services: Services, caller: Caller, name: str) -> None:
-    """Drop a group; an unknown or built-in one changes nothing (contract Q18, Q19).
+    """Drop a group. A group that does not exist or is built in is ignored (contract Q18, Q19).
 
     Raises:
         InvalidGroupName, InvalidArgument: the name breaks a rule.
@@ -74,7 +74,7 @@ async def drop_group(services: Services, caller: Caller, name: str) -> None:
 
 
 async def add_privileges(services: Services, caller: Caller, name: str, privileges: Sequence[str]) -> None:
-    """Add privileges to a group. Groups may be named too, and have no effect.
+    """Add privileges to a group. Groups are accepted too, and have no effect.
 
     Raises:
         InvalidGroupName, InvalidArgument: a name breaks a rule.
@@ -89,7 +89,7 @@ async def add_privileges(services: Services, caller: Caller, name: str, privileg
 
 
 async def remove_privileges(services: Services, caller: Caller, name: str, privileges: Sequence[str]) -> None:
-    """Remove privileges from a group; those it does not hold change nothing.
+    """Remove privileges from a group. Those that it does not hold are ignored.
 
     Raises:
         InvalidGroupName, InvalidArgument: a name breaks a rule.

@@ -1,4 +1,4 @@
-"""How the parts behind the gateway are: what must answer before requests can be."""
+"""The state of the components behind the gateway, all of which must be ready before requests can be handled."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from kiteward.iam.services import ComponentHealth, Services
 
 
 async def components(services: Services) -> Mapping[str, ComponentHealth]:
-    """Ask `store`, `engine` and `audit` how they are."""
+    """Return the health of `store`, `engine` and `audit`."""
     try:
         await services.store.user(ROOT)
         store = ComponentHealth()

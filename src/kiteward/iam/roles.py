@@ -18,7 +18,7 @@ from kiteward.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class DescribedRole:
-    """A role and the users that hold it, as far as the caller may know them."""
+    """A role and its holders, as far as the caller may know them."""
 
     role: Role
     users: tuple[str, ...]
@@ -30,7 +30,7 @@ async def create_role(services: Services, caller: Caller, role: Role) -> None:
     Raises:
         InvalidArgument: the name or the description breaks a rule.
         AlreadyExists: there is a role of this name.
-        LimitReached: there are as many roles as there may be.
+        LimitReached: the limit of roles would be exceeded.
     """
     services.naming.check_role_name(role.name)
     services.naming.check_role_description(role.description)
@@ -39,11 +39,11 @@ async def create_role(services: Services, caller: Caller, role: Role) -> None:
 
 
 async def add_role(services: Services, transaction: Transaction, role: Role) -> None:
-    """Add a role whose name and description have been checked.
+    """Add a role whose name and description were checked.
 
     Raises:
         AlreadyExists: there is a role of this name.
-        LimitReached: there are as many roles as there may be.
+        LimitReached: the limit of roles would be exceeded.
     """
     if await transaction.roles.get(role.name) is not None:
         raise AlreadyExists(
@@ -82,7 +82,7 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
         services: what services work with.
         caller: who drops it.
         name: the role.
-        force: whether it may hold grants, besides those that are kept for a user.
+        force: whether it is dropped even if it holds grants; kept grants do not count.
 
     Raises:
         InvalidArgument: the name breaks the naming rule.
@@ -95,7 +95,7 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
     async with caller.change() as transaction:
         await require_role(transaction, name)
         grants = await transaction.grants.of_role(name)
-        # What is kept for who dropped a collection is on nothing that exists (decision 0030), and goes with the role.
+        # A kept grant is on a collection that does not exist (decision 0030), and is dropped with the role.
         if not force and any(grant.kept_for is None for grant in grants):
             raise InUse(
                 "failed to check if drop role: "
@@ -105,7 +105,7 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
 
 
 async def bind_role(services: Services, caller: Caller, *, user: str, role: str) -> None:
-    """Bind a role to a user; binding it again changes nothing.
+    """Bind a role to a user. Binding it again changes nothing.
 
     Raises:
         InvalidArgument: one of the names breaks the naming rule.
@@ -119,7 +119,7 @@ async def bind_role(services: Services, caller: Caller, *, user: str, role: str)
 
 
 async def unbind_role(services: Services, caller: Caller, *, user: str, role: str) -> None:
-    """Unbind a role from a user; one that is not bound, or no such user, changes nothing.
+    """Unbind a role from a user. If it is not bound, or there is no such user, nothing changes.
 
     Raises:
         InvalidArgument: one of the names breaks the naming rule.
@@ -139,14 +139,14 @@ async def unbind_role(services: Services, caller: Caller, *, user: str, role: st
 
 
 def sees_role_holders(caller: Caller) -> bool:
-    """Return whether the caller may know who holds a role; otherwise only whether the caller does."""
+    """Return whether the caller may see all holders of a role; if not, it sees only itself."""
     return decide(caller.principal, (Condition(PRIVILEGES["SelectOwnership"]),), caller.snapshot).allowed
 
 
 async def describe_roles(
     services: Services, caller: Caller, name: str | None, *, with_users: bool
 ) -> Sequence[DescribedRole]:
-    """Return all roles by name, or the one of a name, if it exists.
+    """Return all roles by name, or the one with a name if it exists.
 
     Raises:
         InvalidArgument: the name breaks the naming rule.

@@ -1,4 +1,4 @@
-"""The server as clients and administrators see it: its version, and what state it is in."""
+"""The server for clients and administrators: its version and state."""
 
 import contextlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kiteward.iam.readiness import components
 from kiteward.iam.services import ComponentHealth, Services
 
 VERSION: Final = f"3.0.0+kiteward.{__version__}"
-"""The Milvus version whose protocol and rules are spoken, with our own as its build, as PEP 440 and semver read it."""
+"""The Milvus version whose protocol and rules apply, with our own as its build, in the syntax of PEP 440 and semver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class ServerState:
     Attributes:
         components: `store`, `engine` and `audit` -> their health.
         revision: revision of the policy in force.
-        databases: how many databases there are; None while the engine does not answer.
-        roles, groups, sessions: how many there are.
+        databases: the number of databases; None while the engine does not respond.
+        roles, groups, sessions: their numbers.
     """
 
     components: Mapping[str, ComponentHealth]

@@ -1,4 +1,4 @@
-"""What every service of identity management works with, and what it asks of the layers above."""
+"""What every service of identity management works with, and what it needs from the layers above."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,28 +30,28 @@ class Catalog(Protocol):
         ...
 
     def has_database(self, name: str) -> bool:
-        """Return whether the database exists, by what is in memory."""
+        """Return whether the database exists, according to memory."""
         ...
 
     def resolve(self, database: str, name: str) -> str:
-        """Return the collection that an alias stands for; any other name unchanged."""
+        """Return the collection that an alias names; any other name unchanged."""
         ...
 
     async def database_names(self) -> list[str]:
-        """Ask the engine for its databases, sorted; raises EngineError."""
+        """Return the engine's databases, sorted; raises EngineError."""
         ...
 
     async def collection_names(self, database: str) -> list[str]:
-        """Ask the engine for the collections of a database, sorted; raises EngineError."""
+        """Return the engine's collections of a database, sorted; raises EngineError."""
         ...
 
     async def has_collection(self, database: str, name: str) -> bool:
-        """Ask the engine whether a collection exists; raises EngineError."""
+        """Return whether a collection exists in the engine; raises EngineError."""
         ...
 
 
 class OperationRules(Protocol):
-    """What explanations and reviews need of an operation's row; implemented by the gateway's operation table."""
+    """The columns of an operation's row that explanations and reviews need; implemented by the operation table."""
 
     @property
     def privilege(self) -> Privilege | None: ...
@@ -64,7 +64,7 @@ class OperationRules(Protocol):
 
 
 class ReceivedCall(Protocol):
-    """What is read of a request as the transport handed it over; implemented by the gateway's `Call`."""
+    """The parts of a request that are read here; the gateway's `Call` implements it."""
 
     @property
     def operation(self) -> str: ...
@@ -76,7 +76,7 @@ class ReceivedCall(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many there may be; configuration alone limits them.
+    """The configured limits of users and roles.
 
     Attributes:
         users: `proxy.maxUserNum`, `root` included.
@@ -89,12 +89,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class KeyRules:
-    """What holds for new API keys.
+    """The rules for new API keys.
 
     Attributes:
         per_user: most keys of one user, `kiteward.apiKeys.maxPerUser`.
-        default_lifetime: seconds until a key expires that is created without an expiry,
-            `kiteward.apiKeys.defaultExpiry`; None for never.
+        default_lifetime: seconds until a key expires that is created without an expiry, from
+            `kiteward.apiKeys.defaultExpiry`; None if it does not expire.
     """
 
     per_user: int = 100
@@ -103,11 +103,11 @@ class KeyRules:
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """How a part of the server is.
+    """The health of a component.
 
     Attributes:
-        ready: whether it does its work.
-        reason: one sentence for the operator when it does not, else empty.
+        ready: whether it can be used.
+        reason: one sentence for the operator when it cannot, else empty.
     """
 
     ready: bool = True
@@ -115,10 +115,10 @@ class ComponentHealth:
 
 
 class ResponseCache:
-    """Remembers answers that are the same for every caller, for as long as the policy's revision stands."""
+    """Caches responses that are the same for every caller at one revision of the policy."""
 
     CAPACITY: Final = 16 * 1024 * 1024
-    """Most bytes of requests and answers kept; beyond, nothing more is remembered until the revision moves."""
+    """Most bytes of requests and responses in the cache. Beyond, nothing more is cached until the next revision."""
 
     def __init__(self) -> None:
         self._revision = -1
@@ -126,11 +126,11 @@ class ResponseCache:
         self._answers: dict[tuple[str, bytes], bytes] = {}
 
     def get(self, call: ReceivedCall, revision: int) -> bytes | None:
-        """Return what the same request was answered at this revision, or None."""
+        """Return the cached response to the same request at this revision, or None."""
         return self._answers.get((call.operation, call.payload)) if revision == self._revision else None
 
     def put(self, call: ReceivedCall, revision: int, answer: bytes) -> bytes:
-        """Remember an answer and return it; one that belongs to an earlier revision is only returned."""
+        """Cache a response and return it; a response of an earlier revision is only returned."""
         if revision > self._revision:
             self._revision, self._bytes = revision, 0
             self._answers.clear()
@@ -143,24 +143,24 @@ class ResponseCache:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The collaborators of the handlers.
+    """What services work with.
 
     Attributes:
         store: users and everything else that is stored.
-        engine: asked for its health only.
+        engine: for its health only.
         catalog: databases and aliases.
         hasher: hashes new passwords.
-        passwords: which passwords may be chosen.
+        passwords: the password policy.
         operations: the rules of every RPC by its name.
-        naming: which names are legal.
-        limits: how many users and roles there may be.
+        naming: the naming rules.
+        limits: the limits of users and roles.
         super_users: callers who change a password without the old one (`common.security.superUsers`).
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
-        key_rules: what holds for new API keys.
-        sessions: those of the console, as the authenticator knows them.
-        response_cache: answers of the current revision.
+        key_rules: the rules for new API keys.
+        sessions: the console's sessions, shared with the authenticator.
+        response_cache: responses of the current revision.
         trail: reads the audit trail; None where there is none.
-        audit: tells how the audit trail is.
+        audit: reports the state of the audit trail.
     """
 
     store: Store
@@ -181,5 +181,5 @@ class Services:
 
     @property
     def principals(self) -> PrincipalLookup:
-        """Users and API keys as the principals they make."""
+        """Looks up the principals of users and API keys."""
         return PrincipalLookup(self.store, root_bypass=self.root_bypass)

@@ -10,14 +10,14 @@ from kiteward.iam.services import Services
 
 
 async def list_sessions(services: Services, caller: Caller, user_name: str) -> Sequence[Session]:
-    """Return the sessions of a user that go on, the latest first: the caller's own, or any for administrators.
+    """Return the current sessions of a user, the latest first: the caller's own, or any for administrators.
 
     Raises:
-        AccessDenied: of another user, by a caller who is no administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     require_owner(caller, user_name)
     record = await services.store.user(user_name)
-    # A session of an earlier credential is over, although no request has tried it since.
+    # A session of an earlier credential has ended, although no request has used it since.
     current = record.credential_id if record is not None and record.enabled and record.locked_at is None else None
     return [each for each in services.sessions.of(user_name) if each.current_id == current]
 
@@ -36,10 +36,10 @@ def end_session(services: Services, caller: Caller, session_id: str) -> None:
 
 
 def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_current: bool) -> None:
-    """End all sessions of a user, but the one that calls with `keep_current`.
+    """End all sessions of a user; with `keep_current`, except the one that the caller uses.
 
     Raises:
-        AccessDenied: of another user, by a caller who is no administrator.
+        AccessDenied: for another user, the caller is not an administrator.
     """
     require_owner(caller, user_name)
     for session in services.sessions.of(user_name):
@@ -48,5 +48,5 @@ def end_sessions(services: Services, caller: Caller, user_name: str, *, keep_cur
 
 
 def is_own_session(caller: Caller, session: Session) -> bool:
-    """Return whether the caller came by a session."""
+    """Return whether the caller authenticated with this session."""
     return caller.principal.credential == f"session:{session.session_id}"

@@ -1,4 +1,4 @@
-"""Which grants and API keys were not used, by the audit trail."""
+"""Grants and API keys that were not used, by the audit trail."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,8 +23,8 @@ class UnusedAccess:
 
     Attributes:
         grants: grants that allowed no request, by role and key.
-        keys: API keys that no request came by.
-        recorded_since: from when on requests are recorded; None for not at all.
+        keys: API keys with which no request was made.
+        recorded_since: the time from which on requests are recorded; None if none are.
     """
 
     grants: Sequence[Grant]
@@ -34,7 +34,7 @@ class UnusedAccess:
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """What a user did with a privilege; equal uses are looked at once."""
+    """A user's use of a privilege; equal uses are evaluated once."""
 
     user: str
     privilege: str
@@ -63,7 +63,7 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
 
 
 def _uses(trail: AuditReader, since: datetime) -> tuple[set[_Use], datetime | None]:
-    """Return what was done since a time, and since when that is recorded."""
+    """Return the uses since a time, and the time from which on they are recorded."""
     oldest = next(iter(trail.every(AuditQuery())), None)
     uses = {
         use

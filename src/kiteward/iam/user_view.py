@@ -1,4 +1,4 @@
-"""What a user holds, and which databases and collections lists show it."""
+"""What a user holds, and which databases and collections lists show to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class UserView:
     """What a user sees.
 
     Attributes:
-        principal: the user as requests run.
-        databases: database -> the collections of it that are listed.
+        principal: the principal of the user's requests.
+        databases: database -> its collections that are listed.
     """
 
     principal: Principal

@@ -1,4 +1,4 @@
-"""Users: create, describe, delete, disable and enable, lift locks."""
+"""Users: create, describe, delete, disable and enable, unlock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,16 +52,16 @@ async def create_user(
         name: the user name.
         password: its password; None for a generated one.
         description: free text.
-        one_time: whether the user has to set another password before anything else.
+        one_time: whether the user must set another password before anything else.
         roles: names of the roles to bind.
 
     Returns:
-        The password, where it was generated.
+        The password, if it was generated.
 
     Raises:
         InvalidArgument: the name, password or description is not acceptable.
         AlreadyExists: there is a user of this name.
-        LimitReached: there are as many users as there may be.
+        LimitReached: the limit of users would be exceeded.
         RoleNotFound: one of the roles does not exist.
     """
     services.naming.check_user_name(name)
@@ -76,11 +76,11 @@ async def create_user(
 
 
 async def add_user(services: Services, transaction: Transaction, user: NewUser) -> None:
-    """Add a user without roles, whose name and password have been checked.
+    """Add a user without roles, whose name and password were checked.
 
     Raises:
         AlreadyExists: there is a user of this name.
-        LimitReached: there are as many users as there may be.
+        LimitReached: the limit of users would be exceeded.
     """
     if await transaction.users.get(user.name) is not None:
         raise AlreadyExists(
@@ -113,7 +113,7 @@ async def update_user(
     The name is not checked against the naming rule, as in Milvus.
 
     Raises:
-        AccessDenied: the caller came by a one-time password, and this is another user.
+        AccessDenied: the caller authenticated with a one-time password, and this is another user.
         UserNotFound: there is no such user.
         InvalidArgument: neither is given, or one is not acceptable.
         OldPasswordWrong: as of `change_password`.
@@ -138,7 +138,7 @@ async def delete_user(services: Services, caller: Caller, name: str) -> None:
         ProtectedObject: it is `root`, or the last administrator.
         UserNotFound: there is no such user.
     """
-    # Names are compared as they are stored, so that no spelling of `root` passes (contract Q9).
+    # Names are compared as stored, so that no other spelling of `root` is accepted (contract Q9).
     if name == ROOT:
         raise ProtectedObject(
             "root user cannot be deleted", ErrorDetail(ErrorCode.ROOT_NOT_DELETABLE), field="userName"
@@ -174,7 +174,7 @@ async def enable_user(caller: Caller, name: str) -> None:
 
 
 async def unlock_user(caller: Caller, name: str) -> None:
-    """Lift the lock after too many wrong passwords.
+    """Remove the lock after too many wrong passwords.
 
     Raises:
         UserNotFound: there is no such user.
@@ -188,7 +188,7 @@ async def describe_user(services: Services, caller: Caller, name: str) -> UserRe
     """Return a user; users may describe themselves.
 
     Raises:
-        AccessDenied: another user, by a caller who is no administrator.
+        AccessDenied: for another user, the caller is not an administrator.
         UserNotFound: there is no such user.
     """
     require_owner(caller, name)
@@ -196,7 +196,7 @@ async def describe_user(services: Services, caller: Caller, name: str) -> UserRe
 
 
 async def find_users(services: Services, name: str | None) -> Sequence[UserRecord]:
-    """Return all users, or the one of a name, if it exists.
+    """Return all users, or the one with a name if it exists.
 
     Raises:
         InvalidArgument: the name breaks the naming rule.

@@ -1,4 +1,4 @@
-"""Errors of a service under the texts that another interface has for them."""
+"""Replaces the texts of a service's errors by those of another interface."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,8 @@ def reworded(kind: type[RequestRefused], text: str, *, instead: type[RequestRefu
     """Raise an error that occurs inside the block with another text.
 
     Args:
-        kind: the class of error; errors of its subclasses are reworded too, others pass unchanged.
+        kind: the class of error; errors of its subclasses are reworded too, others are not.
+
         text: the new text.
         instead: the class of the new error; that of the error itself by default.
     """

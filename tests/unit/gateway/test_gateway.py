@@ -283,7 +283,7 @@ async def test_user_deleted_while_the_catalog_is_read_is_refused(peopled: House,
 async def test_administrative_change_goes_on_when_its_caller_is_gone(peopled: House) -> None:
     async with peopled.store.transaction():
         waiting = asyncio.create_task(peopled.call("CreateRole", entity={"name": "late"}))
-        while not peopled.gateway._changes.under_way:
+        while not peopled.gateway._changes.in_progress:
             await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -342,7 +342,7 @@ async def test_administration_that_looks_at_no_database_works_without_the_engine
         await peopled.call("Query", by="alice", collection_name="docs")
 
 
-async def test_drain_waits_for_changes_under_way(peopled: House, engine: FakeEngine) -> None:
+async def test_drain_waits_for_changes_in_progress(peopled: House, engine: FakeEngine) -> None:
     gate = engine.hold("CreateCollection")
     changing = asyncio.create_task(peopled.call("CreateCollection", collection_name="fresh"))
     await engine.reached("CreateCollection")

@@ -27,7 +27,7 @@ from kiteward.api.rest.schemas import (
     struct_field_shapes,
 )
 from kiteward.api.rest.status import RestFailure
-from kiteward.domain.errors import AccessDenied, EngineLacksOperation
+from kiteward.domain.errors import AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed
 from kiteward.milvus import messages
 
 
@@ -165,7 +165,7 @@ async def _unless_refused(request: Awaitable[Any]) -> Any:
     """Return the response of a request, or None if it was refused, the engine lacks it, or nothing was found."""
     try:
         return await request
-    except (AccessDenied, EngineLacksOperation, RestFailure):
+    except (AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed):
         return None
 
 

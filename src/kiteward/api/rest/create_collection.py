@@ -58,7 +58,7 @@ async def create(context: RequestContext, body: CollectionReq) -> Nothing:
             await create_index(context, body.collection_name, index)
         if indexes:
             await call_rpc(context, "LoadCollection", collection_name=body.collection_name)
-    except (KitewardError, RestFailure):
+    except KitewardError:
         await _drop_again(context, body.collection_name)
         raise
     return NOTHING
@@ -68,7 +68,7 @@ async def _drop_again(context: RequestContext, collection: str) -> None:
     """Drop the new collection. A failure is ignored: the caller gets the error of the step that failed."""
     try:
         await call_rpc(context, "DropCollection", collection_name=collection)
-    except (KitewardError, RestFailure):
+    except KitewardError:
         return
 
 

@@ -105,7 +105,7 @@ async def create_index(context: RequestContext, collection: str, index: IndexPar
     """Create one index.
 
     Raises:
-        KitewardError, RestFailure: as `RequestContext.call`.
+        KitewardError: as `RequestContext.call`.
     """
     parameters = {"index_type": index.index_type, "metric_type": index.metric_type, "params": index.params}
     await call_rpc(

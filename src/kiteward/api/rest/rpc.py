@@ -46,7 +46,7 @@ async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) ->
         fields: fields of the request message; a mapping becomes its key-value pairs, None is left out.
 
     Raises:
-        KitewardError, RestFailure: as `RequestContext.call`.
+        KitewardError: as `RequestContext.call`.
     """
     kind = messages.method_of(operation).request
     if "db_name" in kind.DESCRIPTOR.fields_by_name:

@@ -1,16 +1,16 @@
-"""The operation table: one row for each RPC, with all that is known of it.
+"""The operation table: one row for each RPC, with all of its rules.
 
 - `row.py`: what a row holds; `declare.py`: how rows are declared.
 - `collections.py`, `databases.py`, `data.py`, `cluster.py`, `identity.py`: the rows by subject.
 - `closed.py`: RPCs that are not offered, each with the reason.
 
 Sources: contract 4.2 for annotated requests, contract 4.3 and decision 0008 for the others. An RPC that is not in the
-table is unknown and refused; a test holds the table complete against the descriptors.
+table is refused; a test checks that the table is complete against the descriptors.
 
-A row names *every* field that selects an object of access control. Names of collections are judged after aliases are
-resolved; a request that selects by an id needs the privilege on `*`, because an id cannot be judged.
+A row names *every* field that selects an object of access control. Aliases are resolved before a decision about names
+of collections. A request that selects by an id that is not known here needs the privilege on `*`.
 
-No other module keeps a table of RPCs; a test looks for one.
+No other module has a table of RPCs; a test checks that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,5 +40,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = _table(
 
 
 def missing_operations(table: Iterable[str] = OPERATIONS) -> frozenset[str]:
-    """Return the RPCs of the protocol that the table lacks; a test demands none."""
+    """Return the RPCs of the protocol that the table lacks; a test requires that there are none."""
     return frozenset(messages.METHODS) - frozenset(table)

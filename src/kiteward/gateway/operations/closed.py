@@ -12,7 +12,7 @@ ROWS: Final = (
         "AddUserTags DeleteUserTags GetUserTags ListUsersWithTag CreateRowPolicy DropRowPolicy ListRowPolicies",
         "row-level security is not implemented",
     ),
-    # Node looks for the status of gRPC, and then sends heartbeats less often.
+    # The Node SDK recognises the gRPC status, and then sends heartbeats less often.
     *closed(
         "ClientHeartbeat",
         "client telemetry lets one user command the clients of others",

@@ -1,6 +1,6 @@
 """Resource groups, replication, file resources, the state of nodes.
 
-Cluster-level privileges are checked without a database, so that no field of these requests selects anything.
+Cluster-level privileges are checked without a database, so no field of these requests selects an object.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ ROWS: Final = (
     *defines("TransferReplica", "TransferReplica", collections=ONE_COLLECTION),
     *reads("ListResourceGroups", "ListResourceGroups", database=""),
     *reads("DescribeResourceGroup", "DescribeResourceGroup", database=""),
-    # Nothing in Milvus guards these two; they tell of nodes and load, which is what resource groups are about.
+    # Milvus does not restrict these two. They describe nodes and load, as the RPCs about resource groups do.
     *reads("GetMetrics GetComponentStates", "DescribeResourceGroup", database=""),
     *defines("AddFileResource", "AddFileResource", database=""),
     *defines("RemoveFileResource", "RemoveFileResource", database=""),

@@ -84,7 +84,7 @@ _DESCRIPTIONS: Final = (
         ids=("collectionID",),
         visibility_is_enough=True,
     ),
-    # Every response is filtered to what the caller may see, so that the list itself needs nothing.
+    # Every response is filtered to what the caller may see, so the list itself needs no privilege.
     *reads(
         "ShowCollections",
         None,
@@ -117,7 +117,7 @@ _SCHEMAS: Final = (
         ids=("collectionID",),
         creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
     ),
-    # Node looks for the status of gRPC, and then calls `AddCollectionField`.
+    # The Node SDK recognises the gRPC status, and then calls `AddCollectionField`.
     *defines(
         "AlterCollectionSchema",
         "AlterCollectionSchema",

@@ -1,4 +1,4 @@
-"""Entities and what is computed of them; segments, compactions, imports."""
+"""Entities, and what is computed from them; segments, compactions, imports."""
 
 from typing import Final
 
@@ -54,8 +54,7 @@ ROWS: Final = (
     *reads("DescribePrewarmTask", "Load", database="", ids=("taskID",)),
     *reads("GetRestoreSnapshotState", "RestoreSnapshot", database="", ids=("job_id",)),
     *reads("GetRefreshExternalCollectionProgress", "RefreshExternalCollection", database="", ids=("job_id",)),
-    # An analyzer run on given text shows nothing that is stored; with a collection named it uses that collection's
-    # analyzer.
+    # Running an analyzer on given text reveals nothing stored. If a collection is named, its analyzer is used.
     *reads(
         "RunAnalyzer",
         "DescribeCollection",

@@ -6,7 +6,7 @@ from kiteward.gateway import ddl_intents, response_filter
 from kiteward.gateway.operations.declare import ANY_CREDENTIAL, ONE_COLLECTION, changes_catalog, defines, reads
 
 ROWS: Final = (
-    # A name that is free is judged as it stands: whoever may use only some names learns of no other that it is taken.
+    # An unused name is authorized as given: a user who may use some names only does not learn which others are taken.
     *changes_catalog(
         "CreateAlias",
         "CreateAlias",
@@ -40,7 +40,7 @@ ROWS: Final = (
         exists=False,
         recorded={"properties": "properties"},
     ),
-    # Dropping what is not there succeeds, as from Milvus 3.0 on.
+    # Dropping what does not exist succeeds, as from Milvus 3.0 on.
     *changes_catalog("DropDatabase", "DropDatabase", exists=False, intent=ddl_intents.drop_database, recorded={}),
     *reads(
         "ListDatabases",

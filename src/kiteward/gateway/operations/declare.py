@@ -1,7 +1,7 @@
-"""How rows are declared: one function for each kind of operation, so that a row reads as a sentence.
+"""Functions that declare rows, one for each kind of operation.
 
-Each takes the names of one or more RPCs that share all rules, and returns their rows. What a row does not say is
-refused or does not happen. The rules are the columns of `Operation`.
+Each takes the names of one or more RPCs that share all rules, and returns their rows. Whatever a row does not allow is
+refused. The rules are the columns of `Operation`.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Rows = tuple[Operation, ...]
 
 ONE_COLLECTION: Final = ("collection_name",)
 ANY_CREDENTIAL: Final = CredentialReach.ANY
-"""For responses that tell nothing, or are filtered to what the credential may see."""
+"""For responses that reveal nothing, or are filtered to what the credential may see."""
 
 UNUSED: Final = "it has no effect"
 RESOLVED: Final = "the line has the resolved database"
@@ -40,35 +40,35 @@ def writes(names: str, privilege: str, **rules: Any) -> Rows:
 
 
 def defines(names: str, privilege: str, **rules: Any) -> Rows:
-    """Return rows that the engine executes and that change how collections, databases or resources are laid out."""
+    """Return rows that the engine executes and that change the definition of collections, databases or resources."""
     return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, **rules})
 
 
 def changes_catalog(name: str, privilege: str, *, recorded: Mapping[str, Recorded], **rules: Any) -> Rows:
-    """Return the row of a change of which databases, collections or aliases there are."""
+    """Return the row of an operation that creates, drops or renames databases, collections or aliases."""
     left_out = {"db_name": RESOLVED, **rules.pop("left_out", {})}
     rules = {"event": Event.OBJECT_CHANGE, "recorded": recorded, "left_out": left_out, **rules}
     return _engine_rows(name, privilege, Executor.DDL, rules)
 
 
 def tells(name: str, handler: Handler, **rules: Any) -> Rows:
-    """Return the row of what Kiteward tells every principal about itself; it is recorded only when refused."""
+    """Return the row of an RPC that reports to every principal about itself; it is recorded only when refused."""
     return (_row(name, Executor.HERE, None, {"handler": handler, "credential": ANY_CREDENTIAL, **rules}),)
 
 
 def shows(name: str, privilege: str, handler: Handler, **rules: Any) -> Rows:
-    """Return the row of an administrative read, which Kiteward answers itself."""
+    """Return the row of an administrative read that Kiteward executes itself."""
     rules = {"handler": handler, "event": Event.ADMINISTRATIVE_READ, "recorded": {}, **rules}
     return (_row(name, Executor.HERE, privilege, rules),)
 
 
 def changes(name: str, privilege: str, handler: Handler, *, event: Event, **rules: Any) -> Rows:
-    """Return the row of a change of users or of the policy, which Kiteward makes itself."""
+    """Return the row of a change of users or of the policy that Kiteward executes itself."""
     return (_row(name, Executor.HERE, privilege, {"handler": handler, "event": event, **rules}),)
 
 
 def closed(names: str, why: str, **rules: Any) -> Rows:
-    """Return rows that nobody executes."""
+    """Return rows of RPCs that are refused for every caller."""
     return tuple(_row(name, Executor.NOBODY, None, {"closed": why, **rules}) for name in names.split())
 
 

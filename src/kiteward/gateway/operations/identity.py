@@ -1,4 +1,4 @@
-"""What Kiteward answers itself: users, roles, grants, privilege groups, backup, and who the server is."""
+"""RPCs that Kiteward executes itself: users, roles, grants, privilege groups, backup, and about the server."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a row of the operation table holds: all that is known of one RPC."""
+"""The columns of the operation table."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ HiddenResponse = Callable[[ResolvedRequest], bytes]
 
 
 class Executor(StrEnum):
-    """Who does what an allowed request asks for."""
+    """What executes an allowed request."""
 
     ENGINE = "engine"
     DDL = "ddl"
@@ -41,56 +41,58 @@ _READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One RPC with its rules.
+    """One RPC with all of its rules.
 
     Attributes:
         name: RPC name, unique over the services on the port.
-        executor: who executes it: the engine; the engine through `gateway.ddl`, because the catalog changes; Kiteward's
-            `handler`; or nobody, because it is closed on purpose.
+        executor: what executes it: the engine; the engine through `gateway.ddl`, because the catalog changes;
+            Kiteward's `handler`; or nothing, because it is closed on purpose.
         closed: for NOBODY, why.
-        privilege: the privilege needed; None lets any authenticated principal call, and the response is filtered where
+        privilege: the required privilege; None allows every authenticated principal, and the response is filtered where
             it lists objects.
         database: field that names the database, or empty where the request has none.
         collections: fields that name collections, by name or alias, singly or as lists; each needs the privilege.
-        new_collections: fields that name a collection to be; judged as they stand, without resolving aliases.
-        aliases: fields that name an alias; judged by the collection it stands for, or as it stands where it is none.
-        creates: fields that give a name to a new collection or alias; held to the naming rule.
-        creates_database: field that gives a name to a new database; held to the naming rule.
-        creates_partitions: fields that give a name to a new partition; held to its naming rule.
-        creates_fields: fields that give a name to a new field, or to one inside it; held to its naming rule.
-        creates_indexes: fields that give a name to a new index, or leave it to the engine; held to its naming rule.
+        new_collections: fields that name a collection to be created; authorized as given, without resolving aliases.
+        aliases: fields that name an alias; authorized as the collection that it names, or as given where it is not an
+            alias.
+        creates: fields that give a name to a new collection or alias; checked against the naming rule.
+        creates_database: field that gives a name to a new database; checked against the naming rule.
+        creates_partitions: fields that give a name to a new partition; checked against its naming rule.
+        creates_fields: fields that give a name to a new field, or to one inside it; checked against its naming rule.
+        creates_indexes: fields that give a name to a new index, or leave it to the engine; checked against its naming
+            rule.
         must_match: fields inside sub-requests that must name the same collection, or none.
         database_must_match: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
-        ids: fields that select by id; set, they need the privilege on `*`.
+        ids: fields that select by id; if set, the privilege is needed on `*`, unless the collection of the id is known.
         user: field that names a user, for privileges of type User.
         own_role: field that names a role whose holders need no privilege.
-        visibility_is_enough: whether any privilege on the collection does as well.
+        visibility_is_enough: whether any privilege on the collection suffices.
         if_named: whether the privilege is needed only when a collection is named.
-        credential: which credentials may call it where no privilege is needed, or by an exemption: as the user or a
-            holder of the role that it is about. Who holds the privilege may call it with any.
-        one_time_password: whether a one-time password may call it.
-        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one will do.
-        not_while_aliased: the sentence that refuses a collection which aliases stand for, with `{collection}` and
-            `{aliases}`; empty where they do not matter.
-        exists: whether the resolved database must exist for the request to make sense.
-        needs_catalog: whether databases and aliases must be up to date before it is resolved or answered.
-        handler: for HERE, what answers it.
-        introduces_client: whether its request and response say what the client's software is called.
-        intent: for DDL, returns what grants must follow; None where none depend on the object.
-        event: the kind of audit event; None for what is recorded only when refused.
-        recorded: what is recorded of its request -> the field of the request; None where no details are.
-        left_out: field that is not recorded -> why; with `recorded`, every field but `base`.
+        credential: which credentials are accepted where no privilege is needed, or where the principal is exempt as the
+            user or a holder of the role that it is about. Holders of the privilege may use any credential.
+        one_time_password: whether it may be called with a one-time password.
+        not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one is allowed.
+        not_while_aliased: the sentence that refuses a collection that has aliases, with `{collection}` and `{aliases}`;
+            empty where they do not matter.
+        exists: whether the resolved database must exist.
+        needs_catalog: whether databases and aliases must be up to date before it is resolved or executed.
+        handler: for HERE, the function that executes it.
+        introduces_client: whether its request and response describe the client's software.
+        intent: for DDL, returns which grants must follow; None where none depend on the object.
+        event: the kind of audit event; None for an RPC that is recorded only when refused.
+        recorded: name of a recorded value -> field of the request; None where no details are recorded.
+        left_out: field that is not recorded -> why; with `recorded`, it covers every field but `base`.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         filter_response: reduces a response that lists objects to those the principal may see; None for no such list.
-        hidden_response: the response for a collection that the principal may not know of; None refuses openly.
-        response_ids: the ids that a response holds: their kind, the id, and the collection it belongs to.
+        hidden_response: the response for a collection that the principal may not know of; None reports the refusal.
+        response_ids: the ids that a response contains: their kind, the id, and the collection it belongs to.
         failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
-        unimplemented_by_grpc: whether SDKs look for the gRPC status UNIMPLEMENTED where it is not offered.
+        unimplemented_by_grpc: whether SDKs expect the gRPC status UNIMPLEMENTED where it is not offered.
         creates_names: whether it gives a name to anything new.
-        places: where the rules about addresses and files hold, found by `outbound`.
+        places: the fields to which the rules about addresses and files apply, found by `outbound`.
         selection: reads the fields of the rules above.
-        readers: read what is recorded.
+        readers: read the recorded values.
     """
 
     name: str
@@ -161,15 +163,15 @@ class Operation:
         return tuple(dict.fromkeys(path for path in (*single, *judged, *self.creates) if path))
 
     def content(self) -> tuple[str, ...]:
-        """Return every field of the request's content that is looked at: it selects nothing, and may be refused."""
+        """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
         return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
     def details(self, payload: bytes, message: Any = None) -> Mapping[str, Any]:
-        """Return what is recorded of a request; a value that is the protocol's default is left out.
+        """Return the details of a request for the audit trail, without values that are the protocol's defaults.
 
         Args:
-            payload: the request; one that cannot be read has no details.
-            message: the same, where it has been decoded already.
+            payload: the request; it has no details if it cannot be decoded.
+            message: the decoded request, where it exists already.
         """
         return read_details(self.name, self.readers, payload, message) if self.readers else NO_DETAILS

@@ -1,7 +1,7 @@
 """Kiteward's own operations: JSON in and out, for REST, console and command line.
 
-Each operation is one row, whose function calls a service of `kiteward.iam`. No rule of identity management
-belongs here.
+Each operation is one row, whose function calls a service of `kiteward.iam`. No rule of identity management belongs
+here.
 """
 
 from collections.abc import Mapping
@@ -17,4 +17,4 @@ TOPICS: Final = (access, unused, accounts, audit, grants, keys, server, sessions
 ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(
     {row.name: row for topic in TOPICS for row in topic.ADMIN_OPERATIONS}
 )
-"""Every operation by its name; a test proves that names and paths are unique, and that no RPC has such a name."""
+"""Every operation by name. A test checks that names and paths are unique, and that no RPC has such a name."""

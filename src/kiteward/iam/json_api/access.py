@@ -15,9 +15,9 @@ from kiteward.iam.services import Services
 
 
 class ExplainRequest(Arguments):
-    """Whether somebody may do something: the caller without `userName` and `keyId`.
+    """Asks whether a user or an API key is allowed something; the caller, without `userName` and `keyId`.
 
-    What is a `privilege`, or the one that an `operation` needs; on a collection, or for privileges on users a user.
+    It names a `privilege`, or an `operation` whose privilege is meant. `collection` is a user for privileges on users.
     """
 
     user_name: str = ""
@@ -29,7 +29,7 @@ class ExplainRequest(Arguments):
 
 
 class Remedy(Outcome):
-    """What would allow it: binding the role, or with `privilege` granting it to the role."""
+    """A change that would allow it: binding the role, or with `privilege` granting it to the role."""
 
     role: str
     db_name: str | None = None
@@ -45,11 +45,11 @@ class Opening(Outcome):
 
 
 class Explained(Outcome):
-    """A decision, and the grants behind it. `closed` says why the user or key cannot authenticate at all.
+    """A decision, and the grants behind it. `closed` says why the user or key cannot authenticate.
 
-    `held` is what its roles allow, whether it can authenticate or not; `ways` and `remedies` are about that. Only
-    administrators get `remedies`, `opening`, whether the collection exists (null where that is unknown), and the
-    collection behind an alias; others get the name as they gave it.
+    `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
+    Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
+    collection behind an alias; others get the name that they gave.
     """
 
     user_name: str
@@ -68,7 +68,7 @@ class Explained(Outcome):
 
 
 class OfCollection(Arguments):
-    """Names a collection; `*` stands for every one of the database."""
+    """Names a collection; `*` stands for all of the database."""
 
     collection_name: str
     db_name: str = ""
@@ -77,7 +77,7 @@ class OfCollection(Arguments):
 
 
 class Holder(Outcome):
-    """Somebody who can touch it. `keyIds` are API keys that can, too."""
+    """A user with privileges on the collection. `keyIds` are its API keys that hold some of them."""
 
     user_name: str
     administrator: bool
@@ -88,9 +88,9 @@ class Holder(Outcome):
 
 
 class Holders(Outcome):
-    """A page of them; `next` is what to ask for as `after`, empty at the end.
+    """A page of holders. `next` is the value of `after` for the next page, empty at the end.
 
-    `exists` tells whether there is such a collection, null where that is unknown.
+    `exists` says whether the collection exists, null where that is not known.
     """
 
     db_name: str
@@ -101,14 +101,14 @@ class Holders(Outcome):
 
 
 class OfSomebody(Arguments):
-    """Names a user or a key; without either, the caller."""
+    """Names a user or an API key; without either, the caller."""
 
     user_name: str = ""
     key_id: str = ""
 
 
 class Reach(Outcome):
-    """What somebody may do with a collection, or with every one for `*`."""
+    """The privileges on a collection, or for `*` on all collections."""
 
     db_name: str
     collection_name: str
@@ -116,7 +116,7 @@ class Reach(Outcome):
 
 
 class Reaches(Outcome):
-    """Everything somebody may do. An administrator may do everything, and has no rows."""
+    """All access of a user or API key. An administrator may do everything, and has no rows."""
 
     user_name: str
     key_id: str | None
@@ -139,7 +139,7 @@ async def explained(services: Services, request: Request, arguments: ExplainRequ
 
 
 async def holders(services: Services, request: Request, arguments: OfCollection) -> Holders:
-    """List everybody with access to a collection, with the grants."""
+    """List the users with access to a collection, with the grants."""
     found = await list_holders(
         services,
         request,
@@ -168,7 +168,7 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
 
 
 async def reaches(services: Services, request: Request, arguments: OfSomebody) -> Reaches:
-    """Return everything that a user or API key may do."""
+    """Return all access of a user or API key."""
     found = await held_access(services, request, Who(arguments.user_name, arguments.key_id))
     return Reaches(
         user_name=found.state.principal.user_name,
@@ -184,7 +184,7 @@ async def reaches(services: Services, request: Request, arguments: OfSomebody) -
 
 
 def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
-    """Return an explanation as answers hold it."""
+    """Return an explanation in the form of a response."""
     return Explained(
         user_name=found.user_name,
         key_id=found.key_id,

@@ -1,4 +1,4 @@
-"""Accounts: who am I, users as administrators see them, resets, disabling, locks."""
+"""Users: the caller, users for administrators, resets, disabling, locks."""
 
 import time
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from kiteward.store.records import UserRecord
 
 
 class Me(Outcome):
-    """Who calls; `oneTimePassword` says that another password has to be set before anything else."""
+    """The caller; `oneTimePassword` says that another password must be set before anything else."""
 
     user_name: str
     credential: str
@@ -31,7 +31,7 @@ class Me(Outcome):
 
 
 class Account(Outcome):
-    """A user, without anything secret."""
+    """A user, without secrets."""
 
     user_name: str
     description: str
@@ -46,14 +46,14 @@ class Account(Outcome):
 
 
 class Accounts(Outcome):
-    """A page of users; `next` is what to ask for as `after`, empty at the end."""
+    """A page of users; `next` is the value of `after` for the next page, empty at the end."""
 
     users: list[Account]
     next: str
 
 
 class Listing(Arguments):
-    """Which users to list."""
+    """Selects the users to list."""
 
     after: str = ""
     prefix: str = ""
@@ -67,13 +67,13 @@ class Named(Arguments):
 
 
 class PerhapsNamed(Arguments):
-    """Names a user; without a name, the caller."""
+    """Names a user; without `userName`, the caller."""
 
     user_name: str = ""
 
 
 class Policy(Outcome):
-    """What new passwords must be: `classes` asks for three of four kinds of characters.
+    """The rules for new passwords; `classes` requires three of four kinds of characters.
 
     Lengths are characters, or bytes of UTF-8 with `inBytes`.
     """
@@ -87,7 +87,7 @@ class Policy(Outcome):
 
 
 class NewAccount(Arguments):
-    """A user to be; without a password, one is made and answered once. `oneTime` has the user set another first."""
+    """A new user. Without a password, one is generated and returned once. `oneTime` requires another one first."""
 
     user_name: str
     password: Secret | None = None
@@ -97,9 +97,9 @@ class NewAccount(Arguments):
 
 
 class Reset(Arguments):
-    """A new password; without one, it is made and answered once. `keepOldFor` counts seconds.
+    """A new password. Without one, it is generated and returned once. `keepOldFor` is the grace period in seconds.
 
-    `oneTime` has the user set another one first.
+    `oneTime` requires the user to set another one first.
     """
 
     user_name: str
@@ -109,7 +109,7 @@ class Reset(Arguments):
 
 
 class IssuedPassword(Outcome):
-    """A generated password, returned only once; and until when the one before it is accepted."""
+    """A generated password, returned only once, and until when the previous one is accepted."""
 
     user_name: str
     password: Secret | None = None
@@ -117,7 +117,7 @@ class IssuedPassword(Outcome):
 
 
 async def who_am_i(_services: Services, request: Request, _arguments: Arguments) -> Me:
-    """Tell the caller who it is and what it holds."""
+    """Return who the caller is and what it holds."""
     principal, key = request.principal, request.principal.key
     return Me(
         user_name=principal.user_name,
@@ -178,7 +178,7 @@ async def deleted(services: Services, request: Request, arguments: Named) -> Don
 
 
 async def reset(services: Services, request: Request, arguments: Reset) -> IssuedPassword:
-    """Set a password without the old one, which may stay valid for a while. A lock is lifted."""
+    """Set a password without the old one, which may stay valid for a grace period. A lock is removed."""
     result = await passwords.reset_password(
         services,
         request,
@@ -195,7 +195,7 @@ async def reset(services: Services, request: Request, arguments: Reset) -> Issue
 
 
 async def old_password_ended(_services: Services, request: Request, arguments: PerhapsNamed) -> Done:
-    """End the grace period of the password before the last reset; users may do so for themselves."""
+    """End the grace period of the previous password; users may do so for themselves."""
     await passwords.end_old_password(request, arguments.user_name or request.principal.user_name)
     return Done()
 
@@ -213,7 +213,7 @@ async def enabled(_services: Services, request: Request, arguments: Named) -> Do
 
 
 async def unlocked(_services: Services, request: Request, arguments: Named) -> Done:
-    """Lift the lock after too many wrong passwords."""
+    """Remove the lock after too many wrong passwords."""
     await users.unlock_user(request, arguments.user_name)
     return Done()
 

@@ -1,4 +1,4 @@
-"""The audit trail, for administrators: what was done, by whom, and how it ended."""
+"""The audit trail, for administrators: what was done, by whom, and with which outcome."""
 
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,7 +11,7 @@ from kiteward.iam.services import Services
 
 
 class Wanted(Arguments):
-    """Which lines: every part that is given must fit. `before` goes on where an earlier page ended."""
+    """Selects lines that match all given parts. `before` continues where the previous page ended."""
 
     user_name: str = ""
     collection_name: str = ""
@@ -27,10 +27,10 @@ class Wanted(Arguments):
 
 
 class Lines(Outcome):
-    """Lines of the trail, newest first; `before` is what to ask for next, null at the end.
+    """Lines of the trail, newest first. `before` is the value for the next page, null at the end.
 
-    `hidden` holds the numbers (`seq`) of those whose caller requested a collection that exists now and got the
-    response that it does not, because no role of the caller reaches it.
+    `hidden` holds the numbers (`seq`) of lines whose response said that a collection does not exist, because no role of
+    the caller makes it visible, and which exists now.
     """
 
     lines: list[dict[str, Any]]
@@ -45,10 +45,10 @@ class LineNamed(Arguments):
 
 
 class ExplainedLine(Outcome):
-    """A line, and what would be decided today.
+    """A line, with the decision that its request would get now.
 
-    `today` is null where nothing can be said: of a user or API key that is gone (`gone` says which), and of a line that
-    no privilege of an RPC decided. `differs` says whether today's decision is another one.
+    `today` is null where there is none: the user or API key no longer exists (`gone` says which), or the line was not
+    decided by the privilege of an RPC. `differs` says whether the current decision is another one.
     """
 
     line: dict[str, Any]
@@ -76,7 +76,7 @@ async def searched(services: Services, _request: Request, arguments: Wanted) -> 
 
 
 async def explained_line(services: Services, request: Request, arguments: LineNamed) -> ExplainedLine:
-    """Return what was decided when a line was written, and what would be decided today."""
+    """Return the decision of a recorded line, and the current one."""
     found = await review_line(services, request, arguments.seq)
     return ExplainedLine(
         line=dict(found.line),

@@ -1,7 +1,7 @@
-"""How an operation of Kiteward's own is declared, which no RPC of the protocol stands for.
+"""Declares operations of Kiteward's own, which no RPC of the protocol has.
 
-These operations pass `Gateway.handle` like every request. Their requests and answers are JSON; the types below say of
-what. gRPC serves methods of the protocol only, so that none of them can be called there.
+They pass `Gateway.handle` like every request. Their requests and responses are JSON, described by the types below. gRPC
+serves methods of the protocol only, so that none of them can be called there.
 """
 
 import contextlib
@@ -25,29 +25,29 @@ MOST_LISTED: Final = 1_000
 
 
 class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Base of what a request holds. A field without a default is required, and must not be empty.
+    """Base of requests. A field without a default is required, and must not be empty.
 
-    INVARIANT: unknown fields are refused. A limit that is misspelt, such as `role` or `expiresin` of an API key, would
-    otherwise make a key without that limit.
+    INVARIANT: unknown fields are refused. A misspelt limit, such as `role` or `expiresin` of an API key, would
+    otherwise create a key without that limit.
     """
 
 
 class Outcome(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=False):
-    """Base of what an answer holds."""
+    """Base of responses."""
 
 
 class Done(Outcome):
-    """`{}`, the answer of a change that has nothing to tell."""
+    """`{}`, the response to a change that has nothing to return."""
 
 
 class Request:
-    """One request, whose caller may make it.
+    """One request that its caller is allowed to make.
 
     Attributes:
-        principal: who calls; after `change` has been entered, as of then.
-        snapshot: the policy it was allowed by.
+        principal: the caller; after `change` has been entered, as it is then.
+        snapshot: the policy by which it was allowed.
         root_bypass: whether `root` needs no roles.
-        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request and the
+        record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
     """
 
@@ -74,8 +74,8 @@ class Request:
         """Begin a session of the console for the caller, and return its token.
 
         Raises:
-            AccessDenied: the caller did not come by a password.
-            LimitReached: there are too many sessions.
+            AccessDenied: the caller did not authenticate with a password.
+            LimitReached: there are too many sessions already.
         """
         return await self._begin_session(description)
 
@@ -83,7 +83,7 @@ class Request:
     async def change(self) -> AsyncIterator[Transaction]:
         """Open the transaction of a change.
 
-        The caller is authenticated and authorized again when the transaction has begun; `principal` is as of then.
+        The caller is authenticated and authorized again when the transaction has begun. `principal` is then updated.
         """
 
         async def again() -> None:
@@ -103,18 +103,18 @@ class AdminOperation:
     Attributes:
         name: the operation; no RPC has it.
         path: topic and action under `/v2/kiteward/`.
-        arguments: what its request holds.
-        outcome: what its answer holds.
-        run: does it; raises AccessDenied where the caller is not allowed to.
-        summary: one sentence for readers of the document.
-        administrators: whether administrators alone may call it; others check in `run` whose the objects are.
-        credential: where users may call it, with which credentials; see `CredentialReach`.
-        changes: whether it changes anything; such work goes on to its end when its caller is gone.
+        arguments: the type of its request.
+        outcome: the type of its response.
+        run: executes it; raises AccessDenied where the caller is not allowed to.
+        summary: one sentence for the API document.
+        administrators: whether only administrators may call it; otherwise `run` checks the owner of the objects.
+        credential: which credentials of a user are accepted; see `CredentialReach`.
+        changes: whether it changes anything; a change continues to its end when its caller is gone.
         rest: whether REST offers it too; the console has all of them.
         event: the kind of audit event; None for what is recorded only when refused.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
-        unrecorded_results: fields of the outcome that are not recorded: what the change did not make.
-        one_time_password: whether a one-time password may call it.
+        unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
+        one_time_password: whether it may be called with a one-time password.
     """
 
     name: str
@@ -133,13 +133,13 @@ class AdminOperation:
     one_time_password: bool = False
 
     def decide(self, principal: Principal) -> Decision:
-        """Decide whether a principal may call this, with the credential that it came by."""
+        """Decide whether a principal may call this, with the credential of its request."""
         return (
             decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
         )
 
     def read(self, payload: bytes) -> Arguments:
-        """Return what a request holds.
+        """Decode a request.
 
         Raises:
             InvalidArgument: it is not JSON of the declared type, or a required field is empty; it names the field.
@@ -158,21 +158,21 @@ class AdminOperation:
         return arguments
 
     def answered(self, answer: bytes) -> Any:
-        """Return what an answer of the gateway holds, as `outcome`."""
+        """Decode a response of the gateway into `outcome`."""
         return msgspec.json.decode(answer, type=self.outcome, dec_hook=_read_secret)
 
 
 def encoded(value: Arguments | Outcome | Mapping[str, object]) -> bytes:
-    """Return a request or an answer as JSON, secrets included."""
+    """Encode a request or a response as JSON, secrets included."""
     return msgspec.json.encode(value, enc_hook=_write_secret)
 
 
 def page(limit: int) -> int:
-    """Return how many entries a page holds.
+    """Return the number of entries of a page.
 
     Raises:
-        LimitReached: more than a page may hold.
-        InvalidArgument: none at all.
+        LimitReached: it is more than a page may have.
+        InvalidArgument: it is not positive.
     """
     if limit < 1:
         raise InvalidArgument("`limit` must be at least 1")
@@ -189,5 +189,5 @@ def _read_secret(kind: type, value: object) -> Secret:
 
 def _write_secret(value: object) -> str:
     if not isinstance(value, Secret):
-        raise NotImplementedError(f"{type(value).__name__} does not travel")
+        raise NotImplementedError(f"{type(value).__name__} cannot be encoded as JSON")
     return value.reveal()

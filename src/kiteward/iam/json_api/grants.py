@@ -1,4 +1,4 @@
-"""Grants: several of a role changed in one step, after a look at what that would change."""
+"""Grants: several of a role changed in one step, which can be previewed."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -20,7 +20,7 @@ _OBJECT_TYPES: Final = frozenset(ObjectType)
 class GrantNamed(Arguments):
     """A privilege or group on a database and collection; `*` stands for all.
 
-    `objectType` names a grant that V2 would have stored under another type, and is taken back only.
+    `objectType` names a grant that V2 would have stored under another type; such a grant can only be revoked.
     """
 
     privilege: str
@@ -30,7 +30,7 @@ class GrantNamed(Arguments):
 
 
 class GrantChange(Arguments):
-    """What a role is to be granted and what it is to lose; a `dryRun` tells what would change."""
+    """The grants to give to a role and to revoke from it. With `dryRun` the changes are only returned."""
 
     role_name: str
     grant: list[GrantNamed] = msgspec.field(default_factory=list)
@@ -48,9 +48,9 @@ class ChangedGrant(Outcome):
 
 
 class GrantsChanged(Outcome):
-    """What changed, or would: what the role had already or never held is not among it.
+    """What changed, or would; without grants that the role held already or never held.
 
-    What it held on a dropped collection, kept for one user, counts as granted when it is granted to all holders.
+    A kept grant on a dropped collection counts as granted when it is granted to all holders of the role.
     """
 
     granted: list[ChangedGrant]
@@ -102,7 +102,7 @@ ADMIN_OPERATIONS: Final = (
         "Grant and revoke several privileges of a role in one step, or return what that would change.",
         event=Event.GRANT_CHANGE,
         details_limit=2 * 1024 * 1024,
-        # A change is recorded by what was asked for; whom it concerns follows from the roles they hold.
+        # The recorded request says what changed; the users concerned follow from the roles that they hold.
         unrecorded_results=frozenset({"users"}),
     ),
 )

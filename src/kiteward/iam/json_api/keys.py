@@ -1,4 +1,4 @@
-"""API keys: create, list, describe, rotate, disable, revoke. A key never reaches further than who made it."""
+"""API keys: create, list, describe, rotate, disable, revoke. A key never has more access than its creator."""
 
 import time
 from datetime import datetime
@@ -14,7 +14,7 @@ from kiteward.store.records import KeyRecord
 
 
 class NewKey(Arguments):
-    """A key to be: of the caller without `userName`, without end without `expiresIn` (seconds), unless configured."""
+    """A new key: of the caller without `userName`; with the configured expiry without `expiresIn` (seconds)."""
 
     user_name: str = ""
     description: str = ""
@@ -24,9 +24,9 @@ class NewKey(Arguments):
 
 
 class KeyListing(Arguments):
-    """Whose keys to list: the caller's without `userName`, or all of them for an administrator.
+    """Selects the keys to list: the caller's without `userName`, or all of them for an administrator.
 
-    A limited API key lists itself and what descends from it.
+    A limited API key lists itself and its descendants.
     """
 
     user_name: str = ""
@@ -41,7 +41,7 @@ class KeyNamed(Arguments):
 
 
 class Rotation(Arguments):
-    """Names a key; `keepOldFor` counts seconds."""
+    """Names a key; `keepOldFor` is the grace period of the old secret in seconds."""
 
     key_id: str
     keep_old_for: int = 0
@@ -50,7 +50,7 @@ class Rotation(Arguments):
 class Key(Outcome):
     """A key, without its secret. `roles` is null for all roles of its owner.
 
-    `madeByKey` is the key that it was created with: it is accepted only while that one is, and removed with it.
+    `madeByKey` is the key with which it was created: it is accepted only while that one is, and removed with it.
     """
 
     key_id: str
@@ -68,14 +68,14 @@ class Key(Outcome):
 
 
 class Keys(Outcome):
-    """A page of keys; `next` is what to ask for as `after`, empty at the end."""
+    """A page of keys; `next` is the value of `after` for the next page, empty at the end."""
 
     keys: list[Key]
     next: str
 
 
 class MadeKey(Outcome):
-    """A key, this once."""
+    """A key with its secret, returned only once."""
 
     key_id: str
     key: Secret
@@ -97,7 +97,7 @@ async def created(services: Services, request: Request, arguments: NewKey) -> Ma
 
 
 async def listed(services: Services, request: Request, arguments: KeyListing) -> Keys:
-    """List keys: one's own, or of others for administrators; of a limited key, itself and what descends from it."""
+    """List keys: the caller's own, or any for administrators; for a limited key, itself and its descendants."""
     limit = page(arguments.limit)
     owner = arguments.user_name or None
     found = await api_keys.list_keys(services, request, owner=owner, after=arguments.after, limit=limit)
@@ -110,12 +110,12 @@ async def described(services: Services, request: Request, arguments: KeyNamed) -
 
 
 async def rotated(_services: Services, request: Request, arguments: Rotation) -> MadeKey:
-    """Give a key a new secret; the old one may stay valid for a while."""
+    """Generate a new secret for a key; the old one may stay valid for a grace period."""
     return _made(await api_keys.rotate_key(request, arguments.key_id, grace_period=arguments.keep_old_for))
 
 
 async def disabled(_services: Services, request: Request, arguments: KeyNamed) -> Done:
-    """Disable a key, and what descends from it."""
+    """Disable a key and its descendants."""
     await api_keys.disable_key(request, arguments.key_id)
     return Done()
 
@@ -127,7 +127,7 @@ async def enabled(_services: Services, request: Request, arguments: KeyNamed) ->
 
 
 async def revoked(_services: Services, request: Request, arguments: KeyNamed) -> Done:
-    """Remove a key, and what descends from it."""
+    """Remove a key and its descendants."""
     await api_keys.revoke_key(request, arguments.key_id)
     return Done()
 
@@ -162,7 +162,7 @@ def _key(record: KeyRecord) -> Key:
 
 
 def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outcome], run: object) -> AdminOperation:
-    """Return a row that any user can call with any credential: the service decides which keys it manages."""
+    """Return a row that any user may call with any credential: the service decides which keys it manages."""
     summaries = {
         "create": "Create an API key; it is returned only once.",
         "list": "List API keys, page by page.",
@@ -178,7 +178,7 @@ def _row(name: str, action: str, arguments: type[Arguments], outcome: type[Outco
         f"api_keys/{action}",
         arguments,
         outcome,
-        run,  # type: ignore[arg-type]  # handlers take their own arguments
+        run,  # type: ignore[arg-type]  # handlers have their own types of arguments
         summaries[action],
         administrators=False,
         credential=CredentialReach.ANY,

@@ -1,4 +1,4 @@
-"""The state of the server, for administrators; unauthenticated clients learn only whether it is ready."""
+"""The state of the server, for administrators. Unauthenticated clients learn only whether it is ready."""
 
 from typing import Final
 
@@ -8,16 +8,16 @@ from kiteward.iam.services import Services
 
 
 class Part(Outcome):
-    """How a part is; `reason` says why where it is not ready."""
+    """The state of a component; `reason` says why it is not ready."""
 
     ready: bool
     reason: str
 
 
 class ServerState(Outcome):
-    """How the parts are, whether all of them are ready, and how much there is.
+    """The state of the components, whether all of them are ready, and the number of objects.
 
-    `revision` is that of the policy in force; `databases` is null while the engine cannot tell.
+    `revision` is that of the policy in force; `databases` is null while the engine does not respond.
     """
 
     ready: bool

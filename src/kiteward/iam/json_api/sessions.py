@@ -14,13 +14,13 @@ from kiteward.iam.services import Services
 
 
 class NewSession(Arguments):
-    """What the browser says it is."""
+    """How the browser describes itself."""
 
     description: str = ""
 
 
 class BegunSession(Outcome):
-    """A session's token, this once."""
+    """A session's token, returned only once."""
 
     token: Secret
 
@@ -32,7 +32,7 @@ class SessionNamed(Arguments):
 
 
 class SessionsOf(Arguments):
-    """Whose sessions to end: the caller's without `userName`; `keepCurrent` spares the one that asks."""
+    """Selects whose sessions to end: the caller's without `userName`. `keepCurrent` excludes the caller's session."""
 
     user_name: str = ""
     keep_current: bool = False
@@ -58,12 +58,12 @@ class ListedSessions(Outcome):
 
 
 async def begun(_services: Services, request: Request, arguments: NewSession) -> BegunSession:
-    """Begin a session of the console; its caller comes by a password."""
+    """Begin a session of the console; the caller must authenticate with a password."""
     return BegunSession(token=await request.begin_session(arguments.description))
 
 
 async def listed(services: Services, request: Request, arguments: PerhapsNamed) -> ListedSessions:
-    """List a user's sessions: one's own, or of others for administrators."""
+    """List a user's sessions: the caller's own, or any for administrators."""
     name = arguments.user_name or request.principal.user_name
     found = await sessions.list_sessions(services, request, name)
     return ListedSessions(sessions=[_listed(services, request, session) for session in found])
@@ -83,13 +83,13 @@ def _listed(services: Services, request: Request, session: Session) -> ListedSes
 
 
 async def ended(services: Services, request: Request, arguments: SessionNamed) -> Done:
-    """End a session: one's own, or any for administrators."""
+    """End a session: one of the caller's own, or any for administrators."""
     sessions.end_session(services, request, arguments.session_id)
     return Done()
 
 
 async def all_ended(services: Services, request: Request, arguments: SessionsOf) -> Done:
-    """End all sessions of a user: one's own, or of others for administrators."""
+    """End all sessions of a user: the caller's own, or any for administrators."""
     name = arguments.user_name or request.principal.user_name
     sessions.end_sessions(services, request, name, keep_current=arguments.keep_current)
     return Done()

@@ -1,4 +1,4 @@
-"""What several answers hold alike."""
+"""Parts that several responses share."""
 
 from datetime import UTC, datetime
 from typing import Self
@@ -18,7 +18,7 @@ class HeldGrant(Outcome):
 
     @classmethod
     def of(cls, grant: Grant) -> Self:
-        """Return a grant as answers hold it."""
+        """Return a grant in the form of a response."""
         key = grant.key
         return cls(
             role=grant.role,
@@ -30,5 +30,5 @@ class HeldGrant(Outcome):
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Return seconds since the epoch as a time of UTC, to whole seconds."""
+    """Return seconds since the epoch as a time in UTC, rounded down to whole seconds."""
     return None if seconds is None else datetime.fromtimestamp(int(seconds), UTC)

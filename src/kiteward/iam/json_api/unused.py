@@ -1,4 +1,4 @@
-"""Which grants and API keys nobody has used, by the audit trail."""
+"""Grants and API keys that were not used, by the audit trail."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +10,7 @@ from kiteward.iam.unused_access import list_unused
 
 
 class Since(Arguments):
-    """A moment, such as `2026-11-27T00:00:00Z`."""
+    """A time, such as `2026-11-27T00:00:00Z`."""
 
     since: datetime
 
@@ -24,7 +24,7 @@ class UnusedKey(Outcome):
 
 
 class Unused(Outcome):
-    """What was not used since then, as far as is recorded: from `recordedSince` on, null for nothing at all."""
+    """What was not used since then, by the requests recorded from `recordedSince` on; null if none are recorded."""
 
     grants: list[HeldGrant]
     keys: list[UnusedKey]

@@ -1,4 +1,4 @@
-"""What administrators look at: what a user holds and is shown."""
+"""For administrators: what a user holds, and what lists show to it."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from kiteward.iam.user_view import view_as_user
 
 
 class SeenDatabase(Outcome):
-    """A database and the collections of it that are shown."""
+    """A database and its collections that are shown."""
 
     db_name: str
     collections: list[str]
 
 
 class View(Outcome):
-    """What a user holds, and what lists show it."""
+    """What a user holds, and what lists show to it."""
 
     user_name: str
     administrator: bool
@@ -29,7 +29,7 @@ class View(Outcome):
 
 
 async def viewed(services: Services, request: Request, arguments: Named) -> View:
-    """Return what a user would see."""
+    """Return what a user holds, and what lists show to it."""
     view = await view_as_user(services, request, arguments.user_name)
     return View(
         user_name=view.principal.user_name,

@@ -41,7 +41,7 @@ async def backup(services: Services, request: Request) -> bytes:
 async def restore(services: Services, request: Request) -> bytes:
     """Add everything in a backup, or nothing.
 
-    Users come back as they were: disabled, locked, or with a one-time password. Those that exist are never changed.
+    Users are restored as they were: disabled, locked, or with a one-time password. Existing users are never changed.
     """
     meta = messages.RestoreRBACMetaRequest.FromString(request.call.payload).RBAC_meta
     await policy_backup.restore(

@@ -1,4 +1,4 @@
-"""What handlers of Milvus RPCs are called with, and what all of them decode alike."""
+"""What handlers of Milvus RPCs are called with, and what several of them decode."""
 
 import base64
 import binascii
@@ -15,18 +15,17 @@ from kiteward.store.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One administrative request, already allowed.
+    """One administrative request that its caller is allowed to make.
 
     Attributes:
-        call: the request as it came.
-        principal: who calls.
-        snapshot: the policy it was allowed by.
-        change: opens the transaction for a change; it checks again that the caller may, in case that changed while
-            waiting.
+        call: the request as received.
+        principal: the caller.
+        snapshot: the policy by which it was allowed.
+        change: opens the transaction for a change; it authorizes the caller again, because it may have waited.
         verify_password: returns the id of the stored credential that a user name and password match, or raises
             PasswordRejected; throttled and counted as if the caller had signed in with them.
-        record: takes, by keyword, what the audit trail is to hold of what came of a change, beside the request itself;
-            never a secret.
+        record: adds keyword arguments to the recorded result of a change in the audit trail, besides the request; never
+            a secret.
     """
 
     call: ReceivedCall
@@ -38,12 +37,12 @@ class Request:
 
 
 async def cached(services: Services, request: Request, answer: Callable[[], Awaitable[bytes]]) -> bytes:
-    """Return the answer to a request that is the same for every caller while the policy's revision stands.
+    """Return the response to a request that has the same response for every caller at one revision of the policy.
 
     Args:
         services: what services work with.
         request: the request.
-        answer: makes the answer where it is not in the cache.
+        answer: returns the response, where it is not in the cache.
     """
     revision = request.snapshot.revision
     remembered = services.response_cache.get(request.call, revision)
@@ -57,10 +56,10 @@ def decode_password(encoded: str, what: str) -> Secret:
 
     Args:
         encoded: standard base64 of the UTF-8 password.
-        what: how to call it in the message, for example `old password`.
+        what: the name of the value in the message of an error, for example `old password`.
 
     Raises:
-        InvalidArgument: not base64, or not UTF-8 behind it. The message holds nothing of the value.
+        InvalidArgument: it is not base64, or not of UTF-8. The message does not repeat the value.
     """
     try:
         return Secret(base64.b64decode(encoded, validate=True).decode())

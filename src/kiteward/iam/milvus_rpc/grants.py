@@ -14,7 +14,7 @@ from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 
 _OPERATIONS: Final = {0: grants.give_grant, 1: grants.revoke_grant}
-"""`OperatePrivilegeType` -> service."""
+"""OperatePrivilegeType of the protocol -> service."""
 
 _CHECK: Final = "failed to operate privilege common check"
 """What Milvus 2.6 and 3.0 put before the texts of what OperatePrivilege and OperatePrivilegeV2 check first."""

@@ -10,7 +10,7 @@ from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
 _OPERATIONS: Final = {0: privilege_groups.add_privileges, 1: privilege_groups.remove_privileges}
-"""`OperatePrivilegeGroupType` -> service."""
+"""OperatePrivilegeGroupType of the protocol -> service."""
 
 
 async def create(services: Services, request: Request) -> bytes:

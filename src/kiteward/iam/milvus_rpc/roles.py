@@ -1,6 +1,6 @@
 """Milvus's RPCs about roles and role bindings (contract 2.3).
 
-Clients match on the texts, so they are those of Milvus 2.6 and 3.0.
+The texts of errors are those of Milvus 2.6 and 3.0, because clients match on them.
 """
 
 from typing import Final
@@ -45,7 +45,7 @@ async def drop(services: Services, request: Request) -> bytes:
 
 
 async def operate_binding(services: Services, request: Request) -> bytes:
-    """Bind a role to a user, or unbind it; doing it again changes nothing."""
+    """Bind a role to a user, or unbind it. Repeating it changes nothing."""
     message = messages.OperateUserRoleRequest.FromString(request.call.payload)
     user, role = message.username, message.role_name
     no_user = f'failed to check if operate user role: user "{user}" not found'
@@ -61,7 +61,7 @@ async def operate_binding(services: Services, request: Request) -> bytes:
 
 
 async def select(services: Services, request: Request) -> bytes:
-    """Describe one role or all; an unknown one gives no result."""
+    """Describe one role or all; a role that does not exist gives no result."""
 
     async def answer() -> bytes:
         message = messages.SelectRoleRequest.FromString(request.call.payload)

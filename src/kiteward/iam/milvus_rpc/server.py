@@ -1,4 +1,4 @@
-"""Connect, GetVersion, CheckHealth: who the server is and how it is (contract 1.5)."""
+"""Connect, GetVersion, CheckHealth: the server's identity, version and health (contract 1.5)."""
 
 import secrets
 
@@ -12,7 +12,7 @@ from kiteward.milvus import messages
 
 
 async def connect(services: Services, request: Request) -> bytes:
-    """Greet a client. Its database must exist and be visible to it; `default` always is."""
+    """Return the server's identity. The client's database must exist and be visible to it; `default` always is."""
     database = request.call.database or DEFAULT_DATABASE
     if database != DEFAULT_DATABASE:
         visible = listed_databases(request.principal, [database], request.snapshot)[0]
@@ -22,19 +22,19 @@ async def connect(services: Services, request: Request) -> bytes:
         messages.ConnectResponse(
             status=messages.Status(),
             server_info=messages.ServerInfo(build_tags=VERSION, deploy_mode="STANDALONE"),
-            # Any non-zero number will do: Node takes zero for a server without Connect, and nobody looks it up again.
+            # Any number but zero: the Node SDK takes zero for a server without Connect, and nobody looks it up later.
             identifier=secrets.randbelow(2**62) + 1,
         ).SerializeToString()
     )
 
 
 async def get_version(_services: Services, _request: Request) -> bytes:
-    """Tell the version."""
+    """Return the version."""
     return bytes(messages.GetVersionResponse(status=messages.Status(), version=VERSION).SerializeToString())
 
 
 async def check_health(services: Services, _request: Request) -> bytes:
-    """Tell whether the engine can be reached; the status is success either way."""
+    """Return whether the engine can be reached; the status is success in either case."""
     health = services.engine.health()
     reasons = [] if health.ready else [health.reason]
     return bytes(

@@ -1,9 +1,9 @@
-"""Users in a backup: `UserInfo` has no field for the state of a user, so that it precedes the password hash.
+"""Users in a backup. `UserInfo` has no field for the state of a user, so it precedes the password hash.
 
     {disabled,one-time}$argon2id$v=19$…
 
 No password hash begins with a brace. A server that does not know this form, such as Milvus, finds no password hash in
-it, so that the user cannot sign in there.
+it, and the user cannot sign in there.
 """
 
 import re
@@ -22,7 +22,7 @@ _FORM: Final = re.compile(r"\{([^}]*)\}(.*)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class BackedUpPassword:
-    """A password hash with what keeps its user out.
+    """A password hash, with the state that may prevent its user from signing in.
 
     Attributes:
         stored: the hash.
@@ -36,15 +36,15 @@ class BackedUpPassword:
 
     @classmethod
     def of(cls, user: NewUser) -> Self:
-        """Return what a backup holds of a user."""
+        """Return the password field of a user in a backup."""
         return cls(user.password_hash, user.enabled, user.locked, user.one_time)
 
     @classmethod
     def parse(cls, text: str, *, user_name: str) -> Self:
-        """Return what the field `password` of a user in a backup means; a bare hash is that of an enabled user.
+        """Parse the field `password` of a user in a backup. A bare hash is that of an enabled user.
 
         Raises:
-            InvalidArgument: it holds a state that is not known here, so that it could not be kept.
+            InvalidArgument: it has a state that is not known here, and would be lost.
         """
         match = _FORM.fullmatch(text)
         if match is None:
@@ -55,7 +55,7 @@ class BackedUpPassword:
         return cls(match[2], _DISABLED not in states, _LOCKED in states, _ONE_TIME in states)
 
     def text(self) -> str:
-        """Return it as the field `password` of a user in a backup."""
+        """Return the field `password` of a user in a backup."""
         states = [
             state
             for state, holds in ((_DISABLED, not self.enabled), (_LOCKED, self.locked), (_ONE_TIME, self.one_time))

@@ -49,7 +49,7 @@ async def update(services: Services, request: Request) -> bytes:
 
 
 async def delete(services: Services, request: Request) -> bytes:
-    """Delete a user with its role bindings; deleting an unknown one succeeds (contract Q18)."""
+    """Delete a user with its role bindings. Deleting a user that does not exist succeeds (contract Q18)."""
     message = messages.DeleteCredentialRequest.FromString(request.call.payload)
     if not message.username.strip():
         raise NotFound("failed to check if delete credential: username is empty")
@@ -69,7 +69,7 @@ async def list_names(services: Services, request: Request) -> bytes:
 
 
 async def select(services: Services, request: Request) -> bytes:
-    """Describe one user or all; an unknown one gives no result."""
+    """Describe one user or all; a user that does not exist gives no result."""
     message = messages.SelectUserRequest.FromString(request.call.payload)
     found = await users.find_users(services, message.user.name if message.HasField("user") else None)
     results = [_result(record, include_roles=message.include_role_info) for record in found]

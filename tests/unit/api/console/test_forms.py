@@ -1,4 +1,4 @@
-"""Where the reason of a refusal stands in a form: at the field whose argument is at fault, else above the form."""
+"""Where the reason of a refusal is shown: at the field whose argument is at fault, else above the form."""
 
 from typing import cast
 

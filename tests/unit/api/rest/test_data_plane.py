@@ -434,6 +434,17 @@ async def test_a_description_leaves_out_what_is_refused(rest: Rest, house: House
     assert (described["load"], described["aliases"]) == ("", [])
 
 
+@pytest.mark.parametrize("code", [100, 700])
+async def test_a_description_leaves_out_what_a_response_reports_as_a_failure(
+    rest: Rest, shelf: FakeEngine, code: int
+) -> None:
+    for operation in ("GetLoadState", "DescribeIndex"):
+        failed = messages.failure(operation, code=code, legacy_code=1, reason="index not found")
+        shelf.answers[operation] = failed
+    described = await rest.ask("collections/describe", C)
+    assert (described["load"], described["indexes"], described["aliases"]) == ("", [], ["novels"])
+
+
 async def test_the_quick_set_up_is_three_requests(rest: Rest, engine: FakeEngine) -> None:
     await rest.ask("collections/create", {"collectionName": "quick", "dimension": 4, "autoID": True})
     methods = [call.method for call in engine.calls if not call.method.startswith("List")]

@@ -48,7 +48,7 @@ def test_kind_of_event_goes_with_the_executor() -> None:
         assert row.event is None or row.executor is not Executor.NOBODY, row.name
 
 
-def test_what_writes_entities_is_told_from_what_defines() -> None:
+def test_what_writes_entities_differs_from_what_defines() -> None:
     writing = {row.name for row in OPERATIONS.values() if row.event is Event.DATA_WRITE}
     entities = {"Insert", "Upsert", "Delete", "Import", "BatchUpdateManifest", "TruncateCollection"}
     assert writing == entities | {"ReplicateMessage"}
@@ -105,7 +105,7 @@ _UNLEARNT: Final = {
     "GetCompactionStateWithPlans": "the ids in it are those that were asked for",
     "ListImportTasks": "nothing can be imported",
     "GetImportState": "nothing can be imported",
-    "GetReplicas": "DescribeCollection has told the id",
+    "GetReplicas": "DescribeCollection has returned the id",
     "ListIndexedSegment": "no SDK calls it",
     "DescribeSegmentIndexData": "no SDK calls it",
     "FlushAll": "whoever may call it needs no id to be known",

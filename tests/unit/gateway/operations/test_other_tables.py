@@ -1,4 +1,4 @@
-"""All that is known of an RPC stands in its row: no other module keeps a table of RPCs."""
+"""All that is known of an RPC is in its row: no other module keeps a table of RPCs."""
 
 import ast
 from collections.abc import Iterator
