@@ -92,7 +92,7 @@ def build_app(
         return 200, metrics_type, metrics()
 
     routes = {
-        "/healthz": health.milvus_has_it,
+        "/healthz": health.milvus,
         "/healthz/live": health.live,
         "/healthz/ready": health.ready,
         "/metrics": numbers,
@@ -117,7 +117,7 @@ class _Health:
         self._missing = missing
         self._described = described
 
-    async def milvus_has_it(self, _scope: Scope) -> Answer:
+    async def milvus(self, _scope: Scope) -> Answer:
         words = await self._missing_in_time()
         return (503, _PLAIN, f"not ready: {', '.join(words)}".encode()) if words else (200, _PLAIN, b"OK")
 

@@ -80,11 +80,11 @@ async def _explain(arguments: argparse.Namespace) -> int:
 async def _explain_line(arguments: argparse.Namespace) -> int:
     async with open_local(settings_of(arguments)) as gateway:
         answer = await call(gateway, "ExplainAuditLine", {"seq": arguments.line})
-    print(json.dumps(answer, indent=2) if arguments.json else _then_and_today(answer))
+    print(json.dumps(answer, indent=2) if arguments.json else _recorded_and_current(answer))
     return _REFUSED if answer["line"].get("decision") == "refused" else 0
 
 
-def _then_and_today(answer: Any) -> str:
+def _recorded_and_current(answer: Any) -> str:
     line = answer["line"]
     lines = [f"{line['time']}: {line.get('decision', line['outcome'])}: {line.get('reason', 'no decision was needed')}"]
     if line.get("roles"):
@@ -99,7 +99,7 @@ def _then_and_today(answer: Any) -> str:
 def _explained(answer: Any) -> str:
     lines = [f"{'allowed' if answer['allowed'] else 'refused'}: {answer['reason']}"]
     lines += _about_existence(answer, "  ")
-    lines += _about_opening(answer)
+    lines += _remedy(answer)
     lines += [f"  through {_grant(way)}, held by the role {way['role']}" for way in answer["ways"]]
     for remedy in answer["remedies"]:
         if remedy["privilege"] is None:
@@ -118,7 +118,7 @@ _OPENINGS: Final = {
 }
 
 
-def _about_opening(answer: Any) -> list[str]:
+def _remedy(answer: Any) -> list[str]:
     """Return lines about why a user or key is not accepted: the remedies, and what its roles would allow then."""
     if not answer["closed"]:
         return []
@@ -153,7 +153,7 @@ async def _access(arguments: argparse.Namespace) -> int:
             answer = await call(gateway, "ListUnusedAccess", {"since": _moment(arguments.unused_since)})
         else:
             answer = await call(gateway, "DescribeUserAccess", {"userName": arguments.user, "keyId": arguments.key})
-    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(_told(answer)))
+    print(json.dumps(answer, indent=2) if arguments.json else "\n".join(_listed(answer)))
     return 0
 
 
@@ -170,7 +170,7 @@ def _moment(given: str) -> str:
     return given if "T" in given else f"{given}T00:00:00Z"
 
 
-def _told(answer: Any) -> list[str]:
+def _listed(answer: Any) -> list[str]:
     if "holders" in answer:
         lines = [line for holder in answer["holders"] for line in _holder(holder)]
         return [*_about_existence(answer), *(lines or ["nobody has access to it"])]

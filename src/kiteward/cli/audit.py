@@ -111,20 +111,20 @@ def _verify(arguments: argparse.Namespace, place: Path) -> int:
 
 
 def _search(arguments: argparse.Namespace, place: Path) -> int:
-    question = _question(arguments)
+    query = _query(arguments)
     left = arguments.limit
     while left > 0:
-        found = AuditReader(place).search(question, limit=left)
+        found = AuditReader(place).search(query, limit=left)
         _print(found.entries, as_json=arguments.json)
         left -= len(found.entries)
         if found.before is None:
             break
-        question = replace(question, before=found.before)
+        query = replace(query, before=found.before)
     return 0
 
 
 def _tail(arguments: argparse.Namespace, place: Path) -> int:
-    reader, wanted = AuditReader(place), _question(arguments)
+    reader, wanted = AuditReader(place), _query(arguments)
     newest = reader.search(AuditQuery(), limit=1).entries
     last = newest[0]["seq"] if newest else 0
     if arguments.lines > 0:
@@ -136,12 +136,12 @@ def _tail(arguments: argparse.Namespace, place: Path) -> int:
     return 0
 
 
-def _following(reader: AuditReader, question: AuditQuery, last: int) -> Iterator[Entry]:
+def _following(reader: AuditReader, query: AuditQuery, last: int) -> Iterator[Entry]:
     """Yield the entries that are written after a line, waiting for them.
 
     Args:
         reader: reads the trail.
-        question: which entries to yield.
+        query: which entries to yield.
         last: the number of that line.
     """
     while True:
@@ -153,16 +153,16 @@ def _following(reader: AuditReader, question: AuditQuery, last: int) -> Iterator
             fresh.append(entry)
         if fresh:
             last = fresh[0]["seq"]
-        yield from (entry for entry in reversed(fresh) if question.fits(entry))
+        yield from (entry for entry in reversed(fresh) if query.fits(entry))
 
 
 def _export(arguments: argparse.Namespace, place: Path) -> int:
-    for entry in AuditReader(place).every(_question(arguments)):
+    for entry in AuditReader(place).every(_query(arguments)):
         print(json.dumps(zilliz(entry, cluster_id=arguments.cluster_id)))
     return 0
 
 
-def _question(arguments: argparse.Namespace) -> AuditQuery:
+def _query(arguments: argparse.Namespace) -> AuditQuery:
     given = {name: getattr(arguments, name) for _, name, _ in _FILTERS}
     return AuditQuery(**given, since=_time("--since", arguments.since), until=_time("--until", arguments.until))
 

@@ -68,9 +68,9 @@ def _notes(settings: Settings) -> Iterator[str]:
         yield f"on this system, native code of the engine can access {gap}: run it on Linux 5.19 or newer"
     for name in unknown_environment():
         yield f"unknown environment variable {name}"
-    in_the_open = [settings.host] if settings.tls is None else []
-    in_the_open += [settings.metrics.host] if settings.metrics.enabled else []
-    if not settings.hosts.names and not all(map(is_loopback, in_the_open)):
+    without_tls = [settings.host] if settings.tls is None else []
+    without_tls += [settings.metrics.host] if settings.metrics.enabled else []
+    if not settings.hosts.names and not all(map(is_loopback, without_tls)):
         yield "kiteward.allowedHosts is empty: without TLS, HTTP is served for IP addresses and localhost only"
 
 

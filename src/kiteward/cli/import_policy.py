@@ -44,7 +44,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 import_from(settings_of(arguments), arguments.source, Secret(_token(arguments)), dry_run=dry_run)
             )
             if report.passwords and not dry_run:
-                _hand_over(report.passwords, file)
+                _deliver(report.passwords, file)
         _print(report, dry_run=dry_run)
 
     return exit_status_of(work)
@@ -106,7 +106,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def _hand_over(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
+def _deliver(passwords: Mapping[str, Secret], file: TextIO | None) -> None:
     text = "".join(f"{name}\t{password.reveal()}\n" for name, password in passwords.items())
     if file is None:
         print("one-time passwords, shown once; each user must set another one first:")

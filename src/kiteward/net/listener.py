@@ -259,21 +259,21 @@ class _Connection(asyncio.Protocol):
             self._listener.give_up(self, "garbage")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's signature
-        self._settle()
+        self._stop_deadline()
         self._listener.forget(self)
 
     def abort(self) -> None:
         """Abort the connection, whichever handler serves it."""
-        self._settle()
+        self._stop_deadline()
         self.transport.abort()
         self._listener.forget(self)
 
     def _decide(self, kind: Kind) -> None:
-        self._settle()
+        self._stop_deadline()
         head, self._head = self._head, b""
         self._listener.decide(self, kind, head)
 
-    def _settle(self) -> None:
+    def _stop_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

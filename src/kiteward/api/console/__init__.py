@@ -1,10 +1,10 @@
 """The web console: HTML pages and forms for users and administrators.
 
-- `app.py`, `security.py`, `request.py`: routing, cookie, cross-site request forgery protection, headers, one request.
+- `app.py`, `security.py`, `request.py`: routing; cookies, form tokens and headers; one request.
 - `pages.py`, `navigation.py`: all pages, and the links to them.
-- `users.py`, `roles.py`, `access.py`, `audit_pages.py` and their like: the pages, one module a topic.
+- `users.py`, `roles.py`, `access.py`, `audit_pages.py` and the like: the pages, one module for each topic.
 - `tickets.py`, `one_time_secrets.py`: secrets that are shown once.
-- `templates/`, `static/`, `strings/`: markup, files, and texts in each language.
+- `templates/`, `static/`, `strings/`: HTML templates, static files, and the texts in each language.
 
-A page shows and changes only what the gateway answers and allows. Texts are in `strings/`, never in code.
+A page shows only what the gateway returns and changes only what it allows. Texts are in `strings/`, never in code.
 """

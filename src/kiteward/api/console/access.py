@@ -1,4 +1,4 @@
-"""Who may do what where: the privilege matrix with a preview of changes, collections, and the server's health."""
+"""Pages about access: the privilege matrix with a preview of changes, collections, and the health of the server."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _GROUPS: Final = "groups"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One crossing of the matrix: its value in the form, whether the role holds it, and whether it can be given."""
+    """One cell of the matrix: its value in the form, whether the role holds the grant, whether it can be granted."""
 
     value: str
     column: str
@@ -34,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scope of the matrix with its cells, and how many grants the role has there in no column."""
+    """One scope of the matrix: its cells, and the number of the role's grants on it that have no column."""
 
     database: str
     collection: str
@@ -68,7 +68,7 @@ async def matrix(request: ConsoleRequest) -> Response:
 
 
 async def _columns(request: ConsoleRequest, kind: str) -> dict[str, Level | None]:
-    """Return the columns: groups, or the single privileges of one level; each with its level."""
+    """Return the columns, privilege groups or the privileges of one level, each with its level."""
     if kind in tuple(Level):
         return {name: each.level for name, each in PRIVILEGES.items() if each.level == kind}
     found = await request.client.call(messages.ListPrivilegeGroupsRequest(), messages.ListPrivilegeGroupsResponse)
@@ -100,14 +100,14 @@ def _row(scope: tuple[str, str], columns: dict[str, Level | None], held: set[tup
 
 
 def _fits(scope: tuple[str, str], level: Level | None) -> bool:
-    """Tell whether a box is worth showing; what may be granted is the gateway's to say."""
+    """Return whether to show a checkbox for a privilege on a scope. The gateway decides what can be granted."""
     if level is Level.CLUSTER:
         return scope == (ANY, ANY)
     return level is not Level.DATABASE or scope[1] == ANY
 
 
 async def preview(request: ConsoleRequest) -> Response:
-    """Tell what the ticked boxes change; with `apply`, change it."""
+    """Show what the selected checkboxes change; with `apply`, make the change."""
     role = request.form_text("role")
     had, ticked = set(request.form_values("had")), set(request.form_values("grant"))
     if request.form_text("apply"):
@@ -125,14 +125,14 @@ async def preview(request: ConsoleRequest) -> Response:
         return request.redirect("/console/matrix", done="matrix_same", **back)
     change = GrantChange(role_name=role, grant=_named(given), revoke=_named(taken), dry_run=not apply)
     try:
-        told_change = await request.client.invoke("ChangeGrants", change, GrantsChanged)
+        changed = await request.client.invoke("ChangeGrants", change, GrantsChanged)
     except RequestRefused as error:
         return request.page_with_errors(
             "preview.html", {"": request.reason(error)}, change=None, give=given, take=taken, **values
         )
     if apply:
         return request.redirect("/console/matrix", done="matrix", **back)
-    return request.page("preview.html", change=told_change, give=given, take=taken, **values)
+    return request.page("preview.html", change=changed, give=given, take=taken, **values)
 
 
 def _named(values: Iterable[str]) -> list[GrantNamed]:
@@ -144,12 +144,12 @@ def _named(values: Iterable[str]) -> list[GrantNamed]:
 
 
 async def _databases(request: ConsoleRequest) -> list[str]:
-    """Return the databases that whoever is signed in is shown."""
+    """Return the databases that the signed-in user may see."""
     try:
         found = await request.client.call(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
         return sorted(found.db_names)
     except AccessDenied:
-        # Those that the user's grants name can be asked about one by one.
+        # The databases in the user's grants can be requested one by one.
         return sorted({grant.db_name for grant in request.me.grants if grant.db_name != ANY} | {DEFAULT_DATABASE})
 
 
@@ -163,13 +163,13 @@ async def _collections(request: ConsoleRequest, database: str) -> list[str]:
 
 
 async def collections(request: ConsoleRequest) -> Response:
-    """List the collections that whoever is signed in is shown."""
+    """List the collections that the signed-in user may see."""
     found = [(database, await _collections(request, database)) for database in await _databases(request)]
     return request.page("collections.html", databases=[each for each in found if each[1] or request.me.administrator])
 
 
 async def collection(request: ConsoleRequest) -> Response:
-    """Describe a collection, and for administrators who may touch it."""
+    """Describe a collection; for administrators, also list who has access to it."""
     database, name = request.names["database"], request.names["name"]
     described = await request.client.call(
         messages.DescribeCollectionRequest(db_name=database, collection_name=name), messages.DescribeCollectionResponse
@@ -187,7 +187,7 @@ async def collection(request: ConsoleRequest) -> Response:
 
 
 async def health(request: ConsoleRequest) -> Response:
-    """Show how the server is."""
+    """Show the health of the server."""
     return request.page("health.html", server=await request.client.invoke("DescribeServer", Arguments(), ServerState))
 
 

@@ -1,4 +1,4 @@
-"""My account: who I am, what I hold, my password and my sessions. And how to connect."""
+"""The page "My account" with roles, grants, password and sessions, and the page about connecting."""
 
 import base64
 from typing import Any, Final
@@ -27,7 +27,7 @@ _PASSWORD_ARGUMENTS: Final = {"oldPassword": "old_password", "password": "new_pa
 
 
 async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
-    """Show the account of who is signed in; to whom came by a one-time password, only where to set another."""
+    """Show the account of the signed-in user; after a one-time password, only the form for a new password."""
     if request.me.one_time_password:
         return shown(request, await _first_password(request), errors)
     values: dict[str, Any] = {
@@ -54,7 +54,7 @@ async def _first_password(request: ConsoleRequest) -> Form:
 
 
 async def change_password(request: ConsoleRequest) -> Response:
-    """Set a new password in place of the old one; every session ends, and this one begins anew."""
+    """Change the password. All sessions of the user end, and a new one starts for this browser."""
     old, new, again = (request.form_raw(name) for name in ("old_password", "new_password", "again"))
     names = ("old_password", "new_password", "again")
     errors = {name: request.text("field.needed") for name in names if not request.form_raw(name)}
@@ -83,7 +83,7 @@ async def connect(request: ConsoleRequest) -> Response:
 
 
 def _encoded(password: str) -> str:
-    """Return a password as the message carries it."""
+    """Return a password in the encoding of the message."""
     return base64.b64encode(password.encode("utf-8", "surrogatepass")).decode()
 
 

@@ -1,12 +1,12 @@
-"""The console's door: pages for people, answered in the language and with the rights of who is signed in.
+"""The console service: pages in the language of the browser, with the privileges of the signed-in user.
 
 One request passes these steps:
 
-1. Files that pages load are given to everybody. What is no page is 404.
-2. A form is taken only from our own pages.
-3. Who asks is settled by the gateway from the session's token, as for any call; without a session there is only
-   the page for signing in. Then a form is read, which must carry the session's form token.
-4. The page's handler talks to the gateway. What the gateway refuses becomes a page that says so.
+1. Static files are public. A path of no page is 404.
+2. A form is accepted only from pages of the console.
+3. The gateway authenticates the caller by the session's token, as for any call. Without a session there is only the
+   page for signing in. Then the form is read, which must contain the session's form token.
+4. The handler of the page calls the gateway. A refusal of the gateway becomes a page that reports it.
 """
 
 import asyncio
@@ -58,18 +58,18 @@ _STATIC: Final = f"{ROOT_PATH}/static/"
 _SECONDS: Final = 30.0
 _FROM_ANYBODY: Final = 16 * 1024
 _MOST_FORM: Final = 512 * 1024
-"""Bytes of a form: of the page for signing in, and of pages behind it."""
+"""The maximum size of a form in bytes: on the page for signing in, and on pages that need a session."""
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
 _WITH_ONE_TIME_PASSWORD: Final = ("account", "sign-out")
-"""Pages for who has to set another password first."""
+"""The pages for a user whose one-time password has to be changed first."""
 
 
 class _Unfit(Exception):
-    """A request that no page of ours makes."""
+    """A request that no page of the console sends."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -79,14 +79,14 @@ class _Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file that pages load."""
+    """A static file."""
 
     content: bytes
     media_type: str
 
 
 class ConsoleApp:
-    """The ASGI application; serves what lies below `/console`, and leads there from `/`."""
+    """The ASGI application; serves the paths below `/console`, and redirects there from `/`."""
 
     def __init__(self, gateway: Gateway, pages: Iterable[Page] = PAGES) -> None:
         self._gateway = gateway
@@ -109,7 +109,7 @@ class ConsoleApp:
         self._templates.filters["moment"] = shown_time
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, as ASGI has it."""
+        """Serve one request, by the interface of ASGI."""
         if scope["type"] != "http":
             return
         http_request, request_id = Request(scope, receive), new_request_id()
@@ -121,7 +121,7 @@ class ConsoleApp:
             return
         except TimeoutError:
             response = _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
-        except Exception:  # noqa: BLE001  the door answers whatever happens; the log has the rest
+        except Exception:  # noqa: BLE001  every request gets a response; the log has the details
             _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
             response = _failed(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", request_id)
         security.apply_security_headers(response, http_request, request_id)
@@ -198,16 +198,16 @@ def build_console(gateway: Gateway) -> ConsoleApp:
     """Return the ASGI application of the console.
 
     Args:
-        gateway: the one door behind it.
+        gateway: answers the requests of the pages.
     """
     return ConsoleApp(gateway)
 
 
 def _require_ours(http_request: Request) -> None:
-    """Let pass what a form of one of our own pages sends; nothing of it is read yet.
+    """Check the head of a request that a form of the console must have sent; its body is not read yet.
 
     Raises:
-        _Unfit: it is something else.
+        _Unfit: the method, the origin or the content type is another.
     """
     if http_request.method != "POST":
         raise _Unfit(HTTPStatus.METHOD_NOT_ALLOWED, "error.method")
@@ -218,10 +218,14 @@ def _require_ours(http_request: Request) -> None:
 
 
 async def _form_of(http_request: Request, limit: int) -> Mapping[str, list[str]]:
-    """Return what a form holds.
+    """Return the fields of a form: name -> values.
+
+    Args:
+        http_request: the request with the form.
+        limit: the maximum size in bytes.
 
     Raises:
-        _Unfit: it is too large, or none.
+        _Unfit: the body is too large, or not a form.
     """
     body = bytearray()
     async for chunk in http_request.stream():
@@ -244,7 +248,7 @@ def _files() -> dict[str, _File]:
 
 
 def _signed_out(request: ConsoleRequest) -> Response:
-    """Send the browser to sign in, and from there back to where it was."""
+    """Redirect the browser to the page for signing in, which leads back to the requested page."""
     http_request = request.http_request
     asked: dict[str, str] = {}
     if request.token is not None:

@@ -1,4 +1,4 @@
-"""Why may somebody do something, and who did what: explanations, and the audit trail."""
+"""The pages that search the audit trail and explain decisions."""
 
 import re
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ async def audit(request: ConsoleRequest) -> Response:
 
 
 def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line as pages show it; `why` is its number if it can be explained by what a privilege decided."""
+    """Return a line as pages show it; `why` is its number if a privilege decided it, so that it can be explained."""
     decided = entry.get("principal") and entry.get("operation") in OPERATIONS and entry.get("privilege")
     resources, details = entry.get("resources", []), entry.get("details", {})
     return {
@@ -69,7 +69,7 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def explain(request: ConsoleRequest) -> Response:
-    """Explain whether somebody may do something: whoever is signed in, or for administrators anybody."""
+    """Explain a decision about the signed-in user, or for administrators about any user."""
     asked = {
         name: request.query_value(name).strip() for name in ("user", "privilege", "operation", "collection", "database")
     }
@@ -96,7 +96,7 @@ async def explain(request: ConsoleRequest) -> Response:
 
 
 async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, Any]) -> Response:
-    """Explain a line of the trail: what was decided then, and what would be decided today."""
+    """Explain a line of the trail: the recorded decision and the current one."""
     if not _SEQ.fullmatch(number):
         return request.page_with_errors("explain.html", {"": request.text("field.number")}, **values)
     try:

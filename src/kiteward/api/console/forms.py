@@ -1,4 +1,4 @@
-"""Pages with one form: what is asked for, and for dangerous actions what will happen."""
+"""Pages with one form: its fields, and for dangerous actions its effects."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -22,10 +22,10 @@ class Field:
         name: its name.
         kind: `text`, `number`, `password`, `textarea`, `select` or `checks`.
         hint: the text below the label, or empty.
-        options: values and labels, of a choice.
-        value: what stands in it at first.
+        options: values and labels of a choice.
+        value: its initial value.
         required: whether it must be filled in.
-        autocomplete: what browsers and password managers fill in.
+        autocomplete: the HTML attribute for browsers and password managers.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Form:
 
     Attributes:
         title: its heading.
-        button: what is pressed.
-        back: where it leads who changes their mind.
-        fields: what is asked for.
-        effects: what will happen.
-        dangerous: whether it takes something away.
-        policy: what a new password must be, where one is asked for.
+        button: the text of its button.
+        back: the path that the link for cancelling leads to.
+        fields: its fields.
+        effects: texts about the effects of the action.
+        dangerous: whether the action removes something.
+        policy: the password policy to show, if the form asks for a new password.
     """
 
     title: str
@@ -61,7 +61,7 @@ class Form:
 
 
 def show(request: ConsoleRequest, form: Form, errors: Mapping[str, str] | None = None) -> Response:
-    """Return the page of a form, with what was typed and what is wrong with it."""
+    """Return the page of a form, with the values entered so far and the errors by field."""
     if errors:
         return request.page_with_errors("form.html", errors, shown=form)
     return request.page("form.html", shown=form)
@@ -70,33 +70,35 @@ def show(request: ConsoleRequest, form: Form, errors: Mapping[str, str] | None =
 def reason_at_field(
     request: ConsoleRequest, error: RequestRefused, fields: Iterable[Field], **renamed: str
 ) -> dict[str, str]:
-    """Return what a refusal says, by the field of a form that it stands at; above the form where it has none.
+    """Return the text of a refusal, keyed by the field of the form that it concerns; by `""` if it concerns none.
 
     Args:
         request: the request.
         error: the refusal.
-        fields: the fields of the form; an argument `userName` is the field `user_name`.
-        renamed: argument of the operation -> the field that it is filled from, where the names differ.
+        fields: the fields of the form; the argument `userName` belongs to the field `user_name`.
+        renamed: argument of the operation -> the field that fills it, where the names differ.
     """
     name = renamed.get(error.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", error.field)
     return {name if any(field.name == name for field in fields) else "": request.reason(error)}
 
 
 def path_below(page: str, *names: str) -> str:
-    """Return the address of a page, with names quoted."""
+    """Return the path of a page, with names quoted."""
     return "/".join((f"/console/{page}", *(quote(name, safe="") for name in names)))
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that is asked about before it is done; `<key>.title`, `.effect`, `.button` and `done.<key>` say what.
+    """An action with a page that asks for confirmation.
+
+    Its texts are `<key>.title`, `<key>.effect`, `<key>.button` and `done.<key>`.
 
     Attributes:
-        path: of the page that asks.
-        key: of its texts.
-        run: does it.
-        back: the page it leads back to.
-        effects: further lines about what will happen.
+        path: the path of the page.
+        key: the prefix of its texts.
+        run: carries out the action.
+        back: returns the path of the page to show after it.
+        effects: returns further texts about its effects.
     """
 
     path: str
@@ -106,7 +108,7 @@ class Action:
     effects: Callable[[ConsoleRequest], Awaitable[list[str]]] | None = None
 
     def page(self) -> Page:
-        """Return the page that asks, and does it."""
+        """Return the page that asks for confirmation and carries out the action."""
 
         async def ask(request: ConsoleRequest) -> Response:
             further = [] if self.effects is None else await self.effects(request)

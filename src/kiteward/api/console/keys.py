@@ -1,4 +1,4 @@
-"""API keys: one's own, and everybody's for administrators."""
+"""The pages about API keys: the user's own, and all keys for administrators."""
 
 from typing import Any, Final
 
@@ -16,13 +16,13 @@ from kiteward.iam.json_api.keys import KeyListing, KeyNamed, Keys, MadeKey, NewK
 _PAGE: Final = 100
 _DAY: Final = 24 * 3600
 KEPT: Final = (("0", "keep.none"), ("3600", "keep.hour"), (str(_DAY), "keep.day"), (str(7 * _DAY), "keep.week"))
-"""How long what is replaced may stay valid."""
+"""The choices of a grace period: seconds, and the key of the label."""
 
 _BACK: Final = "/console/keys"
 
 
 async def listed(request: ConsoleRequest) -> Response:
-    """List keys; an administrator sees everybody's, or those of one user."""
+    """List the user's keys; for administrators all keys, or those of one user."""
     owner = request.query_value("user")
     wanted = KeyListing(user_name=owner or ("" if request.me.administrator else request.me.user_name))
     wanted.after, wanted.limit = request.query_value("after"), _PAGE
@@ -58,12 +58,12 @@ async def _roles_of(request: ConsoleRequest, owner: str) -> list[str]:
 
 
 async def create_form(request: ConsoleRequest) -> Response:
-    """Ask what a new key is for."""
+    """Show the form for a new key."""
     return show(request, await _create_form(request))
 
 
 async def create(request: ConsoleRequest) -> Response:
-    """Make a key and show it this once."""
+    """Create a key and show its secret once."""
     days = request.number("expires_in_days")
     if days is None:
         return show(request, await _create_form(request), {"expires_in_days": request.text("field.number")})
@@ -83,7 +83,7 @@ async def create(request: ConsoleRequest) -> Response:
 
 
 async def rotate_form(request: ConsoleRequest) -> Response:
-    """Tell what a new secret means for the old one."""
+    """Show the form for rotating a key, with the effect on its current secret."""
     return show(request, _rotation(request))
 
 
@@ -100,7 +100,7 @@ def _rotation(request: ConsoleRequest) -> Form:
 
 
 async def rotate(request: ConsoleRequest) -> Response:
-    """Give a key a new secret and show it this once."""
+    """Rotate a key and show its new secret once."""
     wanted = Rotation(key_id=request.names["key_id"], keep_old_for=request.number("keep_old_for") or 0)
     try:
         made = await request.client.invoke("RotateApiKey", wanted, MadeKey)
@@ -125,7 +125,7 @@ async def _revoke(request: ConsoleRequest) -> None:
 
 
 async def enable(request: ConsoleRequest) -> Response:
-    """Let a disabled key open again."""
+    """Enable a disabled key."""
     await request.client.invoke("EnableApiKey", KeyNamed(key_id=request.names["key_id"]), Done)
     return request.redirect(_BACK, done="key_enable")
 

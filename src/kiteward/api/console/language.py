@@ -1,4 +1,4 @@
-"""The languages of the console: one catalogue each, chosen by what the browser asks for."""
+"""The languages of the console: a catalogue of texts for each, chosen by the `Accept-Language` of the browser."""
 
 import json
 import re
@@ -17,8 +17,8 @@ class Language:
     """One language.
 
     Attributes:
-        tag: its name for browsers.
-        texts: key -> text; `{name}` stands for a value.
+        tag: its language tag for HTML.
+        texts: key -> text; `{name}` is replaced by a value.
     """
 
     tag: str
@@ -27,14 +27,18 @@ class Language:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a text with its values; templates escape it as a whole.
 
+        Args:
+            key: the key of the text.
+            values: the values of its placeholders.
+
         Raises:
-            KeyError: there is no such text; a test looks for all of them.
+            KeyError: there is no such text; a test checks all keys.
         """
         return self.texts[key].format(**values)
 
 
 def catalogues() -> dict[str, Language]:
-    """Read every language."""
+    """Return all languages by the name of their file in `strings/`."""
     directory = resources.files(__package__) / "strings"
     return {
         name: Language(tag, json.loads((directory / f"{name}.json").read_text("utf-8"))) for name, tag in _TAGS.items()
@@ -42,7 +46,7 @@ def catalogues() -> dict[str, Language]:
 
 
 def chosen(accept_language: str) -> str:
-    """Return the language that a browser likes best among ours; what it says first wins a tie."""
+    """Return the name of the language that a browser prefers among the available ones; the first wins a tie."""
     best, weight = DEFAULT, 0.0
     for part in accept_language[:500].split(","):
         match = _ASKED.fullmatch(part)

@@ -1,4 +1,4 @@
-"""What the navigation offers to whom. The gateway decides what may be done; this decides what is worth a link."""
+"""The navigation: which links a user gets. The gateway decides what the user may do."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,13 +6,13 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One entry: the page's name, which is its path and, behind `nav.`, its text."""
+    """One entry: the name of a page, which is its path below `/console/` and, after `nav.`, the key of its text."""
 
     page: str
 
     @property
     def path(self) -> str:
-        """Where it leads."""
+        """The path of the page."""
         return f"/console/{self.page}"
 
 
@@ -21,7 +21,7 @@ ADMINISTRATORS: Final = tuple(Link(page) for page in ("users", "roles", "matrix"
 
 
 def sections(me: Any) -> tuple[tuple[str, tuple[Link, ...]], ...]:
-    """Return the sections for who is signed in: the key of each heading, and its links."""
+    """Return the sections for the signed-in user: the key of each heading, and its links."""
     if me is None:
         return ()
     own = ("nav.everybody", EVERYBODY)

@@ -1,4 +1,4 @@
-"""Secrets that are shown once, on a page of their own, so that loading it again does not repeat what made them."""
+"""Secrets that are shown once, on a page of their own, so that reloading it does not repeat the action."""
 
 from http import HTTPStatus
 from typing import Final
@@ -10,12 +10,12 @@ from kiteward.api.console.tickets import OneTimeSecret
 
 
 def show_once(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
-    """Send the browser to a page that shows a secret this once."""
+    """Redirect the browser to a page that shows a secret once."""
     return request.redirect(f"/console/once/{request.tickets.put(request.me.credential, shown)}")
 
 
 def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
-    """Return the page with a secret; revealed because nobody else will ever tell it."""
+    """Return the page with a secret; revealed because it is shown nowhere else."""
     return request.page(
         "once.html",
         title=shown.title,
@@ -27,7 +27,7 @@ def page_of(request: ConsoleRequest, shown: OneTimeSecret) -> Response:
 
 
 async def show(request: ConsoleRequest) -> Response:
-    """Show what a ticket is for; whoever loads the page again is told that it was shown."""
+    """Show the secret of a ticket; a reloaded page reports that it was shown already."""
     shown = (
         request.tickets.take(request.me.credential, request.names["ticket"])
         if request.http_request.method == "GET"

@@ -1,4 +1,4 @@
-"""The console's table: every page."""
+"""The table of all pages of the console."""
 
 from typing import Final
 
@@ -14,4 +14,4 @@ PAGES: Final = (
     *access.PAGES,
     *audit_pages.PAGES,
 )
-"""Every page. `new-user` is not below `users/`, where a user may be called anything."""
+"""All pages. `new-user` is not below `users/`, where it could be the name of a user."""

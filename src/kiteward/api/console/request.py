@@ -1,4 +1,4 @@
-"""One request of a browser: who makes it, what its form holds, and the ways to answer it."""
+"""One request of a browser: its user, its form, and methods that make responses."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -30,16 +30,16 @@ class ConsoleRequest:
     """One request of a browser.
 
     Attributes:
-        http_request: what came.
-        client: asks the gateway as whoever is signed in.
+        http_request: the HTTP request.
+        client: calls the gateway as the signed-in user.
         text: the language of the page.
-        templates: the pages.
-        assets: the address of each file that pages load.
-        tickets: secrets that wait to be shown.
-        token: the session's token, if the browser sends one.
-        me: who is signed in, or None on the page for signing in.
-        form: what was typed.
-        names: what stands in the path.
+        templates: the templates of the pages.
+        assets: the path of each static file.
+        tickets: secrets to be shown.
+        token: the session's token, if the browser sent one.
+        me: the signed-in user, or None on the page for signing in.
+        form: the fields of the form: name -> values.
+        names: the names in the path.
     """
 
     http_request: Request
@@ -54,28 +54,28 @@ class ConsoleRequest:
     names: Mapping[str, str] = field(default_factory=dict)
 
     def form_text(self, name: str) -> str:
-        """Return what a field of the form holds, without spaces around it."""
+        """Return the value of a field, without spaces around it; empty if the form lacks it."""
         return self.form_raw(name).strip()
 
     def form_raw(self, name: str) -> str:
-        """Return what a field of the form holds, as it is; for passwords."""
+        """Return the value of a field unchanged, as passwords need it; empty if the form lacks it."""
         return next(iter(self.form.get(name, ())), "")
 
     def form_values(self, name: str) -> list[str]:
-        """Return all values of a field that may be given several times."""
+        """Return all values of a field that can occur several times."""
         return list(self.form.get(name, ()))
 
     def number(self, name: str) -> int | None:
-        """Return what a field for a whole number holds, 0 where it is empty, None where it holds something else."""
+        """Return the value of a field for a whole number: 0 if it is empty, None if it is not a number."""
         given = self.form_text(name) or "0"
         return int(given) if _NUMBER.fullmatch(given) else None
 
     def query_value(self, name: str) -> str:
-        """Return what the address asks for."""
+        """Return a parameter of the query string, or empty."""
         return str(self.http_request.query_params.get(name, ""))
 
     def reason(self, error: KitewardError) -> str:
-        """Return what an error says, in the language of the page; the key of each sentence is a code of the error."""
+        """Return the text of an error in the language of the page; its key is the code of the error."""
         sentences = [
             self.text(f"reason.{detail.code}", **{"message": str(error), **detail.parameters})
             for detail in error.details
@@ -83,7 +83,13 @@ class ConsoleRequest:
         return self.text("reason.separator").join(sentences)
 
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
-        """Return a page."""
+        """Return a page, rendered from a template.
+
+        Args:
+            template: the name of the template.
+            status: the HTTP status.
+            values: the variables of the template.
+        """
         done = self.query_value("done")
         html = self.templates.get_template(template).render(
             t=self.text,
@@ -98,11 +104,17 @@ class ConsoleRequest:
         return HTMLResponse(html, status)
 
     def page_with_errors(self, template: str, errors: Mapping[str, str], **values: Any) -> Response:
-        """Return a page with a form that could not be taken, and why, by field."""
+        """Return a page with a form that was not accepted, and the errors by field."""
         return self.page(template, status=HTTPStatus.UNPROCESSABLE_ENTITY, errors=errors, **values)
 
     def redirect(self, path: str, *, done: str = "", **query: str) -> Response:
-        """Send the browser to another page, which says what was done."""
+        """Redirect the browser to another page.
+
+        Args:
+            path: the path of the page.
+            done: the key, below `done.`, of the text that the page shows about what was done.
+            query: parameters of its query string.
+        """
         query_value = urlencode({**({"done": done} if done else {}), **query})
         return RedirectResponse(f"{path}?{query_value}" if query_value else path, HTTPStatus.SEE_OTHER)
 
@@ -115,10 +127,10 @@ class Page:
     """One page.
 
     Attributes:
-        path: below `/console/`; `{name}` stands for a name.
+        path: the path below `/console/`; `{name}` matches a name.
         show: answers GET.
-        act: answers POST: what its form asks for.
-        open: whether it is there for those who have not signed in.
+        act: answers POST, which its form sends.
+        open: whether it is available without a session.
     """
 
     path: str
@@ -128,14 +140,14 @@ class Page:
 
 
 def read_form(body: bytes) -> dict[str, list[str]]:
-    """Return what a form holds.
+    """Return the fields of a form: name -> values.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the body is not a form.
     """
     return parse_qs(body.decode("utf-8"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=5_000)
 
 
 def shown_time(moment: datetime | None) -> str:
-    """Return a time as pages show it, or empty."""
+    """Return a time as pages show it; empty for None."""
     return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M")

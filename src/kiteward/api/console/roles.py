@@ -1,4 +1,4 @@
-"""Roles and privilege groups."""
+"""The pages about roles and privilege groups."""
 
 from typing import Any, Final
 
@@ -64,7 +64,7 @@ def _create_form(request: ConsoleRequest) -> Form:
 
 
 async def create_form(request: ConsoleRequest) -> Response:
-    """Ask for a new role's name."""
+    """Show the form for a new role."""
     return show(request, _create_form(request))
 
 
@@ -87,7 +87,7 @@ async def _drop(request: ConsoleRequest) -> None:
 
 
 async def _what_depends(request: ConsoleRequest) -> list[str]:
-    """Tell what goes with a role."""
+    """Return texts about the members and grants that are dropped with a role."""
     role, grants = await _role(request), await _grants(request)
     members = ", ".join(user.name for user in role.users) or request.text("none")
     return [
@@ -128,7 +128,7 @@ async def groups(request: ConsoleRequest) -> Response:
 
 
 async def create_group(request: ConsoleRequest) -> Response:
-    """Create a group, with its first members."""
+    """Create a group with its first members."""
     name = request.form_text("group_name")
     if not name:
         return show(request, _group_form(request), {"group_name": request.text("field.needed")})
@@ -164,7 +164,7 @@ def _privileges(request: ConsoleRequest, held: tuple[str, ...] = ()) -> Field:
 
 
 async def group_form(request: ConsoleRequest) -> Response:
-    """Ask for a new group's name and members."""
+    """Show the form for a new group."""
     return show(request, _group_form(request))
 
 
@@ -182,7 +182,7 @@ async def _held(request: ConsoleRequest) -> tuple[str, ...]:
 
 
 async def edit_group(request: ConsoleRequest) -> Response:
-    """Show a group's members to be changed."""
+    """Show the form for changing the members of a group."""
     return show(request, _edit_form(request, await _held(request)))
 
 
@@ -194,7 +194,7 @@ def _edit_form(request: ConsoleRequest, held: tuple[str, ...]) -> Form:
 
 
 async def change_group(request: ConsoleRequest) -> Response:
-    """Add and take members, as ticked."""
+    """Add and remove members of a group, as selected."""
     name, held, wanted = request.names["name"], set(await _held(request)), set(request.form_values("privileges"))
     try:
         await _operate_group(request, name, sorted(wanted - held), _ADD)

@@ -1,7 +1,7 @@
-"""What keeps the console's pages to themselves: the cookie, proof that a form is ours, and the headers of every answer.
+"""Protection of the console: the session cookie, form tokens, and the security headers of every response.
 
-Over TLS the cookie is `__Host-kiteward` and Secure. In the open it is `kiteward`: some browsers drop what is Secure on
-`http://localhost`, and all of them do elsewhere.
+Over TLS the cookie is `__Host-kiteward` and Secure. Without TLS it is `kiteward`: some browsers discard Secure cookies
+of `http://localhost`, and all of them discard those of other hosts.
 """
 
 import hashlib
@@ -31,56 +31,56 @@ _PURPOSE: Final = b"forms of the console"
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the cookie on this kind of connection."""
+    """Return the name of the cookie, which depends on whether the connection uses TLS."""
     return "__Host-kiteward" if _is_tls(request) else "kiteward"
 
 
 def session_token(request: Request) -> Secret | None:
-    """Return the token that the browser sends, if it sends one."""
+    """Return the session's token that the browser sent, or None."""
     token = request.cookies.get(cookie_name(request))
     return Secret(token) if token else None
 
 
 def set_session_cookie(response: Response, request: Request, token: Secret) -> None:
-    """Let the browser keep a session's token until it is closed; revealed because the cookie carries it."""
+    """Set the cookie with a session's token, kept until the browser closes; revealed because the cookie contains it."""
     response.set_cookie(
         cookie_name(request), token.reveal(), path="/", secure=_is_tls(request), httponly=True, samesite="strict"
     )
 
 
 def clear_session_cookie(response: Response, request: Request) -> None:
-    """Let the browser forget the token."""
+    """Delete the cookie in the browser."""
     response.delete_cookie(cookie_name(request), path="/", secure=_is_tls(request), httponly=True, samesite="strict")
 
 
 def form_token(token: Secret) -> str:
-    """Return what every form of a session carries; it says nothing of the session's own token."""
+    """Return the form token of a session; the session's token cannot be derived from it."""
     return hmac.new(token.reveal().encode("utf-8", "surrogatepass"), _PURPOSE, hashlib.sha256).hexdigest()
 
 
 def is_form_token(given: str, token: Secret) -> bool:
-    """Tell whether a form is one of the session's."""
+    """Return whether `given` is the form token of a session."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), form_token(token).encode())
 
 
 def is_same_origin(request: Request) -> bool:
-    """Tell whether one of our own pages sends this form. A browser that says nothing is not believed."""
+    """Return whether a page of this origin sent the request. Without a header that says so, the answer is no."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is None and origin is None:
         return False
-    # The host alone: who ends TLS before us leaves us in the open, and the browser's origin is `https`.
+    # Only the host: behind a proxy that terminates TLS, the browser's origin is `https` and this connection is not.
     own = origin is None or origin.partition("://")[2] == request.headers.get("host")
     return own and site in (None, "same-origin")
 
 
 def apply_security_headers(response: Response, request: Request, request_id: str) -> None:
-    """Add what every answer carries."""
+    """Add the security headers and the id of the request to a response."""
     headers = response.headers
     headers["X-Request-Id"] = request_id
     headers["Content-Security-Policy"] = _POLICY
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
-    # Not `no-referrer`: with that, browsers say `Origin: null` even to ourselves.
+    # Not `no-referrer`: with that, browsers send `Origin: null` even to the same origin.
     headers["Referrer-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"

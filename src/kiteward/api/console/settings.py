@@ -1,4 +1,4 @@
-"""What can be set about the console."""
+"""The settings of the console."""
 
 from dataclasses import dataclass, field
 
@@ -7,11 +7,11 @@ from kiteward.authn.sessions import SessionRules
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
-    """Switches and limits of the console.
+    """The settings of the console.
 
     Attributes:
-        enabled: whether it is offered, `kiteward.console.enabled`.
-        sessions: how long they last, `kiteward.console.idleTimeout` and `sessionLifetime`.
+        enabled: whether the console is enabled, `kiteward.console.enabled`.
+        sessions: how long sessions last, `kiteward.console.idleTimeout` and `sessionLifetime`.
     """
 
     enabled: bool = True

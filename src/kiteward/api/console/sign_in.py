@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""The pages for signing in and out."""
 
 import re
 from typing import Any, Final
@@ -20,12 +20,12 @@ _SYSTEMS: Final = ("Windows", "Android", "iPhone", "iPad", "Mac OS X", "Linux")
 
 
 async def show(request: ConsoleRequest) -> Response:
-    """Ask for user and password."""
+    """Show the form for user and password."""
     return _form(request, request.query_value("next"), note="ended" if request.query_value("why") == "ended" else "")
 
 
 async def act(request: ConsoleRequest) -> Response:
-    """Begin a session, if the gateway lets the user in."""
+    """Start a session, if the gateway accepts the password."""
     user, password = request.form_text("user"), Secret(request.form_raw("password"))
     errors = {name: request.text("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()}
     if errors:
@@ -42,10 +42,11 @@ async def act(request: ConsoleRequest) -> Response:
 
 
 async def begin(request: ConsoleRequest, user: str, password: Secret) -> Secret:
-    """Begin a session and return its token.
+    """Start a session and return its token.
 
     Raises:
-        KitewardError: as the gateway says.
+        AuthenticationError: the user or password is wrong.
+        KitewardError: as `GatewayClient.invoke`.
     """
     browser = _browser_of(request.http_request.headers.get("user-agent", ""))
     client = request.client.with_credential(PasswordCredential(user, password))
@@ -87,15 +88,15 @@ def _left(request: ConsoleRequest) -> Response:
 
 def _form(request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, str] | None = None) -> Response:
     http_request = request.http_request
-    in_the_open = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
-    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "in_the_open": in_the_open}
+    without_tls = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
+    values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "without_tls": without_tls}
     return (
         request.page_with_errors("sign_in.html", errors, **values) if errors else request.page("sign_in.html", **values)
     )
 
 
 def _own_page(path: str) -> str:
-    """Return where to go after signing in: a page of ours, whatever the address says."""
+    """Return the path to go to after signing in: `path` if it is a page of the console, else the account page."""
     return path if _OUR_PAGE.fullmatch(path) and "//" not in path and not path.startswith(SIGN_IN) else HOME
 
 

@@ -1,4 +1,4 @@
-"""Secrets that wait to be shown: each to one session, once, and for a short time."""
+"""Tickets for secrets that are shown once: each to one session, within a short time."""
 
 import secrets
 import time
@@ -11,24 +11,24 @@ from typing import Final
 from kiteward.domain.identity import Secret
 
 _SECONDS: Final = 60.0
-"""How long a secret waits for the browser to ask for its page."""
+"""Seconds in which the browser must request the page of a secret."""
 
 _MOST: Final = 8
-"""Secrets that wait for one session; one more takes the place of the oldest."""
+"""The number of waiting secrets of one session; one more replaces the oldest."""
 
 _TICKET_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class OneTimeSecret:
-    """What a page shows once.
+    """A secret with its page.
 
     Attributes:
-        title: its heading.
-        what: what the secret is.
+        title: the heading of the page.
+        what: a text about what the secret is.
         secret: the secret.
-        back: where the page leads then.
-        until: until when the secret before it is accepted, if it is.
+        back: the path that the page links to.
+        until: the end of the grace period of the previous secret, or None.
     """
 
     title: str
@@ -40,7 +40,7 @@ class OneTimeSecret:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A secret that waits: its ticket, and when it is forgotten, by the monotonic clock."""
+    """A waiting secret: its ticket, and when it expires by the monotonic clock."""
 
     ticket: str
     ends_at: float
@@ -48,18 +48,18 @@ class _Waiting:
 
 
 class Tickets:
-    """All of them, in memory."""
+    """All waiting secrets, in memory."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._waiting: dict[str, deque[_Waiting]] = {}
 
     def put(self, session: str, shown: OneTimeSecret) -> str:
-        """Keep what a session is to be shown, and return the ticket for it.
+        """Keep a secret for a session, and return its ticket.
 
         Args:
             session: the public id of the session.
-            shown: what its page holds.
+            shown: the secret with its page.
         """
         self._forget_old()
         ticket = secrets.token_urlsafe(_TICKET_BYTES)
@@ -68,7 +68,7 @@ class Tickets:
         return ticket
 
     def take(self, session: str, ticket: str) -> OneTimeSecret | None:
-        """Return what a ticket is for and forget it; None if it is of another session, was used, or is too old."""
+        """Return and remove the secret of a ticket; None if it belongs to another session, was used, or has expired."""
         self._forget_old()
         given = ticket.encode("utf-8", "surrogatepass")
         for each in self._waiting.get(session, ()):

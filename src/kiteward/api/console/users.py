@@ -1,4 +1,4 @@
-"""Users, as administrators see them: search, create, reset, disable, roles, and the view of one of them."""
+"""The pages about users, for administrators: search, create, reset passwords, disable, roles, and the user's view."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -34,14 +34,14 @@ _ADD, _REMOVE = 0, 1
 
 
 async def listed(request: ConsoleRequest) -> Response:
-    """List users a page at a time, all or those whose names begin alike."""
+    """List a page of all users, or of those whose names have a prefix."""
     prefix, after = request.query_value("prefix").strip(), request.query_value("after")
     found = await request.client.invoke("ListUserAccounts", Listing(prefix=prefix, after=after, limit=_PAGE), Accounts)
     return request.page("users.html", users=found.users, following=found.next, prefix=prefix)
 
 
 async def described(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
-    """Describe a user, with everything that can be done about it."""
+    """Describe a user, with the available actions."""
     name = request.names["name"]
     sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
     values: dict[str, Any] = {
@@ -65,7 +65,7 @@ async def bind(request: ConsoleRequest) -> Response:
 
 
 async def create_form(request: ConsoleRequest) -> Response:
-    """Ask for a new user's name, password and roles."""
+    """Show the form for a new user."""
     return show(request, await _create_form(request))
 
 
@@ -87,7 +87,7 @@ async def _create_form(request: ConsoleRequest) -> Form:
 
 
 async def create(request: ConsoleRequest) -> Response:
-    """Create a user; a password that was made is shown this once."""
+    """Create a user; a generated password is shown once."""
     name, password = request.form_text("user_name"), request.form_raw("new_password")
     if not name:
         return show(request, await _create_form(request), {"user_name": request.text("field.needed")})
@@ -114,7 +114,7 @@ def _shown_once(
     shown = OneTimeSecret(
         text(f"{key}.title"), text(f"{key}.what", user=name), password, path_below("users", name), until
     )
-    # One's own session ends with one's password: there is no other page to be sent to, and nothing to be repeated.
+    # A user's own session ends with the password: no further page can be requested, so that this one shows the secret.
     return page_of(request, shown) if name == request.me.user_name else show_once(request, shown)
 
 
@@ -136,12 +136,12 @@ async def _reset_form(request: ConsoleRequest) -> Form:
 
 
 async def reset_form(request: ConsoleRequest) -> Response:
-    """Tell what a reset does, and ask for the new password."""
+    """Show the form for resetting a password, with its effects."""
     return show(request, await _reset_form(request))
 
 
 async def reset(request: ConsoleRequest) -> Response:
-    """Set a password without the old one; one that was made is shown this once."""
+    """Reset a password; a generated one is shown once."""
     name, password = request.names["name"], request.form_raw("new_password")
     wanted = Reset(
         user_name=name,
@@ -159,14 +159,14 @@ async def reset(request: ConsoleRequest) -> Response:
 
 
 async def view(request: ConsoleRequest) -> Response:
-    """Show what a user holds and sees."""
+    """Show the roles and privileges of a user, and what the user may see."""
     return request.page(
         "view.html", view=await request.client.invoke("ViewAsUser", Named(user_name=request.names["name"]), View)
     )
 
 
 def _simply(operation: str, key: str, path: str) -> Page:
-    """Return what changes a user without taking anything from it."""
+    """Return a page that changes a user at once, without asking for confirmation."""
 
     async def act(request: ConsoleRequest) -> Response:
         await request.client.invoke(operation, Named(user_name=request.names["name"]), Done)

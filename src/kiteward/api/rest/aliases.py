@@ -8,25 +8,25 @@ from kiteward.domain.naming import DEFAULT_DATABASE
 
 
 class OptionalCollectionNameReq(Body):
-    """Names a collection, or none for all."""
+    """The name of a collection; empty for all collections."""
 
     collection_name: str = ""
 
 
 class AliasReq(Body):
-    """Names an alias."""
+    """The name of an alias."""
 
     alias_name: Name
 
 
 class AliasCollectionReq(CollectionNameReq):
-    """An alias and what it shall stand for."""
+    """An alias and the collection that it is to refer to."""
 
     alias_name: Name
 
 
 class AliasShape(ResponseData):
-    """An alias and what it stands for."""
+    """An alias and the collection that it refers to."""
 
     db_name: str
     alias_name: str

@@ -24,19 +24,19 @@ class FunctionOfReq(CollectionNameReq):
 
 
 class AlterFunctionReq(FunctionOfReq):
-    """A function of a collection, and what it shall be."""
+    """The name of a function of a collection, and its new definition."""
 
     function_name: str = ""
 
 
 class FunctionNameReq(CollectionNameReq):
-    """Names a function of a collection."""
+    """The name of a function of a collection."""
 
     function_name: Name
 
 
 class FunctionFieldReq(FunctionOfReq):
-    """A function, the field it shall fill, and that field's index."""
+    """A function, the field that it is to fill, and the index of that field."""
 
     field: FieldReq | None = None
     index_params: IndexParam | None = None
@@ -50,13 +50,13 @@ class FieldParamsReq(CollectionNameReq):
 
 
 class AddFieldReq(CollectionNameReq):
-    """A field that a collection shall have."""
+    """A field to add to a collection."""
 
     schema: FieldReq
 
 
 class AddStructFieldReq(CollectionNameReq):
-    """A field of lists of structs that a collection shall have."""
+    """A field of lists of structs to add to a collection."""
 
     schema: StructFieldReq
 
@@ -70,7 +70,7 @@ async def add_function(context: RequestContext, body: FunctionOfReq) -> Nothing:
 
 
 async def alter_function(context: RequestContext, body: AlterFunctionReq) -> Nothing:
-    """Answer `collections/alter_function`; the function's own name serves where no other is given."""
+    """Answer `collections/alter_function`; `functionName` defaults to the name in the new definition."""
     function = new_schema().functions.add()
     fill_function(function, body.function)
     await call_rpc(
@@ -84,7 +84,7 @@ async def alter_function(context: RequestContext, body: AlterFunctionReq) -> Not
 
 
 async def add_function_field(context: RequestContext, body: FunctionFieldReq) -> Nothing:
-    """Answer `collections/add_function_field`: a function together with the field it fills."""
+    """Answer `collections/add_function_field`: add a function and the field that it fills."""
     request = _schema_change(context, body.collection_name)
     addition = request.action.add_request
     fill_function(addition.func_schema.add(), body.function)
@@ -99,7 +99,7 @@ async def add_function_field(context: RequestContext, body: FunctionFieldReq) ->
 
 
 async def drop_function_field(context: RequestContext, body: FunctionNameReq) -> Nothing:
-    """Answer `collections/drop_function_field`: a function together with the fields it fills."""
+    """Answer `collections/drop_function_field`: drop a function and the fields that it fills."""
     request = _schema_change(context, body.collection_name)
     request.action.drop_request.function_name = body.function_name
     request.action.drop_request.drop_function_output_fields = True

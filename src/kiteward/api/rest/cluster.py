@@ -1,4 +1,4 @@
-"""Resource groups, analyzers, files, and what tells of nodes and segments (contract 5.3)."""
+"""Resource groups, analyzers, files, nodes and segments (contract 5.3)."""
 
 from typing import Any, Final
 
@@ -16,19 +16,19 @@ class NodeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupName(msgspec.Struct, frozen=True, kw_only=True):
-    """Names a resource group."""
+    """The name of a resource group."""
 
     resource_group: str = ""
 
 
 class NodeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which nodes a group prefers."""
+    """The nodes that a group prefers."""
 
     node_labels: dict[str, str] = {}
 
 
 class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How many nodes a group needs and may have, and with whom it shares."""
+    """The number of nodes that a group needs and may have, and the groups it exchanges nodes with."""
 
     requests: NodeCount = NodeCount()
     limits: NodeCount = NodeCount()
@@ -38,19 +38,19 @@ class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupReq(Body):
-    """Names a resource group."""
+    """The name of a resource group."""
 
     name: Name
 
 
 class NewGroupReq(GroupReq):
-    """A resource group to be."""
+    """A resource group to create."""
 
     config: GroupConfig | None = None
 
 
 class GroupsReq(Body):
-    """What resource groups shall be, by name."""
+    """The new configurations of resource groups, by name."""
 
     resource_groups: dict[str, GroupConfig] = msgspec.field(name="resource_groups")
 
@@ -77,7 +77,7 @@ class GroupShape(ResponseData, rename=None):
 
 
 class AnalyzerReq(Body):
-    """Texts, and how they are to be split."""
+    """Texts, and the analyzer that splits them."""
 
     text: list[str]
     analyzer_params: Any = None
@@ -89,7 +89,7 @@ class AnalyzerReq(Body):
 
 
 class Token(ResponseData, rename=None):
-    """A piece of a text."""
+    """A token of a text."""
 
     token: str
     start_offset: int
@@ -100,25 +100,25 @@ class Token(ResponseData, rename=None):
 
 
 class Analysis(ResponseData):
-    """The pieces of one text."""
+    """The tokens of one text."""
 
     tokens: list[Token]
 
 
 class FileReq(Body):
-    """Names a file."""
+    """The name of a file."""
 
     name: Name
 
 
 class NewFileReq(FileReq):
-    """A file and where it lies."""
+    """A file and its location."""
 
     path: Name
 
 
 class FileShape(ResponseData):
-    """A file that functions may use."""
+    """A file that functions can use."""
 
     id: int
     name: str

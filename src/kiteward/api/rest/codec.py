@@ -1,8 +1,8 @@
-"""JSON values as the SDK's builders want them: rows to store, vectors to search with, primary keys to look up.
+"""Converts JSON values into arguments of the SDK's builders: rows to store, vectors to search with, primary keys.
 
-Every value is checked against the type of its field, so that a caller learns which value is wrong and what would be
-right. Integers may come as numbers or as decimal text, because JavaScript cannot hold 64 bits; byte vectors come in
-base64; JSON fields hold any JSON value, and text in them is read as JSON text, as the SDKs and Milvus do.
+Every value is checked against the type of its field. Errors name the value and what is valid. Integers may be numbers
+or decimal text, because JavaScript cannot represent 64 bits. Byte vectors are base64. JSON fields hold any JSON value;
+text in them is parsed as JSON, as the SDKs and Milvus do.
 """
 
 import base64
@@ -34,7 +34,7 @@ _RANGES: Final = MappingProxyType(
 
 
 def rows(given: object, shape: CollectionShape, *, partial: bool = False) -> list[dict[str, Any]]:
-    """Return rows as the builders want them.
+    """Return rows in the form that the builders take.
 
     Args:
         given: a JSON object, or a list of them.
@@ -42,7 +42,7 @@ def rows(given: object, shape: CollectionShape, *, partial: bool = False) -> lis
         partial: whether rows may leave out fields, which then keep their values.
 
     Raises:
-        InvalidArgument: names the row and the field, and what would be right.
+        InvalidArgument: a value is invalid; the message names the row, the field and what is valid.
     """
     listed = [given] if isinstance(given, dict) else given
     if not isinstance(listed, list) or not listed:
@@ -170,14 +170,14 @@ _SCALAR_READERS: Final[Mapping[int, Callable[[object, int, str], Any]]] = Mappin
 
 
 def vectors(given: object, field: Field) -> list[Any]:
-    """Return what to search a field with, as the builders want it.
+    """Return the vectors or texts to search a field with, in the form that the builders take.
 
     Args:
-        given: a list of vectors, or of texts where a function makes the field's vectors from texts.
+        given: a list of vectors; a list of texts where a function computes the field's vectors from texts.
         field: the field to search.
 
     Raises:
-        InvalidArgument: names the vector, and what would be right.
+        InvalidArgument: a vector is invalid; the message names it and what is valid.
     """
     if not isinstance(given, list) or not given:
         raise InvalidArgument(f"data must be a list of at least one vector for the field `{field.name}`")
@@ -212,7 +212,7 @@ def _bfloat16(value: object, dimension: int, where: str) -> bytes:
         return _bytes(value, dimension * 2, where)
     floats = _floats(value, dimension, where, kind=DataType.BFloat16Vector)
     words = struct.unpack(f"<{dimension}I", struct.pack(f"<{dimension}f", *floats))
-    # The upper half of a 32-bit float, rounded to the nearest, to the even one in the middle.
+    # The upper half of a 32-bit float, rounded to the nearest, ties to even.
     return struct.pack(f"<{dimension}H", *((word + 0x7FFF + ((word >> 16) & 1)) >> 16 for word in words))
 
 
@@ -290,14 +290,14 @@ _VECTOR_READERS: Final[Mapping[int, Callable[[object, int, str], Any]]] = Mappin
 
 
 def primary_keys(given: object, key: Field) -> list[Any]:
-    """Return primary keys.
+    """Return primary keys, converted to the type of their field.
 
     Args:
-        given: one, or a list of them.
-        key: the primary key's field.
+        given: one primary key, or a list of them.
+        key: the field of the primary key.
 
     Raises:
-        InvalidArgument: names the key that is of another type.
+        InvalidArgument: a key is of another type; the message names it.
     """
     listed = given if isinstance(given, list) else [given]
     if not listed:
@@ -317,7 +317,7 @@ def among(key: Field, keys: Sequence[Any]) -> str:
 
 
 def type_name(kind: int) -> str:
-    """Return a type's name, or its number where we know none."""
+    """Return the name of a type, or its number as text if it is unknown."""
     try:
         return DataType(kind).name
     except ValueError:
@@ -329,7 +329,7 @@ def _wrong(where: str, expected: str, value: object) -> InvalidArgument:
 
 
 def _kind_of(value: object) -> str:
-    """Return what a JSON value is, never the value itself: it may be long, and it is not ours to repeat."""
+    """Return the type of a JSON value, for errors. The value itself is not repeated: it may be long or confidential."""
     match value:
         case None:
             return "null"

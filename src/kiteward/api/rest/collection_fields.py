@@ -1,11 +1,11 @@
-"""What the endpoints for entities need to know of a collection: its fields, read out of DescribeCollection."""
+"""The fields of a collection, read from DescribeCollection for the endpoints of entities."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
 DYNAMIC: Final = "$meta"
-"""The field in which the protocol carries dynamic values."""
+"""The field that holds dynamic values in the protocol."""
 
 
 class DataType(IntEnum):
@@ -35,7 +35,7 @@ class DataType(IntEnum):
 
 
 VECTORS: Final = frozenset(range(DataType.BinaryVector, DataType.Int8Vector + 1))
-"""Types that can be searched."""
+"""The types of vectors, which can be searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Field:
 
     Attributes:
         name: its name.
-        kind: its type's number; `DataType` names those that rows can hold.
+        kind: the number of its type; `DataType` names those that rows can hold.
         element: the type of an array's elements, else 0.
-        dimension: of a vector, else 0.
+        dimension: the dimension of a vector, else 0.
         primary: whether it is the primary key.
-        generated: whether the engine makes its value, as it does for an automatic key or the output of a function.
+        generated: whether the engine generates its value, as for an automatic key or the output of a function.
         optional: whether a row may hold null for it or leave it out.
-        text: whether it is searched by text, because a function makes its vectors from texts.
+        text: whether it is searched by text, because a function computes its vectors from texts.
     """
 
     name: str
@@ -68,9 +68,9 @@ class CollectionShape:
     """The fields of a collection.
 
     Attributes:
-        fields: by name; the dynamic one is not among them.
-        structs: names of fields that hold lists of structs.
-        dynamic: whether rows may hold values under names that no field has.
+        fields: the fields by name, without the dynamic one.
+        structs: the names of fields that hold lists of structs.
+        dynamic: whether rows may hold values under names of no field.
     """
 
     fields: dict[str, Field]

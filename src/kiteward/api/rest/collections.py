@@ -1,4 +1,4 @@
-"""Collections (contract 5.3), but for creating one and changing its schema."""
+"""Collections (contract 5.3), except creating one and changing its schema."""
 
 from collections.abc import Awaitable
 from typing import Any, Final
@@ -32,20 +32,20 @@ from kiteward.milvus import messages
 
 
 class LoadStateReq(CollectionNameReq):
-    """A collection, or some of its partitions."""
+    """A collection or some of its partitions."""
 
     partition_names: list[str] = []
 
 
 class LoadState(ResponseData):
-    """How far a collection is loaded."""
+    """The load state of a collection."""
 
     load_state: str
     load_progress: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class RenameReq(CollectionNameReq):
-    """A collection, and what it shall be called."""
+    """A collection and its new name."""
 
     new_collection_name: Name
     new_db_name: str = ""
@@ -64,25 +64,25 @@ class CollectionPropertyKeysReq(CollectionNameReq):
 
 
 class CompactReq(CollectionNameReq):
-    """What to compact."""
+    """A collection to compact."""
 
     is_clustering: bool = False
 
 
 class Compaction(ResponseData):
-    """A compaction that was begun."""
+    """A compaction that was started."""
 
     compaction_id: int = msgspec.field(name="compactionID")
 
 
 class CompactionReq(Body):
-    """Names a compaction."""
+    """The id of a compaction."""
 
     job_id: Int64 = msgspec.field(name="jobID", default=0)
 
 
 class CompactionState(ResponseData):
-    """How far a compaction is."""
+    """The state of a compaction."""
 
     compaction_id: int = msgspec.field(name="compactionID")
     state: str
@@ -100,7 +100,7 @@ class IndexSummary(ResponseData):
 
 
 class Description(ResponseData):
-    """A collection. Parts the caller may not see are left empty."""
+    """A collection. Parts that the caller may not see are empty."""
 
     collection_name: str
     collection_id: int = msgspec.field(name="collectionID")
@@ -120,7 +120,7 @@ class Description(ResponseData):
 
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
-    """Answer `collections/list`: what the caller may see."""
+    """Answer `collections/list`: the collections that the caller may see."""
     response = await call_rpc(context, "ShowCollections")
     return list(response.collection_names)
 
@@ -132,7 +132,7 @@ async def has(context: RequestContext, body: CollectionNameReq) -> Has:
 
 
 async def describe(context: RequestContext, body: CollectionNameReq) -> Description:
-    """Answer `collections/describe`: four questions in one, of which all but the first may be refused."""
+    """Answer `collections/describe` from four requests, of which all but the first may be refused."""
     name = body.collection_name
     described = await call_rpc(context, "DescribeCollection", collection_name=name)
     state = await _unless_refused(call_rpc(context, "GetLoadState", collection_name=name))
@@ -161,10 +161,10 @@ async def describe(context: RequestContext, body: CollectionNameReq) -> Descript
     )
 
 
-async def _unless_refused(question: Awaitable[Any]) -> Any:
-    """Return the answer, or None where it was refused, the engine lacks it, or there is nothing to tell."""
+async def _unless_refused(request: Awaitable[Any]) -> Any:
+    """Return the response of a request, or None if it was refused, the engine lacks it, or nothing was found."""
     try:
-        return await question
+        return await request
     except (AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed):
         return None
 
@@ -181,7 +181,7 @@ _LOADED: Final = 100
 
 
 async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadState:
-    """Answer `collections/get_load_state`: progress is told while there is one."""
+    """Answer `collections/get_load_state`; the progress is included unless the collection is not loaded."""
     names = {"collection_name": body.collection_name, "partition_names": body.partition_names}
     response = await call_rpc(context, "GetLoadState", **names)
     state = messages.enum_name(response, "state")

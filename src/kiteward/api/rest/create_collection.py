@@ -1,4 +1,4 @@
-"""Creating a collection: by a whole schema, or quickly by a dimension (contract 5.3)."""
+"""Creating a collection from a complete schema, or with a quick setup from a dimension (contract 5.3)."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ from kiteward.domain.errors import KitewardError
 
 
 class CollectionReq(CollectionNameReq):
-    """A collection to be: `schema` tells all of it; without one, `dimension` and the defaults do."""
+    """A collection to create: from `schema`, or without one from `dimension` and defaults."""
 
     dimension: Int32 = 0
     id_type: str = "Int64"
@@ -33,10 +33,10 @@ class CollectionReq(CollectionNameReq):
 
 
 async def create(context: RequestContext, body: CollectionReq) -> Nothing:
-    """Answer `collections/create`: the collection, its indexes, and loading it where it has any.
+    """Answer `collections/create`: create the collection and its indexes, and load it if it has any.
 
-    Milvus leaves what stands when a later step fails. Here the collection is dropped again, so that the same request
-    can be sent once more. Where the caller may not drop it either, it stays.
+    Milvus keeps the collection when a later step fails. Kiteward drops it again, so that the same request can be
+    repeated. If the caller is not allowed to drop it, it stays.
     """
     schema, indexes = (body.schema, body.index_params) if body.schema.fields else _quick(body)
     message = schema_message(body.collection_name, schema, description=body.description)
@@ -65,7 +65,7 @@ async def create(context: RequestContext, body: CollectionReq) -> Nothing:
 
 
 async def _drop_again(context: RequestContext, collection: str) -> None:
-    """Drop what was created. Why the step failed is what the caller has to hear, not what became of this."""
+    """Drop the new collection. A failure is ignored: the caller gets the error of the step that failed."""
     try:
         await call_rpc(context, "DropCollection", collection_name=collection)
     except KitewardError:
@@ -77,7 +77,7 @@ _PROPERTIES: Final = {
     "partitionKeyIsolation": "partitionkey.isolation",
     "mmap.enabled": "mmap.enabled",
 }
-"""Parameters that are properties to the engine."""
+"""REST parameter -> the property of the collection that it sets."""
 
 _KEY_TYPES: Final = {"": "Int64", "Int64": "Int64", "int64": "Int64", "VarChar": "VarChar", "Varchar": "VarChar"}
 
@@ -90,24 +90,24 @@ _METRICS: Final = {
     "BinaryVector": "HAMMING",
     "SparseFloatVector": "IP",
 }
-"""Types of the vector field of a quick set-up, and the metric that each is searched by unless another is given."""
+"""Types of the vector field of a quick setup -> the default metric."""
 
 _WITHOUT_DIMENSION: Final = "SparseFloatVector"
 
 
 def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
-    """Return the schema and index of a quick set-up.
+    """Return the schema and index of a quick setup.
 
     Raises:
-        RestFailure: the dimension is missing, the primary key has another type than Int64 and VarChar, or the vector
-            field has the type of no vector.
+        RestFailure: the dimension is missing, the type of the primary key is neither Int64 nor VarChar, or the type of
+            the vector field is not a vector type.
     """
     if body.schema.functions or body.schema.struct_fields:
         raise RestFailure(INVALID_PARAMETER, "a schema with functions or struct fields needs fields: invalid parameter")
     vector_type = body.vector_field_type or "FloatVector"
     if vector_type not in _METRICS:
-        told = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
-        raise RestFailure(INVALID_PARAMETER, told)
+        text = f"vectorFieldType can only be [{', '.join(_METRICS)}], default: FloatVector: invalid parameter"
+        raise RestFailure(INVALID_PARAMETER, text)
     if body.dimension <= 0 and vector_type != _WITHOUT_DIMENSION:
         raise RestFailure(
             INVALID_PARAMETER,
@@ -131,7 +131,7 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
 
 
 def _quick_key(body: CollectionReq) -> FieldReq:
-    """Return the primary key of a quick set-up, whose type has been checked."""
+    """Return the primary key of a quick setup, whose type has been checked."""
     key_type = _KEY_TYPES[body.id_type]
     length = {"max_length": body.params["max_length"]} if "max_length" in body.params else {}
     return FieldReq(
@@ -144,10 +144,10 @@ def _quick_key(body: CollectionReq) -> FieldReq:
 
 
 def _require_known(indexes: Sequence[IndexParam], fields: set[str]) -> None:
-    """Refuse an index on a field that the schema lacks before anything is created.
+    """Check that all indexes are on fields of the schema, before anything is created.
 
     Raises:
-        RestFailure: there is one.
+        RestFailure: an index names another field.
     """
     for index in indexes:
         if index.field_name.partition("[")[0] not in fields:
@@ -165,10 +165,10 @@ _INT32: Final = 2**31 - 1
 
 
 def _count(body: CollectionReq, name: str) -> int:
-    """Return a number among the parameters, 0 where it is not given.
+    """Return a number among the parameters, 0 if it is not given.
 
     Raises:
-        RestFailure: it is no number of partitions or shards.
+        RestFailure: it is not a valid number of partitions or shards.
     """
     text = _parameter(body, name)
     if not text:

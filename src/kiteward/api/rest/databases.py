@@ -9,7 +9,7 @@ from kiteward.api.rest.rpc import Pair, call_rpc, pairs, rpc_endpoint
 
 
 class DatabaseReq(Body):
-    """Names a database."""
+    """The name of a database."""
 
     db_name: Name
 
@@ -35,7 +35,7 @@ class DatabaseShape(ResponseData):
 
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
-    """Answer `databases/list`: what the caller may see."""
+    """Answer `databases/list`: the databases that the caller may see."""
     response = await call_rpc(context, "ListDatabases")
     return list(response.db_names)
 

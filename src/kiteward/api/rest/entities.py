@@ -1,4 +1,4 @@
-"""Entities: storing, looking up and deleting them (contract 5.3)."""
+"""Entities: inserting, querying and deleting them (contract 5.3)."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -19,7 +19,7 @@ PRIMARY_KEY: Final = 1806
 """Milvus' codes of data and primary keys that do not fit the schema."""
 
 MOST_ROWS: Final = 16384
-"""What Milvus returns at most; an engine that does not mind would be busy with one request for long."""
+"""The number of rows that Milvus returns at most. Without it, one request could keep an engine busy for long."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MOST_ROWS)]
 Offset = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -47,7 +47,7 @@ Row = dict[str, Any]
 
 
 class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an upsert does with a field's value, where it does not replace it."""
+    """What an upsert does with the value of a field instead of replacing it."""
 
     field_name: Name
     op: Name
@@ -61,14 +61,14 @@ class InsertReq(CollectionNameReq):
 
 
 class UpsertReq(InsertReq):
-    """Entities to insert, or to put in the place of those with the same primary key."""
+    """Entities to insert, or to replace those with the same primary key."""
 
     partial_update: bool = False
     field_ops: list[FieldOperation] = []
 
 
 class DeleteReq(CollectionNameReq):
-    """Which entities to delete."""
+    """The entities to delete."""
 
     filter: Name
     partition_name: str = ""
@@ -76,14 +76,14 @@ class DeleteReq(CollectionNameReq):
 
 
 class ReadReq(CollectionNameReq):
-    """What every way of reading takes."""
+    """The parameters that all reads take."""
 
     partition_names: list[str] = []
     consistency_level: str = ""
 
 
 class QueryReq(ReadReq):
-    """Which entities to return, and what of them."""
+    """The entities to return, and which fields of them."""
 
     filter: str = ""
     output_fields: list[str] = msgspec.field(default_factory=lambda: ["*"])
@@ -94,7 +94,7 @@ class QueryReq(ReadReq):
 
 
 class GetReq(ReadReq, kw_only=True):
-    """Primary keys, one or several, and what to return of their entities."""
+    """One or several primary keys, and which fields of their entities to return."""
 
     id: PrimaryKeys
     output_fields: list[str] = msgspec.field(default_factory=lambda: ["*"])
@@ -102,27 +102,27 @@ class GetReq(ReadReq, kw_only=True):
 
 
 class Inserted(ResponseData):
-    """What was inserted."""
+    """The number and primary keys of inserted entities."""
 
     insert_count: int
     insert_ids: list[Any]
 
 
 class Upserted(ResponseData):
-    """What was upserted."""
+    """The number and primary keys of upserted entities."""
 
     upsert_count: int
     upsert_ids: list[Any]
 
 
 class Deleted(ResponseData):
-    """How many entities were deleted."""
+    """The number of deleted entities."""
 
     delete_count: int
 
 
 class Cost(ResponseData):
-    """Stands beside the data of reads and writes; a cloud counts here."""
+    """The further member of reads and writes, which a cloud service uses for billing."""
 
     cost: int = 0
 
@@ -162,10 +162,10 @@ async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
 
 
 async def _built(context: RequestContext, request: Callable[[], Any]) -> Any:
-    """Build a request from rows, beside the loop: there may be many.
+    """Build a request from rows, in an executor because there may be many.
 
     Raises:
-        RestFailure: 1804, a row does not fit.
+        RestFailure: 1804, a row does not fit the schema.
     """
     try:
         return await context.run_in_executor(request)
@@ -186,7 +186,7 @@ async def delete(context: RequestContext, body: DeleteReq) -> Answer:
 
 
 async def query(context: RequestContext, body: QueryReq) -> Answer:
-    """Answer `entities/query`. A count has one row, so that no limit goes along."""
+    """Answer `entities/query`. A count has one row, so that no limit is sent."""
     counting = [name.strip().lower() for name in body.output_fields] == ["count(*)"]
     request = builders.query(
         collection=body.collection_name,
@@ -218,10 +218,10 @@ async def get(context: RequestContext, body: GetReq) -> Answer:
 
 
 def _lookup(key: Field | None, given: msgspec.Raw) -> str:
-    """Return the filter for what was given as `id`.
+    """Return the filter for the primary keys in `id`.
 
     Raises:
-        RestFailure: 1806, a value is no primary key; 1100, there is none.
+        RestFailure: 1806, a value is not a primary key; 1100, no primary key is given.
     """
     if key is None:
         raise RestFailure(INVALID_PARAMETER, "the collection has no primary key to look up: invalid parameter")

@@ -11,7 +11,7 @@ from kiteward.milvus import messages
 
 
 class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An index to be."""
+    """An index to create."""
 
     field_name: Name
     index_name: str = ""
@@ -21,13 +21,13 @@ class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class IndexParamReq(CollectionNameReq):
-    """A collection, and the indexes it shall have."""
+    """A collection and the indexes to create on it."""
 
     index_params: list[IndexParam]
 
 
 class IndexReq(CollectionNameReq):
-    """Names an index."""
+    """The name of an index."""
 
     index_name: Name
 
@@ -59,11 +59,11 @@ class IndexShape(ResponseData):
 
 
 _NOT_FOUND: Final = 700
-"""Milvus' code of an index that does not exist."""
+"""Milvus' code for an index that does not exist."""
 
 
 async def list_names(context: RequestContext, body: CollectionNameReq) -> list[str]:
-    """Answer `indexes/list`: none is an answer too."""
+    """Answer `indexes/list`; a collection without indexes is not an error."""
     try:
         response = await call_rpc(context, "DescribeIndex", collection_name=body.collection_name)
     except ResponseFailed as failure:
@@ -95,7 +95,7 @@ async def describe(context: RequestContext, body: IndexReq) -> list[IndexShape]:
 
 
 async def create(context: RequestContext, body: IndexParamReq) -> Nothing:
-    """Answer `indexes/create`: one after the other, until one fails."""
+    """Answer `indexes/create`: create the indexes in order, up to the first failure."""
     for index in body.index_params:
         await create_index(context, body.collection_name, index)
     return NOTHING

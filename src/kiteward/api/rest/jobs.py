@@ -1,4 +1,4 @@
-"""Jobs (contract 5.3, 5.4). Import jobs have no RPC in the service that SDKs speak to, and so no door here."""
+"""Jobs (contract 5.3, 5.4). Import jobs have no endpoint, because the protocol of the SDKs has no RPC for them."""
 
 from typing import Annotated, Any, Final
 
@@ -9,23 +9,23 @@ from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
 from kiteward.milvus import messages
 
 JobId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$")]
-"""A job's number, as a number or as text."""
+"""The id of a job, as a number or as text."""
 
 
 class JobIdReq(Body):
-    """Names a job."""
+    """The id of a job."""
 
     job_id: JobId
 
 
 class CollectionsJobsReq(Body):
-    """Names a collection, or none for all."""
+    """The name of a collection; empty for all collections."""
 
     collection_name: str = ""
 
 
 class RestoreReq(Body):
-    """A snapshot elsewhere, and the collection to be made of it."""
+    """An external snapshot, and the collection to create from it."""
 
     target_collection_name: Name
     snapshot_metadata_uri: Name = msgspec.field(name="snapshotMetadataURI")
@@ -33,7 +33,7 @@ class RestoreReq(Body):
 
 
 class ExportReq(Body):
-    """A snapshot, and where it shall go."""
+    """A snapshot and the location to export it to."""
 
     snapshot_name: Name
     target_s3_path: Name = msgspec.field(name="targetS3Path")
@@ -42,27 +42,27 @@ class ExportReq(Body):
 
 
 class RefreshReq(CollectionNameReq):
-    """A collection whose rows lie elsewhere, and where."""
+    """A collection with external rows, and their location."""
 
     external_source: str = ""
     external_spec: str = ""
 
 
 class JobCreated(ResponseData):
-    """A job that was begun."""
+    """A job that was started."""
 
     job_id: int
 
 
 class Exported(ResponseData):
-    """Where an exported snapshot tells of itself."""
+    """The location of an exported snapshot's metadata."""
 
     snapshot_metadata_uri: str = msgspec.field(name="snapshotMetadataURI")
     job_id: int
 
 
 class Records(ResponseData):
-    """Jobs."""
+    """A list of jobs."""
 
     records: list[dict[str, Any]]
 
@@ -129,7 +129,7 @@ async def list_refreshes(context: RequestContext, body: CollectionsJobsReq) -> R
 
 
 def _record(job: Any) -> dict[str, Any]:
-    """Return a job's message for an answer, its fields in camelCase."""
+    """Return the message of a job as JSON, its fields in camelCase."""
     return {
         _camel(field.name): messages.enum_name(job, field.name) if field.enum_type else getattr(job, field.name)
         for field in job.DESCRIPTOR.fields

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the rows that validate requests."""
+"""Generates the OpenAPI 3.1 document from the rows that validate requests."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -34,11 +34,11 @@ _FAILURES: Final[Mapping[HTTPStatus, tuple[int, str]]] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (TOO_LARGE, "The body is too large."),
     HTTPStatus.INTERNAL_SERVER_ERROR: (DEFECT, "An internal error."),
 }
-"""Failures with an HTTP status of their own: the code in the answer, and what it says."""
+"""Failures with an HTTP status of their own: the code in the response, and its description."""
 
 
 def document(table: Table) -> Schema:
-    """Return the document of a table."""
+    """Return the OpenAPI document of a table of endpoints."""
     kinds = [kind for endpoint in table.values() for kind in _kinds(endpoint)]
     schemas, components = msgspec.json.schema_components(kinds, schema_hook=_hook, ref_template=_SCHEMAS)
     known = _Schemas(kinds, schemas, components)
@@ -81,7 +81,7 @@ def _kinds(endpoint: Endpoint[Any]) -> list[Any]:
 
 
 def _hook(kind: type) -> Schema:
-    """Describe what msgspec does not know."""
+    """Return the schema of a type that msgspec does not support."""
     if kind is Secret:
         return {"type": "string", "format": "password"}
     raise NotImplementedError(f"{kind.__name__} has no schema")

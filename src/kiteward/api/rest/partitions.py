@@ -7,13 +7,13 @@ from kiteward.api.rest.rpc import CollectionNameReq, Has, RowCount, call_rpc, ro
 
 
 class PartitionReq(CollectionNameReq):
-    """Names a partition."""
+    """The name of a partition."""
 
     partition_name: Name
 
 
 class PartitionsReq(CollectionNameReq):
-    """Names partitions."""
+    """The names of partitions."""
 
     partition_names: list[str]
 

@@ -11,20 +11,20 @@ _ADD, _REMOVE = 0, 1
 
 
 class PrivilegeGroupReq(Body):
-    """Names a privilege group."""
+    """The name of a privilege group."""
 
     privilege_group_name: Name
 
 
 class MembersReq(Body):
-    """A privilege group and privileges."""
+    """A privilege group, and privileges to add or remove."""
 
     privilege_group_name: Name
     privileges: list[str] = msgspec.field(default_factory=list)
 
 
 class PrivilegeGroup(ResponseData):
-    """A privilege group; its members are joined by commas."""
+    """A privilege group; its members are separated by commas."""
 
     privilege_group_name: str
     privileges: str

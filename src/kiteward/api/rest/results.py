@@ -1,8 +1,8 @@
-"""Columns of an answer as JSON rows.
+"""Converts the columns of a response into JSON rows.
 
-Scalars and vectors become what JSON has for them; 64-bit integers become text where the caller asks for it; byte
-vectors become base64; a JSON field becomes text that holds JSON, as in Milvus; dynamic values stand beside the fields.
-A number that JSON lacks (NaN, infinity) becomes null when the answer is written.
+Scalars and vectors become JSON values. 64-bit integers become numbers or text, as `allow_int64` says. Byte vectors
+become base64. A JSON field becomes text that holds JSON, as in Milvus. Dynamic values are members like fields. Numbers
+that JSON lacks (NaN, infinity) become null when the response is encoded.
 """
 
 import base64
@@ -32,11 +32,11 @@ def query_rows(response: Any, *, allow_int64: bool) -> list[JsonRow]:
 
 
 def hits(response: Any, *, key: str, allow_int64: bool) -> list[JsonRow]:
-    """Return the hits of SearchResults, those of one vector after the other.
+    """Return the hits of SearchResults, in the order of the searched vectors.
 
     Args:
         response: the message.
-        key: the name of the primary key, for engines that do not tell it.
+        key: the name of the primary key, for engines that do not report it.
         allow_int64: whether 64-bit integers are numbers, else text.
     """
     results = response.results
@@ -59,9 +59,9 @@ def primary_keys(ids: Any, *, allow_int64: bool) -> list[Any]:
 
 
 def shortest(values: Sequence[float]) -> list[float]:
-    """Return 32-bit floats as the 64-bit floats with the fewest digits that mean them: 0.1, not 0.10000000149011612.
+    """Return 32-bit floats as 64-bit floats with the fewest digits that identify them: 0.1, not 0.10000000149011612.
 
-    Nine digits always do. Texts are made and read many at a time, because vectors hold many.
+    Nine digits are always enough. Many values are formatted and parsed at a time, because vectors hold many.
     """
     made = [*values]
     places: Sequence[int] = range(len(made))
@@ -88,7 +88,7 @@ _FLOATS: Final = msgspec.json.Decoder(list[float])
 
 
 def _shortest_but_for_gaps(values: list[float]) -> list[float]:
-    """Return the values, those that are numbers in the fewest digits."""
+    """Return the values with the fewest digits; NaN and infinity stay as they are."""
     places = [place for place, value in enumerate(values) if math.isfinite(value)]
     for place, value in zip(places, shortest([values[place] for place in places]), strict=True):
         values[place] = value
@@ -96,7 +96,7 @@ def _shortest_but_for_gaps(values: list[float]) -> list[float]:
 
 
 def _reread(values: Sequence[float], digits: int) -> list[float] | None:
-    """Return the values as so many digits tell them, or None if JSON cannot tell one of them."""
+    """Return the values rounded to `digits` digits, or None if JSON cannot represent one of them."""
     text = ",".join([f"%.{digits}g"] * len(values)) % tuple(values)
     try:
         return _FLOATS.decode(f"[{text}]")
@@ -124,7 +124,7 @@ def _rows(fields_data: Any, output_fields: Any, count: int | None, *, allow_int6
 
 
 def _dynamic(field: Any, output_fields: list[str], fixed: set[str]) -> list[JsonRow]:
-    """Return the dynamic values of each row, those asked for where only some were."""
+    """Return the dynamic values of each row, restricted to the requested names if there are any."""
     decoded = [_decoded(each) for each in field.scalars.json_data.data]
     values = [each if isinstance(each, dict) else {} for each in decoded]
     asked = [name for name in output_fields if name not in fixed]
@@ -134,7 +134,7 @@ def _dynamic(field: Any, output_fields: list[str], fixed: set[str]) -> list[Json
 
 
 def _decoded(raw: bytes) -> Any:
-    """Return stored JSON. Python's own reader takes NaN, which engines written in Python may store."""
+    """Return stored JSON, decoded. Python's own decoder accepts NaN, which engines written in Python may store."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -157,7 +157,7 @@ def _column(field: Any, *, allow_int64: bool) -> list[Any]:
 
 
 def _with_nulls(values: list[Any], valid: Sequence[bool]) -> list[Any]:
-    """Return values with null where a row has none. Engines send a placeholder there, or nothing."""
+    """Return the values with None for rows without one. Engines send a placeholder for those, or nothing."""
     if not valid:
         return values
     if len(values) == len(valid):
@@ -224,7 +224,7 @@ _VECTOR_READERS: Final[Mapping[str, Callable[[Any], list[Any]]]] = MappingProxyT
 
 
 def _structs(struct_arrays: Any, *, allow_int64: bool) -> list[Any]:
-    """Return lists of objects out of columns of lists."""
+    """Return lists of objects from columns of lists."""
     columns = {field.field_name: _column(field, allow_int64=allow_int64) for field in struct_arrays.fields}
     made: list[Any] = []
     for lists in zip(*columns.values(), strict=False):

@@ -19,13 +19,13 @@ _GRANT, _REVOKE = 0, 1
 
 
 class RoleReq(Body):
-    """Names a role."""
+    """The name of a role."""
 
     role_name: Name
 
 
 class DescribedRoleReq(Body):
-    """A role with its description; none clears it."""
+    """A role with its description; an empty one clears it."""
 
     role_name: Name
     description: str = ""
@@ -65,7 +65,7 @@ async def list_names(context: RequestContext, _body: Body) -> list[str]:
 
 
 async def describe(context: RequestContext, body: RoleReq) -> Answer:
-    """Answer `roles/describe`; the second request tells of an unknown role."""
+    """Answer `roles/describe`; for an unknown role the second request fails."""
     role = messages.RoleEntity(name=body.role_name)
     found = await context.call(messages.SelectRoleRequest(role=role), messages.SelectRoleResponse)
     entity = messages.GrantEntity(role=role, db_name=body.db_name)
@@ -99,7 +99,7 @@ async def alter(context: RequestContext, body: DescribedRoleReq) -> Nothing:
 
 
 async def drop(context: RequestContext, body: RoleReq) -> Nothing:
-    """Answer `roles/drop`, which never forces."""
+    """Answer `roles/drop`, which never forces the drop of a role in use."""
     await context.call(messages.DropRoleRequest(role_name=body.role_name))
     return NOTHING
 
@@ -149,7 +149,7 @@ async def _operate_v2(context: RequestContext, body: GrantV2Req, kind: int) -> N
 
 
 def _grantor(privilege: str) -> messages.GrantorEntity:
-    """Return what is granted; who grants is known from the credential."""
+    """Return the message for a granted privilege. It names no grantor: that is the authenticated caller."""
     return messages.GrantorEntity(privilege=messages.PrivilegeEntity(name=privilege))
 
 
@@ -161,7 +161,7 @@ ENDPOINTS: Final = (
     Endpoint("roles/drop", RoleReq, Nothing, drop, "Drop a role without grants."),
     Endpoint("roles/grant_privilege", GrantReq, Nothing, grant, "Grant a privilege on an object of a named type."),
     Endpoint("roles/revoke_privilege", GrantReq, Nothing, revoke, "Revoke a privilege on an object of a named type."),
-    # Milvus takes the database of these two from the body alone (contract 5.2).
+    # Milvus takes the database of these two only from the body (contract 5.2).
     Endpoint(
         "roles/grant_privilege_v2",
         GrantV2Req,

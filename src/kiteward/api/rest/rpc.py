@@ -1,4 +1,4 @@
-"""What endpoints with an RPC of the same shape share: making a request message, and reading small parts of answers."""
+"""Helpers for endpoints that call an RPC of the same shape: building its request and reading parts of its response."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,35 +13,35 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class CollectionNameReq(Body):
-    """Names a collection."""
+    """The name of a collection."""
 
     collection_name: Name
 
 
 class Pair(ResponseData):
-    """A property, as Milvus writes them."""
+    """A property, in Milvus' representation."""
 
     key: str
     value: str
 
 
 class Has(ResponseData):
-    """Whether something is there."""
+    """Whether something exists."""
 
     has: bool
 
 
 class RowCount(ResponseData):
-    """How many rows there are."""
+    """The number of rows."""
 
     row_count: int
 
 
 async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) -> Any:
-    """Make the request of an RPC from its fields, name the database in it, send it, and return the response.
+    """Build the request of an RPC from its fields and the database, send it, and return the response message.
 
     Args:
-        context: the conversation.
+        context: the context of the request.
         operation: RPC name.
         fields: fields of the request message; a mapping becomes its key-value pairs, None is left out.
 
@@ -56,14 +56,14 @@ async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) ->
 
 
 def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, **fields: str) -> Endpoint[Any]:
-    """Return an endpoint that answers `{}` after one RPC whose fields stand in the body.
+    """Return an endpoint that calls one RPC with fields of the body, and returns `{}`.
 
     Args:
         path: category and action.
-        body: what the request holds.
+        body: the type of the request's body.
         operation: RPC name.
-        summary: one sentence for readers of the document.
-        fields: by field of the request message, the attribute of the body that fills it.
+        summary: one sentence for the OpenAPI document.
+        fields: field of the request message -> the attribute of the body that fills it.
     """
 
     async def run(context: RequestContext, given: Body) -> Nothing:
@@ -74,17 +74,17 @@ def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, *
 
 
 def key_values(given: Mapping[str, Any]) -> list[messages.KeyValuePair]:
-    """Return a mapping as the protocol carries one."""
+    """Return a mapping as key-value pairs of the protocol."""
     return [messages.KeyValuePair(key=key, value=text_of(value)) for key, value in given.items()]
 
 
 def text_of(value: Any) -> str:
-    """Return a JSON value as text: text stays itself, anything else is written as JSON."""
+    """Return a JSON value as text: text is unchanged, anything else is encoded as JSON."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def pairs(key_value_pairs: Any) -> list[Pair]:
-    """Return the protocol's key-value pairs for an answer."""
+    """Return key-value pairs of the protocol for a response."""
     return [Pair(key=each.key, value=each.value) for each in key_value_pairs]
 
 

@@ -1,4 +1,4 @@
-"""Schemas as bodies hold them, into messages and back. What a schema may be is for the engine to say."""
+"""Converts schemas between JSON and messages. The engine validates them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from kiteward.milvus import messages
 
 
 class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A field to be."""
+    """A field to create."""
 
     field_name: Name
     data_type: Name
@@ -30,7 +30,7 @@ class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A field to be that holds lists of structs."""
+    """A field of lists of structs to create."""
 
     field_name: Name
     fields: list[FieldReq]
@@ -40,7 +40,7 @@ class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A function that makes values, or a score."""
+    """A function that computes values or a score."""
 
     name: Name
     type: Name
@@ -51,7 +51,7 @@ class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A schema to be; without fields it is a quick set-up."""
+    """A schema to create; without fields, a quick setup is used."""
 
     fields: list[FieldReq] = []
     struct_fields: list[StructFieldReq] = []
@@ -62,7 +62,7 @@ class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FieldShape(ResponseData):
-    """A field, as `collections/describe` tells it."""
+    """A field, as returned by `collections/describe`."""
 
     id: int
     name: str
@@ -122,10 +122,10 @@ def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any
     Args:
         name: the collection's name.
         given: the schema.
-        description: the collection's, where the schema has none.
+        description: the description of the collection, used if the schema has none.
 
     Raises:
-        RestFailure: a type or a default value does not exist.
+        RestFailure: a type does not exist, or a default value is of another type.
     """
     schema = new_schema()
     schema.name = name
@@ -146,7 +146,7 @@ def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any
 
 
 def fill_field(message: Any, given: FieldReq) -> None:
-    """Put a field into its message.
+    """Fill the message of a field.
 
     Raises:
         RestFailure: its type does not exist, or its default value is of another type.
@@ -167,7 +167,7 @@ def fill_field(message: Any, given: FieldReq) -> None:
 
 
 def fill_struct_field(message: Any, given: StructFieldReq) -> None:
-    """Put a field of lists of structs into its message.
+    """Fill the message of a field of lists of structs.
 
     Raises:
         RestFailure: as `fill_field`, for one of its fields.
@@ -181,7 +181,7 @@ def fill_struct_field(message: Any, given: StructFieldReq) -> None:
 
 
 def fill_function(message: Any, given: FunctionReq) -> None:
-    """Put a function into its message.
+    """Fill the message of a function.
 
     Raises:
         RestFailure: its type does not exist.
@@ -198,7 +198,7 @@ def type_number(name: str, field: str) -> int:
     """Return the number of a field's type.
 
     Raises:
-        RestFailure: there is no such type; the message names those there are.
+        RestFailure: there is no such type; the message lists the existing types.
     """
     if name not in _TYPES:
         raise RestFailure(
@@ -213,7 +213,7 @@ def function_type(given: FunctionReq) -> int:
     """Return the number of a function's type.
 
     Raises:
-        RestFailure: there is no such type; the message names those there are.
+        RestFailure: there is no such type; the message lists the existing types.
     """
     if given.type not in _FUNCTIONS:
         raise RestFailure(
@@ -238,7 +238,7 @@ _DEFAULTS: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = MappingPro
         "Timestamptz": ("string_data", str),
     }
 )
-"""Where a default value stands in its message, and what it must be."""
+"""Type of a field -> the field of the message that holds its default value, and the Python types of that value."""
 
 
 def _fill_default(message: Any, given: FieldReq) -> None:
@@ -255,7 +255,7 @@ def _fill_default(message: Any, given: FieldReq) -> None:
 
 
 def field_shape(message: Any) -> FieldShape:
-    """Return a field's message for an answer."""
+    """Return the message of a field for a response."""
     default = message.default_value.WhichOneof("data")
     return FieldShape(
         id=message.fieldID,
@@ -282,7 +282,7 @@ def _default_shape(value: Any, which: str) -> dict[str, dict[str, Any]]:
 
 
 def field_shapes(schema: Any) -> list[FieldShape]:
-    """Return the fields of a schema for an answer."""
+    """Return the fields of a schema for a response."""
     return [field_shape(each) for each in schema.fields if not each.is_dynamic and each.name != DYNAMIC]
 
 
@@ -302,7 +302,7 @@ def struct_field_shapes(schema: Any) -> list[StructFieldShape]:
 
 
 def function_shapes(schema: Any) -> list[FunctionShape]:
-    """Return the functions of a schema for an answer."""
+    """Return the functions of a schema for a response."""
     return [
         FunctionShape(
             id=each.id,

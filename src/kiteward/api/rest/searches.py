@@ -1,4 +1,4 @@
-"""Searching by vectors, alone and several together (contract 5.3)."""
+"""Searches by vectors, and hybrid searches (contract 5.3)."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,7 +21,7 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
 
 class FunctionScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Functions that score hits anew."""
+    """Functions that compute new scores of hits."""
 
     functions: list[FunctionReq] = []
     params: dict[str, Any] = {}
@@ -35,7 +35,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Grouped(ReadReq):
-    """What both ways of searching take."""
+    """The parameters that both kinds of search take."""
 
     output_fields: list[str] = []
     limit: Limit = 100
@@ -47,7 +47,7 @@ class Grouped(ReadReq):
 
 
 class SearchReq(Grouped):
-    """What to search for, by vectors or by the primary keys of stored entities, and what to return."""
+    """A search by vectors or by the primary keys of stored entities, and which fields to return."""
 
     data: list[Any] = []
     ids: list[Any] = []
@@ -59,7 +59,7 @@ class SearchReq(Grouped):
 
 
 class SubSearch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One search of several."""
+    """One of the searches of a hybrid search."""
 
     data: list[Any]
     anns_field: str = ""
@@ -75,14 +75,14 @@ class SubSearch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HybridSearchReq(Grouped, kw_only=True):
-    """Several searches, and how their hits are ranked together."""
+    """A hybrid search: several searches, and how their hits are ranked together."""
 
     search: list[SubSearch]
     rerank: Ranking = Ranking()
 
 
 class Counts(Cost, kw_only=True):
-    """Stands beside hits."""
+    """The further members of a response with hits."""
 
     topks: list[int]
 
@@ -170,18 +170,18 @@ async def _hits(context: RequestContext, request: Any, shape: CollectionShape) -
 
 
 def _searched(shape: CollectionShape, name: str) -> Field:
-    """Return the vector field to search: the one named, or the only one.
+    """Return the vector field to search: the named one, or the only one.
 
     Raises:
-        RestFailure: there is no such field, or the choice is left open.
+        RestFailure: there is no such field, or none is named and there are several.
     """
     fields = shape.vectors
     chosen = [field for field in fields if field.name == name] if name else fields
     if len(chosen) == 1:
         return chosen[0]
     names = ", ".join(f"`{field.name}`" for field in fields) or "none"
-    told = f"there is no vector field `{name}`" if name else "annsField must name the vector field to search"
-    raise _malformed(f"{told}; the collection has {names}")
+    text = f"there is no vector field `{name}`" if name else "annsField must name the vector field to search"
+    raise _malformed(f"{text}; the collection has {names}")
 
 
 def _vectors(given: list[Any], field: Field) -> list[Any]:
@@ -214,18 +214,18 @@ _SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "hints": "hints",
     }
 )
-"""Parameters that stand beside those of the index, as REST and SDKs spell them."""
+"""Search parameters other than those of the index: the spelling of REST -> that of SDKs."""
 
 
 def _parameters(outer: dict[str, Any], legacy: dict[str, Any]) -> dict[str, Any]:
-    """Return search parameters as the builders want them.
+    """Return search parameters in the form that the builders take.
 
     Args:
         outer: `searchParams`, with or without `params` inside.
-        legacy: what older clients put into `params` instead, which may hold either.
+        legacy: `params` of the body, which older clients use instead; it may hold either kind.
 
     Raises:
-        RestFailure: `params` is no object, or a parameter is given twice with different values.
+        RestFailure: `params` is not an object, or a parameter is given twice with different values.
     """
     made: dict[str, Any] = {}
     inner: dict[str, Any] = {}

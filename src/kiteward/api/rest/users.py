@@ -13,13 +13,13 @@ _ADD, _REMOVE = 0, 1
 
 
 class UserReq(Body):
-    """Names a user."""
+    """The name of a user."""
 
     user_name: Name
 
 
 class PasswordReq(Body):
-    """A user to be."""
+    """A user to create."""
 
     user_name: Name
     password: Secret
@@ -49,7 +49,7 @@ async def list_names(context: RequestContext, _body: Body) -> list[str]:
 
 
 async def describe(context: RequestContext, body: UserReq) -> Answer:
-    """Answer `users/describe`: the user's roles, none for an unknown user."""
+    """Answer `users/describe`: the roles of the user, none for an unknown user."""
     request = messages.SelectUserRequest(user=messages.UserEntity(name=body.user_name), include_role_info=True)
     response = await context.call(request, messages.SelectUserResponse)
     roles = [role.name for result in response.results for role in result.roles]
@@ -66,7 +66,7 @@ async def create(context: RequestContext, body: PasswordReq) -> Nothing:
 
 
 async def update_password(context: RequestContext, body: NewPasswordReq) -> Nothing:
-    """Answer `users/update_password`; without a new password only the description changes."""
+    """Answer `users/update_password`; without a new password it changes only the description."""
     request = messages.UpdateCredentialRequest(username=body.user_name)
     if body.new_password:
         request.oldPassword = _encoded(body.password)
@@ -100,7 +100,7 @@ async def _bind(context: RequestContext, body: UserRoleReq, kind: int) -> Nothin
 
 
 def _encoded(password: Secret) -> str:
-    """Return the password as the message carries it; revealed because the gateway takes it in this form."""
+    """Return the password in the encoding of the message; revealed because the gateway takes it in this form."""
     return base64.b64encode(password.reveal().encode()).decode()
 
 

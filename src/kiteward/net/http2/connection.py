@@ -38,7 +38,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
     """
 
     def __init__(self, home: Home, on_lost: Callable[[], None]) -> None:
-        """Prepare for a connection that has shown its preface.
+        """Create a connection whose preface has been detected.
 
         Args:
             home: who serves it.
@@ -118,7 +118,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
     def pause_writing(self) -> None:
         self._sender.pause()
         if not self._closed:
-            # Whoever does not take our answers is not asked for more requests.
+            # While a client does not read its responses, no more of its requests are read.
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
@@ -145,7 +145,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
     # What the server wants
 
     def look(self, now: float) -> None:
-        """See whether the client goes on with what it has begun, and whether it is there at all."""
+        """Check the time limits of the connection at `now`, and ping a client that has been silent."""
         limits = self._limits
         congested_since = self._sender.congested_since
         if (
@@ -170,7 +170,7 @@ class Connection(FrameHandlers, asyncio.Protocol):
         if self._closed or self._ending:
             return
         self._ending = True
-        # Requests that the client sent before it knew are served too: its answer to the ping comes behind them.
+        # Requests sent before the client received GOAWAY are served too: its answer to the ping follows them.
         ping = frames.frame(frames.PING, 0, 0, SHUTDOWN_PING)
         self._sender.write(frames.goaway(frames.LAST_STREAM, frames.NO_ERROR) + ping)
         self._loop.call_later(self._limits.last_call, self._finish)

@@ -94,7 +94,7 @@ class FieldDecoder:
     """
 
     def __init__(self, limit: int) -> None:
-        """Begin a connection.
+        """Create the decoder of a connection, with an empty table.
 
         Args:
             limit: size of a section in bytes, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2). A

@@ -42,7 +42,7 @@ class Application(Protocol):
     budget: Budget
 
     def begin(self, stream: Stream, head: Head) -> Exchange:
-        """Begin a request."""
+        """Start a request, and return the exchange that gets its events."""
         ...
 
 
@@ -59,7 +59,7 @@ class FrameHandlers:
     _holding: Holding
 
     def __init__(self, application: Application) -> None:
-        """Prepare for a connection that has shown its preface.
+        """Create the state of a connection whose preface has been detected.
 
         Args:
             application: what answers its requests.
@@ -96,7 +96,7 @@ class FrameHandlers:
     # What streams want
 
     def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:
-        """Answer a request, unless nobody waits any more or it has been answered."""
+        """Answer a request, unless its stream has ended or it has been answered."""
         if self._streams.get(stream.number) is not stream or stream.unsent:
             return
         if body:
@@ -120,7 +120,7 @@ class FrameHandlers:
         self._forget(stream)
 
     def _drop(self, stream: Stream, code: int) -> None:
-        """End a stream at once, and tell both sides."""
+        """End a stream at once: reset it for the client, and report its loss to the exchange."""
         self._reset(stream.number, code)
         self._forget(stream).lost()
 
@@ -187,7 +187,7 @@ class FrameHandlers:
             self._ended(stream)
 
     def _on_unwanted(self, number: int, length: int) -> None:
-        """Take bytes of a body for which nobody waits."""
+        """Handle bytes of a body whose stream has ended."""
         self._require_begun(number)
         self._receiver.take(None, length)
         if not length:

@@ -61,7 +61,7 @@ class ConnectionFault(Exception):
     """The peer has broken a rule after which nothing on the connection can be trusted (RFC 9113, 5.4.1)."""
 
     def __init__(self, code: int, text: str) -> None:
-        """Say which rule.
+        """Create a fault of the connection.
 
         Args:
             code: the error code that is sent to the peer.
@@ -75,7 +75,7 @@ class StreamFault(Exception):
     """The peer has broken a rule that concerns one stream (RFC 9113, 5.4.2)."""
 
     def __init__(self, code: int, text: str) -> None:
-        """Say which rule, as for a connection."""
+        """Create a fault of a stream. Arguments as `ConnectionFault`."""
         super().__init__(text)
         self.code = code
 

@@ -45,7 +45,7 @@ class Receiver:
         self.give_back(limits.unknown - self.allowed)
 
     def take(self, stream: Stream | None, length: int) -> None:
-        """Count a frame's bytes, padding included; without a stream, nobody waits for them.
+        """Count a frame's bytes, padding included. Bytes without a stream are discarded.
 
         Raises:
             ConnectionFault, StreamFault: they are more than was allowed, or there is no room for them.
@@ -87,7 +87,7 @@ class Receiver:
         self._sender.write(frames.window_update(stream.number, amount))
 
     def release(self, stream: Stream) -> None:
-        """Hold nothing of a stream against the connection, now and later."""
+        """Exclude a stream, with what it holds, from the window of the connection."""
         held, stream.held = stream.held, None
         if held:
             self.give_back(held)

@@ -172,7 +172,7 @@ class Sender:
         self._frame_limit = min(size, _LARGEST_FRAME)
 
     def forget_table(self) -> None:
-        """Say with the next field section that no dynamic table is used: the client has set its size."""
+        """Begin the next field section with a table size of zero: the client has set a size, and we use no table."""
         self._forget = True
 
     def _queue(self, stream: Stream) -> None:

@@ -22,7 +22,7 @@ class Http2Server:
         *,
         budget: Budget | None = None,
     ) -> None:
-        """Prepare a server.
+        """Create a server without connections.
 
         Args:
             begin: makes of each request an exchange.
@@ -55,7 +55,7 @@ class Http2Server:
             self._empty.set()
 
     async def stop(self, grace: float) -> None:
-        """Take no more requests, let those in flight finish for at most `grace` seconds, then break them off."""
+        """Accept no more requests, wait for those in flight for at most `grace` seconds, then abort them."""
         for connection in list(self._connections):
             connection.shut()
         with contextlib.suppress(TimeoutError):

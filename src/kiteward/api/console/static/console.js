@@ -1,4 +1,4 @@
-// What pages do better with JavaScript; none of them needs it. All texts come from the page.
+// Improves pages for browsers with JavaScript; no page needs it. All texts come from the page.
 "use strict";
 
 function classesOf(text) {
@@ -12,7 +12,7 @@ function classesOf(text) {
   return kinds.size;
 }
 
-// The policy is checked as one types; the server has the last word.
+// Checks the password policy during input; the server checks it again.
 for (const list of document.querySelectorAll("[data-checks]")) {
   const input = document.getElementById(list.dataset.checks);
   const rules = {
@@ -48,7 +48,7 @@ for (const button of document.querySelectorAll("button.copy")) {
   });
 }
 
-// The matrix marks what is to change, and counts it.
+// Marks and counts the changes in the matrix.
 for (const counter of document.querySelectorAll("[data-counts]")) {
   const boxes = [...counter.closest("form").querySelectorAll(`input[name="${counter.dataset.counts}"]`)];
   const count = () => {
@@ -64,7 +64,7 @@ for (const counter of document.querySelectorAll("[data-counts]")) {
   addEventListener("pageshow", count);
 }
 
-// A form is sent once, however often its button is pressed, and shows that it is on its way.
+// Sends a form only once, however often its button is pressed, and shows that it is being sent.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
     if (form.ariaBusy === "true") event.preventDefault();
@@ -75,5 +75,5 @@ addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[aria-busy]")) form.removeAttribute("aria-busy");
 });
 
-// Where a form could not be taken, the first field that is wrong is where one goes on.
+// After a form was not accepted, focuses the first field with an error.
 document.querySelector("[aria-invalid=true]")?.focus();
