@@ -83,7 +83,7 @@ async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: Gate
 
 
 async def test_password_in_a_request_is_in_no_representation_of_it(peopled: GatewayHarness) -> None:
-    fields = {"username": "carol", "password": encoded("Long-enough-1")}
+    fields: dict[str, Any] = {"username": "carol", "password": encoded("Long-enough-1")}
     request = await authorizer_of(peopled).authorize(recording("CreateCredential", "root", **fields))
     assert encoded("Long-enough-1").encode() in request.call.payload
     for shown in (request, request.call, request.resolved, request.resolved.fields):
