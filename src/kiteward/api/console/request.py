@@ -103,8 +103,8 @@ class ConsoleRequest:
 
     def redirect(self, path: str, *, done: str = "", **query: str) -> Response:
         """Send the browser to another page, which says what was done."""
-        query_value = urlencode({**({"done": done} if done else {}), **query})
-        return RedirectResponse(f"{path}?{query_value}" if query_value else path, HTTPStatus.SEE_OTHER)
+        arguments = urlencode({**({"done": done} if done else {}), **query})
+        return RedirectResponse(f"{path}?{arguments}" if arguments else path, HTTPStatus.SEE_OTHER)
 
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]
