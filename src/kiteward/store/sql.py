@@ -122,10 +122,8 @@ class SqlStore:
             ):
                 rows = [{"seen_name": each, "seen_at": at} for each, at in seen.items()]
                 if rows:
-                    observer = (
-                        update(table).where(name == bindparam("seen_name")).values({column: bindparam("seen_at")})
-                    )
-                    await write_transaction.run(observer, rows)
+                    statement = update(table).where(name == bindparam("seen_name"))
+                    await write_transaction.run(statement.values({column: bindparam("seen_at")}), rows)
             await write_transaction.commit()
 
     async def user_names(self) -> Sequence[str]:

@@ -115,8 +115,8 @@ class ConsoleRequest:
             done: the key, below `done.`, of the text that the page shows about what was done.
             query: parameters of its query string.
         """
-        query_value = urlencode({**({"done": done} if done else {}), **query})
-        return RedirectResponse(f"{path}?{query_value}" if query_value else path, HTTPStatus.SEE_OTHER)
+        arguments = urlencode({**({"done": done} if done else {}), **query})
+        return RedirectResponse(f"{path}?{arguments}" if arguments else path, HTTPStatus.SEE_OTHER)
 
 
 Handler = Callable[[ConsoleRequest], Awaitable[Response]]
