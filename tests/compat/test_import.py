@@ -114,7 +114,7 @@ def test_users_roles_bindings_and_grants_come_from_a_real_milvus_with_new_passwo
         mover.close()
     again = run_import(milvus)
     assert "imported: 0 users, 0 roles, 0 grants, 0 groups" in again
-    assert "left role reader: is here already" in again
+    assert "left role reader: already exists here" in again
 
 
 @pytest.mark.timeout(300)
