@@ -355,7 +355,9 @@ def _kind(recording: Recording) -> Event | None:
 def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -> tuple[Outcome, str]:
     """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
     if error is None:
-        code = messages.status_code(recording.call.operation, answer) if recording.operation is not None else 0
+        # Handlers of Kiteward raise; the engine reports a failure in its response.
+        by_engine = recording.operation is not None and recording.operation.by_engine
+        code = messages.status_code(recording.call.operation, answer) if by_engine else 0
         return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
