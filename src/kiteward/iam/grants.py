@@ -211,9 +211,9 @@ def _check_names(services: Services, role: str, scope: PrivilegeScope) -> None:
 
 def _check_scope_names(services: Services, scope: PrivilegeScope) -> None:
     services.naming.check_object_name(scope.privilege, "Privilege")
-    services.naming.check_object_name(scope.name, "collection name" if scope.object_type is None else "object name")
     if scope.database != ANY:
         services.naming.check_database_name(scope.database)
+    services.naming.check_object_name(scope.name, "collection name" if scope.object_type is None else "object name")
 
 
 async def _check_privilege(transaction: Transaction, scope: PrivilegeScope) -> None:

@@ -80,7 +80,7 @@ async def add_privileges(services: Services, caller: Caller, name: str, privileg
         InvalidGroupName, InvalidArgument: a name breaks a rule.
         InvalidGrant: there is no such group or privilege, or the privileges are not of one level.
     """
-    _check_names(services, name, privileges)
+    check_names(services, name, privileges)
     async with caller.change() as transaction:
         group = await _require_alterable(transaction, name, privileges)
         members = {*group.privileges, *privileges}
@@ -95,7 +95,7 @@ async def remove_privileges(services: Services, caller: Caller, name: str, privi
         InvalidGroupName, InvalidArgument: a name breaks a rule.
         InvalidGrant: there is no such group or privilege.
     """
-    _check_names(services, name, privileges)
+    check_names(services, name, privileges)
     async with caller.change() as transaction:
         group = await _require_alterable(transaction, name, privileges)
         members = set(group.privileges) - set(privileges)
@@ -109,7 +109,12 @@ def list_groups(caller: Caller) -> list[PrivilegeGroup]:
     return [*(custom[name] for name in sorted(custom)), *built_in]
 
 
-def _check_names(services: Services, name: str, privileges: Iterable[str]) -> None:
+def check_names(services: Services, name: str, privileges: Iterable[str]) -> None:
+    """Check the name of a group and those of privileges.
+
+    Raises:
+        InvalidGroupName, InvalidArgument: a name breaks a rule.
+    """
     services.naming.check_group_name(name)
     for each in privileges:
         services.naming.check_object_name(each, "Privilege")

@@ -111,7 +111,7 @@ async def bind_role(services: Services, caller: Caller, *, user: str, role: str)
         InvalidArgument: one of the names breaks the naming rule.
         RoleNotFound, UserNotFound: there is no such role or user.
     """
-    _check_binding_names(services, user, role)
+    check_binding_names(services, user, role)
     async with caller.change() as transaction:
         await require_role(transaction, role)
         await require_user(transaction, user)
@@ -126,7 +126,7 @@ async def unbind_role(services: Services, caller: Caller, *, user: str, role: st
         RoleNotFound: there is no such role.
         ProtectedObject: it is the role `admin` of the last administrator.
     """
-    _check_binding_names(services, user, role)
+    check_binding_names(services, user, role)
     async with caller.change() as transaction:
         await require_role(transaction, role)
         record = await transaction.users.get(user)
@@ -162,7 +162,12 @@ async def describe_roles(
     return [DescribedRole(roles[each].role, bound.get(each, ())) for each in names]
 
 
-def _check_binding_names(services: Services, user: str, role: str) -> None:
+def check_binding_names(services: Services, user: str, role: str) -> None:
+    """Check the names of a user and of a role.
+
+    Raises:
+        InvalidArgument: a name breaks its rule.
+    """
     services.naming.check_user_name(user)
     services.naming.check_role_name(role)
 

@@ -118,8 +118,7 @@ async def update_user(
         InvalidArgument: neither is given, or one is not acceptable.
         OldPasswordWrong: as of `change_password`.
     """
-    if caller.principal.one_time and name != caller.principal.user_name:
-        raise AccessDenied("a one-time password can only be used to set another password of the same user")
+    require_same_user_if_one_time(caller, name)
     if password is not None:
         await change_password(services, caller, verify, user_name=name, change=password, description=description)
         return
@@ -129,6 +128,16 @@ async def update_user(
     async with caller.change() as transaction:
         await require_user(transaction, name)
         await transaction.users.describe(name, description)
+
+
+def require_same_user_if_one_time(caller: Caller, name: str) -> None:
+    """Refuse a caller who authenticated with a one-time password, except for changes of that user.
+
+    Raises:
+        AccessDenied: the user is another one.
+    """
+    if caller.principal.one_time and name != caller.principal.user_name:
+        raise AccessDenied("a one-time password can only be used to set another password of the same user")
 
 
 async def delete_user(services: Services, caller: Caller, name: str) -> None:

@@ -26,8 +26,13 @@ async def operate_v1(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege on an object of a named type."""
     message = messages.OperatePrivilegeRequest.FromString(request.call.payload)
     entity = _v1_entity(message)
-    services.naming.check_object_name(entity.object.name, "ObjectType")
-    services.naming.check_object_name(entity.object_name)
+    naming, database = services.naming, _database(request, entity.db_name)
+    naming.check_object_name(entity.grantor.privilege.name, "Privilege")
+    naming.check_object_name(entity.object.name, "ObjectType")
+    naming.check_object_name(entity.object_name)
+    naming.check_role_name(entity.role.name)
+    if database != ANY:
+        naming.check_database_name(database)
     if message.type not in _OPERATIONS:
         raise InvalidGrant(
             f"{_CHECK}: invalid operate privilege type, current type: {message.type}, valid value: [Grant, Revoke]"
@@ -36,7 +41,7 @@ async def operate_v1(services: Services, request: Request) -> bytes:
         raise InvalidGrant(f"{_CHECK}: the object entity in the request is nil or invalid")
     kind = ObjectType(entity.object.name)
     name = ANY if kind is ObjectType.GLOBAL else entity.object_name
-    scope = PrivilegeScope(entity.grantor.privilege.name, _database(request, entity.db_name), name, kind)
+    scope = PrivilegeScope(entity.grantor.privilege.name, database, name, kind)
     await _operate(services, request, message.type, entity.role.name, scope)
     return messages.success("OperatePrivilege")
 
@@ -66,6 +71,8 @@ async def operate_v2(services: Services, request: Request) -> bytes:
         raise InvalidArgument("the grantor in the request is nil")
     if not message.grantor.HasField("privilege"):
         raise InvalidArgument("the privilege entity in the grantor entity is nil")
+    services.naming.check_role_name(message.role.name)
+    services.naming.check_object_name(message.grantor.privilege.name, "Privilege")
     if message.type not in _OPERATIONS:
         raise InvalidArgument(f"the type in the request not grant or revoke, current type: {message.type}")
     scope = PrivilegeScope(message.grantor.privilege.name, _database(request, message.db_name), message.collection_name)

@@ -30,9 +30,10 @@ async def drop(services: Services, request: Request) -> bytes:
 async def operate(services: Services, request: Request) -> bytes:
     """Add privileges to a group or remove them."""
     message = messages.OperatePrivilegeGroupRequest.FromString(request.call.payload)
+    names = [entity.name for entity in message.privileges]
+    privilege_groups.check_names(services, message.group_name, names)
     if message.type not in _OPERATIONS:
         raise InvalidGrant(f"invalid operate privilege group type {message.type}, valid values: 0 (add), 1 (remove)")
-    names = [entity.name for entity in message.privileges]
     await _OPERATIONS[message.type](services, request, message.group_name, names)
     return messages.success("OperatePrivilegeGroup")
 

@@ -48,6 +48,7 @@ async def operate_binding(services: Services, request: Request) -> bytes:
     """Bind a role to a user, or unbind it. Repeating it changes nothing."""
     message = messages.OperateUserRoleRequest.FromString(request.call.payload)
     user, role = message.username, message.role_name
+    roles.check_binding_names(services, user, role)
     no_user = f'failed to check if operate user role: user "{user}" not found'
     with reworded(RoleNotFound, _NO_ROLE), reworded(UserNotFound, no_user):
         match message.type:

@@ -21,6 +21,8 @@ _TOO_MANY: Final = (
 async def create(services: Services, request: Request) -> bytes:
     """Create a user without roles."""
     message = messages.CreateCredentialRequest.FromString(request.call.payload)
+    services.naming.check_user_name(message.username)
+    services.naming.check_user_description(message.description)
     password = decode_password(message.password, "password")
     with reworded(LimitReached, _TOO_MANY):
         await users.create_user(
@@ -32,6 +34,7 @@ async def create(services: Services, request: Request) -> bytes:
 async def update(services: Services, request: Request) -> bytes:
     """Change a password, a description, or both."""
     message = messages.UpdateCredentialRequest.FromString(request.call.payload)
+    users.require_same_user_if_one_time(request, message.username)
     password = None
     if message.newPassword:
         old = decode_password(message.oldPassword, "old password")
