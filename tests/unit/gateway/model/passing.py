@@ -121,12 +121,15 @@ def _on_collections(privilege: str, *, visible: bool = False) -> Rule:
         by_id = [owner[1] if owner is not None and owner[0] == database else ANY for owner in owners]
         wanted = [*(name for name in names if name or not owners), *by_id] or [ANY]
         allowed = authorizer.may_or_sees if visible else authorizer.may
-        if (step.operation, wanted) != ("GetFlushState", [""]) and not allowed(privilege, database, wanted):
+        open_to_all = (step.operation, wanted) == ("GetFlushState", [""])
+        if not open_to_all and not allowed(privilege, database, wanted):
             return _HIDDEN.get(step.operation, DENIED)
         if _wanders(reference, step, database, names):
             return refused(1100, 5)
         found = reference.world.databases.get(database)
-        if found is None:
+        # [decision 0027] a database that its caller may not see is answered as one that does not exist
+        hidden = open_to_all and database != "default" and not authorizer.lists_database(database)
+        if found is None or hidden:
             return NO_DATABASE
         if step.operation == "HasCollection":
             return _forwarded(database, names, content=found.taken(names[0]))
