@@ -7,18 +7,18 @@ role grants, a key that is restricted to no role what everybody may do; neither 
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import msgspec
 import pytest
 from tests.access.expectations import EXPECTED, PRINCIPALS
 from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, opened, own_call, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import plain
 from kiteward.iam.services import KeyRules
 from kiteward.milvus import messages
 
@@ -85,7 +85,7 @@ class Holder:
 
     async def own(self, operation: str, by: PresentedCredential, /, **arguments: Any) -> Any:
         """Call an operation of our own."""
-        return msgspec.json.decode(await self.send(operation, by, msgspec.json.encode(arguments)))
+        return plain(await self.harness.gateway.handle(own_call(operation, by, address="127.0.0.1:1", **arguments)))
 
     async def send(self, operation: str, by: PresentedCredential, payload: bytes) -> bytes:
         """Send a request from this machine."""

@@ -15,6 +15,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.rows import ROWS
+from kiteward.iam.json_api.base import Arguments
 from kiteward.milvus import messages
 
 CLASSES = [
@@ -24,7 +25,7 @@ CLASSES = [
 ] + [DdlExecutor]
 
 
-def recording(operation: str, payload: bytes = b"", **fields: Any) -> Recording:
+def recording(operation: str, payload: bytes | Arguments = b"", **fields: Any) -> Recording:
     payload = payload or messages.METHODS[operation].request(**fields).SerializeToString()
     return Recording(Call(operation, payload, presented("root")), ROWS[operation])
 
@@ -75,7 +76,7 @@ async def test_what_only_looks_authorized_is_not_executed(harness: GatewayHarnes
 
 async def test_executor_of_another_kind_refuses_a_request(harness: GatewayHarness, engine: FakeEngine) -> None:
     rpc = recording("Query", collection_name="docs")
-    ours = recording("WhoAmI", b"{}")
+    ours = recording("WhoAmI", Arguments())
     query = await harness.gateway._authorizer.authorize(rpc)
     whoami = await harness.gateway._authorizer.authorize(ours)
     engine.calls.clear()
