@@ -7,11 +7,12 @@ role grants, a key that is restricted to no role what everybody may do; neither 
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import msgspec
 import pytest
 from tests.access.expectations import EXPECTED, PRINCIPALS
 from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, opened, own_call, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, least_arguments, opened, own_call, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
@@ -106,7 +107,8 @@ class Holder:
         """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
-        arguments = {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
+        arguments = msgspec.to_builtins(least_arguments(operation))
+        arguments |= {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
         arguments |= {"EndSession": {"sessionId": session_id}, "ExplainAccess": {"operation": "Query"}}.get(
             operation, {}
         )

@@ -6,6 +6,7 @@ refused; everything else is shortened. `audit_details` reads the recorded fields
 """
 
 import asyncio
+import functools
 import re
 import time
 from collections import OrderedDict
@@ -219,9 +220,9 @@ class Recorder:
             self._sink.record(AuditEvent(Event.EVENTS_LEFT_OUT, time.time(), Outcome.SUCCEEDED, details=details))
             self._left_out = 0
 
-    def learn(self, request: bytes, answer: bytes) -> None:
+    def learn(self, request: messages.ConnectRequest, answer: bytes) -> None:
         """Keep what a client reported about its software when it connected (contract 1.5)."""
-        info = messages.ConnectRequest.FromString(request).client_info
+        info = request.client_info
         number = str(messages.ConnectResponse.FromString(answer).identifier)
         told = (part[:_CLIENT_TEXT] for part in (info.sdk_type, info.sdk_version))
         self._clients[number] = " ".join(filter(None, told))
@@ -307,7 +308,8 @@ async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
     payload = rpc_call(recording.call).payload
     if len(payload) > limit:
         raise _too_large(recording, limit)
-    return row.details(payload) if len(payload) <= AT_ONCE else await asyncio.to_thread(row.details, payload)
+    read = functools.partial(row.details, payload, recording.message)
+    return read() if len(payload) <= AT_ONCE else await asyncio.to_thread(read)
 
 
 def _in_short(recording: Recording) -> Mapping[str, Any]:

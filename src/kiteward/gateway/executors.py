@@ -114,13 +114,14 @@ class RpcExecutor:
         handler = row.handler
         if handler is None:
             raise TypeError(f"{row.name} has no handler")
-        message = messages.decode(row.name, call.payload)
+        message = recording.message = messages.decode(row.name, call.payload)
 
         async def still_allowed() -> None:
             await self._context.authorizer.authorize(recording, again=True)
 
         asked = RpcRequest(
             call,
+            message,
             request.principal,
             request.snapshot,
             functools.partial(self._context.policy_cache.change, still_allowed),
@@ -129,11 +130,10 @@ class RpcExecutor:
         )
         if row.changes:
             return await self._context.changes.run(recording, lambda: handler(self._context.services, asked))
-        recording.message = message
         self._context.recorder.require_working(row)
         answer = await handler(self._context.services, asked)
         if row.introduces_client:
-            self._context.recorder.learn(call.payload, answer)
+            self._context.recorder.learn(asked.read(messages.ConnectRequest), answer)
         return answer
 
 
