@@ -24,7 +24,7 @@ class JsonCounter:
         self.written: list[Any] = []
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Forget what was counted so far."""
         self.read.clear()
         self.written.clear()
 

@@ -14,13 +14,11 @@ from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-import msgspec
-
 from kiteward.authz.policy import PolicySnapshot, decide_administrator, holds_anywhere
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.errors import AccessDenied
-from kiteward.domain.identity import Principal, Secret
-from kiteward.iam.json_api.base import Arguments
+from kiteward.domain.identity import Principal
+from kiteward.iam.json_api.base import Arguments, size_of_arguments
 
 LARGE: Final = 8 * 1024
 """Bytes of a message that every signed-in user may send: about a millisecond to decode, whatever it contains."""
@@ -38,9 +36,6 @@ _LONGEST_PAUSE: Final = 5.0
 _MOST_USERS: Final = 1_000
 """Users whose state is kept before that of users who do not wait is removed."""
 
-_VALUE: Final = 8
-"""Bytes that count for each value of typed arguments besides its text."""
-
 _T = TypeVar("_T")
 
 
@@ -49,21 +44,7 @@ def size_of(payload: bytes | Arguments) -> int:
 
     For typed arguments it is close to that of their JSON, and counting ends once they are larger than `LONG`.
     """
-    if isinstance(payload, bytes):
-        return len(payload)
-    size, left = 0, [payload]
-    while left and size <= LONG:
-        value: Any = left.pop()
-        size += _VALUE
-        if isinstance(value, msgspec.Struct):
-            left += [getattr(value, name) for name in value.__struct_fields__]
-        elif isinstance(value, list):
-            left += value
-        elif isinstance(value, str):
-            size += len(value)
-        elif isinstance(value, Secret):
-            size += len(value.reveal())
-    return size
+    return len(payload) if isinstance(payload, bytes) else size_of_arguments(payload, LONG)
 
 
 def require_reach(

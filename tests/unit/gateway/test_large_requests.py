@@ -1,22 +1,15 @@
 """Large messages: who may send one, and what share of the event loop one user has by them."""
 
 import asyncio
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, get_args, get_origin
 
-import msgspec
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, least_arguments, own_call, presented
+from tests.support.gateway import GatewayHarness, own_call, presented
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, PayloadMalformed
-from kiteward.domain.identity import Secret
 from kiteward.gateway.call import Call
-from kiteward.gateway.large_requests import LARGE, LONG, PAUSE, EventLoopShares, size_of
+from kiteward.gateway.large_requests import LARGE, LONG, PAUSE, EventLoopShares
 from kiteward.gateway.operations import OPERATIONS, Executor
-from kiteward.iam.json_api import ADMIN_OPERATIONS
-from kiteward.iam.json_api.accounts import NewAccount
 from kiteward.iam.json_api.base import plain
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import REQUEST_BUDGET
@@ -95,38 +88,6 @@ async def test_operations_of_our_own_are_large_for_administrators_alone(peopled:
     assert peopled.trail.events[-1].details["request_bytes"] > LARGE
     explained = plain(await peopled.gateway.handle(own_call("ExplainAccess", "root", **arguments)))
     assert explained["collectionName"] == arguments["collectionName"]
-
-
-def test_every_value_that_arguments_can_hold_counts_for_their_size() -> None:
-    for row in ADMIN_OPERATIONS.values():
-        least = size_of(least_arguments(row.name))
-        for field in msgspec.structs.fields(row.arguments):
-            for given in _given(field.type):
-                filled = msgspec.structs.replace(least_arguments(row.name), **{field.name: given})
-                assert size_of(filled) >= least + 1_000, f"{row.name}.{field.encode_name}"
-
-
-def _given(kind: Any) -> Iterator[Any]:
-    """Yield values of a type that hold a thousand characters; none for types of a fixed size."""
-    if kind is str:
-        yield "x" * 1_001
-    elif kind is Secret:
-        yield Secret("x" * 1_001)
-    elif get_origin(kind) is list:
-        yield from ([each] for each in _given(get_args(kind)[0]))
-    elif get_args(kind):
-        yield from (each for member in get_args(kind) for each in _given(member))
-    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        for field in msgspec.structs.fields(kind):
-            named = {each.name: "x" for each in msgspec.structs.fields(kind) if each.required}
-            yield from (kind(**{**named, field.name: each}) for each in _given(field.type))
-    else:
-        assert kind in (int, bool, datetime, type(None)), f"{kind} is of no size that is counted"
-
-
-def test_counting_ends_where_a_request_is_long() -> None:
-    listed = NewAccount(user_name="ann", roles=["x" * LONG] * 1_000)
-    assert LONG < size_of(listed) < 3 * LONG
 
 
 async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled: GatewayHarness) -> None:

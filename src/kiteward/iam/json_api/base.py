@@ -24,6 +24,9 @@ from kiteward.store.transaction import Transaction
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
 
+_VALUE: Final = 8
+"""Bytes that count for each value of a request besides its text."""
+
 
 class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base of requests. A field without a default is required, and must not be empty.
@@ -178,6 +181,29 @@ def plain(outcome: Outcome) -> dict[str, Any]:
     """Return a response as the plain values that its JSON stands for, secrets included."""
     values: dict[str, Any] = msgspec.to_builtins(outcome, enc_hook=_write_secret)
     return values
+
+
+def size_of_arguments(arguments: Arguments, most: int) -> int:
+    """Return about how many bytes the JSON of a request would have.
+
+    Args:
+        arguments: the request.
+        most: counting ends beyond this size.
+    """
+    size = 0
+    left: list[Any] = [arguments]
+    while left and size <= most:
+        value = left.pop()
+        size += _VALUE
+        if isinstance(value, msgspec.Struct):
+            left += [getattr(value, name) for name in value.__struct_fields__]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, Secret):
+            size += len(value.reveal())
+    return size
 
 
 def page(limit: int) -> int:

@@ -2,17 +2,23 @@
 
 import asyncio
 import re
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, get_args, get_origin
 
+import msgspec
 import pytest
 from tests.support.gateway import least_arguments, own_call, presented
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, CredentialMissing, InvalidArgument
+from kiteward.domain.identity import Secret
 from kiteward.gateway.call import Call
+from kiteward.gateway.large_requests import LONG
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.iam.json_api import ADMIN_OPERATIONS, TOPICS
-from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.json_api.accounts import NewAccount
+from kiteward.iam.json_api.base import AdminOperation, size_of_arguments
 from kiteward.milvus import messages
 
 FOR_EVERYBODY = {
@@ -104,3 +110,35 @@ async def test_a_caller_who_loses_the_role_while_waiting_for_its_turn_is_refused
         await transaction.commit()
     with pytest.raises(AccessDenied):
         await task
+
+
+def test_every_value_that_arguments_can_hold_counts_for_their_size() -> None:
+    for row in ADMIN_OPERATIONS.values():
+        least = size_of_arguments(least_arguments(row.name), LONG)
+        for field in msgspec.structs.fields(row.arguments):
+            for given in _given(field.type):
+                filled = msgspec.structs.replace(least_arguments(row.name), **{field.name: given})
+                assert size_of_arguments(filled, LONG) >= least + 1_000, f"{row.name}.{field.encode_name}"
+
+
+def _given(kind: Any) -> Iterator[Any]:
+    """Yield values of a type that hold a thousand characters; none for types of a fixed size."""
+    if kind is str:
+        yield "x" * 1_001
+    elif kind is Secret:
+        yield Secret("x" * 1_001)
+    elif get_origin(kind) is list:
+        yield from ([each] for each in _given(get_args(kind)[0]))
+    elif get_args(kind):
+        yield from (each for member in get_args(kind) for each in _given(member))
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        for field in msgspec.structs.fields(kind):
+            named = {each.name: "x" for each in msgspec.structs.fields(kind) if each.required}
+            yield from (kind(**{**named, field.name: each}) for each in _given(field.type))
+    else:
+        assert kind in (int, bool, datetime, type(None)), f"{kind} is of no size that is counted"
+
+
+def test_counting_ends_where_a_request_is_long() -> None:
+    listed = NewAccount(user_name="ann", roles=["x" * LONG] * 1_000)
+    assert LONG < size_of_arguments(listed, LONG) < 3 * LONG
