@@ -61,7 +61,7 @@ class AuthorizedRequest(_Fields):
         """
         if proof is not _PROOF:
             raise _unproven()
-        return super().__new__(cls, *fields)
+        return tuple.__new__(cls, fields)
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]  # noqa: ARG003  nothing is made by it
