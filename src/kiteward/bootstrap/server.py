@@ -28,10 +28,14 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.config.keys import EMBEDDED
 from kiteward.config.settings import Settings
+from kiteward.domain.errors import EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.engine.remote import RemoteEngine
+from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
@@ -44,7 +48,9 @@ from kiteward.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("kiteward")
 
-StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
+EngineSettings = EmbeddedEngineSettings | RemoteEngineSettings
+
+StartEngine = Callable[[EngineSettings], Awaitable[Engine]]
 """Starts an engine, which is stopped with `close`."""
 
 _FILES: Final = 32_768
@@ -61,6 +67,18 @@ _NOTE_SECONDS: Final = 5.0
 
 _LEFT_OUT_SECONDS: Final = 1.0
 """Seconds between two audit events that count the unauthenticated requests left out of the audit trail."""
+
+
+async def start_engine(settings: EngineSettings) -> Engine:
+    """Start the engine of these settings.
+
+    Raises:
+        ConfigurationError: the files for TLS to a remote engine cannot be used.
+        EngineUnavailable: the embedded engine did not start. A remote one that cannot be reached becomes ready later.
+    """
+    if isinstance(settings, RemoteEngineSettings):
+        return await RemoteEngine.start(settings)
+    return await EmbeddedEngine.start(settings)
 
 
 class Server:
@@ -99,7 +117,7 @@ class Server:
         settings: Settings,
         *,
         hashing: HashingProfile = PRODUCTION,
-        start_engine: StartEngine = EmbeddedEngine.start,
+        start_engine: StartEngine = start_engine,
     ) -> Self:
         """Start all parts in order; if one fails, those already started are stopped again.
 
@@ -192,7 +210,8 @@ async def _start_engine(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
-    engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    embedded = EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode)
+    engine = await start(embedded if settings.engine is None else settings.engine)
     stack.push_async_callback(engine.close)
     return InstrumentedEngine(engine, telemetry)
 
@@ -206,9 +225,10 @@ async def _start_gateway(
     """
     _start_periodic_work(stack, access)
     catalog = Catalog(engine)
-    await catalog.refresh()
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
     await ddl.recover()
+    with contextlib.suppress(EngineError):  # requests that need the catalog load it; until then the server is not ready
+        await catalog.refresh()
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -253,6 +273,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
         "tls": settings.tls is not None,
+        "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
 from kiteward.cli import serve
-from kiteward.cli.options import given
+from kiteward.cli.options import given, given_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
 from kiteward.config.settings import Settings
@@ -38,7 +38,7 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def run(arguments: argparse.Namespace) -> int:
     """Run the command and return the exit status: 0 without findings, 1 with findings or a configuration error."""
     try:
-        settings, in_force = explain(arguments.config)
+        settings, in_force = explain(arguments.config, given=given_keys(arguments))
     except ConfigurationError as error:
         print(f"configuration error: {error}")
         return 1

@@ -12,10 +12,13 @@ class EngineHealth:
     Attributes:
         ready: true when a call sent now would reach it.
         reason: one sentence for the operator when it is not ready, else empty.
+        version: the version of the Milvus that it is, without a leading `v`; empty for the embedded engine, and while
+            it is not known.
     """
 
     ready: bool
     reason: str = ""
+    version: str = ""
 
 
 class Engine(Protocol):
@@ -32,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def generation(self) -> int:
-        """The number of times this engine was started, restarts included."""
+        """The number of times this engine was started, restarts included, or has become reachable."""
         ...
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:

@@ -59,13 +59,16 @@ class DdlExecutor:
     async def recover(self) -> None:
         """Complete or discard the intents that were open when the server last stopped.
 
-        Raises:
-            EngineUnavailable: the engine does not respond; no change is allowed before it has.
+        If the engine does not respond now, this is done when it does; no change is made before.
         """
         async with self._policy_cache.change() as transaction:
             self._open = list(await transaction.intents.all())
-        async with self._turn:
-            await self._reconcile()
+        try:
+            async with self._turn:
+                await self._reconcile()
+        except EngineError as error:
+            _log.warning("changes that the last stop interrupted are completed when the engine responds: %s", error)
+            self._recover_later()
 
     async def run(
         self, request: AuthorizedRequest, authorize_again: Callable[[], Awaitable[AuthorizedRequest]]
