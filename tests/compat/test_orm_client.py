@@ -34,18 +34,19 @@ def root(server: RunningServer) -> Iterator[None]:
 
 
 def create(name: str, using: str = "default") -> Collection:
+    vectors = sample_collection.vectors_in(utility.get_server_version(using=using))
     schema = CollectionSchema(
         [
             FieldSchema("id", DataType.INT64, is_primary=True),
             FieldSchema("title", DataType.VARCHAR, max_length=64),
             FieldSchema("year", DataType.INT32),
-            FieldSchema("text_vector", DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION),
-            FieldSchema("image_vector", DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION),
-        ]
+            *(FieldSchema(field, DataType.FLOAT_VECTOR, dim=sample_collection.DIMENSION) for field in vectors),
+        ],
+        enable_dynamic_field=len(vectors) == 1,
     )
     collection = Collection(name, schema, using=using)
     collection.insert(sample_collection.rows(10))
-    for field in ("text_vector", "image_vector"):
+    for field in vectors:
         collection.create_index(field, {"index_type": "AUTOINDEX", "metric_type": "L2", "params": {}}, sync=False)
     collection.load()
     return collection

@@ -35,7 +35,6 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.engine.remote import RemoteEngine
-from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
@@ -48,10 +47,8 @@ from kiteward.telemetry.telemetry import Telemetry
 
 _log = logging.getLogger("kiteward")
 
-EngineSettings = EmbeddedEngineSettings | RemoteEngineSettings
-
-StartEngine = Callable[[EngineSettings], Awaitable[Engine]]
-"""Starts an engine, which is stopped with `close`."""
+StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
+"""Starts an embedded engine, which is stopped with `close`."""
 
 _FILES: Final = 32_768
 """The number of open files that the process asks the system to allow."""
@@ -67,18 +64,6 @@ _NOTE_SECONDS: Final = 5.0
 
 _LEFT_OUT_SECONDS: Final = 1.0
 """Seconds between two audit events that count the unauthenticated requests left out of the audit trail."""
-
-
-async def start_engine(settings: EngineSettings) -> Engine:
-    """Start the engine of these settings.
-
-    Raises:
-        ConfigurationError: the files for TLS to a remote engine cannot be used.
-        EngineUnavailable: the embedded engine did not start. A remote one that cannot be reached becomes ready later.
-    """
-    if isinstance(settings, RemoteEngineSettings):
-        return await RemoteEngine.start(settings)
-    return await EmbeddedEngine.start(settings)
 
 
 class Server:
@@ -117,14 +102,14 @@ class Server:
         settings: Settings,
         *,
         hashing: HashingProfile = PRODUCTION,
-        start_engine: StartEngine = start_engine,
+        start_engine: StartEngine = EmbeddedEngine.start,
     ) -> Self:
         """Start all parts in order; if one fails, those already started are stopped again.
 
         Args:
             settings: the configuration.
             hashing: the cost of a password hash.
-            start_engine: starts the engine.
+            start_engine: starts the engine, if it is embedded.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
@@ -210,8 +195,11 @@ async def _start_engine(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
-    embedded = EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode)
-    engine = await start(embedded if settings.engine is None else settings.engine)
+    engine: Engine
+    if settings.engine is None:
+        engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    else:
+        engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)
     return InstrumentedEngine(engine, telemetry)
 

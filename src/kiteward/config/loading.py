@@ -150,8 +150,8 @@ def _tracing(reader: Reader) -> TracingSettings:
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
     text = reader.get(keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
-    user, password = reader.get(keys.ENGINE_USER), _engine_password(reader)
-    timeout = float(reader.get(keys.ENGINE_TIMEOUT))
+    user, timeout = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_TIMEOUT)
+    password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
     if text == keys.EMBEDDED:
         return None
     try:
@@ -163,6 +163,11 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
             f"kiteward.engine.tls is set and {keys.ENGINE_ADDRESS.name} is without TLS: let it begin with grpcs://, or "
             "leave kiteward.engine.tls out"
         )
+    if (tls.certificate is None) != (tls.key is None):
+        raise ConfigurationError(
+            f"{keys.ENGINE_TLS_CERTIFICATE.name} and {keys.ENGINE_TLS_KEY.name} belong together: set both or none"
+        )
+    password = _engine_password(*password_and_file)
     if bool(user) != bool(password):
         raise ConfigurationError(
             f"a service account has a name and a password: set {keys.ENGINE_USER.name}, and "
@@ -170,11 +175,10 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
         )
     if ":" in user:
         raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
-    return RemoteEngineSettings(address, tls=tls, user=user, password=password, timeout=timeout)
+    return RemoteEngineSettings(address, tls=tls, user=user, password=password, timeout=float(timeout))
 
 
-def _engine_password(reader: Reader) -> Secret:
-    password, path = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
+def _engine_password(password: str, path: str) -> Secret:
     if password and path:
         raise ConfigurationError(
             f"{keys.ENGINE_PASSWORD.name} and {keys.ENGINE_PASSWORD_FILE.name} are both set: set one of them"
@@ -188,12 +192,7 @@ def _engine_password(reader: Reader) -> Secret:
 
 def _engine_tls(reader: Reader) -> UpstreamTls:
     files = [reader.get(key) for key in (keys.ENGINE_TLS_CA, keys.ENGINE_TLS_CERTIFICATE, keys.ENGINE_TLS_KEY)]
-    ca, certificate, key = (Path(name) if name else None for name in files)
-    if (certificate is None) != (key is None):
-        raise ConfigurationError(
-            f"{keys.ENGINE_TLS_CERTIFICATE.name} and {keys.ENGINE_TLS_KEY.name} belong together: set both or none"
-        )
-    return UpstreamTls(ca, certificate, key, reader.get(keys.ENGINE_TLS_SERVER_NAME))
+    return UpstreamTls(*(Path(name) if name else None for name in files), reader.get(keys.ENGINE_TLS_SERVER_NAME))
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:

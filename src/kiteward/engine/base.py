@@ -14,11 +14,13 @@ class EngineHealth:
         reason: one sentence for the operator when it is not ready, else empty.
         version: the version of the Milvus that it is, without a leading `v`; empty for the embedded engine, and while
             it is not known.
+        deploy_mode: how that Milvus is deployed, as it says itself; empty likewise.
     """
 
     ready: bool
     reason: str = ""
     version: str = ""
+    deploy_mode: str = ""
 
 
 class Engine(Protocol):

@@ -60,7 +60,7 @@ class RemoteEngine:
         self._authorization = {} if authorization is None else {"authorization": authorization.reveal()}
         self._generation = 0
         self._fault = "the remote engine has not responded yet"
-        self._version = ""
+        self._told = messages.ServerInfo()
         self._checked = asyncio.Event()
         self._doubted = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -96,7 +96,13 @@ class RemoteEngine:
 
     def health(self) -> EngineHealth:
         """Return the result of the last check."""
-        return EngineHealth(ready=not self._fault, reason=self._fault, version=self._version)
+        told = self._told
+        return EngineHealth(
+            ready=not self._fault,
+            reason=self._fault,
+            version=told.build_tags.removeprefix("v"),
+            deploy_mode=told.deploy_mode,
+        )
 
     async def close(self) -> None:
         """Stop checking and close the connection."""
@@ -129,7 +135,7 @@ class RemoteEngine:
             _log.error("%s is not ready: %s", self._settings.address, fault)
         else:
             self._generation += 1
-            _log.info("%s is ready: Milvus %s", self._settings.address, self._version or "of an unknown version")
+            _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
         self._fault = fault
 
     async def _check(self) -> str:
@@ -139,7 +145,7 @@ class RemoteEngine:
             if messages.status_code(_CHECK, answer):
                 return f"the remote engine refuses {_CHECK}"
             if self._fault:
-                self._version = await self._version_now()
+                self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
         except EngineAccountRejected:
             return _ACCOUNT_REJECTED if self._authorization else _ACCOUNT_MISSING
         except EngineAccessDenied:
@@ -156,11 +162,6 @@ class RemoteEngine:
         """Return what is wrong with the way to the engine, or empty."""
         settings = self._settings
         return await reachability.fault(settings.address, settings.tls, timeout=_CHECK_TIMEOUT)
-
-    async def _version_now(self) -> str:
-        with suppress(EngineError):
-            return messages.GetVersionResponse.FromString(await self._ask("GetVersion")).version.removeprefix("v")
-        return ""
 
     async def _ask(self, method: str) -> bytes:
         return await self._channel.call(method, b"", metadata=self._authorization, timeout=_CHECK_TIMEOUT)

@@ -32,6 +32,9 @@ _TIMEOUT: Final = 300.0
 The caller's own deadline does not apply, so that a change is not abandoned halfway.
 """
 
+_NO_SUCH_NAME: Final = frozenset({100, 1100})
+"""Codes of a name that no collection has: there is none, or the name is illegal (contract appendix A)."""
+
 _PAUSE: Final = 0.5
 """Seconds between two attempts to reach an engine that did not respond."""
 
@@ -221,7 +224,10 @@ class DdlExecutor:
             return False
         request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
         answer = await self._engine.call("HasCollection", request, metadata={"dbname": database}, timeout=_TIMEOUT)
-        if messages.status_code("HasCollection", answer):
+        code = messages.status_code("HasCollection", answer)
+        if code in _NO_SUCH_NAME:
+            return False
+        if code:
             raise EngineUnavailable("the engine cannot report whether a collection exists")
         return bool(messages.BoolResponse.FromString(answer).value)
 
