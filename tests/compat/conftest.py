@@ -9,7 +9,7 @@ from pymilvus import MilvusClient
 from tests.support import server as servers
 from tests.support import upstream
 from tests.support.server import RunningServer, pytest_runtest_makereport
-from tests.support.upstream import Upstream
+from tests.support.upstream import ENGINES, Upstream
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -38,11 +38,12 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server in front of a real Milvus 2.3.5."""
-    with servers.running(tmp_path_factory.mktemp("remote") / "data", config=milvus.settings()) as running:
+    settings = f"kiteward: {{{milvus.engine_settings()}}}"
+    with servers.running(tmp_path_factory.mktemp("remote") / "data", config=settings) as running:
         yield running
 
 
-@pytest.fixture(scope="session", params=["embedded", "remote"])
+@pytest.fixture(scope="session", params=ENGINES)
 def server(request: pytest.FixtureRequest) -> RunningServer:
     """A server that no test stops or reconfigures, with each engine; each test uses names of its own."""
     found: RunningServer = request.getfixturevalue(request.param)

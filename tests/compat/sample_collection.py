@@ -56,8 +56,8 @@ def vectors_in(version: object) -> tuple[str, ...]:
 
 
 def nearest(client: MilvusClient, name: str, number: int, *, limit: int = 3, **options: Any) -> list[int]:
-    """Search for the paper of this number by its text vector and return the keys found."""
+    """Search for the paper of this number by its text vector and return the keys found; equally near ones by key."""
     found = client.search(
         name, data=[rows(1, first=number)[0]["text_vector"]], anns_field="text_vector", limit=limit, **options
     )
-    return [hit["id"] for hit in found[0]]
+    return [hit["id"] for hit in sorted(found[0], key=lambda hit: (hit["distance"], hit["id"]))]

@@ -1,7 +1,7 @@
 """A real Milvus 2.3.5 with authorization, and the service account in it that a server uses.
 
 with upstream.running(tmp_path / "milvus") as milvus:
-    with servers.running(tmp_path / "data", config=milvus.settings()) as running: ...
+    with servers.running(tmp_path / "data", config=f"kiteward: {{{milvus.engine_settings()}}}") as running: ...
 """
 
 import contextlib
@@ -14,6 +14,9 @@ from benchmarks import peers
 from pymilvus import MilvusClient
 from tests.support import environments
 from tests.support.server import ROOT_TOKEN
+
+ENGINES: Final = ("embedded", "remote")
+"""The engines that a server may have."""
 
 SERVICE_USER: Final = "kiteward"
 SERVICE_PASSWORD: Final = "Service-account-1"
@@ -35,12 +38,9 @@ class Upstream:
         """The endpoint for clients that go around."""
         return f"http://{self.address}"
 
-    def settings(self) -> str:
-        """Return the configuration of a server in front of it."""
-        return f"""
-kiteward:
-  engine: {{address: "grpc://{self.address}", user: {SERVICE_USER}, password: {SERVICE_PASSWORD}}}
-"""
+    def engine_settings(self) -> str:
+        """Return the settings below `kiteward:` of a server in front of it, in one line of YAML."""
+        return f"engine: {{address: 'grpc://{self.address}', user: {SERVICE_USER}, password: {SERVICE_PASSWORD}}}"
 
 
 @contextlib.contextmanager

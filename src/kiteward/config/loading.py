@@ -192,7 +192,8 @@ def _engine_password(password: str, path: str) -> Secret:
 
 def _engine_tls(reader: Reader) -> UpstreamTls:
     files = [reader.get(key) for key in (keys.ENGINE_TLS_CA, keys.ENGINE_TLS_CERTIFICATE, keys.ENGINE_TLS_KEY)]
-    return UpstreamTls(*(Path(name) if name else None for name in files), reader.get(keys.ENGINE_TLS_SERVER_NAME))
+    ca, certificate, key = (Path(name) if name else None for name in files)
+    return UpstreamTls(ca, certificate, key, reader.get(keys.ENGINE_TLS_SERVER_NAME))
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:

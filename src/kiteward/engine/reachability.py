@@ -6,7 +6,6 @@ read them, and are not told what is behind this server.
 """
 
 import asyncio
-import errno
 import socket
 import ssl
 from contextlib import suppress
@@ -20,6 +19,9 @@ _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _FRAME_HEAD: Final = 9
 _SETTINGS_FRAME: Final = 4
 _TLS_ALERT: Final = b"\x15\x03"
+
+_REPORT_SECONDS: Final = 0.5
+"""Seconds to wait for what a server says first."""
 
 REFUSED: Final = "the remote engine refuses connections"
 UNRESOLVED: Final = "the host name of the remote engine cannot be resolved"
@@ -39,8 +41,8 @@ UNTRUSTED: Final = (
     "must name the right one"
 )
 CLIENT_CERTIFICATE: Final = (
-    "the remote engine requires a client certificate that it accepts: kiteward.engine.tls.certificate and "
-    "kiteward.engine.tls.key must name one"
+    "the remote engine ends connections after the TLS handshake, as servers do that require another client "
+    "certificate: kiteward.engine.tls.certificate and kiteward.engine.tls.key must name one that it accepts"
 )
 HANDSHAKE: Final = "the TLS handshake with the remote engine failed"
 
@@ -57,64 +59,72 @@ async def fault(address: Address, tls: UpstreamTls, *, timeout: float) -> str:
     Args:
         address: the remote engine.
         tls: how its certificate is verified.
-        timeout: seconds that this may take.
+        timeout: seconds that each step may take: to connect, to shake hands, to be greeted.
 
     Raises:
         ConfigurationError: the files of `tls` cannot be used.
     """
     context = tls.context() if address.tls else None
-    try:
-        async with asyncio.timeout(timeout):
-            return await _fault(address, context, tls.server_name or address.host)
-    except TimeoutError:
-        return SILENT if await _accepts(address, timeout) else UNREACHABLE
+    # Sockets that block report how a handshake fails, even after it has ended on our side; asyncio's do not.
+    return await asyncio.to_thread(_fault, address, context, tls.server_name or address.host, timeout)
 
 
-async def _fault(address: Address, context: ssl.SSLContext | None, server_name: str) -> str:
+def _fault(address: Address, context: ssl.SSLContext | None, server_name: str, timeout: float) -> str:
     try:
-        came = await _greeting(address, context, server_name)
-    except (ssl.SSLError, OSError) as error:
+        connection = socket.create_connection((address.host, address.port), timeout)
+    except OSError as error:
         return _of_error(error)
-    except asyncio.IncompleteReadError as error:
-        came = error.partial
+    came = b""
+    with connection:
+        try:
+            came = _greeting(connection, context, server_name)
+        except TimeoutError:
+            return SILENT
+        except ConnectionError:
+            pass  # as an end of the stream
+        except OSError as error:
+            return _of_error(error)
     if len(came) >= _FRAME_HEAD and came[3] == _SETTINGS_FRAME:
         return ""
     if came.startswith(b"HTTP/"):
         return HTTP1
-    if context is None and (came.startswith(_TLS_ALERT) or (not came and await _speaks_tls(address))):
+    if context is None and (came.startswith(_TLS_ALERT) or (not came and _speaks_tls(address, timeout))):
         return NEEDS_TLS
-    return NOT_HTTP2 if came else CLOSING
+    if came:
+        return NOT_HTTP2
+    return CLOSING if context is None else CLIENT_CERTIFICATE
 
 
-async def _greeting(address: Address, context: ssl.SSLContext | None, server_name: str) -> bytes:
-    """Connect, begin HTTP/2, and return the first bytes of the response."""
-    named = server_name if context is not None else None
-    reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context, server_hostname=named)
-    try:
-        writer.write(_PREFACE)
-        return await reader.readexactly(_FRAME_HEAD)
-    finally:
-        writer.transport.abort()
+def _greeting(connection: socket.socket, context: ssl.SSLContext | None, server_name: str) -> bytes:
+    """Begin HTTP/2 on a connection, and return the first bytes of the response; fewer if it ends."""
+    if context is None:
+        connection.sendall(_PREFACE)
+        return _read(connection)
+    timeout = connection.gettimeout()
+    with context.wrap_socket(connection, server_hostname=server_name) as secured:
+        # A refused client certificate is reported after the handshake. Data that crosses the report would destroy it.
+        secured.settimeout(_REPORT_SECONDS)
+        with suppress(TimeoutError):
+            return _read(secured)
+        secured.settimeout(timeout)
+        secured.sendall(_PREFACE)
+        return _read(secured)
 
 
-async def _accepts(address: Address, timeout: float) -> bool:
-    """Return whether the address accepts connections."""
-    with suppress(OSError, TimeoutError):
-        async with asyncio.timeout(timeout):
-            _, writer = await asyncio.open_connection(address.host, address.port)
-        writer.transport.abort()
-        return True
-    return False
+def _read(connection: socket.socket) -> bytes:
+    came = connection.recv(_FRAME_HEAD)
+    while came and len(came) < _FRAME_HEAD and (more := connection.recv(_FRAME_HEAD - len(came))):
+        came += more
+    return came
 
 
-async def _speaks_tls(address: Address) -> bool:
-    """Return whether a TLS handshake begins at the address. Its certificate does not matter: nothing is sent."""
+def _speaks_tls(address: Address, timeout: float) -> bool:
+    """Return whether an address completes a TLS handshake. Its certificate does not matter: nothing is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
-    with suppress(OSError):
-        _, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
-        writer.transport.abort()
+    with suppress(OSError), socket.create_connection((address.host, address.port), timeout) as connection:
+        context.wrap_socket(connection).close()
         return True
     return False
 
@@ -131,8 +141,4 @@ def _of_error(error: OSError) -> str:
         return CLIENT_CERTIFICATE if "ALERT" in reason else HANDSHAKE
     if isinstance(error, socket.gaierror):
         return UNRESOLVED
-    if isinstance(error, ConnectionRefusedError):
-        return REFUSED
-    if isinstance(error, ConnectionError) or error.errno in (errno.ECONNRESET, errno.EPIPE):
-        return CLOSING
-    return UNREACHABLE
+    return REFUSED if isinstance(error, ConnectionRefusedError) else UNREACHABLE
