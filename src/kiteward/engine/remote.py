@@ -35,13 +35,16 @@ _PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
 _CHECK: Final = "ListDatabases"
 """The call of a check: it needs authentication, and the privilege without which the catalog cannot be loaded."""
 
-_ACCOUNT_REJECTED: Final = (
+ACCOUNT_REJECTED: Final = (
     "the remote engine does not accept the service account: kiteward.engine.user and its password must be those of a "
     "user there"
 )
-_ACCOUNT_MISSING: Final = "the remote engine requires a service account: kiteward.engine.user must name one"
-_ACCOUNT_DENIED: Final = f"the service account lacks the privilege {_CHECK} in the remote engine"
-_NO_MILVUS: Final = f"the remote engine does not implement {_CHECK}: it is no Milvus, or older than 2.2.9"
+ACCOUNT_MISSING: Final = "the remote engine requires a service account: kiteward.engine.user must name one"
+ACCOUNT_DENIED: Final = f"the service account lacks the privilege {_CHECK} in the remote engine"
+ACCOUNT_FAULTS: Final = frozenset({ACCOUNT_REJECTED, ACCOUNT_MISSING, ACCOUNT_DENIED})
+"""What is wrong with the service account, in an engine that can be reached."""
+
+NO_MILVUS: Final = f"the remote engine does not implement {_CHECK}: it is no Milvus, or older than 2.2.9"
 
 _log = logging.getLogger("kiteward.engine")
 
@@ -104,6 +107,27 @@ class RemoteEngine:
             deploy_mode=told.deploy_mode,
         )
 
+    async def check(self) -> str:
+        """Return what is wrong with the engine now, in one sentence without its address, or empty."""
+        try:
+            answer = await self._ask(_CHECK)
+            if messages.status_code(_CHECK, answer):
+                return f"the remote engine refuses {_CHECK}"
+            if self._fault:
+                self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
+        except EngineAccountRejected:
+            return ACCOUNT_REJECTED if self._authorization else ACCOUNT_MISSING
+        except EngineAccessDenied:
+            return ACCOUNT_DENIED
+        except EngineLacksOperation:
+            return NO_MILVUS
+        except EngineDeadlineExceeded:
+            return await self._way() or reachability.SILENT
+        except EngineError as error:
+            # With nothing wrong any more, the next connection is about to be made.
+            return await self._way() or self._fault or str(error)
+        return ""
+
     async def close(self) -> None:
         """Stop checking and close the connection."""
         self._fault = "the remote engine is closed"
@@ -117,7 +141,7 @@ class RemoteEngine:
         failures = 0
         while True:
             self._doubted.clear()
-            fault = await self._check()
+            fault = await self.check()
             failures = failures + 1 if fault else 0
             self._note(fault)
             self._checked.set()
@@ -137,26 +161,6 @@ class RemoteEngine:
             self._generation += 1
             _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
         self._fault = fault
-
-    async def _check(self) -> str:
-        """Return what is wrong with the engine, or empty."""
-        try:
-            answer = await self._ask(_CHECK)
-            if messages.status_code(_CHECK, answer):
-                return f"the remote engine refuses {_CHECK}"
-            if self._fault:
-                self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
-        except EngineAccountRejected:
-            return _ACCOUNT_REJECTED if self._authorization else _ACCOUNT_MISSING
-        except EngineAccessDenied:
-            return _ACCOUNT_DENIED
-        except EngineLacksOperation:
-            return _NO_MILVUS
-        except EngineDeadlineExceeded:
-            return await self._way() or reachability.SILENT
-        except EngineError as error:
-            return await self._way() or str(error)
-        return ""
 
     async def _way(self) -> str:
         """Return what is wrong with the way to the engine, or empty."""
