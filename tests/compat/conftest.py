@@ -7,7 +7,9 @@ import pytest
 import uvloop
 from pymilvus import MilvusClient
 from tests.support import server as servers
+from tests.support import upstream
 from tests.support.server import RunningServer, pytest_runtest_makereport
+from tests.support.upstream import ENGINES, Upstream
 
 __all__ = ["pytest_runtest_makereport"]
 
@@ -20,10 +22,32 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server that no test stops or reconfigures; each test uses names of its own."""
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server with the embedded engine."""
     with servers.running(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """A real Milvus 2.3.5."""
+    with upstream.running(tmp_path_factory.mktemp("milvus") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server in front of a real Milvus 2.3.5."""
+    settings = f"kiteward: {{{milvus.engine_settings()}}}"
+    with servers.running(tmp_path_factory.mktemp("remote") / "data", config=settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def server(request: pytest.FixtureRequest) -> RunningServer:
+    """A server that no test stops or reconfigures, with each engine; each test uses names of its own."""
+    found: RunningServer = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -28,10 +28,13 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.config.keys import EMBEDDED
 from kiteward.config.settings import Settings
+from kiteward.domain.errors import EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.engine.remote import RemoteEngine
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
@@ -45,7 +48,7 @@ from kiteward.telemetry.telemetry import Telemetry
 _log = logging.getLogger("kiteward")
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
-"""Starts an engine, which is stopped with `close`."""
+"""Starts an embedded engine, which is stopped with `close`."""
 
 _FILES: Final = 32_768
 """The number of open files that the process asks the system to allow."""
@@ -106,7 +109,7 @@ class Server:
         Args:
             settings: the configuration.
             hashing: the cost of a password hash.
-            start_engine: starts the engine.
+            start_engine: starts the engine, if it is embedded.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
@@ -192,7 +195,11 @@ async def _start_engine(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
-    engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    engine: Engine
+    if settings.engine is None:
+        engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    else:
+        engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)
     return InstrumentedEngine(engine, telemetry)
 
@@ -206,9 +213,10 @@ async def _start_gateway(
     """
     _start_periodic_work(stack, access)
     catalog = Catalog(engine)
-    await catalog.refresh()
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
     await ddl.recover()
+    with contextlib.suppress(EngineError):  # requests that need the catalog load it; until then the server is not ready
+        await catalog.refresh()
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -253,6 +261,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
         "tls": settings.tls is not None,
+        "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
 

@@ -34,8 +34,10 @@ KitewardError
 │   └── ResponseFailed               the response to a request reports a failure
 ├── EngineError                      the engine did not respond as requested
 │   ├── EngineUnavailable            it cannot be reached now
+│   │   └── EngineAccountRejected    it does not accept the service account
 │   ├── EngineDeadlineExceeded       it did not respond in time
 │   ├── EngineLacksOperation         it does not implement the operation
+│   ├── EngineAccessDenied           it does not allow the operation to the service account
 │   └── EngineRejected               it refused at the protocol level
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
@@ -262,6 +264,10 @@ class EngineUnavailable(EngineError):
     """The engine cannot be reached now; the same call may succeed later."""
 
 
+class EngineAccountRejected(EngineUnavailable):
+    """A remote engine does not accept the service account, so that no call can succeed until that is corrected."""
+
+
 class EngineDeadlineExceeded(EngineError):
     """The engine did not respond before the deadline. Whether it executed the request is unknown."""
 
@@ -272,6 +278,12 @@ class EngineLacksOperation(EngineError):
     """The engine does not implement the operation."""
 
     default_code = ErrorCode.OPERATION_NOT_OFFERED
+
+
+class EngineAccessDenied(EngineError):
+    """A remote engine does not allow the operation to the service account. The caller was allowed to make it here."""
+
+    default_code = ErrorCode.ENGINE_REJECTED
 
 
 class EngineRejected(EngineError):

@@ -11,6 +11,8 @@ import grpc.aio
 
 from kiteward.domain.errors import (
     ConfigurationError,
+    EngineAccessDenied,
+    EngineAccountRejected,
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
@@ -119,6 +121,10 @@ def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
             return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
         case grpc.StatusCode.UNIMPLEMENTED:
             return EngineLacksOperation(f"the engine does not implement `{method}`")
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return EngineAccountRejected("the engine does not accept the service account of this server")
+        case grpc.StatusCode.PERMISSION_DENIED:
+            return EngineAccessDenied(f"the engine does not allow `{method}` to the service account of this server")
         case grpc.StatusCode.INVALID_ARGUMENT:
             return EngineRejected(f"the engine cannot read this `{method}` request")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.server_state import VERSION, describe_server
+from kiteward.iam.server_state import describe_server
 from kiteward.iam.services import Services
 
 
@@ -38,7 +38,7 @@ async def described(services: Services, request: Request, _arguments: Arguments)
     parts = {name: Part(ready=each.ready, reason=each.reason) for name, each in found.components.items()}
     return ServerState(
         ready=found.ready,
-        version=VERSION,
+        version=found.version,
         revision=found.revision,
         databases=found.databases,
         roles=found.roles,

@@ -1,0 +1,178 @@
+"""The remote engine: a Milvus cluster, called over the network as one service account."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, Self
+
+import grpc
+
+from kiteward.domain.errors import (
+    EngineAccessDenied,
+    EngineAccountRejected,
+    EngineDeadlineExceeded,
+    EngineError,
+    EngineLacksOperation,
+    EngineUnavailable,
+)
+from kiteward.engine import reachability
+from kiteward.engine.base import EngineHealth
+from kiteward.engine.channel import EngineChannel
+from kiteward.engine.metadata import REQUEST_ID
+from kiteward.engine.upstream import RemoteEngineSettings
+from kiteward.milvus import messages
+
+_CHECK_TIMEOUT: Final = 5.0
+"""Seconds within which the engine must respond to a check."""
+
+_PAUSE: Final = 5.0
+"""Seconds between two checks of an engine that is ready."""
+
+_PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
+"""Seconds before each further check of one that is not; the last repeats."""
+
+_CHECK: Final = "ListDatabases"
+"""The call of a check: it needs authentication, and the privilege without which the catalog cannot be loaded."""
+
+ACCOUNT_REJECTED: Final = (
+    "the remote engine does not accept the service account: kiteward.engine.user and its password must be those of a "
+    "user there"
+)
+ACCOUNT_MISSING: Final = "the remote engine requires a service account: kiteward.engine.user must name one"
+ACCOUNT_DENIED: Final = f"the service account lacks the privilege {_CHECK} in the remote engine"
+ACCOUNT_FAULTS: Final = frozenset({ACCOUNT_REJECTED, ACCOUNT_MISSING, ACCOUNT_DENIED})
+"""What is wrong with the service account, in an engine that can be reached."""
+
+NO_MILVUS: Final = f"the remote engine does not implement {_CHECK}: it is no Milvus, or older than 2.2.9"
+
+_log = logging.getLogger("kiteward.engine")
+
+
+class RemoteEngine:
+    """A Milvus behind the network. Implements `kiteward.engine.base.Engine`; made by `start`.
+
+    It is checked periodically, and at once after a call that could not reach it. `generation` grows each time that it
+    becomes ready.
+    """
+
+    def __init__(self, settings: RemoteEngineSettings) -> None:
+        self._settings = settings
+        self._channel = EngineChannel(settings.address.target, credentials=_credentials(settings))
+        authorization = settings.authorization()
+        self._authorization = {} if authorization is None else {"authorization": authorization.reveal()}
+        self._generation = 0
+        self._fault = "the remote engine has not responded yet"
+        self._told = messages.ServerInfo()
+        self._checked = asyncio.Event()
+        self._doubted = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, settings: RemoteEngineSettings) -> Self:
+        """Return the engine after the first check; if that fails, it becomes ready by itself later.
+
+        Raises:
+            ConfigurationError: the files for TLS cannot be used.
+        """
+        if settings.address.tls:
+            settings.tls.context()
+        engine = cls(settings)
+        engine._watch = asyncio.create_task(engine._supervise(), name="remote-engine")
+        await engine._checked.wait()
+        return engine
+
+    @property
+    def generation(self) -> int:
+        """How often it has become ready."""
+        return self._generation
+
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+        """Send one unary request as the service account. See `kiteward.engine.base.Engine.call`."""
+        carried = {key: value for key, value in metadata.items() if key != REQUEST_ID} | self._authorization
+        limit = self._settings.timeout if timeout is None else timeout
+        try:
+            return await self._channel.call(method, payload, metadata=carried, timeout=limit)
+        except EngineUnavailable:
+            self._doubted.set()
+            raise
+
+    def health(self) -> EngineHealth:
+        """Return the result of the last check."""
+        told = self._told
+        return EngineHealth(
+            ready=not self._fault,
+            reason=self._fault,
+            version=told.build_tags.removeprefix("v"),
+            deploy_mode=told.deploy_mode,
+        )
+
+    async def check(self) -> str:
+        """Return what is wrong with the engine now, in one sentence without its address, or empty."""
+        try:
+            answer = await self._ask(_CHECK)
+            if messages.status_code(_CHECK, answer):
+                return f"the remote engine refuses {_CHECK}"
+            if self._fault:
+                self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
+        except EngineAccountRejected:
+            return ACCOUNT_REJECTED if self._authorization else ACCOUNT_MISSING
+        except EngineAccessDenied:
+            return ACCOUNT_DENIED
+        except EngineLacksOperation:
+            return NO_MILVUS
+        except EngineDeadlineExceeded:
+            return await self._way() or reachability.SILENT
+        except EngineError as error:
+            # With nothing wrong any more, the next connection is about to be made.
+            return await self._way() or self._fault or str(error)
+        return ""
+
+    async def close(self) -> None:
+        """Stop checking and close the connection."""
+        self._fault = "the remote engine is closed"
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        await self._channel.close()
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while True:
+            self._doubted.clear()
+            fault = await self.check()
+            failures = failures + 1 if fault else 0
+            self._note(fault)
+            self._checked.set()
+            with suppress(TimeoutError):
+                if failures:
+                    await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES)) - 1])
+                else:
+                    await asyncio.wait_for(self._doubted.wait(), _PAUSE)
+
+    def _note(self, fault: str) -> None:
+        """Keep the result of a check, and log it if it differs from the previous one."""
+        if fault == self._fault:
+            return
+        if fault:
+            _log.error("%s is not ready: %s", self._settings.address, fault)
+        else:
+            self._generation += 1
+            _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
+        self._fault = fault
+
+    async def _way(self) -> str:
+        """Return what is wrong with the way to the engine, or empty."""
+        settings = self._settings
+        return await reachability.fault(settings.address, settings.tls, timeout=_CHECK_TIMEOUT)
+
+    async def _ask(self, method: str) -> bytes:
+        return await self._channel.call(method, b"", metadata=self._authorization, timeout=_CHECK_TIMEOUT)
+
+
+def _credentials(settings: RemoteEngineSettings) -> grpc.ChannelCredentials | None:
+    if not settings.address.tls:
+        return None
+    files = (settings.tls.ca, settings.tls.key, settings.tls.certificate)
+    return grpc.ssl_channel_credentials(*(None if path is None else path.read_bytes() for path in files))
