@@ -146,6 +146,24 @@ ENGINE_ADDRESS: Final[Key[str]] = Key(
     EMBEDDED,
     "the engine: `embedded`, or the address of a Milvus, `grpc://host:19530` or `grpcs://host:19530`",
 )
+CATALOG_MAXIMUM_AGE: Final[Key[int]] = Key(
+    "kiteward.engine.catalog.maximumAge",
+    Number("seconds", 1, 60),
+    5,
+    "how old the catalog of the remote engine may be: its databases, collections and aliases",
+)
+CATALOG_REMOVE_VANISHED_GRANTS: Final[Key[bool]] = Key(
+    "kiteward.engine.catalog.removeVanishedGrants",
+    Flag(),
+    False,
+    "whether grants on a collection are removed when it has vanished from the remote engine",
+)
+CATALOG_VANISHED_AFTER: Final[Key[int]] = Key(
+    "kiteward.engine.catalog.vanishedAfter",
+    Number("seconds", 5, 86_400),
+    60,
+    "time after which a collection that is absent from the remote engine has vanished",
+)
 ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
@@ -338,6 +356,9 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
     ENGINE_ADDRESS,
+    CATALOG_MAXIMUM_AGE,
+    CATALOG_REMOVE_VANISHED_GRANTS,
+    CATALOG_VANISHED_AFTER,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
     SYNC_MODE,

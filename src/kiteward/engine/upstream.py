@@ -107,6 +107,21 @@ class UpstreamTls:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """How old the catalog of a remote engine may be, and what happens to the grants of what vanishes there.
+
+    Attributes:
+        maximum_age: seconds, `kiteward.engine.catalog.maximumAge`.
+        vanished_after: seconds that a collection must be absent, `kiteward.engine.catalog.vanishedAfter`.
+        remove_vanished_grants: whether the grants on it are then removed, `kiteward.engine.catalog.removeVanishedGrants`.
+    """
+
+    maximum_age: float = 5.0
+    vanished_after: float = 60.0
+    remove_vanished_grants: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteEngineSettings:
     """A remote engine, the service account that it is called as, and limits.
 
@@ -116,6 +131,7 @@ class RemoteEngineSettings:
         user: the service account, `kiteward.engine.user`; empty for an engine without authorization.
         password: its password, from `kiteward.engine.password` or the file `kiteward.engine.passwordFile`.
         timeout: seconds within which it must respond to a call without a deadline, `kiteward.engine.timeout`.
+        catalog: `kiteward.engine.catalog.*`.
     """
 
     address: Address
@@ -124,6 +140,7 @@ class RemoteEngineSettings:
     user: str = ""
     password: Secret = field(default_factory=lambda: Secret(""))
     timeout: float = 300.0
+    catalog: CatalogSettings = CatalogSettings()
 
     def authorization(self) -> Secret | None:
         """Return the value of the metadata `authorization`, or None without a service account."""

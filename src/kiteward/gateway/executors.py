@@ -4,6 +4,7 @@ import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_details import details_of, result_of
@@ -56,6 +57,10 @@ class EngineExecutor:
         metadata = {**call.forward, "dbname": resolved.database}
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
+        if row.shows_alias is not None and row.shows_alias(answer, resolved):
+            # The name was a collection's when the request was decided. Whose it is now has not been decided.
+            self._catalog.forget([resolved.database], resolved.collections)
+            raise EngineUnavailable(f"{resolved.collections[0]} was just made an alias: send the request again")
         if row.response_ids is not None:
             ids.learn(
                 row.name,

@@ -8,7 +8,7 @@ from kiteward.iam.services import ComponentHealth, Services
 
 
 async def components(services: Services) -> Mapping[str, ComponentHealth]:
-    """Return the health of `store`, `engine` and `audit`."""
+    """Return the health of `store`, `engine` and `audit`. An engine whose catalog is too old is not ready."""
     try:
         await services.store.user(ROOT)
         store = ComponentHealth()
@@ -17,4 +17,6 @@ async def components(services: Services) -> Mapping[str, ComponentHealth]:
     engine = services.engine.health()
     working = services.audit().working
     audit = ComponentHealth(working, "" if working else "the audit trail cannot be written")
-    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason), "audit": audit}
+    reason = engine.reason or services.catalog.fault
+    ready = engine.ready and not services.catalog.fault
+    return {"store": store, "engine": ComponentHealth(ready, reason), "audit": audit}

@@ -25,8 +25,17 @@ class Catalog(Protocol):
         """Whether databases and aliases in memory are those of the engine."""
         ...
 
+    @property
+    def fault(self) -> str:
+        """Why requests that need databases and aliases are refused, in one sentence, or empty."""
+        ...
+
     async def refresh(self) -> None:
         """Load databases and aliases unless they are fresh; raises EngineUnavailable."""
+        ...
+
+    async def ensure(self, database: str, *names: str, caller: str = "") -> None:
+        """Make memory hold a database and names in it; raises EngineUnavailable, LimitReached."""
         ...
 
     def has_database(self, name: str) -> bool:
