@@ -75,7 +75,7 @@ async def test_bytes_pass_unchanged_to_the_named_rpc(channel: EngineChannel, ups
     assert await ask(channel) == b"\x00\xff"
     method, metadata = upstream.seen[0]
     assert method == "/milvus.proto.milvus.MilvusService/Search"
-    assert metadata.pop("user-agent").startswith("grpc-python")
+    assert metadata.pop("user-agent").startswith("kiteward/")
     assert metadata == {"dbname": "shelf"}
 
 
