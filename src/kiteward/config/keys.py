@@ -146,6 +146,12 @@ ENGINE_ADDRESS: Final[Key[str]] = Key(
     EMBEDDED,
     "the engine: `embedded`, or the address of a Milvus, `grpc://host:19530` or `grpcs://host:19530`",
 )
+ENGINE_CONNECTIONS: Final[Key[int]] = Key(
+    "kiteward.engine.connections",
+    Number("number", 1, 64),
+    4,
+    "maximum number of connections to the remote engine; more than one are made under load",
+)
 ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
@@ -338,6 +344,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
     ENGINE_ADDRESS,
+    ENGINE_CONNECTIONS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
     SYNC_MODE,

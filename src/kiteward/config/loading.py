@@ -150,7 +150,8 @@ def _tracing(reader: Reader) -> TracingSettings:
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
     text = reader.get(keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
-    user, timeout = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_TIMEOUT)
+    user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
+    timeout = float(reader.get(keys.ENGINE_TIMEOUT))
     password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
     if text == keys.EMBEDDED:
         return None
@@ -175,7 +176,9 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
         )
     if ":" in user:
         raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
-    return RemoteEngineSettings(address, tls=tls, user=user, password=password, timeout=float(timeout))
+    return RemoteEngineSettings(
+        address, tls=tls, user=user, password=password, connections=connections, timeout=timeout
+    )
 
 
 def _engine_password(password: str, path: str) -> Secret:

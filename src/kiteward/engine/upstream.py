@@ -115,6 +115,7 @@ class RemoteEngineSettings:
         tls: `kiteward.engine.tls.*`; used with an address of `grpcs://` only.
         user: the service account, `kiteward.engine.user`; empty for an engine without authorization.
         password: its password, from `kiteward.engine.password` or the file `kiteward.engine.passwordFile`.
+        connections: how many connections there are at most, `kiteward.engine.connections`.
         timeout: seconds within which it must respond to a call without a deadline, `kiteward.engine.timeout`.
     """
 
@@ -123,6 +124,7 @@ class RemoteEngineSettings:
     tls: UpstreamTls = UpstreamTls()
     user: str = ""
     password: Secret = field(default_factory=lambda: Secret(""))
+    connections: int = 4
     timeout: float = 300.0
 
     def authorization(self) -> Secret | None:
