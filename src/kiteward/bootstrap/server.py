@@ -75,6 +75,7 @@ class Server:
         port: the port in use.
         metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
         default_password: whether `root` had the default password when it started.
+        engine_fault: why the engine was not ready when it started, or empty.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Server:
         port: int,
         metrics_port: int | None,
         default_password: bool = False,
+        engine_fault: str = "",
     ) -> None:
         self._stack = stack
         self._doors = public_port
@@ -95,6 +97,7 @@ class Server:
         self.port = port
         self.metrics_port = metrics_port
         self.default_password = default_password
+        self.engine_fault = engine_fault
 
     @classmethod
     async def start(
@@ -136,6 +139,7 @@ class Server:
                 port=port,
                 metrics_port=metrics_port,
                 default_password=weakness == DEFAULT_IN_PLACE,
+                engine_fault=engine.health().reason,
             )
 
     async def stop(self) -> None:
@@ -276,9 +280,15 @@ def _allow_many_files() -> None:
 
 
 def ready(server: Server, settings: Settings) -> str:
-    """Return what is printed when a server is ready: a line with its address, then the addresses of its pages."""
+    """Return what is printed when a server serves: a line with its address, then the addresses of its pages."""
     address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
-    lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
+    engine = "" if settings.engine is None else f"engine {settings.engine.address}, "
+    state = (
+        f"serves on {address} and is not ready: {server.engine_fault}"
+        if server.engine_fault
+        else f"is ready on {address}"
+    )
+    lines = [f"Kiteward {state} ({engine}data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:
