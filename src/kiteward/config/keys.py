@@ -156,7 +156,7 @@ ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
 ENGINE_PASSWORD_FILE: Final[Key[str]] = Key(
-    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file whose first line is that password"
+    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file that holds that password"
 )
 SYNC_MODE: Final[Key[SyncMode]] = Key(
     "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"

@@ -171,7 +171,7 @@ class RemoteEngine:
         self._fault = fault
 
     async def _way(self) -> str:
-        """Return what is wrong with the way to the engine, or empty."""
+        """Return what is wrong with the connection to the engine, or empty."""
         settings = self._settings
         return await reachability.fault(settings.address, settings.tls, timeout=_CHECK_TIMEOUT)
 

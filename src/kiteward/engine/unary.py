@@ -263,7 +263,7 @@ def _text_in(trailers: Fields) -> str:
 def _error_of(method: str, status: int | None, text: str = "") -> EngineError:
     """Return what a gRPC status means; `text` is the engine's own, which callers get.
 
-    Not where it is about the way to the engine, or about the service account, which callers would take for theirs.
+    Not where it is about the connection to the engine, or about the service account, which callers would take for theirs.
     """
     match status:
         case 14 | 1:
