@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 import uvloop
 from pymilvus import MilvusClient
+from tests.compat import older_milvus
 from tests.support import server as servers
 from tests.support import upstream
 from tests.support.server import RunningServer, pytest_runtest_makereport
@@ -19,6 +20,17 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Return the event loop of a test: TLS on the one that serves in production, others on the usual one."""
     return {"loop": uvloop.new_event_loop if item.path.name == "test_tls.py" else asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect the tests to fail that need what Milvus 2.3.5 lacks; where one passes, the table is wrong."""
+    for item in items:
+        parameters = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        reason = older_milvus.lacking(item.nodeid) if "remote" in parameters else ""
+        if reason:
+            item.add_marker(pytest.mark.xfail(reason=f"Milvus 2.3.5 lacks {reason}", strict=True))
 
 
 @pytest.fixture(scope="session")

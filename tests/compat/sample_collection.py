@@ -55,6 +55,11 @@ def vectors_in(version: object) -> tuple[str, ...]:
     return VECTORS[:1] if str(version).startswith("2.3.") else VECTORS
 
 
+def indexed(client: MilvusClient) -> list[str]:
+    """Return the fields that have an index, sorted."""
+    return sorted(vectors_in(client.get_server_version()))
+
+
 def nearest(client: MilvusClient, name: str, number: int, *, limit: int = 3, **options: Any) -> list[int]:
     """Search for the paper of this number by its text vector and return the keys found; equally near ones by key."""
     found = client.search(

@@ -15,12 +15,18 @@ from pymilvus import MilvusClient
 from tests.support import environments
 from tests.support.server import ROOT_TOKEN
 
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.bootstrap.engine_review import TRIALS
+
 ENGINES: Final = ("embedded", "remote")
 """The engines that a server may have."""
 
 SERVICE_USER: Final = "kiteward"
 SERVICE_PASSWORD: Final = "Service-account-1"
 ROLE: Final = "kiteward_service"
+
+NEEDED: Final = ("Compaction", "ListDatabases", *TRIALS)
+"""The privileges of the service account, the least with which all tests pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +56,9 @@ def running(directory: Path) -> Iterator[Upstream]:
         found = Upstream(peer.address)
         with contextlib.closing(MilvusClient(uri=found.uri, token=ROOT_TOKEN, dedicated=True)) as root:
             root.create_user(SERVICE_USER, SERVICE_PASSWORD)
-            root.grant_role(SERVICE_USER, "admin")
+            root.create_role(ROLE)
+            for name in NEEDED:
+                kind = str(PRIVILEGES[name].object_type)
+                root.grant_privilege(ROLE, kind, name, "*", db_name="*")
+            root.grant_role(SERVICE_USER, ROLE)
         yield found

@@ -64,6 +64,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.address": ("grpcs://milvus:1953", "engine.address", Address("milvus", 1953, tls=True)),
+    "kiteward.engine.connections": (2, "engine", None),
     "kiteward.engine.password": ("Other-1", "engine", None),
     "kiteward.engine.passwordFile": ("/password", "engine", None),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
@@ -376,11 +377,14 @@ def with_keys(**keys: Any) -> Settings:
 
 def test_remote_engine_has_an_address_a_service_account_and_tls() -> None:
     tls = {f"kiteward.engine.tls.{name}": f"/{name}" for name in ("ca", "certificate", "key", "serverName")}
-    assert with_keys(**REMOTE, **ACCOUNT, **tls, **{"kiteward.engine.timeout": 5}).engine == RemoteEngineSettings(
+    assert with_keys(
+        **REMOTE, **ACCOUNT, **tls, **{"kiteward.engine.timeout": 5, "kiteward.engine.connections": 2}
+    ).engine == RemoteEngineSettings(
         Address("milvus", 19530, tls=True),
         tls=UpstreamTls(Path("/ca"), Path("/certificate"), Path("/key"), "/serverName"),
         user="kiteward",
         password=Secret(SECRET_LOOKING),
+        connections=2,
         timeout=5,
     )
 

@@ -18,6 +18,12 @@ _NOBODYS: Final = "kiteward_doctor"
 
 _TIMEOUT: Final = 5.0
 
+_NO_AUTHORIZATION: Final = (
+    "the remote engine accepts calls without a credential: everybody who reaches it may do everything; set "
+    "common.security.authorizationEnabled there"
+)
+_DEFAULT_PASSWORD: Final = "the remote engine accepts root with the default password: change it there"  # noqa: S105  a sentence
+
 _COLLECTION: Final = MappingProxyType({"collection_name": _NOBODYS})
 
 TRIALS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyType(
@@ -97,12 +103,9 @@ async def review_engine(settings: RemoteEngineSettings) -> EngineReview:
 async def _unsafe_access(settings: RemoteEngineSettings) -> tuple[str, ...]:
     """Return what is unsafe about whom a remote engine accepts."""
     if await _accepts(replace(settings, user="", password=Secret(""))):
-        return (
-            "the remote engine accepts calls without a credential: everybody who reaches it may do everything; set "
-            "common.security.authorizationEnabled there",
-        )
+        return (_NO_AUTHORIZATION,)
     if await _accepts(replace(settings, user=ROOT, password=Secret(DEFAULT_ROOT_PASSWORD))):
-        return ("the remote engine accepts root with the default password: change it there",)
+        return (_DEFAULT_PASSWORD,)
     return ()
 
 

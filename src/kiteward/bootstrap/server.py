@@ -30,7 +30,6 @@ from kiteward.bootstrap.first_start import (
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.config.keys import EMBEDDED
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
@@ -40,6 +39,8 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
+from kiteward.gateway.upstream_catalog import UpstreamCatalog
+from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
@@ -62,6 +63,10 @@ _NOTE_SECONDS: Final = 5.0
 """Seconds between two updates of when users and keys were last used."""
 
 
+_VANISHED_SECONDS: Final = 1.0
+"""Seconds between two checks whether collections have vanished from a remote engine."""
+
+
 _LEFT_OUT_SECONDS: Final = 1.0
 """Seconds between two audit events that count the unauthenticated requests left out of the audit trail."""
 
@@ -75,6 +80,7 @@ class Server:
         port: the port in use.
         metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
         default_password: whether `root` had the default password when it started.
+        engine_fault: why the engine was not ready when it started, or empty.
     """
 
     def __init__(
@@ -87,6 +93,7 @@ class Server:
         port: int,
         metrics_port: int | None,
         default_password: bool = False,
+        engine_fault: str = "",
     ) -> None:
         self._stack = stack
         self._doors = public_port
@@ -95,6 +102,7 @@ class Server:
         self.port = port
         self.metrics_port = metrics_port
         self.default_password = default_password
+        self.engine_fault = engine_fault
 
     @classmethod
     async def start(
@@ -123,9 +131,10 @@ class Server:
             access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
-            gateway = await _start_gateway(stack, settings, access, engine, telemetry)
+            catalog = _catalog(settings, engine)
+            gateway = await _start_gateway(stack, settings, access, engine, catalog=catalog, telemetry=telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port)
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -136,6 +145,7 @@ class Server:
                 port=port,
                 metrics_port=metrics_port,
                 default_password=weakness == DEFAULT_IN_PLACE,
+                engine_fault=engine.health().reason,
             )
 
     async def stop(self) -> None:
@@ -204,19 +214,48 @@ async def _start_engine(
     return InstrumentedEngine(engine, telemetry)
 
 
+def _catalog(settings: Settings, engine: Engine) -> Catalog:
+    """Return the catalog of the engine, which holds nothing yet."""
+    if settings.engine is None:
+        return Catalog(engine)
+    return UpstreamCatalog(engine, maximum_age=settings.engine.catalog.maximum_age)
+
+
+def _watched(settings: Settings, access: AccessControl, *, catalog: Catalog, ddl: DdlExecutor) -> VanishedGrants | None:
+    """Return what settles the grants of collections that vanish around us, for a remote engine."""
+    if settings.engine is None or not isinstance(catalog, UpstreamCatalog):
+        return None
+    return VanishedGrants(
+        catalog,
+        access.policy_cache,
+        ddl=ddl,
+        recorder=access.recorder,
+        after=settings.engine.catalog.vanished_after,
+        removes=settings.engine.catalog.remove_vanished_grants,
+    )
+
+
 async def _start_gateway(
-    stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
+    stack: AsyncExitStack,
+    settings: Settings,
+    access: AccessControl,
+    engine: Engine,
+    *,
+    catalog: Catalog,
+    telemetry: Telemetry,
 ) -> Gateway:
     """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
 
     The periodic work of the server starts here as well.
     """
     _start_periodic_work(stack, access)
-    catalog = Catalog(engine)
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
+    vanished = _watched(settings, access, catalog=catalog, ddl=ddl)
+    stack.push_async_callback(catalog.close)
+    await catalog.start()
     await ddl.recover()
-    with contextlib.suppress(EngineError):  # requests that need the catalog load it; until then the server is not ready
-        await catalog.refresh()
+    if vanished is not None:
+        repeat(stack, _VANISHED_SECONDS, "settling the grants of what has vanished", vanished.settle)
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -232,7 +271,12 @@ async def _start_gateway(
 
 
 def _sources(
-    access: AccessControl, engine: InstrumentedEngine, telemetry: Telemetry, public_port: PublicPort
+    access: AccessControl,
+    engine: InstrumentedEngine,
+    telemetry: Telemetry,
+    public_port: PublicPort,
+    *,
+    catalog: Catalog,
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -246,6 +290,7 @@ def _sources(
         engine_ready=lambda: engine.health().ready,
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
+        catalog=lambda: catalog.state,
     )
 
 
@@ -276,9 +321,15 @@ def _allow_many_files() -> None:
 
 
 def ready(server: Server, settings: Settings) -> str:
-    """Return what is printed when a server is ready: a line with its address, then the addresses of its pages."""
+    """Return what is printed when a server serves: a line with its address, then the addresses of its pages."""
     address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
-    lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
+    engine = "" if settings.engine is None else f"engine {settings.engine.address}, "
+    state = (
+        f"serves on {address} and is not ready: {server.engine_fault}"
+        if server.engine_fault
+        else f"is ready on {address}"
+    )
+    lines = [f"Kiteward {state} ({engine}data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:

@@ -154,7 +154,7 @@ CATALOG_MAXIMUM_AGE: Final[Key[int]] = Key(
 )
 CATALOG_REMOVE_VANISHED_GRANTS: Final[Key[bool]] = Key(
     "kiteward.engine.catalog.removeVanishedGrants",
-    Flag(),
+    FLAG,
     False,
     "whether grants on a collection are removed when it has vanished from the remote engine",
 )
@@ -164,11 +164,17 @@ CATALOG_VANISHED_AFTER: Final[Key[int]] = Key(
     60,
     "time after which a collection that is absent from the remote engine has vanished",
 )
+ENGINE_CONNECTIONS: Final[Key[int]] = Key(
+    "kiteward.engine.connections",
+    Number("number", 1, 64),
+    4,
+    "maximum number of connections to the remote engine; more than one are made under load",
+)
 ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
 ENGINE_PASSWORD_FILE: Final[Key[str]] = Key(
-    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file whose first line is that password"
+    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file that holds that password"
 )
 SYNC_MODE: Final[Key[SyncMode]] = Key(
     "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"
@@ -359,6 +365,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CATALOG_MAXIMUM_AGE,
     CATALOG_REMOVE_VANISHED_GRANTS,
     CATALOG_VANISHED_AFTER,
+    ENGINE_CONNECTIONS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
     SYNC_MODE,

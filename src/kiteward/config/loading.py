@@ -150,12 +150,13 @@ def _tracing(reader: Reader) -> TracingSettings:
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
     text = reader.get(keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
-    user, timeout = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_TIMEOUT)
     catalog = CatalogSettings(
         maximum_age=float(reader.get(keys.CATALOG_MAXIMUM_AGE)),
         vanished_after=float(reader.get(keys.CATALOG_VANISHED_AFTER)),
         remove_vanished_grants=reader.get(keys.CATALOG_REMOVE_VANISHED_GRANTS),
     )
+    user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
+    timeout = float(reader.get(keys.ENGINE_TIMEOUT))
     password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
     if text == keys.EMBEDDED:
         return None
@@ -181,7 +182,13 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
     if ":" in user:
         raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
     return RemoteEngineSettings(
-        address, tls=tls, user=user, password=password, timeout=float(timeout), catalog=catalog
+        address,
+        tls=tls,
+        user=user,
+        password=password,
+        connections=connections,
+        timeout=timeout,
+        catalog=catalog,
     )
 
 

@@ -261,7 +261,15 @@ class EngineError(KitewardError):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be reached now; the same call may succeed later."""
+    """The engine cannot be reached now; the same call may succeed later.
+
+    Attributes:
+        reason: why, for operators; the message, which clients see, does not tell where the engine is.
+    """
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", reason: str = "") -> None:
+        super().__init__(message, *details, field=field)
+        self.reason = reason
 
 
 class EngineAccountRejected(EngineUnavailable):
@@ -287,9 +295,17 @@ class EngineAccessDenied(EngineError):
 
 
 class EngineRejected(EngineError):
-    """The engine refused at the protocol level, for example because it could not parse the request."""
+    """The engine refused at the protocol level, for example because it could not parse the request.
+
+    Attributes:
+        grpc_code: the number of the gRPC status that callers get: its own, or 3, INVALID_ARGUMENT.
+    """
 
     default_code = ErrorCode.ENGINE_REJECTED
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", grpc_code: int = 3) -> None:
+        super().__init__(message, *details, field=field)
+        self.grpc_code = grpc_code
 
 
 class StoreError(KitewardError):

@@ -2,7 +2,7 @@
 
 The connection that serves calls reports only that it cannot be made. Here one is made by hand, which sends nothing but
 a TLS handshake and the first bytes of HTTP/2, and no credential. The sentences do not contain the address: clients may
-read them, and are not told what is behind this server.
+read them, and need not know what is behind this server.
 """
 
 import asyncio

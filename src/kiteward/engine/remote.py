@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Self
 
-import grpc
-
 from kiteward.domain.errors import (
     EngineAccessDenied,
     EngineAccountRejected,
@@ -19,9 +17,9 @@ from kiteward.domain.errors import (
 from kiteward.engine import reachability
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.channel import EngineChannel
-from kiteward.engine.metadata import REQUEST_ID
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.milvus import messages
+from kiteward.net.http2 import ClientSettings
 
 _CHECK_TIMEOUT: Final = 5.0
 """Seconds within which the engine must respond to a check."""
@@ -31,6 +29,9 @@ _PAUSE: Final = 5.0
 
 _PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further check of one that is not; the last repeats."""
+
+_LONGEST_PAUSE: Final = 2.0
+"""Most seconds between two attempts to connect."""
 
 _CHECK: Final = "ListDatabases"
 """The call of a check: it needs authentication, and the privilege without which the catalog cannot be loaded."""
@@ -57,10 +58,21 @@ class RemoteEngine:
     """
 
     def __init__(self, settings: RemoteEngineSettings) -> None:
+        """Prepare it; the first call makes a connection.
+
+        Raises:
+            ConfigurationError: the files for TLS cannot be used.
+        """
         self._settings = settings
-        self._channel = EngineChannel(settings.address.target, credentials=_credentials(settings))
-        authorization = settings.authorization()
-        self._authorization = {} if authorization is None else {"authorization": authorization.reveal()}
+        address, authorization = settings.address, settings.authorization()
+        self._channel = EngineChannel(
+            address.target,
+            tls=settings.tls.context() if address.tls else None,
+            server_name=settings.tls.server_name,
+            metadata={} if authorization is None else {"authorization": authorization},
+            settings=ClientSettings(connections=settings.connections, longest_pause=_LONGEST_PAUSE),
+            longest_call=settings.timeout,
+        )
         self._generation = 0
         self._fault = "the remote engine has not responded yet"
         self._told = messages.ServerInfo()
@@ -75,8 +87,6 @@ class RemoteEngine:
         Raises:
             ConfigurationError: the files for TLS cannot be used.
         """
-        if settings.address.tls:
-            settings.tls.context()
         engine = cls(settings)
         engine._watch = asyncio.create_task(engine._supervise(), name="remote-engine")
         await engine._checked.wait()
@@ -89,10 +99,8 @@ class RemoteEngine:
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request as the service account. See `kiteward.engine.base.Engine.call`."""
-        carried = {key: value for key, value in metadata.items() if key != REQUEST_ID} | self._authorization
-        limit = self._settings.timeout if timeout is None else timeout
         try:
-            return await self._channel.call(method, payload, metadata=carried, timeout=limit)
+            return await self._channel.call(method, payload, metadata=metadata, timeout=timeout)
         except EngineUnavailable:
             self._doubted.set()
             raise
@@ -116,7 +124,7 @@ class RemoteEngine:
             if self._fault:
                 self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
         except EngineAccountRejected:
-            return ACCOUNT_REJECTED if self._authorization else ACCOUNT_MISSING
+            return ACCOUNT_REJECTED if self._settings.user else ACCOUNT_MISSING
         except EngineAccessDenied:
             return ACCOUNT_DENIED
         except EngineLacksOperation:
@@ -163,16 +171,9 @@ class RemoteEngine:
         self._fault = fault
 
     async def _way(self) -> str:
-        """Return what is wrong with the way to the engine, or empty."""
+        """Return what is wrong with the connection to the engine, or empty."""
         settings = self._settings
         return await reachability.fault(settings.address, settings.tls, timeout=_CHECK_TIMEOUT)
 
     async def _ask(self, method: str) -> bytes:
-        return await self._channel.call(method, b"", metadata=self._authorization, timeout=_CHECK_TIMEOUT)
-
-
-def _credentials(settings: RemoteEngineSettings) -> grpc.ChannelCredentials | None:
-    if not settings.address.tls:
-        return None
-    files = (settings.tls.ca, settings.tls.key, settings.tls.certificate)
-    return grpc.ssl_channel_credentials(*(None if path is None else path.read_bytes() for path in files))
+        return await self._channel.call(method, b"", metadata={}, timeout=_CHECK_TIMEOUT)

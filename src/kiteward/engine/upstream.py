@@ -113,7 +113,7 @@ class CatalogSettings:
     Attributes:
         maximum_age: seconds, `kiteward.engine.catalog.maximumAge`.
         vanished_after: seconds that a collection must be absent, `kiteward.engine.catalog.vanishedAfter`.
-        remove_vanished_grants: whether the grants on it are then removed, `kiteward.engine.catalog.removeVanishedGrants`.
+        remove_vanished_grants: whether its grants are then removed, `kiteward.engine.catalog.removeVanishedGrants`.
     """
 
     maximum_age: float = 5.0
@@ -130,6 +130,7 @@ class RemoteEngineSettings:
         tls: `kiteward.engine.tls.*`; used with an address of `grpcs://` only.
         user: the service account, `kiteward.engine.user`; empty for an engine without authorization.
         password: its password, from `kiteward.engine.password` or the file `kiteward.engine.passwordFile`.
+        connections: how many connections there are at most, `kiteward.engine.connections`.
         timeout: seconds within which it must respond to a call without a deadline, `kiteward.engine.timeout`.
         catalog: `kiteward.engine.catalog.*`.
     """
@@ -139,6 +140,7 @@ class RemoteEngineSettings:
     tls: UpstreamTls = UpstreamTls()
     user: str = ""
     password: Secret = field(default_factory=lambda: Secret(""))
+    connections: int = 4
     timeout: float = 300.0
     catalog: CatalogSettings = CatalogSettings()
 

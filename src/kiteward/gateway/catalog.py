@@ -6,13 +6,16 @@ for the embedded engine, which nobody else reaches; `gateway.upstream_catalog` i
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from typing import Protocol
 
+from kiteward.domain.errors import EngineError
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog_reading import CatalogReader
 from kiteward.gateway.object_ids import ObjectIds
+from kiteward.telemetry.counters import CatalogState
 
 _TIMEOUT = 30.0
 
@@ -86,10 +89,23 @@ class Catalog:
         self._forgotten = 0
         self._loading = asyncio.Lock()
 
+    async def start(self) -> None:
+        """Load it once if the engine responds; otherwise it is loaded for the first request that needs it."""
+        with contextlib.suppress(EngineError):
+            await self.refresh()
+
+    async def close(self) -> None:
+        """Do nothing: it is loaded for requests only."""
+
     @property
     def fresh(self) -> bool:
         """Return whether nothing can have changed since the last load."""
         return self._generation == self._engine.generation
+
+    @property
+    def state(self) -> CatalogState | None:
+        """The state for metrics; None where everything held is known to be true."""
+        return None
 
     @property
     def fault(self) -> str:

@@ -11,7 +11,15 @@ from typing import Any, Final
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
-from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksOperation, EngineRejected
+from kiteward.domain.errors import (
+    ConfigurationError,
+    EngineAccessDenied,
+    EngineAccountRejected,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+    EngineUnavailable,
+)
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
@@ -98,12 +106,13 @@ class Source:
             )
         except EngineLacksOperation:
             raise
-        except EngineRejected as error:
+        except (EngineAccountRejected, EngineAccessDenied, EngineRejected) as error:
             raise ConfigurationError(
                 f"the source refuses {operation}: give the credential of an administrator of it"
             ) from error
         except EngineError as error:
-            raise ConfigurationError(f"the source cannot be reached: {error}") from error
+            reason = (isinstance(error, EngineUnavailable) and error.reason) or str(error)
+            raise ConfigurationError(f"the source cannot be reached: {reason}") from error
         response: Any = messages.method_of(operation).response.FromString(answer)
         if response.status.code or response.status.error_code:
             raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")

@@ -219,7 +219,9 @@ class UpstreamCatalog(Catalog):
                     await self._wanted.wait()
 
     async def _read_once(self) -> bool:
-        generation = self._engine.generation
+        generation, health = self._engine.generation, self._engine.health()
+        if not health.ready:
+            return self._failed(health.reason, generation)
         try:
             async with asyncio.timeout(self._maximum_age):
                 await self._read(generation)

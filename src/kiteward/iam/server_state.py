@@ -24,7 +24,7 @@ _DATABASES_WITHIN: Final = 1.0
 
 
 def version_of(engine: EngineHealth) -> str:
-    """Return the version that clients are told, in the syntax of PEP 440 and semver.
+    """Return the version that clients are shown, in the syntax of PEP 440 and semver.
 
     It is that of the remote engine, by which SDKs decide which requests about data it understands. For the embedded
     engine, and for one that does not say a version of three numbers, it is that of our protocol. Our own version is its
@@ -40,7 +40,7 @@ class ServerState:
 
     Attributes:
         components: `store`, `engine` and `audit` -> their health.
-        version: what clients are told.
+        version: what clients are shown.
         revision: revision of the policy in force.
         databases: the number of databases; None while the engine does not respond.
         roles, groups, sessions: their numbers.

@@ -7,10 +7,34 @@ the field section of an answer. Others import nothing else of this folder.
 Frames, field compression, flow control and the rules of a connection are here; gRPC and every other application is not.
 """
 
+from kiteward.net.http2.client import ClientState, Http2Client
+from kiteward.net.http2.client_connection import ClientLimits
+from kiteward.net.http2.client_link import ClientSettings
+from kiteward.net.http2.client_stream import ClientStream
+from kiteward.net.http2.deadlines import Deadlines
+from kiteward.net.http2.dialing import Address
 from kiteward.net.http2.fields import Head, encoded
 from kiteward.net.http2.frames import PREFACE
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.server import Http2Server
+from kiteward.net.http2.session import NeverIndexedHeader
 from kiteward.net.http2.streams import NOBODY, Exchange, Stream
 
-__all__ = ["NOBODY", "PREFACE", "Exchange", "Head", "Http2Limits", "Http2Server", "Stream", "encoded"]
+__all__ = [
+    "NOBODY",
+    "PREFACE",
+    "Address",
+    "ClientLimits",
+    "ClientSettings",
+    "ClientState",
+    "ClientStream",
+    "Deadlines",
+    "Exchange",
+    "Head",
+    "Http2Client",
+    "Http2Limits",
+    "Http2Server",
+    "NeverIndexedHeader",
+    "Stream",
+    "encoded",
+]

@@ -1,0 +1,416 @@
+"""HTTP/2 for clients: one connection, from the first byte to the last."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, cast
+
+from kiteward.net.http2.client_stream import ClientStream
+from kiteward.net.http2.dialing import Address, reason_of
+from kiteward.net.http2.session import (
+    Configuration,
+    Connection,
+    ConnectionClosed,
+    DataReceived,
+    Event,
+    GoAwayReceived,
+    PingAcknowledged,
+    ResponseReceived,
+    Role,
+    SessionError,
+    Setting,
+    SettingsReceived,
+    StreamClosed,
+    TrailersReceived,
+)
+
+_CANCEL: Final = 0x08
+_ENHANCE_YOUR_CALM: Final = 0x0B
+
+_PIECE: Final = 256 * 1024
+"""Bytes that a session gets of a body at once, and that are taken from it at once."""
+
+_TURN: Final = 4 * _PIECE
+"""Bytes that are written in one turn of the event loop."""
+
+_HIGH_WATER: Final = 2 * _PIECE
+"""Bytes in the transport above which nothing more is handed to it."""
+
+_CONNECTION_WINDOW: Final = 2**31 - 1
+"""Streams have windows of their own; the one of the connection must not make them wait for one another."""
+
+_LAST_STREAM: Final = 2**31 - 2**16
+"""A connection gets no requests after this number: the numbers of streams come to an end."""
+
+_UNLIMITED: Final = 2**32
+_PING: Final = b"kiteward"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """Bounds of one connection.
+
+    Attributes:
+        window: bytes of a response that the peer may send before they are acknowledged.
+        field_section: bytes of fields accepted in one response.
+        silence: seconds without a byte received, while requests wait, after which the peer is asked for a sign of life.
+        answer_to_ping: seconds it has for that.
+    """
+
+    window: int = 1024 * 1024
+    field_section: int = 64 * 1024
+    silence: float = 10.0
+    answer_to_ping: float = 10.0
+
+
+class ConnectionOwner(Protocol):
+    """The user of a connection, which is notified of its states."""
+
+    def connected(self, connection: "ClientConnection") -> None:
+        """Take a connection that is ready for requests: the peer speaks HTTP/2."""
+
+    def retired(self, connection: "ClientConnection", unsent: list[ClientStream], reason: str) -> None:
+        """Take back requests that were not sent: the connection takes no more, for a reason."""
+
+    def lost(self, connection: "ClientConnection", reason: str) -> None:
+        """Take the end of a connection, which was retired before, with a sentence that says why."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection as a client.
+
+    What a turn of the event loop produces is written at once at the end of it. Requests wait here, unsent, while the
+    peer accepts no further stream or takes no bytes.
+    """
+
+    def __init__(self, owner: ConnectionOwner, address: Address, limits: ClientLimits) -> None:
+        """Set up a connection that is to be made.
+
+        Args:
+            owner: is notified of its states.
+            address: where the peer is.
+            limits: its bounds.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._owner = owner
+        self._address = address
+        self._limits = limits
+        self._session = Connection(
+            Role.CLIENT,
+            Configuration(auto_window_update=False, max_inbound_header_list_size=limits.field_section),
+        )
+        self._transport: asyncio.Transport | None = None
+        self._streams: dict[int, ClientStream] = {}
+        self._queue: deque[ClientStream] = deque()
+        self._sending: dict[int, ClientStream] = {}
+        self._most_streams = _UNLIMITED
+        self._ready = False
+        self._retired = False
+        self._scheduled = False
+        self._paused = False
+        self._reason = ""
+        self._heard = False
+        self._keepalive: asyncio.TimerHandle | None = None
+        self.closed: asyncio.Future[None] = self._loop.create_future()
+        self._handlers: dict[type[Event], Callable[..., None]] = {
+            SettingsReceived: self._settings,
+            GoAwayReceived: self._go_away,
+            PingAcknowledged: self._ping_acknowledged,
+            ConnectionClosed: self._session_closed,
+        }
+
+    @property
+    def load(self) -> int:
+        """The number of requests that are here, sent or not."""
+        return len(self._streams) + len(self._queue)
+
+    # Requests ---------------------------------------------------------------------------------------------------------
+
+    def send(self, stream: ClientStream) -> None:
+        """Send a request, as soon as the peer accepts it."""
+        stream.connection = self
+        self._queue.append(stream)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def cancel(self, stream: ClientStream) -> None:
+        """End a request whose owner needs no response any more."""
+        stream.finished = True
+        stream.start = stream.rest = b""
+        number = stream.stream_id
+        if number in self._streams and self._session_usable():
+            self._acknowledge(stream)
+            self._sending.pop(number, None)
+            self._session.reset_stream(number, _CANCEL)
+            self._schedule()
+
+    def acknowledge(self, stream: ClientStream, window: int) -> None:
+        """Let the peer continue a response that was held back.
+
+        Args:
+            stream: the request.
+            window: bytes that it may send without another acknowledgement.
+        """
+        if stream.stream_id in self._streams and self._session_usable():
+            self._session.set_local_window_size(window, stream_id=stream.stream_id)
+            self._acknowledge(stream)
+            self._schedule()
+
+    def close(self, reason: str) -> None:
+        """End the connection; requests end with the reason."""
+        if self.closed.done():
+            return
+        self._reason = self._reason or reason
+        if self._transport is None:
+            return
+        if self._session_usable():
+            try:
+                self._session.terminate_connection()
+                self._transport.write(self._session.data_to_send())
+            except SessionError:
+                pass  # the peer is left without a farewell
+        self._transport.close()
+
+    def abort(self, reason: str) -> None:
+        """End the connection without waiting for what is still to be written."""
+        self._reason = self._reason or reason
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The transport ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the preface and our settings."""
+        self._transport = transport = cast("asyncio.Transport", transport)
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._session.initiate_connection(
+            {
+                Setting.ENABLE_PUSH: 0,
+                Setting.INITIAL_WINDOW_SIZE: self._limits.window,
+                Setting.MAX_HEADER_LIST_SIZE: self._limits.field_section,
+            }
+        )
+        self._session.set_local_window_size(_CONNECTION_WINDOW)
+        transport.write(self._session.data_to_send())
+        self._keepalive = self._loop.call_later(self._limits.silence, self._listen)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the peer has sent."""
+        self._heard = True
+        session = self._session
+        try:
+            session.receive_data(data)
+        except SessionError:
+            self.abort(f"{self._address} violates HTTP/2")
+            return
+        self._dispatch(session.events())
+        if not self._scheduled and self._session_usable() and session.want_write:
+            self._schedule()
+
+    def eof_received(self) -> None:
+        """Close too."""
+
+    def pause_writing(self) -> None:
+        """Hand nothing more to the transport."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Continue."""
+        self._paused = False
+        self._schedule()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """End all requests that were sent, and give the others back."""
+        if self._keepalive is not None:
+            self._keepalive.cancel()
+        if not self._reason:
+            self._reason = reason_of(self._address, error) if error else f"{self._address} closed the connection"
+        reason = self._reason
+        self._retire()
+        streams, self._streams = self._streams, {}
+        self._sending.clear()
+        self._transport = None
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._owner.lost(self, reason)
+        for stream in streams.values():
+            if not stream.finished:
+                stream.lose(reason)
+
+    # Sending ----------------------------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what there is, up to what one turn of the loop and the transport may take."""
+        self._scheduled = False
+        transport = self._transport
+        if transport is None or self._paused or not self._session_usable():
+            return
+        session = self._session
+        if self._queue and self._ready:
+            self._submit()
+        left = _TURN
+        while left > 0 and not self._paused:
+            data = session.data_to_send(_PIECE)
+            if data:
+                transport.write(data)
+                left -= len(data)
+            refilled = bool(self._sending) and self._refill()
+            if len(data) < _PIECE and not refilled:
+                break
+        else:
+            if not self._paused:
+                self._schedule()
+        events = session.events()
+        if events:
+            self._dispatch(events)
+
+    def _submit(self) -> None:
+        """Hand requests to the session, as many as the peer accepts at once."""
+        queue, streams, session = self._queue, self._streams, self._session
+        while queue and len(streams) < self._most_streams:
+            stream = queue.popleft()
+            if stream.finished:
+                continue
+            try:
+                number = session.send_request(stream.head)
+            except SessionError:
+                queue.appendleft(stream)
+                self._retire()
+                return
+            stream.stream_id = number
+            streams[number] = stream
+            if stream.rest:
+                session.send_data(number, stream.start)
+                self._sending[number] = stream
+            else:
+                session.send_data(number, stream.start, end_stream=True)
+            if number >= _LAST_STREAM:
+                self._retire()
+                return
+
+    def _refill(self) -> bool:
+        """Hand the session further pieces of long bodies, and return whether there were any."""
+        refilled = False
+        for number, stream in list(self._sending.items()):
+            if self._session.queued_body_size(number) >= _PIECE:
+                continue
+            piece = stream.rest[stream.sent : stream.sent + _PIECE]
+            stream.sent += len(piece)
+            ended = stream.sent == len(stream.rest)
+            self._session.send_data(number, piece, end_stream=ended)
+            refilled = True
+            if ended:
+                del self._sending[number]
+                stream.rest = b""
+        return refilled
+
+    # Receiving --------------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, events: list[Event]) -> None:
+        streams = self._streams
+        for event in events:
+            if isinstance(event, DataReceived):
+                stream = streams[event.stream_id]
+                self._receive(stream, event.data)
+                if event.end_stream:
+                    self._end(stream, ())
+            elif isinstance(event, ResponseReceived):
+                stream = streams[event.stream_id]
+                if not stream.finished:
+                    stream.respond(event.headers)
+                if event.end_stream:
+                    self._end(stream, event.headers)
+            elif isinstance(event, TrailersReceived):
+                self._end(streams[event.stream_id], event.headers)
+            elif isinstance(event, StreamClosed):
+                self._stream_closed(event)
+            else:
+                handler = self._handlers.get(type(event))
+                if handler is not None:
+                    handler(event)
+
+    def _receive(self, stream: ClientStream, data: bytes) -> None:
+        if data:
+            stream.unacknowledged += len(data)
+            if stream.finished or stream.receive(data):
+                self._acknowledge(stream)
+
+    def _end(self, stream: ClientStream, trailers: Sequence[tuple[bytes, bytes]]) -> None:
+        if not stream.finished:
+            stream.end(trailers)
+        if self._sending.pop(stream.stream_id, None) is not None:
+            # The response came before all of the request was sent, so the rest is not wanted.
+            self._session.reset_stream(stream.stream_id, _CANCEL)
+
+    def _acknowledge(self, stream: ClientStream) -> None:
+        if stream.unacknowledged:
+            self._session.acknowledge_received_data(stream.unacknowledged, stream.stream_id)
+            stream.unacknowledged = 0
+
+    def _stream_closed(self, event: StreamClosed) -> None:
+        number = event.stream_id
+        stream = self._streams.pop(number)
+        self._sending.pop(number, None)
+        if stream.unacknowledged:
+            self._acknowledge(stream)
+        if not stream.finished:
+            stream.reset(event.error_code)
+        if self._queue:
+            self._schedule()
+
+    def _settings(self, event: SettingsReceived) -> None:
+        most = event.settings.get(Setting.MAX_CONCURRENT_STREAMS)
+        if most is not None:
+            self._most_streams = most
+        if not self._ready:
+            self._ready = True
+            self._owner.connected(self)
+        self._schedule()
+
+    def _go_away(self, _: GoAwayReceived) -> None:
+        self._reason = self._reason or f"{self._address} ended the connection"
+        self._retire()
+
+    def _session_closed(self, _: ConnectionClosed) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _retire(self) -> None:
+        """Take no more requests; the connection ends with those that were sent."""
+        if not self._retired:
+            self._retired = True
+            unsent = [stream for stream in self._queue if not stream.finished]
+            self._queue.clear()
+            self._owner.retired(self, unsent, self._reason)
+
+    def _session_usable(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    # Signs of life ----------------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Ask the peer for a sign of life when requests wait and it has been silent."""
+        heard, self._heard = self._heard, False
+        wait = self._limits.silence
+        if self._streams and not heard and self._session_usable():
+            self._session.ping(_PING)
+            self._schedule()
+            self._keepalive = self._loop.call_later(self._limits.answer_to_ping, self._give_up)
+        else:
+            self._keepalive = self._loop.call_later(wait, self._listen)
+
+    def _give_up(self) -> None:
+        if self._heard:
+            self._listen()
+        else:
+            self.abort(f"{self._address} gives no sign of life")
+
+    def _ping_acknowledged(self, _: PingAcknowledged) -> None:
+        self._heard = True
