@@ -28,6 +28,9 @@ Observer = Callable[[Collections, Collections], None]
 _CONCURRENCY: Final = 16
 """Most calls at a time that look up names, or describe aliases."""
 
+_FIRST: Final = 1.0
+"""Seconds that a start waits for the first read."""
+
 _RETRY: Final = 0.5
 """Seconds between two attempts to read, after a failure."""
 
@@ -77,10 +80,10 @@ class UpstreamCatalog(Catalog):
         self._observers: list[Observer] = []
 
     async def start(self) -> None:
-        """Read it periodically from now on, and return after the first attempt."""
+        """Read it periodically from now on, and return after the first attempt, or when that takes long."""
         first = self._end_of_read()
         self._task = asyncio.create_task(self._read_periodically(), name="upstream-catalog")
-        await first
+        await asyncio.wait([first], timeout=_FIRST)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -219,9 +222,7 @@ class UpstreamCatalog(Catalog):
                     await self._wanted.wait()
 
     async def _read_once(self) -> bool:
-        generation, health = self._engine.generation, self._engine.health()
-        if not health.ready:
-            return self._failed(health.reason, generation)
+        generation = self._engine.generation
         try:
             async with asyncio.timeout(self._maximum_age):
                 await self._read(generation)

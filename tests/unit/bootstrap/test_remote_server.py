@@ -104,7 +104,8 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
         assert await readiness(server) == (503, reachability.REFUSED)
         status, _, body = await ask(server.metrics_port, "/healthz")
         assert (status, body) == (503, "not ready: engine")
-        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", "the engine cannot be reached")
+        unread = "the catalog of the remote engine has not been read yet: the engine cannot be reached"
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", unread)
         assert (await call(server, "ListCredUsers")).usernames == ["root"]
         health = await call(server, "CheckHealth")
         assert (health.isHealthy, list(health.reasons)) == (False, [reachability.REFUSED])
@@ -146,6 +147,7 @@ async def test_wrong_password_of_the_service_account_is_said_everywhere_and_neve
         assert await readiness(server) == (503, remote.ACCOUNT_REJECTED)
         assert await refusal(server, "ShowCollections") == (
             "UNAVAILABLE",
+            "the catalog of the remote engine has not been read yet: "
             "the engine does not accept the service account of this server",
         )
     assert f"{address} is not ready: {remote.ACCOUNT_REJECTED}" in caplog.text
@@ -164,12 +166,21 @@ async def test_rpc_that_the_engine_lacks_is_named_to_the_caller(tmp_path: Path) 
 
 
 async def test_privilege_that_the_service_account_lacks_is_not_taken_for_the_callers(tmp_path: Path) -> None:
-    allowed = {"ListDatabases", "Connect", "ListAliases"}
+    allowed = {"ListDatabases", "Connect", "ListAliases", "ShowCollections"}
     async with upstream(FakeMilvus(allowed=allowed)) as address, serving(tmp_path, address) as server:
-        assert await refusal(server, "ShowCollections") == (
+        assert await refusal(server, "DescribeDatabase") == (
             "PERMISSION_DENIED",
-            "the engine does not allow `ShowCollections` to the service account of this server",
+            "the engine does not allow `DescribeDatabase` to the service account of this server",
         )
+
+
+async def test_engine_whose_collections_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
+    allowed = {"ListDatabases", "Connect", "ListAliases"}
+    denied = "the engine does not allow `ShowCollections` to the service account of this server"
+    unread = f"the catalog of the remote engine has not been read yet: {denied}"
+    async with upstream(FakeMilvus(allowed=allowed)) as address, serving(tmp_path, address) as server:
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", unread)
+        assert await readiness(server) == (503, unread)
 
 
 async def test_files_of_tls_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
