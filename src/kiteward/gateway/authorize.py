@@ -141,7 +141,9 @@ class Authorizer:
             )
         return principal
 
-    async def authorize(self, recording: Recording, *, again: bool = False) -> AuthorizedRequest:
+    async def authorize(
+        self, recording: Recording, *, again: bool = False, since: float | None = None
+    ) -> AuthorizedRequest:
         """Authenticate, resolve and authorize a request, by the current policy and catalog.
 
         Args:
@@ -149,6 +151,7 @@ class Authorizer:
             again: whether this repeats the decision of a queued change at the head of the queue. Policy and catalog are
                 then used as they are, because loading them would wait for the change itself. Otherwise they are
                 loaded first if they are missing or out of date. Names that the catalog does not hold are looked up.
+            since: the time since which names have been looked up for this request, if any have.
 
         Raises:
             OperationUnknown: there is no such operation.
@@ -178,13 +181,17 @@ class Authorizer:
         except NamesUnknown as unknown:
             given = self._as_given(row, recording, principal, snapshot)
             if given is None:
+                since = self._catalog.now if since is None else since
                 await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
-                return await self.authorize(recording, again=again)
+                return await self.authorize(recording, again=again, since=since)
             resolved = given
         recording.resolved = resolved
         begun = perf_counter()
         decision = decide(principal, resolved.conditions, snapshot, credential=row.credential)
         self._require_allowed(recording, decision, begun)
+        if self._catalog.unproven(resolved.database, resolved.named, since):
+            since = self._catalog.now if since is None else since
+            return await self.authorize(recording, again=again, since=since)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
         return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database)
 

@@ -160,6 +160,23 @@ class Catalog:
         """
         return 0
 
+    @property
+    def now(self) -> float:
+        """The time by which lookups are dated, in seconds."""
+        return 0.0
+
+    def unproven(self, database: str, names: Iterable[str], since: float | None) -> bool:  # noqa: ARG002  as `forget`
+        """Return whether there is a name of which is only known that it named nothing some time ago.
+
+        By such a name a request may be refused, and not be allowed: it may have become an alias.
+
+        Args:
+            database: the database of the names.
+            names: collections and aliases of a request.
+            since: what was looked up since this time is known; None if nothing was looked up for the request.
+        """
+        return False
+
     def require_usable(self) -> None:
         """Require that a decision may be made now without loading anything.
 

@@ -122,6 +122,16 @@ class CatalogReader:
             return None
         return int(described.collectionID)
 
+    async def names(self, database: str, name: str) -> bool:
+        """Return whether a name is that of a collection or alias; no illegal name is, and none in a missing database.
+
+        Raises:
+            EngineError: the engine does not respond, or refuses.
+        """
+        request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
+        answer = await self._ask("HasCollection", database, request, accepts=_NO_NAME)
+        return bool(messages.BoolResponse.FromString(answer).value)
+
     async def has_collection(self, database: str, name: str) -> bool:
         """Return whether a collection or alias exists.
 

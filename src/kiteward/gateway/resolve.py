@@ -58,7 +58,10 @@ def _resolved(
     refusal = _contradiction(operation, fields, database, collections, catalog) or _alias_conflict(
         operation, fields, database, collections, catalog
     )
-    return ResolvedRequest(database, conditions, payload, collections, fields, refusal)
+    named = collections
+    for path in operation.aliases:
+        named += tuple(catalog.resolve(database, name) for name in _texts(fields[path]))
+    return ResolvedRequest(database, conditions, payload, collections, fields, refusal, named)
 
 
 def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: NamingRules) -> None:

@@ -40,6 +40,9 @@ _LOOKUPS: Final = 1_000
 _ALL_LOOKUPS: Final = 20_000
 """The same for all users; each is kept until the next read."""
 
+_ABSENT: Final = 0.5
+"""Seconds during which requests are refused by a name that named nothing when it was looked up."""
+
 _ATTEMPTS: Final = 5
 
 _log = logging.getLogger("kiteward.gateway")
@@ -68,6 +71,7 @@ class UpstreamCatalog(Catalog):
         self._names = {}
         self._ids: dict[str, dict[str, int]] = {}
         self._missing: set[str] = set()
+        self._absent: dict[tuple[str, str], float] = {}
         self._read_at = self._reading_since = float("-inf")
         self._failure: tuple[str, int] | None = None
         self._changed: dict[tuple[str, str], str | None] = {}
@@ -144,7 +148,7 @@ class UpstreamCatalog(Catalog):
                     return
                 await self._look_up(database, "", caller)
                 continue
-            unknown = {name for name in names if name not in held and name not in ("", ANY)}
+            unknown = {name for name in names if not self._holds(held, database, name)}
             if not unknown:
                 return
             await asyncio.gather(*(self._look_up(database, name, caller) for name in unknown))
@@ -160,6 +164,21 @@ class UpstreamCatalog(Catalog):
         """Return the id of a collection, or None for what is none. See `Catalog.identity`."""
         return await self._reader.collection_id(database, name)
 
+    @property
+    def now(self) -> float:
+        """The time by which lookups are dated, in seconds."""
+        return self._clock()
+
+    def unproven(self, database: str, names: Iterable[str], since: float | None) -> bool:
+        """Return whether there is a name of which only is known that it named nothing. See `Catalog.unproven`."""
+        if not self._absent:
+            return False
+        found = [self._absent.get((database, name)) for name in names]
+        old = [at for at in found if at is not None and (since is None or at < since)]
+        for name in names if old else ():
+            self._absent.pop((database, name), None)
+        return bool(old)
+
     def forget(self, databases: Iterable[str], names: Iterable[str] = ()) -> None:
         """Forget names that a change of ours was about, so that they are looked up when they are used again.
 
@@ -174,6 +193,7 @@ class UpstreamCatalog(Catalog):
             held = self._names.get(database, {})
             for name in (named | {name for name, target in held.items() if target in named}) or {""}:
                 held.pop(name, None)
+                self._absent.pop((database, name), None)
                 self._changed[database, name] = None
             if not named:
                 self._names.pop(database, None)
@@ -199,11 +219,18 @@ class UpstreamCatalog(Catalog):
             found = names.get(name)
             if found is not None:
                 return found
-            if name in ("", ANY):
+            if self._holds(names, database, name):
                 return name
         elif database in self._missing or database in ("", ANY):
             return name
         raise NamesUnknown(database, (name,))
+
+    def _holds(self, names: Mapping[str, str], database: str, name: str) -> bool:
+        """Return whether it is known what a name names, or that it names nothing."""
+        if name in names or name in ("", ANY):
+            return True
+        at = self._absent.get((database, name))
+        return at is not None and self._clock() - at <= _ABSENT
 
     # Reading
 
@@ -280,7 +307,7 @@ class UpstreamCatalog(Catalog):
         before = self._ids
         self._names = {database: _names_in(found) for database, found in content.items()}
         self._ids = {database: dict(found.collections) for database, found in content.items()}
-        self._missing, self._looked_up = set(), Counter()
+        self._missing, self._absent, self._looked_up = set(), {}, Counter()
         self._read_at, self._generation = began, generation
         # What was looked up since the read began is no older than it, and what we have changed since may be newer.
         for (database, name), target in self._changed.items():
@@ -343,8 +370,13 @@ class UpstreamCatalog(Catalog):
 
     async def _find(self, database: str, name: str) -> None:
         began, forgotten = self._clock(), self._forgotten
-        target = await self._reader.behind(database, name)
-        if self._is_current(began, forgotten) and database in self._names:
+        # In this order: what is no alias now, and named something before, is a collection.
+        target = await self._reader.behind(database, name) if await self._reader.names(database, name) else None
+        if not self._is_current(began, forgotten) or database not in self._names:
+            return
+        if target is None:
+            self._absent[database, name] = began
+        else:
             self._names[database][name] = target
             if began >= self._reading_since:
                 self._changed[database, name] = target

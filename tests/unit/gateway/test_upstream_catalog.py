@@ -81,7 +81,7 @@ async def test_name_that_is_not_held_has_to_be_looked_up(catalog: UpstreamCatalo
     assert catalog.resolve("default", "latest") == "papers"
     await catalog.ensure("default", "nothing")
     assert catalog.resolve("default", "nothing") == "nothing"
-    assert [call.request.alias for call in engine.calls] == ["latest", "nothing"]
+    assert [call.method for call in engine.calls] == ["HasCollection", "DescribeAlias", "HasCollection"]
 
 
 async def test_database_that_is_not_held_has_to_be_looked_up(catalog: UpstreamCatalog, engine: SharedEngine) -> None:
@@ -98,26 +98,41 @@ async def test_database_that_is_not_held_has_to_be_looked_up(catalog: UpstreamCa
 
 
 async def test_lookups_of_one_name_at_a_time_are_one_call(catalog: UpstreamCatalog, engine: SharedEngine) -> None:
-    gate = engine.hold("DescribeAlias")
+    gate = engine.hold("HasCollection")
     waiting = [asyncio.create_task(catalog.ensure("default", "latest", "new")) for _ in range(20)]
-    await engine.reached("DescribeAlias")
+    await engine.reached("HasCollection")
     waiting[0].cancel()
     gate.set()
     await asyncio.gather(*waiting[1:])
-    assert sorted(call.request.alias for call in engine.calls) == ["latest", "new"]
+    assert sorted(call.request.collection_name for call in engine.calls) == ["latest", "new"]
 
 
-async def test_names_that_nothing_has_are_not_looked_up_again_until_the_next_read(
+async def test_name_that_nothing_has_is_not_looked_up_again_for_a_moment(
     catalog: UpstreamCatalog, engine: SharedEngine, clock: Clock
 ) -> None:
     for _ in range(5):
         await catalog.ensure("default", "nothing")
         await catalog.ensure("nowhere", "nothing")
-    assert len(engine.called("DescribeAlias")) == len(engine.called("ListDatabases")) == 1
-    await read_again(catalog, clock)
-    engine.calls.clear()
+    assert len(engine.called("HasCollection")) == len(engine.called("ListDatabases")) == 1
+    clock.now += 0.6
+    with pytest.raises(NamesUnknown):
+        catalog.resolve("default", "nothing")
     await catalog.ensure("default", "nothing")
-    assert len(engine.called("DescribeAlias")) == 1
+    assert len(engine.called("HasCollection")) == 2
+    await read_again(catalog, clock)
+    await catalog.ensure("default", "nothing")
+    assert len(engine.called("HasCollection")) == 3
+
+
+async def test_name_that_named_nothing_a_moment_ago_is_unproven(catalog: UpstreamCatalog, clock: Clock) -> None:
+    assert not catalog.unproven("default", ["docs", "nothing"], None)
+    await catalog.ensure("default", "nothing")
+    assert not catalog.unproven("default", ["docs"], None)
+    assert not catalog.unproven("default", ["docs", "nothing"], clock.now)
+    clock.now += 0.1
+    assert catalog.unproven("default", ["docs", "nothing"], clock.now)
+    with pytest.raises(NamesUnknown):
+        catalog.resolve("default", "nothing")
 
 
 async def test_user_who_names_what_nothing_has_makes_a_limited_number_of_calls(
@@ -129,7 +144,7 @@ async def test_user_who_names_what_nothing_has_makes_a_limited_number_of_calls(
     for _ in range(10):
         with pytest.raises(LimitReached):
             await catalog.ensure("default", "n3", caller="mallory")
-    assert len(engine.called("DescribeAlias")) == 3
+    assert len(engine.calls) == 3
     await catalog.ensure("default", "n3", caller="alice")
     await catalog.ensure("default", "n3", caller="mallory")
     await read_again(catalog, clock)
@@ -275,34 +290,38 @@ async def test_change_of_a_collection_forgets_its_aliases_too(catalog: UpstreamC
 async def test_lookup_that_a_change_of_ours_overtakes_is_repeated(
     catalog: UpstreamCatalog, engine: SharedEngine
 ) -> None:
-    gate = engine.hold("DescribeAlias")
+    gate = engine.hold("HasCollection")
     looking = asyncio.create_task(catalog.ensure("default", "latest"))
-    await engine.reached("DescribeAlias")
+    await engine.reached("HasCollection")
     catalog.forget(["default"], ["latest"])
     engine.around.alias("latest", "papers")
     gate.set()
     await looking
     assert catalog.resolve("default", "latest") == "papers"
-    assert len(engine.called("DescribeAlias")) == 2
+    assert len(engine.called("HasCollection")) == 2
 
 
 async def test_lookup_during_a_read_survives_it_and_an_older_one_does_not(
     catalog: UpstreamCatalog, engine: SharedEngine, clock: Clock
 ) -> None:
-    described = engine.hold("DescribeAlias")
+    for name in ("old", "young"):
+        engine.around.alias(name, "docs")
+    told = messages.ListAliasesResponse(status=messages.Status(), aliases=["current"])
+    engine.answers["ListAliases"] = told.SerializeToString()  # as it was before they were created
+    looked_up = engine.hold("HasCollection")
     old = asyncio.create_task(catalog.ensure("default", "old"))
-    await engine.reached("DescribeAlias")
+    await engine.reached("HasCollection")
     clock.now += 1
     listed = engine.hold("ListAliases")
     catalog._wanted.set()
     await engine.reached("ListAliases")
-    clock.now += 1
     young = asyncio.create_task(catalog.ensure("default", "young"))
-    described.set()
+    looked_up.set()
     await asyncio.gather(old, young)
+    assert [catalog.resolve("default", name) for name in ("old", "young")] == ["docs", "docs"]
     listed.set()
     await until(lambda: catalog.state.reads == 2)
-    assert catalog.resolve("default", "young") == "young"
+    assert catalog.resolve("default", "young") == "docs"
     with pytest.raises(NamesUnknown):
         catalog.resolve("default", "old")
 
