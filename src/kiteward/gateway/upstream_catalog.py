@@ -71,7 +71,7 @@ class UpstreamCatalog(Catalog):
         self._names = {}
         self._ids: dict[str, dict[str, int]] = {}
         self._missing: set[str] = set()
-        self._absent: dict[tuple[str, str], float] = {}
+        self._absent: dict[tuple[str, str], tuple[float, float]] = {}
         self._read_at = self._reading_since = float("-inf")
         self._failure: tuple[str, int] | None = None
         self._changed: dict[tuple[str, str], str | None] = {}
@@ -174,7 +174,7 @@ class UpstreamCatalog(Catalog):
         if not self._absent:
             return False
         found = [self._absent.get((database, name)) for name in names]
-        old = [at for at in found if at is not None and (since is None or at < since)]
+        old = [began for began, _ in filter(None, found) if since is None or began < since]
         for name in names if old else ():
             self._absent.pop((database, name), None)
         return bool(old)
@@ -229,8 +229,8 @@ class UpstreamCatalog(Catalog):
         """Return whether it is known what a name names, or that it names nothing."""
         if name in names or name in ("", ANY):
             return True
-        at = self._absent.get((database, name))
-        return at is not None and self._clock() - at <= _ABSENT
+        absent = self._absent.get((database, name))
+        return absent is not None and self._clock() <= absent[1]
 
     # Reading
 
@@ -375,7 +375,7 @@ class UpstreamCatalog(Catalog):
         if not self._is_current(began, forgotten) or database not in self._names:
             return
         if target is None:
-            self._absent[database, name] = began
+            self._absent[database, name] = (began, min(self._clock() + _ABSENT, began + self._maximum_age))
         else:
             self._names[database][name] = target
             if began >= self._reading_since:
