@@ -130,7 +130,7 @@ class EngineChannel:
         """Close the connections; calls that are still in flight end with EngineUnavailable."""
         self._closed = "the connection to the engine is closed"
         if self._client is not None:
-            await self._client.close(self._closed)
+            await self._client.close()
             self._deadlines.close()
 
     def _opened(self) -> Http2Client:

@@ -168,9 +168,9 @@ class UnaryCall(ClientStream):
         else:
             self._fail(_error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
 
-    def lose(self, reason: str) -> None:
-        """Take the end of the connection."""
-        self._fail(EngineUnavailable(f"the engine cannot be reached: {reason}"))
+    def lose(self, cause: str) -> None:
+        """Take that there is no connection, or no more."""
+        self._fail(EngineUnavailable(f"the engine cannot be reached: it {cause}"))
 
     # Deadline ---------------------------------------------------------------------------------------------------------
 

@@ -51,6 +51,6 @@ class ClientStream:
         """Take the end of the stream before the response was complete, with a code of RFC 9113, section 7."""
         raise NotImplementedError
 
-    def lose(self, reason: str) -> None:
-        """Take the end of the connection: a sentence says why. A request with a number may have been executed."""
+    def lose(self, cause: str) -> None:
+        """Take that there is no connection, because of what the server does. A request with a number was sent."""
         raise NotImplementedError
