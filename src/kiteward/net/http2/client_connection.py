@@ -100,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
         self._paused = False
         self._cause = ""
         self._over = False
-        self._tls = False
+        self._hint = "requires TLS"
         self._keepalive: Keepalive | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._handlers: dict[type[Event], Callable[..., None]] = {
@@ -117,8 +117,6 @@ class ClientConnection(asyncio.Protocol):
     def load(self) -> int:
         """The number of requests that are here, sent or not."""
         return len(self._streams) + len(self._queue)
-
-    # Requests ---------------------------------------------------------------------------------------------------------
 
     def send(self, stream: ClientStream) -> None:
         """Send a request, as soon as the peer accepts it."""
@@ -176,16 +174,15 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # The transport ----------------------------------------------------------------------------------------------------
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the preface and our settings."""
         self._transport = transport = cast("asyncio.Transport", transport)
         tls = transport.get_extra_info("ssl_object")
-        self._tls = tls is not None
-        if tls is not None and tls.selected_alpn_protocol() != "h2":
-            self.abort("does not offer HTTP/2 over TLS")
-            return
+        if tls is not None:
+            self._hint = "requires a client certificate, or another one"
+            if tls.selected_alpn_protocol() != "h2":
+                self.abort("does not offer HTTP/2 over TLS")
+                return
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         self._session.initiate_connection(
             {
@@ -219,9 +216,6 @@ class ClientConnection(asyncio.Protocol):
         if not self._scheduled and not self._over and session.want_write:
             self._schedule()
 
-    def eof_received(self) -> None:
-        """Close too."""
-
     def pause_writing(self) -> None:
         """Hand nothing more to the transport."""
         self._paused = True
@@ -236,7 +230,7 @@ class ClientConnection(asyncio.Protocol):
         if self._keepalive is not None:
             self._keepalive.stop()
         self._over = True
-        self._cause = self._cause or cause_of_end(error, ready=self._ready, tls=self._tls)
+        self._cause = self._cause or cause_of_end(error, self._hint)
         self._retire()
         streams, self._streams = self._streams, {}
         self._sending.clear()
@@ -274,11 +268,8 @@ class ClientConnection(asyncio.Protocol):
             if len(data) < _PIECE and not refilled:
                 break
         else:
-            if not self._paused:
-                self._schedule()
-        events = session.events()
-        if events:
-            self._dispatch(events)
+            self._schedule()  # without effect while the transport is full
+        self._dispatch(session.events())
 
     def _submit(self) -> None:
         """Hand requests to the session, as many as the peer accepts at once."""
@@ -323,7 +314,9 @@ class ClientConnection(asyncio.Protocol):
     # Receiving --------------------------------------------------------------------------------------------------------
 
     def _dispatch(self, events: list[Event]) -> None:
-        if events and type(events[-1]) is ConnectionClosed:
+        if not events:
+            return
+        if type(events[-1]) is ConnectionClosed:
             self._over = True
         handlers = self._handlers
         for event in events:
@@ -379,7 +372,7 @@ class ClientConnection(asyncio.Protocol):
         if most is not None:
             self._most_streams = most
         if not self._ready:
-            self._ready = True
+            self._ready, self._hint = True, ""
             self._owner.connected(self)
         self._schedule()
 

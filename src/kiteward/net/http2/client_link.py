@@ -1,6 +1,7 @@
 """One of a client's connections: made, and made again when it ends."""
 
 import asyncio
+import logging
 import random
 from dataclasses import replace
 from typing import Final, Protocol
@@ -10,11 +11,13 @@ from kiteward.net.http2.client_settings import ClientSettings
 from kiteward.net.http2.client_stream import ClientStream
 from kiteward.net.http2.dialing import Address, DialError, dial
 
+_log = logging.getLogger("kiteward.net")
+
 _GROWTH: Final = 2.0
 _JITTER: Final = 0.2
 
 _PROVEN: Final = 1.0
-"""Seconds that a connection has to last for the next one to be made at once when it ends."""
+"""Seconds that a connection has to last for pauses to start anew when it ends."""
 
 _FAREWELL: Final = 1.0
 """Seconds that a closed connection has for writing what is left."""
@@ -34,7 +37,7 @@ class LinkOwner(Protocol):
 
 
 class ClientLink:
-    """A connection that is made again: at once when it had lasted, else after a growing pause with jitter."""
+    """A connection that is made again: at once the first time, then after growing pauses with jitter."""
 
     def __init__(self, owner: LinkOwner, address: Address, settings: ClientSettings) -> None:
         """Set up a link without a connection.
@@ -57,6 +60,7 @@ class ClientLink:
         self._since = 0.0
         self._open: set[ClientConnection] = set()
         self._closed = False
+        self._logged = ""
         self.current: ClientConnection | None = None
 
     @property
@@ -118,6 +122,9 @@ class ClientLink:
     def _wait(self, cause: str) -> None:
         """Make the next attempt later."""
         settings = self._settings
+        if cause != self._logged and not self._closed:
+            self._logged = cause
+            _log.warning("%s %s; connecting again", self._address, cause)
         self._pause = min(max(self._pause * _GROWTH, settings.first_pause), settings.longest_pause)
         if not self._closed:
             seconds = self._pause * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - it spreads attempts
@@ -132,6 +139,9 @@ class ClientLink:
             self._ready.set_result(None)
             self.current = connection
             self._since = self._loop.time()
+            if self._logged:
+                self._logged = ""
+                _log.info("connected to %s", self._address)
             self._owner.available()
 
     def retired(self, connection: ClientConnection, unsent: list[ClientStream], cause: str) -> None:
@@ -141,13 +151,15 @@ class ClientLink:
         self.current = None
         if cause == TOO_MANY_PINGS:
             self._limits = replace(self._limits, silence=2 * self._limits.silence)
+        if self._loop.time() - self._since >= _PROVEN:
+            self._pause = 0.0
         if self._closed:
             pass
-        elif self._loop.time() - self._since >= _PROVEN:
-            self._pause = 0.0
-            self.connect()
-        else:
+        elif self._pause:
             self._wait(cause)
+        else:
+            self._pause = self._settings.first_pause / _GROWTH
+            self.connect()
         self._owner.resend(unsent)
 
     def lost(self, connection: ClientConnection, cause: str) -> None:

@@ -153,16 +153,15 @@ def cause_of(address: Address, error: Exception) -> str:
             return "has a host name that cannot be resolved"
         case ConnectionRefusedError() | FileNotFoundError():
             return "refuses connections"
-    return cause_of_end(error, ready=False, tls=address.tls is not None)
+    return cause_of_end(error, "does not speak TLS" if address.tls else "")
 
 
-def cause_of_end(error: Exception | None, *, ready: bool, tls: bool) -> str:
+def cause_of_end(error: Exception | None, hint: str) -> str:
     """Return what a server does for which a connection ends.
 
     Args:
         error: of the transport.
-        ready: whether the server has spoken HTTP/2 on it.
-        tls: whether the connection has TLS.
+        hint: what may be the reason if the server just closes it; empty where nothing is to be guessed.
     """
     match error:
         case ssl.SSLError():
@@ -170,8 +169,7 @@ def cause_of_end(error: Exception | None, *, ready: bool, tls: bool) -> str:
         case TimeoutError():
             return "does not answer"
         case None | ConnectionError():
-            hint = "" if ready else f" at once: perhaps it {'does not speak' if tls else 'requires'} TLS"
-            return f"closed the connection{hint}"
+            return "closed the connection" + (f" at once: perhaps it {hint}" if hint else "")
         case OSError(errno=int(number)) if number > 0:
             return f"cannot be reached: {os.strerror(number).lower()}"
     return "cannot be reached"
