@@ -29,7 +29,8 @@ class Peer(asyncio.Protocol):
     """One connection that was accepted.
 
     Attributes:
-        requests: the fields of each request, by the number of its stream.
+        fields: the fields of each request, by the number of its stream.
+        requests: the same by their names.
         bodies: what has come of each body.
         resets: streams that the client has reset, with the code.
         pings: how many PINGs have come.
@@ -38,12 +39,18 @@ class Peer(asyncio.Protocol):
     def __init__(self, peers: "Peers") -> None:
         self.session = Connection(
             Role.SERVER,
-            Configuration(stream_reset_rate_limit=(10**6, 10**6), max_send_header_block_length=2**20),
+            Configuration(
+                auto_window_update=False,
+                stream_reset_rate_limit=(10**6, 10**6),
+                max_send_header_block_length=2**20,
+            ),
         )
         self.peers = peers
+        self.fields: dict[int, tuple[tuple[bytes, bytes], ...]] = {}
         self.requests: dict[int, dict[bytes, bytes]] = {}
         self.bodies: dict[int, bytearray] = {}
         self.resets: dict[int, int] = {}
+        self.unread: list[tuple[int, int]] = []
         self.pings = 0
         self.mute = False
         self.lost = asyncio.Event()
@@ -66,12 +73,16 @@ class Peer(asyncio.Protocol):
     def take(self, event: Event) -> None:
         match event:
             case RequestReceived(stream_id=number, headers=fields):
+                self.fields[number] = fields
                 self.requests[number] = dict(fields)
                 self.bodies[number] = bytearray()
                 if self.peers.on_request is not None:
                     self.peers.on_request(self, number)
             case DataReceived(stream_id=number, data=data):
                 self.bodies[number] += data
+                self.unread.append((len(data), number))
+                if not self.peers.manual:
+                    self.consume()
             case StreamReset(stream_id=number, error_code=code):
                 self.resets[number] = code
             case PingReceived():
@@ -82,6 +93,14 @@ class Peer(asyncio.Protocol):
 
     def flush(self) -> None:
         self.transport.write(self.session.data_to_send())
+
+    def consume(self) -> None:
+        """Let the client send as much again as has come."""
+        self.peers.manual = False
+        for size, number in self.unread:
+            self.session.acknowledge_received_data(size, number)
+        self.unread.clear()
+        self.flush()
 
     def answer(self, number: int, message: bytes = b"answer", *, status: bytes = b"0") -> None:
         """Answer a call as gRPC does."""
@@ -97,12 +116,14 @@ class Peers:
     Attributes:
         all: the connections, in their order.
         settings: what each begins with.
+        manual: whether bodies are left unread until `consume`.
         on_request: called with the connection and the number of each stream that begins.
     """
 
     def __init__(self) -> None:
         self.all: list[Peer] = []
         self.port = 0
+        self.manual = False
         self.settings: dict[int, int] = {Setting.MAX_CONCURRENT_STREAMS: 100}
         self.on_request: Callable[[Peer, int], None] | None = None
 

@@ -265,6 +265,26 @@ async def test_call_cancelled_before_it_was_sent_is_not_sent(channel: EngineChan
     assert list(peers.last.requests) == [1, 3]
 
 
+async def test_answers_cut_short_in_the_middle_of_a_frame_do_not_use_up_the_connection(peers: Peers) -> None:
+    channel = EngineChannel(peers.target, settings=ClientSettings(limits=ClientLimits(connection_window=128 * 1024)))
+    for _ in range(20):
+        calling = await asking(channel, peers)
+        peer = peers.last
+        number = max(peer.requests)
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_data(number, framed(bytes(15_000)))
+        sent = peer.session.data_to_send()
+        peer.transport.write(sent[:-1000])
+        await asyncio.sleep(0.01)  # nothing tells that a part of a frame has come
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        peer.transport.write(sent[-1000:])
+    peers.on_request = lambda peer, number: peer.answer(number, bytes(60_000))
+    assert len(await ask(channel)) == 60_000
+    assert channel.generation > 1
+    await channel.close()
+
+
 # The end of connections -----------------------------------------------------------------------------------------------
 
 

@@ -3,10 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from kiteward.net.http2.client_settings import ClientLimits
-from kiteward.net.http2.client_stream import ClientStream
+from kiteward.net.http2.client_stream import ClientStream, ConnectionOwner
 from kiteward.net.http2.dialing import cause_of_end, foreign_protocol
 from kiteward.net.http2.keepalive import Keepalive
 from kiteward.net.http2.session import (
@@ -37,8 +37,8 @@ _TURN: Final = 4 * _PIECE
 _HIGH_WATER: Final = 2 * _PIECE
 """Bytes in the transport above which nothing more is handed to it."""
 
-_CONNECTION_WINDOW: Final = 2**31 - 1
-"""Streams have windows of their own; the one of the connection must not make them wait for one another."""
+_FRAME: Final = 16 * 1024
+"""Most bytes in a frame that is received, the default of RFC 9113."""
 
 _LAST_STREAM: Final = 2**31 - 2**16
 """A connection gets no requests after this number: the numbers of streams come to an end."""
@@ -49,19 +49,6 @@ TOO_MANY_PINGS: Final = "ended the connection because of too many PINGs"
 _VIOLATION: Final = "violates HTTP/2"
 _UNLIMITED: Final = 2**32
 _PING: Final = b"kiteward"
-
-
-class ConnectionOwner(Protocol):
-    """The user of a connection, which is notified of its states."""
-
-    def connected(self, connection: "ClientConnection") -> None:
-        """Take a connection that is ready for requests: the peer speaks HTTP/2."""
-
-    def retired(self, connection: "ClientConnection", unsent: list[ClientStream], cause: str) -> None:
-        """Take back requests that were not sent: the connection takes no more, because of what its peer did."""
-
-    def lost(self, connection: "ClientConnection", cause: str) -> None:
-        """Take the end of a connection, which was retired before, because of what its peer did."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -98,6 +85,7 @@ class ClientConnection(asyncio.Protocol):
         self._retired = False
         self._scheduled = False
         self._paused = False
+        self._resets = 0
         self._cause = ""
         self._over = False
         self._hint = "requires TLS"
@@ -136,6 +124,10 @@ class ClientConnection(asyncio.Protocol):
             self._sending.pop(number, None)
             self._session.reset_stream(number, _CANCEL)
             self._schedule()
+            # ngh2 loses what came of a DATA frame that a reset cuts short, and with it that part of the window.
+            self._resets += 1
+            if self._resets * _FRAME > self._limits.connection_window // 4:
+                self._retire()
 
     def acknowledge(self, stream: ClientStream, window: int) -> None:
         """Let the peer continue a response that was held back.
@@ -191,7 +183,7 @@ class ClientConnection(asyncio.Protocol):
                 Setting.MAX_HEADER_LIST_SIZE: self._limits.field_section,
             }
         )
-        self._session.set_local_window_size(_CONNECTION_WINDOW)
+        self._session.set_local_window_size(self._limits.connection_window)
         transport.write(self._session.data_to_send())
         self._keepalive = Keepalive(self, silence=self._limits.silence, answer=self._limits.answer_to_ping)
 
@@ -394,7 +386,7 @@ class ClientConnection(asyncio.Protocol):
             self._retired = True
             unsent = [stream for stream in self._queue if not stream.finished]
             self._queue.clear()
-            self._owner.retired(self, unsent, self._cause or "ends the connection")
+            self._owner.retired(self, unsent, self._cause)
 
     def _usable(self) -> bool:
         """Return whether the session still takes requests and changes."""

@@ -155,7 +155,7 @@ class ClientLink:
             self._pause = 0.0
         if self._closed:
             pass
-        elif self._pause:
+        elif self._pause and cause:
             self._wait(cause)
         else:
             self._pause = self._settings.first_pause / _GROWTH

@@ -9,12 +9,15 @@ class ClientLimits:
 
     Attributes:
         window: bytes of a response that the peer may send before they are acknowledged.
+        connection_window: the same for all responses together. It is not to make them wait for one another: each has
+            its own window.
         field_section: bytes of fields accepted in one response.
         silence: seconds without a byte received, while requests wait, after which the peer is asked for a sign of life.
         answer_to_ping: seconds that it has for that.
     """
 
     window: int = 1024 * 1024
+    connection_window: int = 2**31 - 1
     field_section: int = 64 * 1024
     silence: float = 10.0
     answer_to_ping: float = 10.0
