@@ -16,7 +16,6 @@ from tests.support.server import ROOT_TOKEN, RunningServer
 from tests.support.upstream import Upstream
 
 from kiteward.authz.privileges import PRIVILEGES
-from kiteward.engine.reachability import NO_TLS
 from kiteward.engine.remote import ACCOUNT_REJECTED
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
@@ -67,7 +66,7 @@ def test_doctor_finds_the_account_sufficient_and_the_default_password_of_root(mi
 def test_doctor_says_what_is_wrong(milvus: Upstream) -> None:
     status, found = doctor(milvus, password="Wrong-1")
     assert (status, found[0]) == (1, f"fault: {ACCOUNT_REJECTED}")
-    assert doctor(milvus, "grpcs") == (1, [f"fault: {NO_TLS}"])
+    assert doctor(milvus, "grpcs") == (1, ["fault: the engine cannot be reached: it does not speak TLS"])
 
 
 def test_messages_of_many_megabytes_pass_both_ways(root: MilvusClient) -> None:

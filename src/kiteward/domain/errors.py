@@ -261,15 +261,7 @@ class EngineError(KitewardError):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be reached now; the same call may succeed later.
-
-    Attributes:
-        reason: why, for operators; the message, which clients see, does not tell where the engine is.
-    """
-
-    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", reason: str = "") -> None:
-        super().__init__(message, *details, field=field)
-        self.reason = reason
+    """The engine cannot be reached now; the same call may succeed later."""
 
 
 class EngineAccountRejected(EngineUnavailable):

@@ -18,7 +18,6 @@ from kiteward.domain.errors import (
     EngineError,
     EngineLacksOperation,
     EngineRejected,
-    EngineUnavailable,
 )
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -111,8 +110,7 @@ class Source:
                 f"the source refuses {operation}: give the credential of an administrator of it"
             ) from error
         except EngineError as error:
-            reason = (isinstance(error, EngineUnavailable) and error.reason) or str(error)
-            raise ConfigurationError(f"the source cannot be reached: {reason}") from error
+            raise ConfigurationError(f"the source cannot be reached: {error}") from error
         response: Any = messages.method_of(operation).response.FromString(answer)
         if response.status.code or response.status.error_code:
             raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")

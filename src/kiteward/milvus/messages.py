@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -18,6 +18,8 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from kiteward.domain.errors import OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, steps
 from kiteward.milvus.wire_format import FieldReader, Step
+
+_Response = TypeVar("_Response", bound=Message)
 
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
 AlterRoleRequest: TypeAlias = milvus_pb2.AlterRoleRequest
@@ -281,6 +283,18 @@ def failure(
     status.extra_info.update(extra_info or {})
     response = rpc.response(**{rpc.status_field: status}) if rpc.status_field else status
     return bytes(response.SerializeToString())
+
+
+def decode_response(kind: type[_Response], response: bytes) -> _Response:
+    """Return a response, decoded.
+
+    Raises:
+        PayloadMalformed: the bytes are not a message of this type.
+    """
+    try:
+        return kind.FromString(response)
+    except DecodeError:
+        raise PayloadMalformed(f"the response is not a readable {kind.DESCRIPTOR.name}") from None
 
 
 def status_code(method: str, response: bytes) -> int:
