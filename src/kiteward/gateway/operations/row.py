@@ -9,6 +9,7 @@ from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.engine.base import Access
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_details import Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
@@ -148,6 +149,13 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes anything: objects, data, users or the policy."""
         return self.event not in _READS
+
+    @property
+    def access(self) -> Access:
+        """What it does to stored data."""
+        if self.executor is Executor.DDL:
+            return Access.CATALOG_CHANGE
+        return Access.WRITE if self.changes else Access.READ
 
     def fields(self) -> tuple[str, ...]:
         """Return every field that selects or names an object."""
