@@ -16,7 +16,8 @@ from kiteward.gateway.operations import ENGINE_RPCS
 
 DIMENSION = 4
 SUCCESS = 0
-INT64, VARCHAR, FLOAT_VECTOR = 5, 21, 101
+INT64, VARCHAR = schema_pb2.DataType.Int64, schema_pb2.DataType.VarChar
+FLOAT_VECTOR = schema_pb2.DataType.FloatVector
 
 
 async def start(directory: Path, *, rpcs: Mapping[str, Access] = ENGINE_RPCS, **settings: Any) -> EmbeddedEngine:
@@ -111,7 +112,9 @@ async def search(engine: Engine, name: str, near: int, **fields: Any) -> Any:
     """Search the row nearest to a key's vector."""
     values = struct.pack(f"<{DIMENSION}f", *[float(near)] * DIMENSION)
     group = common_pb2.PlaceholderGroup(
-        placeholders=[common_pb2.PlaceholderValue(tag="$0", type=FLOAT_VECTOR, values=[values])]
+        placeholders=[
+            common_pb2.PlaceholderValue(tag="$0", type=common_pb2.PlaceholderType.FloatVector, values=[values])
+        ]
     )
     given = {"anns_field": "vector", "topk": "1", "metric_type": "L2", "params": "{}"}
     return await call(

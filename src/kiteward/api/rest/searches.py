@@ -15,7 +15,7 @@ from kiteward.api.rest.rpc import call_rpc
 from kiteward.api.rest.schemas import FunctionReq, function_type
 from kiteward.api.rest.status import BODY_MALFORMED, FIELD_MISSING, INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import builders
+from kiteward.milvus import builders, messages
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
@@ -136,7 +136,7 @@ async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answe
     return await _hits(context, request, shape)
 
 
-def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape) -> Any:
+def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape) -> messages.SearchRequest:
     field = _searched(shape, given.anns_field)
     parameters = _parameters(given.search_params, given.params)
     if given.metric_type:
@@ -160,8 +160,8 @@ def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape
     )
 
 
-async def _hits(context: RequestContext, request: Any, shape: CollectionShape) -> Answer:
-    response = await context.call(request)
+async def _hits(context: RequestContext, request: messages.ProtocolMessage, shape: CollectionShape) -> Answer:
+    response = await context.call(request, messages.SearchResults)
     key = shape.primary
     rows = await context.run_in_executor(
         results.hits, response, key=key.name if key else "id", allow_int64=context.allow_int64

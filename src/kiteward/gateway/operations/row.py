@@ -17,6 +17,7 @@ from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
+from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 from kiteward.store.records import Intent
 
@@ -133,7 +134,7 @@ class Operation:
     filter_response: ResponseFilter | None = None
     hidden_response: HiddenResponse | None = None
     response_ids: IdsOf | None = None
-    failure_code: int = 1
+    failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
