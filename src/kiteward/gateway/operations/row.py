@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
 from kiteward.authz.policy import PolicySnapshot
@@ -11,7 +11,7 @@ from kiteward.authz.privileges import Privilege
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.engine.base import Access
 from kiteward.gateway import outbound
-from kiteward.gateway.audit_details import Readers, Recorded, read_details
+from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.resolved_request import ResolvedRequest
@@ -176,7 +176,7 @@ class Operation:
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
         return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
-    def details(self, payload: bytes, message: Any = None) -> Mapping[str, Any]:
+    def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.
 
         Args:
