@@ -12,7 +12,6 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from kiteward.audit.events import NO_DETAILS
 from kiteward.domain.errors import PayloadMalformed
@@ -157,7 +156,7 @@ def read_details(
     return _given(message, readers)
 
 
-def readers_of(recorded: Mapping[str, Recorded], descriptor: Descriptor) -> Readers:
+def readers_of(recorded: Mapping[str, Recorded], descriptor: messages.ProtocolDescriptor) -> Readers:
     """Return a reader for each recorded field of a message, by the name under which its value is recorded."""
     return tuple((name, _reader_of(place, descriptor)) for name, place in recorded.items())
 
@@ -199,7 +198,7 @@ def _given(message: messages.ProtocolMessage, readers: Readers) -> dict[str, Jso
     return details
 
 
-def _reader_of(place: Recorded, descriptor: Descriptor) -> Reader:
+def _reader_of(place: Recorded, descriptor: messages.ProtocolDescriptor) -> Reader:
     """Return a reader of a field: it returns the value, or None where the request does not give one."""
     match place:
         case Elements():
@@ -221,7 +220,7 @@ def _elements_at(path: str) -> Callable[[messages.ProtocolMessage], Sequence[mes
     return attrgetter(path)
 
 
-def _value_at(path: str, descriptor: Descriptor) -> Callable[[messages.ProtocolMessage], object]:
+def _value_at(path: str, descriptor: messages.ProtocolDescriptor) -> Callable[[messages.ProtocolMessage], object]:
     """Return a reader of the value at a path, a list if the path has a repeated message."""
     name, _, below = path.partition(".")
     field = descriptor.fields_by_name[name]
@@ -233,14 +232,14 @@ def _value_at(path: str, descriptor: Descriptor) -> Callable[[messages.ProtocolM
     return attrgetter(path) if isinstance(read, attrgetter) else lambda message: read(getattr(message, name))
 
 
-def _field_at(path: str, descriptor: Descriptor) -> FieldDescriptor:
+def _field_at(path: str, descriptor: messages.ProtocolDescriptor) -> messages.ProtocolField:
     """Return the descriptor of the field at a path."""
     name, _, below = path.partition(".")
     field = descriptor.fields_by_name[name]
     return _field_at(below, _message_type(field)) if below else field
 
 
-def _message_type(field: FieldDescriptor) -> Descriptor:
+def _message_type(field: messages.ProtocolField) -> messages.ProtocolDescriptor:
     if field.message_type is None:
         raise ValueError(f"`{field.full_name}` holds no messages")
     return field.message_type

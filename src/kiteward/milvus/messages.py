@@ -113,6 +113,8 @@ COLLECTION_NOT_FOUND = 100
 LEGACY_COLLECTION_NOT_EXISTS = ErrorCode.CollectionNotExists
 """Its older form, which `has_collection` of older SDKs reads."""
 
+ProtocolDescriptor: TypeAlias = Descriptor
+ProtocolField: TypeAlias = FieldDescriptor
 ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
 
