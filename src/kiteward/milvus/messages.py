@@ -1,6 +1,7 @@
 """The Milvus messages: the only module that imports the generated code.
 
-The generated classes are re-exported under their own names. The module also holds what the rest of Kiteward needs
+The generated classes that many modules use are exported under their own names, all others through their modules. This
+module also holds what the rest of Kiteward needs
 from the protocol's descriptors: which RPCs there are, how each answers a failure, and where in a message a field sits.
 """
 
@@ -13,7 +14,10 @@ from typing import NamedTuple, TypeAlias, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
+from pymilvus.grpc_gen import common_pb2 as common_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
 from kiteward.domain.errors import OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, steps

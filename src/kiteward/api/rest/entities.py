@@ -9,7 +9,7 @@ from kiteward.api.rest import codec, results
 from kiteward.api.rest.collection_fields import Field, shape_of
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import Answer, Endpoint, Name, RequestContext, ResponseData
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.api.rest.rpc import CollectionNameReq, describe_collection
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import builders, messages
@@ -131,7 +131,7 @@ class Cost(ResponseData):
 
 async def insert(context: RequestContext, body: InsertReq) -> Answer:
     """Answer `entities/insert`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
 
     def request() -> messages.InsertRequest:
         rows = codec.rows(msgspec.json.decode(body.data), shape_of(described))
@@ -144,7 +144,7 @@ async def insert(context: RequestContext, body: InsertReq) -> Answer:
 
 async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
     """Answer `entities/upsert`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
 
     def request() -> messages.UpsertRequest:
         partial = body.partial_update or bool(body.field_ops)
@@ -206,7 +206,7 @@ async def query(context: RequestContext, body: QueryReq) -> Answer:
 
 async def get(context: RequestContext, body: GetReq) -> Answer:
     """Answer `entities/get`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
     key = shape_of(described).primary
     partitions = [*body.partition_names, body.partition_name] if body.partition_name else body.partition_names
     request = builders.query(

@@ -486,6 +486,14 @@ async def test_the_quick_set_up_makes_a_vector_field_of_the_type_that_is_asked_f
     assert {each.key: each.value for each in index.extra_params}["metric_type"] == metric
 
 
+@pytest.mark.parametrize(("given", "level"), [("", "Bounded"), ("Strong", "Strong"), ("Eventually", "Eventually")])
+async def test_a_collection_has_the_consistency_level_that_is_asked_for(
+    rest: Rest, engine: FakeEngine, given: str, level: str
+) -> None:
+    await rest.ask("collections/create", {"collectionName": "quick", "dimension": 4, "consistencyLevel": given})
+    assert messages.enum_name(engine.called("CreateCollection")[0].request, "consistency_level") == level
+
+
 @pytest.mark.parametrize("step", ["CreateIndex", "LoadCollection"])
 async def test_a_collection_does_not_stay_half_made(rest: Rest, engine: FakeEngine, step: str) -> None:
     engine.answers[step] = messages.failure(
