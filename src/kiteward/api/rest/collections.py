@@ -1,6 +1,5 @@
 """Collections (contract 5.3), except creating one and changing its schema."""
 
-from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -31,7 +30,7 @@ from kiteward.domain.errors import AccessDenied, CollectionNotFound, EngineLacks
 from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
-_Response = TypeVar("_Response")
+_Response = TypeVar("_Response", bound=messages.ProtocolMessage)
 
 
 class LoadStateReq(CollectionNameReq):
@@ -141,25 +140,14 @@ async def has(context: RequestContext, body: CollectionNameReq) -> Has:
 
 async def describe(context: RequestContext, body: CollectionNameReq) -> Description:
     """Answer `collections/describe` from four requests, of which all but the first may be refused."""
-    name = body.collection_name
+    database, name = context.database, body.collection_name
     described = await describe_collection(context, name)
-    state = await _unless_refused(
-        context.call(
-            milvus_pb2.GetLoadStateRequest(db_name=context.database, collection_name=name),
-            milvus_pb2.GetLoadStateResponse,
-        )
-    )
-    indexes = await _unless_refused(
-        context.call(
-            milvus_pb2.DescribeIndexRequest(db_name=context.database, collection_name=name),
-            milvus_pb2.DescribeIndexResponse,
-        )
-    )
-    aliases = await _unless_refused(
-        context.call(
-            milvus_pb2.ListAliasesRequest(db_name=context.database, collection_name=name), messages.ListAliasesResponse
-        )
-    )
+    state_of = milvus_pb2.GetLoadStateRequest(db_name=database, collection_name=name)
+    state = await _unless_refused(context, state_of, milvus_pb2.GetLoadStateResponse)
+    indexes_of = milvus_pb2.DescribeIndexRequest(db_name=database, collection_name=name)
+    indexes = await _unless_refused(context, indexes_of, milvus_pb2.DescribeIndexResponse)
+    aliases_of = milvus_pb2.ListAliasesRequest(db_name=database, collection_name=name)
+    aliases = await _unless_refused(context, aliases_of, messages.ListAliasesResponse)
     schema = described.schema
     return Description(
         collection_name=described.collection_name or schema.name,
@@ -183,10 +171,12 @@ async def describe(context: RequestContext, body: CollectionNameReq) -> Descript
     )
 
 
-async def _unless_refused(request: Awaitable[_Response]) -> _Response | None:
+async def _unless_refused(
+    context: RequestContext, request: messages.ProtocolMessage, response: type[_Response]
+) -> _Response | None:
     """Return the response of a request, or None if it was refused, the engine lacks it, or nothing was found."""
     try:
-        return await request
+        return await context.call(request, response)
     except (AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed):
         return None
 
