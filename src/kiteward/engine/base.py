@@ -2,7 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+
+_UNREACHABLE: Final = ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +16,12 @@ class EngineHealth:
     Attributes:
         ready: true when a call sent now would reach it.
         reason: one sentence for the operator when it is not ready, else empty.
+        detail: the same as a code, for programs and translations; without meaning while it is ready.
     """
 
     ready: bool
     reason: str = ""
+    detail: ErrorDetail = _UNREACHABLE
 
 
 class Engine(Protocol):

@@ -11,6 +11,7 @@ from sqlalchemy import Executable, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import StoreError, StoreUnavailable
 
 T = TypeVar("T")
@@ -34,8 +35,10 @@ def translated(done: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
-        why = ": the file is damaged, restore a backup" if _is_damage(error) else ""
-        raise StoreUnavailable(f"the store could not be {done}{why}") from error
+        damaged = _is_damage(error)
+        why = ": the file is damaged, restore a backup" if damaged else ""
+        detail = ErrorDetail(ErrorCode.STORE_DAMAGED if damaged else ErrorCode.STORE_UNAVAILABLE)
+        raise StoreUnavailable(f"the store could not be {done}{why}", detail) from error
 
 
 def _is_damage(error: BaseException) -> bool:
