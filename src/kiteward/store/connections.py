@@ -35,10 +35,12 @@ def translated(done: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
-        damaged = _is_damage(error)
-        why = ": the file is damaged, restore a backup" if damaged else ""
-        detail = ErrorDetail(ErrorCode.STORE_DAMAGED if damaged else ErrorCode.STORE_UNAVAILABLE)
-        raise StoreUnavailable(f"the store could not be {done}{why}", detail) from error
+        if _is_damage(error):
+            detail = ErrorDetail(ErrorCode.STORE_DAMAGED)
+            raise StoreUnavailable(
+                f"the store could not be {done}: the file is damaged, restore a backup", detail
+            ) from error
+        raise StoreUnavailable(f"the store could not be {done}") from error
 
 
 def _is_damage(error: BaseException) -> bool:

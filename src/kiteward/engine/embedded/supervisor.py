@@ -121,7 +121,8 @@ class EmbeddedEngine:
         """Send one unary request to the child and return the response bytes. See `kiteward.engine.base.Engine.call`."""
         channel = self._channel
         if channel is None:
-            raise EngineUnavailable(self._reason, self._detail)
+            # The last lines of the log are for operators: `health` has them.
+            raise EngineUnavailable(self._reason, ErrorDetail(self._detail.code))
         return await channel.call(method, payload, metadata=metadata, timeout=timeout)
 
     def health(self) -> EngineHealth:
