@@ -70,6 +70,9 @@ IMPORT_SCOPES = {
         ),
         "JSON ends where REST ends; our own operations are defined in it, and the audit trail is written in it",
     ),
+    "ngh2": ImportScope(
+        "ngh2", ("kiteward.net.http2.session",), "alpha: one module holds it, and its tests are the contract"
+    ),
     "opentelemetry": ImportScope(
         "opentelemetry-sdk", ("kiteward.telemetry.tracing",), "an extra, loaded where tracing is on"
     ),
