@@ -10,6 +10,7 @@ import httpx
 import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import PASSWORD, GatewayHarness, opened, quick_directory
+from tests.support.json_counter import counted_json
 
 from kiteward.api.console.app import ConsoleApp
 from kiteward.api.console.language import catalogues
@@ -487,3 +488,18 @@ async def test_health_is_shown_while_the_audit_trail_cannot_be_written_and_other
         assert "无法写入审计日志。" in (await browser.open("health")).text
         answer = await browser.open("users")
         assert (answer.status_code, "目前无法写入审计日志，因此未执行该操作。" in answer.text) == (503, True)  # noqa: RUF001  Chinese
+
+
+async def test_no_json_is_read_or_written_between_a_page_and_the_services() -> None:
+    async with browsing() as browser:
+        with counted_json() as counter:
+            await browser.sign_in()
+            created = await browser.send("new-user", user_name="ann")
+            listed = await browser.open("users")
+            assert (created.status_code, listed.status_code) == (303, 200)
+            assert (await browser.send("users/ann/disable")).status_code == 303
+            assert (counter.read, counter.written) == ([], [])
+        assert "/console/users/ann" in listed.text
+        stored = await browser.harness.store.user("ann")
+        assert stored is not None
+        assert not stored.enabled
