@@ -216,9 +216,7 @@ class ProtectedObject(RequestRefused):
 
 
 class DatabaseNotFound(RequestRefused):
-    """The database does not exist, or is not visible to the principal."""
-
-    default_code = ErrorCode.DATABASE_NOT_FOUND
+    """The database does not exist, or is not visible to the principal. Its code needs the name, so it is no default."""
 
 
 class DatabaseNameInvalid(RequestRefused):
@@ -267,6 +265,8 @@ class EngineUnavailable(EngineError):
 class EngineAccountRejected(EngineUnavailable):
     """A remote engine does not accept the service account, so that no call can succeed until that is corrected."""
 
+    default_code = ErrorCode.ENGINE_ACCOUNT_REJECTED
+
 
 class EngineDeadlineExceeded(EngineError):
     """The engine did not respond before the deadline. Whether it executed the request is unknown."""
@@ -283,7 +283,7 @@ class EngineLacksOperation(EngineError):
 class EngineAccessDenied(EngineError):
     """A remote engine does not allow the operation to the service account. The caller was allowed to make it here."""
 
-    default_code = ErrorCode.ENGINE_REJECTED
+    default_code = ErrorCode.ENGINE_ACCESS_DENIED
 
 
 class EngineRejected(EngineError):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Self
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     EngineAccessDenied,
     EngineAccountRejected,
@@ -119,6 +120,7 @@ class RemoteEngine:
         return EngineHealth(
             ready=not self._fault,
             reason=self._fault,
+            detail=ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE, quoted=self._fault),
             version=told.build_tags.removeprefix("v"),
             deploy_mode=told.deploy_mode,
         )

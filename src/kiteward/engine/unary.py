@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     EngineAccessDenied,
     EngineAccountRejected,
@@ -23,6 +24,17 @@ _PREFIX_BYTES: Final = 5
 """The flag of compression and the length of a message, which precede it."""
 
 _UNREACHABLE: Final = "the engine cannot be reached"
+
+_REJECTIONS: Final = {
+    3: (ErrorCode.ENGINE_REQUEST_UNREADABLE, "the engine cannot read this `{method}` request"),
+    8: (
+        ErrorCode.ENGINE_MESSAGE_TOO_LARGE,
+        "`{method}`: a message is larger than the engine accepts or has resources for",
+    ),
+}
+"""What a gRPC status means that comes without a text."""
+
+_FAILURE: Final = (ErrorCode.ENGINE_FAILED, "the engine failed to execute `{method}`")
 
 _AT_ONCE: Final = 64 * 1024
 """Bytes of a message that are copied behind its prefix."""
@@ -266,26 +278,26 @@ def _text_in(trailers: Fields) -> str:
     return unquote_to_bytes(found).decode(errors="replace")
 
 
-def _error_of(method: str, status: int | None, text: str = "") -> EngineError:
+def _error_of(method: str, status: int, text: str = "") -> EngineError:
     """Return what a gRPC status means; `text` is the engine's own, which callers get.
 
     Not where it is about the connection, or about the service account, which callers would take for their own.
     """
+    about = {"operation": method}
     match status:
         case 14 | 1:
             return EngineUnavailable(_UNREACHABLE)
         case 4:
             return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
         case 12:
-            return EngineLacksOperation(f"the engine does not implement `{method}`")
+            detail = ErrorDetail(ErrorCode.ENGINE_LACKS_OPERATION, about)
+            return EngineLacksOperation(f"the engine does not implement `{method}`", detail)
         case 16:
             return EngineAccountRejected("the engine does not accept the service account of this server")
         case 7:
-            return EngineAccessDenied(f"the engine does not allow `{method}` to the service account of this server")
-        case None:
-            return EngineRejected(f"the engine failed to execute `{method}`")
-        case 3 if not text:
-            return EngineRejected(f"the engine cannot read this `{method}` request")
-        case 8 if not text:
-            text = f"`{method}`: a message is larger than the engine accepts or has resources for"
-    return EngineRejected(text or f"the engine failed to execute `{method}`", grpc_code=status)
+            detail = ErrorDetail(ErrorCode.ENGINE_ACCESS_DENIED, about)
+            text = f"the engine does not allow `{method}` to the service account of this server"
+            return EngineAccessDenied(text, detail)
+    code, sentence = _REJECTIONS.get(status, _FAILURE)
+    detail = ErrorDetail(code, about) if not text else ErrorDetail(ErrorCode.ENGINE_FAILED, about, quoted=text)
+    return EngineRejected(text or sentence.format(method=method), detail, grpc_code=status)

@@ -109,7 +109,12 @@ async def test_every_unary_call_passes_and_a_missing_one_is_named(method: str) -
 
 
 async def test_failure_that_the_engine_reports_is_its_answer_unchanged() -> None:
-    failure = messages.failure("Search", code=101, legacy_code=1, reason="collection not loaded[collection=docs]")
+    failure = messages.failure(
+        "Search",
+        code=101,
+        legacy_code=messages.ErrorCode.UnexpectedError,
+        reason="collection not loaded[collection=docs]",
+    )
     async with serving(FakeMilvus(answers={"Search": failure})) as address, started(address) as engine:
         assert await ask(engine) == failure
 
@@ -134,7 +139,13 @@ async def test_privilege_that_the_account_lacks_is_not_reported_as_the_callers()
         (FakeMilvus(answers={"Connect": b"\x0a\x00\xff"}), "kiteward", remote.NO_MILVUS),
         (FakeMilvus(stalled={"ListDatabases"}), "kiteward", remote.SILENT),
         (
-            FakeMilvus(answers={"ListDatabases": messages.failure("ListDatabases", code=2, legacy_code=1, reason="x")}),
+            FakeMilvus(
+                answers={
+                    "ListDatabases": messages.failure(
+                        "ListDatabases", code=2, legacy_code=messages.ErrorCode.UnexpectedError, reason="x"
+                    )
+                }
+            ),
             "kiteward",
             "the remote engine refuses ListDatabases",
         ),
