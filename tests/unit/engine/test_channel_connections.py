@@ -113,7 +113,7 @@ async def test_connection_whose_stream_numbers_end_is_replaced(peers: Peers, mon
 async def test_pushed_response_is_a_violation(peers: Peers) -> None:
     promise = (2).to_bytes(4, "big") + b"\x82\x86\x84\x41\x01x"
     frame = len(promise).to_bytes(3, "big") + b"\x05\x04" + (1).to_bytes(4, "big") + promise
-    peers.on_request = lambda peer, number: peer.transport.write(frame)
+    peers.on_request = lambda peer, _: peer.transport.write(frame)
     channel = EngineChannel(peers.target)
     with pytest.raises(EngineUnavailable, match="it violates HTTP/2"):
         await ask(channel)
