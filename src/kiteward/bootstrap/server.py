@@ -117,8 +117,7 @@ class Server:
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
-            DataDirectoryHeld: another server holds the data directory.
-            StoreError, EngineError: a part cannot start.
+            StoreError, EngineError: a part cannot start; DataDirectoryHeld: another server holds the data directory.
             OSError: the address cannot be bound.
         """
         async with AsyncExitStack() as stack:

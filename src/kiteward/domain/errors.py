@@ -283,7 +283,7 @@ class EngineLacksOperation(EngineError):
 class EngineAccessDenied(EngineError):
     """A remote engine does not allow the operation to the service account. The caller was allowed to make it here."""
 
-    default_code = ErrorCode.ENGINE_ACCESS_DENIED
+    default_code = ErrorCode.ENGINE_REJECTED
 
 
 class EngineRejected(EngineError):

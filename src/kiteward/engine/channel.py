@@ -9,12 +9,12 @@ from typing import Final, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from kiteward import __version__
-from kiteward.domain.errors import ConfigurationError, EngineDeadlineExceeded, EngineRejected, EngineUnavailable
+from kiteward.domain.errors import ConfigurationError, EngineUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.metadata import is_metadata_text
 from kiteward.engine.receive_budget import ReceiveBudget
-from kiteward.engine.unary import UnaryCall
+from kiteward.engine.unary import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UnaryCall, error_of, rejected
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 from kiteward.net.http2 import Address, ClientSettings, Deadlines, Http2Client, NeverIndexedHeader
 
@@ -115,10 +115,10 @@ class EngineChannel:
             raise EngineUnavailable(self._refusal)
         client = self._client or self._opened()
         if len(payload) > MAX_MESSAGE_BYTES:
-            raise EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
+            raise error_of(method, RESOURCE_EXHAUSTED)
         seconds = self._longest_call if timeout is None else timeout
         if seconds <= 0:
-            raise EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
+            raise error_of(method, DEADLINE_EXCEEDED)
         call = UnaryCall(
             method,
             self._head(method, metadata, seconds),
@@ -183,7 +183,7 @@ class EngineChannel:
         head.append(NeverIndexedHeader(b"grpc-timeout", limit))
         for name, value in metadata.items():
             if not is_metadata_text(value):
-                raise EngineRejected(f"`{method}`: the metadata `{name}` cannot be sent to the engine")
+                raise rejected(method, f"`{method}`: the metadata `{name}` cannot be sent to the engine")
             if name in _INDEXED:
                 head.append((name.encode(), value.encode()))
             else:

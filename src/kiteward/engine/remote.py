@@ -37,6 +37,9 @@ _CONNECT_TIMEOUT: Final = 3.0
 _LONGEST_PAUSE: Final = 2.0
 """Most seconds between two attempts to connect."""
 
+_GRACE: Final = 30.0
+"""Seconds that calls in flight may take when the engine is closed."""
+
 _CHECK: Final = "ListDatabases"
 """The call of a check: it needs authentication, and the privilege without which the catalog cannot be loaded."""
 
@@ -148,12 +151,13 @@ class RemoteEngine:
         return ""
 
     async def close(self) -> None:
-        """Stop checking and close the connection."""
+        """Stop checking, finish the calls in flight, and close the connections."""
         self._fault = "the remote engine is closed"
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
+        await self._channel.drain(_GRACE)
         await self._channel.close()
 
     async def _supervise(self) -> None:

@@ -42,8 +42,9 @@ _AT_ONCE: Final = 64 * 1024
 # gRPC status codes.
 _CANCELLED: Final = 1
 _UNKNOWN: Final = 2
+DEADLINE_EXCEEDED: Final = 4
 _PERMISSION_DENIED: Final = 7
-_RESOURCE_EXHAUSTED: Final = 8
+RESOURCE_EXHAUSTED: Final = 8
 _UNIMPLEMENTED: Final = 12
 _INTERNAL: Final = 13
 _UNAVAILABLE: Final = 14
@@ -64,7 +65,7 @@ _OF_HTTP_STATUS: Final = {
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
-_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: _RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
+_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
 """What the code of RST_STREAM means; every other one is an internal error (gRPC's PROTOCOL-HTTP2)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -162,22 +163,24 @@ class UnaryCall(ClientStream):
             self._fail(self._without_status())
         elif status != b"0":
             code = int(status) if status.isdigit() else _UNKNOWN
-            self._fail(_error_of(self._method, code, _text_in(trailers)))
+            self._fail(error_of(self._method, code, _text_in(trailers)))
         elif message is None:
-            self._fail(EngineRejected(f"the engine's answer to `{self._method}` is not one whole message"))
+            self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
             self.answer.set_result(message)
 
     def _without_status(self) -> EngineError:
         """Return the error of a response that ends without a gRPC status."""
         if not self._foreign:
-            return EngineRejected(f"the engine ended its answer to `{self._method}` without a status")
+            return rejected(self._method, f"the engine ended its answer to `{self._method}` without a status")
         status = _OF_HTTP_STATUS.get(self._foreign, _UNKNOWN)
         if status == _UNAVAILABLE:
             return EngineUnavailable(f"the engine cannot be reached: it answers with HTTP status {self._foreign}")
         if status == _UNKNOWN:
-            return EngineRejected(f"the engine does not speak gRPC: it answers with HTTP status {self._foreign}")
-        return _error_of(self._method, status)
+            return rejected(
+                self._method, f"the engine does not speak gRPC: it answers with HTTP status {self._foreign}"
+            )
+        return error_of(self._method, status)
 
     def reset(self, code: int) -> None:
         """Take the end of the stream before the end of the response."""
@@ -186,7 +189,7 @@ class UnaryCall(ClientStream):
         elif code == _RESET_CANCEL and self.deadline <= self.answer.get_loop().time():
             self.expire()
         else:
-            self._fail(_error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
+            self._fail(error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
 
     def lose(self, cause: str) -> None:
         """Take that there is no connection, or no more."""
@@ -202,7 +205,7 @@ class UnaryCall(ClientStream):
 
     def expire(self) -> None:
         """End the call at its deadline, here and upstream."""
-        self._fail(EngineDeadlineExceeded(f"the engine did not answer `{self._method}` in time"))
+        self._fail(error_of(self._method, DEADLINE_EXCEEDED))
         self._client.cancel(self)
 
     # Memory -----------------------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ class UnaryCall(ClientStream):
 
     def _refuse(self, text: str) -> None:
         """End the call because of what the engine sends."""
-        self._fail(EngineRejected(text))
+        self._fail(rejected(self._method, text))
         self._client.cancel(self)
 
     def _fail(self, error: EngineError) -> None:
@@ -278,26 +281,41 @@ def _text_in(trailers: Fields) -> str:
     return unquote_to_bytes(found).decode(errors="replace")
 
 
-def _error_of(method: str, status: int, text: str = "") -> EngineError:
-    """Return what a gRPC status means; `text` is the engine's own, which callers get.
+def error_of(method: str, status: int, text: str = "") -> EngineError:
+    """Return the error for a gRPC status other than OK.
 
-    Not where it is about the connection, or about the service account, which callers would take for their own.
+    Args:
+        method: RPC name.
+        status: the status.
+        text: the engine's own, which callers get. Not where it is about the connection, or about the service account,
+            which callers would take for their own.
     """
-    about = {"operation": method}
     match status:
         case 14 | 1:
             return EngineUnavailable(_UNREACHABLE)
         case 4:
             return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
         case 12:
-            detail = ErrorDetail(ErrorCode.ENGINE_LACKS_OPERATION, about)
-            return EngineLacksOperation(f"the engine does not implement `{method}`", detail)
+            return EngineLacksOperation(
+                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
+            )
         case 16:
             return EngineAccountRejected("the engine does not accept the service account of this server")
         case 7:
-            detail = ErrorDetail(ErrorCode.ENGINE_ACCESS_DENIED, about)
-            text = f"the engine does not allow `{method}` to the service account of this server"
-            return EngineAccessDenied(text, detail)
+            return EngineAccessDenied(
+                f"the engine does not allow `{method}` to the service account of this server",
+                _about(ErrorCode.ENGINE_ACCESS_DENIED, method),
+            )
+    if text:
+        return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method, quoted=text), grpc_code=status)
     code, sentence = _REJECTIONS.get(status, _FAILURE)
-    detail = ErrorDetail(code, about) if not text else ErrorDetail(ErrorCode.ENGINE_FAILED, about, quoted=text)
-    return EngineRejected(text or sentence.format(method=method), detail, grpc_code=status)
+    return EngineRejected(sentence.format(method=method), _about(code, method), grpc_code=status)
+
+
+def rejected(method: str, text: str) -> EngineRejected:
+    """Return the error of a call that gRPC's statuses do not describe."""
+    return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method))
+
+
+def _about(code: ErrorCode, operation: str, *, quoted: str = "") -> ErrorDetail:
+    return ErrorDetail(code, {"operation": operation}, quoted=quoted)

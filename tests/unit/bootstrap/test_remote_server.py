@@ -35,8 +35,8 @@ ACCOUNT = base64.b64encode(f"kiteward:{PASSWORD}".encode()).decode()
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_CHECK_TIMEOUT", 1.0)
-    monkeypatch.setattr(remote, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(remote, "_CHECK_TIMEOUT", 3.0)
+    monkeypatch.setattr(remote, "_CONNECT_TIMEOUT", 1.5)
     monkeypatch.setattr(remote, "_PAUSE", 0.05)
     monkeypatch.setattr(remote, "_PAUSES", (0.05,))
     monkeypatch.setattr(remote, "_LONGEST_PAUSE", 0.1)

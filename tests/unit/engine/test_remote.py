@@ -36,8 +36,8 @@ AUTHORIZATION = base64.b64encode(f"kiteward:{PASSWORD}".encode()).decode()
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_CHECK_TIMEOUT", 1.0)
-    monkeypatch.setattr(remote, "_CONNECT_TIMEOUT", 0.5)
+    monkeypatch.setattr(remote, "_CHECK_TIMEOUT", 3.0)
+    monkeypatch.setattr(remote, "_CONNECT_TIMEOUT", 1.5)
     monkeypatch.setattr(remote, "_LONGEST_PAUSE", 0.1)
     monkeypatch.setattr(remote, "_PAUSE", 0.05)
     monkeypatch.setattr(remote, "_PAUSES", (0.05,))
@@ -278,6 +278,21 @@ async def test_answer_that_stalls_ends_by_the_deadline_of_the_caller_or_of_the_s
                 await ask(engine, timeout=None)
         assert engine.health().ready
         await engine.close()
+
+
+async def test_calls_in_flight_are_finished_when_the_engine_is_closed() -> None:
+    milvus = FakeMilvus()
+    held = milvus.hold("Search")
+    async with serving(milvus) as address:
+        engine = await RemoteEngine.start(RemoteEngineSettings(address))
+        asking = asyncio.create_task(ask(engine))
+        await until(lambda: bool(milvus.calls("Search")))
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+        held.set()
+        assert await asking == messages.success("Search")
+        await closing
 
 
 async def test_closed_engine_is_unavailable_and_says_so() -> None:

@@ -17,7 +17,7 @@ _GROWTH: Final = 2.0
 _JITTER: Final = 0.2
 
 _PROVEN: Final = 1.0
-"""Seconds that a connection has to last for pauses to start anew when it ends."""
+"""Seconds that a connection has to last for pauses to begin from the first when it ends."""
 
 _FAREWELL: Final = 1.0
 """Seconds that a closed connection has for writing what is left."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """A connection whose peer may be gone."""
+    """A connection that is to end when its peer is unreachable."""
 
     @property
     def load(self) -> int:
