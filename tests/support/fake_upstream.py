@@ -45,7 +45,7 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
     def __post_init__(self) -> None:
         databases = messages.ListDatabasesResponse(status=messages.Status(), db_names=["default"])
-        told = messages.ServerInfo(build_tags="v2.6.17", deploy_mode="DISTRIBUTED")
+        told = messages.ServerInfo(build_tags="v2.6.17", deploy_mode="CLUSTER")
         self.answers = {
             "ListDatabases": databases.SerializeToString(),
             "Connect": messages.ConnectResponse(status=messages.Status(), server_info=told).SerializeToString(),

@@ -70,7 +70,7 @@ async def test_engine_that_answers_is_ready_and_tells_its_version() -> None:
     async with serving(FakeMilvus()) as address, started(address) as engine:
         health = engine.health()
         assert (health.ready, health.reason) == (True, "")
-        assert (health.version, health.deploy_mode) == ("2.6.17", "DISTRIBUTED")
+        assert (health.version, health.deploy_mode) == ("2.6.17", "CLUSTER")
         assert engine.generation == 1
 
 
