@@ -9,22 +9,19 @@ from typing import Final
 
 import grpc
 import pytest
-from pymilvus import DataType, MilvusClient
+from pymilvus import MilvusClient
 from tests.compat import older_milvus
 from tests.support import generated_sections, raw_grpc, upstream
 from tests.support.server import ROOT_TOKEN, RunningServer
 from tests.support.upstream import Upstream
 
 from kiteward.authz.privileges import PRIVILEGES
-from kiteward.engine.reachability import NO_TLS
 from kiteward.engine.remote import ACCOUNT_REJECTED
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "remote-engine.md"
 WRITER: Final = "tests/compat/test_remote_engine.py"
-MILLIONS_OF_BYTES: Final = 30
-DIMENSION: Final = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +64,7 @@ def test_doctor_finds_the_account_sufficient_and_the_default_password_of_root(mi
 def test_doctor_says_what_is_wrong(milvus: Upstream) -> None:
     status, found = doctor(milvus, password="Wrong-1")
     assert (status, found[0]) == (1, f"fault: {ACCOUNT_REJECTED}")
-    assert doctor(milvus, "grpcs") == (1, [f"fault: {NO_TLS}"])
-
-
-def test_messages_of_many_megabytes_pass_both_ways(root: MilvusClient) -> None:
-    schema = root.create_schema()
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    schema.add_field("vector", DataType.FLOAT_VECTOR, dim=DIMENSION)
-    root.create_collection("large", schema=schema)
-    index = root.prepare_index_params()
-    index.add_index("vector", index_type="FLAT", metric_type="L2")
-    root.create_index("large", index, sync=False)
-    root.load_collection("large")
-    rows = MILLIONS_OF_BYTES * 1_000_000 // (4 * DIMENSION)
-    data = [{"id": number, "vector": [float(number)] * DIMENSION} for number in range(rows)]
-    assert root.insert("large", data)["insert_count"] == rows
-    found = root.query("large", filter="id >= 0", output_fields=["vector"])
-    assert len(found) == rows
-    assert all(row["vector"][-1] == float(row["id"]) for row in found)
-    root.drop_collection("large")
+    assert doctor(milvus, "grpcs") == (1, ["fault: the engine cannot be reached: it does not speak TLS"])
 
 
 def test_what_changes_around_the_server_is_answered_by_the_engine(root: MilvusClient, milvus: Upstream) -> None:

@@ -31,6 +31,7 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         lacks: RPCs that it does not implement.
         answers: RPC -> response, instead of success.
         stalled: RPCs that it never answers.
+        held: RPC -> an event that its calls wait for.
         seen: every call: RPC, request and metadata.
     """
 
@@ -39,16 +40,22 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
     lacks: set[str] = field(default_factory=set)
     answers: dict[str, bytes] = field(default_factory=dict)
     stalled: set[str] = field(default_factory=set)
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
     seen: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         databases = messages.ListDatabasesResponse(status=messages.Status(), db_names=["default"])
-        told = messages.ServerInfo(build_tags="v2.6.17", deploy_mode="DISTRIBUTED")
+        told = messages.ServerInfo(build_tags="v2.6.17", deploy_mode="CLUSTER")
         self.answers = {
             "ListDatabases": databases.SerializeToString(),
             "Connect": messages.ConnectResponse(status=messages.Status(), server_info=told).SerializeToString(),
             **self.answers,
         }
+
+    def hold(self, method: str) -> asyncio.Event:
+        """Let calls of an RPC wait until the returned event is set."""
+        self.held[method] = asyncio.Event()
+        return self.held[method]
 
     def calls(self, method: str) -> list[dict[str, str]]:
         """Return the metadata of the calls of one RPC."""
@@ -68,6 +75,8 @@ class FakeMilvus(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 await context.abort(grpc.StatusCode.PERMISSION_DENIED, f"Privilege{method}: permission deny to svc")
             if method in self.stalled:
                 await asyncio.Event().wait()
+            if method in self.held:
+                await self.held[method].wait()
             return self.answers.get(method) or messages.success(method)
 
         return grpc.unary_unary_rpc_method_handler(handle)

@@ -58,7 +58,8 @@ class SharedEngine(FakeEngine):
         try:
             answer = act(self, called.request, called.request.db_name or called.metadata.get("dbname", ""))
         except Refused as refused:
-            return messages.failure(called.method, code=refused.code, legacy_code=1, reason=str(refused))
+            code = messages.LEGACY_COLLECTION_NOT_EXISTS
+            return messages.failure(called.method, code=refused.code, legacy_code=code, reason=str(refused))
         return bytes(answer.SerializeToString())
 
     def _follow(self, called: EngineCall) -> None:

@@ -39,6 +39,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
+from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
@@ -121,8 +122,7 @@ class Server:
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
-            DataDirectoryHeld: another server holds the data directory.
-            StoreError, EngineError: a part cannot start.
+            StoreError, EngineError: a part cannot start; DataDirectoryHeld: another server holds the data directory.
             OSError: the address cannot be bound.
         """
         async with AsyncExitStack() as stack:
@@ -207,7 +207,7 @@ async def _start_engine(
     """Start the engine and measure its calls; `stack` closes it."""
     engine: Engine
     if settings.engine is None:
-        engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+        engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
     else:
         engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)

@@ -216,9 +216,7 @@ class ProtectedObject(RequestRefused):
 
 
 class DatabaseNotFound(RequestRefused):
-    """The database does not exist, or is not visible to the principal."""
-
-    default_code = ErrorCode.DATABASE_NOT_FOUND
+    """The database does not exist, or is not visible to the principal. Its code needs the name, so it is no default."""
 
 
 class DatabaseNameInvalid(RequestRefused):
@@ -261,19 +259,13 @@ class EngineError(KitewardError):
 
 
 class EngineUnavailable(EngineError):
-    """The engine cannot be reached now; the same call may succeed later.
-
-    Attributes:
-        reason: why, for operators; the message, which clients see, does not tell where the engine is.
-    """
-
-    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", reason: str = "") -> None:
-        super().__init__(message, *details, field=field)
-        self.reason = reason
+    """The engine cannot be reached now; the same call may succeed later."""
 
 
 class EngineAccountRejected(EngineUnavailable):
     """A remote engine does not accept the service account, so that no call can succeed until that is corrected."""
+
+    default_code = ErrorCode.ENGINE_ACCOUNT_REJECTED
 
 
 class EngineDeadlineExceeded(EngineError):

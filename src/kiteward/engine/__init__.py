@@ -4,7 +4,7 @@
 - `channel.py`, `metadata.py`: a pass-through gRPC channel, and the metadata that may travel on it.
 - `confinement.py`: takes network and files from a process.
 - `embedded/`: Milvus Lite in a supervised child process.
-- `remote.py`: a Milvus over the network; `upstream.py`: where it is; `reachability.py`: why it cannot be reached.
+- `remote.py`, `upstream.py`: a Milvus over the network; where it is, and as whom it is called.
 - `offline.py`: the engine of a command line that runs beside a stopped or running server.
 
 An engine receives bytes that are authorized already. It knows no users, no policy and no store.

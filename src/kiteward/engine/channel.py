@@ -4,15 +4,17 @@ import asyncio
 import os
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from kiteward import __version__
-from kiteward.domain.errors import ConfigurationError, EngineDeadlineExceeded, EngineRejected, EngineUnavailable
+from kiteward.domain.errors import ConfigurationError, EngineUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.base import EngineHealth
+from kiteward.engine.metadata import is_metadata_text
 from kiteward.engine.receive_budget import ReceiveBudget
-from kiteward.engine.unary import UnaryCall
+from kiteward.engine.unary import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UnaryCall, error_of, rejected
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 from kiteward.net.http2 import Address, ClientSettings, Deadlines, Http2Client, NeverIndexedHeader
 
@@ -30,7 +32,10 @@ def unix_address(path: str | os.PathLike[str]) -> str:
 
 
 class EngineChannel:
-    """Connections to one engine address, used by the embedded and by the remote engine."""
+    """Connections to one engine address, used by the embedded and by the remote engine.
+
+    A call is sent at most once. It ends by its deadline, whether it was sent or waits for a connection.
+    """
 
     def __init__(
         self,
@@ -46,19 +51,23 @@ class EngineChannel:
 
         Args:
             target: gRPC address, for example `unix:/run/kiteward/engine.sock` or `milvus:19530`.
-            tls: TLS towards the engine; None connects without TLS.
+            tls: TLS towards the engine, which gets offered HTTP/2; None connects without TLS.
             server_name: the name that the engine's certificate has to be for; empty for the host of the target.
             metadata: what is sent with every call, for example the `authorization` of a service account.
             settings: how connections are kept.
             longest_call: seconds after which a call without a timeout ends.
         """
+        if tls is not None:
+            tls.set_alpn_protocols(["h2"])
         self._address = _address(target, tls, server_name)
         self._settings = settings or ClientSettings()
         self._constant = dict(metadata or {})
         self._longest_call = longest_call
         self._heads: dict[str, tuple[tuple[bytes, bytes], ...]] = {}
         self._client: Http2Client | None = None
-        self._closed = ""
+        self._in_flight = 0
+        self._drained: asyncio.Event | None = None
+        self._refusal = ""
 
     @classmethod
     def to(cls, uri: str) -> Self:
@@ -76,7 +85,7 @@ class EngineChannel:
             raise ConfigurationError("the address must be like http://host:19530 or https://host:19530")
         if ":" in parts.hostname:
             target = f"[{parts.hostname}]:{parts.port or _DEFAULT_PORT}"
-        return cls(target, tls=client_context() if parts.scheme == "https" else None)
+        return cls(target, tls=ssl.create_default_context() if parts.scheme == "https" else None)
 
     @property
     def generation(self) -> int:
@@ -85,14 +94,16 @@ class EngineChannel:
 
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the engine."""
-        if self._client is None:
-            return EngineHealth(ready=False, reason=self._closed or f"there is no connection to {self._address} yet")
+        if self._refusal or self._client is None:
+            reason = self._refusal or f"{self._address} has not been connected to yet"
+            return EngineHealth(ready=False, reason=reason)
         state = self._client.state()
         return EngineHealth(ready=state.ready, reason=state.reason)
 
     def connect(self) -> None:
         """Begin to connect, without waiting for it. From then on lost connections are made again."""
-        self._opened().connect()
+        if not self._refusal:
+            self._opened().connect()
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request of the Milvus service and return the response bytes.
@@ -100,12 +111,14 @@ class EngineChannel:
         Raises:
             EngineUnavailable, EngineDeadlineExceeded, EngineLacksOperation, EngineRejected.
         """
+        if self._refusal:
+            raise EngineUnavailable(self._refusal)
         client = self._client or self._opened()
         if len(payload) > MAX_MESSAGE_BYTES:
-            raise EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
+            raise error_of(method, RESOURCE_EXHAUSTED)
         seconds = self._longest_call if timeout is None else timeout
         if seconds <= 0:
-            raise EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
+            raise error_of(method, DEADLINE_EXCEEDED)
         call = UnaryCall(
             method,
             self._head(method, metadata, seconds),
@@ -116,27 +129,42 @@ class EngineChannel:
             deadline=self._loop.time() + seconds,
         )
         self._deadlines.add(call)
+        self._in_flight += 1
         try:
             client.send(call)
             return await call.answer
         except asyncio.CancelledError:
-            client.cancel(call)
+            call.abandon()
             raise
         finally:
             self._deadlines.discard(call)
             call.release()
+            self._in_flight -= 1
+            if self._drained is not None and not self._in_flight:
+                self._drained.set()
+
+    async def drain(self, grace: float) -> None:
+        """Accept no more calls, and wait until those in flight have ended.
+
+        Args:
+            grace: seconds to wait at most.
+        """
+        self._refusal = "the connection to the engine is closing"
+        if self._in_flight:
+            self._drained = asyncio.Event()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._drained.wait()
 
     async def close(self) -> None:
         """Close the connections; calls that are still in flight end with EngineUnavailable."""
-        self._closed = "the connection to the engine is closed"
+        self._refusal = "the connection to the engine is closed"
         if self._client is not None:
-            await self._client.close(self._closed)
+            await self._client.close()
             self._deadlines.close()
 
     def _opened(self) -> Http2Client:
         """Return the client, which is made in the event loop that uses it."""
-        if self._closed:
-            raise EngineUnavailable(self._closed)
         if self._client is None:
             self._loop = asyncio.get_running_loop()
             self._deadlines = Deadlines()
@@ -154,6 +182,8 @@ class EngineChannel:
             limit = b"%dS" % min(int(seconds), _LONGEST_MILLISECONDS)
         head.append(NeverIndexedHeader(b"grpc-timeout", limit))
         for name, value in metadata.items():
+            if not is_metadata_text(value):
+                raise rejected(method, f"`{method}`: the metadata `{name}` cannot be sent to the engine")
             if name in _INDEXED:
                 head.append((name.encode(), value.encode()))
             else:
@@ -162,7 +192,7 @@ class EngineChannel:
 
     def _prepare(self, method: str) -> tuple[tuple[bytes, bytes], ...]:
         address = self._address
-        authority = "localhost" if address.path else str(address)
+        authority = address.server_name or ("localhost" if address.path else str(address))
         head = (
             (b":method", b"POST"),
             (b":scheme", b"https" if address.tls else b"http"),
@@ -175,14 +205,6 @@ class EngineChannel:
         )
         self._heads[method] = head
         return head
-
-
-def client_context() -> ssl.SSLContext:
-    """Return TLS as a client, trusting the authorities of the system."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["h2"])
-    return context
 
 
 def _address(target: str, tls: ssl.SSLContext | None, server_name: str) -> Address:

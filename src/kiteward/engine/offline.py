@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import EngineHealth
 from kiteward.milvus import messages
 
 _REASON: Final = "there is no engine here"
+_ABSENT: Final = ErrorDetail(ErrorCode.ENGINE_ABSENT)
 
 
 class OfflineEngine:
@@ -39,13 +41,13 @@ class OfflineEngine:
         timeout: float | None,  # noqa: ARG002  as the protocol has it
     ) -> bytes:
         if method != "HasCollection" or self._directory is None:
-            raise EngineUnavailable(_REASON)
+            raise EngineUnavailable(_REASON, _ABSENT)
         name = messages.HasCollectionRequest.FromString(payload).collection_name
         found = _has(self._directory, metadata.get("dbname") or DEFAULT_DATABASE, name)
         return bytes(messages.BoolResponse(status=messages.Status(), value=found).SerializeToString())
 
     def health(self) -> EngineHealth:
-        return EngineHealth(ready=False, reason=_REASON)
+        return EngineHealth(ready=False, reason=_REASON, detail=_ABSENT)
 
     async def close(self) -> None:
         """Do nothing: no resources are held."""

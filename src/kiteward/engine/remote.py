@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Self
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     EngineAccessDenied,
     EngineAccountRejected,
@@ -13,8 +14,8 @@ from kiteward.domain.errors import (
     EngineError,
     EngineLacksOperation,
     EngineUnavailable,
+    PayloadMalformed,
 )
-from kiteward.engine import reachability
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.channel import EngineChannel
 from kiteward.engine.upstream import RemoteEngineSettings
@@ -30,8 +31,14 @@ _PAUSE: Final = 5.0
 _PAUSES: Final = (0.25, 0.5, 1.0, 2.0)
 """Seconds before each further check of one that is not; the last repeats."""
 
+_CONNECT_TIMEOUT: Final = 3.0
+"""Seconds within which a connection must be made; shorter than a check, which reports the reason."""
+
 _LONGEST_PAUSE: Final = 2.0
 """Most seconds between two attempts to connect."""
+
+_GRACE: Final = 30.0
+"""Seconds that calls in flight may take when the engine is closed."""
 
 _CHECK: Final = "ListDatabases"
 """The call of a check: it needs authentication, and the privilege without which the catalog cannot be loaded."""
@@ -45,7 +52,10 @@ ACCOUNT_DENIED: Final = f"the service account lacks the privilege {_CHECK} in th
 ACCOUNT_FAULTS: Final = frozenset({ACCOUNT_REJECTED, ACCOUNT_MISSING, ACCOUNT_DENIED})
 """What is wrong with the service account, in an engine that can be reached."""
 
-NO_MILVUS: Final = f"the remote engine does not implement {_CHECK}: it is no Milvus, or older than 2.2.9"
+SILENT: Final = "the remote engine does not respond to calls"
+NO_MILVUS: Final = (
+    f"the remote engine does not implement {_CHECK} as Milvus does: it is no Milvus, or older than version 2.2.9"
+)
 
 _log = logging.getLogger("kiteward.engine")
 
@@ -70,7 +80,9 @@ class RemoteEngine:
             tls=settings.tls.context() if address.tls else None,
             server_name=settings.tls.server_name,
             metadata={} if authorization is None else {"authorization": authorization},
-            settings=ClientSettings(connections=settings.connections, longest_pause=_LONGEST_PAUSE),
+            settings=ClientSettings(
+                connections=settings.connections, connect_timeout=_CONNECT_TIMEOUT, longest_pause=_LONGEST_PAUSE
+            ),
             longest_call=settings.timeout,
         )
         self._generation = 0
@@ -111,6 +123,7 @@ class RemoteEngine:
         return EngineHealth(
             ready=not self._fault,
             reason=self._fault,
+            detail=ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE, quoted=self._fault),
             version=told.build_tags.removeprefix("v"),
             deploy_mode=told.deploy_mode,
         )
@@ -122,27 +135,29 @@ class RemoteEngine:
             if messages.status_code(_CHECK, answer):
                 return f"the remote engine refuses {_CHECK}"
             if self._fault:
-                self._told = messages.ConnectResponse.FromString(await self._ask("Connect")).server_info
+                with suppress(EngineLacksOperation):
+                    answer = await self._ask("Connect")
+                    self._told = messages.decode_response(messages.ConnectResponse, answer).server_info
         except EngineAccountRejected:
             return ACCOUNT_REJECTED if self._settings.user else ACCOUNT_MISSING
         except EngineAccessDenied:
             return ACCOUNT_DENIED
-        except EngineLacksOperation:
+        except (EngineLacksOperation, PayloadMalformed):
             return NO_MILVUS
         except EngineDeadlineExceeded:
-            return await self._way() or reachability.SILENT
+            return SILENT
         except EngineError as error:
-            # With nothing wrong any more, the next connection is about to be made.
-            return await self._way() or self._fault or str(error)
+            return str(error)
         return ""
 
     async def close(self) -> None:
-        """Stop checking and close the connection."""
+        """Stop checking, finish the calls in flight, and close the connections."""
         self._fault = "the remote engine is closed"
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
+        await self._channel.drain(_GRACE)
         await self._channel.close()
 
     async def _supervise(self) -> None:
@@ -169,11 +184,6 @@ class RemoteEngine:
             self._generation += 1
             _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
         self._fault = fault
-
-    async def _way(self) -> str:
-        """Return what is wrong with the connection to the engine, or empty."""
-        settings = self._settings
-        return await reachability.fault(settings.address, settings.tls, timeout=_CHECK_TIMEOUT)
 
     async def _ask(self, method: str) -> bytes:
         return await self._channel.call(method, b"", metadata={}, timeout=_CHECK_TIMEOUT)

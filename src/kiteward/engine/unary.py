@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     EngineAccessDenied,
     EngineAccountRejected,
@@ -24,38 +25,47 @@ _PREFIX_BYTES: Final = 5
 
 _UNREACHABLE: Final = "the engine cannot be reached"
 
+_REJECTIONS: Final = {
+    3: (ErrorCode.ENGINE_REQUEST_UNREADABLE, "the engine cannot read this `{method}` request"),
+    8: (
+        ErrorCode.ENGINE_MESSAGE_TOO_LARGE,
+        "`{method}`: a message is larger than the engine accepts or has resources for",
+    ),
+}
+"""What a gRPC status means that comes without a text."""
+
+_FAILURE: Final = (ErrorCode.ENGINE_FAILED, "the engine failed to execute `{method}`")
+
 _AT_ONCE: Final = 64 * 1024
 """Bytes of a message that are copied behind its prefix."""
 
 # gRPC status codes.
-_OK: Final = 0
 _CANCELLED: Final = 1
 _UNKNOWN: Final = 2
-_INVALID_ARGUMENT: Final = 3
-_DEADLINE_EXCEEDED: Final = 4
+DEADLINE_EXCEEDED: Final = 4
 _PERMISSION_DENIED: Final = 7
-_RESOURCE_EXHAUSTED: Final = 8
+RESOURCE_EXHAUSTED: Final = 8
 _UNIMPLEMENTED: Final = 12
 _INTERNAL: Final = 13
 _UNAVAILABLE: Final = 14
 _UNAUTHENTICATED: Final = 16
 
 _OF_HTTP_STATUS: Final = {
-    b"400": _INTERNAL,
-    b"401": _UNAUTHENTICATED,
-    b"403": _PERMISSION_DENIED,
-    b"404": _UNIMPLEMENTED,
-    b"429": _UNAVAILABLE,
-    b"502": _UNAVAILABLE,
-    b"503": _UNAVAILABLE,
-    b"504": _UNAVAILABLE,
+    "400": _INTERNAL,
+    "401": _UNAUTHENTICATED,
+    "403": _PERMISSION_DENIED,
+    "404": _UNIMPLEMENTED,
+    "429": _UNAVAILABLE,
+    "502": _UNAVAILABLE,
+    "503": _UNAVAILABLE,
+    "504": _UNAVAILABLE,
 }
 """What an HTTP status means where a response has no gRPC status (gRPC's http-grpc-status-mapping)."""
 
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
-_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: _RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
+_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
 """What the code of RST_STREAM means; every other one is an internal error (gRPC's PROTOCOL-HTTP2)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -75,11 +85,11 @@ class UnaryCall(ClientStream):
         "_buffer",
         "_client",
         "_expected",
+        "_foreign",
         "_message",
         "_method",
         "_prefix",
         "_reserved",
-        "_status",
         "_waits",
         "answer",
         "bucket",
@@ -108,7 +118,7 @@ class UnaryCall(ClientStream):
         self._method = method
         self._client = client
         self._budget = budget
-        self._status: int | None = None
+        self._foreign = ""
         self._message: bytes | None = None
         self._prefix = b""
         self._buffer: BytesIO | None = None
@@ -119,7 +129,7 @@ class UnaryCall(ClientStream):
     # What the connection reports --------------------------------------------------------------------------------------
 
     def respond(self, fields: Fields) -> None:
-        """Take the fields of the response: what is not gRPC ends the call."""
+        """Take the fields of the response, which may be of a server that is not gRPC."""
         status = content = b""
         for name, value in fields:
             if name == b":status":
@@ -127,11 +137,11 @@ class UnaryCall(ClientStream):
             elif name == b"content-type":
                 content = value
         if status != b"200" or not content.startswith(b"application/grpc"):
-            self._status = _OF_HTTP_STATUS.get(status, _UNKNOWN)
+            self._foreign = status.decode(errors="replace")
 
     def receive(self, data: bytes) -> bool:
         """Take a part of the message. A long one is continued when the memory for it is reserved."""
-        if self._status is not None:
+        if self._foreign:
             return True  # what a server sends that is not gRPC
         if self._buffer is not None:
             self._append(self._buffer, data)
@@ -147,22 +157,30 @@ class UnaryCall(ClientStream):
 
     def end(self, trailers: Fields) -> None:
         """Take the gRPC status; without an error the message is the result."""
-        status = self._status
-        for name, value in trailers:
-            if name == b"grpc-status":
-                status = int(value) if value.isdigit() else _UNKNOWN
-                break
-        else:
-            if status is None:
-                self._fail(EngineRejected(f"the engine ended its answer to `{self._method}` without a status"))
-                return
-        message = self._message if self._buffer is None else self._assembled()
-        if status != _OK:
-            self._fail(_error_of(self._method, status, _text_in(trailers)))
+        status = next((value for name, value in trailers if name == b"grpc-status"), None)
+        message = self._message if self._buffer is None else self._assembled(self._buffer)
+        if status is None:
+            self._fail(self._without_status())
+        elif status != b"0":
+            code = int(status) if status.isdigit() else _UNKNOWN
+            self._fail(error_of(self._method, code, _text_in(trailers)))
         elif message is None:
-            self._fail(EngineRejected(f"the engine's answer to `{self._method}` is not one whole message"))
+            self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
             self.answer.set_result(message)
+
+    def _without_status(self) -> EngineError:
+        """Return the error of a response that ends without a gRPC status."""
+        if not self._foreign:
+            return rejected(self._method, f"the engine ended its answer to `{self._method}` without a status")
+        status = _OF_HTTP_STATUS.get(self._foreign, _UNKNOWN)
+        if status == _UNAVAILABLE:
+            return EngineUnavailable(f"the engine cannot be reached: it answers with HTTP status {self._foreign}")
+        if status == _UNKNOWN:
+            return rejected(
+                self._method, f"the engine does not speak gRPC: it answers with HTTP status {self._foreign}"
+            )
+        return error_of(self._method, status)
 
     def reset(self, code: int) -> None:
         """Take the end of the stream before the end of the response."""
@@ -171,17 +189,23 @@ class UnaryCall(ClientStream):
         elif code == _RESET_CANCEL and self.deadline <= self.answer.get_loop().time():
             self.expire()
         else:
-            self._fail(_error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
+            self._fail(error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
 
-    def lose(self, reason: str) -> None:
-        """Take the end of the connection."""
-        self._fail(EngineUnavailable(_UNREACHABLE, reason=reason))
+    def lose(self, cause: str) -> None:
+        """Take that there is no connection, or no more."""
+        self._fail(EngineUnavailable(f"{_UNREACHABLE}: it {cause}"))
+
+    def abandon(self) -> None:
+        """End the call upstream, because its caller needs no answer any more."""
+        if self.answer.done() and not self.answer.cancelled():
+            self.answer.exception()  # it came in the same turn of the event loop, and is not to be reported as unseen
+        self._client.cancel(self)
 
     # Deadline ---------------------------------------------------------------------------------------------------------
 
     def expire(self) -> None:
         """End the call at its deadline, here and upstream."""
-        self._fail(EngineDeadlineExceeded(f"the engine did not answer `{self._method}` in time"))
+        self._fail(error_of(self._method, DEADLINE_EXCEEDED))
         self._client.cancel(self)
 
     # Memory -----------------------------------------------------------------------------------------------------------
@@ -220,18 +244,15 @@ class UnaryCall(ClientStream):
         if buffer.tell() > self._expected:
             self._refuse(f"the engine answered `{self._method}` with more than one message")
 
-    def _assembled(self) -> bytes | None:
+    def _assembled(self, buffer: BytesIO) -> bytes | None:
         """Return the message, or None if a part of it is missing."""
-        buffer = self._buffer
-        if buffer is None or buffer.tell() != self._expected:
-            return None
-        return buffer.getvalue()
+        return buffer.getvalue() if buffer.tell() == self._expected else None
 
     # The end ----------------------------------------------------------------------------------------------------------
 
     def _refuse(self, text: str) -> None:
         """End the call because of what the engine sends."""
-        self._fail(EngineRejected(text))
+        self._fail(rejected(self._method, text))
         self._client.cancel(self)
 
     def _fail(self, error: EngineError) -> None:
@@ -260,26 +281,41 @@ def _text_in(trailers: Fields) -> str:
     return unquote_to_bytes(found).decode(errors="replace")
 
 
-def _error_of(method: str, status: int | None, text: str = "") -> EngineError:
-    """Return what a gRPC status means; `text` is the engine's own, which callers get.
+def error_of(method: str, status: int, text: str = "") -> EngineError:
+    """Return the error for a gRPC status other than OK.
 
-    Not where it is about the connection to the engine, or about the service account, which callers would take for theirs.
+    Args:
+        method: RPC name.
+        status: the status.
+        text: the engine's own, which callers get. Not where it is about the connection, or about the service account,
+            which callers would take for their own.
     """
     match status:
         case 14 | 1:
-            return EngineUnavailable(_UNREACHABLE, reason=text)
+            return EngineUnavailable(_UNREACHABLE)
         case 4:
             return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
         case 12:
-            return EngineLacksOperation(f"the engine does not implement `{method}`")
+            return EngineLacksOperation(
+                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
+            )
         case 16:
             return EngineAccountRejected("the engine does not accept the service account of this server")
         case 7:
-            return EngineAccessDenied(f"the engine does not allow `{method}` to the service account of this server")
-        case None:
-            return EngineRejected(f"the engine failed to execute `{method}`")
-        case 3 if not text:
-            return EngineRejected(f"the engine cannot read this `{method}` request")
-        case 8 if not text:
-            text = f"`{method}`: a message is larger than the engine accepts or has resources for"
-    return EngineRejected(text or f"the engine failed to execute `{method}`", grpc_code=status)
+            return EngineAccessDenied(
+                f"the engine does not allow `{method}` to the service account of this server",
+                _about(ErrorCode.ENGINE_ACCESS_DENIED, method),
+            )
+    if text:
+        return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method, quoted=text), grpc_code=status)
+    code, sentence = _REJECTIONS.get(status, _FAILURE)
+    return EngineRejected(sentence.format(method=method), _about(code, method), grpc_code=status)
+
+
+def rejected(method: str, text: str) -> EngineRejected:
+    """Return the error of a call that gRPC's statuses do not describe."""
+    return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method))
+
+
+def _about(code: ErrorCode, operation: str, *, quoted: str = "") -> ErrorDetail:
+    return ErrorDetail(code, {"operation": operation}, quoted=quoted)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import Protocol
 
-from kiteward.domain.errors import EngineError
+from kiteward.domain.errors import EngineError, EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog_reading import CatalogReader
@@ -108,9 +108,9 @@ class Catalog:
         return None
 
     @property
-    def fault(self) -> str:
-        """Why requests that need it are refused, in one sentence, or empty."""
-        return ""
+    def fault(self) -> EngineUnavailable | None:
+        """Why requests that need it are refused, or None."""
+        return None
 
     async def refresh(self) -> None:
         """Load databases and aliases if the engine has restarted, or `forget` was called, since the last load.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineLacksOperation, EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
@@ -157,7 +158,10 @@ class CatalogReader:
         for collection, number in (await self.collections(database)).items():
             if number == described.collectionID:
                 return collection
-        raise EngineUnavailable(f"the collection of the alias {name} changed while it was looked up")
+        raise EngineUnavailable(
+            f"the collection of the alias {name} changed while it was looked up",
+            ErrorDetail(ErrorCode.ENGINE_CATALOG_CHANGING),
+        )
 
     async def _described(self, database: str, name: str) -> messages.DescribeCollectionResponse | None:
         """Return the description of a collection, by its name or alias, or None if it does not exist."""
@@ -172,7 +176,8 @@ class CatalogReader:
         self, operation: str, database: str, payload: bytes, *, accepts: frozenset[int] = frozenset()
     ) -> bytes:
         answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=self._timeout)
-        code = messages.status_code(operation, answer)
-        if code and code not in accepts:
-            raise EngineUnavailable(f"the engine refused {operation}")
+        status = messages.status_code(operation, answer)
+        if status and status not in accepts:
+            detail = ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status})
+            raise EngineUnavailable(f"the engine refused {operation}", detail)
         return answer

@@ -4,6 +4,7 @@ import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
@@ -60,7 +61,11 @@ class EngineExecutor:
         if row.shows_alias is not None and row.shows_alias(answer, resolved):
             # The name was a collection's when the request was decided. Whose it is now has not been decided.
             self._catalog.forget([resolved.database], resolved.collections)
-            raise EngineUnavailable(f"{resolved.collections[0]} was just made an alias: send the request again")
+            name = resolved.collections[0]
+            raise EngineUnavailable(
+                f"{name} was just made an alias: send the request again",
+                ErrorDetail(ErrorCode.ENGINE_CATALOG_CHANGING),
+            )
         if row.response_ids is not None:
             ids.learn(
                 row.name,
@@ -173,7 +178,8 @@ class AdminExecutor:
 
         if row.changes:
             return await self._context.changes.run(recording, work)
-        self._context.recorder.require_working(row)
+        if not row.while_unrecorded:
+            self._context.recorder.require_working(row)
         return await work()
 
     def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, EngineUnavailable, LimitReached
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.base import Engine
@@ -109,9 +110,9 @@ class UpstreamCatalog(Catalog):
         return CatalogState(age if known else None, counts["reads"], counts["failures"], counts["lookups"])
 
     @property
-    def fault(self) -> str:
-        """Why requests that need it are refused, in one sentence, or empty."""
-        return "" if self.fresh else self._fault()
+    def fault(self) -> EngineUnavailable | None:
+        """Why requests that need it are refused, or None."""
+        return None if self.fresh else self._fault()
 
     @property
     def fresh(self) -> bool:
@@ -126,7 +127,7 @@ class UpstreamCatalog(Catalog):
         """
         while not self.fresh:
             if self._failure is not None and self._failure[1] == self._engine.generation:
-                raise EngineUnavailable(self._fault())
+                raise self._fault()
             if self._task is None or self._task.done():
                 raise EngineUnavailable("the catalog of the remote engine is not read any more")
             self._wanted.set()
@@ -135,7 +136,7 @@ class UpstreamCatalog(Catalog):
     def require_usable(self) -> None:
         """Require that a decision may be made now. See `Catalog.require_usable`."""
         if not self.fresh:
-            raise EngineUnavailable(self._fault())
+            raise self._fault()
 
     async def ensure(self, database: str, *names: str, caller: str = "") -> None:
         """Look up what it does not hold, once for all who ask at a time. See `Catalog.ensure`."""
@@ -152,7 +153,10 @@ class UpstreamCatalog(Catalog):
             if not unknown:
                 return
             await asyncio.gather(*(self._look_up(database, name, caller) for name in unknown))
-        raise EngineUnavailable("the objects of the remote engine change faster than their names can be looked up")
+        raise EngineUnavailable(
+            "the objects of the remote engine change faster than their names can be looked up",
+            ErrorDetail(ErrorCode.ENGINE_CATALOG_CHANGING),
+        )
 
     async def renew(self, databases: Iterable[str], names: Iterable[str]) -> None:
         """Forget what is held of a change's objects, so that they are looked up for it. See `Catalog.renew`."""
@@ -350,7 +354,8 @@ class UpstreamCatalog(Catalog):
         if self._looked_up[caller] >= _LOOKUPS or self._looked_up.total() >= _ALL_LOOKUPS:
             raise LimitReached(
                 f"too many names that the catalog does not hold: at most {_LOOKUPS} are looked up for one user in "
-                f"{self._maximum_age / 2:g} s"
+                f"{self._maximum_age / 2:g} s",
+                ErrorDetail(ErrorCode.LOOKUPS_LIMIT, {"limit": _LOOKUPS}),
             )
         self._looked_up[caller] += 1
         self._counts["lookups"] += 1
@@ -395,11 +400,14 @@ class UpstreamCatalog(Catalog):
         """Return whether what was read since then is as young as the rest, and follows our last change."""
         return began >= self._read_at and forgotten == self._forgotten
 
-    def _fault(self) -> str:
-        why = f": {self._failure[0]}" if self._failure is not None else ""
+    def _fault(self) -> EngineUnavailable:
+        quoted = self._failure[0] if self._failure is not None else ""
+        why, seconds = f": {quoted}" if quoted else "", int(self._maximum_age)
         if self._read_at == float("-inf"):
-            return f"the catalog of the remote engine has not been read yet{why}"
-        return f"the catalog of the remote engine may be older than {self._maximum_age:g} s{why}"
+            unread = ErrorDetail(ErrorCode.ENGINE_CATALOG_UNREAD, quoted=quoted)
+            return EngineUnavailable(f"the catalog of the remote engine has not been read yet{why}", unread)
+        old = ErrorDetail(ErrorCode.ENGINE_CATALOG_OLD, {"seconds": seconds}, quoted=quoted)
+        return EngineUnavailable(f"the catalog of the remote engine may be older than {seconds} s{why}", old)
 
 
 def _names_in(content: DatabaseContent) -> dict[str, str]:

@@ -11,6 +11,8 @@ from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import Sessions
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorDetail
+from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.base import Engine
@@ -26,8 +28,8 @@ class Catalog(Protocol):
         ...
 
     @property
-    def fault(self) -> str:
-        """Why requests that need databases and aliases are refused, in one sentence, or empty."""
+    def fault(self) -> EngineUnavailable | None:
+        """Why requests that need databases and aliases are refused, or None."""
         ...
 
     async def refresh(self) -> None:
@@ -70,6 +72,7 @@ class OperationRules(Protocol):
     def credential(self) -> CredentialReach: ...
     @property
     def closed(self) -> str: ...
+    def closed_details(self) -> tuple[ErrorDetail, ...]: ...
 
 
 class ReceivedCall(Protocol):
@@ -117,10 +120,12 @@ class ComponentHealth:
     Attributes:
         ready: whether it can be used.
         reason: one sentence for the operator when it cannot, else empty.
+        details: the same as codes, for programs and translations.
     """
 
     ready: bool = True
     reason: str = ""
+    details: tuple[ErrorDetail, ...] = ()
 
 
 class ResponseCache:

@@ -9,7 +9,7 @@ from tests.support.fake_upstream import FakeMilvus, serving
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.bootstrap.engine_review import TRIALS, EngineReview, review_engine
 from kiteward.domain.identity import Secret
-from kiteward.engine import reachability, remote
+from kiteward.engine import remote
 from kiteward.engine.upstream import Address, RemoteEngineSettings
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
@@ -63,13 +63,13 @@ async def test_root_as_the_service_account_is_unsafe(milvus: FakeMilvus) -> None
 
 async def test_password_that_crosses_the_network_without_tls_is_unsafe() -> None:
     found = await review_engine(account(Address("milvus.invalid")))
-    assert found.faults == (reachability.UNRESOLVED,)
+    assert found.faults == ("the engine cannot be reached: it has a host name that cannot be resolved",)
     assert "crosses the network without TLS; use grpcs://" in found.unsafe[0]
 
 
 async def test_engine_that_is_not_there_is_a_fault() -> None:
     found = await review_engine(account(Address("127.0.0.1", free_port())))
-    assert found == EngineReview(faults=(reachability.REFUSED,))
+    assert found == EngineReview(faults=("the engine cannot be reached: it refuses connections",))
 
 
 @pytest.mark.parametrize("privilege", TRIALS)

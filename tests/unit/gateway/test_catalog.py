@@ -63,7 +63,9 @@ async def test_each_request_names_its_database_where_the_engine_reads_it(catalog
 
 
 async def test_alias_that_is_dropped_while_it_is_read_is_none(catalog: Catalog, engine: FakeEngine) -> None:
-    engine.answers["DescribeAlias"] = messages.failure("DescribeAlias", code=1600, legacy_code=1, reason="not found")
+    engine.answers["DescribeAlias"] = messages.failure(
+        "DescribeAlias", code=1600, legacy_code=messages.ErrorCode.UnexpectedError, reason="not found"
+    )
     await catalog.refresh()
     assert catalog.resolve("default", "current") == "current"
 
@@ -74,7 +76,9 @@ async def test_catalog_stays_stale_when_the_engine_cannot_tell(catalog: Catalog,
         await catalog.refresh()
     assert not catalog.fresh
     del engine.failures["ListAliases"]
-    engine.answers["DescribeAlias"] = messages.failure("DescribeAlias", code=5, legacy_code=1, reason="not now")
+    engine.answers["DescribeAlias"] = messages.failure(
+        "DescribeAlias", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="not now"
+    )
     with pytest.raises(EngineUnavailable, match="DescribeAlias"):
         await catalog.refresh()
     assert not catalog.fresh

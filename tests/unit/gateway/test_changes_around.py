@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.gateway import own_call
@@ -123,7 +124,7 @@ async def test_catalog_that_is_too_old_refuses_what_needs_it_and_nothing_else(ga
     assert gateway.forwarded("Query") == []
     assert list((await gateway.harness.call("ListCredUsers")).usernames) == ["reader", "root"]
     assert await gateway.harness.gateway.missing_components() == ("engine",)
-    described = await gateway.harness.gateway.handle(own_call("DescribeServer"))
+    described: Any = await gateway.harness.gateway.handle(own_call("DescribeServer"))
     assert described.engine.reason == "the catalog of the remote engine may be older than 1000 s: it is away"
     del gateway.engine.failures["ShowCollections"]
     async with asyncio.timeout(5):

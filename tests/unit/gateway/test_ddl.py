@@ -568,7 +568,9 @@ async def test_open_intent_waits_for_an_engine_that_can_tell_and_no_change_overt
     engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
         await granted.call("DropCollection", collection_name="docs")
-    engine.answers["HasCollection"] = messages.failure("HasCollection", code=5, legacy_code=1, reason="not now")
+    engine.answers["HasCollection"] = messages.failure(
+        "HasCollection", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="not now"
+    )
     await granted.ddl.recover()
     with pytest.raises(EngineUnavailable):
         await granted.call("CreateCollection", collection_name="docs")
@@ -584,8 +586,12 @@ async def test_open_intent_waits_for_an_engine_that_can_tell_and_no_change_overt
 async def test_name_that_the_engine_calls_illegal_is_left_to_it(
     granted: GatewayHarness, engine: FakeEngine, code: int
 ) -> None:
-    engine.answers["HasCollection"] = messages.failure("HasCollection", code=code, legacy_code=1, reason="no such name")
-    engine.answers["DropCollection"] = messages.failure("DropCollection", code=1100, legacy_code=1, reason="bad name")
+    engine.answers["HasCollection"] = messages.failure(
+        "HasCollection", code=code, legacy_code=messages.ErrorCode.UnexpectedError, reason="no such name"
+    )
+    engine.answers["DropCollection"] = messages.failure(
+        "DropCollection", code=1100, legacy_code=messages.ErrorCode.UnexpectedError, reason="bad name"
+    )
     status = await granted.status("DropCollection", collection_name="docs")
     assert (status.code, status.reason) == (1100, "bad name")
     assert await open_intents(granted) == 0

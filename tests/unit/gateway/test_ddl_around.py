@@ -108,7 +108,7 @@ async def test_collection_that_others_create_anew_after_a_drop_of_ours_inherits_
         gateway.engine._follow = original  # type: ignore[method-assign]
         gateway.engine.around.create("docs")
 
-    gateway.engine._follow = created_anew  # type: ignore[method-assign,assignment]
+    gateway.engine._follow = created_anew  # type: ignore[method-assign]
     if lost:
         with pytest.raises(EngineDeadlineExceeded):
             await gateway.harness.call("DropCollection", collection_name="docs")

@@ -3,6 +3,7 @@
 import secrets
 
 from kiteward.authz.policy import listed_databases
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam.milvus_rpc.base import Request
@@ -19,7 +20,10 @@ async def connect(services: Services, request: Request) -> bytes:
         if visible:
             await services.catalog.ensure(database, caller=request.principal.user_name)
         if not visible or not services.catalog.has_database(database):
-            raise DatabaseNotFound(f"database not found[database={database}]")
+            raise DatabaseNotFound(
+                f"database not found[database={database}]",
+                ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database}),
+            )
     engine = services.engine.health()
     return bytes(
         messages.ConnectResponse(

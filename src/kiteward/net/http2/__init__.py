@@ -8,8 +8,7 @@ Frames, field compression, flow control and the rules of a connection are here; 
 """
 
 from kiteward.net.http2.client import ClientState, Http2Client
-from kiteward.net.http2.client_connection import ClientLimits
-from kiteward.net.http2.client_link import ClientSettings
+from kiteward.net.http2.client_settings import ClientLimits, ClientSettings
 from kiteward.net.http2.client_stream import ClientStream
 from kiteward.net.http2.deadlines import Deadlines
 from kiteward.net.http2.dialing import Address

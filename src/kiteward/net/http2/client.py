@@ -3,11 +3,15 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from kiteward.net.http2.client_connection import ClientConnection
-from kiteward.net.http2.client_link import ClientLink, ClientSettings
+from kiteward.net.http2.client_link import ClientLink
+from kiteward.net.http2.client_settings import ClientSettings
 from kiteward.net.http2.client_stream import ClientStream
 from kiteward.net.http2.dialing import Address
+
+_DISCONNECTED: Final = "was disconnected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class ClientState:
 
     Attributes:
         ready: whether there is a connection.
-        reason: a sentence that says why not.
+        reason: a sentence for operators that says why not, with the address.
     """
 
     ready: bool
@@ -27,7 +31,7 @@ class Http2Client:
     """Sends requests to one server.
 
     While there is no connection and one is being made, requests wait for it. Between attempts they end at once, with
-    the reason of the last failure. A request that was sent is never sent again.
+    the cause of the last failure. A request that was sent is never sent again.
     """
 
     def __init__(self, address: Address, settings: ClientSettings) -> None:
@@ -35,8 +39,9 @@ class Http2Client:
         self._settings = settings
         self._links = [ClientLink(self, address, settings) for _ in range(settings.connections)]
         self._waiting: deque[ClientStream] = deque()
-        self._reason = f"there is no connection to {address} yet"
-        self._closed = ""
+        self._address = address
+        self._cause = "has not been connected to yet"
+        self._closed = False
         self.generation = 0
 
     def connect(self) -> None:
@@ -48,22 +53,22 @@ class Http2Client:
         """Return whether requests would reach the server."""
         if any(link.current is not None for link in self._links):
             return ClientState(ready=True)
-        return ClientState(ready=False, reason=self._closed or self._reason)
+        return ClientState(ready=False, reason=f"{self._address} {self._cause}")
 
     def send(self, stream: ClientStream) -> None:
-        """Send a request as soon as possible, or end it with a reason."""
+        """Send a request as soon as possible, or end it with the cause why that is not possible."""
         connection = self._least_loaded()
         if connection is not None:
             connection.send(stream)
         elif self._closed:
-            stream.lose(self._closed)
+            stream.lose(self._cause)
         elif any(link.connecting for link in self._links):
             self._waiting.append(stream)
         elif self._links[0].idle:
             self._links[0].connect()
             self._waiting.append(stream)
         else:
-            stream.lose(self._reason)
+            stream.lose(self._cause)
 
     def cancel(self, stream: ClientStream) -> None:
         """End a request whose owner needs no response any more."""
@@ -73,12 +78,11 @@ class Http2Client:
             stream.finished = True
             self._waiting.remove(stream)
 
-    async def close(self, reason: str) -> None:
-        """End all connections and requests, with a reason."""
-        self._closed = reason
-        self.unavailable(reason)
-        await asyncio.gather(*(link.close(reason) for link in self._links))
-        self.unavailable(reason)
+    async def close(self) -> None:
+        """End all connections and requests."""
+        self._closed = True
+        self.unavailable(_DISCONNECTED)
+        await asyncio.gather(*(link.close(self._cause) for link in self._links))
 
     def _least_loaded(self) -> ClientConnection | None:
         links = self._links
@@ -104,14 +108,15 @@ class Http2Client:
         for stream in waiting:
             self.send(stream)
 
-    def unavailable(self, reason: str) -> None:
+    def unavailable(self, cause: str) -> None:
         """End what waits, unless another connection is there or is being made."""
-        self._reason = reason
+        if not self._closed or cause == _DISCONNECTED:
+            self._cause = cause
         if any(link.current is not None or link.connecting for link in self._links) and not self._closed:
             return
         waiting, self._waiting = self._waiting, deque()
         for stream in waiting:
-            stream.lose(reason)
+            stream.lose(cause)
 
     def resend(self, unsent: list[ClientStream]) -> None:
         """Send elsewhere what a connection has not sent."""

@@ -3,11 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-from kiteward.net.http2.client_stream import ClientStream
-from kiteward.net.http2.dialing import Address, reason_of
+from kiteward.net.http2.client_settings import ClientLimits
+from kiteward.net.http2.client_stream import ClientStream, ConnectionOwner
+from kiteward.net.http2.dialing import cause_of_end, foreign_protocol
+from kiteward.net.http2.keepalive import Keepalive
 from kiteward.net.http2.session import (
     Configuration,
     Connection,
@@ -15,7 +16,6 @@ from kiteward.net.http2.session import (
     DataReceived,
     Event,
     GoAwayReceived,
-    PingAcknowledged,
     ResponseReceived,
     Role,
     SessionError,
@@ -37,44 +37,18 @@ _TURN: Final = 4 * _PIECE
 _HIGH_WATER: Final = 2 * _PIECE
 """Bytes in the transport above which nothing more is handed to it."""
 
-_CONNECTION_WINDOW: Final = 2**31 - 1
-"""Streams have windows of their own; the one of the connection must not make them wait for one another."""
+_FRAME: Final = 16 * 1024
+"""Most bytes in a frame that is received, the default of RFC 9113."""
 
 _LAST_STREAM: Final = 2**31 - 2**16
 """A connection gets no requests after this number: the numbers of streams come to an end."""
 
+TOO_MANY_PINGS: Final = "ended the connection because of too many PINGs"
+"""The cause of an end that more patience with a silent peer would have avoided."""
+
+_VIOLATION: Final = "violates HTTP/2"
 _UNLIMITED: Final = 2**32
 _PING: Final = b"kiteward"
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """Bounds of one connection.
-
-    Attributes:
-        window: bytes of a response that the peer may send before they are acknowledged.
-        field_section: bytes of fields accepted in one response.
-        silence: seconds without a byte received, while requests wait, after which the peer is asked for a sign of life.
-        answer_to_ping: seconds it has for that.
-    """
-
-    window: int = 1024 * 1024
-    field_section: int = 64 * 1024
-    silence: float = 10.0
-    answer_to_ping: float = 10.0
-
-
-class ConnectionOwner(Protocol):
-    """The user of a connection, which is notified of its states."""
-
-    def connected(self, connection: "ClientConnection") -> None:
-        """Take a connection that is ready for requests: the peer speaks HTTP/2."""
-
-    def retired(self, connection: "ClientConnection", unsent: list[ClientStream], reason: str) -> None:
-        """Take back requests that were not sent: the connection takes no more, for a reason."""
-
-    def lost(self, connection: "ClientConnection", reason: str) -> None:
-        """Take the end of a connection, which was retired before, with a sentence that says why."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -84,21 +58,23 @@ class ClientConnection(asyncio.Protocol):
     peer accepts no further stream or takes no bytes.
     """
 
-    def __init__(self, owner: ConnectionOwner, address: Address, limits: ClientLimits) -> None:
+    def __init__(self, owner: ConnectionOwner, limits: ClientLimits) -> None:
         """Set up a connection that is to be made.
 
         Args:
             owner: is notified of its states.
-            address: where the peer is.
             limits: its bounds.
         """
         self._loop = asyncio.get_running_loop()
         self._owner = owner
-        self._address = address
         self._limits = limits
         self._session = Connection(
             Role.CLIENT,
-            Configuration(auto_window_update=False, max_inbound_header_list_size=limits.field_section),
+            Configuration(
+                auto_window_update=False,
+                max_reserved_remote_streams=0,
+                max_inbound_header_list_size=limits.field_section,
+            ),
         )
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, ClientStream] = {}
@@ -109,14 +85,19 @@ class ClientConnection(asyncio.Protocol):
         self._retired = False
         self._scheduled = False
         self._paused = False
-        self._reason = ""
-        self._heard = False
-        self._keepalive: asyncio.TimerHandle | None = None
+        self._resets = 0
+        self._cause = ""
+        self._over = False
+        self._hint = "requires TLS"
+        self._keepalive: Keepalive | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self._handlers: dict[type[Event], Callable[..., None]] = {
+            ResponseReceived: self._response,
+            DataReceived: self._data,
+            TrailersReceived: self._trailers,
+            StreamClosed: self._stream_closed,
             SettingsReceived: self._settings,
             GoAwayReceived: self._go_away,
-            PingAcknowledged: self._ping_acknowledged,
             ConnectionClosed: self._session_closed,
         }
 
@@ -124,8 +105,6 @@ class ClientConnection(asyncio.Protocol):
     def load(self) -> int:
         """The number of requests that are here, sent or not."""
         return len(self._streams) + len(self._queue)
-
-    # Requests ---------------------------------------------------------------------------------------------------------
 
     def send(self, stream: ClientStream) -> None:
         """Send a request, as soon as the peer accepts it."""
@@ -140,11 +119,15 @@ class ClientConnection(asyncio.Protocol):
         stream.finished = True
         stream.start = stream.rest = b""
         number = stream.stream_id
-        if number in self._streams and self._session_usable():
+        if number in self._streams and self._usable():
             self._acknowledge(stream)
             self._sending.pop(number, None)
             self._session.reset_stream(number, _CANCEL)
             self._schedule()
+            # ngh2 loses what came of a DATA frame that a reset cuts short, and with it that part of the window.
+            self._resets += 1
+            if self._resets * _FRAME > self._limits.connection_window // 4:
+                self._retire()
 
     def acknowledge(self, stream: ClientStream, window: int) -> None:
         """Let the peer continue a response that was held back.
@@ -153,37 +136,45 @@ class ClientConnection(asyncio.Protocol):
             stream: the request.
             window: bytes that it may send without another acknowledgement.
         """
-        if stream.stream_id in self._streams and self._session_usable():
+        if stream.stream_id in self._streams and self._usable():
             self._session.set_local_window_size(window, stream_id=stream.stream_id)
             self._acknowledge(stream)
             self._schedule()
 
-    def close(self, reason: str) -> None:
-        """End the connection; requests end with the reason."""
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+        if self._usable():
+            self._session.ping(_PING)
+            self._schedule()
+
+    def close(self, cause: str) -> None:
+        """End the connection; requests end with the cause."""
         if self.closed.done():
             return
-        self._reason = self._reason or reason
+        self._cause = self._cause or cause
         if self._transport is None:
             return
-        if self._session_usable():
-            try:
-                self._session.terminate_connection()
-                self._transport.write(self._session.data_to_send())
-            except SessionError:
-                pass  # the peer is left without a farewell
+        if self._usable():
+            self._session.terminate_connection()
+            self._over = True
+            self._transport.write(self._session.data_to_send())
         self._transport.close()
 
-    def abort(self, reason: str) -> None:
+    def abort(self, cause: str) -> None:
         """End the connection without waiting for what is still to be written."""
-        self._reason = self._reason or reason
+        self._cause = self._cause or cause
         if self._transport is not None:
             self._transport.abort()
-
-    # The transport ----------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the preface and our settings."""
         self._transport = transport = cast("asyncio.Transport", transport)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self._hint = "requires a client certificate, or another one"
+            if tls.selected_alpn_protocol() != "h2":
+                self.abort("does not offer HTTP/2 over TLS")
+                return
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         self._session.initiate_connection(
             {
@@ -192,25 +183,30 @@ class ClientConnection(asyncio.Protocol):
                 Setting.MAX_HEADER_LIST_SIZE: self._limits.field_section,
             }
         )
-        self._session.set_local_window_size(_CONNECTION_WINDOW)
+        self._session.set_local_window_size(self._limits.connection_window)
         transport.write(self._session.data_to_send())
-        self._keepalive = self._loop.call_later(self._limits.silence, self._listen)
+        self._keepalive = Keepalive(self, silence=self._limits.silence, answer=self._limits.answer_to_ping)
 
     def data_received(self, data: bytes) -> None:
         """Take what the peer has sent."""
-        self._heard = True
+        if self._keepalive is not None:
+            self._keepalive.heard = True
+        if not self._ready:
+            cause = foreign_protocol(data)
+            if cause:
+                self.abort(cause)
+                return
         session = self._session
         try:
             session.receive_data(data)
         except SessionError:
-            self.abort(f"{self._address} violates HTTP/2")
+            self._over = True
+            self._dispatch(session.events())
+            self.abort(_VIOLATION)
             return
         self._dispatch(session.events())
-        if not self._scheduled and self._session_usable() and session.want_write:
+        if not self._scheduled and not self._over and session.want_write:
             self._schedule()
-
-    def eof_received(self) -> None:
-        """Close too."""
 
     def pause_writing(self) -> None:
         """Hand nothing more to the transport."""
@@ -224,20 +220,19 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """End all requests that were sent, and give the others back."""
         if self._keepalive is not None:
-            self._keepalive.cancel()
-        if not self._reason:
-            self._reason = reason_of(self._address, error) if error else f"{self._address} closed the connection"
-        reason = self._reason
+            self._keepalive.stop()
+        self._over = True
+        self._cause = self._cause or cause_of_end(error, self._hint)
         self._retire()
         streams, self._streams = self._streams, {}
         self._sending.clear()
         self._transport = None
         if not self.closed.done():
             self.closed.set_result(None)
-        self._owner.lost(self, reason)
+        self._owner.lost(self, self._cause)
         for stream in streams.values():
             if not stream.finished:
-                stream.lose(reason)
+                stream.lose(self._cause)
 
     # Sending ----------------------------------------------------------------------------------------------------------
 
@@ -250,7 +245,7 @@ class ClientConnection(asyncio.Protocol):
         """Write what there is, up to what one turn of the loop and the transport may take."""
         self._scheduled = False
         transport = self._transport
-        if transport is None or self._paused or not self._session_usable():
+        if transport is None or self._paused or not self._usable():
             return
         session = self._session
         if self._queue and self._ready:
@@ -265,11 +260,8 @@ class ClientConnection(asyncio.Protocol):
             if len(data) < _PIECE and not refilled:
                 break
         else:
-            if not self._paused:
-                self._schedule()
-        events = session.events()
-        if events:
-            self._dispatch(events)
+            self._schedule()  # without effect while the transport is full
+        self._dispatch(session.events())
 
     def _submit(self) -> None:
         """Hand requests to the session, as many as the peer accepts at once."""
@@ -314,43 +306,44 @@ class ClientConnection(asyncio.Protocol):
     # Receiving --------------------------------------------------------------------------------------------------------
 
     def _dispatch(self, events: list[Event]) -> None:
-        streams = self._streams
+        if not events:
+            return
+        if type(events[-1]) is ConnectionClosed:
+            self._over = True
+        handlers = self._handlers
         for event in events:
-            if isinstance(event, DataReceived):
-                stream = streams[event.stream_id]
-                self._receive(stream, event.data)
-                if event.end_stream:
-                    self._end(stream, ())
-            elif isinstance(event, ResponseReceived):
-                stream = streams[event.stream_id]
-                if not stream.finished:
-                    stream.respond(event.headers)
-                if event.end_stream:
-                    self._end(stream, event.headers)
-            elif isinstance(event, TrailersReceived):
-                self._end(streams[event.stream_id], event.headers)
-            elif isinstance(event, StreamClosed):
-                self._stream_closed(event)
-            else:
-                handler = self._handlers.get(type(event))
-                if handler is not None:
-                    handler(event)
+            handler = handlers.get(type(event))
+            if handler is not None:
+                handler(event)
 
-    def _receive(self, stream: ClientStream, data: bytes) -> None:
+    def _response(self, event: ResponseReceived) -> None:
+        stream = self._streams[event.stream_id]
+        if not stream.finished:
+            stream.respond(event.headers)
+        if event.end_stream:
+            self._end(stream, event.headers)
+
+    def _data(self, event: DataReceived) -> None:
+        stream, data = self._streams[event.stream_id], event.data
         if data:
             stream.unacknowledged += len(data)
             if stream.finished or stream.receive(data):
                 self._acknowledge(stream)
+        if event.end_stream:
+            self._end(stream, ())
+
+    def _trailers(self, event: TrailersReceived) -> None:
+        self._end(self._streams[event.stream_id], event.headers)
 
     def _end(self, stream: ClientStream, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         if not stream.finished:
             stream.end(trailers)
-        if self._sending.pop(stream.stream_id, None) is not None:
+        if self._sending.pop(stream.stream_id, None) is not None and not self._over:
             # The response came before all of the request was sent, so the rest is not wanted.
             self._session.reset_stream(stream.stream_id, _CANCEL)
 
     def _acknowledge(self, stream: ClientStream) -> None:
-        if stream.unacknowledged:
+        if stream.unacknowledged and not self._over:
             self._session.acknowledge_received_data(stream.unacknowledged, stream.stream_id)
             stream.unacknowledged = 0
 
@@ -358,27 +351,32 @@ class ClientConnection(asyncio.Protocol):
         number = event.stream_id
         stream = self._streams.pop(number)
         self._sending.pop(number, None)
-        if stream.unacknowledged:
-            self._acknowledge(stream)
+        self._acknowledge(stream)
         if not stream.finished:
             stream.reset(event.error_code)
         if self._queue:
             self._schedule()
+        elif self._retired and not self._streams:
+            self.close("")
 
     def _settings(self, event: SettingsReceived) -> None:
         most = event.settings.get(Setting.MAX_CONCURRENT_STREAMS)
         if most is not None:
             self._most_streams = most
         if not self._ready:
-            self._ready = True
+            self._ready, self._hint = True, ""
             self._owner.connected(self)
         self._schedule()
 
-    def _go_away(self, _: GoAwayReceived) -> None:
-        self._reason = self._reason or f"{self._address} ended the connection"
+    def _go_away(self, event: GoAwayReceived) -> None:
+        cause = "ended the connection"
+        if event.error_code == _ENHANCE_YOUR_CALM and event.debug_data == b"too_many_pings":
+            cause = TOO_MANY_PINGS
+        self._cause = self._cause or cause
         self._retire()
 
     def _session_closed(self, _: ConnectionClosed) -> None:
+        self._cause = self._cause or (_VIOLATION if self._ready else "does not speak HTTP/2")
         if self._transport is not None:
             self._transport.close()
 
@@ -388,29 +386,8 @@ class ClientConnection(asyncio.Protocol):
             self._retired = True
             unsent = [stream for stream in self._queue if not stream.finished]
             self._queue.clear()
-            self._owner.retired(self, unsent, self._reason)
+            self._owner.retired(self, unsent, self._cause)
 
-    def _session_usable(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
-    # Signs of life ----------------------------------------------------------------------------------------------------
-
-    def _listen(self) -> None:
-        """Ask the peer for a sign of life when requests wait and it has been silent."""
-        heard, self._heard = self._heard, False
-        wait = self._limits.silence
-        if self._streams and not heard and self._session_usable():
-            self._session.ping(_PING)
-            self._schedule()
-            self._keepalive = self._loop.call_later(self._limits.answer_to_ping, self._give_up)
-        else:
-            self._keepalive = self._loop.call_later(wait, self._listen)
-
-    def _give_up(self) -> None:
-        if self._heard:
-            self._listen()
-        else:
-            self.abort(f"{self._address} gives no sign of life")
-
-    def _ping_acknowledged(self, _: PingAcknowledged) -> None:
-        self._heard = True
+    def _usable(self) -> bool:
+        """Return whether the session still takes requests and changes."""
+        return not self._over and self._transport is not None and not self._transport.is_closing()

@@ -1,7 +1,7 @@
-"""One request of a client and the response to it, as events that the owner of the request implements."""
+"""What a client's connection reports: the events of each request, and its own."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from kiteward.net.http2.client_connection import ClientConnection
@@ -51,6 +51,22 @@ class ClientStream:
         """Take the end of the stream before the response was complete, with a code of RFC 9113, section 7."""
         raise NotImplementedError
 
-    def lose(self, reason: str) -> None:
-        """Take the end of the connection: a sentence says why. A request with a number may have been executed."""
+    def lose(self, cause: str) -> None:
+        """Take that there is no connection, because of what the server does. A request with a number was sent."""
         raise NotImplementedError
+
+
+class ConnectionOwner(Protocol):
+    """The user of a connection, which is notified of its states."""
+
+    def connected(self, connection: "ClientConnection") -> None:
+        """Take a connection that is ready for requests: the peer speaks HTTP/2."""
+
+    def retired(self, connection: "ClientConnection", unsent: list[ClientStream], cause: str) -> None:
+        """Take back requests that were not sent: the connection takes no more.
+
+        The cause is what its peer did; it is empty if it did nothing, and the connection is used up.
+        """
+
+    def lost(self, connection: "ClientConnection", cause: str) -> None:
+        """Take the end of a connection, which was retired before, because of what its peer did."""

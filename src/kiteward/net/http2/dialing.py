@@ -1,4 +1,7 @@
-"""Connecting to a server: its address, TLS, and why it did not succeed, as a sentence."""
+"""Connecting to a server: its address, TLS, and why it did not succeed.
+
+A cause says what the server does, as a predicate: for callers after "it", for operators after the address.
+"""
 
 import asyncio
 import errno
@@ -18,22 +21,27 @@ _KEEP_ALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT
 _UNACKNOWLEDGED: Final = 30_000
 """Milliseconds after which a connection ends whose peer does not acknowledge what was sent."""
 
+_UNTRUSTED: Final = "whose authority is not trusted"
 _CERTIFICATE_PROBLEMS: Final = {
-    9: "is not valid yet",
-    10: "has expired",
-    18: "is signed by itself, which is not trusted",
-    19: "is signed by a certificate authority that is not trusted",
-    20: "is signed by a certificate authority that is not trusted",
-    21: "is signed by a certificate authority that is not trusted",
-    23: "is revoked",
-    62: "is for another name",
-    64: "is for another address",
+    9: "that is not valid yet",
+    10: "that has expired",
+    18: _UNTRUSTED,
+    19: _UNTRUSTED,
+    20: _UNTRUSTED,
+    21: _UNTRUSTED,
+    23: "that is revoked",
+    62: "for another name",
+    64: "for another address",
 }
 """X.509 verification errors of OpenSSL."""
 
+_NOT_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+_CLIENT_CERTIFICATE: Final = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE")
+"""Parts of OpenSSL's reasons."""
+
 
 class DialError(Exception):
-    """A connection was not made; the message is a sentence that says why."""
+    """A connection was not made; the message says what the server does instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Address:
     server_name: str = ""
 
     def __str__(self) -> str:
-        """Return it as in sentences."""
+        """Return it as operators write it."""
         return self.path or address_text(self.host, self.port)
 
 
@@ -73,7 +81,7 @@ async def dial(address: Address, protocol: Callable[[], asyncio.Protocol], *, ti
     try:
         await _dial(address, protocol, timeout)
     except OSError as error:
-        raise DialError(reason_of(address, error)) from None
+        raise DialError(cause_of(address, error)) from None
 
 
 async def _dial(address: Address, protocol: Callable[[], asyncio.Protocol], timeout: float) -> None:
@@ -135,35 +143,51 @@ def _configure(made: socket.socket) -> None:
                 made.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def reason_of(address: Address, error: Exception) -> str:
-    """Return a sentence that says why a connection was not made or ended."""
+def cause_of(address: Address, error: Exception) -> str:
+    """Return what a server does for which a connection is not made."""
     match error:
         case ssl.SSLCertVerificationError():
-            problem = _CERTIFICATE_PROBLEMS.get(error.verify_code, f"is not valid: {error.verify_message}")
-            if error.verify_code in (62, 64):
-                problem += f" than `{address.server_name or address.host}`"
-            return f"the certificate of {address} {problem}"
-        case ssl.SSLError():
-            return _tls_reason(address, error)
+            problem = _CERTIFICATE_PROBLEMS.get(error.verify_code, f"that is not valid: {error.verify_message}")
+            return f"presents a certificate {problem}"
         case socket.gaierror():
-            return f"the host name `{address.host}` cannot be resolved"
-        case TimeoutError():
-            return f"{address} does not answer"
+            return "has a host name that cannot be resolved"
         case ConnectionRefusedError() | FileNotFoundError():
-            return f"nothing listens on {address}"
-        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
-            hint = "; perhaps it does not speak TLS" if address.tls else "; perhaps it requires TLS"
-            return f"{address} closed the connection{hint}"
+            return "refuses connections"
+    return cause_of_end(error, "does not speak TLS" if address.tls else "")
+
+
+def cause_of_end(error: Exception | None, hint: str) -> str:
+    """Return what a server does for which a connection ends.
+
+    Args:
+        error: of the transport.
+        hint: what may be the reason if the server just closes it; empty where nothing is to be guessed.
+    """
+    match error:
+        case ssl.SSLError():
+            return _tls_cause(error)
+        case TimeoutError():
+            return "does not answer"
+        case None | ConnectionError():
+            return "closed the connection" + (f" at once: perhaps it {hint}" if hint else "")
         case OSError(errno=int(number)) if number > 0:
-            return f"{address} cannot be reached: {os.strerror(number).lower()}"
-    return f"{address} cannot be reached"
+            return f"cannot be reached: {os.strerror(number).lower()}"
+    return "cannot be reached"
 
 
-def _tls_reason(address: Address, error: ssl.SSLError) -> str:
+def _tls_cause(error: ssl.SSLError) -> str:
     reason = (error.reason or "").upper()
-    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_MESSAGE", "PACKET_LENGTH_TOO_LONG"):
-        return f"{address} does not speak TLS, or none of its versions that are accepted"
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason or "BAD_CERTIFICATE" in reason:
-        return f"{address} refuses the TLS connection: it may require a client certificate, or another one"
-    text = reason.replace("_", " ").lower() or "it ended"
-    return f"the TLS handshake with {address} failed: {text}"
+    if reason in _NOT_TLS:
+        return "does not speak TLS"
+    if any(part in reason for part in _CLIENT_CERTIFICATE):
+        return "refuses our certificate, or requires one"
+    return f"ended the TLS handshake: {reason.replace('_', ' ').lower() or 'no reason given'}"
+
+
+def foreign_protocol(data: bytes) -> str:
+    """Return what a server does whose first bytes are not HTTP/2; empty if they may be."""
+    if data[:5] == b"HTTP/":
+        return "speaks HTTP/1, not HTTP/2"
+    if data[:2] == b"\x15\x03":
+        return "requires TLS"
+    return ""

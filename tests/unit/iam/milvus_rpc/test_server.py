@@ -40,9 +40,9 @@ def test_version_is_the_engines_and_read_by_the_parsers_of_clients(engine: str, 
 async def test_client_is_told_the_version_and_deployment_of_a_remote_engine(
     harness: GatewayHarness, engine: FakeEngine
 ) -> None:
-    engine.ready = EngineHealth(ready=True, version="2.6.17", deploy_mode="DISTRIBUTED")
+    engine.ready = EngineHealth(ready=True, version="2.6.17", deploy_mode="CLUSTER")
     told = (await harness.succeed("Connect", by="bob")).server_info
-    assert (told.build_tags, told.deploy_mode) == (f"2.6.17+kiteward.{__version__}", "DISTRIBUTED")
+    assert (told.build_tags, told.deploy_mode) == (f"2.6.17+kiteward.{__version__}", "CLUSTER")
 
 
 async def test_version_is_the_one_of_the_greeting(harness: GatewayHarness) -> None:
