@@ -1,4 +1,4 @@
-"""A fake of a remote engine, whose objects others change too: with ids of collections, and descriptions as of Milvus 2.3.
+"""A fake of a remote engine, whose objects others change too: ids of collections, and descriptions, as Milvus 2.3 has.
 
 engine.around.drop("docs")
 engine.around.alias("docs", "payroll")

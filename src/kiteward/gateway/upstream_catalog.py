@@ -303,9 +303,9 @@ class UpstreamCatalog(Catalog):
         try:
             return await self._reader.content(database)
         except EngineUnavailable:
-            if database in await self._reader.database_names():
-                raise
-            return None
+            if database not in await self._reader.database_names():
+                return None
+        return await self._reader.content(database)  # it may have been dropped and created meanwhile
 
     def _install(self, content: Mapping[str, DatabaseContent], began: float, generation: int) -> None:
         before = self._ids

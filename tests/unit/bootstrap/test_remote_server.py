@@ -28,6 +28,7 @@ from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
 from kiteward.milvus import messages
 
 REFUSED = "the engine cannot be reached: it refuses connections"
+UNREAD = "the catalog of the remote engine has not been read yet"
 PASSWORD = "Hunter2-Hunter2"
 ROOT = base64.b64encode(b"root:Milvus").decode()
 ACCOUNT = base64.b64encode(f"kiteward:{PASSWORD}".encode()).decode()
@@ -106,7 +107,7 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
         assert await readiness(server) == (503, REFUSED)
         status, _, body = await ask(server.metrics_port, "/healthz")
         assert (status, body) == (503, "not ready: engine")
-        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", REFUSED)
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", f"{UNREAD}: {REFUSED}")
         assert (await call(server, "ListCredUsers")).usernames == ["root"]
         health = await call(server, "CheckHealth")
         assert (health.isHealthy, list(health.reasons)) == (False, [REFUSED])
@@ -148,11 +149,8 @@ async def test_wrong_password_of_the_service_account_is_said_everywhere_and_neve
     caplog.set_level(logging.DEBUG)
     async with upstream(FakeMilvus(accepted=set())) as address, serving(tmp_path, address) as server:
         assert await readiness(server) == (503, remote.ACCOUNT_REJECTED)
-        assert await refusal(server, "ShowCollections") == (
-            "UNAVAILABLE",
-            "the catalog of the remote engine has not been read yet: "
-            "the engine does not accept the service account of this server",
-        )
+        refused = "the engine does not accept the service account of this server"
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", f"{UNREAD}: {refused}")
     assert f"{address} is not ready: {remote.ACCOUNT_REJECTED}" in caplog.text
     assert PASSWORD not in caplog.text
     assert ACCOUNT not in caplog.text
@@ -180,7 +178,7 @@ async def test_privilege_that_the_service_account_lacks_is_not_taken_for_the_cal
 async def test_engine_whose_collections_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
     allowed = {"ListDatabases", "Connect", "ListAliases"}
     denied = "the engine does not allow `ShowCollections` to the service account of this server"
-    unread = f"the catalog of the remote engine has not been read yet: {denied}"
+    unread = f"{UNREAD}: {denied}"
     async with upstream(FakeMilvus(allowed=allowed)) as address, serving(tmp_path, address) as server:
         assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", unread)
         assert await readiness(server) == (503, unread)

@@ -12,6 +12,7 @@ from tests.support.gateway import GatewayHarness, opened
 from tests.unit.gateway.model.around import COLLECTIONS, DATABASES, NAMES, SlowEngine, Timeline
 
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, EngineUnavailable
+from kiteward.gateway import upstream_catalog
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 
 AGE: Final = 10.0
@@ -88,7 +89,10 @@ class Workload:
 
 
 @pytest.mark.timeout(300)
-async def test_no_decision_is_made_by_what_a_name_named_longer_ago_than_the_age(store_path: Path) -> None:
+async def test_no_decision_is_made_by_what_a_name_named_longer_ago_than_the_age(
+    store_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream_catalog, "_RETRY", 0.0)
     engine = SlowEngine(_SEED)
     catalog = UpstreamCatalog(engine, maximum_age=AGE, clock=lambda: engine.timeline.now)
     async with opened(store_path, engine, catalog=catalog) as harness:

@@ -1,4 +1,4 @@
-"""Changes of the world around us: what every name has named at every time, and an engine whose responses take a while."""
+"""Changes of the world around us: what every name has named at every time, and an engine that takes a while."""
 
 import asyncio
 import copy
