@@ -258,6 +258,9 @@ async def test_call_cancelled_before_it_was_sent_is_not_sent(channel: EngineChan
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
+    connection = channel._client._links[0].current if channel._client else None
+    assert connection is not None
+    assert connection.load == 1
     peers.on_request = lambda peer, number: peer.answer(number)
     peers.last.answer(1)
     await first
