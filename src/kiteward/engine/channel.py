@@ -9,14 +9,8 @@ from urllib.parse import quote, urlsplit
 import grpc
 import grpc.aio
 
-from kiteward.domain.errors import (
-    ConfigurationError,
-    EngineDeadlineExceeded,
-    EngineError,
-    EngineLacksOperation,
-    EngineRejected,
-    EngineUnavailable,
-)
+from kiteward.domain.errors import ConfigurationError, EngineUnavailable
+from kiteward.engine.statuses import domain_error
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
@@ -87,7 +81,7 @@ class EngineChannel:
             carried = grpc.aio.Metadata(*metadata.items())
             answer: bytes = await call(payload, timeout=timeout, metadata=carried)
         except grpc.aio.AioRpcError as error:
-            raise _domain_error(method, error) from None
+            raise domain_error(method, error.code().value[0]) from None
         except asyncio.CancelledError:
             if _caller_gave_up():
                 raise
@@ -109,19 +103,3 @@ class EngineChannel:
 def _caller_gave_up() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
-    match error.code():
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-            return EngineUnavailable("the engine cannot be reached")
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return EngineLacksOperation(f"the engine does not implement `{method}`")
-        case grpc.StatusCode.INVALID_ARGUMENT:
-            return EngineRejected(f"the engine cannot read this `{method}` request")
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
-        case _:
-            return EngineRejected(f"the engine failed to execute `{method}`")
