@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ from kiteward.engine.statuses import StatusCode
 
 # Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
 _PARSED_ON_LOOP_BYTES = 64 * 1024
+
+# The server's clock may be a moment behind; it takes this for the same as its own deadline.
+_GIVEN_UP: Final[Outcome] = (StatusCode.DEADLINE_EXCEEDED, b"")
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ class Operation:
         working_for = _request.set(_request_id(call.metadata))
         try:
             if call.given_up:
-                return StatusCode.CANCELLED, b""
+                return _GIVEN_UP
             return StatusCode.OK, self._answer(self.parse(call.payload) if request is None else request, call.metadata)
         except Refused as refusal:
             return refusal.code, b""
@@ -185,26 +188,26 @@ class Dispatcher:
 
     def _mutating(self, operation: Operation, lock_keys: LockKeys) -> Begin:
         def begin(call: Call) -> None:
-            # Its log lines name the call, as those of threads do.
-            context = copy_context()
-            context.run(_request.set, _request_id(call.metadata))
-            mutation = asyncio.get_running_loop().create_task(self._mutate(operation, lock_keys, call), context=context)
+            def end(mutation: "asyncio.Task[None]") -> None:
+                self._mutations.discard(mutation)
+                if mutation.cancelled():
+                    call.finish(_GIVEN_UP)
+
+            mutation = asyncio.get_running_loop().create_task(self._mutate(operation, lock_keys, call))
             self._mutations.add(mutation)
-            mutation.add_done_callback(self._mutations.discard)
+            mutation.add_done_callback(end)
             call.on_give_up = mutation.cancel
 
         return begin
 
     async def _mutate(self, operation: Operation, lock_keys: LockKeys, call: Call) -> None:
         """Begin a mutation once it holds its locks; until then it can be given up."""
+        _request.set(_request_id(call.metadata))
         try:
             request = await self._parsed(operation, call.payload)
             held = await self._hold(request, call.metadata, lock_keys)
         except Refused as refusal:
             call.finish((refusal.code, b""))
-        except asyncio.CancelledError:
-            call.finish((StatusCode.CANCELLED, b""))
-            raise
         except Exception:
             logger.exception("an RPC failed: %s", operation.name)
             call.finish((StatusCode.INTERNAL, b""))

@@ -30,6 +30,8 @@ MOST_CALLS: Final = 4096
 MOST_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 """So many calls, or bytes of requests, in work or waiting stop the reading of further ones."""
 
+_LARGE_ANSWER: Final = 64 * 1024
+
 _PEER: Final = struct.Struct("3i")
 """`struct ucred` of Linux: process, user, group."""
 
@@ -118,6 +120,7 @@ class ServedConnection(asyncio.Protocol):
         self._unfinished = 0
         self._unfinished_bytes = 0
         self._reading = True
+        self._paused = False
         self._drain: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._finished: deque[tuple[Call, Outcome]] = deque()
@@ -139,7 +142,8 @@ class ServedConnection(asyncio.Protocol):
                 self._outgoing.hand_over()
                 self._transport.close()
                 await asyncio.shield(self._lost)
-        self._transport.abort()
+        if not self._lost.done():
+            self._transport.abort()
 
     # Calls
 
@@ -158,6 +162,9 @@ class ServedConnection(asyncio.Protocol):
 
     def finish_soon(self, call: Call, outcome: Outcome) -> None:
         """As `finish`, from any thread. What several threads bring meanwhile is collected together."""
+        if len(outcome[1]) > _LARGE_ANSWER:
+            # Until the loop has handed it to the transport, nobody knows whether there is room for the next.
+            self.writable.clear()
         self._finished.append((call, outcome))
         if not self._collecting:
             self._collecting = True
@@ -168,6 +175,9 @@ class ServedConnection(asyncio.Protocol):
         self._collecting = False
         while self._finished:
             self.finish(*self._finished.popleft())
+        self._outgoing.flush()
+        if not self._paused:
+            self.writable.set()
 
     def _receive(self, frame: Frame) -> None:
         if frame.call <= self._last_call:
@@ -197,7 +207,7 @@ class ServedConnection(asyncio.Protocol):
             self._drain.set_result(None)
 
     def _choose_to_read(self) -> None:
-        wanted = self.writable.is_set() and self._unfinished < MOST_CALLS and self._unfinished_bytes < MOST_BYTES
+        wanted = not self._paused and self._unfinished < MOST_CALLS and self._unfinished_bytes < MOST_BYTES
         if wanted == self._reading or self._transport.is_closing():
             return
         self._reading = wanted
@@ -235,20 +245,24 @@ class ServedConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Take no further calls, and let large reads wait, until answers are read."""
-        self._outgoing.pause()
+        self._paused = True
         self.writable.clear()
+        self._outgoing.pause()
         self._choose_to_read()
 
     def resume_writing(self) -> None:
         """Send the answers that waited, and take calls again."""
-        self.writable.set()
+        self._paused = False
         self._outgoing.resume()
+        if not self._paused:
+            self.writable.set()
         self._choose_to_read()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Give up every call."""
         self._among.discard(self)
         self._outgoing.close()
+        self._paused = False
         self.writable.set()
         awaited, self._awaited = self._awaited, {}
         for call in awaited.values():

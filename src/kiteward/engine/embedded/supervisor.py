@@ -151,8 +151,8 @@ class EmbeddedEngine:
             started = time.monotonic()
             if self._connection is not None:
                 await self._connection.wait_lost()
-                self._connection = None
             await self._end_process()
+            self._connection = None
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"

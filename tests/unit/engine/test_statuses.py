@@ -1,0 +1,37 @@
+import grpc
+import pytest
+
+from kiteward.domain.errors import (
+    EngineDeadlineExceeded,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+    EngineUnavailable,
+)
+from kiteward.engine.statuses import StatusCode, domain_error
+
+EXPECTED: dict[str, tuple[type[EngineError], str]] = {
+    "CANCELLED": (EngineUnavailable, "the engine cannot be reached"),
+    "UNAVAILABLE": (EngineUnavailable, "the engine cannot be reached"),
+    "DEADLINE_EXCEEDED": (EngineDeadlineExceeded, "the engine did not answer `Search` in time"),
+    "UNIMPLEMENTED": (EngineLacksOperation, "the engine does not implement `Search`"),
+    "INVALID_ARGUMENT": (EngineRejected, "the engine cannot read this `Search` request"),
+    "RESOURCE_EXHAUSTED": (
+        EngineRejected,
+        "`Search`: a message is larger than the engine accepts or has resources for",
+    ),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_every_status_of_grpc_has_its_error_and_its_text(code: grpc.StatusCode) -> None:
+    error = domain_error("Search", code.value[0])
+    assert (type(error), str(error)) == EXPECTED.get(
+        code.name, (EngineRejected, "the engine failed to execute `Search`")
+    )
+
+
+def test_codes_have_the_numbers_of_grpc() -> None:
+    assert {code.name: code.value for code in StatusCode} == {
+        code.name: code.value[0] for code in grpc.StatusCode if code.name in StatusCode.__members__
+    }
