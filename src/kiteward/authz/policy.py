@@ -8,7 +8,7 @@ a collection makes it visible (decision 0002); cluster-level privileges are chec
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
@@ -19,9 +19,8 @@ from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One requirement of a request; all must hold for it to be allowed.
+class Condition(NamedTuple):
+    """One requirement of a request; all must hold for it to be allowed. A tuple, for one is created for every request.
 
     Attributes:
         privilege: the required privilege.

@@ -15,7 +15,7 @@ from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_recorder import Recording
-from kiteward.gateway.call import Call
+from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
@@ -32,7 +32,7 @@ _PROOF: Final = object()
 
 class _Fields(NamedTuple):
     row: Row
-    call: Call
+    call: AnyCall
     principal: Principal
     snapshot: PolicySnapshot
     resolved: ResolvedRequest
@@ -61,7 +61,7 @@ class AuthorizedRequest(_Fields):
         """
         if proof is not _PROOF:
             raise _unproven()
-        return super().__new__(cls, *fields)
+        return tuple.__new__(cls, fields)
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]  # noqa: ARG003  nothing is made by it
@@ -170,7 +170,7 @@ class Authorizer:
         if row is None:
             return self._authorize_admin(recording, principal)
         snapshot = self._policy_cache.current()
-        resolved = recording.resolved = resolve_request(row, recording.call, self._catalog)
+        resolved = recording.resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
         begun = perf_counter()
         decision = decide(principal, resolved.conditions, snapshot, credential=row.credential)
         self._require_allowed(recording, decision, begun)

@@ -1,7 +1,8 @@
 """The in-process client of the gateway: sends requests on behalf of one caller, for everything but gRPC.
 
-REST, the console, the command line, the import and the health port pass and get typed messages, arguments and
-outcomes; this module alone encodes and decodes them. Only the gRPC service, which receives bytes, creates a `Call`.
+REST, the console, the command line, the import and the health port pass and get typed values. Arguments and outcomes of
+our own operations pass the gateway as they are. Messages of the protocol are serialised here, because the gateway reads
+and forwards them as bytes. Only the gRPC service, which receives bytes, creates a `Call` besides this module.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from kiteward.domain.identity import PresentedCredential, Principal
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
-from kiteward.iam.json_api.base import Arguments, Outcome, encoded
+from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
 
 _LEAST: Final = 0.001
@@ -24,6 +25,7 @@ _ADMISSION: Final = "GetVersion"
 """The RPC that is named in a request for admission, which needs a credential and nothing else."""
 
 _T = TypeVar("_T")
+_P = TypeVar("_P", bound=bytes | Arguments)
 _O = TypeVar("_O", bound=Outcome)
 _M = TypeVar("_M", bound=messages.ProtocolMessage)
 
@@ -96,21 +98,16 @@ class GatewayClient:
 
         Raises:
             KitewardError: as `Gateway.handle`.
+            InvalidArgument: a required argument is empty.
             TypeError: the operation has another type of arguments or outcome.
         """
         row = ADMIN_OPERATIONS[operation]
         if (type(arguments), outcome) != (row.arguments, row.outcome):
             raise TypeError(f"{operation} takes {row.arguments.__name__} and returns {row.outcome.__name__}")
-        held: _O = row.answered(await self.invoke_json(operation, arguments))
-        return held
-
-    async def invoke_json(self, operation: str, arguments: Arguments | Mapping[str, object]) -> bytes:
-        """Send a request of one of our own operations and return its outcome as JSON.
-
-        Raises:
-            KitewardError: as `Gateway.handle`; InvalidArgument also for arguments that the operation does not take.
-        """
-        return await self.gateway.handle(self._call(operation, encoded(arguments), ""))
+        returned = await self.gateway.handle(self._call(operation, arguments, ""))
+        if not isinstance(returned, outcome):
+            raise TypeError(f"{operation} returned {type(returned).__name__}")
+        return returned
 
     async def admit(self) -> Principal:
         """Return the authenticated caller.
@@ -133,7 +130,7 @@ class GatewayClient:
         """
         return await self.gateway.read_large(self._call(operation, b"", ""), read, size=size)
 
-    def _call(self, operation: str, payload: bytes, database: str | None) -> Call:
+    def _call(self, operation: str, payload: _P, database: str | None) -> Call[_P]:
         return Call(
             operation=operation,
             payload=payload,

@@ -24,7 +24,7 @@ _OBJECT_TYPES: Final = frozenset(ObjectType)
 
 async def operate_v1(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege on an object of a named type."""
-    message = messages.OperatePrivilegeRequest.FromString(request.call.payload)
+    message = request.read(messages.OperatePrivilegeRequest)
     entity = _v1_entity(message)
     naming, database = services.naming, _database(request, entity.db_name)
     naming.check_object_name(entity.grantor.privilege.name, "Privilege")
@@ -63,7 +63,7 @@ def _v1_entity(message: messages.OperatePrivilegeRequest) -> messages.GrantEntit
 
 async def operate_v2(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege or privilege group on a database and collection."""
-    message = messages.OperatePrivilegeV2Request.FromString(request.call.payload)
+    message = request.read(messages.OperatePrivilegeV2Request)
     if not message.HasField("role"):
         raise InvalidArgument("the role in the request is nil")
     # Milvus dereferences what may be missing here and dies (contract Q26).
@@ -92,7 +92,7 @@ def _database(request: Request, given: str) -> str:
 
 async def select(services: Services, request: Request) -> bytes:
     """List the grants of a role, of one database with `*`, or of all; optionally of one object."""
-    message = messages.SelectGrantRequest.FromString(request.call.payload)
+    message = request.read(messages.SelectGrantRequest)
     if not message.HasField("entity"):
         raise InvalidArgument("the grant entity in the request is nil")
     entity = message.entity

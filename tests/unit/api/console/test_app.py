@@ -8,6 +8,7 @@ import httpx
 import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import PASSWORD, GatewayHarness, opened, quick_directory
+from tests.support.json_counter import counted_json
 
 from kiteward.api.console.app import ConsoleApp
 from kiteward.api.console.pages import PAGES
@@ -341,3 +342,18 @@ async def test_denial_is_explained_in_the_language_of_the_page() -> None:
         await browser.sign_in("alice", PASSWORD)
         answer = await browser.open("users")
         assert (answer.status_code, "只有管理员可以执行此操作。" in answer.text) == (403, True)
+
+
+async def test_no_json_is_read_or_written_between_a_page_and_the_services() -> None:
+    async with browsing() as browser:
+        with counted_json() as counter:
+            await browser.sign_in()
+            created = await browser.send("new-user", user_name="ann")
+            listed = await browser.open("users")
+            assert (created.status_code, listed.status_code) == (303, 200)
+            assert (await browser.send("users/ann/disable")).status_code == 303
+            assert (counter.read, counter.written) == ([], [])
+        assert "/console/users/ann" in listed.text
+        stored = await browser.harness.store.user("ann")
+        assert stored is not None
+        assert not stored.enabled

@@ -39,9 +39,9 @@ class Watched:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.calls: list[Call] = []
+        self.calls: list[Call[Any]] = []
 
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[Any]) -> Any:
         self.calls.append(call)
         return await self.gateway.handle(call)
 
