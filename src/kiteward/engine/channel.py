@@ -1,10 +1,9 @@
 """A pass-through gRPC channel to an engine: bytes in, bytes out, domain errors instead of status codes."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Self, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
@@ -27,13 +26,8 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 _Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
 
 
-def unix_address(path: str | os.PathLike[str]) -> str:
-    """Return the gRPC address of a Unix socket: a URI, in which some characters of file names have to be escaped."""
-    return f"unix:{quote(os.fsencode(path))}"
-
-
 class EngineChannel:
-    """One connection to one engine address, used by the embedded and by the remote engine."""
+    """One connection to one engine address."""
 
     def __init__(self, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> None:
         """Prepare a channel; the connection is made by the first call.
