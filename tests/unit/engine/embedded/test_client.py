@@ -23,7 +23,7 @@ from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 
 
 class Peer:
-    """The other end of one connection; it reads and writes only when it is told to."""
+    """The other end of one connection; it reads and writes only when a test asks for it."""
 
     def __init__(self) -> None:
         self.streams: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Future()

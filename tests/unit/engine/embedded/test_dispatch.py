@@ -68,7 +68,7 @@ async def running(open_at: OpenDatabase, tmp_path: Path) -> AsyncIterator[Runnin
 
 
 class Gate:
-    """A method that notes what it is asked, and waits until it may go on."""
+    """A method that notes what it is asked, and waits until it is freed."""
 
     def __init__(self, response: Message) -> None:
         self._response = response
