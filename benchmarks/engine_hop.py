@@ -19,6 +19,7 @@ from benchmarks import filling, report
 from benchmarks.frames import COLLECTION, DIMENSION, INDEX, recorded
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.gateway.operations import ENGINE_RPCS
 
 _CALLS: Final = {"HasCollection": 6000, "Search": 1500}
 _METADATA: Final = {"dbname": "default", "kiteward-request-id": "0123456789abcdef"}
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 async def _measure(rounds: int) -> str:
     measured = [(request, width) for request in recorded(filling.DESCRIBED_ROLE) for width in (32, 1)]
     with tempfile.TemporaryDirectory(prefix="kiteward-bench-") as directory:
-        engine = await EmbeddedEngine.start(EmbeddedEngineSettings(Path(directory) / "data"))
+        engine = await EmbeddedEngine.start(EmbeddedEngineSettings(Path(directory) / "data", ENGINE_RPCS))
         try:
             await _fill(engine)
             rows = [

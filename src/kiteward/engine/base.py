@@ -1,8 +1,19 @@
-"""The contract of an engine: calls, health and closing."""
+"""The contract of an engine: calls, what they access, health and closing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
+
+
+class Access(StrEnum):
+    """What an RPC does to stored data."""
+
+    READ = "read"
+    WRITE = "write"
+    """It changes a collection, its entities, or the properties of a database."""
+    CATALOG_CHANGE = "catalog-change"
+    """It creates, drops or renames databases, collections or aliases."""
 
 
 @dataclass(frozen=True, slots=True)

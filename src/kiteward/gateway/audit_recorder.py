@@ -102,7 +102,7 @@ class Recording:
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
-        self.message: Any = None
+        self.message: messages.ProtocolMessage | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
         self.hidden = False

@@ -61,7 +61,9 @@ class GatewayClient:
         return replace(self, credential=credential)
 
     @overload
-    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+    async def call(
+        self, request: messages.ProtocolMessage, /, *, database: str | None = None
+    ) -> messages.ProtocolMessage: ...
 
     @overload
     async def call(

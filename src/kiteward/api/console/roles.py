@@ -12,7 +12,8 @@ from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.milvus import messages
 
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
+_REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
 
 
@@ -144,7 +145,9 @@ async def create_group(request: ConsoleRequest) -> Response:
     return request.redirect("/console/groups", done="group_new")
 
 
-async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
+async def _operate_group(
+    request: ConsoleRequest, name: str, privileges: list[str], kind: messages.OperatePrivilegeGroupType.ValueType
+) -> None:
     if privileges:
         members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
         await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))

@@ -30,7 +30,8 @@ from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
 
 _PAGE: Final = 50
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperateUserRoleType.AddUserToRole
+_REMOVE: Final = messages.OperateUserRoleType.RemoveUserFromRole
 
 
 async def listed(request: ConsoleRequest) -> Response:

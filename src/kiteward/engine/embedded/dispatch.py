@@ -2,21 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import milvus_pb2
 
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.frames import Metadata
 from kiteward.engine.embedded.locks import NamedLocks
-from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, LockKey, LockKeys
+from kiteward.engine.embedded.operations import LockKey, LockRule, Rpc
 from kiteward.engine.embedded.read_view import reading
 from kiteward.engine.embedded.server import Call, Outcome
 from kiteward.engine.embedded.servicer import EngineServicer
@@ -68,7 +66,7 @@ class Operation:
 
     name: str
     request_type: type[Message]
-    execute: Callable[[Any, CallContext], Message]
+    execute: Callable[[Message, CallContext], Message]
 
     def parse(self, payload: bytes) -> Message:
         """Return the request message.
@@ -118,13 +116,14 @@ class Operation:
 
 
 class Dispatcher:
-    """Routes the RPCs of the Milvus service that the embedded engine has; the others are UNIMPLEMENTED."""
+    """Routes the RPCs that are served; the others are UNIMPLEMENTED."""
 
-    def __init__(self, database: ServedDatabase, *, read_threads: int, write_threads: int) -> None:
+    def __init__(self, database: ServedDatabase, rpcs: Iterable[Rpc], *, read_threads: int, write_threads: int) -> None:
         """Prepare the threads; nothing runs before the first call.
 
         Args:
             database: what is served.
+            rpcs: the RPCs that are served.
             read_threads: how many reads run at once.
             write_threads: how many mutations, of different collections, run at once.
         """
@@ -134,7 +133,7 @@ class Dispatcher:
         self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="engine-read")
         self._writers = ThreadPoolExecutor(write_threads, thread_name_prefix="engine-write")
         self._mutations: set[asyncio.Task[None]] = set()
-        self._begin = {name: self._handler(name) for name in READS | MUTATIONS.keys()}
+        self._begin = {rpc.name: self._handler(rpc) for rpc in rpcs}
 
     def begin(self, call: Call) -> None:
         """Begin the work on a call. It is finished when its work has ended, also if it is given up meanwhile."""
@@ -160,13 +159,11 @@ class Dispatcher:
             except Exception:
                 logger.exception("a collection cannot be opened")
 
-    def _handler(self, name: str) -> Begin:
-        method = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name[name]
-        operation = Operation(name, GetMessageClass(method.input_type), getattr(self._servicer, name))
-        lock_keys = MUTATIONS.get(name)
-        if lock_keys is not None:
-            return self._mutating(operation, lock_keys)
-        return self._looking(operation) if name in ON_THE_LOOP else self._reading(operation)
+    def _handler(self, rpc: Rpc) -> Begin:
+        operation = Operation(rpc.name, rpc.request_type, getattr(self._servicer, rpc.name))
+        if rpc.locks is not None:
+            return self._mutating(operation, rpc.locks)
+        return self._looking(operation) if rpc.on_the_loop else self._reading(operation)
 
     def _looking(self, operation: Operation) -> Begin:
         def begin(call: Call) -> None:
@@ -186,26 +183,26 @@ class Dispatcher:
 
         return begin
 
-    def _mutating(self, operation: Operation, lock_keys: LockKeys) -> Begin:
+    def _mutating(self, operation: Operation, locks: LockRule) -> Begin:
         def begin(call: Call) -> None:
             def end(mutation: "asyncio.Task[None]") -> None:
                 self._mutations.discard(mutation)
                 if mutation.cancelled():
                     call.finish(_GIVEN_UP)
 
-            mutation = asyncio.get_running_loop().create_task(self._mutate(operation, lock_keys, call))
+            mutation = asyncio.get_running_loop().create_task(self._mutate(operation, locks, call))
             self._mutations.add(mutation)
             mutation.add_done_callback(end)
             call.on_give_up = mutation.cancel
 
         return begin
 
-    async def _mutate(self, operation: Operation, lock_keys: LockKeys, call: Call) -> None:
+    async def _mutate(self, operation: Operation, locks: LockRule, call: Call) -> None:
         """Begin a mutation once it holds its locks; until then it can be given up."""
         _request.set(_request_id(call.metadata))
         try:
             request = await self._parsed(operation, call.payload)
-            held = await self._hold(request, call.metadata, lock_keys)
+            held = await self._hold(request, call.metadata, locks)
         except Refused as refusal:
             call.finish((refusal.code, b""))
         except Exception:
@@ -223,12 +220,12 @@ class Dispatcher:
             return operation.parse(payload)
         return await asyncio.get_running_loop().run_in_executor(self._readers, operation.parse, payload)
 
-    async def _hold(self, request: Message, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
+    async def _hold(self, request: Message, metadata: Metadata, locks: LockRule) -> list[LockKey]:
         """Acquire a mutation's locks. If an alias has moved meanwhile, release them and acquire the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:
-            wanted = lock_keys(self._database, name, request)
+            wanted = locks.keys(self._database, name, request)
             held = await self._locks.acquire(wanted)
-            if lock_keys(self._database, name, request) == wanted:
+            if locks.keys(self._database, name, request) == wanted:
                 return held
             self._locks.release(held)

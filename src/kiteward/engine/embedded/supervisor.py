@@ -17,7 +17,7 @@ from pathlib import Path
 
 import kiteward
 from kiteward.domain.errors import EngineUnavailable
-from kiteward.engine.base import EngineHealth
+from kiteward.engine.base import Access, EngineHealth
 from kiteward.engine.embedded.client import EngineConnection
 from kiteward.engine.embedded.sync_mode import SyncMode
 
@@ -51,6 +51,7 @@ class EmbeddedEngineSettings:
 
     Attributes:
         directory: Milvus Lite's data directory; created if missing.
+        rpcs: the RPCs that it executes, as far as Milvus Lite has them; it refuses all others.
         sync_mode: when writes are synced to disk.
         read_threads: how many reads the engine works on at once.
         write_threads: how many mutations, of different collections, it works on at once.
@@ -61,6 +62,7 @@ class EmbeddedEngineSettings:
     """
 
     directory: Path
+    rpcs: Mapping[str, Access]
     sync_mode: SyncMode = "batch"
     read_threads: int = 4
     write_threads: int = 4
@@ -209,6 +211,7 @@ class EmbeddedEngine:
         options = {
             "data": settings.directory.absolute(),
             "socket": socket,
+            "rpcs": json.dumps(dict(settings.rpcs)),
             "sync-mode": settings.sync_mode,
             "read-threads": settings.read_threads,
             "write-threads": settings.write_threads,

@@ -85,6 +85,6 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
     selecting, content = row.fields(), row.content()
     selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
-    readers = readers_of(row.recorded or {}, messages.method_of(name).request.DESCRIPTOR)
+    readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))
     named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
     return replace(row, selection=selection, readers=readers, creates_names=any(named))

@@ -3,19 +3,21 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.engine.base import Access
 from kiteward.gateway import outbound
-from kiteward.gateway.audit_details import Readers, Recorded, read_details
+from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
+from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 from kiteward.store.records import Intent
 
@@ -132,7 +134,7 @@ class Operation:
     filter_response: ResponseFilter | None = None
     hidden_response: HiddenResponse | None = None
     response_ids: IdsOf | None = None
-    failure_code: int = 1
+    failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
@@ -148,6 +150,13 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes anything: objects, data, users or the policy."""
         return self.event not in _READS
+
+    @property
+    def access(self) -> Access:
+        """What it does to stored data."""
+        if self.executor is Executor.DDL:
+            return Access.CATALOG_CHANGE
+        return Access.WRITE if self.changes else Access.READ
 
     def fields(self) -> tuple[str, ...]:
         """Return every field that selects or names an object."""
@@ -167,7 +176,7 @@ class Operation:
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
         return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
-    def details(self, payload: bytes, message: Any = None) -> Mapping[str, Any]:
+    def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.
 
         Args:

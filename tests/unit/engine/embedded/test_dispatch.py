@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,10 @@ from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.client import EngineConnection
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
-from kiteward.engine.embedded.operations import ON_THE_LOOP
+from kiteward.engine.embedded.operations import Rpc, served_rpcs
 from kiteward.engine.embedded.server import EngineServer
+from kiteward.engine.embedded.servicer import EngineServicer
+from kiteward.gateway.operations import ENGINE_RPCS
 
 Execute = Callable[[Any, CallContext], Message]
 
@@ -36,6 +38,7 @@ class Running:
     """
 
     database: ServedDatabase
+    rpcs: Mapping[str, Rpc]
     dispatcher: Dispatcher
     connection: EngineConnection
     replace: Callable[[str, Execute], None]
@@ -53,15 +56,16 @@ class Running:
 @pytest.fixture
 async def running(open_at: OpenDatabase, tmp_path: Path) -> AsyncIterator[Running]:
     database = open_at("none")
-    dispatcher = Dispatcher(database, read_threads=1, write_threads=1)
+    rpcs = {rpc.name: rpc for rpc in served_rpcs(EngineServicer, ENGINE_RPCS)}
+    dispatcher = Dispatcher(database, rpcs.values(), read_threads=1, write_threads=1)
 
     def replace(name: str, execute: Execute) -> None:
         setattr(dispatcher._servicer, name, execute)
-        dispatcher._begin[name] = dispatcher._handler(name)
+        dispatcher._begin[name] = dispatcher._handler(rpcs[name])
 
     server = await EngineServer.listen(str(tmp_path / "s"), dispatcher.begin)
     connection = await EngineConnection.open(tmp_path / "s")
-    yield Running(database, dispatcher, connection, replace)
+    yield Running(database, rpcs, dispatcher, connection, replace)
     connection.close()
     await server.stop(0)
     await asyncio.to_thread(dispatcher.drain)
@@ -117,7 +121,7 @@ async def test_read_on_the_loop_waits_for_no_thread_and_no_lock(running: Running
         "AllocTimestamp": milvus_pb2.AllocTimestampRequest(),
         "HasCollection": milvus_pb2.HasCollectionRequest(collection_name="docs"),
     }
-    assert requests.keys() == ON_THE_LOOP
+    assert requests.keys() == {rpc.name for rpc in running.rpcs.values() if rpc.on_the_loop}
     try:
         with ThreadPoolExecutor(1) as others:
             assert others.submit(database._catalogue.acquire).result()

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.unit.engine import samples
 
+from kiteward.domain.errors import EngineLacksOperation, EngineUnavailable
+from kiteward.engine.base import Access
 from kiteward.engine.confinement import available
 
 
@@ -26,7 +28,7 @@ async def test_long_data_path_gets_a_private_socket_directory_elsewhere(tmp_path
     socket = engine.socket
     assert len(os.fsencode(socket)) <= 107
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
     await engine.close()
     assert not socket.parent.exists()
 
@@ -89,7 +91,7 @@ async def test_child_whose_connection_ends_is_replaced(tmp_path: Path) -> None:
     engine._connection._transport.abort()
     await samples.until(lambda: engine.generation == 2 and engine.health().ready, within=20)
     assert engine.pid not in (None, before)
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
     await engine.close()
 
 
@@ -103,6 +105,19 @@ async def test_server_and_child_agree_that_another_protocol_is_refused(
         assert await asyncio.wait_for(reader.read(), 10) == b""
     writer.close()
     await samples.until(lambda: "malformed frame" in caplog.text)
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
     assert engine.generation == 1
     await engine.close()
+
+
+async def test_child_refuses_what_is_not_listed(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data", rpcs={"HasCollection": Access.READ})
+    await samples.succeed(engine, "HasCollection", collection_name="docs")
+    with pytest.raises(EngineLacksOperation):
+        await samples.call(engine, "ShowCollections")
+    await engine.close()
+
+
+async def test_child_that_cannot_lock_for_a_write_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="ListDatabases is listed as a write, names no collection and declares"):
+        await samples.start(tmp_path / "data", rpcs={"ListDatabases": Access.WRITE})
