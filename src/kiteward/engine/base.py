@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+
+_UNREACHABLE: Final = ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE)
 
 
 class Access(StrEnum):
@@ -23,10 +27,12 @@ class EngineHealth:
     Attributes:
         ready: true when a call sent now would reach it.
         reason: one sentence for the operator when it is not ready, else empty.
+        detail: the same as a code, for programs and translations; without meaning while it is ready.
     """
 
     ready: bool
     reason: str = ""
+    detail: ErrorDetail = _UNREACHABLE
 
 
 class Engine(Protocol):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kiteward
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.base import Access, EngineHealth
 from kiteward.engine.embedded.client import EngineConnection
@@ -81,6 +82,7 @@ class EmbeddedEngine:
         self._connection: EngineConnection | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reason = "the engine has not been started"
+        self._detail = ErrorDetail(ErrorCode.ENGINE_NOT_STARTED)
         self._watch: asyncio.Task[None] | None = None
         self._socket_directory = Path()
         self._last_lines: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
@@ -123,18 +125,19 @@ class EmbeddedEngine:
         """Send one unary request to the child and return the response bytes. See `kiteward.engine.base.Engine.call`."""
         connection = self._connection
         if connection is None:
-            raise EngineUnavailable(self._reason)
+            # The last lines of the log are for operators: `health` has them.
+            raise EngineUnavailable(self._reason, ErrorDetail(self._detail.code))
         return await connection.call(method, payload, metadata=metadata, timeout=timeout)
 
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the child."""
         if self._connection is None:
-            return EngineHealth(ready=False, reason=self._reason)
+            return EngineHealth(ready=False, reason=self._reason, detail=self._detail)
         return EngineHealth(ready=True)
 
     async def close(self) -> None:
         """Let the child finish calls in flight and flush all data; kill it if that takes too long."""
-        self._reason = "the engine is closed"
+        self._reason, self._detail = "the engine is closed", ErrorDetail(ErrorCode.ENGINE_NOT_STARTED)
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -158,6 +161,7 @@ class EmbeddedEngine:
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
+            self._detail = ErrorDetail(ErrorCode.ENGINE_RESTARTING, quoted=self._explain_end())
             logger.error("the engine process ended; restarting it: %s", self._explain_end())
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.25), self._settings.longest_pause)

@@ -8,6 +8,7 @@ from typing import Final
 from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.engine.base import Access
 from kiteward.gateway import outbound
@@ -49,7 +50,8 @@ class Operation:
         name: RPC name, unique over the services on the port.
         executor: what executes it: the engine; the engine through `gateway.ddl`, because the catalog changes;
             Kiteward's `handler`; or nothing, because it is closed on purpose.
-        closed: for NOBODY, why.
+        closed: for NOBODY, why, as the message of the refusal says it.
+        closed_code: for NOBODY, the same as a code.
         privilege: the required privilege; None allows every authenticated principal, and the response is filtered where
             it lists objects.
         database: field that names the database, or empty where the request has none.
@@ -101,6 +103,7 @@ class Operation:
     executor: Executor
     privilege: Privilege | None = None
     closed: str = ""
+    closed_code: ErrorCode | None = None
     database: str = ""
     collections: tuple[str, ...] = ()
     new_collections: tuple[str, ...] = ()
@@ -145,6 +148,11 @@ class Operation:
     def by_engine(self) -> bool:
         """Whether the engine executes it, directly or as a change of the catalog."""
         return self.executor in (Executor.ENGINE, Executor.DDL)
+
+    def closed_details(self) -> tuple[ErrorDetail, ...]:
+        """Return what a refusal of a closed operation reports: that it is closed, and why."""
+        because = () if self.closed_code is None else (ErrorDetail(self.closed_code),)
+        return ErrorDetail(ErrorCode.OPERATION_CLOSED, {"name": self.name}), *because
 
     @property
     def changes(self) -> bool:
