@@ -162,7 +162,7 @@ def numbered(first: int, count: int, payload: bytes = b"") -> bytes:
 
 async def until_closed(reader: asyncio.StreamReader) -> bytes:
     """What still comes until the other end closes the connection."""
-    with suppress(ConnectionResetError):
+    with suppress(ConnectionError):
         return await asyncio.wait_for(reader.read(), 5)
     return b""
 
