@@ -6,14 +6,9 @@ from io import BytesIO
 from typing import Any, Final
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import (
-    EngineDeadlineExceeded,
-    EngineError,
-    EngineLacksOperation,
-    EngineRejected,
-    EngineUnavailable,
-)
+from kiteward.domain.errors import EngineError, EngineRejected, EngineUnavailable
 from kiteward.engine.receive_budget import ReceiveBudget
+from kiteward.engine.statuses import StatusCode, domain_error
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientStream, Http2Client
 
@@ -23,33 +18,26 @@ _PREFIX_BYTES: Final = 5
 _AT_ONCE: Final = 64 * 1024
 """Bytes of a message that are copied behind its prefix."""
 
-# gRPC status codes.
-_CANCELLED: Final = 1
-_UNKNOWN: Final = 2
-DEADLINE_EXCEEDED: Final = 4
-_PERMISSION_DENIED: Final = 7
-RESOURCE_EXHAUSTED: Final = 8
-_UNIMPLEMENTED: Final = 12
-_INTERNAL: Final = 13
-_UNAVAILABLE: Final = 14
-_UNAUTHENTICATED: Final = 16
-
 _OF_HTTP_STATUS: Final = {
-    "400": _INTERNAL,
-    "401": _UNAUTHENTICATED,
-    "403": _PERMISSION_DENIED,
-    "404": _UNIMPLEMENTED,
-    "429": _UNAVAILABLE,
-    "502": _UNAVAILABLE,
-    "503": _UNAVAILABLE,
-    "504": _UNAVAILABLE,
+    "400": StatusCode.INTERNAL,
+    "401": StatusCode.UNAUTHENTICATED,
+    "403": StatusCode.PERMISSION_DENIED,
+    "404": StatusCode.UNIMPLEMENTED,
+    "429": StatusCode.UNAVAILABLE,
+    "502": StatusCode.UNAVAILABLE,
+    "503": StatusCode.UNAVAILABLE,
+    "504": StatusCode.UNAVAILABLE,
 }
 """What an HTTP status means where a response has no gRPC status (gRPC's http-grpc-status-mapping)."""
 
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
-_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
+_OF_RESET: Final = {
+    _RESET_CANCEL: StatusCode.CANCELLED,
+    0x0B: StatusCode.RESOURCE_EXHAUSTED,
+    0x0C: StatusCode.PERMISSION_DENIED,
+}
 """What the code of RST_STREAM means; every other one is an internal error (gRPC's PROTOCOL-HTTP2)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -146,7 +134,7 @@ class UnaryCall(ClientStream):
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
-            self._fail(error_of(self._method, int(status) if status.isdigit() else _UNKNOWN))
+            self._fail(domain_error(self._method, int(status) if status.isdigit() else StatusCode.UNKNOWN))
         elif message is None:
             self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
@@ -156,14 +144,14 @@ class UnaryCall(ClientStream):
         """Return the error of a response that ends without a gRPC status."""
         if not self._foreign:
             return rejected(self._method, f"the engine ended its answer to `{self._method}` without a status")
-        status = _OF_HTTP_STATUS.get(self._foreign, _UNKNOWN)
-        if status == _UNAVAILABLE:
+        status = _OF_HTTP_STATUS.get(self._foreign, StatusCode.UNKNOWN)
+        if status == StatusCode.UNAVAILABLE:
             return EngineUnavailable(f"the engine cannot be reached: it answers with HTTP status {self._foreign}")
-        if status == _UNKNOWN:
+        if status == StatusCode.UNKNOWN:
             return rejected(
                 self._method, f"the engine does not speak gRPC: it answers with HTTP status {self._foreign}"
             )
-        return error_of(self._method, status)
+        return domain_error(self._method, status)
 
     def reset(self, code: int) -> None:
         """Take the end of the stream before the end of the response."""
@@ -172,7 +160,7 @@ class UnaryCall(ClientStream):
         elif code == _RESET_CANCEL and self.deadline <= self.answer.get_loop().time():
             self.expire()
         else:
-            self._fail(error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
+            self._fail(domain_error(self._method, _OF_RESET.get(code, StatusCode.INTERNAL)))
 
     def lose(self, cause: str) -> None:
         """Take that there is no connection, or no more."""
@@ -188,7 +176,7 @@ class UnaryCall(ClientStream):
 
     def expire(self) -> None:
         """End the call at its deadline, here and upstream."""
-        self._fail(error_of(self._method, DEADLINE_EXCEEDED))
+        self._fail(domain_error(self._method, StatusCode.DEADLINE_EXCEEDED))
         self._client.cancel(self)
 
     # Memory -----------------------------------------------------------------------------------------------------------
@@ -258,34 +246,6 @@ class UnaryCall(ClientStream):
         self._buffer = None
 
 
-def error_of(method: str, status: int) -> EngineError:
-    """Return the error for a gRPC status other than OK."""
-    match status:
-        case 14 | 1:
-            return EngineUnavailable("the engine cannot be reached")
-        case 4:
-            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
-        case 12:
-            return EngineLacksOperation(
-                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
-            )
-        case 3:
-            return EngineRejected(
-                f"the engine cannot read this `{method}` request", _about(ErrorCode.ENGINE_REQUEST_UNREADABLE, method)
-            )
-        case 8:
-            return EngineRejected(
-                f"`{method}`: a message is larger than the engine accepts or has resources for",
-                _about(ErrorCode.ENGINE_MESSAGE_TOO_LARGE, method),
-            )
-        case _:
-            return EngineRejected(f"the engine failed to execute `{method}`", _about(ErrorCode.ENGINE_FAILED, method))
-
-
 def rejected(method: str, text: str) -> EngineRejected:
     """Return the error of a call that gRPC's statuses do not describe."""
-    return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method))
-
-
-def _about(code: ErrorCode, operation: str) -> ErrorDetail:
-    return ErrorDetail(code, {"operation": operation})
+    return EngineRejected(text, ErrorDetail(ErrorCode.ENGINE_FAILED, {"operation": method}))

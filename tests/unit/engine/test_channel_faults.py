@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.support.http2_peer import RESPONSE, Peer, Peers, framed, listening, saying
@@ -21,7 +22,7 @@ from kiteward.net.http2 import ClientLimits, ClientSettings
 from kiteward.net.http2.session import Setting
 
 QUICK = ClientSettings(
-    connect_timeout=0.5,
+    connect_timeout=10,
     first_pause=0.05,
     longest_pause=0.2,
     limits=ClientLimits(silence=0.1, answer_to_ping=0.1),
@@ -425,7 +426,7 @@ async def test_server_of_another_protocol_is_named_by_what_it_does(first: bytes,
 
 async def test_server_that_says_nothing_is_given_up() -> None:
     async with saying(b"\0") as port:
-        channel = EngineChannel(f"127.0.0.1:{port}", settings=QUICK)
+        channel = EngineChannel(f"127.0.0.1:{port}", settings=replace(QUICK, connect_timeout=0.5))
         with pytest.raises(EngineUnavailable, match="accepts connections and does not answer on them"):
             await ask(channel)
         await channel.close()

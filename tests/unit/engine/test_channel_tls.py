@@ -15,7 +15,7 @@ from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.channel import EngineChannel
 from kiteward.net.http2 import ClientSettings
 
-QUICK = ClientSettings(connect_timeout=2, first_pause=0.05)
+QUICK = ClientSettings(connect_timeout=20, first_pause=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ async def peers(authority: trustme.CA) -> AsyncIterator[Peers]:
 
 async def ask(channel: EngineChannel) -> bytes:
     try:
-        return await channel.call("Search", b"question", metadata={}, timeout=5)
+        return await channel.call("Search", b"question", metadata={}, timeout=30)
     finally:
         await channel.close()
 
