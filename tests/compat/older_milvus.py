@@ -30,7 +30,8 @@ LACKING: Final[Mapping[str, str]] = {
 
 def lacking(nodeid: str) -> str:
     """Return what a test needs that Milvus 2.3.5 lacks, or empty."""
-    name = nodeid.rpartition("/")[2]
+    path, _, test = nodeid.partition("::")
+    name = f"{path.rpartition('/')[2]}::{test}"
     return next((reason for beginning, reason in LACKING.items() if _begins(name, beginning)), "")
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import stat
 import tempfile
@@ -73,6 +74,8 @@ def _engine(settings: Settings) -> EngineReview:
     """Return what is to be said about the remote engine, if there is one."""
     if settings.engine is None:
         return EngineReview()
+    # What is logged about connections is among the findings.
+    logging.getLogger("kiteward").addHandler(logging.NullHandler())
     try:
         return asyncio.run(review_engine(settings.engine))
     except ConfigurationError as error:

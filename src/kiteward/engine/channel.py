@@ -1,12 +1,11 @@
 """A pass-through gRPC channel to an engine: bytes in, bytes out, domain errors instead of status codes."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, Self
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kiteward import __version__
 from kiteward.domain.errors import ConfigurationError, EngineUnavailable
@@ -14,7 +13,8 @@ from kiteward.domain.identity import Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.metadata import is_metadata_text
 from kiteward.engine.receive_budget import ReceiveBudget
-from kiteward.engine.unary import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UnaryCall, error_of, rejected
+from kiteward.engine.statuses import StatusCode, domain_error
+from kiteward.engine.unary import UnaryCall, rejected
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 from kiteward.net.http2 import Address, ClientSettings, Deadlines, Http2Client, NeverIndexedHeader
 
@@ -26,13 +26,8 @@ _LONGEST_MILLISECONDS: Final = 99_999_999
 """A timeout on the wire has eight digits."""
 
 
-def unix_address(path: str | os.PathLike[str]) -> str:
-    """Return the gRPC address of a Unix socket: a URI, in which some characters of file names have to be escaped."""
-    return f"unix:{quote(os.fsencode(path))}"
-
-
 class EngineChannel:
-    """Connections to one engine address, used by the embedded and by the remote engine.
+    """Connections to one engine address.
 
     A call is sent at most once. It ends by its deadline, whether it was sent or waits for a connection.
     """
@@ -115,10 +110,10 @@ class EngineChannel:
             raise EngineUnavailable(self._refusal)
         client = self._client or self._opened()
         if len(payload) > MAX_MESSAGE_BYTES:
-            raise error_of(method, RESOURCE_EXHAUSTED)
+            raise domain_error(method, StatusCode.RESOURCE_EXHAUSTED)
         seconds = self._longest_call if timeout is None else timeout
         if seconds <= 0:
-            raise error_of(method, DEADLINE_EXCEEDED)
+            raise domain_error(method, StatusCode.DEADLINE_EXCEEDED)
         call = UnaryCall(
             method,
             self._head(method, metadata, seconds),

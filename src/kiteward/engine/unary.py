@@ -7,16 +7,9 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import (
-    EngineAccessDenied,
-    EngineAccountRejected,
-    EngineDeadlineExceeded,
-    EngineError,
-    EngineLacksOperation,
-    EngineRejected,
-    EngineUnavailable,
-)
+from kiteward.domain.errors import EngineError, EngineRejected, EngineUnavailable
 from kiteward.engine.receive_budget import ReceiveBudget
+from kiteward.engine.statuses import StatusCode, domain_error
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientStream, Http2Client
 
@@ -25,47 +18,29 @@ _PREFIX_BYTES: Final = 5
 
 _UNREACHABLE: Final = "the engine cannot be reached"
 
-_REJECTIONS: Final = {
-    3: (ErrorCode.ENGINE_REQUEST_UNREADABLE, "the engine cannot read this `{method}` request"),
-    8: (
-        ErrorCode.ENGINE_MESSAGE_TOO_LARGE,
-        "`{method}`: a message is larger than the engine accepts or has resources for",
-    ),
-}
-"""What a gRPC status means that comes without a text."""
-
-_FAILURE: Final = (ErrorCode.ENGINE_FAILED, "the engine failed to execute `{method}`")
-
 _AT_ONCE: Final = 64 * 1024
 """Bytes of a message that are copied behind its prefix."""
 
-# gRPC status codes.
-_CANCELLED: Final = 1
-_UNKNOWN: Final = 2
-DEADLINE_EXCEEDED: Final = 4
-_PERMISSION_DENIED: Final = 7
-RESOURCE_EXHAUSTED: Final = 8
-_UNIMPLEMENTED: Final = 12
-_INTERNAL: Final = 13
-_UNAVAILABLE: Final = 14
-_UNAUTHENTICATED: Final = 16
-
 _OF_HTTP_STATUS: Final = {
-    "400": _INTERNAL,
-    "401": _UNAUTHENTICATED,
-    "403": _PERMISSION_DENIED,
-    "404": _UNIMPLEMENTED,
-    "429": _UNAVAILABLE,
-    "502": _UNAVAILABLE,
-    "503": _UNAVAILABLE,
-    "504": _UNAVAILABLE,
+    "400": StatusCode.INTERNAL,
+    "401": StatusCode.UNAUTHENTICATED,
+    "403": StatusCode.PERMISSION_DENIED,
+    "404": StatusCode.UNIMPLEMENTED,
+    "429": StatusCode.UNAVAILABLE,
+    "502": StatusCode.UNAVAILABLE,
+    "503": StatusCode.UNAVAILABLE,
+    "504": StatusCode.UNAVAILABLE,
 }
 """What an HTTP status means where a response has no gRPC status (gRPC's http-grpc-status-mapping)."""
 
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
-_OF_RESET: Final = {_RESET_CANCEL: _CANCELLED, 0x0B: RESOURCE_EXHAUSTED, 0x0C: _PERMISSION_DENIED}
+_OF_RESET: Final = {
+    _RESET_CANCEL: StatusCode.CANCELLED,
+    0x0B: StatusCode.RESOURCE_EXHAUSTED,
+    0x0C: StatusCode.PERMISSION_DENIED,
+}
 """What the code of RST_STREAM means; every other one is an internal error (gRPC's PROTOCOL-HTTP2)."""
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -162,8 +137,8 @@ class UnaryCall(ClientStream):
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
-            code = int(status) if status.isdigit() else _UNKNOWN
-            self._fail(error_of(self._method, code, _text_in(trailers)))
+            code = int(status) if status.isdigit() else StatusCode.UNKNOWN
+            self._fail(domain_error(self._method, code, _text_in(trailers)))
         elif message is None:
             self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
@@ -173,14 +148,14 @@ class UnaryCall(ClientStream):
         """Return the error of a response that ends without a gRPC status."""
         if not self._foreign:
             return rejected(self._method, f"the engine ended its answer to `{self._method}` without a status")
-        status = _OF_HTTP_STATUS.get(self._foreign, _UNKNOWN)
-        if status == _UNAVAILABLE:
+        status = _OF_HTTP_STATUS.get(self._foreign, StatusCode.UNKNOWN)
+        if status == StatusCode.UNAVAILABLE:
             return EngineUnavailable(f"the engine cannot be reached: it answers with HTTP status {self._foreign}")
-        if status == _UNKNOWN:
+        if status == StatusCode.UNKNOWN:
             return rejected(
                 self._method, f"the engine does not speak gRPC: it answers with HTTP status {self._foreign}"
             )
-        return error_of(self._method, status)
+        return domain_error(self._method, status)
 
     def reset(self, code: int) -> None:
         """Take the end of the stream before the end of the response."""
@@ -189,7 +164,7 @@ class UnaryCall(ClientStream):
         elif code == _RESET_CANCEL and self.deadline <= self.answer.get_loop().time():
             self.expire()
         else:
-            self._fail(error_of(self._method, _OF_RESET.get(code, _INTERNAL)))
+            self._fail(domain_error(self._method, _OF_RESET.get(code, StatusCode.INTERNAL)))
 
     def lose(self, cause: str) -> None:
         """Take that there is no connection, or no more."""
@@ -205,7 +180,7 @@ class UnaryCall(ClientStream):
 
     def expire(self) -> None:
         """End the call at its deadline, here and upstream."""
-        self._fail(error_of(self._method, DEADLINE_EXCEEDED))
+        self._fail(domain_error(self._method, StatusCode.DEADLINE_EXCEEDED))
         self._client.cancel(self)
 
     # Memory -----------------------------------------------------------------------------------------------------------
@@ -281,41 +256,6 @@ def _text_in(trailers: Fields) -> str:
     return unquote_to_bytes(found).decode(errors="replace")
 
 
-def error_of(method: str, status: int, text: str = "") -> EngineError:
-    """Return the error for a gRPC status other than OK.
-
-    Args:
-        method: RPC name.
-        status: the status.
-        text: the engine's own, which callers get. Not where it is about the connection, or about the service account,
-            which callers would take for their own.
-    """
-    match status:
-        case 14 | 1:
-            return EngineUnavailable(_UNREACHABLE)
-        case 4:
-            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
-        case 12:
-            return EngineLacksOperation(
-                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
-            )
-        case 16:
-            return EngineAccountRejected("the engine does not accept the service account of this server")
-        case 7:
-            return EngineAccessDenied(
-                f"the engine does not allow `{method}` to the service account of this server",
-                _about(ErrorCode.ENGINE_ACCESS_DENIED, method),
-            )
-    if text:
-        return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method, quoted=text), grpc_code=status)
-    code, sentence = _REJECTIONS.get(status, _FAILURE)
-    return EngineRejected(sentence.format(method=method), _about(code, method), grpc_code=status)
-
-
 def rejected(method: str, text: str) -> EngineRejected:
     """Return the error of a call that gRPC's statuses do not describe."""
-    return EngineRejected(text, _about(ErrorCode.ENGINE_FAILED, method))
-
-
-def _about(code: ErrorCode, operation: str, *, quoted: str = "") -> ErrorDetail:
-    return ErrorDetail(code, {"operation": operation}, quoted=quoted)
+    return EngineRejected(text, ErrorDetail(ErrorCode.ENGINE_FAILED, {"operation": method}))

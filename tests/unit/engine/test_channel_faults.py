@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from tests.support.http2_peer import RESPONSE, Peer, Peers, framed, listening, saying
@@ -23,7 +24,7 @@ from kiteward.net.http2 import ClientLimits, ClientSettings
 from kiteward.net.http2.session import Setting
 
 QUICK = ClientSettings(
-    connect_timeout=0.5,
+    connect_timeout=10,
     first_pause=0.05,
     longest_pause=0.2,
     limits=ClientLimits(silence=0.1, answer_to_ping=0.1),
@@ -260,6 +261,9 @@ async def test_call_cancelled_before_it_was_sent_is_not_sent(channel: EngineChan
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
+    connection = channel._client._links[0].current if channel._client else None
+    assert connection is not None
+    assert connection.load == 1
     peers.on_request = lambda peer, number: peer.answer(number)
     peers.last.answer(1)
     await first
@@ -424,7 +428,7 @@ async def test_server_of_another_protocol_is_named_by_what_it_does(first: bytes,
 
 async def test_server_that_says_nothing_is_given_up() -> None:
     async with saying(b"\0") as port:
-        channel = EngineChannel(f"127.0.0.1:{port}", settings=QUICK)
+        channel = EngineChannel(f"127.0.0.1:{port}", settings=replace(QUICK, connect_timeout=0.5))
         with pytest.raises(EngineUnavailable, match="accepts connections and does not answer on them"):
             await ask(channel)
         await channel.close()

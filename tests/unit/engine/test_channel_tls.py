@@ -1,18 +1,21 @@
 """TLS between an engine and its channel, and how its failures read."""
 
+import asyncio
 import datetime
+import random
 import ssl
 from collections.abc import AsyncIterator
 
 import pytest
 import trustme
 from tests.support.http2_peer import Peers, listening, saying
+from tests.unit.engine.samples import until
 
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.channel import EngineChannel
 from kiteward.net.http2 import ClientSettings
 
-QUICK = ClientSettings(connect_timeout=2, first_pause=0.05)
+QUICK = ClientSettings(connect_timeout=20, first_pause=0.05)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ async def peers(authority: trustme.CA) -> AsyncIterator[Peers]:
 
 async def ask(channel: EngineChannel) -> bytes:
     try:
-        return await channel.call("Search", b"question", metadata={}, timeout=5)
+        return await channel.call("Search", b"question", metadata={}, timeout=30)
     finally:
         await channel.close()
 
@@ -59,6 +62,18 @@ async def test_call_passes_through_tls(peers: Peers, authority: trustme.CA) -> N
     assert await ask(EngineChannel(peers.target, tls=trusting(authority), settings=QUICK)) == b"answer"
     assert peers.last.requests[1][b":scheme"] == b"https"
     assert peers.last.requests[1][b":authority"] == peers.target.encode()
+
+
+async def test_long_messages_pass_through_tls(peers: Peers, authority: trustme.CA) -> None:
+    long = random.Random(1).randbytes(3_000_000)
+    peers.on_request = None
+    channel = EngineChannel(peers.target, tls=trusting(authority), settings=QUICK)
+    calling = asyncio.create_task(channel.call("Insert", long, metadata={}, timeout=30))
+    await until(lambda: bool(peers.all) and len(peers.last.bodies.get(1, b"")) == len(long) + 5)
+    assert peers.last.bodies[1][5:] == long
+    peers.last.answer(1, long)
+    assert await calling == long
+    await channel.close()
 
 
 async def test_server_name_stands_for_the_host(peers: Peers, authority: trustme.CA) -> None:

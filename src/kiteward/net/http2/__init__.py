@@ -1,8 +1,11 @@
-"""HTTP/2 for servers (RFC 9113, RFC 7541): connections that a listener accepted, and the streams on them.
+"""HTTP/2 (RFC 9113, RFC 7541) for servers and clients: connections and the streams on them.
 
 The public face is what this module exports: `Http2Server` serves connections, calls its application with a `Stream`
 and a `Head` for each request, and gets an `Exchange` back; `Http2Limits` bounds what a client may take; `encoded` makes
 the field section of an answer. Others import nothing else of this folder.
+
+As a client: `Http2Client` sends each `ClientStream` to an `Address`, on connections that it keeps by `ClientSettings`.
+`client_link.py` makes one connection again and again, `client_connection.py` is one of them, `dialing.py` makes it.
 
 Frames, field compression, flow control and the rules of a connection are here; gRPC and every other application is not.
 """

@@ -1,7 +1,7 @@
 """HTTP/2 for clients: one connection, from the first byte to the last."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, cast
 
@@ -78,7 +78,7 @@ class ClientConnection(asyncio.Protocol):
         )
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, ClientStream] = {}
-        self._queue: deque[ClientStream] = deque()
+        self._queue: OrderedDict[ClientStream, None] = OrderedDict()
         self._sending: dict[int, ClientStream] = {}
         self._most_streams = _UNLIMITED
         self._ready = False
@@ -109,7 +109,7 @@ class ClientConnection(asyncio.Protocol):
     def send(self, stream: ClientStream) -> None:
         """Send a request, as soon as the peer accepts it."""
         stream.connection = self
-        self._queue.append(stream)
+        self._queue[stream] = None
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._flush)
@@ -118,6 +118,7 @@ class ClientConnection(asyncio.Protocol):
         """End a request whose owner needs no response any more."""
         stream.finished = True
         stream.start = stream.rest = b""
+        self._queue.pop(stream, None)
         number = stream.stream_id
         if number in self._streams and self._usable():
             self._acknowledge(stream)
@@ -267,13 +268,12 @@ class ClientConnection(asyncio.Protocol):
         """Hand requests to the session, as many as the peer accepts at once."""
         queue, streams, session = self._queue, self._streams, self._session
         while queue and len(streams) < self._most_streams:
-            stream = queue.popleft()
-            if stream.finished:
-                continue
+            stream, _ = queue.popitem(last=False)
             try:
                 number = session.send_request(stream.head)
             except SessionError:
-                queue.appendleft(stream)
+                queue[stream] = None
+                queue.move_to_end(stream, last=False)
                 self._retire()
                 return
             stream.stream_id = number
@@ -384,7 +384,7 @@ class ClientConnection(asyncio.Protocol):
         """Take no more requests; the connection ends with those that were sent."""
         if not self._retired:
             self._retired = True
-            unsent = [stream for stream in self._queue if not stream.finished]
+            unsent = list(self._queue)
             self._queue.clear()
             self._owner.retired(self, unsent, self._cause)
 
