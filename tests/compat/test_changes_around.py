@@ -50,7 +50,7 @@ def around(milvus: Upstream) -> Iterator[MilvusClient]:
 
 
 class Case:
-    """Two collections of a test: `docs`, which `reader` may use, and `secret`, which it may not.
+    """Two collections of a test: `docs`, which `reader` is allowed to use, and `secret`, which only others are.
 
     Attributes:
         docs, secret, alias: names; the alias is not created yet.

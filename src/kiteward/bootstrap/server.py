@@ -222,7 +222,7 @@ def _catalog(settings: Settings, engine: Engine) -> Catalog:
 
 
 def _watched(settings: Settings, access: AccessControl, *, catalog: Catalog, ddl: DdlExecutor) -> VanishedGrants | None:
-    """Return what settles the grants of collections that vanish around us, for a remote engine."""
+    """Return what resolves what becomes of the grants of collections that vanish around us, for a remote engine."""
     if settings.engine is None or not isinstance(catalog, UpstreamCatalog):
         return None
     return VanishedGrants(
@@ -255,7 +255,7 @@ async def _start_gateway(
     await catalog.start()
     await ddl.recover()
     if vanished is not None:
-        repeat(stack, _VANISHED_SECONDS, "settling the grants of what has vanished", vanished.settle)
+        repeat(stack, _VANISHED_SECONDS, "resolving the grants of what has vanished", vanished.act)
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,

@@ -31,7 +31,7 @@ class DatabaseContent:
 
 
 class CatalogReader:
-    """Reads an engine's databases, collections and aliases, each time anew."""
+    """Reads an engine's databases, collections and aliases, each time again."""
 
     def __init__(self, engine: Engine, *, timeout: float, concurrency: int = 1) -> None:
         """Set up a reader.

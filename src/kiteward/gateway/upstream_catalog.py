@@ -165,7 +165,7 @@ class UpstreamCatalog(Catalog):
             await self.refresh()
 
     async def identity(self, database: str, name: str) -> int | None:
-        """Return the id of a collection, or None for what is none. See `Catalog.identity`."""
+        """Return the id of a collection, or None for anything that is not a collection. See `Catalog.identity`."""
         return await self._reader.collection_id(database, name)
 
     @property
@@ -375,7 +375,7 @@ class UpstreamCatalog(Catalog):
 
     async def _find(self, database: str, name: str) -> None:
         began, forgotten = self._clock(), self._forgotten
-        # In this order: what is no alias now, and named something before, is a collection.
+        # In this order: a name that named something, and is not an alias after that, is a collection's.
         target = await self._reader.behind(database, name) if await self._reader.names(database, name) else None
         if not self._is_current(began, forgotten) or database not in self._names:
             return

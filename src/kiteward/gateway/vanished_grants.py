@@ -18,7 +18,7 @@ _log = logging.getLogger("kiteward.gateway")
 
 
 class VanishedGrants:
-    """Watches the collections of a remote engine, and settles the grants on those that vanish."""
+    """Watches the collections of a remote engine, and resolves what becomes of the grants on those that vanish."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class VanishedGrants:
 
         Args:
             catalog: the catalog; it must not have been started.
-            policy_cache: the policy whose grants are settled.
+            policy_cache: the policy whose grants are decided about.
             ddl: makes the changes that are ours.
             recorder: records what vanished, and which grants were removed.
             after: seconds that a collection must be absent.
@@ -56,8 +56,8 @@ class VanishedGrants:
         self._read_at = float("-inf")
         catalog.observe(self._note)
 
-    async def settle(self) -> None:
-        """Report and settle what has changed since the last time. It is called periodically.
+    async def act(self) -> None:
+        """Report what has changed since the last time, and remove grants by setting. It is called periodically.
 
         Raises:
             EngineError, StoreError: it failed, and is repeated by the next call.
@@ -69,7 +69,7 @@ class VanishedGrants:
             self._report("ReplaceCollection", *self._replaced.pop())
         for key, since in list(self._gone.items()):
             if self._read_at - since >= self._after:
-                await self._settle(*key)
+                await self._end(*key)
                 self._gone.pop(key, None)
 
     def _note(self, before: Collections, now: Collections) -> None:
@@ -90,7 +90,7 @@ class VanishedGrants:
             if name not in now.get(database, {})
         }
 
-    async def _settle(self, database: str, name: str) -> None:
+    async def _end(self, database: str, name: str) -> None:
         if not self._roles_on(database, name) or await self._is_there(database, name):
             return
         self._report("VanishCollection", database, name)

@@ -1,4 +1,4 @@
-"""Objects of a remote engine change around us: nobody reaches what was not judged, and what remains is stated here."""
+"""Objects of a remote engine change around us: nobody reaches what was not authorized, but for one case, stated here."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -82,7 +82,7 @@ async def test_renamed_or_dropped_collection_leads_to_nothing(gateway: SharedGat
 
 
 async def test_name_that_became_an_alias_is_judged_anew_once_the_catalog_is_too_old(gateway: SharedGateway) -> None:
-    """This is the window that remains: within the age, such a name is forwarded as it was judged."""
+    """This is the window that remains: within the age, such a name is forwarded as it was authorized."""
     gateway.engine.around.drop("docs")
     gateway.engine.around.alias("docs", "payroll")
     gateway.clock.now = AGE
@@ -99,7 +99,7 @@ async def test_description_of_what_became_an_alias_is_withheld(gateway: SharedGa
     with pytest.raises(EngineUnavailable, match="docs was just made an alias"):
         await gateway.harness.call("DescribeCollection", by="reader", collection_name="docs")
     with pytest.raises(AccessDenied):
-        await query(gateway, "docs")  # it was looked up anew
+        await query(gateway, "docs")  # it was looked up again
     status = await gateway.harness.status("DescribeCollection", by="reader", collection_name="docs")
     assert status.code == 100
     assert gateway.catalog.ids.owner("collectionID", gateway.engine.id_of("payroll")) is None

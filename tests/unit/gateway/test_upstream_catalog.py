@@ -1,4 +1,4 @@
-"""What a remote engine has: never older than it may be, read in one place, and looked up before it is judged."""
+"""What a remote engine has: never older than allowed, read in one place, looked up before requests are authorized."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -44,10 +44,10 @@ class Watch:
         )
 
     async def read(self, *, later: float = 0.0) -> None:
-        """Let time pass, read the catalog again, and settle."""
+        """Let time pass, read the catalog again, and act on it."""
         self.clock.now += later
         await self.gateway.read_again()
-        await self.vanished.settle()
+        await self.vanished.act()
 
     def reported(self) -> list[tuple[str, str]]:
         return [(each["database"], each["object"]) for each in self.gateway.events("VanishCollection")]
@@ -121,7 +121,7 @@ async def test_engine_that_is_away_says_nothing(gateway: SharedGateway) -> None:
     for _ in range(3):
         with pytest.raises(EngineUnavailable):
             await watch.read(later=AFTER)
-        await watch.vanished.settle()
+        await watch.vanished.act()
     assert watch.reported() == []
     del gateway.engine.failures["ListDatabases"]
     gateway.engine.restart()
@@ -130,7 +130,7 @@ async def test_engine_that_is_away_says_nothing(gateway: SharedGateway) -> None:
         await watch.read(later=1)
     assert await watch.grants() == ALL
     del gateway.engine.failures["HasCollection"]
-    await watch.vanished.settle()
+    await watch.vanished.act()
     assert await watch.grants() == ALL[1:]
 
 

@@ -10,5 +10,5 @@ down_revision: Final = "0005"
 
 
 def upgrade() -> None:
-    """Add the id, by which a collection is told from another one that others gave its name."""
+    """Add the id, which differs from that of another collection that others gave its name."""
     op.add_column("intents", sa.Column("object_id", sa.BigInteger()))
