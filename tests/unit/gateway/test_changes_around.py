@@ -1,4 +1,4 @@
-"""Objects of a remote engine change around us: nobody reaches what was not authorized, but for one case, stated here."""
+"""Objects of a remote engine change around us: nobody reaches what was not authorized but in one case, stated here."""
 
 import asyncio
 from collections.abc import AsyncIterator
