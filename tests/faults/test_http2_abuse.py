@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.support import http2_frames as frames
 from tests.support.http2_abuse import (
     CLOSED,
     EMPTY_SETTINGS,
@@ -20,10 +21,9 @@ from tests.support.http2_abuse import (
     serving,
     until,
 )
+from tests.support.http2_frames import encoded
 from tests.support.memory import measured
 
-from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import encoded
 from kiteward.net.http2.limits import Http2Limits
 
 # Floods
@@ -75,7 +75,7 @@ async def test_some_control_frames_are_accepted_for_ever_from_those_who_send_req
 
 @pytest.mark.parametrize("piece", [b"\0", bytes(16_384)], ids=["small", "large"])
 async def test_a_field_section_without_end_ends_the_connection(piece: bytes) -> None:
-    async with serving(Http2Limits(parting=10.0)) as served, Client.connected(served) as endless:
+    async with serving(Http2Limits(error_linger=10.0)) as served, Client.connected(served) as endless:
         with measured() as taken:
             endless.send(frames.frame(frames.HEADERS, 0, 1, b"\x00\x04name\x7f\xff\xff\x7f"))
             endless.send(frames.frame(frames.CONTINUATION, 0, 1, piece) * (100_000 // len(piece)))
@@ -168,7 +168,7 @@ async def test_a_body_that_comes_steadily_is_waited_for() -> None:
 
 
 async def test_a_silent_client_that_answers_when_asked_is_kept_and_another_is_not() -> None:
-    limits = Http2Limits(idle=0.1, pong=0.3, round=0.05)
+    limits = Http2Limits(idle=0.1, ping_timeout=0.3, check_interval=0.05)
     async with serving(limits) as served, Client.connected(served) as polite, Client.connected(served) as deaf:
         closed = asyncio.ensure_future(deaf.until_closed())
         while not closed.done():

@@ -4,11 +4,10 @@ import contextlib
 import time
 
 import pytest
+from tests.support import http2_frames as frames
 from tests.support.http2_abuse import CLOSED, QUICK, Client, data, headers, serving, until
 
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.sending import Sender
 
 # More than allowed
 
@@ -43,7 +42,7 @@ async def test_bodies_of_unauthenticated_callers_hold_no_more_than_allowed() -> 
         for number in range(1, 61, 2):
             stranger.send(headers(number, "/held", last=False), data(number, bytes(12_000)))
         assert (await stranger.end()).code == frames.FLOW_CONTROL_ERROR
-        assert sum(len(request.body) for request in served.requests) <= limits.unknown
+        assert sum(len(request.body) for request in served.requests) <= limits.unauthenticated
         assert all(request.gone for request in served.requests)
 
 
@@ -54,7 +53,7 @@ async def test_whole_bodies_of_unauthenticated_callers_hold_no_more_than_allowed
             stranger.send(headers(number, "/held", last=False), data(number, bytes(12_000), last=True))
         with contextlib.suppress(AssertionError):  # closed, for all we mind
             await stranger.in_step()
-        assert sum(len(request.body) for request in served.requests) <= limits.unknown
+        assert sum(len(request.body) for request in served.requests) <= limits.unauthenticated
 
 
 async def test_one_stream_takes_no_more_than_its_window_before_it_is_accepted() -> None:

@@ -8,10 +8,10 @@ from typing import Final, cast
 
 import httptools
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent
+from tests.support import http2_frames as frames
+from tests.support.http2_frames import encoded
 
 from kiteward.api.grpc.protocol import PREFIX_SIZE, prefix
-from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import encoded
 
 PATIENCE: Final = 60.0
 """Seconds that an answer may take on a machine that does other things too."""

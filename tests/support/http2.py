@@ -8,22 +8,22 @@ import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from hyperframe.frame import Frame
+from tests.support import http2_frames as frames
+from tests.support.http2_frames import PREFACE, encoded
 
 from kiteward.net.budget import Budget
-from kiteward.net.http2 import frames
-from kiteward.net.http2.connection import Connection
-from kiteward.net.http2.fields import Head, encoded
-from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.streams import Stream
+from kiteward.net.http2.session import Header
+from kiteward.net.http2.streams import Head, Stream
 
 REQUEST = [(":method", "POST"), (":scheme", "http"), (":path", "/test"), (":authority", "kiteward")]
 """The head of a request."""
 
-ANSWER = encoded([(":status", "200"), ("content-type", "test")])
-"""The head of an answer."""
+ANSWER = ((b":status", b"200"), (b"content-type", b"test"))
+"""The head of a response."""
 
-TRAILERS = encoded([("status", "0")])
+TRAILERS = ((b"status", b"0"),)
 
 
 class Wire(asyncio.Transport):
@@ -167,9 +167,9 @@ class Asked:
     def lost(self) -> None:
         self.gone += 1
 
-    def answer(self, *body: bytes, trailers: bytes = TRAILERS) -> None:
+    def answer(self, *body: bytes, trailers: tuple[Header, ...] = TRAILERS) -> None:
         """Answer: without a body, by a head alone."""
-        self.stream.answer(ANSWER, body, trailers)
+        self.stream.respond(ANSWER, body, trailers)
 
 
 class Application:
@@ -185,7 +185,7 @@ class Application:
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
         self.asked: list[Asked] = []
-        self.left_by: list[Connection] = []
+        self.left_by: list[ServerConnection] = []
         self.at_once: Callable[[Asked], None] = lambda _: None
 
     def begin(self, stream: Stream, head: Head) -> Asked:
@@ -194,7 +194,7 @@ class Application:
         self.at_once(asked)
         return asked
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ServerConnection) -> None:
         self.left_by.append(connection)
 
 
@@ -219,11 +219,11 @@ class Link:
         """
         self.application = Application(limits, budget)
         self.losses = 0
-        self.connection = Connection(self.application, self._lost)
+        self.connection = ServerConnection(self.application, self._lost)
         self.wire = Wire(taking=taking)
         self.wire.set_protocol(self.connection)
         self.connection.connection_made(self.wire)
-        self.wire.end_turn = self.connection._sender.write_out
+        self.wire.end_turn = self.connection._flush
         if greeted:
             self.send(frames.settings({}))
             self.answers()
@@ -302,4 +302,4 @@ class Clock:
     def forward(self, seconds: float, link: Link) -> None:
         """Advance the time, and run the periodic check of a connection."""
         self.now += seconds
-        link.connection.look(self.now)
+        link.connection.check(self.now)

@@ -12,9 +12,8 @@ import pytest
 import trustme
 from tests.support import toolchains
 
-from kiteward.net.http2.fields import Head, encoded
 from kiteward.net.http2.server import Http2Server
-from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.http2.streams import Exchange, Head, Stream
 from kiteward.net.listener import Listener
 from kiteward.net.tls import ServerTls, TlsSettings
 
@@ -32,8 +31,8 @@ ANSWER_AFTER: Final = 0.05
 
 HOST: Final = "127.0.0.1"
 
-HEAD: Final = encoded(((":status", "200"), ("content-type", "text/plain")))
-TRAILERS: Final = encoded((("outcome", "greeted"),))
+HEAD: Final = ((b":status", b"200"), (b"content-type", b"text/plain"))
+TRAILERS: Final = ((b"outcome", b"greeted"),)
 
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 
@@ -48,7 +47,7 @@ class Greeting:
         """Do nothing."""
 
     def ended(self) -> None:
-        asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.answer, HEAD, (b"hello world",), TRAILERS)
+        asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.respond, HEAD, (b"hello world",), TRAILERS)
 
     def lost(self) -> None:
         """Do nothing: the response is not sent."""

@@ -4,14 +4,19 @@ The only module that imports `ngh2`, the binding of libnghttp2. Its tests are th
 ends of a connection rely on, and which fault of a peer ends a stream and which one the connection.
 """
 
+from typing import Final
+
 from ngh2 import (
     Configuration,
     Connection,
     ConnectionClosed,
     DataReceived,
+    DenialOfServiceError,
+    ErrorCode,
     GoAwayReceived,
     PingAcknowledged,
     PingReceived,
+    Priority,
     RequestReceived,
     ResponseReceived,
     Role,
@@ -30,9 +35,12 @@ __all__ = [
     "Connection",
     "ConnectionClosed",
     "DataReceived",
+    "DenialOfServiceError",
+    "ErrorCode",
     "GoAwayReceived",
     "PingAcknowledged",
     "PingReceived",
+    "Priority",
     "RequestReceived",
     "ResponseReceived",
     "Role",
@@ -45,3 +53,12 @@ __all__ = [
     "TrailersReceived",
     "WindowUpdated",
 ]
+
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""The first bytes of every client (RFC 9113, 3.4)."""
+
+DEFAULT_WINDOW: Final = 65_535
+"""Bytes of a flow-control window until it is changed (RFC 9113, 6.9.2)."""
+
+Header = tuple[bytes, bytes]
+"""Name and value of a field."""

@@ -22,7 +22,7 @@ from kiteward.domain.errors import AuthenticationError, CredentialMalformed, Cre
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
 from kiteward.engine import metadata as engine_metadata
 from kiteward.milvus import messages
-from kiteward.net.http2.fields import Head
+from kiteward.net.http2.streams import Head
 
 SERVICE = "milvus.proto.milvus.MilvusService"
 ROOT, ALICE = "root:Milvus", "alice:Password-1"
@@ -427,7 +427,8 @@ def test_metadata_that_cannot_be_forwarded_is_refused_and_not_left_out(key: str)
     # Left out, `dbname` would be another database. The gRPC library's own clients cannot send such values.
     path = messages.method_of("Query").path
     with pytest.raises(Refusal, match=f"the metadata `{key}` has characters other than printable ASCII") as refused:
-        service.caller_of(Head("POST", path, ((key, "d\xe4"),)))
+        head = ((b":method", b"POST"), (b":path", path.encode()), (key.encode(), b"d\xe4"))
+        service.caller_of(Head(head, 16_384))
     assert refused.value.code is StatusCode.INVALID_ARGUMENT
 
 

@@ -11,13 +11,19 @@ from hyperframe.frame import (
     RstStreamFrame,
     SettingsFrame,
 )
+from tests.support import http2_frames as frames
 from tests.support.http2 import Clock, Link, data, headers, turns
 
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
 LIMITS = Http2Limits(
-    greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, control_frames=10, control_frame_rate=2
+    settings_timeout=10.0,
+    idle=100.0,
+    ping_timeout=20.0,
+    stall=30.0,
+    rate=1_000,
+    control_frames=10,
+    control_frame_rate=2,
 )
 
 
@@ -318,13 +324,13 @@ async def test_a_field_section_without_end_is_refused(clock: Clock) -> None:
     link = Link(LIMITS)
     link.send(HeadersFrame(1, data=b"x").serialize())
     with_pieces = ContinuationFrame(1, data=b"x" * 16_384).serialize()
-    for _ in range(LIMITS.block // 16_384):
+    for _ in range(LIMITS.header_block // 16_384):
         link.send(with_pieces)
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
 
 
 async def test_a_request_with_more_fields_than_allowed_is_said_to_be_too_large(clock: Clock) -> None:
-    link = Link(Http2Limits(section=1_000))
+    link = Link(Http2Limits(header_list=1_000))
     link.send(headers(1, [(":method", "POST"), (":scheme", "http"), (":path", "/"), ("a", "b" * 2_000)], end=True))
     assert link.asked[0].head.too_large
     assert link.asked[0].whole == 1

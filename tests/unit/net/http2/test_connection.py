@@ -11,9 +11,9 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from tests.support import http2_frames as frames
 from tests.support.http2 import ANSWER, REQUEST, TRAILERS, Link, data, headers, turns
 
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
 CREDIT = 65_535
@@ -32,7 +32,7 @@ def reset(stream: int, code: int = frames.CANCEL) -> bytes:
 
 
 async def test_a_connection_begins_with_what_its_client_may_take() -> None:
-    limits = Http2Limits(streams=7, section=9_000, unknown=300_000)
+    limits = Http2Limits(streams=7, header_list=9_000, unauthenticated=300_000)
     settings, window = Link(limits, greeted=False).answers()
     assert isinstance(settings, SettingsFrame)
     assert settings.settings == {
@@ -357,13 +357,13 @@ async def test_after_a_fault_nothing_is_taken_and_nothing_is_sent() -> None:
     link.answers()
     link.send(headers(3, end=True), PingFrame(0).serialize())
     link.asked[0].answer(b"late")
-    link.connection.shut()
+    link.connection.shut_down()
     assert len(link.asked) == 1
     assert not link.answers()
 
 
 async def test_whoever_does_not_take_the_end_is_broken_off() -> None:
-    link = Link(Http2Limits(linger=0.0), taking=False)
+    link = Link(Http2Limits(close_timeout=0.0), taking=False)
     link.send(headers(2))
     assert not link.wire.is_aborted()
     await turns()
@@ -383,7 +383,7 @@ async def test_what_a_fault_says_is_nothing_that_the_client_sent() -> None:
 
 
 async def test_what_one_client_sends_at_once_is_taken_in_turns_with_others() -> None:
-    link = Link(Http2Limits(turn=4))
+    link = Link(Http2Limits(frames_per_turn=4))
     taken: list[int] = []
     link.send(*(headers(number, end=True) for number in range(1, 24, 2)))
     assert (len(link.asked), link.wire.is_reading()) == (4, False)
@@ -397,7 +397,7 @@ async def test_what_one_client_sends_at_once_is_taken_in_turns_with_others() -> 
 
 
 async def test_a_client_that_takes_no_answers_is_not_read_when_its_turns_are_over() -> None:
-    link = Link(Http2Limits(turn=4))
+    link = Link(Http2Limits(frames_per_turn=4))
     link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
     link.connection.pause_writing()
     await turns()
@@ -407,7 +407,7 @@ async def test_a_client_that_takes_no_answers_is_not_read_when_its_turns_are_ove
 
 
 async def test_answers_that_are_taken_again_do_not_end_a_wait_for_the_next_turn() -> None:
-    link = Link(Http2Limits(turn=4))
+    link = Link(Http2Limits(frames_per_turn=4))
     link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
     link.connection.pause_writing()
     link.connection.resume_writing()
@@ -417,7 +417,7 @@ async def test_answers_that_are_taken_again_do_not_end_a_wait_for_the_next_turn(
 
 
 async def test_what_waits_for_its_turn_goes_with_its_connection() -> None:
-    link = Link(Http2Limits(turn=4))
+    link = Link(Http2Limits(frames_per_turn=4))
     link.send(*(headers(number, end=True) for number in range(1, 14, 2)))
     link.connection.connection_lost(None)
     await turns()
@@ -425,7 +425,7 @@ async def test_what_waits_for_its_turn_goes_with_its_connection() -> None:
 
 
 async def test_a_fault_in_a_later_turn_ends_the_connection() -> None:
-    link = Link(Http2Limits(turn=4))
+    link = Link(Http2Limits(frames_per_turn=4))
     link.send(*(headers(number, end=True) for number in range(1, 10, 2)), headers(4, end=True))
     await turns()
     assert link.codes(GoAwayFrame) == [(0, frames.PROTOCOL_ERROR)]

@@ -3,11 +3,11 @@
 import hpack
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
+from tests.support import http2_frames as frames
 from tests.support.http2 import REQUEST as HEAD
 from tests.support.http2 import Clock, Link, data, headers
 
 from kiteward.net.budget import INCLUDED, REQUEST, Budget, ByteLimits
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
 
@@ -31,7 +31,7 @@ async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_
     link = Link(budget=budget)
     link.send(headers(1), data(1, bytes(5_000)))
     before = budget.unauthenticated.held
-    link.asked[0].stream.let_in(100_000)
+    link.asked[0].stream.admit(100_000)
     assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
     link.send(data(1, bytes(5_000)))
     assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
@@ -118,7 +118,7 @@ async def test_a_body_lasts_no_longer_than_allowed_however_steady_it_is(monkeypa
     clock = Clock(monkeypatch)
     link = Link(Http2Limits(longest=100))
     link.send(headers(1))
-    link.asked[0].stream.let_in(10_000_000)
+    link.asked[0].stream.admit(10_000_000)
     for _ in range(10):
         link.send(data(1, bytes(16_000)))
         clock.forward(10, link)

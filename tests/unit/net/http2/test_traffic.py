@@ -17,11 +17,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.support.http2 import REQUEST, Asked, Link, client, turns, without_preface
+from tests.support.http2_frames import SETTINGS_ACK
 
-from kiteward.net.http2.frames import SETTINGS_ACK
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, control_frames=10**9)
+LIMITS = Http2Limits(streams=6, unauthenticated=150_000, authenticated=300_000, control_frames=10**9)
 
 sizes = st.sampled_from([0, 1, 5, 1_000, 16_384, 16_385, 65_535, 65_536, 200_000, 400_000])
 some_fields = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.text("xyz", max_size=5)), max_size=3)
@@ -242,7 +242,7 @@ class Traffic(RuleBasedStateMachine):
         self._admit(self.unanswered[index % len(self.unanswered)])
 
     def _admit(self, asked: Asked) -> None:
-        asked.stream.let_in(len(self.requests[asked.stream.number].body))
+        asked.stream.admit(len(self.requests[asked.stream.number].body))
         self.let_in = True
 
     @precondition(lambda self: self.unanswered)
@@ -330,10 +330,10 @@ class Traffic(RuleBasedStateMachine):
         assert not connection._streams
         assert not connection._sender._waiting
         assert not connection._sender._turns
-        window = LIMITS.unknown + (LIMITS.known if self.let_in else 0)
+        window = LIMITS.unauthenticated + (LIMITS.authenticated if self.let_in else 0)
         assert self.client.outbound_flow_control_window == connection._receiver.allowed
         assert connection._receiver.allowed + connection._receiver._to_return == window
-        assert connection._receiver._to_return <= LIMITS.unknown // 2
+        assert connection._receiver._to_return <= LIMITS.unauthenticated // 2
         assert self.client.open_outbound_streams == 0
 
 

@@ -1,0 +1,314 @@
+"""What each event of a session does to the streams of its connection."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from kiteward.net.budget import Budget
+from kiteward.net.http2.control_frames import ControlFrameLimiter
+from kiteward.net.http2.inbound import InboundFlowControl
+from kiteward.net.http2.limits import Http2Limits
+from kiteward.net.http2.reservations import Reservations
+from kiteward.net.http2.session import (
+    Connection,
+    ConnectionClosed,
+    DataReceived,
+    ErrorCode,
+    GoAwayReceived,
+    Header,
+    PingAcknowledged,
+    Priority,
+    RequestReceived,
+    SessionError,
+    StreamClosed,
+    TrailersReceived,
+)
+from kiteward.net.http2.streams import IGNORED, Exchange, Head, Stream
+
+_log = logging.getLogger("kiteward.http2")
+
+SHUTDOWN_PING: Final = b"shutdown"
+"""Payload of the ping behind whose acknowledgement no request is on its way that the server has not seen."""
+
+KEEPALIVE_PING: Final = b"alive?\0\0"
+"""Payload of the ping that asks whether the client is there."""
+
+_WRITE_AT_ONCE: Final = 64 * 1024
+"""Bytes of responses that wait for the end of a turn of the loop at most."""
+
+_ONE_FRAME: Final = 16 * 1024
+"""Bytes of a response above which other responses have their turn between its frames."""
+
+_IN_TURNS: Final = Priority(incremental=True)
+
+
+class Application(Protocol):
+    """What answers requests.
+
+    Attributes:
+        limits: what a client may take.
+        budget: what clients may make the server hold together.
+    """
+
+    limits: Http2Limits
+    budget: Budget
+
+    def begin(self, stream: Stream, head: Head) -> Exchange:
+        """Start a request, and return the exchange that gets its events."""
+        ...
+
+
+class EventHandlers:
+    """The streams of one connection, and what the events of its session do to them. Implements `streams.Owner`.
+
+    `ServerConnection` derives from it, and adds the transport, the clock, and how a connection ends.
+    """
+
+    address: str
+    source: str
+    _inbound: InboundFlowControl
+    _reservations: Reservations
+
+    def __init__(self, application: Application, session: Connection) -> None:
+        """Create the state of a connection whose preface has been detected.
+
+        Args:
+            application: what answers its requests.
+            session: its session.
+        """
+        self._application = application
+        self._session = session
+        self._limits = application.limits
+        self._loop = asyncio.get_running_loop()
+        self._streams: dict[int, Stream] = {}
+        self._last = 0
+        self._responded: list[Stream] = []  # since the last flush
+        self._heard = self._loop.time()
+        self._limiter = ControlFrameLimiter(application.limits, self._heard)
+        self._header_blocks = 0  # of the turn, which made no request
+        self._congested_since: float | None = None
+        self._flush_scheduled = False
+        self._handling = False  # of events, some of which may be yet to come
+        self._ending = self._final = self._closed = False
+
+    def _write_out(self) -> None:
+        """Write what the session has to send."""
+        raise NotImplementedError
+
+    def _on_closed(self, code: int) -> None:
+        """Close the connection: its session has sent all that it will."""
+        raise NotImplementedError
+
+    # What streams want
+
+    def respond(
+        self, stream: Stream, head: Sequence[Header], body: tuple[bytes, ...], trailers: Sequence[Header]
+    ) -> None:
+        """Answer a request, unless its stream has ended or it has been answered."""
+        if stream.responded or self._streams.get(stream.number) is not stream:
+            return
+        stream.responded = True
+        self._schedule_flush()
+        try:
+            self._send(stream, head, body, trailers)
+        except SessionError:
+            return  # the stream has ended, which its next event says
+        self._responded.append(stream)
+        if not self._handling and self._session.queued_body_size() >= _WRITE_AT_ONCE:
+            # Whether the client reads it decides whether more is written.
+            self._flush()
+
+    def _send(
+        self, stream: Stream, head: Sequence[Header], body: tuple[bytes, ...], trailers: Sequence[Header]
+    ) -> None:
+        session, number = self._session, stream.number
+        session.send_response(number, head, end_stream=not body)
+        if not body:
+            return
+        self._limiter.count_response()
+        size = 0
+        for part in body:
+            session.send_data(number, part)
+            size += len(part)
+        session.send_trailers(number, trailers)
+        stream.response_size = size
+        if size > _ONE_FRAME:
+            session.set_stream_priority(number, _IN_TURNS, ignore_client_signal=True)
+
+    def admit(self, stream: Stream, size: int) -> None:
+        """Take a body of `size` bytes in all."""
+        if not self._closed:
+            self._inbound.admit(stream, size)
+            self._schedule_flush()
+
+    def _drop(self, stream: Stream, code: ErrorCode) -> None:
+        """End a stream at once: reset it for the client, and report its loss to the exchange."""
+        self._reset(stream.number, code)
+        self._forget(stream).lost()
+
+    def _reset(self, number: int, code: ErrorCode) -> None:
+        with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
+            self._session.reset_stream(number, code)
+        self._schedule_flush()
+
+    def _forget(self, stream: Stream) -> Exchange:
+        """Strike a stream off every list, and return its exchange; the two hold one another no longer."""
+        self._streams.pop(stream.number, None)
+        self._reservations.release(stream)
+        if stream.held and not self._closed:
+            self._inbound.release(stream)
+        stream.receiving = False
+        exchange, stream.exchange = stream.exchange, IGNORED
+        return exchange
+
+    def _lose_all(self) -> None:
+        for stream in list(self._streams.values()):
+            self._forget(stream).lost()
+
+    # Flushing
+
+    def _schedule_flush(self) -> None:
+        """Write at the end of this turn of the loop."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Write what the session has to send, and handle what that has ended."""
+        self._flush_scheduled = False
+        if self._closed:
+            return
+        self._write_out()
+        events = self._session.events()
+        if events:
+            self._handle(events)
+        if self._responded:
+            responded, self._responded = self._responded, []
+            for stream in responded:
+                if self._streams.get(stream.number) is stream:
+                    self._account(stream)
+
+    def _account(self, stream: Stream) -> None:
+        """Reserve what is left of a response that could not be written at once."""
+        left = self._session.queued_body_size(stream.number)
+        if left or self._congested_since is not None:
+            stream.waits_since = self._loop.time()
+            if left and not self._reservations.response(stream, left):
+                self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
+        else:
+            self._stop_request(stream)
+
+    def _stop_request(self, stream: Stream) -> None:
+        """End a request whose response was sent: the rest of it would be read for nothing (RFC 9113, 8.1)."""
+        if stream.receiving:
+            self._reset(stream.number, ErrorCode.NO_ERROR)
+            self._forget(stream)
+
+    def _check_stream(self, stream: Stream, now: float) -> None:
+        """Drop a stream that is too slow at `now`."""
+        limits = self._limits
+        if stream.waits_since is not None:
+            left = self._session.queued_body_size(stream.number)
+            if not left and self._congested_since is None:
+                self._stop_request(stream)
+            elif now - stream.waits_since > limits.seconds_for(stream.response_size - left):
+                self._drop(stream, ErrorCode.CANCEL)
+        elif stream.receiving and now - stream.since > limits.seconds_for(stream.size):
+            self._drop(stream, ErrorCode.CANCEL)
+
+    # Events
+
+    def _handle(self, events: Iterable[object]) -> None:
+        self._handling = True
+        for event in events:
+            match event:
+                case RequestReceived():
+                    self._on_request(event)
+                case DataReceived():
+                    self._on_data(event)
+                case StreamClosed():
+                    self._on_stream_closed(event)
+                case TrailersReceived():
+                    self._on_trailers(event)
+                case PingAcknowledged():
+                    if event.opaque_data == SHUTDOWN_PING and self._ending:
+                        self._finish()
+                case GoAwayReceived():
+                    self._ending = True
+                    self._finish()
+                case ConnectionClosed():
+                    self._on_closed(event.error_code)
+                case _:
+                    pass
+        self._handling = False
+
+    def _on_request(self, event: RequestReceived) -> None:
+        self._header_blocks -= 1
+        number = self._last = event.stream_id
+        head = Head(event.headers, self._limits.header_list)
+        cost = self._reservations.request(head.size)
+        if not cost:
+            self._limiter.count(1)
+            self._reset(number, ErrorCode.REFUSED_STREAM)
+            return
+        stream = self._streams[number] = Stream(self, number, since=self._heard, cost=cost)
+        if event.end_stream:
+            stream.receiving = False
+        try:
+            stream.exchange = self._application.begin(stream, head)
+        except Exception:
+            _log.exception("starting a request failed")
+            self._limiter.count(1)
+            self._drop(stream, ErrorCode.INTERNAL_ERROR)
+            return
+        if event.end_stream and not stream.responded:
+            stream.exchange.ended()
+
+    def _on_data(self, event: DataReceived) -> None:
+        data = event.data
+        stream = self._streams.get(event.stream_id)
+        if stream is None or stream.responded:
+            self._inbound.discard(event.stream_id, len(data))
+            if stream is not None and event.end_stream:
+                stream.receiving = False
+            return
+        if event.end_stream:
+            stream.receiving = False
+        if data:
+            if not self._inbound.receive(stream, len(data)):
+                self._limiter.count(1)
+                self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
+                return
+            stream.exchange.received(data)
+        else:
+            # An empty frame is no control frame if it ends a body; one with padding alone is.
+            self._limiter.count(-1 if event.end_stream else 1)
+        if event.end_stream and not stream.responded:
+            stream.exchange.ended()
+
+    def _on_trailers(self, event: TrailersReceived) -> None:
+        self._header_blocks -= 1
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.receiving = False
+            if not stream.responded:
+                stream.exchange.ended()
+
+    def _on_stream_closed(self, event: StreamClosed) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return
+        exchange = self._forget(stream)
+        if event.error_code or not stream.responded:
+            exchange.lost()
+
+    def _finish(self) -> None:
+        """Serve no more than what has begun."""
+        if self._final or self._closed:
+            return
+        self._final = True
+        with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
+            self._session.send_goaway(ErrorCode.NO_ERROR)
+        self._schedule_flush()
