@@ -4,6 +4,7 @@ What h2spec itself asks for is in `go.mod`; how it is built, in `tests/support/t
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,12 @@ from kiteward.net.tls import ServerTls, TlsSettings
 
 CASES: Final = 146
 """Cases in the suite: one that was not run has proved nothing."""
+
+STRICTER: Final = "Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream"
+"""The one case that fails: libnghttp2 ends the connection where the suite wants the stream alone reset.
+
+RFC 9113, 5.4 allows it: "an endpoint MAY choose to treat a stream error as a connection error".
+"""
 
 PATIENCE: Final = 2
 """Seconds after which h2spec takes it that nothing more comes: it waits so long in cases that end in silence."""
@@ -95,5 +102,5 @@ async def test_every_rule_that_h2spec_knows_is_kept(way_in: list[str]) -> None:
             process.kill()
             await process.wait()
     passed, _, failures = said.decode().partition("Failures:")
-    assert process.returncode == 0, failures or passed
-    assert f"{CASES} tests, {CASES} passed, 0 skipped, 0 failed" in passed
+    assert re.findall(r"× \d+: (.*)", failures) == [STRICTER], failures or passed
+    assert f"{CASES} tests, {CASES - 1} passed, 0 skipped, 1 failed" in failures

@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 
 from kiteward.domain.addresses import address_text, source_of
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
-from kiteward.net.http2.framing import FrameScanner, LimitExceeded
+from kiteward.net.http2.framing import ConnectionFault, FrameScanner
 from kiteward.net.http2.inbound import InboundFlowControl
 from kiteward.net.http2.reservations import Reservations
 from kiteward.net.http2.session import (
@@ -98,26 +98,18 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
 
     def _take_turn(self, data: bytes) -> None:
         """Take as many frames as a turn has; what is left goes on when others have had theirs."""
-        scanner, limiter = self._scanner, self._limiter
+        scanner = self._scanner
         begins = not scanner.pending
         try:
-            frames = scanner.take(
-                data, frames=self._limits.frames_per_turn, control_frames=limiter.allowance(self._heard)
-            )
+            allowance = self._limiter.allowance(self._heard)
+            frames = scanner.take(data, frames=self._limits.frames_per_turn, control_frames=allowance)
             if frames:
-                self._greeted = True
-                self._session.receive_data(frames)
-                limiter.count(scanner.control_frames)
-                self._header_blocks = scanner.header_blocks
-                self._handle(self._session.events())
-                limiter.count(self._header_blocks)
-                if limiter.exceeded:
-                    raise LimitExceeded("too many control frames")
+                self._parse(frames)
             if frames or begins:
                 self._frame_at = self._heard
             self._reservations.input(scanner.pending, authenticated=self._inbound.authenticated)
-        except LimitExceeded as error:
-            self._break_off(str(error))
+        except ConnectionFault as fault:
+            self._break_off(fault)
             return
         except SessionError as error:
             self._fail(error)
@@ -127,6 +119,20 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._in_turns = True
             self._transport.pause_reading()
             self._loop.call_soon(self._next_turn)
+
+    def _parse(self, frames: bytes | memoryview) -> None:
+        """Let the session parse frames, and handle what they say."""
+        scanner, limiter, last = self._scanner, self._limiter, self._last
+        self._greeted = True
+        self._unreported_blocks, self._unreported_data = scanner.header_blocks, scanner.data_frames
+        limiter.count(scanner.control_frames)
+        self._session.receive_data(frames)
+        events = self._session.events()
+        self._handle(events)
+        if (self._unreported_blocks or self._unreported_data) and not self._closed:
+            self._check_ignored(frames, events, last)
+        if limiter.exceeded:
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many control frames")
 
     def _next_turn(self) -> None:
         self._in_turns = False
@@ -221,11 +227,11 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
 
     # How it ends
 
-    def _break_off(self, text: str) -> None:
-        """End a connection whose client has exceeded a limit."""
-        _log.debug("closing the connection of %s: %s", self.address, text)
+    def _break_off(self, fault: ConnectionFault) -> None:
+        """End a connection whose client has broken a rule or a limit."""
+        _log.debug("closing the connection of %s: %s", self.address, fault)
         try:
-            self._session.send_goaway(ErrorCode.ENHANCE_YOUR_CALM, debug_data=text.encode())
+            self._session.send_goaway(fault.code, debug_data=str(fault).encode())
             self._transport.write(self._session.data_to_send(_WRITE_SIZE))
         except SessionError as error:
             self._fail(error)

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from kiteward.net.budget import Budget
 from kiteward.net.http2.control_frames import ControlFrameLimiter
+from kiteward.net.http2.framing import DATA, HEADERS, ConnectionFault, frames_in
 from kiteward.net.http2.inbound import InboundFlowControl
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.reservations import Reservations
@@ -23,6 +25,7 @@ from kiteward.net.http2.session import (
     RequestReceived,
     SessionError,
     StreamClosed,
+    StreamReset,
     TrailersReceived,
 )
 from kiteward.net.http2.streams import IGNORED, Exchange, Head, Stream
@@ -40,6 +43,8 @@ _WRITE_AT_ONCE: Final = 64 * 1024
 
 _ONE_FRAME: Final = 16 * 1024
 """Bytes of a response above which other responses have their turn between its frames."""
+
+_REMEMBERED: Final = 256
 
 _IN_TURNS: Final = Priority(incremental=True)
 
@@ -83,11 +88,12 @@ class EventHandlers:
         self._limits = application.limits
         self._loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
-        self._last = 0
+        self._last = 0  # the highest identifier of a stream
+        self._unreported_blocks = self._unreported_data = 0  # of what the session got last
         self._responded: list[Stream] = []  # since the last flush
         self._heard = self._loop.time()
         self._limiter = ControlFrameLimiter(application.limits, self._heard)
-        self._header_blocks = 0  # of the turn, which made no request
+        self._closed_here: dict[int, None] = {}  # streams that were reset here: more of them may be on its way
         self._congested_since: float | None = None
         self._flush_scheduled = False
         self._handling = False  # of events, some of which may be yet to come
@@ -152,6 +158,13 @@ class EventHandlers:
         with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
             self._session.reset_stream(number, code)
         self._schedule_flush()
+        self._remember(number)
+
+    def _remember(self, number: int) -> None:
+        """Note that a stream was reset here, so that frames that are on their way are no fault."""
+        self._closed_here[number] = None
+        if len(self._closed_here) > _REMEMBERED:
+            del self._closed_here[next(iter(self._closed_here))]
 
     def _forget(self, stream: Stream) -> Exchange:
         """Strike a stream off every list, and return its exchange; the two hold one another no longer."""
@@ -189,6 +202,8 @@ class EventHandlers:
             for stream in responded:
                 if self._streams.get(stream.number) is stream:
                     self._account(stream)
+        if self._session.want_write and not self._closed:
+            self._write_out()  # what became of the events: resets, and updates of windows
 
     def _account(self, stream: Stream) -> None:
         """Reserve what is left of a response that could not be written at once."""
@@ -230,6 +245,8 @@ class EventHandlers:
                     self._on_data(event)
                 case StreamClosed():
                     self._on_stream_closed(event)
+                case StreamReset():
+                    self._on_stream_reset(event)
                 case TrailersReceived():
                     self._on_trailers(event)
                 case PingAcknowledged():
@@ -244,8 +261,41 @@ class EventHandlers:
                     pass
         self._handling = False
 
+    def _check_ignored(self, frames: bytes | memoryview, events: Iterable[object], last: int) -> None:
+        """Look for the frames that a session reported no event for.
+
+        It ignores those on closed streams, as RFC 9113, 5.1 allows and RFC 7540, 5.1 does not, and it refuses malformed
+        requests and those beyond its limits by itself.
+
+        Args:
+            frames: what it got.
+            events: what it reported.
+            last: the highest identifier of a stream before.
+
+        Raises:
+            ConnectionFault: the client sends on a stream that it has closed.
+        """
+        blocks = Counter(event.stream_id for event in events if isinstance(event, RequestReceived | TrailersReceived))
+        bodies = Counter(event.stream_id for event in events if isinstance(event, DataReceived))
+        for kind, number, length in frames_in(frames):
+            if kind not in (DATA, HEADERS):
+                continue
+            reported = blocks if kind == HEADERS else bodies
+            if reported[number]:
+                reported[number] -= 1
+                last = max(last, number)
+            elif kind == HEADERS and number > last:
+                last = number
+                self._remember(number)
+                self._limiter.count(1)
+            elif number in self._closed_here:
+                self._limiter.count(kind == HEADERS or not length)
+            elif number not in self._streams:
+                raise ConnectionFault(ErrorCode.STREAM_CLOSED, "a frame on a stream that has ended")
+        self._last = last
+
     def _on_request(self, event: RequestReceived) -> None:
-        self._header_blocks -= 1
+        self._unreported_blocks -= 1
         number = self._last = event.stream_id
         head = Head(event.headers, self._limits.header_list)
         cost = self._reservations.request(head.size)
@@ -267,6 +317,7 @@ class EventHandlers:
             stream.exchange.ended()
 
     def _on_data(self, event: DataReceived) -> None:
+        self._unreported_data -= 1
         data = event.data
         stream = self._streams.get(event.stream_id)
         if stream is None or stream.responded:
@@ -282,24 +333,30 @@ class EventHandlers:
                 self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
                 return
             stream.exchange.received(data)
-        else:
-            # An empty frame is no control frame if it ends a body; one with padding alone is.
-            self._limiter.count(-1 if event.end_stream else 1)
+        elif not event.end_stream:
+            self._limiter.count(1)
         if event.end_stream and not stream.responded:
             stream.exchange.ended()
 
     def _on_trailers(self, event: TrailersReceived) -> None:
-        self._header_blocks -= 1
+        self._unreported_blocks -= 1
         stream = self._streams.get(event.stream_id)
         if stream is not None:
             stream.receiving = False
             if not stream.responded:
                 stream.exchange.ended()
 
+    def _on_stream_reset(self, event: StreamReset) -> None:
+        stream = self._streams.get(event.stream_id)
+        if stream is not None:
+            stream.receiving = False
+
     def _on_stream_closed(self, event: StreamClosed) -> None:
         stream = self._streams.get(event.stream_id)
         if stream is None:
             return
+        if stream.receiving:
+            self._remember(event.stream_id)
         exchange = self._forget(stream)
         if event.error_code or not stream.responded:
             exchange.lost()

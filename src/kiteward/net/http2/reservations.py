@@ -1,7 +1,8 @@
 """What one connection makes the server hold, reserved in the memory budget."""
 
 from kiteward.net.budget import REQUEST, Budget
-from kiteward.net.http2.framing import LimitExceeded
+from kiteward.net.http2.framing import ConnectionFault
+from kiteward.net.http2.session import ErrorCode
 from kiteward.net.http2.streams import Stream
 
 
@@ -38,10 +39,10 @@ class Reservations:
             authenticated: whether a caller on the connection was authenticated.
 
         Raises:
-            LimitExceeded: there is no room, and no caller was authenticated.
+            ConnectionFault: there is no room, and no caller was authenticated.
         """
         if amount != self._input.held and not self._input.resize(amount) and not authenticated:
-            raise LimitExceeded("the memory limit does not allow more header data")
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "the memory limit does not allow more header data")
 
     def response(self, stream: Stream, amount: int) -> bool:
         """Reserve room for what is left of a response, and return whether there was."""

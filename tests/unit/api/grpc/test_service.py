@@ -426,9 +426,9 @@ async def test_database_with_space_around_it_is_one_that_does_not_exist(client: 
 def test_metadata_that_cannot_be_forwarded_is_refused_and_not_left_out(key: str) -> None:
     # Left out, `dbname` would be another database. The gRPC library's own clients cannot send such values.
     path = messages.method_of("Query").path
+    head = Head(((b":method", b"POST"), (b":path", path.encode()), (key.encode(), b"d\xe4")), 16_384)
     with pytest.raises(Refusal, match=f"the metadata `{key}` has characters other than printable ASCII") as refused:
-        head = ((b":method", b"POST"), (b":path", path.encode()), (key.encode(), b"d\xe4"))
-        service.caller_of(Head(head, 16_384))
+        service.caller_of(head)
     assert refused.value.code is StatusCode.INVALID_ARGUMENT
 
 

@@ -149,6 +149,7 @@ async def test_stopping_waits_for_requests_in_flight() -> None:
     assert not stopping.done()
     wire.sent.clear()
     harness.asked[0].answer(b"answer")
+    await turns()
     assert [frame.stream_id for frame in parsed(bytes(wire.sent))] == [1, 1, 1]
     await asyncio.wait_for(stopping, 10)
     assert {id(lost) for lost in harness.losses} == {id(wire), id(idle)}
