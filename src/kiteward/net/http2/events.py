@@ -245,21 +245,23 @@ class EventHandlers:
                     self._on_data(event)
                 case StreamClosed():
                     self._on_stream_closed(event)
-                case StreamReset():
-                    self._on_stream_reset(event)
-                case TrailersReceived():
-                    self._on_trailers(event)
-                case PingAcknowledged():
-                    if event.opaque_data == SHUTDOWN_PING and self._ending:
-                        self._finish()
-                case GoAwayReceived():
-                    self._ending = True
-                    self._finish()
-                case ConnectionClosed():
-                    self._on_closed(event.error_code)
                 case _:
-                    pass
+                    self._on_other(event)
         self._handling = False
+
+    def _on_other(self, event: object) -> None:
+        match event:
+            case StreamReset():
+                self._on_stream_reset(event)
+            case TrailersReceived():
+                self._on_trailers(event)
+            case PingAcknowledged() if self._ending and event.opaque_data == SHUTDOWN_PING:
+                self._finish()
+            case GoAwayReceived():
+                self._ending = True
+                self._finish()
+            case ConnectionClosed(code):
+                self._on_closed(code)
 
     def _check_ignored(self, frames: bytes | memoryview, events: Iterable[object], last: int) -> None:
         """Look for the frames that a session reported no event for.
@@ -308,7 +310,7 @@ class EventHandlers:
             stream.receiving = False
         try:
             stream.exchange = self._application.begin(stream, head)
-        except Exception:
+        except Exception:  # noqa: BLE001  one request fails, not its connection
             _log.exception("starting a request failed")
             self._limiter.count(1)
             self._drop(stream, ErrorCode.INTERNAL_ERROR)

@@ -85,7 +85,7 @@ class Traffic(RuleBasedStateMachine):
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, bytes] = {}
         self.answered_early: set[int] = set()
-        self.let_in = False
+        self.admitted = False
         self.unacknowledged: Counter[int] = Counter()
         self.delivered = 0
         self.settled = False  # whether the client's settings were acknowledged: h2 mixes up those of several frames
@@ -243,7 +243,7 @@ class Traffic(RuleBasedStateMachine):
 
     def _admit(self, asked: Asked) -> None:
         asked.stream.admit(len(self.requests[asked.stream.number].body))
-        self.let_in = True
+        self.admitted = True
 
     @precondition(lambda self: self.unanswered)
     @rule(index=indexes, size=sizes, whole=st.booleans())
@@ -327,13 +327,15 @@ class Traffic(RuleBasedStateMachine):
 
     def _check_what_is_left(self) -> None:
         connection = self.link.connection
+        session = connection._session
         assert not connection._streams
-        assert not connection._sender._waiting
-        assert not connection._sender._turns
-        window = LIMITS.unauthenticated + (LIMITS.authenticated if self.let_in else 0)
-        assert self.client.outbound_flow_control_window == connection._receiver.allowed
-        assert connection._receiver.allowed + connection._receiver._to_return == window
-        assert connection._receiver._to_return <= LIMITS.unauthenticated // 2
+        assert not connection._responded
+        assert session.queued_body_size() == 0
+        window = LIMITS.unauthenticated + (LIMITS.authenticated if self.admitted else 0)
+        assert self.client.outbound_flow_control_window == session.local_window_size
+        assert window // 2 < session.local_window_size <= window
+        assert connection._reservations.requests.held == 0
+        assert self.link.application.budget.authenticated.held == 0
         assert self.client.open_outbound_streams == 0
 
 
