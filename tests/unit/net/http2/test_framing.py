@@ -65,7 +65,9 @@ def test_a_header_block_waits_for_its_end() -> None:
     assert into.header_blocks == 1
 
 
-@pytest.mark.parametrize("between", [data(1, b"x"), begun(5), frames.frame(0xEE, 0, 0, b""), frames.window_update(0, 1)])
+@pytest.mark.parametrize(
+    "between", [data(1, b"x"), begun(5), frames.frame(0xEE, 0, 0, b""), frames.window_update(0, 1)]
+)
 def test_what_interrupts_a_header_block_is_for_the_session_to_refuse(between: bytes) -> None:
     sent = begun(3) + between + more(3, end=True)
     assert take(scanner(), sent).startswith(begun(3) + between)
