@@ -216,14 +216,16 @@ class GrpcService(Http2Server):
 
     def _exchange(self, stream: Stream, head: Head) -> Exchange:
         """Start a call. Requests that are not gRPC or name an unknown method are rejected at once (contract 1.3)."""
-        if (status := protocol.not_grpc(head)) is not None:
-            stream.respond(protocol.bare(status))
-            return IGNORED
-        try:
-            caller = caller_of(head)
-        except Refusal as refusal:
-            stream.respond(protocol.failure(refusal.code, str(refusal)))
-            return IGNORED
+        caller = head.kept
+        if not isinstance(caller, Caller):
+            if (status := protocol.not_grpc(head)) is not None:
+                stream.respond(protocol.bare(status))
+                return IGNORED
+            try:
+                caller = head.kept = caller_of(head)
+            except Refusal as refusal:
+                stream.respond(protocol.failure(refusal.code, str(refusal)))
+                return IGNORED
         kind = UnreadCall if caller.method.streaming else UnaryCall
         work = _GatewayCallHandler(self._gateway, self.budget, caller, stream)
         return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)

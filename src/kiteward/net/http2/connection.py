@@ -107,7 +107,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
                 self._parse(frames)
             if frames or begins:
                 self._frame_at = self._heard
-            self._reservations.input(scanner.pending, authenticated=self._inbound.authenticated)
+            self._reservations.input(scanner.pending + self._kept, authenticated=self._inbound.authenticated)
         except ConnectionFault as fault:
             self._break_off(fault)
             return
@@ -115,7 +115,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._fail(error)
             return
         self._schedule_flush()
-        if scanner.waiting and not self._closed:
+        if scanner.waiting and not self._closed and not self._in_turns:
             self._in_turns = True
             self._transport.pause_reading()
             self._loop.call_soon(self._next_turn)
@@ -160,7 +160,9 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Close: a client that sends nothing more could not even let us send more."""
-        self._close()
+        if not self._closed:
+            self._write_out()
+            self._close()
         self._lose_all()
         return False
 

@@ -45,6 +45,10 @@ _ONE_FRAME: Final = 16 * 1024
 """Bytes of a response above which other responses have their turn between its frames."""
 
 _REMEMBERED: Final = 256
+"""Streams that were reset here, of which frames may be on their way."""
+
+_KEPT: Final = 4 * 1024
+"""Bytes of a head that is kept for the next request of the connection."""
 
 _IN_TURNS: Final = Priority(incremental=True)
 
@@ -90,6 +94,9 @@ class EventHandlers:
         self._streams: dict[int, Stream] = {}
         self._last = 0  # the highest identifier of a stream
         self._unreported_blocks = self._unreported_data = 0  # of what the session got last
+        self._headers: tuple[Header, ...] = ()
+        self._head: Head  # of the last request but those with large heads
+        self._kept = 0  # bytes that are reserved for it
         self._responded: list[Stream] = []  # since the last flush
         self._heard = self._loop.time()
         self._limiter = ControlFrameLimiter(application.limits, self._heard)
@@ -299,7 +306,7 @@ class EventHandlers:
     def _on_request(self, event: RequestReceived) -> None:
         self._unreported_blocks -= 1
         number = self._last = event.stream_id
-        head = Head(event.headers, self._limits.header_list)
+        head = self._head_of(event.headers)
         cost = self._reservations.request(head.size)
         if not cost:
             self._limiter.count(1)
@@ -317,6 +324,16 @@ class EventHandlers:
             return
         if event.end_stream and not stream.responded:
             stream.exchange.ended()
+
+    def _head_of(self, headers: tuple[Header, ...]) -> Head:
+        """Return the head of a request: that of the request before if it is the same, as it is for most clients."""
+        if headers == self._headers:
+            return self._head
+        head = Head(headers, self._limits.header_list)
+        if head.size <= _KEPT:
+            self._headers, self._head = headers, head
+            self._kept = max(self._kept, head.size)
+        return head
 
     def _on_data(self, event: DataReceived) -> None:
         self._unreported_data -= 1

@@ -32,7 +32,7 @@ class Reservations:
         return cost if self.requests.take(cost) else 0
 
     def input(self, amount: int, *, authenticated: bool) -> None:
-        """Reserve room for what was received and is no request yet.
+        """Reserve room for what was received and is no request yet, and for the head that is kept.
 
         Args:
             amount: bytes of it now.

@@ -19,9 +19,11 @@ class Head:
         fields: its fields by their names in lower case, pseudo-header fields included; of a repeated one, the first.
         size: bytes of its header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2).
         too_large: whether the header list is larger than allowed.
+        kept: what the application made of it, to be found again in the next request of the connection with the same
+            fields.
     """
 
-    __slots__ = ("fields", "method", "path", "size", "too_large")
+    __slots__ = ("fields", "kept", "method", "path", "size", "too_large")
 
     def __init__(self, headers: tuple[Header, ...], limit: int) -> None:
         """Create the head of a header list that the session has checked (RFC 9113, 8.2 and 8.3).
@@ -35,6 +37,7 @@ class Head:
         self.path = self.fields.get(b":path", b"")  # CONNECT has none
         self.size = _OVERHEAD * len(headers) + sum(map(len, chain.from_iterable(headers)))
         self.too_large = self.size > limit
+        self.kept: object = None
 
     def __repr__(self) -> str:
         return f"Head({self.method!r}, {self.path!r})"

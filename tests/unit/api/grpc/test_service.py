@@ -415,10 +415,12 @@ async def test_connections_database_is_the_first_one_given(client: Client, engin
     assert engine.called("Query")[-1].metadata["dbname"] == "default"
 
 
-async def test_database_with_space_around_it_is_one_that_does_not_exist(client: Client, engine: FakeEngine) -> None:
+async def test_database_with_space_around_it_is_no_value_that_http2_carries(client: Client, engine: FakeEngine) -> None:
+    # libnghttp2 resets the stream (RFC 9113, 8.2.1; decision 0037).
     engine.calls.clear()
-    answer = await client.call("Query", ("dbname", " default"), collection_name="docs")
-    assert answer.status.code == 800
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await client.call("Query", ("dbname", " default"), collection_name="docs")
+    assert refused.value.code() is StatusCode.INTERNAL
     assert engine.called("Query") == []
 
 

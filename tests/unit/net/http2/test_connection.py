@@ -245,6 +245,14 @@ async def test_a_client_that_sends_nothing_more_is_disconnected() -> None:
     assert link.asked[0].gone == 1
 
 
+async def test_a_client_that_sends_nothing_more_gets_what_was_answered_before() -> None:
+    link = Link()
+    link.send(headers(1, end=True))
+    link.asked[0].answer(b"answer")
+    link.connection.eof_received()
+    assert [frame.stream_id for frame in link.answers()] == [1, 1, 1]
+
+
 # Lengths that were announced
 
 

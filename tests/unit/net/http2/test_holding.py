@@ -20,10 +20,31 @@ async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -
     link = Link(budget=budget)
     before = budget.unauthenticated.held
     link.send(headers(1), data(1, bytes(5_000), end=True))
-    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 - INCLUDED
+    size = link.asked[0].head.size  # of the request, and kept for the next one
+    assert budget.unauthenticated.held - before == REQUEST + size + 5_000 - INCLUDED + size
     link.asked[0].answer()
     link.answers()
-    assert budget.unauthenticated.held == before
+    assert budget.unauthenticated.held - before == size
+
+
+async def test_only_one_head_of_a_connection_is_kept_and_no_large_one() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    for number in range(1, 81, 4):
+        link.send(headers(number, [*HEAD, ("x", "y" * number)], end=True))
+        link.send(headers(number + 2, [*HEAD, ("x", "y" * 5_000)], end=True))
+        link.asked[-2].answer()
+        link.asked[-1].answer()
+        link.answers()
+    assert budget.unauthenticated.held == max(asked.head.size for asked in link.asked[::2]) < 1_000
+
+
+async def test_a_request_with_the_head_of_the_one_before_gets_what_was_kept_with_it() -> None:
+    link = Link()
+    link.send(headers(1, end=True))
+    link.asked[0].head.kept = "what the application made of it"
+    link.send(headers(3, end=True), headers(5, [*HEAD, ("a", "b")], end=True), headers(7, end=True))
+    assert [asked.head.kept for asked in link.asked[1:]] == ["what the application made of it", None, None]
 
 
 async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_the_body() -> None:

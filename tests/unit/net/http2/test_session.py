@@ -1,5 +1,7 @@
 """The contract with libnghttp2: what is relied on, and which fault of a peer ends a stream or the connection."""
 
+from collections.abc import Sequence
+
 import pytest
 from tests.support import http2_frames as frames
 from tests.support.http2 import REQUEST, data, headers
@@ -65,11 +67,11 @@ class Server:
         self.session.send_trailers(stream, TRAILERS)
 
 
-def kinds(events: list[object]) -> list[type]:
+def kinds(events: Sequence[object]) -> list[type]:
     return [type(event) for event in events]
 
 
-def fault(events: list[object]) -> int | None:
+def fault(events: Sequence[object]) -> int | None:
     """Return the code with which the session ends the connection."""
     return next((event.error_code for event in events if isinstance(event, ConnectionClosed)), None)
 
