@@ -1,6 +1,6 @@
 """`python -m benchmarks.heads`: what reading the head of a call costs, the same each time and another each time.
 
-Load generators send the same head with each call. pymilvus sends the time with it. Both are read anew.
+Load generators send the same head with each call. pymilvus sends the time with it. Neither is cached here.
 """
 
 import base64

@@ -33,7 +33,7 @@ class InboundFlowControl:
         """Open the window of a connection for unauthenticated callers.
 
         Args:
-            session: the session, which updates windows only as it is told to.
+            session: the session, which does not update windows by itself.
             limits: the limits of a client.
             claim: counts what the connection holds for unauthenticated callers.
         """
