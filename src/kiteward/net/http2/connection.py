@@ -31,6 +31,9 @@ _log = logging.getLogger("kiteward.http2")
 _FAR_TOO_LARGE: Final = 4
 """A header list of more than this many times the limit ends the connection; a smaller one above it is reported."""
 
+_UNLIMITED: Final = (2**32, 2**32)
+"""Of the resets that a session accepts: the control-frame limiter counts them."""
+
 _SEND_BUFFER: Final = 256 * 1024
 """Bytes that may wait for a slow reader before its responses do."""
 
@@ -281,7 +284,11 @@ def _session(home: Home) -> Session:
     limits = home.limits
     session = Session(
         Role.SERVER,
-        Configuration(auto_window_update=False, max_inbound_header_list_size=_FAR_TOO_LARGE * limits.header_list),
+        Configuration(
+            auto_window_update=False,
+            max_inbound_header_list_size=_FAR_TOO_LARGE * limits.header_list,
+            stream_reset_rate_limit=_UNLIMITED,
+        ),
     )
     session.initiate_connection(
         {

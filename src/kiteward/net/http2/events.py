@@ -244,17 +244,19 @@ class EventHandlers:
 
     def _handle(self, events: Iterable[object]) -> None:
         self._handling = True
-        for event in events:
-            match event:
-                case RequestReceived():
-                    self._on_request(event)
-                case DataReceived():
-                    self._on_data(event)
-                case StreamClosed():
-                    self._on_stream_closed(event)
-                case _:
-                    self._on_other(event)
-        self._handling = False
+        try:
+            for event in events:
+                match event:
+                    case RequestReceived():
+                        self._on_request(event)
+                    case DataReceived():
+                        self._on_data(event)
+                    case StreamClosed():
+                        self._on_stream_closed(event)
+                    case _:
+                        self._on_other(event)
+        finally:
+            self._handling = False
 
     def _on_other(self, event: object) -> None:
         match event:

@@ -265,6 +265,15 @@ async def test_a_rapid_reset_of_requests_counts_as_control_frames(clock: Clock) 
     assert len(link.asked) <= LIMITS.control_frames
 
 
+async def test_a_client_that_cancels_many_calls_of_very_many_is_no_attacker(clock: Clock) -> None:
+    link = Link(LIMITS)
+    for stream in range(1, 9_999, 4):
+        link.send(headers(stream, end=True), headers(stream + 2, end=True), frames.reset(stream, frames.CANCEL))
+        link.asked[-1].answer(b"answer")
+        link.end_turn()
+    assert not link.wire.is_closing()
+
+
 @pytest.mark.parametrize("fault", [[("a", " b")], [("content-length", "5")]], ids=["malformed", "of another length"])
 async def test_requests_that_the_session_resets_count_as_control_frames(
     clock: Clock, fault: list[tuple[str, str]]
