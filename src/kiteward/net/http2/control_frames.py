@@ -32,8 +32,7 @@ class ControlFrameLimiter:
     def allowance(self, now: float) -> int:
         """Return how many frames are allowed at `now`."""
         limits = self._limits
-        if self._left < limits.control_frames:
-            self._left = min(limits.control_frames, self._left + (now - self._at) * limits.control_frame_rate)
+        self._left = min(limits.control_frames, self._left + (now - self._at) * limits.control_frame_rate)
         self._at = now
         return int(self._left)
 
