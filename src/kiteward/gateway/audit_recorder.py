@@ -28,6 +28,7 @@ from kiteward.audit.events import (
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
 from kiteward.authz.policy import Decision
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -102,7 +103,7 @@ class Recording:
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
-        self.message: Any = None
+        self.message: messages.ProtocolMessage | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
         self.hidden = False
@@ -177,7 +178,8 @@ class Recorder:
         except AuditUnavailable:
             raise AuditUnavailable(
                 f"the request has {outcome.value}, but that could not be recorded in the audit trail: check the "
-                "current state before you repeat it"
+                "current state before you repeat it",
+                ErrorDetail(ErrorCode.AUDIT_END_UNRECORDED),
             ) from None
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
@@ -328,7 +330,8 @@ def _limit(recording: Recording) -> int:
 def _too_large(recording: Recording, limit: int) -> LimitReached:
     return LimitReached(
         f"{recording.call.operation} holds more than the {limit} bytes that the audit trail records of one change: "
-        "split it into several"
+        "split it into several",
+        ErrorDetail(ErrorCode.AUDIT_DETAILS_LIMIT, {"operation": recording.call.operation, "limit": limit}),
     )
 
 

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, overload
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AuthenticationError, CollectionNotFound, ResponseFailed
 from kiteward.domain.identity import PresentedCredential, Principal
+from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -23,6 +25,18 @@ _LEAST: Final = 0.001
 
 _ADMISSION: Final = "GetVersion"
 """The RPC that is named in a request for admission, which needs a credential and nothing else."""
+
+_DATABASE_NOT_FOUND: Final = 800
+_CODES: Final[Mapping[int, ErrorCode]] = {
+    2: ErrorCode.ENGINE_UNAVAILABLE,
+    4: ErrorCode.ENGINE_BUSY,
+    8: ErrorCode.ENGINE_BUSY,
+    10: ErrorCode.ENGINE_LACKS_OPERATION,
+}
+"""`Status.code` of the engine -> the code of ours that says the same (contract 5.1).
+
+Only codes that mean the same in Milvus and in Milvus Lite, which uses 1 and 6 for other failures than Milvus does.
+"""
 
 _T = TypeVar("_T")
 _P = TypeVar("_P", bound=bytes | Arguments)
@@ -61,7 +75,9 @@ class GatewayClient:
         return replace(self, credential=credential)
 
     @overload
-    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+    async def call(
+        self, request: messages.ProtocolMessage, /, *, database: str | None = None
+    ) -> messages.ProtocolMessage: ...
 
     @overload
     async def call(
@@ -90,7 +106,9 @@ class GatewayClient:
         answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database))
         message: Any = rpc.response.FromString(answer)
         if rpc.status_field is not None:
-            _require_success(getattr(message, rpc.status_field) if rpc.status_field else message)
+            named = getattr(request, "db_name", "") or (self.database if database is None else database)
+            status = getattr(message, rpc.status_field) if rpc.status_field else message
+            _require_success(rpc.name, status, named or DEFAULT_DATABASE)
         return message
 
     async def invoke(self, operation: str, arguments: Arguments, outcome: type[_O]) -> _O:
@@ -145,9 +163,20 @@ class GatewayClient:
         )
 
 
-def _require_success(status: messages.Status) -> None:
-    """Refuse a response whose status reports a failure."""
+def _require_success(operation: str, status: messages.Status, database: str) -> None:
+    """Refuse a response whose status reports a failure. Only the engine's do: Kiteward's own handlers raise errors."""
     if status.code == messages.COLLECTION_NOT_FOUND:
         raise CollectionNotFound(status.reason)
     if status.code or status.error_code:
-        raise ResponseFailed(status.reason, status=status.code or ResponseFailed.UNEXPECTED)
+        code = status.code or ResponseFailed.UNEXPECTED
+        raise ResponseFailed(status.reason, _detail_of(operation, code, status.reason, database), status=code)
+
+
+def _detail_of(operation: str, status: int, reason: str, database: str) -> ErrorDetail:
+    """Return what a failed response means: by its code if that is clear, else with the engine's text to be quoted."""
+    if status == _DATABASE_NOT_FOUND:
+        return ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database})
+    known = _CODES.get(status)
+    if known is not None:
+        return ErrorDetail(known, {"operation": operation})
+    return ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status}, quoted=reason)

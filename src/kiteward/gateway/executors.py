@@ -168,7 +168,8 @@ class AdminExecutor:
 
         if row.changes:
             return await self._context.changes.run(recording, work)
-        self._context.recorder.require_working(row)
+        if not row.while_unrecorded:
+            self._context.recorder.require_working(row)
         return await work()
 
     def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:

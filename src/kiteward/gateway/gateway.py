@@ -5,11 +5,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, overload
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, OperationUnknown, StoreError
+from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.authorize import Authorizer, hidden_response
+from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
@@ -105,7 +105,7 @@ class Gateway:
         recording = Recording(call, row_of(call))
         if recording.row is None:
             self._telemetry.requests.count(OTHER, Outcome.REFUSED)
-            unknown = OperationUnknown(f"unknown method {call.operation}")
+            unknown = unknown_operation(call.operation)
             self._recorder.note(recording, unknown)
             raise unknown
         span = self._telemetry.start_request(call.operation, call.request_id, call.forward)

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 
 from kiteward.authz.policy import PolicySnapshot, decide_administrator, holds_anywhere
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
 from kiteward.iam.json_api.base import Arguments, size_of_arguments
@@ -68,7 +69,8 @@ def require_reach(
     ):
         needed = "an administrator" if privilege is None else f"the privilege {privilege.name}"
         raise AccessDenied(
-            f"permission deny to {principal.user_name}: a request of more than {LARGE} bytes takes {needed}"
+            f"permission deny to {principal.user_name}: a request of more than {LARGE} bytes takes {needed}",
+            ErrorDetail(ErrorCode.LARGE_REQUEST_DENIED, {"limit": LARGE}),
         )
 
 

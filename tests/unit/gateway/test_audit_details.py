@@ -11,13 +11,14 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from tests.support.audit_lines import lines, whole_details
 
 from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
-from kiteward.gateway.audit_details import details_of, paths_of, result_of
+from kiteward.gateway.audit_details import Converted, details_of, paths_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.operations import OPERATIONS, Executor
@@ -62,6 +63,16 @@ def test_what_is_left_out_as_resolved_is_the_database_of_the_line() -> None:
     for row in OPERATIONS.values():
         assert {path for path, why in row.left_out.items() if why is RESOLVED} <= {row.database}
         assert row.executor is not Executor.DDL or RESOLVED in row.left_out.values()
+
+
+def test_converted_field_holds_values_of_the_type_that_is_converted() -> None:
+    kinds = {FieldDescriptor.TYPE_STRING: str, FieldDescriptor.TYPE_BYTES: bytes}
+    for name, row in OPERATIONS.items():
+        fields = messages.method_of(name).request.DESCRIPTOR.fields_by_name
+        for place in (row.recorded or {}).values():
+            assert not isinstance(place, Converted) or kinds[fields[place.path].type] is place.kind, name
+    with pytest.raises(TypeError, match="`schema` holds no bytes"):
+        Converted("schema", bytes, bytes.hex).recorded("text")
 
 
 def test_no_field_that_holds_a_secret_is_recorded() -> None:

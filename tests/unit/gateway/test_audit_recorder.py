@@ -162,7 +162,9 @@ async def test_closed_and_unknown_operations_are_recorded(audited: GatewayHarnes
 
 
 async def test_failure_that_the_engine_reports_in_its_answer_is_a_failure(audited: GatewayHarness) -> None:
-    audited.engine.answers["Query"] = messages.failure("Query", code=65535, legacy_code=1, reason="secret data")
+    audited.engine.answers["Query"] = messages.failure(
+        "Query", code=65535, legacy_code=messages.ErrorCode.UnexpectedError, reason="secret data"
+    )
     await audited.call("Query", by="alice", collection_name="docs")
     event = only(audited)
     assert (event.outcome, event.error) == (Outcome.FAILED, "status 65535")

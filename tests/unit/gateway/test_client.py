@@ -111,7 +111,9 @@ async def test_our_own_operations_are_about_no_database() -> None:
 
 
 @pytest.mark.parametrize(("code", "error_code", "status"), [(1100, 5, 1100), (0, 35, 65535), (700, 0, 700)])
-async def test_a_response_is_a_failure_by_either_code(code: int, error_code: int, status: int) -> None:
+async def test_a_response_is_a_failure_by_either_code(
+    code: int, error_code: messages.ErrorCode.ValueType, status: int
+) -> None:
     gateway = Answering(messages.Status(code=code, error_code=error_code, reason="because").SerializeToString())
     with pytest.raises(ResponseFailed, match="because") as caught:
         await client_of(gateway).call(messages.DropRoleRequest())

@@ -127,7 +127,9 @@ class RequestContext:
         self.established = False
 
     @overload
-    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+    async def call(
+        self, request: messages.ProtocolMessage, /, *, database: str | None = None
+    ) -> messages.ProtocolMessage: ...
 
     @overload
     async def call(

@@ -24,6 +24,8 @@ from kiteward.store.transaction import Transaction
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
 
+_PAGE_SIZE: Final = ErrorDetail(ErrorCode.PAGE_SIZE_OUT_OF_RANGE, {"limit": MOST_LISTED})
+
 _VALUE: Final = 8
 """Bytes that count for each value of a request besides its text."""
 
@@ -119,6 +121,8 @@ class AdminOperation:
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
         one_time_password: whether it may be called with a one-time password.
+        while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
+            it reports that very state.
     """
 
     name: str
@@ -135,6 +139,7 @@ class AdminOperation:
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
     one_time_password: bool = False
+    while_unrecorded: bool = False
 
     def decide(self, principal: Principal) -> Decision:
         """Decide whether a principal may call this, with the credential of its request."""
@@ -214,9 +219,11 @@ def page(limit: int) -> int:
         InvalidArgument: it is not positive.
     """
     if limit < 1:
-        raise InvalidArgument("`limit` must be at least 1")
+        raise InvalidArgument("`limit` must be at least 1", _PAGE_SIZE, field="limit")
     if limit > MOST_LISTED:
-        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: request the next page with `after`")
+        raise LimitReached(
+            f"`limit` must be at most {MOST_LISTED}: request the next page with `after`", _PAGE_SIZE, field="limit"
+        )
     return limit
 
 

@@ -13,8 +13,10 @@ from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 
-_OPERATIONS: Final = {0: grants.give_grant, 1: grants.revoke_grant}
-"""OperatePrivilegeType of the protocol -> service."""
+_OPERATIONS: Final = {
+    messages.OperatePrivilegeType.Grant: grants.give_grant,
+    messages.OperatePrivilegeType.Revoke: grants.revoke_grant,
+}
 
 _CHECK: Final = "failed to operate privilege common check"
 """What Milvus 2.6 and 3.0 put before the texts of what OperatePrivilege and OperatePrivilegeV2 check first."""
@@ -80,7 +82,13 @@ async def operate_v2(services: Services, request: Request) -> bytes:
     return messages.success("OperatePrivilegeV2")
 
 
-async def _operate(services: Services, request: Request, kind: int, role: str, scope: PrivilegeScope) -> None:
+async def _operate(
+    services: Services,
+    request: Request,
+    kind: messages.OperatePrivilegeType.ValueType,
+    role: str,
+    scope: PrivilegeScope,
+) -> None:
     with reworded(RoleNotFound, f'{_CHECK}: the role "{role}" does not exist'):
         await _OPERATIONS[kind](services, request, role=role, scope=scope)
 

@@ -9,8 +9,10 @@ from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
-_OPERATIONS: Final = {0: privilege_groups.add_privileges, 1: privilege_groups.remove_privileges}
-"""OperatePrivilegeGroupType of the protocol -> service."""
+_OPERATIONS: Final = {
+    messages.OperatePrivilegeGroupType.AddPrivilegesToGroup: privilege_groups.add_privileges,
+    messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup: privilege_groups.remove_privileges,
+}
 
 
 async def create(services: Services, request: Request) -> bytes:

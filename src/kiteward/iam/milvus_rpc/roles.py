@@ -52,9 +52,9 @@ async def operate_binding(services: Services, request: Request) -> bytes:
     no_user = f'failed to check if operate user role: user "{user}" not found'
     with reworded(RoleNotFound, _NO_ROLE), reworded(UserNotFound, no_user):
         match message.type:
-            case 0:
+            case messages.OperateUserRoleType.AddUserToRole:
                 await roles.bind_role(services, request, user=user, role=role)
-            case 1:
+            case messages.OperateUserRoleType.RemoveUserFromRole:
                 await roles.unbind_role(services, request, user=user, role=role)
             case _:
                 raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
