@@ -1,0 +1,65 @@
+"""Serve before a remote upstream with a build that has no setting for it, composed by hand.
+
+It runs in an environment of that build. The upstream's address comes from `UPSTREAM`, everything else is configured as
+that build's `kiteward serve` is.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+
+from kiteward.engine.base import EngineHealth
+from kiteward.engine.channel import EngineChannel
+
+_V0_1 = importlib.util.find_spec("kiteward.runtime") is not None
+Server = importlib.import_module("kiteward.runtime.server" if _V0_1 else "kiteward.bootstrap.server").Server
+load = importlib.import_module("kiteward.config" if _V0_1 else "kiteward.config.loading").load
+
+
+class RemoteEngine:
+    """An upstream that does not restart. Implements the `Engine` of v0.1."""
+
+    generation = 1
+
+    def __init__(self, target: str) -> None:
+        self._channel = EngineChannel(target)
+
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+        """Send one unary request and return the response bytes."""
+        return await self._channel.call(method, payload, metadata=metadata, timeout=timeout)
+
+    def health(self) -> EngineHealth:
+        """Return that calls reach the upstream."""
+        return EngineHealth(ready=True)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._channel.close()
+
+
+async def _start(_settings: object) -> RemoteEngine:
+    return RemoteEngine(os.environ["UPSTREAM"])
+
+
+async def _serve() -> None:
+    serving = asyncio.current_task()
+    assert serving is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    server = await Server.start(load(None), start_engine=_start)
+    print(f"ready on {server.host}:{server.port}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
+        runner.run(_serve())
