@@ -10,7 +10,6 @@ import importlib.util
 import os
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 
 import uvloop
 

@@ -21,7 +21,9 @@ _DATABASE: Final = "default"
 _COLLECTION_ID: Final = 460_000_000_000_000_001
 _DIMENSION: Final = 96
 _LIMIT: Final = 10
-_TITLE: Final = "A title of the usual length that a search shows, of about a hundred and forty characters with its number: {:012}"
+_TITLE: Final = (
+    "A title of the usual length that a search shows, of about a hundred and forty characters with its number: {:012}"
+)
 
 
 def request() -> bytes:

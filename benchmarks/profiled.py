@@ -1,0 +1,65 @@
+"""Run `kiteward` with a profile of what it does between two signals.
+
+SIGUSR1 begins the profile. SIGUSR2 ends it and writes it to the file that `PROFILE` names.
+"""
+
+import cProfile
+import os
+import pstats
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiteward.cli.main import main
+
+BEGIN = signal.SIGUSR1
+END = signal.SIGUSR2
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What one function took.
+
+    Attributes:
+        name: the function, with its file and line.
+        calls: how often it was called.
+        own: seconds spent in it, without what it called.
+    """
+
+    name: str
+    calls: int
+    own: float
+
+
+def read(path: Path) -> list[Function]:
+    """Return the functions of a profile, the one with the most time of its own first."""
+    found: dict[tuple[str, int, str], tuple[Any, ...]] = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
+    functions = [Function(_name(*where), taken[1], taken[2]) for where, taken in found.items()]
+    return sorted(functions, key=lambda function: -function.own)
+
+
+def _name(file: str, line: int, function: str) -> str:
+    if file == "~":  # how a profile names what is not written in Python
+        return function
+    _, _, inside = file.rpartition("site-packages/")
+    return f"{inside.rpartition('/src/')[2]}:{line} {function}"
+
+
+def _run() -> int:
+    profile = cProfile.Profile()
+
+    def end(*_: object) -> None:
+        profile.disable()
+        path = Path(os.environ["PROFILE"])
+        profile.dump_stats(path.with_suffix(".part"))
+        path.with_suffix(".part").rename(path)
+
+    signal.signal(BEGIN, lambda *_: profile.enable())
+    signal.signal(END, end)
+    return main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(_run())
