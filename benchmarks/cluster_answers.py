@@ -6,6 +6,7 @@ The programs of `benchmarks/pass_through_peer` read this file. They look at no m
 import base64
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,15 +50,18 @@ def answers() -> dict[str, bytes]:
     return {name: answer.SerializeToString() for name, answer in {**empty, **_known()}.items()}
 
 
-def document() -> dict[str, Any]:
-    """Return what is written to the file."""
-    encoded = {name: base64.b64encode(answer).decode() for name, answer in answers().items()}
-    return {"method": OPERATION, "request": base64.b64encode(request()).decode(), "answers": encoded}
+def encoded(operation: str, payload: bytes, responses: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return what the program reads: a request, and serialised answers by RPC name, that of the request among them."""
+    return {
+        "method": operation,
+        "request": base64.b64encode(payload).decode(),
+        "answers": {name: base64.b64encode(answer).decode() for name, answer in responses.items()},
+    }
 
 
 def write(path: Path) -> Path:
     """Write the file and return its path."""
-    path.write_text(json.dumps(document()) + "\n")
+    path.write_text(json.dumps(encoded(OPERATION, request(), answers())) + "\n")
     return path
 
 

@@ -249,12 +249,13 @@ class _Bench:
         """Return what the figures depend on."""
         request, answer = len(cluster_answers.request()), len(cluster_answers.answers()[cluster_answers.OPERATION])
         ends = ", ".join(map(str, self._cores[1:]))
+        size, arguments = self._size, self._arguments
         return (
             f"{len(self._cores)} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}, "
             f"{platform.platform()}\n"
-            f"Search of {request:,} bytes, answer of {answer:,}; {self._size.connections} connections "
-            f"with {self._size.in_flight} calls in flight each; {self._arguments.rounds} rounds of "
-            f"{self._size.seconds:g} s; memory after {self._arguments.calls:,} calls. The proxy is pinned to core {self._cores[0]}, both ends of the calls to {ends}."
+            f"Search of {request:,} bytes, answer of {answer:,}; {size.connections} connections with {size.in_flight} "
+            f"calls in flight each; {arguments.rounds} rounds of {size.seconds:g} s; memory after {arguments.calls:,} "
+            f"calls. The proxy is pinned to core {self._cores[0]}, both ends of the calls to {ends}."
         )
 
     def _start(self, stack: contextlib.ExitStack) -> list[Peer]:
