@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 )
 
-const patience = 60 * time.Second
+const patience = 60 * time.Second // until a connection stands
 
 // report is what is printed of one run; a run with a wrong answer or none is not reported but fails.
 type report struct {
@@ -97,8 +98,8 @@ func connected(ctx context.Context, target string) (*grpc.ClientConn, error) {
 	channel.Connect()
 	within, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for state := channel.GetState(); state.String() != "READY"; state = channel.GetState() {
-		if !channel.WaitForStateChange(within, state) {
+	for state := channel.GetState(); state != connectivity.Ready; state = channel.GetState() {
+		if state == connectivity.TransientFailure || !channel.WaitForStateChange(within, state) {
 			return nil, fmt.Errorf("%s does not accept connections", target)
 		}
 	}

@@ -27,7 +27,8 @@ func (messages) Unmarshal(data []byte, value any) error {
 	return nil
 }
 
-func (messages) Name() string { return "proto" }
+// Name is empty, so that the content type is `application/grpc`, as pymilvus sends it. Milvus 2.3.5 takes no other.
+func (messages) Name() string { return "" }
 
 func read(path string) (recorded, error) {
 	var found recorded
