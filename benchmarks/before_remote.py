@@ -1,12 +1,12 @@
-"""Serve before a remote upstream with a build that has no setting for it, composed by hand.
+"""Serve before a remote upstream with v0.1, which has no setting for it and is composed by hand.
 
-It runs in an environment of that build. The upstream's address comes from `UPSTREAM`, everything else is configured as
-that build's `kiteward serve` is.
+It runs in an environment of that version. The upstream's address comes from `UPSTREAM`, everything else is configured
+as that version's `kiteward serve` is.
 """
 
 import asyncio
 import contextlib
-import importlib.util
+import importlib
 import os
 import signal
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ import uvloop
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.channel import EngineChannel
 
-_V0_1 = importlib.util.find_spec("kiteward.runtime") is not None
-Server = importlib.import_module("kiteward.runtime.server" if _V0_1 else "kiteward.bootstrap.server").Server
-load = importlib.import_module("kiteward.config" if _V0_1 else "kiteward.config.loading").load
+# Modules that are elsewhere now.
+Server = importlib.import_module("kiteward.runtime.server").Server
+load = importlib.import_module("kiteward.config").load
 
 
 class RemoteEngine:
