@@ -51,17 +51,7 @@ def generated() -> dict[Path, str]:
             f"from . import {name} as {name}\n" for name in (*MODULES, "milvus_pb2_grpc")
         ),
     }
-    return {
-        STUBS / name: text
-        for name, text in (others | {f.name: _with_numbers(f.content) for f in response.file}).items()
-    }
-
-
-def _with_numbers(stub: str) -> str:
-    """Let every enum value be a plain number, which is what the generated code takes and gives."""
-    return stub.replace(
-        'ValueType = _typing.NewType("ValueType", _builtins.int)', "ValueType: _TypeAlias = _builtins.int"
-    )
+    return {STUBS / name: text for name, text in (others | {f.name: f.content for f in response.file}).items()}
 
 
 def _move(proto: FileDescriptorProto, moved: dict[str, str]) -> None:

@@ -17,6 +17,7 @@ from benchmarks.frames import COLLECTION, DIMENSION
 from benchmarks.report import paired, table
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
 from kiteward.engine.embedded.sync_mode import SyncMode
+from kiteward.gateway.operations import ENGINE_RPCS
 
 _MODES: Final[tuple[SyncMode, ...]] = ("batch", "close", "none")
 _BATCHES: Final = {1: 200, 100: 50, 1_000: 20}
@@ -67,7 +68,8 @@ async def measure(directory: Path, rounds: int) -> dict[int, dict[str, list[floa
     async with contextlib.AsyncExitStack() as stack:
         engines = {}
         for mode in _MODES:
-            engines[mode] = await EmbeddedEngine.start(EmbeddedEngineSettings(directory / mode, sync_mode=mode))
+            settings = EmbeddedEngineSettings(directory / mode, ENGINE_RPCS, sync_mode=mode)
+            engines[mode] = await EmbeddedEngine.start(settings)
             stack.push_async_callback(engines[mode].close)
             await _collection(engines[mode])
         rates: dict[int, dict[str, list[float]]] = {rows: {mode: [] for mode in _MODES} for rows in _BATCHES}

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import uvloop
 from sqlalchemy import insert
 
@@ -19,6 +18,8 @@ from kiteward.config.settings import Settings
 from kiteward.domain.identity import LocalCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import Outcome
 from kiteward.store import schema
 from kiteward.store.sql import SqlStore
 
@@ -60,8 +61,9 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     return statistics.median(taken), max(taken)
 
 
-def _asking(gateway: Gateway, operation: str, **arguments: object) -> Callable[[], Awaitable[bytes]]:
-    return lambda: gateway.handle(Call(operation, msgspec.json.encode(arguments), LocalCredential()))
+def _asking(gateway: Gateway, operation: str, **arguments: object) -> Callable[[], Awaitable[Outcome]]:
+    request = ADMIN_OPERATIONS[operation].arguments_of(arguments)
+    return lambda: gateway.handle(Call(operation, request, LocalCredential()))
 
 
 async def measure(users: int) -> bool:

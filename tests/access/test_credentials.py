@@ -12,13 +12,14 @@ import pytest
 from tests.access.expectations import EXPECTED, PRINCIPALS
 from tests.access.test_expectations import verdict
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, encoded, least_arguments, opened, own_call, presented, quick_directory
 
 from kiteward.domain.errors import AccessDenied, NotFound, OldPasswordWrong
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret, SessionCredential
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import plain
 from kiteward.iam.services import KeyRules
 from kiteward.milvus import messages
 
@@ -85,7 +86,7 @@ class Holder:
 
     async def own(self, operation: str, by: PresentedCredential, /, **arguments: Any) -> Any:
         """Call an operation of our own."""
-        return msgspec.json.decode(await self.send(operation, by, msgspec.json.encode(arguments)))
+        return plain(await self.harness.gateway.handle(own_call(operation, by, address="127.0.0.1:1", **arguments)))
 
     async def send(self, operation: str, by: PresentedCredential, payload: bytes) -> bytes:
         """Send a request from this machine."""
@@ -106,7 +107,8 @@ class Holder:
         """Return the mark of an operation of our own for a kind of credential, with new objects."""
         session_id = await self.sign_in()
         key = await self.own("CreateApiKey", presented(USER))
-        arguments = {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
+        arguments = msgspec.to_builtins(least_arguments(operation))
+        arguments |= {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
         arguments |= {"EndSession": {"sessionId": session_id}, "ExplainAccess": {"operation": "Query"}}.get(
             operation, {}
         )

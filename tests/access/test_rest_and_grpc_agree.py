@@ -108,25 +108,25 @@ class _Broken:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[bytes]) -> bytes:
         return await self._gateway.handle(self.changed(call))
 
-    def changed(self, call: Call) -> Call:
+    def changed(self, call: Call[bytes]) -> Call[bytes]:
         return call
 
 
 class _ForgetsTheDatabase(_Broken):
-    def changed(self, call: Call) -> Call:
+    def changed(self, call: Call[bytes]) -> Call[bytes]:
         return dataclasses.replace(call, database="")
 
 
 class _AsksAsRoot(_Broken):
-    def changed(self, call: Call) -> Call:
+    def changed(self, call: Call[bytes]) -> Call[bytes]:
         return dataclasses.replace(call, credential=presented("root"))
 
 
 class _AsksForAnotherCollection(_Broken):
-    def changed(self, call: Call) -> Call:
+    def changed(self, call: Call[bytes]) -> Call[bytes]:
         message: Any = messages.decode(call.operation, call.payload)
         if getattr(message, "collection_name", "") != "c1":
             return call
@@ -135,7 +135,7 @@ class _AsksForAnotherCollection(_Broken):
 
 
 class _HidesRefusals(_Broken):
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[bytes]) -> bytes:
         try:
             return await self._gateway.handle(call)
         except AccessDenied:
@@ -143,7 +143,7 @@ class _HidesRefusals(_Broken):
 
 
 class _ChangesTwice(_Broken):
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[bytes]) -> bytes:
         if call.operation == "OperatePrivilegeV2":
             await self._gateway.handle(call)
             fields = {"entity": {"name": "behind_the_back"}}

@@ -41,6 +41,29 @@ def test_reason_stands_at_its_field_in_chinese(console: Console) -> None:
         expect(page.locator("#user_name")).to_have_value("9 lives")
 
 
+@pytest.mark.parametrize(
+    ("path", "place", "sentence"),
+    [
+        ("collections/ghost/docs", ".detail", "数据库 ghost 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        ("collections/default/ghost", ".detail", "Collection 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        ("roles/ghost", ".detail", "角色 ghost 不存在。"),
+        ("explain?operation=CalcDistance", ".banner", "此处不支持 CalcDistance。"),
+        ("explain?privilege=Serch", ".banner", "没有名为 Serch 的权限或权限组。"),
+        ("explain?line=999999", ".banner", "审计日志中没有第 999999 条记录。"),
+    ],
+)
+def test_refusal_is_a_chinese_sentence_around_names_alone(
+    console: Console, path: str, place: str, sentence: str
+) -> None:
+    with console.signed_in("root", locale="zh-CN") as page:
+        page.goto(f"{console.address}{path}")
+        reason = page.locator(f"main {place}")
+        expect(reason).to_contain_text(sentence)
+        names = page.locator(f"main {place} code").all_inner_texts()
+        words = re.findall(r"[A-Za-z]{2,}", reason.inner_text())
+        assert [word for word in words if word not in {*names, "Collection", "Milvus", "ID"}] == []
+
+
 @BOTH
 def test_a_reset_password_is_shown_once_and_the_old_one_holds_as_long_as_chosen(console: Console, who: str) -> None:
     name = f"forgetful_of_{who}"

@@ -92,7 +92,7 @@ def test_line_of_a_deleted_user_is_explained_as_of_then(console: Console) -> Non
         page.get_by_role("link", name="Why?").click()
         then = page.get_by_role("region", name="Decided at")
         expect(then).to_contain_text("no role of leaver holds DropCollection on default.docs")
-        expect(page.get_by_text("There is no current decision: user not found: leaver")).to_be_visible()
+        expect(page.get_by_text("There is no current decision: There is no user leaver.")).to_be_visible()
 
 
 def test_disabled_user_is_to_be_enabled_and_not_granted_anything(console: Console) -> None:
@@ -142,7 +142,7 @@ def test_everybody_may_ask_about_themselves_and_about_nobody_else(console: Conso
         page.get_by_label("Privilege").select_option("Insert")
         page.get_by_label("Collection or user").fill("docs")
         page.get_by_role("button", name="Explain").click()
-        expect(page.get_by_role("region")).to_contain_text("no role of reader holds Insert on default.docs")
+        expect(page.get_by_role("region")).to_contain_text("The privilege Insert is missing in the database default.")
         expect(page.get_by_role("link", name="Audit trail")).to_have_count(0)
         for path in ("audit", "explain?user=boss&privilege=Search"):
             assert page.goto(f"{console.address}{path}").status == 403  # type: ignore[union-attr]  # there is an answer

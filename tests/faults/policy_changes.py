@@ -20,8 +20,12 @@ GrantRow = tuple[str, str, str, str]
 """Object type, database, object name, privilege."""
 
 ALONG: Final = {"Load": ("GetLoadState", "GetLoadingProgress"), "Flush": ("GetFlushState",)}
-GRANT, REVOKE = 0, 1
-ADD, REMOVE = 0, 1
+GRANT, REVOKE = messages.OperatePrivilegeType.Grant, messages.OperatePrivilegeType.Revoke
+BIND, UNBIND = messages.OperateUserRoleType.AddUserToRole, messages.OperateUserRoleType.RemoveUserFromRole
+ADD, REMOVE = (
+    messages.OperatePrivilegeGroupType.AddPrivilegesToGroup,
+    messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +185,7 @@ class Changes:
         if user is None or role is None:
             return None
         person = world.people[user]
-        kind = REMOVE if role in person.roles else ADD
+        kind = UNBIND if role in person.roles else BIND
         request = messages.OperateUserRoleRequest(username=user, role_name=role, type=kind)
         return Change("OperateUserRole", request, world.with_person(user, replace(person, roles=person.roles ^ {role})))
 

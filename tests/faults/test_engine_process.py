@@ -44,7 +44,7 @@ async def test_killed_child_comes_back_by_itself_within_five_seconds(engine: Emb
     assert await kill(engine) < BACK_WITHIN
     assert await kill(engine) < BACK_WITHIN
     assert engine.generation == 3
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
 
 
 async def test_calls_are_unavailable_while_the_child_is_down(engine: EmbeddedEngine) -> None:
@@ -52,7 +52,7 @@ async def test_calls_are_unavailable_while_the_child_is_down(engine: EmbeddedEng
     os.kill(engine.pid, signal.SIGKILL)
     await samples.until(lambda: not engine.health().ready)
     with pytest.raises(EngineUnavailable, match="killed by SIGKILL"):
-        await engine.call("GetVersion", b"", metadata={}, timeout=5)
+        await engine.call("AllocTimestamp", b"", metadata={}, timeout=5)
     assert "SIGKILL" in engine.health().reason
     await samples.until(lambda: engine.health().ready)
 
@@ -151,10 +151,10 @@ async def test_failing_restarts_pause_longer_and_longer(
     os.kill(engine.pid, signal.SIGKILL)
     await samples.until(lambda: caplog.text.count("restarting the engine failed") >= 3, within=20)
     with pytest.raises(EngineUnavailable, match="exit status 1"):
-        await engine.call("GetVersion", b"", metadata={}, timeout=5)
+        await engine.call("AllocTimestamp", b"", metadata={}, timeout=5)
     databases.unlink()
     await samples.until(lambda: engine.health().ready, within=20)
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
 
 
 async def test_engine_that_cannot_start_says_its_last_words(tmp_path: Path) -> None:
@@ -166,14 +166,14 @@ async def test_engine_that_cannot_start_says_its_last_words(tmp_path: Path) -> N
 async def test_second_server_on_the_same_data_is_refused(engine: EmbeddedEngine, tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="in use by another process"):
         await samples.start(tmp_path / "data", lock_timeout=0.2)
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
 
 
 async def test_interrupt_from_the_terminal_does_not_end_the_child(engine: EmbeddedEngine) -> None:
     assert engine.pid is not None
     assert os.getsid(engine.pid) != os.getsid(0)
     os.kill(engine.pid, signal.SIGINT)
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
     assert engine.generation == 1
 
 
@@ -182,9 +182,10 @@ async def test_death_of_the_server_ends_the_child_and_frees_the_data(tmp_path: P
         """
         import asyncio, pathlib, sys
         from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+        from kiteward.gateway.operations import ENGINE_RPCS
 
         async def serve():
-            engine = await EmbeddedEngine.start(EmbeddedEngineSettings(pathlib.Path(sys.argv[1])))
+            engine = await EmbeddedEngine.start(EmbeddedEngineSettings(pathlib.Path(sys.argv[1]), ENGINE_RPCS))
             print(engine.pid, flush=True)
             await asyncio.sleep(600)
 

@@ -10,7 +10,9 @@ import pytest
 from pymilvus import MilvusClient
 from tests.unit.engine import samples
 
+from kiteward.engine.base import Access
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
+from kiteward.gateway.operations import ENGINE_RPCS
 
 WRITERS = 8
 
@@ -34,7 +36,8 @@ def write_with_pymilvus(address: str, writer: int, together: threading.Barrier) 
 
 
 async def test_eight_pymilvus_writers_insert_and_flush_one_collection_without_error_or_loss(tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path / "data")
+    # The gateway answers `Connect` itself; here the client reaches the engine.
+    engine = await samples.start(tmp_path / "data", rpcs={**ENGINE_RPCS, "Connect": Access.READ})
     await samples.create_collection(engine, "docs", indexed=True)
     together = threading.Barrier(WRITERS)
     loop = asyncio.get_running_loop()

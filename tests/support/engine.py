@@ -140,7 +140,9 @@ class FakeEngine:
         try:
             answer = act(self, request, name)
         except Refused as refused:
-            return messages.failure(called.method, code=refused.code, legacy_code=1, reason=str(refused))
+            return messages.failure(
+                called.method, code=refused.code, legacy_code=messages.ErrorCode.UnexpectedError, reason=str(refused)
+            )
         return messages.success(called.method) if answer is None else bytes(answer.SerializeToString())
 
     def database(self, name: str) -> Database:

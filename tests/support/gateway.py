@@ -6,9 +6,11 @@ import contextlib
 import dataclasses
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from tests.support.engine import FakeEngine
 
 from kiteward.api.grpc.status import failure_of
@@ -21,7 +23,7 @@ from kiteward.authz.model import Policy
 from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
-from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -29,6 +31,8 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.store.records import UserRecord
@@ -228,6 +232,28 @@ def presented(user: str, password: str | None = None) -> PasswordCredential:
     """Return the credential of a user, with the usual password unless given."""
     usual = ROOT_PASSWORD if user == "root" else PASSWORD
     return PasswordCredential(user, Secret(usual if password is None else password))
+
+
+def own_call(
+    operation: str, by: str | PresentedCredential = "root", /, *, address: str = "", **arguments: Any
+) -> Call[Arguments]:
+    """Return a call of one of our own operations.
+
+    Args:
+        operation: its name.
+        by: a user with the usual password, or a credential.
+        address: where from.
+        arguments: its arguments, as JSON spells them.
+    """
+    credential = presented(by) if isinstance(by, str) else by
+    return Call(operation, ADMIN_OPERATIONS[operation].arguments_of(arguments), credential, address=address)
+
+
+def least_arguments(operation: str) -> Arguments:
+    """Return arguments of one of our own operations, whose required fields alone are given."""
+    row, values = ADMIN_OPERATIONS[operation], {int: 1, datetime: datetime.now(UTC)}
+    required = (field for field in msgspec.structs.fields(row.arguments) if field.required)
+    return row.arguments_of({field.encode_name: values.get(field.type, "x") for field in required})
 
 
 def v1(role: str, privilege: str, object_type: str, object_name: str, database: str = "") -> dict[str, Any]:

@@ -33,16 +33,16 @@ class RecordingGateway:
     """
 
     def __init__(self) -> None:
-        self.calls: list[Call] = []
+        self.calls: list[Call[bytes]] = []
         self.hold = asyncio.Event()
         self.hold.set()
         self.answer: bytes | None = None
 
-    async def admit(self, call: Call) -> Principal:  # noqa: ARG002  as the gateway has it
+    async def admit(self, call: Call[bytes]) -> Principal:  # noqa: ARG002  as the gateway has it
         """Authenticate every caller."""
         return Principal("alice")
 
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[bytes]) -> bytes:
         self.calls.append(call)
         await self.hold.wait()
         return call.payload if self.answer is None else self.answer

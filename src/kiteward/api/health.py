@@ -16,7 +16,8 @@ from kiteward.domain.errors import AuthenticationError, KitewardError
 from kiteward.domain.identity import PresentedCredential
 from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
-from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.base import Arguments, encoded
+from kiteward.iam.json_api.server import ServerState
 from kiteward.net.asgi import Application, Receive, Scope, Send
 
 _PATIENCE: Final = 2.0
@@ -70,7 +71,7 @@ def described_by(gateway: Gateway) -> Described:
     async def described(credential: PresentedCredential | AuthenticationError, address: str) -> bytes:
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         client = GatewayClient(gateway, credential, transport="health", address=address, deadline=deadline)
-        return await client.invoke_json("DescribeServer", Arguments())
+        return encoded(await client.invoke("DescribeServer", Arguments(), ServerState))
 
     return described
 

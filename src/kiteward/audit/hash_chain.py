@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kiteward.audit.events import TEXTS, AuditEvent, texts_of, weight
+from kiteward.audit.events import AuditEvent, weight
 
 BEGINNING: Final = "0" * 64
 """The chain that the first line follows."""
@@ -44,7 +45,14 @@ class Line(NamedTuple):
 
 def moment(seconds: float) -> str:
     """Return a time in UTC with microseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole, microseconds = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{microseconds:06}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Return a time in UTC without a fraction; most events of a busy trail share theirs."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parts_of(event: AuditEvent) -> Sequence[AuditEvent]:
@@ -122,37 +130,78 @@ class _Numbered(msgspec.Struct):
     code: int
 
 
-def _document(event: AuditEvent, seq: int) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "seq": seq,
-        "time": moment(event.time),
-        "kind": event.event.kind,
-        "code": event.event.code,
-        "outcome": event.outcome.value,
-    }
-    document |= {name: text for name, text in zip(TEXTS, texts_of(event), strict=True) if text}
-    if event.parts:
-        document["part"], document["parts"] = event.part, event.parts
-    if event.resources:
-        document["resources"] = event.resources
-    if event.roles:
-        document["roles"] = event.roles
-    if event.duration is not None:
-        document["duration_ms"] = round(event.duration * 1000, 3)
-    if event.details:
-        document["details"] = event.details
-    return document
+class _Document(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a line holds besides its chain, in the order in which it is written. Defaults are not written."""
+
+    seq: int
+    time: str
+    kind: str
+    code: int
+    outcome: str
+    request_id: str = ""
+    principal: str = ""
+    presented_user: str = ""
+    credential: str = ""
+    address: str = ""
+    client: str = ""
+    transport: str = ""
+    operation: str = ""
+    database: str = ""
+    privilege: str = ""
+    decision: str = ""
+    reason: str = ""
+    error: str = ""
+    part: int = 0
+    parts: int = 0
+    resources: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    duration_ms: float | None = None
+    details: Mapping[str, Any] | None = None
 
 
-def _ascii(document: dict[str, Any]) -> bytes:
+def _document(event: AuditEvent, seq: int) -> _Document:
+    kind, duration = event.event, event.duration
+    return _Document(
+        seq,
+        moment(event.time),
+        kind.kind,
+        kind.code,
+        event.outcome.value,
+        event.request_id,
+        event.principal,
+        event.presented_user,
+        event.credential,
+        event.address,
+        event.client,
+        event.transport,
+        event.operation,
+        event.database,
+        event.privilege,
+        event.decision,
+        event.reason,
+        event.error,
+        event.part,
+        event.parts,
+        event.resources,
+        event.roles,
+        None if duration is None else round(duration * 1000, 3),
+        event.details or None,
+    )
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def _ascii(document: _Document) -> bytes:
     """Return JSON that holds printable ASCII only, so that it cannot forge lines or control a terminal."""
     try:
-        encoded = msgspec.json.encode(document)
+        encoded = _encoder.encode(document)
     except UnicodeEncodeError:
-        document = _readable(document)
-        encoded = msgspec.json.encode(document)
-    if encoded.isascii() and b"\x7f" not in encoded:
-        return encoded
+        return _escaped(_readable(msgspec.to_builtins(document)))
+    return encoded if encoded.isascii() and b"\x7f" not in encoded else _escaped(msgspec.to_builtins(document))
+
+
+def _escaped(document: dict[str, Any]) -> bytes:
     return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f").encode("ascii")
 
 

@@ -61,7 +61,11 @@ class AuditQuery:
         _require_one_of("kind", self.kind, KINDS)
         _require_one_of("outcome", self.outcome, OUTCOMES)
         if self.since is not None and self.until is not None and self.since >= self.until:
-            raise InvalidArgument("no line can match: the end (until) must be after the start (since)")
+            raise InvalidArgument(
+                "no line can match: the end (until) must be after the start (since)",
+                ErrorDetail(ErrorCode.AUDIT_PERIOD_EMPTY),
+                field="until",
+            )
 
     def fits(self, entry: Entry) -> bool:
         """Return whether a line matches."""

@@ -14,6 +14,7 @@ from kiteward.authn.principals import block_of_key, principal_of, read_key
 from kiteward.authn.sessions import Sessions
 from kiteward.authn.throttle import Throttle
 from kiteward.authn.user_cache import CachedUser
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, AuthenticationError, KeyRejected, PasswordRejected, SessionEnded
 from kiteward.domain.identity import (
     ROOT,
@@ -297,7 +298,9 @@ class Authenticator:
             AuthenticationError, StoreUnavailable: as `authenticate`.
         """
         if not isinstance(presented, PasswordCredential) or self._open_to_anybody:
-            raise AccessDenied("a session requires a user name and password")
+            raise AccessDenied(
+                "a session requires a user name and password", ErrorDetail(ErrorCode.SESSION_NEEDS_PASSWORD)
+            )
         principal, credential_id = await self._prove(self._passwords.sign_in, presented, address)
         self._users_seen[principal.user_name] = self._clock()
         # Nothing is awaited in between, so the user is still cached with a current credential.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kiteward.authn.key_cache import CachedKey
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import ROOT, Principal
 from kiteward.store.base import Store
 from kiteward.store.records import KeyRecord, UserRecord
@@ -28,19 +29,26 @@ class AccessBlock:
         reason: why.
         opening: the operation that makes it accepted again; empty where none does.
         opened: the user or API key that the operation is for.
+        details: the reason as codes, for programs and translations.
     """
 
     reason: str
     opening: str = ""
     opened: str = ""
+    details: tuple[ErrorDetail, ...] = ()
 
 
 def block_of_user(record: UserRecord) -> AccessBlock | None:
     """Return why a user cannot authenticate, or None."""
     if not record.enabled:
-        return AccessBlock("the user is disabled", "EnableUser", record.name)
+        return AccessBlock("the user is disabled", "EnableUser", record.name, (ErrorDetail(ErrorCode.USER_DISABLED),))
     if record.locked_at is not None:
-        return AccessBlock("the user is locked after too many wrong passwords", "UnlockUser", record.name)
+        return AccessBlock(
+            "the user is locked after too many wrong passwords",
+            "UnlockUser",
+            record.name,
+            (ErrorDetail(ErrorCode.USER_LOCKED),),
+        )
     return None
 
 
@@ -56,10 +64,14 @@ def block_of_key(lineage: Sequence[KeyRecord], owners: Mapping[str, UserRecord])
     for record in lineage:
         closed = block_of_user(owners[record.owner])
         if closed is None and not record.enabled:
-            closed = AccessBlock("the API key is disabled", "EnableApiKey", record.key_id)
+            closed = AccessBlock(
+                "the API key is disabled", "EnableApiKey", record.key_id, (ErrorDetail(ErrorCode.API_KEY_DISABLED),)
+            )
         if closed is not None and record is not lineage[0]:
             closed = replace(
-                closed, reason=f"of the API key {record.key_id}, with which it was created: {closed.reason}"
+                closed,
+                reason=f"of the API key {record.key_id}, with which it was created: {closed.reason}",
+                details=(ErrorDetail(ErrorCode.API_KEY_DESCENDS, {"name": record.key_id}), *closed.details),
             )
         if closed is not None:
             return closed
@@ -110,7 +122,7 @@ class PrincipalLookup:
         lineage, owners = found
         record, closed = lineage[0], block_of_key(lineage, owners)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
-            closed = AccessBlock("the API key has expired")
+            closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
         return PrincipalState(self.of_key(record, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> PrincipalState:

@@ -8,7 +8,7 @@ a collection makes it visible (decision 0002); cluster-level privileges are chec
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
@@ -19,9 +19,8 @@ from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One requirement of a request; all must hold for it to be allowed.
+class Condition(NamedTuple):
+    """One requirement of a request; all must hold for it to be allowed. A tuple, for one is created for every request.
 
     Attributes:
         privilege: the required privilege.
@@ -47,7 +46,7 @@ class Decision:
         allowed: whether the request is allowed.
         reason: the rule in full, for operators.
         message: one sentence for the client; empty when allowed.
-        detail: the same as a code with parameters, for programs and translations; None when allowed.
+        detail: the rule as a code with parameters, for programs and translations.
     """
 
     allowed: bool
@@ -196,10 +195,14 @@ class PolicySnapshot:
         return found
 
 
-_ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted")
-_ALLOWED_ADMIN: Final = Decision(True, "the role `admin` may do everything")
-_ALLOWED_OPEN: Final = Decision(True, "any authenticated user may")
-_ALLOWED: Final = Decision(True, "the roles of the principal hold every required privilege")
+_ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ROOT))
+_ALLOWED_ADMIN: Final = Decision(
+    True, "the role `admin` may do everything", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ADMINISTRATORS)
+)
+_ALLOWED_OPEN: Final = Decision(True, "any authenticated user may", detail=ErrorDetail(ErrorCode.ALLOWED_TO_EVERY_USER))
+_ALLOWED: Final = Decision(
+    True, "the roles of the principal hold every required privilege", detail=ErrorDetail(ErrorCode.ALLOWED_BY_ROLES)
+)
 
 
 def decide(
@@ -252,6 +255,7 @@ def decide_authenticated(principal: Principal, credential: CredentialReach) -> D
         False,
         f"`{principal.credential}` is limited, and does not act as `{principal.user_name}`",
         f"permission deny to {principal.user_name}: a limited API key does not act as its user",
+        ErrorDetail(ErrorCode.LIMITED_KEY),
     )
 
 

@@ -37,6 +37,7 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
+from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
@@ -192,7 +193,7 @@ async def _start_engine(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
-    engine = await start(EmbeddedEngineSettings(directory.engine_path, sync_mode=settings.sync_mode))
+    engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
     stack.push_async_callback(engine.close)
     return InstrumentedEngine(engine, telemetry)
 

@@ -17,6 +17,8 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT, Secret
 from kiteward.gateway.gateway import Gateway
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import plain
 from kiteward.iam.passwords import generated_password
 
 _DAYS: Final = 24 * 3600
@@ -190,12 +192,18 @@ async def _create(admin: str, settings: Settings) -> None:
 
 
 async def call(gateway: Gateway, operation: str, request: Mapping[str, Any]) -> Any:
-    """Send a request as the operator of this machine and return the decoded response.
+    """Send a request as the operator of this machine and return the response as plain values.
+
+    Args:
+        gateway: handles it.
+        operation: the operation of our own.
+        request: its arguments, by the names of the fields in JSON.
 
     Raises:
-        KitewardError: as `GatewayClient.invoke_json`.
+        KitewardError: as `GatewayClient.invoke`; InvalidArgument also for arguments that the operation does not take.
     """
-    return json.loads(await local_client(gateway).invoke_json(operation, request))
+    row = ADMIN_OPERATIONS[operation]
+    return plain(await local_client(gateway).invoke(operation, row.arguments_of(request), row.outcome))
 
 
 def _text(answer: Any) -> str:

@@ -9,14 +9,13 @@ from enum import StrEnum, auto
 
 
 class ErrorCode(StrEnum):
-    """What is wrong, or a broken rule. Values are stable, because clients and translations depend on them."""
+    """What is wrong, or a broken rule; in explanations also what allows. Values are stable: clients depend on them."""
 
     # One for each class of errors, where there is no more precise code.
     INTERNAL = auto()
     UNAUTHENTICATED = auto()
     ACCESS_DENIED = auto()
     OPERATION_NOT_OFFERED = auto()
-    OPERATION_UNKNOWN = auto()
     PAYLOAD_MALFORMED = auto()
     REQUEST_REFUSED = auto()
     INVALID_ARGUMENT = auto()
@@ -29,7 +28,6 @@ class ErrorCode(StrEnum):
     LIMIT_REACHED = auto()
     OLD_PASSWORD_WRONG = auto()
     PROTECTED_OBJECT = auto()
-    DATABASE_NOT_FOUND = auto()
     COLLECTION_NOT_FOUND = auto()
     ENGINE_UNAVAILABLE = auto()
     ENGINE_DEADLINE_EXCEEDED = auto()
@@ -42,6 +40,32 @@ class ErrorCode(StrEnum):
     # Access.
     PRIVILEGE_MISSING = auto()
     ADMINISTRATOR_NEEDED = auto()
+    ONE_TIME_PASSWORD = auto()
+    LARGE_REQUEST_DENIED = auto()
+
+    # Operations.
+    OPERATION_CLOSED = auto()
+    OPERATION_UNKNOWN = auto()
+    OPERATION_OBSOLETE = auto()
+    OPERATION_REMOVED = auto()
+    OPERATION_STREAMING = auto()
+    ROW_POLICIES_MISSING = auto()
+    CLIENT_TELEMETRY_CLOSED = auto()
+    EXACTLY_ONE_ARGUMENT = auto()
+    PAGE_SIZE_OUT_OF_RANGE = auto()
+
+    # Databases, the engine and the store.
+    DATABASE_NOT_FOUND = auto()
+    ENGINE_ABSENT = auto()
+    ENGINE_BUSY = auto()
+    ENGINE_FAILED = auto()
+    ENGINE_LACKS_OPERATION = auto()
+    ENGINE_MESSAGE_TOO_LARGE = auto()
+    ENGINE_NOT_STARTED = auto()
+    ENGINE_REQUEST_UNREADABLE = auto()
+    ENGINE_RESPONSE_FAILED = auto()
+    ENGINE_RESTARTING = auto()
+    STORE_DAMAGED = auto()
 
     # Names and descriptions.
     NAME_EMPTY = auto()
@@ -70,18 +94,25 @@ class ErrorCode(StrEnum):
     LAST_ADMINISTRATOR = auto()
     SESSION_NOT_FOUND = auto()
     SESSIONS_LIMIT = auto()
+    SESSION_NEEDS_PASSWORD = auto()
 
     # Roles and grants.
     ROLE_NOT_FOUND = auto()
     ROLE_EXISTS = auto()
     ROLES_LIMIT = auto()
     ROLE_BUILT_IN = auto()
+    ROLE_HAS_GRANTS = auto()
     PRIVILEGE_UNKNOWN = auto()
     GRANTS_LIMIT = auto()
     GRANT_GIVEN_AND_TAKEN = auto()
     GRANT_CLUSTER_LEVEL = auto()
     GRANT_DATABASE_LEVEL = auto()
     GRANT_COLLECTION_LEVEL = auto()
+    GRANT_OF_BUILT_IN_GROUP = auto()
+    GRANT_OF_CUSTOM_GROUP = auto()
+    OBJECT_TYPE_UNKNOWN = auto()
+    OBJECT_TYPE_OF_REVOCATION = auto()
+    OBJECT_TYPE_MISMATCH = auto()
 
     # Privilege groups.
     GROUP_NOT_FOUND = auto()
@@ -98,22 +129,47 @@ class ErrorCode(StrEnum):
     ROLE_NOT_HELD = auto()
     NETWORKS_LIMIT = auto()
     NETWORK_INVALID = auto()
+    LIMITED_KEY = auto()
+    LIMITED_KEY_DESCENDANTS = auto()
+    LIMITED_KEY_OWNER = auto()
+    KEY_EXPIRES_LATER = auto()
+    KEY_ROLES_EXCEEDED = auto()
+    KEY_NETWORKS_EXCEEDED = auto()
+
+    # Explanations: what allows, and what blocks a user or an API key.
+    ALLOWED_TO_ROOT = auto()
+    ALLOWED_TO_ADMINISTRATORS = auto()
+    ALLOWED_TO_EVERY_USER = auto()
+    ALLOWED_BY_ROLES = auto()
+    USER_DISABLED = auto()
+    USER_LOCKED = auto()
+    API_KEY_DISABLED = auto()
+    API_KEY_EXPIRED = auto()
+    API_KEY_DESCENDS = auto()
 
     # Explanations and the audit trail.
     DID_YOU_MEAN = auto()
     AUDIT_DISABLED = auto()
     AUDIT_LINE_NOT_FOUND = auto()
     AUDIT_FILTER_UNKNOWN = auto()
+    AUDIT_PERIOD_EMPTY = auto()
+    AUDIT_DETAILS_LIMIT = auto()
+    AUDIT_END_UNRECORDED = auto()
+    AUDIT_NOT_WRITABLE = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorDetail:
-    """One thing that is wrong.
+    """One thing that is wrong; in an explanation, one reason of a decision.
 
     Attributes:
         code: what is wrong.
-        parameters: values for a sentence about it; never a secret, and nothing that is not in the message.
+        parameters: names, limits and numbers for a sentence about it, never prose: sentences are in many languages;
+            never a secret, and nothing that is not in the message.
+        quoted: what the engine says about it, in the language of the engine. It is shown apart from the sentence, as a
+            quotation; empty where the sentence is complete.
     """
 
     code: ErrorCode
     parameters: Mapping[str, str | int] = field(default_factory=dict)
+    quoted: str = ""

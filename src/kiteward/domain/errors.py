@@ -214,9 +214,7 @@ class ProtectedObject(RequestRefused):
 
 
 class DatabaseNotFound(RequestRefused):
-    """The database does not exist, or is not visible to the principal."""
-
-    default_code = ErrorCode.DATABASE_NOT_FOUND
+    """The database does not exist, or is not visible to the principal. Its code needs the name, so it is no default."""
 
 
 class DatabaseNameInvalid(RequestRefused):

@@ -160,17 +160,21 @@ class NamingRules:
         Raises:
             DatabaseNameInvalid: with the text of `ValidateDatabaseName` in the proxy of Milvus 2.6 and 3.0.
         """
-        fault = ""
+        fault, detail = "", ErrorDetail(ErrorCode.NAME_EMPTY)
         if not name:
             fault = "database name couldn't be empty"
         elif _size(name) > self.max_name:
             fault = f"the length of a database name must be less than {self.max_name} characters"
+            detail = ErrorDetail(ErrorCode.NAME_TOO_LONG, {"limit": self.max_name})
         elif not _PLAIN_NAME.match(name[0]):
             fault = "the first character of a database name must be an underscore or letter"
+            detail = ErrorDetail(ErrorCode.NAME_FIRST_CHARACTER, {"character": _shown(name[0])})
         elif not _PLAIN_NAME.match(name):
             fault = "database name can only contain numbers, letters and underscores"
+            offender = _offender(name, "_")
+            detail = ErrorDetail(ErrorCode.NAME_CHARACTER, {"allowed": "_", "character": _shown(offender)})
         if fault:
-            raise DatabaseNameInvalid(f"{fault}: invalid database name[database={name}]")
+            raise DatabaseNameInvalid(f"{fault}: invalid database name[database={name}]", detail, field="dbName")
 
     def check_group_name(self, name: str) -> None:
         """Refuse an illegal privilege group name.

@@ -1,8 +1,23 @@
-"""The contract of an engine: calls, health and closing."""
+"""The contract of an engine: calls, what they access, health and closing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Final, Protocol
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+
+_UNREACHABLE: Final = ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE)
+
+
+class Access(StrEnum):
+    """What an RPC does to stored data."""
+
+    READ = "read"
+    WRITE = "write"
+    """It changes a collection, its entities, or the properties of a database."""
+    CATALOG_CHANGE = "catalog-change"
+    """It creates, drops or renames databases, collections or aliases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +27,12 @@ class EngineHealth:
     Attributes:
         ready: true when a call sent now would reach it.
         reason: one sentence for the operator when it is not ready, else empty.
+        detail: the same as a code, for programs and translations; without meaning while it is ready.
     """
 
     ready: bool
     reason: str = ""
+    detail: ErrorDetail = _UNREACHABLE
 
 
 class Engine(Protocol):

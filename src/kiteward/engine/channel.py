@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import grpc
 import grpc.aio
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     ConfigurationError,
     EngineDeadlineExceeded,
@@ -118,10 +119,21 @@ def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
         case grpc.StatusCode.UNIMPLEMENTED:
-            return EngineLacksOperation(f"the engine does not implement `{method}`")
+            return EngineLacksOperation(
+                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
+            )
         case grpc.StatusCode.INVALID_ARGUMENT:
-            return EngineRejected(f"the engine cannot read this `{method}` request")
+            return EngineRejected(
+                f"the engine cannot read this `{method}` request", _about(ErrorCode.ENGINE_REQUEST_UNREADABLE, method)
+            )
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return EngineRejected(f"`{method}`: a message is larger than the engine accepts or has resources for")
+            return EngineRejected(
+                f"`{method}`: a message is larger than the engine accepts or has resources for",
+                _about(ErrorCode.ENGINE_MESSAGE_TOO_LARGE, method),
+            )
         case _:
-            return EngineRejected(f"the engine failed to execute `{method}`")
+            return EngineRejected(f"the engine failed to execute `{method}`", _about(ErrorCode.ENGINE_FAILED, method))
+
+
+def _about(code: ErrorCode, operation: str) -> ErrorDetail:
+    return ErrorDetail(code, {"operation": operation})

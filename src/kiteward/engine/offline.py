@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import EngineHealth
 from kiteward.milvus import messages
 
 _REASON: Final = "there is no engine here"
+_ABSENT: Final = ErrorDetail(ErrorCode.ENGINE_ABSENT)
 
 
 class OfflineEngine:
@@ -38,7 +40,7 @@ class OfflineEngine:
         timeout: float | None,  # noqa: ARG002  as the protocol has it
     ) -> bytes:
         if method != "HasCollection":
-            raise EngineUnavailable(_REASON)
+            raise EngineUnavailable(_REASON, _ABSENT)
         name = messages.HasCollectionRequest.FromString(payload).collection_name
         found = self._has(metadata.get("dbname") or DEFAULT_DATABASE, name)
         return bytes(messages.BoolResponse(status=messages.Status(), value=found).SerializeToString())
@@ -61,7 +63,7 @@ class OfflineEngine:
             raise EngineUnavailable("the files of the engine cannot be read") from error
 
     def health(self) -> EngineHealth:
-        return EngineHealth(ready=False, reason=_REASON)
+        return EngineHealth(ready=False, reason=_REASON, detail=_ABSENT)
 
     async def close(self) -> None:
         """Do nothing: no resources are held."""

@@ -6,6 +6,7 @@ refused; everything else is shortened. `audit_details` reads the recorded fields
 """
 
 import asyncio
+import functools
 import re
 import time
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from kiteward.audit.events import (
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
 from kiteward.authz.policy import Decision
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     AccessDenied,
     AuditUnavailable,
@@ -39,10 +41,11 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
 from kiteward.gateway.audit_details import AT_ONCE
-from kiteward.gateway.call import Call
+from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
+from kiteward.iam.json_api.base import Outcome as Returned
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
@@ -93,14 +96,14 @@ class Recording:
         "time",
     )
 
-    def __init__(self, call: Call, row: Row | None) -> None:
+    def __init__(self, call: AnyCall, row: Row | None) -> None:
         self.call = call
         self.row = row
         self.operation = row if isinstance(row, Operation) else None
         self.principal: Principal | None = None
         self.resolved: ResolvedRequest | None = None
         self.decision: Decision | None = None
-        self.message: Any = None
+        self.message: messages.ProtocolMessage | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
         self.hidden = False
@@ -163,7 +166,7 @@ class Recorder:
         # The trail has them in full already; the event at the end has enough to be found by.
         recording.details = shortened_details(recording.details)
 
-    async def end(self, recording: Recording, answer: bytes) -> None:
+    async def end(self, recording: Recording, answer: bytes | Returned) -> None:
         """Record that a change has been executed.
 
         Raises:
@@ -175,7 +178,8 @@ class Recorder:
         except AuditUnavailable:
             raise AuditUnavailable(
                 f"the request has {outcome.value}, but that could not be recorded in the audit trail: check the "
-                "current state before you repeat it"
+                "current state before you repeat it",
+                ErrorDetail(ErrorCode.AUDIT_END_UNRECORDED),
             ) from None
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
@@ -183,7 +187,7 @@ class Recorder:
         outcome, name = _outcome(recording, error, b"")
         self._sink.record(self._event(recording, _kind(recording), outcome, error=name))
 
-    def note(self, recording: Recording, error: BaseException | None, answer: bytes = b"") -> None:
+    def note(self, recording: Recording, error: BaseException | None, answer: bytes | Returned = b"") -> None:
         """Record the end of a request that did not begin a change."""
         if error is None and (recording.decision is None or recording.decision.allowed):
             self._note_execution(recording, None, answer)
@@ -196,7 +200,7 @@ class Recorder:
         else:
             self._note_execution(recording, error, answer)
 
-    def _note_execution(self, recording: Recording, error: BaseException | None, answer: bytes) -> None:
+    def _note_execution(self, recording: Recording, error: BaseException | None, answer: bytes | Returned) -> None:
         kind = _kind(recording)
         if kind is not None and (self._data_operations or kind not in _DATA):
             outcome, name = _outcome(recording, error, answer)
@@ -218,9 +222,9 @@ class Recorder:
             self._sink.record(AuditEvent(Event.EVENTS_LEFT_OUT, time.time(), Outcome.SUCCEEDED, details=details))
             self._left_out = 0
 
-    def learn(self, request: bytes, answer: bytes) -> None:
+    def learn(self, request: messages.ConnectRequest, answer: bytes) -> None:
         """Keep what a client reported about its software when it connected (contract 1.5)."""
-        info = messages.ConnectRequest.FromString(request).client_info
+        info = request.client_info
         number = str(messages.ConnectResponse.FromString(answer).identifier)
         told = (part[:_CLIENT_TEXT] for part in (info.sdk_type, info.sdk_version))
         self._clients[number] = " ".join(filter(None, told))
@@ -300,19 +304,22 @@ async def _in_full(recording: Recording, limit: int) -> Mapping[str, Any]:
     Raises:
         LimitReached: there are more than are recorded of one change.
     """
-    row, payload = recording.operation, recording.call.payload
+    row = recording.operation
+    if row is None:  # the executor has set those of an operation of our own
+        return NO_DETAILS
+    payload = rpc_call(recording.call).payload
     if len(payload) > limit:
         raise _too_large(recording, limit)
-    if row is None:
-        return NO_DETAILS
-    return row.details(payload) if len(payload) <= AT_ONCE else await asyncio.to_thread(row.details, payload)
+    read = functools.partial(row.details, payload, recording.message)
+    return read() if len(payload) <= AT_ONCE else await asyncio.to_thread(read)
 
 
 def _in_short(recording: Recording) -> Mapping[str, Any]:
     """Return the shortened details of a request that changes nothing; without authentication, none are read."""
-    row, payload = recording.operation, recording.call.payload
+    row = recording.operation
     if recording.principal is None or row is None or row.recorded is None:
         return NO_DETAILS
+    payload = rpc_call(recording.call).payload
     return {"request_bytes": len(payload)} if len(payload) > AT_ONCE else row.details(payload, recording.message)
 
 
@@ -323,7 +330,8 @@ def _limit(recording: Recording) -> int:
 def _too_large(recording: Recording, limit: int) -> LimitReached:
     return LimitReached(
         f"{recording.call.operation} holds more than the {limit} bytes that the audit trail records of one change: "
-        "split it into several"
+        "split it into several",
+        ErrorDetail(ErrorCode.AUDIT_DETAILS_LIMIT, {"operation": recording.call.operation, "limit": limit}),
     )
 
 
@@ -338,7 +346,7 @@ def _resources(operation: Operation, resolved: ResolvedRequest) -> tuple[str, ..
     return tuple(dict.fromkeys(name for name in found if name))
 
 
-def _presented(call: Call) -> tuple[str, str]:
+def _presented(call: AnyCall) -> tuple[str, str]:
     """Return the user name and the kind of a rejected credential."""
     credential = call.credential
     if isinstance(credential, PasswordCredential):
@@ -352,12 +360,13 @@ def _kind(recording: Recording) -> Event | None:
     return None if recording.row is None else recording.row.event
 
 
-def _outcome(recording: Recording, error: BaseException | None, answer: bytes) -> tuple[Outcome, str]:
+def _outcome(recording: Recording, error: BaseException | None, answer: bytes | Returned) -> tuple[Outcome, str]:
     """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
     if error is None:
         # Handlers of Kiteward raise; the engine reports a failure in its response.
-        by_engine = recording.operation is not None and recording.operation.by_engine
-        code = messages.status_code(recording.call.operation, answer) if by_engine else 0
+        row, code = recording.operation, 0
+        if row is not None and row.by_engine and isinstance(answer, bytes):
+            code = messages.status_code(row.name, answer)
         return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)

@@ -9,13 +9,14 @@ from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 
 from kiteward.authz.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, OperationRefused, OperationUnknown
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_recorder import Recording
-from kiteward.gateway.call import Call
+from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
@@ -32,7 +33,7 @@ _PROOF: Final = object()
 
 class _Fields(NamedTuple):
     row: Row
-    call: Call
+    call: AnyCall
     principal: Principal
     snapshot: PolicySnapshot
     resolved: ResolvedRequest
@@ -61,7 +62,7 @@ class AuthorizedRequest(_Fields):
         """
         if proof is not _PROOF:
             raise _unproven()
-        return super().__new__(cls, *fields)
+        return tuple.__new__(cls, fields)
 
     @classmethod
     def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]  # noqa: ARG003  nothing is made by it
@@ -137,7 +138,9 @@ class Authorizer:
         recording.principal = principal
         if principal.one_time and not (row is not None and row.one_time_password):
             raise AccessDenied(
-                f"the password of {principal.user_name} is a one-time password: set another one first (update_password)"
+                f"the password of {principal.user_name} is a one-time password: set another one first "
+                "(update_password)",
+                ErrorDetail(ErrorCode.ONE_TIME_PASSWORD),
             )
         return principal
 
@@ -170,7 +173,7 @@ class Authorizer:
         if row is None:
             return self._authorize_admin(recording, principal)
         snapshot = self._policy_cache.current()
-        resolved = recording.resolved = resolve_request(row, recording.call, self._catalog)
+        resolved = recording.resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
         begun = perf_counter()
         decision = decide(principal, resolved.conditions, snapshot, credential=row.credential)
         self._require_allowed(recording, decision, begun)
@@ -192,7 +195,7 @@ class Authorizer:
         """Authorize a request to an operation of our own, which resolves its objects itself."""
         row, call = recording.row, recording.call
         if not isinstance(row, AdminOperation):
-            raise OperationUnknown(f"unknown method {call.operation}")
+            raise unknown_operation(call.operation)
         snapshot = self._policy_cache.current()
         begun = perf_counter()
         self._require_allowed(recording, row.decide(principal), begun)
@@ -308,9 +311,16 @@ def hidden_response(recording: Recording) -> bytes | None:
     return row.hidden_response(resolved)
 
 
+def unknown_operation(name: str) -> OperationUnknown:
+    """Return the refusal of an operation that has no row."""
+    return OperationUnknown(f"unknown method {name}", ErrorDetail(ErrorCode.OPERATION_UNKNOWN, {"name": name}))
+
+
 def _closed(row: Operation) -> OperationRefused:
-    return OperationRefused(f"{row.name} is not supported here: {row.closed}")
+    return OperationRefused(f"{row.name} is not supported here: {row.closed}", *row.closed_details())
 
 
 def _no_database(name: str) -> DatabaseNotFound:
-    return DatabaseNotFound(f"database not found[database={name}]")
+    return DatabaseNotFound(
+        f"database not found[database={name}]", ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": name})
+    )

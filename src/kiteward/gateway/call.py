@@ -1,11 +1,15 @@
-"""One request in the form in which transports pass it: bytes, a presented credential and facts about the caller."""
+"""One request in the form in which APIs pass it: a payload, a presented credential and facts about the caller."""
 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeAlias, TypeVar, cast
 
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PresentedCredential
+from kiteward.iam.json_api.base import Arguments
+
+Payload_co = TypeVar("Payload_co", bound=bytes | Arguments, covariant=True)
 
 
 def new_request_id() -> str:
@@ -14,12 +18,13 @@ def new_request_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Call(Generic[Payload_co]):
     """A request, from any transport.
 
     Attributes:
-        operation: RPC name.
-        payload: the serialised request message; it is forwarded without decoding.
+        operation: the name of an RPC or of one of our own operations.
+        payload: for an RPC the serialised request message, which is forwarded without decoding; for an operation of our
+            own its typed arguments, which whoever received the request has decoded.
         credential: what the caller presented, or the error that the transport found in it.
         database: the database of the connection (`dbname` metadata), or empty.
         timeout: seconds until the caller gives up, or None.
@@ -32,7 +37,7 @@ class Call:
     """
 
     operation: str
-    payload: bytes = field(repr=False)  # it may hold a password
+    payload: Payload_co = field(repr=False)  # it may hold a password
     credential: PresentedCredential | AuthenticationError
     database: str = ""
     timeout: float | None = None
@@ -42,3 +47,18 @@ class Call:
     transport: str = ""
     client: str = ""
     client_id: str = ""
+
+
+AnyCall: TypeAlias = Call[bytes | Arguments]
+"""A request to an RPC or to an operation of our own."""
+
+
+def rpc_call(call: AnyCall) -> Call[bytes]:
+    """Return a request as one to an RPC.
+
+    Raises:
+        TypeError: its payload is no serialised message.
+    """
+    if not isinstance(call.payload, bytes):
+        raise TypeError(f"{call.operation} was called with {type(call.payload).__name__} instead of a message")
+    return cast("Call[bytes]", call)

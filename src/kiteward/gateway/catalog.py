@@ -6,6 +6,7 @@ acknowledges. After a restart of the engine the catalog is reloaded before it is
 
 import asyncio
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
@@ -104,6 +105,8 @@ class Catalog:
 
     async def _ask(self, operation: str, database: str, payload: bytes) -> bytes:
         answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=_TIMEOUT)
-        if messages.status_code(operation, answer):
-            raise EngineUnavailable(f"the engine refused {operation}")
+        status = messages.status_code(operation, answer)
+        if status:
+            detail = ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status})
+            raise EngineUnavailable(f"the engine refused {operation}", detail)
         return answer

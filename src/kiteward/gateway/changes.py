@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.iam.json_api.base import Outcome
 
 _DRAIN: Final = 30.0
 """Seconds that a stopping server waits for changes in progress."""
+
+_R = TypeVar("_R", bound=bytes | Outcome)
 
 
 class Changes:
@@ -15,14 +18,14 @@ class Changes:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._running: set[asyncio.Task[bytes]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def in_progress(self) -> int:
         """The number of changes that have begun and not ended."""
         return len(self._running)
 
-    async def run(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def run(self, recording: Recording, work: Callable[[], Awaitable[_R]]) -> _R:
         """Execute a change and return its response. If the call is cancelled, the change continues to its end.
 
         Raises:
@@ -39,7 +42,7 @@ class Changes:
         if self._running:
             await asyncio.wait(self._running, timeout=_DRAIN)
 
-    async def _recorded(self, recording: Recording, work: Callable[[], Awaitable[bytes]]) -> bytes:
+    async def _recorded(self, recording: Recording, work: Callable[[], Awaitable[_R]]) -> _R:
         await self._recorder.begin(recording)
         try:
             answer = await work()
@@ -49,7 +52,7 @@ class Changes:
         await self._recorder.end(recording, answer)
         return answer
 
-    def _finished(self, task: "asyncio.Task[bytes]") -> None:
+    def _finished(self, task: "asyncio.Task[Any]") -> None:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()

@@ -1,7 +1,8 @@
 """The in-process client of the gateway: sends requests on behalf of one caller, for everything but gRPC.
 
-REST, the console, the command line, the import and the health port pass and get typed messages, arguments and
-outcomes; this module alone encodes and decodes them. Only the gRPC service, which receives bytes, creates a `Call`.
+REST, the console, the command line, the import and the health port pass and get typed values. Arguments and outcomes of
+our own operations pass the gateway as they are. Messages of the protocol are serialised here, because the gateway reads
+and forwards them as bytes. Only the gRPC service, which receives bytes, creates a `Call` besides this module.
 """
 
 import asyncio
@@ -9,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar, overload
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AuthenticationError, CollectionNotFound, ResponseFailed
 from kiteward.domain.identity import PresentedCredential, Principal
+from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
-from kiteward.iam.json_api.base import Arguments, Outcome, encoded
+from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
 
 _LEAST: Final = 0.001
@@ -23,7 +26,20 @@ _LEAST: Final = 0.001
 _ADMISSION: Final = "GetVersion"
 """The RPC that is named in a request for admission, which needs a credential and nothing else."""
 
+_DATABASE_NOT_FOUND: Final = 800
+_CODES: Final[Mapping[int, ErrorCode]] = {
+    2: ErrorCode.ENGINE_UNAVAILABLE,
+    4: ErrorCode.ENGINE_BUSY,
+    8: ErrorCode.ENGINE_BUSY,
+    10: ErrorCode.ENGINE_LACKS_OPERATION,
+}
+"""`Status.code` of the engine -> the code of ours that says the same (contract 5.1).
+
+Only codes that mean the same in Milvus and in Milvus Lite, which uses 1 and 6 for other failures than Milvus does.
+"""
+
 _T = TypeVar("_T")
+_P = TypeVar("_P", bound=bytes | Arguments)
 _O = TypeVar("_O", bound=Outcome)
 _M = TypeVar("_M", bound=messages.ProtocolMessage)
 
@@ -59,7 +75,9 @@ class GatewayClient:
         return replace(self, credential=credential)
 
     @overload
-    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+    async def call(
+        self, request: messages.ProtocolMessage, /, *, database: str | None = None
+    ) -> messages.ProtocolMessage: ...
 
     @overload
     async def call(
@@ -88,7 +106,9 @@ class GatewayClient:
         answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database))
         message: Any = rpc.response.FromString(answer)
         if rpc.status_field is not None:
-            _require_success(getattr(message, rpc.status_field) if rpc.status_field else message)
+            named = getattr(request, "db_name", "") or (self.database if database is None else database)
+            status = getattr(message, rpc.status_field) if rpc.status_field else message
+            _require_success(rpc.name, status, named or DEFAULT_DATABASE)
         return message
 
     async def invoke(self, operation: str, arguments: Arguments, outcome: type[_O]) -> _O:
@@ -96,21 +116,16 @@ class GatewayClient:
 
         Raises:
             KitewardError: as `Gateway.handle`.
+            InvalidArgument: a required argument is empty.
             TypeError: the operation has another type of arguments or outcome.
         """
         row = ADMIN_OPERATIONS[operation]
         if (type(arguments), outcome) != (row.arguments, row.outcome):
             raise TypeError(f"{operation} takes {row.arguments.__name__} and returns {row.outcome.__name__}")
-        held: _O = row.answered(await self.invoke_json(operation, arguments))
-        return held
-
-    async def invoke_json(self, operation: str, arguments: Arguments | Mapping[str, object]) -> bytes:
-        """Send a request of one of our own operations and return its outcome as JSON.
-
-        Raises:
-            KitewardError: as `Gateway.handle`; InvalidArgument also for arguments that the operation does not take.
-        """
-        return await self.gateway.handle(self._call(operation, encoded(arguments), ""))
+        returned = await self.gateway.handle(self._call(operation, arguments, ""))
+        if not isinstance(returned, outcome):
+            raise TypeError(f"{operation} returned {type(returned).__name__}")
+        return returned
 
     async def admit(self) -> Principal:
         """Return the authenticated caller.
@@ -133,7 +148,7 @@ class GatewayClient:
         """
         return await self.gateway.read_large(self._call(operation, b"", ""), read, size=size)
 
-    def _call(self, operation: str, payload: bytes, database: str | None) -> Call:
+    def _call(self, operation: str, payload: _P, database: str | None) -> Call[_P]:
         return Call(
             operation=operation,
             payload=payload,
@@ -148,9 +163,20 @@ class GatewayClient:
         )
 
 
-def _require_success(status: messages.Status) -> None:
-    """Refuse a response whose status reports a failure."""
+def _require_success(operation: str, status: messages.Status, database: str) -> None:
+    """Refuse a response whose status reports a failure. Only the engine's do: Kiteward's own handlers raise errors."""
     if status.code == messages.COLLECTION_NOT_FOUND:
         raise CollectionNotFound(status.reason)
     if status.code or status.error_code:
-        raise ResponseFailed(status.reason, status=status.code or ResponseFailed.UNEXPECTED)
+        code = status.code or ResponseFailed.UNEXPECTED
+        raise ResponseFailed(status.reason, _detail_of(operation, code, status.reason, database), status=code)
+
+
+def _detail_of(operation: str, status: int, reason: str, database: str) -> ErrorDetail:
+    """Return what a failed response means: by its code if that is clear, else with the engine's text to be quoted."""
+    if status == _DATABASE_NOT_FOUND:
+        return ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database})
+    known = _CODES.get(status)
+    if known is not None:
+        return ErrorDetail(known, {"operation": operation})
+    return ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status}, quoted=reason)

@@ -9,20 +9,21 @@ from kiteward.engine.base import Engine
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
+from kiteward.gateway.call import rpc_call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
-from kiteward.iam.json_api.base import encoded
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
 
 class RequestExecutor(Protocol):
-    """Executes one kind of operation."""
+    """Executes one kind of RPC."""
 
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request and return the serialised response.
@@ -109,17 +110,18 @@ class RpcExecutor:
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
-        row, call = request.operation, request.call
+        row, call = request.operation, rpc_call(request.call)
         handler = row.handler
         if handler is None:
             raise TypeError(f"{row.name} has no handler")
-        message = messages.decode(row.name, call.payload)
+        message = recording.message = messages.decode(row.name, call.payload)
 
         async def still_allowed() -> None:
             await self._context.authorizer.authorize(recording, again=True)
 
         asked = RpcRequest(
             call,
+            message,
             request.principal,
             request.snapshot,
             functools.partial(self._context.policy_cache.change, still_allowed),
@@ -128,37 +130,46 @@ class RpcExecutor:
         )
         if row.changes:
             return await self._context.changes.run(recording, lambda: handler(self._context.services, asked))
-        recording.message = message
         self._context.recorder.require_working(row)
         answer = await handler(self._context.services, asked)
         if row.introduces_client:
-            self._context.recorder.learn(call.payload, answer)
+            self._context.recorder.learn(asked.read(messages.ConnectRequest), answer)
         return answer
 
 
 class AdminExecutor:
-    """Executes operations of our own."""
+    """Executes operations of our own. Arguments and outcomes are typed; no JSON is read or written here."""
 
     def __init__(self, context: HandlerContext) -> None:
         self._context = context
 
-    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
-        """Execute a request. See `RequestExecutor.run`."""
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> Outcome:
+        """Execute a request and return its outcome.
+
+        Args:
+            request: the authorized request.
+            recording: its state; its details and results are added.
+
+        Raises:
+            TypeError: as `RequestExecutor.run`.
+            KitewardError: as of `Gateway.handle`.
+        """
         require_authorized(request)
         row = request.admin_operation
-        arguments = row.read(request.call.payload)
+        arguments = row.complete(request.call.payload)
         recording.details = details_of(arguments)
         asked = self._asked(request, recording)
 
-        async def work() -> bytes:
+        async def work() -> Outcome:
             outcome = await row.run(self._context.services, asked, arguments)
             if row.changes:
                 recording.result.update(result_of(outcome, row.unrecorded_results))
-            return encoded(outcome)
+            return outcome
 
         if row.changes:
             return await self._context.changes.run(recording, work)
-        self._context.recorder.require_working(row)
+        if not row.while_unrecorded:
+            self._context.recorder.require_working(row)
         return await work()
 
     def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:

@@ -2,15 +2,15 @@
 
 import functools
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, OperationUnknown, StoreError
+from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.authorize import Authorizer, hidden_response
-from kiteward.gateway.call import Call
+from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
+from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.ddl import DdlExecutor
@@ -23,11 +23,13 @@ from kiteward.gateway.executors import (
     RpcExecutor,
 )
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
-from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares
+from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
-from kiteward.gateway.rows import ROWS
+from kiteward.gateway.rows import ROWS, row_of
 from kiteward.iam import readiness
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.base import Outcome as Returned
 from kiteward.iam.services import Services
 from kiteward.telemetry import logs
 from kiteward.telemetry.counters import OTHER, Outcome, outcome_of
@@ -76,14 +78,20 @@ class Gateway:
         }
         self._admin_executor = AdminExecutor(context)
 
-    async def handle(self, call: Call) -> bytes:
+    @overload
+    async def handle(self, call: Call[bytes]) -> bytes: ...
+
+    @overload
+    async def handle(self, call: Call[Arguments]) -> Returned: ...
+
+    async def handle(self, call: AnyCall) -> bytes | Returned:
         """Handle one request and return its response.
 
         Args:
             call: the request with the credential that its caller presented.
 
         Returns:
-            The serialised response message.
+            The serialised response message of an RPC, or the typed outcome of an operation of our own.
 
         Raises:
             OperationUnknown: before anything else, as Milvus does (contract 1.3).
@@ -94,15 +102,15 @@ class Gateway:
             AuditUnavailable: it could not be recorded, so it was not executed.
         """
         logs.bind_request_id(call.request_id)
-        recording = Recording(call, ROWS.get(call.operation))
+        recording = Recording(call, row_of(call))
         if recording.row is None:
             self._telemetry.requests.count(OTHER, Outcome.REFUSED)
-            unknown = OperationUnknown(f"unknown method {call.operation}")
+            unknown = unknown_operation(call.operation)
             self._recorder.note(recording, unknown)
             raise unknown
         span = self._telemetry.start_request(call.operation, call.request_id, call.forward)
         try:
-            size = len(call.payload)
+            size = size_of(call.payload)
             if size <= LARGE:
                 answer = await self._answer(recording)
             else:
@@ -117,7 +125,7 @@ class Gateway:
             self._recorder.note(recording, None, answer)
         return answer
 
-    async def admit(self, call: Call) -> Principal:
+    async def admit(self, call: Call[bytes]) -> Principal:
         """Return the authenticated caller. APIs call it before they read the rest of a request.
 
         Args:
@@ -134,7 +142,7 @@ class Gateway:
             self._note_unread(recording, error)
             raise
 
-    async def read_large(self, call: Call, read: Callable[[], _T], *, size: int) -> _T:
+    async def read_large(self, call: Call[bytes], read: Callable[[], _T], *, size: int) -> _T:
         """Call `read` when the caller of a large request is next in the queue, and return its result.
 
         Args:
@@ -171,7 +179,7 @@ class Gateway:
         await self._changes.drain()
         await self._ddl.close()
 
-    async def _answer(self, recording: Recording) -> bytes:
+    async def _answer(self, recording: Recording) -> bytes | Returned:
         try:
             request = await self._authorizer.authorize(recording)
         except AccessDenied:
@@ -181,8 +189,9 @@ class Gateway:
             recording.hidden = True
             return hidden
         row = recording.operation
-        executor = self._admin_executor if row is None else self._executors[row.executor]
-        return await executor.run(request, recording)
+        if row is None:
+            return await self._admin_executor.run(request, recording)
+        return await self._executors[row.executor].run(request, recording)
 
     async def _in_turn(self, recording: Recording, work: Callable[[], Coroutine[Any, Any, _T]], *, size: int) -> _T:
         """Do work for a large request in the queue of its caller, if the caller may send one."""

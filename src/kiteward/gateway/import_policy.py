@@ -4,9 +4,9 @@ It uses BackupRBAC where the source has it, which includes password hashes. Milv
 listing RPCs are used; they do not return passwords, and users get new ones.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES
@@ -21,6 +21,16 @@ from kiteward.iam.passwords import generated_password
 from kiteward.milvus import messages
 
 _TIMEOUT: Final = 60.0
+
+_Response = TypeVar(
+    "_Response",
+    messages.BackupRBACMetaResponse,
+    messages.ListCredUsersResponse,
+    messages.ListDatabasesResponse,
+    messages.SelectGrantResponse,
+    messages.SelectRoleResponse,
+)
+_Named = TypeVar("_Named")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +72,26 @@ class Source:
             ConfigurationError: the source cannot be reached, or refuses to show its policy to this user.
         """
         try:
-            answer = await self._ask("BackupRBAC", messages.BackupRBACMetaRequest())
+            answer = await self._ask(messages.BackupRBACMetaRequest(), messages.BackupRBACMetaResponse)
         except EngineLacksOperation:
             return await self._listed(), False
         return answer.RBAC_meta, True
 
     async def _listed(self) -> messages.RBACMeta:
-        names = (await self._ask("ListCredUsers", messages.ListCredUsersRequest())).usernames
-        roles = (await self._ask("SelectRole", messages.SelectRoleRequest(include_user_info=True))).results
-        databases = [ANY, *(await self._ask("ListDatabases", messages.ListDatabasesRequest())).db_names]
+        names = (await self._ask(messages.ListCredUsersRequest(), messages.ListCredUsersResponse)).usernames
+        asked = messages.SelectRoleRequest(include_user_info=True)
+        roles = (await self._ask(asked, messages.SelectRoleResponse)).results
+        there = await self._ask(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
+        databases = [ANY, *there.db_names]
         held: dict[str, list[str]] = {name: [] for name in names}
         for role in roles:
             for user in role.users:
                 held.setdefault(user.name, []).append(role.role.name)
-        grants: dict[bytes, Any] = {}
+        grants: dict[bytes, messages.GrantEntity] = {}
         for role in roles:
             for database in databases:
                 entity = messages.GrantEntity(role=messages.RoleEntity(name=role.role.name), db_name=database)
-                found = await self._ask("SelectGrant", messages.SelectGrantRequest(entity=entity))
+                found = await self._ask(messages.SelectGrantRequest(entity=entity), messages.SelectGrantResponse)
                 grants.update((each.SerializeToString(deterministic=True), each) for each in found.entities)
         return messages.RBACMeta(
             users=[
@@ -90,7 +102,8 @@ class Source:
             grants=list(grants.values()),
         )
 
-    async def _ask(self, operation: str, request: Any) -> Any:
+    async def _ask(self, request: messages.ProtocolMessage, response_type: type[_Response]) -> _Response:
+        operation = messages.rpc_of(type(request)).name
         metadata = {"authorization": self._authorization.reveal()}
         try:
             answer = await self._channel.call(
@@ -104,7 +117,7 @@ class Source:
             ) from error
         except EngineError as error:
             raise ConfigurationError(f"the source cannot be reached: {error}") from error
-        response: Any = messages.method_of(operation).response.FromString(answer)
+        response = response_type.FromString(answer)
         if response.status.code or response.status.error_code:
             raise ConfigurationError(f"the source refuses {operation}: {response.status.reason}")
         return response
@@ -196,7 +209,7 @@ def _keep_roles(users: Iterable[messages.UserInfo], bindable: set[str], left: li
         user.roles.extend(bound)
 
 
-Content = dict[str, set[Any]]
+Content = Mapping[str, Set[object]]
 """Name -> what it allows."""
 
 
@@ -205,7 +218,7 @@ def _members(meta: messages.RBACMeta) -> Content:
 
 
 def _held(meta: messages.RBACMeta) -> Content:
-    held: Content = {role.name: set() for role in meta.roles}
+    held: dict[str, set[object]] = {role.name: set() for role in meta.roles}
     for grant in meta.grants:
         key = (grant.object.name, grant.db_name or DEFAULT_DATABASE, grant.object_name, grant.grantor.privilege.name)
         held.setdefault(grant.role.name, set()).add(key)
@@ -217,7 +230,7 @@ def _no_wider(here: Content, found: Content) -> set[str]:
     return {name for name, content in here.items() if name in found and content <= found[name]}
 
 
-def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], left: list[str]) -> list[Any]:
+def _unless_here(kind: str, named: Iterable[tuple[str, _Named]], here: set[str], left: list[str]) -> list[_Named]:
     fresh = []
     for name, each in named:
         if name in (ROOT, *BUILT_IN_ROLES):
@@ -229,6 +242,6 @@ def _unless_here(kind: str, named: Iterable[tuple[str, Any]], here: set[str], le
     return fresh
 
 
-def _grant_line(grant: Any) -> str:
+def _grant_line(grant: messages.GrantEntity) -> str:
     where = f"{grant.db_name or 'default'}.{grant.object_name}"
     return f"{grant.grantor.privilege.name} on {grant.object.name} {where} to {grant.role.name}"

@@ -3,6 +3,7 @@
 Requests are decoded on the event loop, where slow work delays all requests. A message of up to `LARGE` bytes is decoded
 at once. A larger one is decoded only if some request of its kind could be allowed to its caller. From `LONG` bytes on,
 those of one user are decoded one after the other, with pauses in proportion to the time that the event loop spent.
+The same rules apply to the execution of requests that an API has decoded into typed arguments.
 """
 
 import asyncio
@@ -15,8 +16,10 @@ from typing import Any, Final, TypeVar
 
 from kiteward.authz.policy import PolicySnapshot, decide_administrator, holds_anywhere
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
+from kiteward.iam.json_api.base import Arguments, size_of_arguments
 
 LARGE: Final = 8 * 1024
 """Bytes of a message that every signed-in user may send: about a millisecond to decode, whatever it contains."""
@@ -35,6 +38,14 @@ _MOST_USERS: Final = 1_000
 """Users whose state is kept before that of users who do not wait is removed."""
 
 _T = TypeVar("_T")
+
+
+def size_of(payload: bytes | Arguments) -> int:
+    """Return the size of a request in bytes, by which it is large or not.
+
+    For typed arguments it is close to that of their JSON, and counting ends once they are larger than `LONG`.
+    """
+    return len(payload) if isinstance(payload, bytes) else size_of_arguments(payload, LONG)
 
 
 def require_reach(
@@ -58,7 +69,8 @@ def require_reach(
     ):
         needed = "an administrator" if privilege is None else f"the privilege {privilege.name}"
         raise AccessDenied(
-            f"permission deny to {principal.user_name}: a request of more than {LARGE} bytes takes {needed}"
+            f"permission deny to {principal.user_name}: a request of more than {LARGE} bytes takes {needed}",
+            ErrorDetail(ErrorCode.LARGE_REQUEST_DENIED, {"limit": LARGE}),
         )
 
 

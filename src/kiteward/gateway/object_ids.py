@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from kiteward.milvus import messages
 
@@ -37,8 +37,8 @@ class Owner:
 Ids = Iterable[tuple[str, int, str]]
 """Kind of an id, the id, and the collection it belongs to."""
 
-IdsOf = Callable[[Any, tuple[str, ...]], Ids]
-"""Returns the ids in a response, given the collections that the request was about."""
+IdsOf = Callable[[bytes, tuple[str, ...]], Ids]
+"""Returns the ids in a serialised response, given the collections that the request was about."""
 
 
 class ObjectIds:
@@ -79,8 +79,7 @@ class ObjectIds:
         """
         if mark != self._forgotten or messages.status_code(operation, answer):
             return
-        response = messages.method_of(operation).response.FromString(answer)
-        for kind, number, collection in ids_of(response, collections):
+        for kind, number, collection in ids_of(answer, collections):
             if not number:
                 continue  # it selects nothing
             self._owners.pop((kind, number), None)
@@ -104,21 +103,24 @@ class ObjectIds:
             del self._owners[key]
 
 
-def of_described_collection(response: Any, _: tuple[str, ...]) -> Ids:
+def of_described_collection(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the id in a response of DescribeCollection."""
+    response = messages.DescribeCollectionResponse.FromString(answer)
     return [("collection", response.collectionID, response.collection_name)]
 
 
-def of_listed_collections(response: Any, _: tuple[str, ...]) -> Ids:
+def of_listed_collections(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the ids in a response of ShowCollections."""
+    response = messages.ShowCollectionsResponse.FromString(answer)
     return [
         ("collection", number, name)
         for name, number in zip(response.collection_names, response.collection_ids, strict=False)
     ]
 
 
-def of_flushed_segments(response: Any, _: tuple[str, ...]) -> Ids:
+def of_flushed_segments(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the ids of segments in a response of Flush."""
+    response = messages.FlushResponse.FromString(answer)
     return [
         ("segment", number, name)
         for segments in (response.coll_segIDs, response.flush_coll_segIDs)
@@ -127,11 +129,19 @@ def of_flushed_segments(response: Any, _: tuple[str, ...]) -> Ids:
     ]
 
 
-def of_compaction(response: Any, collections: tuple[str, ...]) -> Ids:
+def of_compaction(answer: bytes, collections: tuple[str, ...]) -> Ids:
     """Return the id in a response of ManualCompaction."""
+    response = messages.ManualCompactionResponse.FromString(answer)
     return [("compaction", response.compactionID, name) for name in collections]
 
 
-def of_segments(response: Any, collections: tuple[str, ...]) -> Ids:
-    """Return the ids in a response of GetPersistentSegmentInfo or GetQuerySegmentInfo."""
+def of_persistent_segments(answer: bytes, collections: tuple[str, ...]) -> Ids:
+    """Return the ids in a response of GetPersistentSegmentInfo."""
+    response = messages.GetPersistentSegmentInfoResponse.FromString(answer)
+    return [("segment", info.segmentID, name) for info in response.infos for name in collections]
+
+
+def of_query_segments(answer: bytes, collections: tuple[str, ...]) -> Ids:
+    """Return the ids in a response of GetQuerySegmentInfo."""
+    response = messages.GetQuerySegmentInfoResponse.FromString(answer)
     return [("segment", info.segmentID, name) for info in response.infos for name in collections]

@@ -21,7 +21,7 @@ _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
 """What a field gives a name to, where that is not a collection."""
 
 
-def resolve_request(operation: Operation, call: Call, catalog: Catalog) -> ResolvedRequest:
+def resolve_request(operation: Operation, call: Call[bytes], catalog: Catalog) -> ResolvedRequest:
     """Read the fields of a request that select objects, and resolve it.
 
     Raises:

@@ -5,7 +5,7 @@ returns the engine's response byte for byte where nothing is removed.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from kiteward.authz.policy import PolicySnapshot, listed_collections, listed_databases
 from kiteward.domain.identity import Principal
@@ -25,7 +25,7 @@ _COLLECTION_COLUMNS: Final = (
 _DATABASE_COLUMNS: Final = ("db_names", "created_timestamp", "db_ids")
 
 
-def _keep(message: Any, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
+def _keep(message: messages.ProtocolMessage, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
     """Remove entries from parallel columns; a column that the engine left empty stays empty."""
     for name in columns:
         column = getattr(message, name)

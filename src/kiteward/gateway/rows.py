@@ -1,9 +1,10 @@
-"""All operations by name: the RPCs of the protocol and our own."""
+"""All operations by name: the RPCs of the protocol and our own; and which row a request belongs to."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.gateway.call import AnyCall
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import AdminOperation
@@ -12,3 +13,17 @@ Row = Operation | AdminOperation
 
 ROWS: Final[Mapping[str, Row]] = MappingProxyType({**OPERATIONS, **ADMIN_OPERATIONS})
 """Operations without a row are refused."""
+
+
+def row_of(call: AnyCall) -> Row | None:
+    """Return the row of a request.
+
+    An RPC takes a serialised message, an operation of our own its type of arguments. With any other payload there is no
+    such operation, so that none of our own can be called with bytes that have not been checked.
+
+    Returns:
+        The row; None if there is no such operation.
+    """
+    row, payload = ROWS.get(call.operation), call.payload
+    matches = type(payload) is row.arguments if isinstance(row, AdminOperation) else isinstance(payload, bytes)
+    return row if matches else None

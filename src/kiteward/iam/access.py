@@ -90,6 +90,14 @@ class AccessExplanation:
         """The reason why it would be allowed or refused."""
         return self.explanation.decision.reason if self.block is None else self.block.reason
 
+    @property
+    def details(self) -> tuple[ErrorDetail, ...]:
+        """The same reason as codes."""
+        if self.block is not None:
+            return self.block.details
+        detail = self.explanation.decision.detail
+        return () if detail is None else (detail,)
+
 
 @dataclass(frozen=True, slots=True)
 class HeldAccess:
@@ -181,7 +189,7 @@ async def find_principal(services: Services, caller: Caller, who: Who) -> tuple[
         NotFound: the user does not exist, or the caller manages no such key.
     """
     if who.user_name and who.key_id:
-        raise InvalidArgument("give either `userName` or `keyId`")
+        raise _not_exactly_one("userName", "keyId")
     if who.key_id:
         state = await services.principals.key(who.key_id)
         if state is None or not manages_key(caller, await services.store.lineage(who.key_id)):
@@ -217,17 +225,24 @@ def _needed(services: Services, question: AccessQuestion) -> tuple[Privilege | N
         InvalidArgument: there is no such privilege or operation, or not exactly one of both is given.
     """
     if bool(question.privilege) == bool(question.operation):
-        raise InvalidArgument("give either `privilege` or `operation`")
+        raise _not_exactly_one("privilege", "operation")
     if question.operation:
         row = services.operations.get(question.operation)
         if row is None:
             raise _unknown("operation", ErrorCode.OPERATION_UNKNOWN, question.operation, services.operations)
         if row.closed:
-            raise InvalidArgument(f"{question.operation} is not supported here: {row.closed}")
+            raise InvalidArgument(
+                f"{question.operation} is not supported here: {row.closed}", *row.closed_details(), field="operation"
+            )
         return row.privilege, row.visibility_is_enough
     if question.privilege not in PRIVILEGES:
         raise _unknown("privilege", ErrorCode.PRIVILEGE_UNKNOWN, question.privilege, PRIVILEGES)
     return PRIVILEGES[question.privilege], False
+
+
+def _not_exactly_one(first: str, second: str) -> InvalidArgument:
+    detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": first, "second": second})
+    return InvalidArgument(f"give either `{first}` or `{second}`", detail)
 
 
 def _unknown(field: str, code: ErrorCode, given: str, known: Iterable[str]) -> InvalidArgument:

@@ -236,9 +236,14 @@ def _enabling(caller: Caller, key_id: str, lineage: Sequence[KeyRecord]) -> KeyR
     if used is None or not used.limited:
         return record
     if used.key_id not in {each.key_id for each in lineage}:
-        raise AccessDenied("a limited API key can rotate and enable only itself and its descendants")
+        raise AccessDenied(
+            "a limited API key can rotate and enable only itself and its descendants",
+            ErrorDetail(ErrorCode.LIMITED_KEY_DESCENDANTS),
+        )
     if used.expires_at is not None and (record.expires_at or math.inf) > used.expires_at:
-        raise AccessDenied("an API key cannot rotate or enable a key that expires later")
+        raise AccessDenied(
+            "an API key cannot rotate or enable a key that expires later", ErrorDetail(ErrorCode.KEY_EXPIRES_LATER)
+        )
     return record
 
 
@@ -267,20 +272,30 @@ def _within(key: KeyRecord, caller: Caller, maker: KeyScope) -> KeyRecord:
     """
     principal = caller.principal
     if key.owner != principal.user_name and maker.limited:
-        raise AccessDenied("a limited API key can create keys for its own user only")
+        raise AccessDenied(
+            "a limited API key can create keys for its own user only", ErrorDetail(ErrorCode.LIMITED_KEY_OWNER)
+        )
     roles, expires_at, networks = key.roles, key.expires_at, key.networks
     if maker.narrowed:
         roles = tuple(sorted(principal.roles)) if roles is None else roles
         if not set(roles) <= principal.roles:
-            raise AccessDenied("an API key cannot create a key with roles that it does not have")
+            raise AccessDenied(
+                "an API key cannot create a key with roles that it does not have",
+                ErrorDetail(ErrorCode.KEY_ROLES_EXCEEDED),
+            )
     if maker.expires_at is not None:
         expires_at = maker.expires_at if expires_at is None else expires_at
         if expires_at > maker.expires_at:
-            raise AccessDenied("an API key cannot create a key that expires later")
+            raise AccessDenied(
+                "an API key cannot create a key that expires later", ErrorDetail(ErrorCode.KEY_EXPIRES_LATER)
+            )
     if maker.networks:
         networks = networks or maker.networks
         if not all(_covered(network, maker.networks) for network in networks):
-            raise AccessDenied("an API key cannot create a key for networks from which it may not be used itself")
+            raise AccessDenied(
+                "an API key cannot create a key for networks from which it may not be used itself",
+                ErrorDetail(ErrorCode.KEY_NETWORKS_EXCEEDED),
+            )
     return replace(key, expires_at=expires_at, roles=roles, networks=networks)
 
 

@@ -40,11 +40,13 @@ class ReviewedLine:
         line: the line.
         today: the current decision; None where there is none to compare.
         gone: why there is none: the user or API key no longer exists; else empty.
+        gone_details: the same as codes.
     """
 
     line: Entry
     today: AccessExplanation | None
     gone: str
+    gone_details: tuple[ErrorDetail, ...] = ()
 
     @property
     def differs(self) -> bool:
@@ -84,7 +86,7 @@ async def review_line(services: Services, caller: Caller, number: int) -> Review
     try:
         return ReviewedLine(line, await _decided_today(services, caller, line), "")
     except NotFound as error:
-        return ReviewedLine(line, None, str(error))
+        return ReviewedLine(line, None, str(error), error.details)
 
 
 async def _hidden(services: Services, entries: Iterable[Entry]) -> list[int]:

@@ -25,13 +25,22 @@ async def check_typed_privilege(transaction: Transaction, name: str, kind: Objec
     if name == ANY or (name == ALL and kind is ObjectType.GLOBAL) or LEGACY_GROUP_TYPES.get(name) is kind:
         return
     if name in BUILT_IN_GROUPS:
-        raise InvalidGrant(f"can not operate the built-in privilege group [{name}]")
+        raise InvalidGrant(
+            f"can not operate the built-in privilege group [{name}]",
+            ErrorDetail(ErrorCode.GRANT_OF_BUILT_IN_GROUP, {"name": name}),
+        )
     privilege = PRIVILEGES.get(name)
     if privilege is not None and privilege.by_v1 and privilege.object_type is kind:
         return
     if await transaction.groups.get(name) is not None:
-        raise InvalidGrant(f"can not operate the custom privilege group [{name}]")
-    raise InvalidGrant(f"not found the privilege name[{name}] in object[{kind}]")
+        raise InvalidGrant(
+            f"can not operate the custom privilege group [{name}]",
+            ErrorDetail(ErrorCode.GRANT_OF_CUSTOM_GROUP, {"name": name}),
+        )
+    raise InvalidGrant(
+        f"not found the privilege name[{name}] in object[{kind}]",
+        ErrorDetail(ErrorCode.OBJECT_TYPE_MISMATCH, {"name": name, "type": kind}),
+    )
 
 
 async def check_scoped_privilege(transaction: Transaction, name: str, database: str, collection: str) -> None:

@@ -193,7 +193,11 @@ def require_database(services: Services, caller: Caller, key: GrantKey) -> None:
         return
     shown = listed_databases(caller.principal, [key.db_name], caller.snapshot)[0]
     if shown and not services.catalog.has_database(key.db_name):
-        raise DatabaseNotFound(f"database not found[database={key.db_name}]")
+        raise DatabaseNotFound(
+            f"database not found[database={key.db_name}]",
+            ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": key.db_name}),
+            field="dbName",
+        )
 
 
 def _fitting_type(privilege: str) -> ObjectType:

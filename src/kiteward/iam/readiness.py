@@ -1,10 +1,18 @@
 """The state of the components behind the gateway, all of which must be ready before requests can be handled."""
 
 from collections.abc import Mapping
+from typing import Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import StoreError
 from kiteward.domain.identity import ROOT
 from kiteward.iam.services import ComponentHealth, Services
+
+_AUDIT_NOT_WRITABLE: Final = ComponentHealth(
+    ready=False,
+    reason="the audit trail cannot be written",
+    details=(ErrorDetail(ErrorCode.AUDIT_NOT_WRITABLE),),
+)
 
 
 async def components(services: Services) -> Mapping[str, ComponentHealth]:
@@ -13,8 +21,9 @@ async def components(services: Services) -> Mapping[str, ComponentHealth]:
         await services.store.user(ROOT)
         store = ComponentHealth()
     except StoreError as error:
-        store = ComponentHealth(ready=False, reason=str(error))
+        store = ComponentHealth(ready=False, reason=str(error), details=error.details)
     engine = services.engine.health()
     working = services.audit().working
-    audit = ComponentHealth(working, "" if working else "the audit trail cannot be written")
-    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason), "audit": audit}
+    audit = ComponentHealth() if working else _AUDIT_NOT_WRITABLE
+    blocked = () if engine.ready else (engine.detail,)
+    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason, blocked), "audit": audit}

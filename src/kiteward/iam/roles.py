@@ -99,7 +99,8 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
         if not force and any(grant.kept_for is None for grant in grants):
             raise InUse(
                 "failed to check if drop role: "
-                "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges"
+                "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges",
+                ErrorDetail(ErrorCode.ROLE_HAS_GRANTS, {"name": name}),
             )
         await transaction.roles.remove(name)
 

@@ -11,6 +11,7 @@ from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import Sessions
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.base import Engine
@@ -61,6 +62,7 @@ class OperationRules(Protocol):
     def credential(self) -> CredentialReach: ...
     @property
     def closed(self) -> str: ...
+    def closed_details(self) -> tuple[ErrorDetail, ...]: ...
 
 
 class ReceivedCall(Protocol):
@@ -108,10 +110,12 @@ class ComponentHealth:
     Attributes:
         ready: whether it can be used.
         reason: one sentence for the operator when it cannot, else empty.
+        details: the same as codes, for programs and translations.
     """
 
     ready: bool = True
     reason: str = ""
+    details: tuple[ErrorDetail, ...] = ()
 
 
 class ResponseCache:

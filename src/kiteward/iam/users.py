@@ -137,7 +137,10 @@ def require_same_user_if_one_time(caller: Caller, name: str) -> None:
         AccessDenied: the user is another one.
     """
     if caller.principal.one_time and name != caller.principal.user_name:
-        raise AccessDenied("a one-time password can only be used to set another password of the same user")
+        raise AccessDenied(
+            "a one-time password can only be used to set another password of the same user",
+            ErrorDetail(ErrorCode.ONE_TIME_PASSWORD),
+        )
 
 
 async def delete_user(services: Services, caller: Caller, name: str) -> None:

@@ -7,7 +7,7 @@ only one that knows those builders, which carry no promise of stability.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from pymilvus.client.abstract import BaseRanker, CollectionSchema
 from pymilvus.client.prepare import Prepare
@@ -16,6 +16,7 @@ from pymilvus.orm.schema import Function, FunctionScore
 
 from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import messages
+from kiteward.milvus.messages import common_pb2
 
 Row = Mapping[str, Any]
 Vectors = Sequence[Any]
@@ -102,7 +103,7 @@ def delete(
             collection,
             expression,
             partition_name=partition or None,
-            consistency_level=0,
+            consistency_level=common_pb2.ConsistencyLevel.Strong,
             expr_params=dict(values or {}),
         )
     return request
@@ -117,7 +118,7 @@ def query(
     limit: int | None = None,
     offset: int | None = None,
     order_by: Sequence[Any] = (),
-    consistency: int | None = None,
+    consistency: common_pb2.ConsistencyLevel.ValueType | None = None,
     values: Row | None = None,
 ) -> messages.QueryRequest:
     """Return the QueryRequest for what an expression matches.
@@ -157,7 +158,7 @@ class ResultOptions(TypedDict, total=False):
     offset: int
     grouping: Row | None
     scoring: Row | None
-    consistency: int | None
+    consistency: common_pb2.ConsistencyLevel.ValueType | None
 
 
 class SearchOptions(ResultOptions, total=False):
@@ -268,12 +269,9 @@ class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no
         return dict(self._ranking)
 
 
-_BOUNDED: Final = 2
-
-
-def _consistency(level: int | None) -> dict[str, Any]:
+def _consistency(level: common_pb2.ConsistencyLevel.ValueType | None) -> dict[str, Any]:
     if level is None:
-        return {"use_default_consistency": True, "consistency_level": _BOUNDED}
+        return {"use_default_consistency": True, "consistency_level": common_pb2.ConsistencyLevel.Bounded}
     return {"use_default_consistency": False, "consistency_level": level}
 
 

@@ -1,6 +1,7 @@
 """The Milvus messages: the only module that imports the generated code.
 
-The generated classes are re-exported under their own names. The module also holds what the rest of Kiteward needs
+The generated classes that many modules use are exported under their own names, all others through their modules. This
+module also holds what the rest of Kiteward needs
 from the protocol's descriptors: which RPCs there are, how each answers a failure, and where in a message a field sits.
 """
 
@@ -13,7 +14,10 @@ from typing import NamedTuple, TypeAlias, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
+from pymilvus.grpc_gen import common_pb2 as common_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
+from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
 from kiteward.domain.errors import OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, steps
@@ -45,6 +49,9 @@ DropPrivilegeGroupRequest: TypeAlias = milvus_pb2.DropPrivilegeGroupRequest
 DropRoleRequest: TypeAlias = milvus_pb2.DropRoleRequest
 ErrorCode: TypeAlias = common_pb2.ErrorCode
 FlushRequest: TypeAlias = milvus_pb2.FlushRequest
+FlushResponse: TypeAlias = milvus_pb2.FlushResponse
+GetPersistentSegmentInfoResponse: TypeAlias = milvus_pb2.GetPersistentSegmentInfoResponse
+GetQuerySegmentInfoResponse: TypeAlias = milvus_pb2.GetQuerySegmentInfoResponse
 GetVersionRequest: TypeAlias = milvus_pb2.GetVersionRequest
 GetVersionResponse: TypeAlias = milvus_pb2.GetVersionResponse
 GrantEntity: TypeAlias = milvus_pb2.GrantEntity
@@ -60,13 +67,18 @@ ListDatabasesRequest: TypeAlias = milvus_pb2.ListDatabasesRequest
 ListDatabasesResponse: TypeAlias = milvus_pb2.ListDatabasesResponse
 ListPrivilegeGroupsRequest: TypeAlias = milvus_pb2.ListPrivilegeGroupsRequest
 ListPrivilegeGroupsResponse: TypeAlias = milvus_pb2.ListPrivilegeGroupsResponse
+ManualCompactionResponse: TypeAlias = milvus_pb2.ManualCompactionResponse
+MutationResult: TypeAlias = milvus_pb2.MutationResult
 ObjectEntity: TypeAlias = milvus_pb2.ObjectEntity
 ObjectPrivilege: TypeAlias = common_pb2.ObjectPrivilege
 ObjectType: TypeAlias = common_pb2.ObjectType
 OperatePrivilegeGroupRequest: TypeAlias = milvus_pb2.OperatePrivilegeGroupRequest
+OperatePrivilegeGroupType: TypeAlias = milvus_pb2.OperatePrivilegeGroupType
 OperatePrivilegeRequest: TypeAlias = milvus_pb2.OperatePrivilegeRequest
+OperatePrivilegeType: TypeAlias = milvus_pb2.OperatePrivilegeType
 OperatePrivilegeV2Request: TypeAlias = milvus_pb2.OperatePrivilegeV2Request
 OperateUserRoleRequest: TypeAlias = milvus_pb2.OperateUserRoleRequest
+OperateUserRoleType: TypeAlias = milvus_pb2.OperateUserRoleType
 PrivilegeEntity: TypeAlias = milvus_pb2.PrivilegeEntity
 PrivilegeGroupInfo: TypeAlias = milvus_pb2.PrivilegeGroupInfo
 QueryRequest: TypeAlias = milvus_pb2.QueryRequest
@@ -102,9 +114,11 @@ MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 
 COLLECTION_NOT_FOUND = 100
 """`Status.code` of a collection that does not exist (contract appendix A)."""
-LEGACY_COLLECTION_NOT_EXISTS = 4
-"""Its older form, a number of `common.ErrorCode`, which `has_collection` of older SDKs reads."""
+LEGACY_COLLECTION_NOT_EXISTS = ErrorCode.CollectionNotExists
+"""Its older form, which `has_collection` of older SDKs reads."""
 
+ProtocolDescriptor: TypeAlias = Descriptor
+ProtocolField: TypeAlias = FieldDescriptor
 ProtocolMessage: TypeAlias = Message
 MessageType = type[Message]
 
@@ -249,7 +263,7 @@ def failure(
     method: str,
     *,
     code: int,
-    legacy_code: int,
+    legacy_code: ErrorCode.ValueType,
     reason: str,
     retriable: bool = False,
     extra_info: Mapping[str, str] | None = None,
@@ -261,7 +275,7 @@ def failure(
     Args:
         method: the RPC.
         code: the error code, and
-        legacy_code: the older one, a number of `common.ErrorCode`; at least one is not 0.
+        legacy_code: the older one; at least one is not 0.
         reason: the message for the client.
         retriable: whether the same call may succeed later.
         extra_info: further facts, such as `is_input_error`.

@@ -11,6 +11,7 @@ from sqlalchemy import Executable, Row
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import StoreError, StoreUnavailable
 
 T = TypeVar("T")
@@ -34,8 +35,12 @@ def translated(done: str) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
-        why = ": the file is damaged, restore a backup" if _is_damage(error) else ""
-        raise StoreUnavailable(f"the store could not be {done}{why}") from error
+        if _is_damage(error):
+            detail = ErrorDetail(ErrorCode.STORE_DAMAGED)
+            raise StoreUnavailable(
+                f"the store could not be {done}: the file is damaged, restore a backup", detail
+            ) from error
+        raise StoreUnavailable(f"the store could not be {done}") from error
 
 
 def _is_damage(error: BaseException) -> bool:

@@ -27,7 +27,7 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ErrorCode:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.ValueType], _builtins.type):
@@ -167,7 +167,7 @@ DDRequestRace: ErrorCode.ValueType  # 1000
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 class _IndexState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _IndexStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_IndexState.ValueType], _builtins.type):
@@ -190,7 +190,7 @@ Retry: IndexState.ValueType  # 5
 Global___IndexState: _TypeAlias = IndexState  # noqa: Y015
 
 class _SegmentState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _SegmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SegmentState.ValueType], _builtins.type):
@@ -217,7 +217,7 @@ Importing: SegmentState.ValueType  # 7
 Global___SegmentState: _TypeAlias = SegmentState  # noqa: Y015
 
 class _SegmentLevel:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _SegmentLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SegmentLevel.ValueType], _builtins.type):
@@ -236,7 +236,7 @@ L2: SegmentLevel.ValueType  # 3
 Global___SegmentLevel: _TypeAlias = SegmentLevel  # noqa: Y015
 
 class _PlaceholderType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _PlaceholderTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PlaceholderType.ValueType], _builtins.type):
@@ -275,7 +275,7 @@ EmbListInt8Vector: PlaceholderType.ValueType  # 305
 Global___PlaceholderType: _TypeAlias = PlaceholderType  # noqa: Y015
 
 class _MsgType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _MsgTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MsgType.ValueType], _builtins.type):
@@ -568,7 +568,7 @@ GetExportSnapshotState: MsgType.ValueType  # 2111
 Global___MsgType: _TypeAlias = MsgType  # noqa: Y015
 
 class _DslType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _DslTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DslType.ValueType], _builtins.type):
@@ -583,7 +583,7 @@ BoolExprV1: DslType.ValueType  # 1
 Global___DslType: _TypeAlias = DslType  # noqa: Y015
 
 class _CompactionState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _CompactionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompactionState.ValueType], _builtins.type):
@@ -600,7 +600,7 @@ Completed: CompactionState.ValueType  # 2
 Global___CompactionState: _TypeAlias = CompactionState  # noqa: Y015
 
 class _CompactionTaskState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _CompactionTaskStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompactionTaskState.ValueType], _builtins.type):
@@ -633,7 +633,7 @@ CompactionTaskStateStatistic: CompactionTaskState.ValueType  # 10
 Global___CompactionTaskState: _TypeAlias = CompactionTaskState  # noqa: Y015
 
 class _CompactionType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _CompactionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CompactionType.ValueType], _builtins.type):
@@ -668,7 +668,7 @@ CompactionTypeBumpSchemaVersion: CompactionType.ValueType  # 12
 Global___CompactionType: _TypeAlias = CompactionType  # noqa: Y015
 
 class _ConsistencyLevel:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ConsistencyLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConsistencyLevel.ValueType], _builtins.type):
@@ -689,7 +689,7 @@ Customized: ConsistencyLevel.ValueType  # 4
 Global___ConsistencyLevel: _TypeAlias = ConsistencyLevel  # noqa: Y015
 
 class _ImportState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ImportStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportState.ValueType], _builtins.type):
@@ -714,7 +714,7 @@ ImportFailedAndCleaned: ImportState.ValueType  # 7
 Global___ImportState: _TypeAlias = ImportState  # noqa: Y015
 
 class _ObjectType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ObjectTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObjectType.ValueType], _builtins.type):
@@ -731,7 +731,7 @@ User: ObjectType.ValueType  # 2
 Global___ObjectType: _TypeAlias = ObjectType  # noqa: Y015
 
 class _ObjectPrivilege:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ObjectPrivilegeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ObjectPrivilege.ValueType], _builtins.type):
@@ -918,7 +918,7 @@ PrivilegeExportSnapshot: ObjectPrivilege.ValueType  # 90
 Global___ObjectPrivilege: _TypeAlias = ObjectPrivilege  # noqa: Y015
 
 class _StateCode:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _StateCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StateCode.ValueType], _builtins.type):
@@ -939,7 +939,7 @@ Stopping: StateCode.ValueType  # 4
 Global___StateCode: _TypeAlias = StateCode  # noqa: Y015
 
 class _LoadState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _LoadStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadState.ValueType], _builtins.type):
@@ -958,7 +958,7 @@ LoadStateLoaded: LoadState.ValueType  # 3
 Global___LoadState: _TypeAlias = LoadState  # noqa: Y015
 
 class _LoadPriority:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _LoadPriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LoadPriority.ValueType], _builtins.type):
@@ -973,7 +973,7 @@ LOW: LoadPriority.ValueType  # 1
 Global___LoadPriority: _TypeAlias = LoadPriority  # noqa: Y015
 
 class _WALName:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _WALNameEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WALName.ValueType], _builtins.type):
@@ -996,7 +996,7 @@ Test: WALName.ValueType  # 999
 Global___WALName: _TypeAlias = WALName  # noqa: Y015
 
 class _HighlightType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _HighlightTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_HighlightType.ValueType], _builtins.type):

@@ -31,7 +31,7 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _ShowType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ShowTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ShowType.ValueType], _builtins.type):
@@ -47,7 +47,7 @@ InMemory: ShowType.ValueType  # 1
 Global___ShowType: _TypeAlias = ShowType  # noqa: Y015
 
 class _PrewarmTaskState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _PrewarmTaskStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PrewarmTaskState.ValueType], _builtins.type):
@@ -68,7 +68,7 @@ PrewarmTaskStateFailed: PrewarmTaskState.ValueType  # 4
 Global___PrewarmTaskState: _TypeAlias = PrewarmTaskState  # noqa: Y015
 
 class _OperatePrivilegeGroupType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _OperatePrivilegeGroupTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperatePrivilegeGroupType.ValueType], _builtins.type):
@@ -83,7 +83,7 @@ RemovePrivilegesFromGroup: OperatePrivilegeGroupType.ValueType  # 1
 Global___OperatePrivilegeGroupType: _TypeAlias = OperatePrivilegeGroupType  # noqa: Y015
 
 class _OperateUserRoleType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _OperateUserRoleTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperateUserRoleType.ValueType], _builtins.type):
@@ -98,7 +98,7 @@ RemoveUserFromRole: OperateUserRoleType.ValueType  # 1
 Global___OperateUserRoleType: _TypeAlias = OperateUserRoleType  # noqa: Y015
 
 class _PrivilegeLevel:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _PrivilegeLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PrivilegeLevel.ValueType], _builtins.type):
@@ -115,7 +115,7 @@ Collection: PrivilegeLevel.ValueType  # 2
 Global___PrivilegeLevel: _TypeAlias = PrivilegeLevel  # noqa: Y015
 
 class _OperatePrivilegeType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _OperatePrivilegeTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OperatePrivilegeType.ValueType], _builtins.type):
@@ -130,7 +130,7 @@ Revoke: OperatePrivilegeType.ValueType  # 1
 Global___OperatePrivilegeType: _TypeAlias = OperatePrivilegeType  # noqa: Y015
 
 class _QuotaState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _QuotaStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QuotaState.ValueType], _builtins.type):
@@ -153,7 +153,7 @@ DenyToDDL: QuotaState.ValueType  # 6
 Global___QuotaState: _TypeAlias = QuotaState  # noqa: Y015
 
 class _RowPolicyAction:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _RowPolicyActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RowPolicyAction.ValueType], _builtins.type):
@@ -174,7 +174,7 @@ Upsert: RowPolicyAction.ValueType  # 4
 Global___RowPolicyAction: _TypeAlias = RowPolicyAction  # noqa: Y015
 
 class _RestoreSnapshotState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _RestoreSnapshotStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RestoreSnapshotState.ValueType], _builtins.type):
@@ -195,7 +195,7 @@ RestoreSnapshotFailed: RestoreSnapshotState.ValueType  # 4
 Global___RestoreSnapshotState: _TypeAlias = RestoreSnapshotState  # noqa: Y015
 
 class _RefreshExternalCollectionState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _RefreshExternalCollectionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RefreshExternalCollectionState.ValueType], _builtins.type):
@@ -214,7 +214,7 @@ RefreshFailed: RefreshExternalCollectionState.ValueType  # 3
 Global___RefreshExternalCollectionState: _TypeAlias = RefreshExternalCollectionState  # noqa: Y015
 
 class _ExportSnapshotState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _ExportSnapshotStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportSnapshotState.ValueType], _builtins.type):

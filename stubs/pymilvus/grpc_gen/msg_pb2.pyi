@@ -27,7 +27,7 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _InsertDataVersion:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _InsertDataVersionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InsertDataVersion.ValueType], _builtins.type):

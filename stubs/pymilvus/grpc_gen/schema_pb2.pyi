@@ -26,7 +26,7 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _DataType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _DataTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataType.ValueType], _builtins.type):
@@ -91,7 +91,7 @@ Struct: DataType.ValueType  # 201
 Global___DataType: _TypeAlias = DataType  # noqa: Y015
 
 class _FunctionType:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _FunctionTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FunctionType.ValueType], _builtins.type):
@@ -114,7 +114,7 @@ MolFingerprint: FunctionType.ValueType  # 5
 Global___FunctionType: _TypeAlias = FunctionType  # noqa: Y015
 
 class _FieldState:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _FieldStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldState.ValueType], _builtins.type):
@@ -133,7 +133,7 @@ FieldDropped: FieldState.ValueType  # 3
 Global___FieldState: _TypeAlias = FieldState  # noqa: Y015
 
 class _FunctionChainStage:
-    ValueType: _TypeAlias = _builtins.int
+    ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
 class _FunctionChainStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FunctionChainStage.ValueType], _builtins.type):
@@ -1255,7 +1255,7 @@ class FieldPartialUpdateOp(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     class _OpType:
-        ValueType: _TypeAlias = _builtins.int
+        ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
 
     class _OpTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[FieldPartialUpdateOp._OpType.ValueType], _builtins.type):

@@ -13,7 +13,7 @@ from kiteward.milvus import messages
 _NO_COLLECTION: Final = 100
 _NO_INDEX: Final = 700
 _REFUSED: Final = 1105
-_UNEXPECTED: Final = 1
+_UNEXPECTED: Final = messages.ErrorCode.UnexpectedError
 
 SCHEMA: Final[Any] = {
     "fields": [

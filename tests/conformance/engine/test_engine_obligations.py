@@ -27,8 +27,8 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 async def test_call_returns_the_response_bytes_of_the_engine(engine: Engine) -> None:
-    answer = await engine.call("GetVersion", b"", metadata={}, timeout=10)
-    assert milvus_pb2.GetVersionResponse.FromString(answer).version
+    answer = await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
+    assert milvus_pb2.AllocTimestampResponse.FromString(answer).timestamp
 
 
 async def test_rows_written_are_found_by_query_and_search(engine: Engine) -> None:
@@ -105,14 +105,14 @@ async def test_message_of_100_mib_passes(engine: Engine) -> None:
 async def test_message_over_256_mib_is_rejected_and_the_engine_lives_on(engine: Engine) -> None:
     with pytest.raises(EngineRejected, match="larger"):
         await engine.call("ShowCollections", bytes(256 * 1024 * 1024 + 1), metadata={}, timeout=30)
-    assert await engine.call("GetVersion", b"", metadata={}, timeout=10)
+    assert await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
     assert engine.generation == 1
 
 
 async def test_closed_engine_is_unavailable_and_says_so(engine: Engine) -> None:
     await engine.close()
     with pytest.raises(EngineUnavailable, match="closed"):
-        await engine.call("GetVersion", b"", metadata={}, timeout=10)
+        await engine.call("AllocTimestamp", b"", metadata={}, timeout=10)
     assert engine.health().ready is False
     assert engine.health().reason
 

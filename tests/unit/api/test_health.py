@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import time
 from pathlib import Path
@@ -13,13 +12,12 @@ from tests.support.in_process_server import ask, serving
 from tests.support.listeners import LOOPBACK, call, refused
 
 from kiteward.api.health import DEFAULT_PORT, HealthSettings
-from kiteward.audit.writer import AuditState
+from kiteward.audit.writer import AuditState, AuditWriter
 from kiteward.config.loading import settings_from
 from kiteward.domain import errors
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
-from kiteward.gateway.executors import AdminExecutor
 from kiteward.milvus import messages
 from kiteward.telemetry.counters import Outcome, RequestCounts, outcome_of
 
@@ -93,7 +91,11 @@ async def test_a_store_that_cannot_be_read_makes_the_server_unready_and_leaves_i
             assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
             status, _, body = await ask(server.metrics_port, "/healthz/ready", **administrator)
         assert status == 503
-        assert json.loads(body)["store"] == {"ready": False, "reason": "disk /dev/secret is gone"}
+        assert json.loads(body)["store"] == {
+            "ready": False,
+            "reason": "disk /dev/secret is gone",
+            "details": [{"code": "store_unavailable", "parameters": {}, "quoted": ""}],
+        }
 
 
 async def test_an_administrator_gets_the_state_of_each_part(tmp_path: Path) -> None:
@@ -106,23 +108,30 @@ async def test_an_administrator_gets_the_state_of_each_part(tmp_path: Path) -> N
         assert revision == server.gateway._authorizer._policy_cache.revision()
         assert {name: told[name] for name in ("ready", "store", "engine", "audit")} == {
             "ready": False,
-            "store": {"ready": True, "reason": ""},
-            "engine": {"ready": False, "reason": "it was killed"},
-            "audit": {"ready": True, "reason": ""},
+            "store": {"ready": True, "reason": "", "details": []},
+            "engine": {
+                "ready": False,
+                "reason": "it was killed",
+                "details": [{"code": "engine_unavailable", "parameters": {}, "quoted": ""}],
+            },
+            "audit": {"ready": True, "reason": "", "details": []},
         }
 
 
-async def test_an_audit_trail_that_cannot_be_written_makes_the_server_unready(tmp_path: Path) -> None:
+async def test_an_audit_trail_that_cannot_be_written_makes_the_server_unready_and_administrators_get_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serving(tmp_path) as (server, _):
-        gateway = server.gateway
-        services = dataclasses.replace(gateway._services, audit=lambda: AuditState(working=False))
-        gateway._services = services
-        gateway._admin_executor = AdminExecutor(
-            dataclasses.replace(gateway._admin_executor._context, services=services)
-        )
-        assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
-        _, _, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
-        assert json.loads(body)["audit"] == {"ready": False, "reason": "the audit trail cannot be written"}
+        with monkeypatch.context() as patch:
+            patch.setattr(AuditWriter, "state", lambda _trail: AuditState(working=False))
+            assert (await ask(server.metrics_port, "/healthz/ready"))[::2] == (503, "not ready")
+            status, _, body = await ask(server.metrics_port, "/healthz/ready", authorization="Bearer root:Milvus")
+        assert status == 503
+        assert json.loads(body)["audit"] == {
+            "ready": False,
+            "reason": "the audit trail cannot be written",
+            "details": [{"code": "audit_not_writable", "parameters": {}, "quoted": ""}],
+        }
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.support.audit_lines import whole_details
 
 from kiteward.audit import hash_chain
-from kiteward.audit.events import LONGEST_TEXT, AuditEvent, Event, Outcome, shortened
-from kiteward.audit.hash_chain import BEGINNING, LONGEST_DETAILS, chain_of, decode, encode, parts_of
+from kiteward.audit.events import LONGEST_TEXT, TEXTS, AuditEvent, Event, Outcome, shortened
+from kiteward.audit.hash_chain import BEGINNING, LONGEST_DETAILS, chain_of, decode, encode, moment, parts_of
 
 
 def event(**parts: Any) -> AuditEvent:
@@ -109,3 +109,25 @@ def test_what_is_not_a_line_is_none(raw: bytes) -> None:
 def test_codes_are_told_apart() -> None:
     codes = [each.code for each in Event]
     assert len(codes) == len(set(codes))
+
+
+def test_every_text_of_an_event_is_written_under_its_own_name() -> None:
+    texts: dict[str, Any] = {name: f"of {name}" for name in TEXTS}
+    event = AuditEvent(Event.DATA_READ, 1.5, Outcome.SUCCEEDED)._replace(**texts)
+    line, _ = encode(event, 7, BEGINNING)
+    written = json.loads(line)
+    assert {name: text for name, text in written.items() if name in texts} == texts
+    assert list(written) == ["seq", "time", "kind", "code", "outcome", *TEXTS, "chain"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.0, "1970-01-01T00:00:00.000000Z"),
+        (1764374400.25, "2025-11-29T00:00:00.250000Z"),
+        (1764374399.9999999, "2025-11-29T00:00:00.000000Z"),
+        (1764374399.999999, "2025-11-28T23:59:59.999999Z"),
+    ],
+)
+def test_moment_is_utc_with_microseconds(seconds: float, written: str) -> None:
+    assert moment(seconds) == written

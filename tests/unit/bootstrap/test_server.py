@@ -25,6 +25,7 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
+from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.store.sql import SqlStore
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -250,6 +251,7 @@ async def test_engine_is_started_in_the_data_directory_as_configured(tmp_path: P
     await server.stop()
     assert asked[0].directory.is_relative_to(tmp_path)
     assert asked[0].sync_mode == "close"
+    assert asked[0].rpcs == ENGINE_RPCS
 
 
 # What is done again and again

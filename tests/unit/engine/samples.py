@@ -10,17 +10,21 @@ from typing import Any
 from google.protobuf.message_factory import GetMessageClass
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from kiteward.engine.base import Engine
+from kiteward.engine.base import Access, Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.gateway.operations import ENGINE_RPCS
 
 DIMENSION = 4
 SUCCESS = 0
-INT64, VARCHAR, FLOAT_VECTOR = 5, 21, 101
+INT64, VARCHAR = schema_pb2.DataType.Int64, schema_pb2.DataType.VarChar
+FLOAT_VECTOR = schema_pb2.DataType.FloatVector
 
 
-async def start(directory: Path, **settings: Any) -> EmbeddedEngine:
+async def start(directory: Path, *, rpcs: Mapping[str, Access] = ENGINE_RPCS, **settings: Any) -> EmbeddedEngine:
     """Start an embedded engine that gives up soon."""
-    return await EmbeddedEngine.start(EmbeddedEngineSettings(directory, start_timeout=20, stop_timeout=20, **settings))
+    return await EmbeddedEngine.start(
+        EmbeddedEngineSettings(directory, rpcs, start_timeout=20, stop_timeout=20, **settings)
+    )
 
 
 async def call(
@@ -108,7 +112,9 @@ async def search(engine: Engine, name: str, near: int, **fields: Any) -> Any:
     """Search the row nearest to a key's vector."""
     values = struct.pack(f"<{DIMENSION}f", *[float(near)] * DIMENSION)
     group = common_pb2.PlaceholderGroup(
-        placeholders=[common_pb2.PlaceholderValue(tag="$0", type=FLOAT_VECTOR, values=[values])]
+        placeholders=[
+            common_pb2.PlaceholderValue(tag="$0", type=common_pb2.PlaceholderType.FloatVector, values=[values])
+        ]
     )
     given = {"anns_field": "vector", "topk": "1", "metric_type": "L2", "params": "{}"}
     return await call(

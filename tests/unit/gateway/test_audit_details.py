@@ -11,15 +11,16 @@ from typing import Any, get_args, get_origin
 
 import msgspec
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from tests.support.audit_lines import lines, whole_details
 
 from kiteward.audit.verify import verify
 from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
-from kiteward.gateway.audit_details import details_of, paths_of, result_of
+from kiteward.gateway.audit_details import Converted, details_of, paths_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.call import Call
+from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.operations.declare import RESOLVED
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -62,6 +63,16 @@ def test_what_is_left_out_as_resolved_is_the_database_of_the_line() -> None:
     for row in OPERATIONS.values():
         assert {path for path, why in row.left_out.items() if why is RESOLVED} <= {row.database}
         assert row.executor is not Executor.DDL or RESOLVED in row.left_out.values()
+
+
+def test_converted_field_holds_values_of_the_type_that_is_converted() -> None:
+    kinds = {FieldDescriptor.TYPE_STRING: str, FieldDescriptor.TYPE_BYTES: bytes}
+    for name, row in OPERATIONS.items():
+        fields = messages.method_of(name).request.DESCRIPTOR.fields_by_name
+        for place in (row.recorded or {}).values():
+            assert not isinstance(place, Converted) or kinds[fields[place.path].type] is place.kind, name
+    with pytest.raises(TypeError, match="`schema` holds no bytes"):
+        Converted("schema", bytes, bytes.hex).recorded("text")
 
 
 def test_no_field_that_holds_a_secret_is_recorded() -> None:
@@ -129,7 +140,7 @@ async def trail(tmp_path: Path) -> AsyncIterator[AuditWriter]:
     await trail.close()
 
 
-def recording_of(call: Call) -> Recording:
+def recording_of(call: AnyCall) -> Recording:
     return Recording(call, OPERATIONS.get(call.operation) or ADMIN_OPERATIONS[call.operation])
 
 
@@ -183,9 +194,8 @@ async def test_every_value_of_a_change_of_ours_is_in_the_trail_whole_and_no_secr
     trail: AuditWriter, tmp_path: Path, operation: str
 ) -> None:
     extension = ADMIN_OPERATIONS[operation]
-    payload = msgspec.json.encode(given(extension.arguments))
-    arguments = extension.read(payload)
-    recording = recording_of(Call(operation, payload, PasswordCredential("alice", Secret("x"))))
+    arguments = extension.arguments_of(given(extension.arguments))
+    recording = recording_of(Call(operation, arguments, PasswordCredential("alice", Secret("x"))))
     recording.details = details_of(arguments)
     told = whole_details(await begun(trail, tmp_path, recording))
     for field in msgspec.structs.fields(arguments):
@@ -242,14 +252,15 @@ async def test_change_that_is_too_large_to_be_recorded_is_refused_and_takes_litt
     kind = messages.method_of(operation).request
     text = "x" * OPERATIONS[operation].details_limit
     request = kind(username=text) if operation == "UpdateCredential" else kind(entity={"name": text})
-    recording = recording_of(Call(operation, request.SerializeToString(), PasswordCredential("alice", Secret("x"))))
+    payload = request.SerializeToString()
+    recording = recording_of(Call(operation, payload, PasswordCredential("alice", Secret("x"))))
     recording.principal = Principal("alice", frozenset())
     with pytest.raises(LimitReached, match="split it into several"):
         await Recorder(trail).begin(recording)
     await trail.close()
     (line,) = lines(tmp_path)
     assert (line["outcome"], line["error"]) == ("failed", "LimitReached")
-    assert line["details"] == {"request_bytes": len(recording.call.payload)}
+    assert line["details"] == {"request_bytes": len(payload)}
 
 
 # What is not recorded

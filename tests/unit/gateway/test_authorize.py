@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, presented
+from tests.support.gateway import GatewayHarness, encoded, least_arguments, presented
 
 import kiteward
 from kiteward.authn.authenticator import Authenticator
@@ -23,10 +23,11 @@ from kiteward.domain.errors import (
 from kiteward.domain.identity import Principal
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
-from kiteward.gateway.call import Call
+from kiteward.gateway.call import Call, rpc_call
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.gateway.rows import ROWS
-from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import AdminOperation, Arguments
 from kiteward.milvus import messages
 
 SOURCES: Final = Path(kiteward.__file__).parent
@@ -41,8 +42,10 @@ async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness
     return harness
 
 
-def recording(operation: str, by: Any = "alice", payload: bytes | None = None, **fields: Any) -> Recording:
-    if payload is None:
+def recording(operation: str, by: Any = "alice", payload: bytes | Arguments | None = None, **fields: Any) -> Recording:
+    if payload is None and operation in ADMIN_OPERATIONS:
+        payload = least_arguments(operation)
+    elif payload is None:
         payload = messages.METHODS[operation].request(**fields).SerializeToString()
     return Recording(Call(operation, payload, presented(by) if isinstance(by, str) else by), ROWS.get(operation))
 
@@ -85,14 +88,14 @@ async def test_proof_cannot_be_made_changed_or_copied_with_changes(peopled: Gate
 async def test_password_in_a_request_is_in_no_representation_of_it(peopled: GatewayHarness) -> None:
     fields: dict[str, Any] = {"username": "carol", "password": encoded("Long-enough-1")}
     request = await authorizer_of(peopled).authorize(recording("CreateCredential", "root", **fields))
-    assert encoded("Long-enough-1").encode() in request.call.payload
+    assert encoded("Long-enough-1").encode() in rpc_call(request.call).payload
     for shown in (request, request.call, request.resolved, request.resolved.fields):
         assert encoded("Long-enough-1") not in repr(shown)
 
 
 async def test_proof_for_one_kind_of_operation_is_none_for_the_other(peopled: GatewayHarness) -> None:
     rpc = await authorizer_of(peopled).authorize(recording("Query", collection_name="docs"))
-    ours = await authorizer_of(peopled).authorize(recording("WhoAmI", payload=b"{}"))
+    ours = await authorizer_of(peopled).authorize(recording("WhoAmI"))
     assert isinstance(rpc.row, Operation)
     assert isinstance(ours.row, AdminOperation)
     assert ours.admin_operation is ours.row
@@ -136,8 +139,8 @@ async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled:
     assert asked.decision is not None
     assert not asked.decision.allowed
     with pytest.raises(AccessDenied):
-        await authorizer_of(peopled).authorize(recording("ListUserAccounts", payload=b"{}"))
-    await authorizer_of(peopled).authorize(recording("WhoAmI", payload=b"{}"))
+        await authorizer_of(peopled).authorize(recording("ListUserAccounts"))
+    await authorizer_of(peopled).authorize(recording("WhoAmI"))
     assert dict(telemetry.decisions) == {"allowed": before["allowed"] + 1, "refused": before["refused"] + 2}
 
 
@@ -197,7 +200,7 @@ async def test_decision_is_made_by_what_is_current_when_the_caller_is_authentica
 
     monkeypatch.setattr(Authenticator, "authenticate", authenticate_slowly)
     with pytest.raises(AccessDenied):
-        await peopled.gateway.handle(recording("Query", collection_name="latest").call)
+        await peopled.gateway.handle(rpc_call(recording("Query", collection_name="latest").call))
     assert "Query" not in [call.method for call in engine.calls]
 
 

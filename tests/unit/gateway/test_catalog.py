@@ -59,7 +59,9 @@ async def test_catalog_stays_stale_when_the_engine_cannot_tell(catalog: Catalog,
         await catalog.refresh()
     assert not catalog.fresh
     del engine.failures["ListAliases"]
-    engine.answers["DescribeAlias"] = messages.failure("DescribeAlias", code=5, legacy_code=1, reason="not now")
+    engine.answers["DescribeAlias"] = messages.failure(
+        "DescribeAlias", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="not now"
+    )
     with pytest.raises(EngineUnavailable, match="DescribeAlias"):
         await catalog.refresh()
     assert not catalog.fresh

@@ -10,14 +10,21 @@ import pytest
 from tests.support.gateway import GatewayHarness, opened, quick_directory
 
 import kiteward
-from kiteward.domain.errors import AccessDenied, CollectionNotFound, InvalidArgument, KitewardError, ResponseFailed
+from kiteward.domain.errors import (
+    AccessDenied,
+    CollectionNotFound,
+    InvalidArgument,
+    KitewardError,
+    OperationUnknown,
+    ResponseFailed,
+)
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.call import Call
 from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
-from kiteward.iam.json_api.accounts import Account, Accounts, Named, PerhapsNamed
-from kiteward.iam.json_api.base import Arguments, encoded
+from kiteward.iam.json_api.accounts import Account, Accounts, Named, NewAccount, PerhapsNamed
+from kiteward.iam.json_api.base import Done, Outcome
 from kiteward.milvus import messages
 
 SOURCE = Path(kiteward.__file__).parent
@@ -27,11 +34,11 @@ ROOT = PasswordCredential("root", Secret("Milvus"))
 class Answering:
     """A gateway that keeps the calls it gets and gives each the same answer."""
 
-    def __init__(self, answer: bytes = b"") -> None:
-        self.calls: list[Call] = []
+    def __init__(self, answer: bytes | Outcome = b"") -> None:
+        self.calls: list[Call[Any]] = []
         self.answer = answer
 
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[Any]) -> Any:
         self.calls.append(call)
         return self.answer
 
@@ -96,13 +103,17 @@ async def test_another_credential_is_forwarded_with_the_same_facts() -> None:
 
 
 async def test_our_own_operations_are_about_no_database() -> None:
-    gateway = Answering(b"{}")
-    await client_of(gateway, database="sales").invoke_json("DescribeServer", Arguments())
-    assert gateway.calls[0].database == ""
+    gateway, named = Answering(Done()), Named(user_name="ann")
+    assert await client_of(gateway, database="sales").invoke("DisableUser", named, Done) is gateway.answer
+    [call] = gateway.calls
+    assert (call.operation, call.database) == ("DisableUser", "")
+    assert call.payload is named
 
 
 @pytest.mark.parametrize(("code", "error_code", "status"), [(1100, 5, 1100), (0, 35, 65535), (700, 0, 700)])
-async def test_a_response_is_a_failure_by_either_code(code: int, error_code: int, status: int) -> None:
+async def test_a_response_is_a_failure_by_either_code(
+    code: int, error_code: messages.ErrorCode.ValueType, status: int
+) -> None:
     gateway = Answering(messages.Status(code=code, error_code=error_code, reason="because").SerializeToString())
     with pytest.raises(ResponseFailed, match="because") as caught:
         await client_of(gateway).call(messages.DropRoleRequest())
@@ -123,7 +134,7 @@ async def test_a_response_without_codes_is_returned() -> None:
 
 
 async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anything_is_sent() -> None:
-    gateway = Answering(encoded(Accounts(users=[], next="")))
+    gateway = Answering(Accounts(users=[], next=""))
     client = client_of(gateway)
     with pytest.raises(TypeError):
         await client.call(messages.DropRoleRequest(), messages.SelectRoleResponse)
@@ -132,6 +143,11 @@ async def test_types_that_do_not_belong_to_the_operation_are_refused_before_anyt
     with pytest.raises(TypeError):
         await client.invoke("ListUserAccounts", ADMIN_OPERATIONS["ListUserAccounts"].arguments(), Account)
     assert not gateway.calls
+
+
+async def test_outcome_of_another_type_is_a_defect() -> None:
+    with pytest.raises(TypeError, match="DisableUser returned Accounts"):
+        await client_of(Answering(Accounts(users=[], next=""))).invoke("DisableUser", Named(user_name="ann"), Done)
 
 
 @pytest.fixture
@@ -147,10 +163,30 @@ async def test_an_operation_of_ours_takes_typed_arguments_and_returns_its_outcom
     assert account.user_name == "root"
 
 
-async def test_arguments_that_no_type_has_checked_are_checked_by_the_gateway(harness: GatewayHarness) -> None:
-    client = GatewayClient(harness.gateway, ROOT, transport="rest")
-    with pytest.raises(InvalidArgument, match="userNam"):
-        await client.invoke_json("DescribeUserAccount", {"userNam": "root"})
+async def test_required_argument_that_is_empty_is_refused_by_its_name(harness: GatewayHarness) -> None:
+    client = GatewayClient(harness.gateway, ROOT, transport="console")
+    with pytest.raises(InvalidArgument, match="`userName` is empty") as caught:
+        await client.invoke("DisableUser", Named(user_name=""), Done)
+    assert caught.value.field == "userName"
+
+
+async def test_no_operation_takes_the_payload_of_another_kind(harness: GatewayHarness) -> None:
+    before = await harness.state()
+    mismatched: list[tuple[str, Any]] = [
+        *((name, b"{}") for name in ADMIN_OPERATIONS),
+        *((name, Named(user_name="root")) for name in messages.METHODS),
+        ("DisableUser", PerhapsNamed(user_name="root")),
+    ]
+    for operation, payload in mismatched:
+        with pytest.raises(OperationUnknown):
+            await harness.gateway.handle(Call(operation, payload, ROOT))
+    assert await harness.state() == before
+
+
+async def test_password_in_typed_arguments_is_in_no_representation_of_the_call() -> None:
+    call = Call("CreateUserAccount", NewAccount(user_name="bob", password=Secret("Password-9")), ROOT)
+    for shown in (repr(call), repr(call.payload)):
+        assert "Password-9" not in shown
 
 
 async def test_errors_of_the_gateway_arrive_as_they_are(harness: GatewayHarness) -> None:

@@ -567,7 +567,9 @@ async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_
     engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
         await granted.call("DropCollection", collection_name="docs")
-    engine.answers["HasCollection"] = messages.failure("HasCollection", code=5, legacy_code=1, reason="not now")
+    engine.answers["HasCollection"] = messages.failure(
+        "HasCollection", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="not now"
+    )
     with pytest.raises(EngineUnavailable):
         await granted.ddl.recover()
     assert await open_intents(granted) == 1

@@ -1,8 +1,9 @@
 """No executor runs anything without the proof that it is authorized."""
 
 import inspect
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pytest
 from tests.support.engine import FakeEngine
@@ -15,6 +16,9 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.rows import ROWS
+from kiteward.iam import milvus_rpc
+from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.milvus_rpc.base import Request
 from kiteward.milvus import messages
 
 CLASSES = [
@@ -24,7 +28,7 @@ CLASSES = [
 ] + [DdlExecutor]
 
 
-def recording(operation: str, payload: bytes = b"", **fields: Any) -> Recording:
+def recording(operation: str, payload: bytes | Arguments = b"", **fields: Any) -> Recording:
     payload = payload or messages.METHODS[operation].request(**fields).SerializeToString()
     return Recording(Call(operation, payload, presented("root")), ROWS[operation])
 
@@ -75,7 +79,7 @@ async def test_what_only_looks_authorized_is_not_executed(harness: GatewayHarnes
 
 async def test_executor_of_another_kind_refuses_a_request(harness: GatewayHarness, engine: FakeEngine) -> None:
     rpc = recording("Query", collection_name="docs")
-    ours = recording("WhoAmI", b"{}")
+    ours = recording("WhoAmI", Arguments())
     query = await harness.gateway._authorizer.authorize(rpc)
     whoami = await harness.gateway._authorizer.authorize(ours)
     engine.calls.clear()
@@ -88,3 +92,34 @@ async def test_executor_of_another_kind_refuses_a_request(harness: GatewayHarnes
         with pytest.raises(TypeError):
             await executor.run(request, asked)
     assert engine.calls == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "fields"), [("CreateRole", {"entity": {"name": "made"}}), ("SelectRole", {"role": {"name": "admin"}})]
+)
+async def test_request_of_an_identity_rpc_is_decoded_once(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch, operation: str, fields: dict[str, Any]
+) -> None:
+    decoded = []
+    decode = messages.decode
+
+    def counted(method: str, payload: bytes) -> Any:
+        decoded.append(method)
+        return decode(method, payload)
+
+    monkeypatch.setattr(messages, "decode", counted)
+    await harness.succeed(operation, **fields)
+    assert decoded == [operation]
+
+
+def test_no_handler_of_an_rpc_decodes_its_request_again() -> None:
+    for path in Path(milvus_rpc.__file__).parent.glob("*.py"):
+        assert "FromString" not in path.read_text("utf-8"), path.name
+
+
+def test_handler_reads_no_message_of_another_rpc() -> None:
+    message = messages.CreateRoleRequest()
+    request = Request(Call("CreateRole", b"", presented("root")), message, *(cast("Any", None),) * 5)
+    assert request.read(messages.CreateRoleRequest) is message
+    with pytest.raises(TypeError, match="CreateRole is no DropRoleRequest"):
+        request.read(messages.DropRoleRequest)

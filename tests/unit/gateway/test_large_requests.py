@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, presented
+from tests.support.gateway import GatewayHarness, own_call, presented
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, PayloadMalformed
 from kiteward.gateway.call import Call
 from kiteward.gateway.large_requests import LARGE, LONG, PAUSE, EventLoopShares
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.iam.json_api.base import plain
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import REQUEST_BUDGET
 
@@ -81,10 +82,12 @@ async def test_operations_without_a_privilege_are_large_for_administrators_alone
 
 
 async def test_operations_of_our_own_are_large_for_administrators_alone(peopled: GatewayHarness) -> None:
-    call = Call("WhoAmI", b"{" + b" " * LARGE + b"}", presented("bob"))
+    arguments = {"privilege": "Query", "collectionName": "x" * LARGE}
     with pytest.raises(AccessDenied, match="an administrator"):
-        await peopled.gateway.handle(call)
-    assert await peopled.gateway.handle(Call("WhoAmI", call.payload, presented("root")))
+        await peopled.gateway.handle(own_call("ExplainAccess", "bob", **arguments))
+    assert peopled.trail.events[-1].details["request_bytes"] > LARGE
+    explained = plain(await peopled.gateway.handle(own_call("ExplainAccess", "root", **arguments)))
+    assert explained["collectionName"] == arguments["collectionName"]
 
 
 async def test_a_revocation_counts_for_a_message_that_waits_for_its_turn(peopled: GatewayHarness) -> None:

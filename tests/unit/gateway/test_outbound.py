@@ -1,7 +1,7 @@
 """No request names an address, a file or a credential for the engine; what else comes with a function passes."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from google.protobuf.descriptor import Descriptor
@@ -49,11 +49,15 @@ INSIDE = {
 """Free parameters that no rule is needed for, and why: nothing in them names an address, a file or a credential."""
 
 
+FunctionType: TypeAlias = schema_pb2.FunctionType
+HighlightType: TypeAlias = common_pb2.HighlightType
+
+
 def pairs(given: dict[str, str]) -> list[Any]:
     return [common_pb2.KeyValuePair(key=key, value=value) for key, value in given.items()]
 
 
-def function(params: dict[str, str], kind: int = 3) -> Any:
+def function(params: dict[str, str], kind: FunctionType.ValueType = FunctionType.Rerank) -> Any:
     return schema_pb2.FunctionSchema(name="f", type=kind, params=pairs(params))
 
 
@@ -68,12 +72,13 @@ def chain(name: str, **params: str) -> Any:
 
 
 def schema(**fields: Any) -> bytes:
-    key = schema_pb2.FieldSchema(name="id", data_type=5, is_primary_key=True)
+    key = schema_pb2.FieldSchema(name="id", data_type=schema_pb2.DataType.Int64, is_primary_key=True)
     return bytes(schema_pb2.CollectionSchema(**{"fields": [key], **fields}).SerializeToString())
 
 
 def text_field(analyzer: str) -> Any:
-    return schema_pb2.FieldSchema(name="text", data_type=21, type_params=pairs({"analyzer_params": analyzer}))
+    parameters = pairs({"analyzer_params": analyzer})
+    return schema_pb2.FieldSchema(name="text", data_type=schema_pb2.DataType.VarChar, type_params=parameters)
 
 
 ADD = milvus_pb2.AlterCollectionSchemaRequest.AddRequest
@@ -85,13 +90,13 @@ NAMING: list[tuple[str, dict[str, Any]]] = [
     ("Search", {"function_score": schema_pb2.FunctionScore(params=pairs({"endpoint": ADDRESS}))}),
     ("Search", {"function_chains": [chain("rerank_model", queries="x")]}),
     ("Search", {"function_chains": [chain("decay", url=ADDRESS)]}),
-    ("Search", {"highlighter": common_pb2.Highlighter(type=1)}),
+    ("Search", {"highlighter": common_pb2.Highlighter(type=HighlightType.Semantic)}),
     ("HybridSearch", {"function_score": score(MODEL)}),
     ("HybridSearch", {"function_chains": [chain("round_decimal", base_url=ADDRESS)]}),
     ("HybridSearch", {"requests": [{}, {"function_score": score(MODEL)}]}),
     ("HybridSearch", {"requests": [{"function_chains": [chain("rerank_model")]}]}),
-    ("CreateCollection", {"schema": schema(functions=[function({}, kind=2)])}),
-    ("CreateCollection", {"schema": schema(functions=[function({"provider": "openai"}, kind=1)])}),
+    ("CreateCollection", {"schema": schema(functions=[function({}, kind=FunctionType.TextEmbedding)])}),
+    ("CreateCollection", {"schema": schema(functions=[function({"provider": "openai"}, kind=FunctionType.BM25)])}),
     ("CreateCollection", {"schema": schema(external_source="s3://bucket")}),
     ("CreateCollection", {"schema": schema(external_spec="{}")}),
     (
@@ -102,7 +107,7 @@ NAMING: list[tuple[str, dict[str, Any]]] = [
     ("CreateCollection", {"schema": schema(fields=[text_field('{"tokenizer": {"download_urls": ["x"]}}')])}),
     ("AddCollectionField", {"schema": text_field('[{"path": "/etc/hostname"}]').SerializeToString()}),
     ("AddCollectionFunction", {"functionSchema": function({"url": ADDRESS})}),
-    ("AlterCollectionFunction", {"functionSchema": function({}, kind=2)}),
+    ("AlterCollectionFunction", {"functionSchema": function({}, kind=FunctionType.TextEmbedding)}),
     ("AlterCollectionSchema", {"action": ACTION(add_request=ADD(func_schema=[function({"credential": "c"})]))}),
     ("RunAnalyzer", {"analyzer_params": '{"filter": [{"word_list_file": {}}]}', "placeholder": [b"x"]}),
     ("RunAnalyzer", {"analyzer_params": '{"tokenizer": {"type": "grpc", "endpoint": "x"}}', "placeholder": [b"x"]}),
@@ -120,10 +125,13 @@ LOCAL: list[tuple[str, dict[str, Any]]] = [
     ("Search", {"function_score": score({"reranker": "boost", "weight": "0.5", "filter": "a > 1"})}),
     ("Search", {"function_score": score({"reranker": "decay", "function": "exp", "origin": "1", "scale": "2"})}),
     ("Search", {"function_chains": [chain("decay", function="exp", origin="1"), chain("num_combine", mode="sum")]}),
-    ("Search", {"highlighter": common_pb2.Highlighter(type=0, params=pairs({"pre_tags": "<b>"}))}),
+    ("Search", {"highlighter": common_pb2.Highlighter(type=HighlightType.Lexical, params=pairs({"pre_tags": "<b>"}))}),
     ("HybridSearch", {"requests": [{}, {}], "rank_params": pairs({"strategy": "rrf", "params": '{"k": 60}'})}),
-    ("CreateCollection", {"schema": schema(functions=[function({}, kind=1)])}),
-    ("CreateCollection", {"schema": schema(functions=[function({"num_hashes": "16", "shingle_size": "3"}, kind=4)])}),
+    ("CreateCollection", {"schema": schema(functions=[function({}, kind=FunctionType.BM25)])}),
+    (
+        "CreateCollection",
+        {"schema": schema(functions=[function({"num_hashes": "9", "shingle_size": "3"}, FunctionType.MinHash)])},
+    ),
     ("CreateCollection", {"schema": schema(fields=[text_field('{"type": "english", "stop_words": ["path", "url"]}')])}),
     ("CreateCollection", {"schema": schema(fields=[text_field("not json {")])}),
     ("RunAnalyzer", {"analyzer_params": '{"tokenizer": "standard"}', "placeholder": [b"x"]}),

@@ -95,7 +95,9 @@ async def test_list_is_trimmed_by_the_policy_of_when_it_is_answered(
 
 
 async def test_failed_list_is_passed_on(peopled: GatewayHarness, engine: FakeEngine) -> None:
-    engine.answers["ShowCollections"] = messages.failure("ShowCollections", code=5, legacy_code=1, reason="away")
+    engine.answers["ShowCollections"] = messages.failure(
+        "ShowCollections", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="away"
+    )
     assert (await peopled.status("ShowCollections", by="alice")).code == 5
 
 

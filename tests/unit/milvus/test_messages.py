@@ -53,7 +53,7 @@ def test_unknown_rpc_is_refused() -> None:
         with pytest.raises(OperationUnknown):
             ask("NoSuchRpc")
     with pytest.raises(OperationUnknown):
-        failure("NoSuchRpc", code=1, legacy_code=1, reason="")
+        failure("NoSuchRpc", code=1, legacy_code=ErrorCode.UnexpectedError, reason="")
 
 
 def test_decode_returns_the_request() -> None:
@@ -78,7 +78,12 @@ def test_success_is_a_response_whose_status_is_there_and_empty(method: str) -> N
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - WITHOUT_STATUS))
 def test_failure_is_a_response_that_carries_the_status(method: str) -> None:
     encoded = failure(
-        method, code=1100, legacy_code=5, reason="no: `x`", retriable=True, extra_info={"is_input_error": "true"}
+        method,
+        code=1100,
+        legacy_code=ErrorCode.IllegalArgument,
+        reason="no: `x`",
+        retriable=True,
+        extra_info={"is_input_error": "true"},
     )
     response = METHODS[method].response.FromString(encoded)
     statuses = [response] if METHODS[method].response is Status else [value for _, value in response.ListFields()]
@@ -98,19 +103,22 @@ def test_failure_is_a_response_that_carries_the_status(method: str) -> None:
 @pytest.mark.parametrize("method", sorted(WITHOUT_STATUS))
 def test_failure_of_an_rpc_without_status_is_left_to_grpc(method: str) -> None:
     with pytest.raises(ValueError, match="no status"):
-        failure(method, code=1100, legacy_code=5, reason="no")
+        failure(method, code=1100, legacy_code=ErrorCode.IllegalArgument, reason="no")
     assert METHODS[method].status_field is None
     assert status_code(method, b"") == 0
 
 
 def test_failure_without_a_code_is_refused() -> None:
     with pytest.raises(ValueError, match="code"):
-        failure("Search", code=0, legacy_code=0, reason="no")
+        failure("Search", code=0, legacy_code=ErrorCode.Success, reason="no")
 
 
 def test_legacy_code_alone_is_a_failure_too() -> None:
-    assert status_code("CreateRole", failure("CreateRole", code=0, legacy_code=35, reason="no")) == 35
-    assert status_code("Search", failure("Search", code=0, legacy_code=1, reason="no")) == 1
+    assert (
+        status_code("CreateRole", failure("CreateRole", code=0, legacy_code=ErrorCode.CreateRoleFailure, reason="no"))
+        == 35
+    )
+    assert status_code("Search", failure("Search", code=0, legacy_code=ErrorCode.UnexpectedError, reason="no")) == 1
 
 
 def test_status_code_of_success_is_0() -> None:
@@ -120,7 +128,7 @@ def test_status_code_of_success_is_0() -> None:
 
 
 def test_status_code_is_found_wherever_the_status_lies() -> None:
-    status = Status(code=65535, error_code=1)
+    status = Status(code=65535, error_code=ErrorCode.UnexpectedError)
     behind = (
         SearchResults(collection_name="docs").SerializeToString() + SearchResults(status=status).SerializeToString()
     )

@@ -128,7 +128,7 @@ async def preview(request: ConsoleRequest) -> Response:
         changed = await request.client.invoke("ChangeGrants", change, GrantsChanged)
     except RequestRefused as error:
         return request.page_with_errors(
-            "preview.html", {"": request.reason(error)}, change=None, give=given, take=taken, **values
+            "preview.html", {"": request.reason(error.details)}, change=None, give=given, take=taken, **values
         )
     if apply:
         return request.redirect("/console/matrix", done="matrix", **back)

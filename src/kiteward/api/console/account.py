@@ -8,7 +8,7 @@ from starlette.responses import Response
 from kiteward.api.console import security
 from kiteward.api.console.forms import Field, Form, reason_at_field
 from kiteward.api.console.forms import show as shown
-from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.sign_in import begin
 from kiteward.domain.errors import RequestRefused
 from kiteward.domain.identity import Secret
@@ -26,7 +26,7 @@ _PASSWORD_FIELDS: Final = (
 _PASSWORD_ARGUMENTS: Final = {"oldPassword": "old_password", "password": "new_password"}
 
 
-async def show(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
+async def show(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Show the account of the signed-in user; after a one-time password, only the form for a new password."""
     if request.me.one_time_password:
         return shown(request, await _first_password(request), errors)
@@ -57,9 +57,9 @@ async def change_password(request: ConsoleRequest) -> Response:
     """Change the password. All sessions of the user end, and a new one starts for this browser."""
     old, new, again = (request.form_raw(name) for name in ("old_password", "new_password", "again"))
     names = ("old_password", "new_password", "again")
-    errors = {name: request.text("field.needed") for name in names if not request.form_raw(name)}
+    errors = {name: request.complaint("field.needed") for name in names if not request.form_raw(name)}
     if not errors and new != again:
-        errors = {"again": request.text("password.differs")}
+        errors = {"again": request.complaint("password.differs")}
     if errors:
         return await show(request, errors)
     user = request.me.user_name

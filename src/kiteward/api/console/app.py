@@ -28,18 +28,23 @@ from starlette.routing import compile_path
 from kiteward.api.console import security
 from kiteward.api.console.language import catalogues, chosen
 from kiteward.api.console.pages import PAGES
-from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, read_form, shown_time
+from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason, read_form, shown_time
 from kiteward.api.console.tickets import Tickets
 from kiteward.domain.addresses import address_text
 from kiteward.domain.errors import (
     AccessDenied,
+    AuditUnavailable,
     AuthenticationError,
+    CapacityExceeded,
     CollectionNotFound,
     CredentialMissing,
     EngineError,
     KitewardError,
     NotFound,
     NotReady,
+    OperationRefused,
+    OperationUnknown,
+    PayloadMalformed,
     RequestRefused,
     StoreError,
 )
@@ -123,7 +128,7 @@ class ConsoleApp:
             response = _failed(request, HTTPStatus.SERVICE_UNAVAILABLE, "error.slow")
         except Exception:  # noqa: BLE001  every request gets a response; the log has the details
             _log.exception("request %s: %s failed unexpectedly", request_id, scope["path"])
-            response = _failed(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", request_id)
+            response = _failed(request, HTTPStatus.INTERNAL_SERVER_ERROR, "error.defect", Reason(request_id))
         security.apply_security_headers(response, http_request, request_id)
         await response(scope, receive, send)
 
@@ -269,17 +274,22 @@ _PAGES_OF_ERRORS: Final[tuple[tuple[type[KitewardError], HTTPStatus, str], ...]]
     (EngineError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
     (NotReady, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (AuditUnavailable, HTTPStatus.SERVICE_UNAVAILABLE, "error.unrecorded"),
+    (CapacityExceeded, HTTPStatus.SERVICE_UNAVAILABLE, "error.unavailable"),
+    (OperationRefused, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (OperationUnknown, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
+    (PayloadMalformed, HTTPStatus.UNPROCESSABLE_ENTITY, "error.refused"),
 )
 
 
 def _refused(request: ConsoleRequest, error: KitewardError) -> Response:
     for kind, status, key in _PAGES_OF_ERRORS:
         if isinstance(error, kind):
-            return _failed(request, status, key, request.reason(error))
+            return _failed(request, status, key, request.reason(error.details))
     raise error
 
 
-def _failed(request: ConsoleRequest, status: HTTPStatus, key: str, detail: str = "") -> Response:
+def _failed(request: ConsoleRequest, status: HTTPStatus, key: str, detail: Reason | None = None) -> Response:
     values: dict[str, Any] = {
         "title": request.text(f"{key}.title"),
         "what": request.text(f"{key}.what"),

@@ -25,7 +25,7 @@ async def audit(request: ConsoleRequest) -> Response:
     values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
     before = request.query_value("before")
     if before and not _SEQ.fullmatch(before):
-        return request.page_with_errors("audit.html", {"": request.text("field.number")}, **values)
+        return request.page_with_errors("audit.html", {"": request.complaint("field.number")}, **values)
     wanted = Wanted(
         user_name=asked["user"],
         collection_name=asked["collection"],
@@ -39,7 +39,7 @@ async def audit(request: ConsoleRequest) -> Response:
     try:
         found = await request.client.invoke("SearchAudit", wanted, Lines)
     except InvalidArgument as error:
-        return request.page_with_errors("audit.html", {"": request.reason(error)}, **values)
+        return request.page_with_errors("audit.html", {"": request.reason(error.details)}, **values)
     lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
     return request.page("audit.html", **{**values, "lines": lines, "before": found.before})
 
@@ -91,23 +91,23 @@ async def explain(request: ConsoleRequest) -> Response:
     try:
         values["answer"] = await request.client.invoke("ExplainAccess", question, Explained)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error.details)}, **values)
     return request.page("explain.html", **values)
 
 
 async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, Any]) -> Response:
     """Explain a line of the trail: the recorded decision and the current one."""
     if not _SEQ.fullmatch(number):
-        return request.page_with_errors("explain.html", {"": request.text("field.number")}, **values)
+        return request.page_with_errors("explain.html", {"": request.complaint("field.number")}, **values)
     try:
         found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number)), ExplainedLine)
     except (InvalidArgument, NotFound) as error:
-        return request.page_with_errors("explain.html", {"": request.reason(error)}, **values)
+        return request.page_with_errors("explain.html", {"": request.reason(error.details)}, **values)
     line, today = _line(found.line), found.today
     asked = {**values["asked"], "user": line["who"], "operation": line["operation"]}
     if today is not None:
         asked |= {"privilege": today.privilege or "", "collection": today.collection_name, "database": today.db_name}
-    explained = {"then": line, "answer": today, "gone": found.gone, "differs": found.differs, "asked": asked}
+    explained = {"then": line, "answer": today, "gone": found.gone_details, "differs": found.differs, "asked": asked}
     return request.page("explain.html", **{**values, **explained})
 
 

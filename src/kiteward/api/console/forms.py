@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
 
 _WORD: Final = re.compile(r"[A-Z]")
@@ -60,7 +60,7 @@ class Form:
     policy: Any = None
 
 
-def show(request: ConsoleRequest, form: Form, errors: Mapping[str, str] | None = None) -> Response:
+def show(request: ConsoleRequest, form: Form, errors: Mapping[str, Reason] | None = None) -> Response:
     """Return the page of a form, with the values entered so far and the errors by field."""
     if errors:
         return request.page_with_errors("form.html", errors, shown=form)
@@ -69,7 +69,7 @@ def show(request: ConsoleRequest, form: Form, errors: Mapping[str, str] | None =
 
 def reason_at_field(
     request: ConsoleRequest, error: RequestRefused, fields: Iterable[Field], **renamed: str
-) -> dict[str, str]:
+) -> dict[str, Reason]:
     """Return the text of a refusal, keyed by the field of the form that it concerns; by `""` if it concerns none.
 
     Args:
@@ -79,7 +79,7 @@ def reason_at_field(
         renamed: argument of the operation -> the field that fills it, where the names differ.
     """
     name = renamed.get(error.field) or _WORD.sub(lambda word: f"_{word[0].lower()}", error.field)
-    return {name if any(field.name == name for field in fields) else "": request.reason(error)}
+    return {name if any(field.name == name for field in fields) else "": request.reason(error.details)}
 
 
 def path_below(page: str, *names: str) -> str:
@@ -118,7 +118,7 @@ class Action:
             try:
                 await self.run(request)
             except RequestRefused as error:
-                return show(request, self._form(request, ()), {"": request.reason(error)})
+                return show(request, self._form(request, ()), {"": request.reason(error.details)})
             return request.redirect(self.back(request), done=self.key)
 
         return Page(self.path, ask, act)

@@ -66,7 +66,7 @@ async def create(request: ConsoleRequest) -> Response:
     """Create a key and show its secret once."""
     days = request.number("expires_in_days")
     if days is None:
-        return show(request, await _create_form(request), {"expires_in_days": request.text("field.number")})
+        return show(request, await _create_form(request), {"expires_in_days": request.complaint("field.number")})
     wanted = NewKey(
         user_name=request.form_text("user_name") or request.me.user_name,
         description=request.form_text("description"),

@@ -35,7 +35,7 @@ async def show(request: ConsoleRequest) -> Response:
     )
     if shown is not None:
         return page_of(request, shown)
-    values = {"title": request.text("once.gone.title"), "what": request.text("once.gone.what"), "detail": ""}
+    values = {"title": request.text("once.gone.title"), "what": request.text("once.gone.what"), "detail": None}
     return request.page("error.html", status=HTTPStatus.GONE, **values)
 
 

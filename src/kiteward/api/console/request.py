@@ -1,7 +1,7 @@
 """One request of a browser: its user, its form, and methods that make responses."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -16,13 +16,26 @@ from kiteward.api.console import security
 from kiteward.api.console.language import Language
 from kiteward.api.console.navigation import sections
 from kiteward.api.console.tickets import Tickets
-from kiteward.domain.errors import KitewardError
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import Secret
 from kiteward.gateway.client import GatewayClient
 
 HOME: Final = "/console/account"
 SIGN_IN: Final = "/console/sign-in"
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something was refused, as a page shows it.
+
+    Attributes:
+        sentence: in the language of the page; names are between backticks.
+        quoted: the engine's own text, in whatever language it has; empty where there is none.
+    """
+
+    sentence: str
+    quoted: str = ""
 
 
 @dataclass(slots=True)
@@ -74,13 +87,18 @@ class ConsoleRequest:
         """Return a parameter of the query string, or empty."""
         return str(self.http_request.query_params.get(name, ""))
 
-    def reason(self, error: KitewardError) -> str:
-        """Return the text of an error in the language of the page; its key is the code of the error."""
-        sentences = [
-            self.text(f"reason.{detail.code}", **{"message": str(error), **detail.parameters})
-            for detail in error.details
-        ]
-        return self.text("reason.separator").join(sentences)
+    def reason(self, details: Iterable[ErrorDetail]) -> Reason:
+        """Return a reason in the language of the page: a sentence for each code, and what the engine says apart."""
+        found = list(details)
+        sentences = [self.text(f"reason.{each.code}", **each.parameters) for each in found]
+        return Reason(
+            self.text("reason.separator").join(sentences),
+            "\n".join(each.quoted for each in found if each.quoted),
+        )
+
+    def complaint(self, key: str) -> Reason:
+        """Return a reason that the console itself has, as a text of the catalogue."""
+        return Reason(self.text(key))
 
     def page(self, template: str, *, status: int = HTTPStatus.OK, **values: Any) -> Response:
         """Return a page, rendered from a template.
@@ -97,13 +115,14 @@ class ConsoleRequest:
             path=self.http_request.url.path,
             sections=sections(self.me),
             assets=self.assets,
+            because=self.reason,
             csrf=security.form_token(self.token) if self.token is not None and self.me is not None else "",
             done=self.text(f"done.{done}") if f"done.{done}" in self.text.texts else "",
             **{"errors": {}, "form": self.form, **values},
         )
         return HTMLResponse(html, status)
 
-    def page_with_errors(self, template: str, errors: Mapping[str, str], **values: Any) -> Response:
+    def page_with_errors(self, template: str, errors: Mapping[str, Reason], **values: Any) -> Response:
         """Return a page with a form that was not accepted, and the errors by field."""
         return self.page(template, status=HTTPStatus.UNPROCESSABLE_ENTITY, errors=errors, **values)
 

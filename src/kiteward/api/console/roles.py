@@ -12,7 +12,8 @@ from kiteward.domain.errors import NotFound, RequestRefused
 from kiteward.iam.json_api.grants import GrantChange, GrantNamed, GrantsChanged
 from kiteward.milvus import messages
 
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
+_REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 _EVERYWHERE: Final = "*"
 
 
@@ -72,7 +73,7 @@ async def create(request: ConsoleRequest) -> Response:
     """Create a role."""
     name = request.form_text("role_name")
     if not name:
-        return show(request, _create_form(request), {"role_name": request.text("field.needed")})
+        return show(request, _create_form(request), {"role_name": request.complaint("field.needed")})
     try:
         role = messages.RoleEntity(name=name, description=request.form_text("description"))
         await request.client.call(messages.CreateRoleRequest(entity=role))
@@ -131,20 +132,22 @@ async def create_group(request: ConsoleRequest) -> Response:
     """Create a group with its first members."""
     name = request.form_text("group_name")
     if not name:
-        return show(request, _group_form(request), {"group_name": request.text("field.needed")})
+        return show(request, _group_form(request), {"group_name": request.complaint("field.needed")})
     try:
         await request.client.call(messages.CreatePrivilegeGroupRequest(group_name=name))
     except RequestRefused as error:
-        return show(request, _group_form(request), {"group_name": request.reason(error)})
+        return show(request, _group_form(request), {"group_name": request.reason(error.details)})
     try:
         await _operate_group(request, name, request.form_values("privileges"), _ADD)
     except RequestRefused as error:
         await request.client.call(messages.DropPrivilegeGroupRequest(group_name=name))
-        return show(request, _group_form(request), {"privileges": request.reason(error)})
+        return show(request, _group_form(request), {"privileges": request.reason(error.details)})
     return request.redirect("/console/groups", done="group_new")
 
 
-async def _operate_group(request: ConsoleRequest, name: str, privileges: list[str], kind: int) -> None:
+async def _operate_group(
+    request: ConsoleRequest, name: str, privileges: list[str], kind: messages.OperatePrivilegeGroupType.ValueType
+) -> None:
     if privileges:
         members = [messages.PrivilegeEntity(name=privilege) for privilege in privileges]
         await request.client.call(messages.OperatePrivilegeGroupRequest(group_name=name, privileges=members, type=kind))
@@ -200,7 +203,7 @@ async def change_group(request: ConsoleRequest) -> Response:
         await _operate_group(request, name, sorted(wanted - held), _ADD)
         await _operate_group(request, name, sorted(held - wanted), _REMOVE)
     except RequestRefused as error:
-        return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error)})
+        return show(request, _edit_form(request, tuple(held)), {"privileges": request.reason(error.details)})
     return request.redirect("/console/groups", done="group_edit")
 
 

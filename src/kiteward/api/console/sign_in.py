@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from kiteward.api.console import security
 from kiteward.api.console.forms import Action
-from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page
+from kiteward.api.console.request import HOME, SIGN_IN, ConsoleRequest, Page, Reason
 from kiteward.domain.errors import AuthenticationError, RequestRefused
 from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.iam.json_api.base import Done
@@ -27,15 +27,17 @@ async def show(request: ConsoleRequest) -> Response:
 async def act(request: ConsoleRequest) -> Response:
     """Start a session, if the gateway accepts the password."""
     user, password = request.form_text("user"), Secret(request.form_raw("password"))
-    errors = {name: request.text("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()}
+    errors = {
+        name: request.complaint("field.needed") for name in ("user", "password") if not request.form_raw(name).strip()
+    }
     if errors:
         return _form(request, request.form_raw("next"), errors=errors)
     try:
         token = await begin(request, user, password)
     except AuthenticationError:
-        return _form(request, request.form_raw("next"), errors={"": request.text("sign_in.refused")})
+        return _form(request, request.form_raw("next"), errors={"": request.complaint("sign_in.refused")})
     except RequestRefused as error:
-        return _form(request, request.form_raw("next"), errors={"": request.reason(error)})
+        return _form(request, request.form_raw("next"), errors={"": request.reason(error.details)})
     response = request.redirect(_own_page(request.form_raw("next")))
     security.set_session_cookie(response, request.http_request, token)
     return response
@@ -86,7 +88,9 @@ def _left(request: ConsoleRequest) -> Response:
     return response
 
 
-def _form(request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, str] | None = None) -> Response:
+def _form(
+    request: ConsoleRequest, back_to: str, *, note: str = "", errors: dict[str, Reason] | None = None
+) -> Response:
     http_request = request.http_request
     without_tls = http_request.url.scheme != "https" and http_request.url.hostname not in _THIS_MACHINE
     values: dict[str, Any] = {"back_to": _own_page(back_to), "note": note, "without_tls": without_tls}

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
 from kiteward.api.console.keys import KEPT
 from kiteward.api.console.one_time_secrets import page_of, show_once
-from kiteward.api.console.request import ConsoleRequest, Page
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.api.console.roles import role_names
 from kiteward.api.console.tickets import OneTimeSecret
 from kiteward.domain.errors import RequestRefused
@@ -30,7 +30,8 @@ from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
 
 _PAGE: Final = 50
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperateUserRoleType.AddUserToRole
+_REMOVE: Final = messages.OperateUserRoleType.RemoveUserFromRole
 
 
 async def listed(request: ConsoleRequest) -> Response:
@@ -40,7 +41,7 @@ async def listed(request: ConsoleRequest) -> Response:
     return request.page("users.html", users=found.users, following=found.next, prefix=prefix)
 
 
-async def described(request: ConsoleRequest, errors: dict[str, str] | None = None) -> Response:
+async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Describe a user, with the available actions."""
     name = request.names["name"]
     sessions = await request.client.invoke("ListSessions", PerhapsNamed(user_name=name), ListedSessions)
@@ -56,11 +57,11 @@ async def bind(request: ConsoleRequest) -> Response:
     """Bind a role to a user."""
     name, role = request.names["name"], request.form_text("role")
     if not role:
-        return await described(request, {"role": request.text("field.needed")})
+        return await described(request, {"role": request.complaint("field.needed")})
     try:
         await request.client.call(messages.OperateUserRoleRequest(username=name, role_name=role, type=_ADD))
     except RequestRefused as error:
-        return await described(request, {"role": request.reason(error)})
+        return await described(request, {"role": request.reason(error.details)})
     return request.redirect(path_below("users", name), done="role_bind")
 
 
@@ -90,7 +91,7 @@ async def create(request: ConsoleRequest) -> Response:
     """Create a user; a generated password is shown once."""
     name, password = request.form_text("user_name"), request.form_raw("new_password")
     if not name:
-        return show(request, await _create_form(request), {"user_name": request.text("field.needed")})
+        return show(request, await _create_form(request), {"user_name": request.complaint("field.needed")})
     wanted = NewAccount(
         user_name=name,
         password=Secret(password) if password else None,

@@ -9,7 +9,7 @@ from kiteward.milvus.field_selection import FieldSelection
 
 _CODE: Final = 1400
 """Milvus' code for an unauthenticated caller."""
-_LEGACY_CODE: Final = 1
+_LEGACY_CODE: Final = messages.ErrorCode.UnexpectedError
 
 _CLIENT: Final = FieldSelection.of("Connect", ("client_info.sdk_type", "client_info.sdk_version"))
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\b", re.ASCII)

@@ -175,7 +175,7 @@ class _GatewayCallHandler:
             grpc.StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}"
         )
 
-    def _call(self, message: bytes) -> Call:
+    def _call(self, message: bytes) -> Call[bytes]:
         caller = self._caller
         late_at = self._late_at
         return Call(

@@ -14,9 +14,9 @@ from kiteward.domain import errors
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
-_UNEXPECTED: Final = 1
+_UNEXPECTED: Final = messages.ErrorCode.UnexpectedError
 _NOT_READY: Final = 2
-_ILLEGAL_ARGUMENT: Final = 5
+_ILLEGAL_ARGUMENT: Final = messages.ErrorCode.IllegalArgument
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class MilvusStatus:
     """
 
     code: int
-    legacy_code: int | None = None
+    legacy_code: messages.ErrorCode.ValueType | None = None
     suffix: str = ""
     input_error: bool = True
     otherwise: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
@@ -88,7 +88,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.DatabaseNotFound: MilvusStatus(800, _UNEXPECTED),
     errors.DatabaseNameInvalid: MilvusStatus(802, _UNEXPECTED),
     errors.FieldNameInvalid: MilvusStatus(1701, _UNEXPECTED),
-    errors.CollectionNotFound: MilvusStatus(100, 4),
+    errors.CollectionNotFound: MilvusStatus(100, messages.LEGACY_COLLECTION_NOT_EXISTS),
     # Raised only by the in-process client: a gRPC client reads the response itself.
     errors.ResponseFailed: MilvusStatus(65535, _UNEXPECTED),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),

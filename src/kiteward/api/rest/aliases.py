@@ -3,8 +3,10 @@
 from typing import Any, Final
 
 from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, rpc_endpoint
+from kiteward.api.rest.rpc import CollectionNameReq, rpc_endpoint
 from kiteward.domain.naming import DEFAULT_DATABASE
+from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 
 class OptionalCollectionNameReq(Body):
@@ -35,13 +37,18 @@ class AliasShape(ResponseData):
 
 async def list_names(context: RequestContext, body: OptionalCollectionNameReq) -> list[str]:
     """Answer `aliases/list`."""
-    response = await call_rpc(context, "ListAliases", collection_name=body.collection_name)
+    response = await context.call(
+        milvus_pb2.ListAliasesRequest(db_name=context.database, collection_name=body.collection_name),
+        messages.ListAliasesResponse,
+    )
     return list(response.aliases)
 
 
 async def describe(context: RequestContext, body: AliasReq) -> AliasShape:
     """Answer `aliases/describe`."""
-    response = await call_rpc(context, "DescribeAlias", alias=body.alias_name)
+    response = await context.call(
+        messages.DescribeAliasRequest(db_name=context.database, alias=body.alias_name), messages.DescribeAliasResponse
+    )
     return AliasShape(
         db_name=response.db_name or context.database or DEFAULT_DATABASE,
         alias_name=response.alias,

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Name, Nothing, RequestContext
 from kiteward.api.rest.indexes import IndexParam
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, rpc_endpoint
+from kiteward.api.rest.rpc import CollectionNameReq, rpc_endpoint
 from kiteward.api.rest.schemas import (
     FieldReq,
     FunctionReq,
@@ -14,7 +14,7 @@ from kiteward.api.rest.schemas import (
     fill_struct_field,
     new_schema,
 )
-from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 
 class FunctionOfReq(CollectionNameReq):
@@ -65,7 +65,11 @@ async def add_function(context: RequestContext, body: FunctionOfReq) -> Nothing:
     """Answer `collections/add_function`."""
     function = new_schema().functions.add()
     fill_function(function, body.function)
-    await call_rpc(context, "AddCollectionFunction", collection_name=body.collection_name, functionSchema=function)
+    await context.call(
+        milvus_pb2.AddCollectionFunctionRequest(
+            db_name=context.database, collection_name=body.collection_name, functionSchema=function
+        )
+    )
     return NOTHING
 
 
@@ -73,12 +77,13 @@ async def alter_function(context: RequestContext, body: AlterFunctionReq) -> Not
     """Answer `collections/alter_function`; `functionName` defaults to the name in the new definition."""
     function = new_schema().functions.add()
     fill_function(function, body.function)
-    await call_rpc(
-        context,
-        "AlterCollectionFunction",
-        collection_name=body.collection_name,
-        function_name=body.function_name or body.function.name,
-        functionSchema=function,
+    await context.call(
+        milvus_pb2.AlterCollectionFunctionRequest(
+            db_name=context.database,
+            collection_name=body.collection_name,
+            function_name=body.function_name or body.function.name,
+            functionSchema=function,
+        )
     )
     return NOTHING
 
@@ -107,17 +112,18 @@ async def drop_function_field(context: RequestContext, body: FunctionNameReq) ->
     return NOTHING
 
 
-def _schema_change(context: RequestContext, collection: str) -> Any:
-    kind: Any = messages.method_of("AlterCollectionSchema").request
-    return kind(db_name=context.database, collection_name=collection)
+def _schema_change(context: RequestContext, collection: str) -> milvus_pb2.AlterCollectionSchemaRequest:
+    return milvus_pb2.AlterCollectionSchemaRequest(db_name=context.database, collection_name=collection)
 
 
 async def add_field(context: RequestContext, body: AddFieldReq) -> Nothing:
     """Answer `collections/fields/add`."""
     field = new_schema().fields.add()
     fill_field(field, body.schema)
-    await call_rpc(
-        context, "AddCollectionField", collection_name=body.collection_name, schema=field.SerializeToString()
+    await context.call(
+        milvus_pb2.AddCollectionFieldRequest(
+            db_name=context.database, collection_name=body.collection_name, schema=field.SerializeToString()
+        )
     )
     return NOTHING
 
@@ -126,8 +132,10 @@ async def add_struct_field(context: RequestContext, body: AddStructFieldReq) -> 
     """Answer `collections/struct_fields/add`."""
     field = new_schema().struct_array_fields.add()
     fill_struct_field(field, body.schema)
-    await call_rpc(
-        context, "AddCollectionStructField", collection_name=body.collection_name, struct_array_field_schema=field
+    await context.call(
+        milvus_pb2.AddCollectionStructFieldRequest(
+            db_name=context.database, collection_name=body.collection_name, struct_array_field_schema=field
+        )
     )
     return NOTHING
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import NOTHING, Body, Endpoint, Name, Nothing, RequestContext, ResponseData, refused
-from kiteward.api.rest.rpc import Int32, Int64, call_rpc, key_values, rpc_endpoint, text_of
-from kiteward.milvus import messages
+from kiteward.api.rest.rpc import Int32, Int64, key_values, rpc_endpoint, text_of
+from kiteward.milvus.messages import milvus_pb2, rg_pb2
 
 
 class NodeCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class FileShape(ResponseData):
 
 async def create_group(context: RequestContext, body: NewGroupReq) -> Nothing:
     """Answer `resource_groups/create`."""
-    request = _request("CreateResourceGroup")
+    request = milvus_pb2.CreateResourceGroupRequest()
     request.resource_group = body.name
     if body.config is not None:
         _fill(request.config, body.config)
@@ -137,18 +137,14 @@ async def create_group(context: RequestContext, body: NewGroupReq) -> Nothing:
 
 async def alter_groups(context: RequestContext, body: GroupsReq) -> Nothing:
     """Answer `resource_groups/alter`."""
-    request = _request("UpdateResourceGroups")
+    request = milvus_pb2.UpdateResourceGroupsRequest()
     for name, config in body.resource_groups.items():
         _fill(request.resource_groups[name], config)
     await context.call(request)
     return NOTHING
 
 
-def _request(operation: str) -> Any:
-    return messages.method_of(operation).request()
-
-
-def _fill(message: Any, config: GroupConfig) -> None:
+def _fill(message: rg_pb2.ResourceGroupConfig, config: GroupConfig) -> None:
     message.requests.node_num = config.requests.node_num
     message.limits.node_num = config.limits.node_num
     for each in config.transfer_from:
@@ -160,13 +156,17 @@ def _fill(message: Any, config: GroupConfig) -> None:
 
 async def list_groups(context: RequestContext, _body: Body) -> list[str]:
     """Answer `resource_groups/list`."""
-    response = await call_rpc(context, "ListResourceGroups")
+    response = await context.call(milvus_pb2.ListResourceGroupsRequest(), milvus_pb2.ListResourceGroupsResponse)
     return list(response.resource_groups)
 
 
 async def describe_group(context: RequestContext, body: GroupReq) -> GroupShape:
     """Answer `resource_groups/describe`."""
-    group = (await call_rpc(context, "DescribeResourceGroup", resource_group=body.name)).resource_group
+    group = (
+        await context.call(
+            milvus_pb2.DescribeResourceGroupRequest(resource_group=body.name), milvus_pb2.DescribeResourceGroupResponse
+        )
+    ).resource_group
     return GroupShape(
         name=group.name,
         capacity=group.capacity,
@@ -180,16 +180,18 @@ async def describe_group(context: RequestContext, body: GroupReq) -> GroupShape:
 
 async def run_analyzer(context: RequestContext, body: AnalyzerReq) -> list[Analysis]:
     """Answer `common/run_analyzer`."""
-    response = await call_rpc(
-        context,
-        "RunAnalyzer",
-        placeholder=[each.encode() for each in body.text],
-        analyzer_params="" if body.analyzer_params is None else text_of(body.analyzer_params),
-        with_detail=body.with_detail,
-        with_hash=body.with_hash,
-        collection_name=body.collection_name,
-        field_name=body.field_name,
-        analyzer_names=body.analyzer_names,
+    response = await context.call(
+        milvus_pb2.RunAnalyzerRequest(
+            db_name=context.database,
+            placeholder=[each.encode() for each in body.text],
+            analyzer_params="" if body.analyzer_params is None else text_of(body.analyzer_params),
+            with_detail=body.with_detail,
+            with_hash=body.with_hash,
+            collection_name=body.collection_name,
+            field_name=body.field_name,
+            analyzer_names=body.analyzer_names,
+        ),
+        milvus_pb2.RunAnalyzerResponse,
     )
     return [
         Analysis(
@@ -211,7 +213,7 @@ async def run_analyzer(context: RequestContext, body: AnalyzerReq) -> list[Analy
 
 async def list_files(context: RequestContext, _body: Body) -> list[FileShape]:
     """Answer `file_resources/list`."""
-    response = await call_rpc(context, "ListFileResources")
+    response = await context.call(milvus_pb2.ListFileResourcesRequest(), milvus_pb2.ListFileResourcesResponse)
     return [FileShape(id=each.id, name=each.name, path=each.path) for each in response.resources]
 
 

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
+
+from kiteward.milvus import messages
+from kiteward.milvus.messages import schema_pb2
 
 DYNAMIC: Final = "$meta"
 """The field that holds dynamic values in the protocol."""
@@ -88,18 +91,16 @@ class CollectionShape:
         return [field for field in self.fields.values() if field.kind in VECTORS]
 
 
-_BM25: Final = 1
-
-
-def shape_of(described: Any) -> CollectionShape:
-    """Return the shape of a collection.
-
-    Args:
-        described: a DescribeCollectionResponse.
-    """
+def shape_of(described: messages.DescribeCollectionResponse) -> CollectionShape:
+    """Return the shape of a collection."""
     schema = described.schema
     outputs = {name for function in schema.functions for name in function.output_field_names}
-    texts = {name for function in schema.functions if function.type == _BM25 for name in function.output_field_names}
+    texts = {
+        name
+        for function in schema.functions
+        if function.type == schema_pb2.FunctionType.BM25
+        for name in function.output_field_names
+    }
     fields = {
         field.name: Field(
             name=field.name,
@@ -118,5 +119,5 @@ def shape_of(described: Any) -> CollectionShape:
     return CollectionShape(fields, structs, schema.enable_dynamic_field)
 
 
-def _dimension(field: Any) -> int:
+def _dimension(field: schema_pb2.FieldSchema) -> int:
     return next((int(each.value) for each in field.type_params if each.key == "dim" and each.value.isdecimal()), 0)

@@ -1,7 +1,6 @@
 """Collections (contract 5.3), except creating one and changing its schema."""
 
-from collections.abc import Awaitable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -13,7 +12,7 @@ from kiteward.api.rest.rpc import (
     Int64,
     Pair,
     RowCount,
-    call_rpc,
+    describe_collection,
     pairs,
     row_count,
     rpc_endpoint,
@@ -29,6 +28,9 @@ from kiteward.api.rest.schemas import (
 from kiteward.api.rest.status import RestFailure
 from kiteward.domain.errors import AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed
 from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
+
+_Response = TypeVar("_Response", bound=messages.ProtocolMessage)
 
 
 class LoadStateReq(CollectionNameReq):
@@ -121,23 +123,31 @@ class Description(ResponseData):
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
     """Answer `collections/list`: the collections that the caller may see."""
-    response = await call_rpc(context, "ShowCollections")
+    response = await context.call(
+        messages.ShowCollectionsRequest(db_name=context.database), messages.ShowCollectionsResponse
+    )
     return list(response.collection_names)
 
 
 async def has(context: RequestContext, body: CollectionNameReq) -> Has:
     """Answer `collections/has`."""
-    response = await call_rpc(context, "HasCollection", collection_name=body.collection_name)
+    response = await context.call(
+        messages.HasCollectionRequest(db_name=context.database, collection_name=body.collection_name),
+        messages.BoolResponse,
+    )
     return Has(has=response.value)
 
 
 async def describe(context: RequestContext, body: CollectionNameReq) -> Description:
     """Answer `collections/describe` from four requests, of which all but the first may be refused."""
-    name = body.collection_name
-    described = await call_rpc(context, "DescribeCollection", collection_name=name)
-    state = await _unless_refused(call_rpc(context, "GetLoadState", collection_name=name))
-    indexes = await _unless_refused(call_rpc(context, "DescribeIndex", collection_name=name))
-    aliases = await _unless_refused(call_rpc(context, "ListAliases", collection_name=name))
+    database, name = context.database, body.collection_name
+    described = await describe_collection(context, name)
+    state_of = milvus_pb2.GetLoadStateRequest(db_name=database, collection_name=name)
+    state = await _unless_refused(context, state_of, milvus_pb2.GetLoadStateResponse)
+    indexes_of = milvus_pb2.DescribeIndexRequest(db_name=database, collection_name=name)
+    indexes = await _unless_refused(context, indexes_of, milvus_pb2.DescribeIndexResponse)
+    aliases_of = milvus_pb2.ListAliasesRequest(db_name=database, collection_name=name)
+    aliases = await _unless_refused(context, aliases_of, messages.ListAliasesResponse)
     schema = described.schema
     return Description(
         collection_name=described.collection_name or schema.name,
@@ -161,17 +171,22 @@ async def describe(context: RequestContext, body: CollectionNameReq) -> Descript
     )
 
 
-async def _unless_refused(request: Awaitable[Any]) -> Any:
+async def _unless_refused(
+    context: RequestContext, request: messages.ProtocolMessage, response: type[_Response]
+) -> _Response | None:
     """Return the response of a request, or None if it was refused, the engine lacks it, or nothing was found."""
     try:
-        return await request
+        return await context.call(request, response)
     except (AccessDenied, CollectionNotFound, EngineLacksOperation, ResponseFailed):
         return None
 
 
 async def get_stats(context: RequestContext, body: CollectionNameReq) -> RowCount:
     """Answer `collections/get_stats`."""
-    response = await call_rpc(context, "GetCollectionStatistics", collection_name=body.collection_name)
+    response = await context.call(
+        milvus_pb2.GetCollectionStatisticsRequest(db_name=context.database, collection_name=body.collection_name),
+        milvus_pb2.GetCollectionStatisticsResponse,
+    )
     return row_count(response.stats)
 
 
@@ -182,14 +197,25 @@ _LOADED: Final = 100
 
 async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadState:
     """Answer `collections/get_load_state`; the progress is included unless the collection is not loaded."""
-    names = {"collection_name": body.collection_name, "partition_names": body.partition_names}
-    response = await call_rpc(context, "GetLoadState", **names)
+    response = await context.call(
+        milvus_pb2.GetLoadStateRequest(
+            db_name=context.database, collection_name=body.collection_name, partition_names=body.partition_names
+        ),
+        milvus_pb2.GetLoadStateResponse,
+    )
     state = messages.enum_name(response, "state")
     if state == _NOT_EXISTING:
         raise RestFailure(messages.COLLECTION_NOT_FOUND, f"collection not found[collection={body.collection_name}]")
     if state == _NOT_LOADED:
         return LoadState(load_state=state)
-    progress = (await call_rpc(context, "GetLoadingProgress", **names)).progress
+    progress = (
+        await context.call(
+            milvus_pb2.GetLoadingProgressRequest(
+                collection_name=body.collection_name, partition_names=body.partition_names, db_name=context.database
+            ),
+            milvus_pb2.GetLoadingProgressResponse,
+        )
+    ).progress
     return LoadState(
         load_state="LoadStateLoaded" if progress >= _LOADED else "LoadStateLoading", load_progress=progress
     )
@@ -197,27 +223,36 @@ async def get_load_state(context: RequestContext, body: LoadStateReq) -> LoadSta
 
 async def refresh_load(context: RequestContext, body: CollectionNameReq) -> Nothing:
     """Answer `collections/refresh_load`."""
-    await call_rpc(context, "LoadCollection", collection_name=body.collection_name, refresh=True)
+    await context.call(
+        milvus_pb2.LoadCollectionRequest(db_name=context.database, collection_name=body.collection_name, refresh=True)
+    )
     return NOTHING
 
 
 async def flush(context: RequestContext, body: CollectionNameReq) -> Nothing:
     """Answer `collections/flush`."""
-    await call_rpc(context, "Flush", collection_names=[body.collection_name])
+    await context.call(
+        messages.FlushRequest(db_name=context.database, collection_names=[body.collection_name]), messages.FlushResponse
+    )
     return NOTHING
 
 
 async def compact(context: RequestContext, body: CompactReq) -> Compaction:
     """Answer `collections/compact`."""
-    response = await call_rpc(
-        context, "ManualCompaction", collection_name=body.collection_name, majorCompaction=body.is_clustering
+    response = await context.call(
+        milvus_pb2.ManualCompactionRequest(
+            db_name=context.database, collection_name=body.collection_name, majorCompaction=body.is_clustering
+        ),
+        messages.ManualCompactionResponse,
     )
     return Compaction(compaction_id=response.compactionID)
 
 
 async def get_compaction_state(context: RequestContext, body: CompactionReq) -> CompactionState:
     """Answer `collections/get_compaction_state`."""
-    response = await call_rpc(context, "GetCompactionState", compactionID=body.job_id)
+    response = await context.call(
+        milvus_pb2.GetCompactionStateRequest(compactionID=body.job_id), milvus_pb2.GetCompactionStateResponse
+    )
     return CompactionState(
         compaction_id=body.job_id,
         state=messages.enum_name(response, "state"),

@@ -1,15 +1,23 @@
 """Consistency levels by name."""
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
+from kiteward.milvus.messages import common_pb2
 
-BOUNDED: Final = 2
-LEVELS: Final = {"Strong": 0, "Session": 1, "Bounded": BOUNDED, "Eventually": 3, "Customized": 4}
+_Level: TypeAlias = common_pb2.ConsistencyLevel
+
+LEVELS: Final = {
+    "Strong": _Level.Strong,
+    "Session": _Level.Session,
+    "Bounded": _Level.Bounded,
+    "Eventually": _Level.Eventually,
+    "Customized": _Level.Customized,
+}
 
 
-def consistency_level(name: str) -> int | None:
-    """Return the number of a level, or None where no name is given.
+def consistency_level(name: str) -> _Level.ValueType | None:
+    """Return a level by its name, or None where no name is given.
 
     Raises:
         RestFailure: there is no such level.

@@ -5,13 +5,15 @@ from typing import Any, Final
 
 import msgspec
 
-from kiteward.api.rest.consistency import BOUNDED, consistency_level
+from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Nothing, RequestContext
 from kiteward.api.rest.indexes import IndexParam, create_index
-from kiteward.api.rest.rpc import CollectionNameReq, Int32, call_rpc, text_of
+from kiteward.api.rest.rpc import CollectionNameReq, Int32, key_values, text_of
 from kiteward.api.rest.schemas import FieldReq, SchemaReq, schema_message
 from kiteward.api.rest.status import FIELD_MISSING, INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import KitewardError
+from kiteward.milvus import messages
+from kiteward.milvus.messages import common_pb2, milvus_pb2
 
 
 class CollectionReq(CollectionNameReq):
@@ -42,32 +44,41 @@ async def create(context: RequestContext, body: CollectionReq) -> Nothing:
     message = schema_message(body.collection_name, schema, description=body.description)
     known = {field.field_name for field in schema.fields} | {field.field_name for field in schema.struct_fields}
     _require_known(indexes, known)
-    await call_rpc(
-        context,
-        "CreateCollection",
-        collection_name=body.collection_name,
-        schema=message.SerializeToString(),
-        consistency_level=consistency_level(body.consistency_level or _parameter(body, "consistencyLevel")) or BOUNDED,
-        shards_num=_count(body, "shardsNum"),
-        num_partitions=_count(body, "partitionsNum"),
-        properties=body.properties
-        | {key: body.params[name] for name, key in _PROPERTIES.items() if name in body.params},
+    await context.call(
+        messages.CreateCollectionRequest(
+            db_name=context.database,
+            collection_name=body.collection_name,
+            schema=message.SerializeToString(),
+            consistency_level=_consistency(body),
+            shards_num=_count(body, "shardsNum"),
+            num_partitions=_count(body, "partitionsNum"),
+            properties=key_values(
+                body.properties | {key: body.params[name] for name, key in _PROPERTIES.items() if name in body.params}
+            ),
+        )
     )
     try:
         for index in indexes:
             await create_index(context, body.collection_name, index)
         if indexes:
-            await call_rpc(context, "LoadCollection", collection_name=body.collection_name)
+            await context.call(
+                milvus_pb2.LoadCollectionRequest(db_name=context.database, collection_name=body.collection_name)
+            )
     except KitewardError:
         await _drop_again(context, body.collection_name)
         raise
     return NOTHING
 
 
+def _consistency(body: CollectionReq) -> common_pb2.ConsistencyLevel.ValueType:
+    level = consistency_level(body.consistency_level or _parameter(body, "consistencyLevel"))
+    return common_pb2.ConsistencyLevel.Bounded if level is None else level
+
+
 async def _drop_again(context: RequestContext, collection: str) -> None:
     """Drop the new collection. A failure is ignored: the caller gets the error of the step that failed."""
     try:
-        await call_rpc(context, "DropCollection", collection_name=collection)
+        await context.call(messages.DropCollectionRequest(db_name=context.database, collection_name=collection))
     except KitewardError:
         return
 

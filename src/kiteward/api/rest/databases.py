@@ -5,7 +5,9 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData
-from kiteward.api.rest.rpc import Pair, call_rpc, pairs, rpc_endpoint
+from kiteward.api.rest.rpc import Pair, pairs, rpc_endpoint
+from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 
 class DatabaseReq(Body):
@@ -36,13 +38,15 @@ class DatabaseShape(ResponseData):
 
 async def list_names(context: RequestContext, _body: Body) -> list[str]:
     """Answer `databases/list`: the databases that the caller may see."""
-    response = await call_rpc(context, "ListDatabases")
+    response = await context.call(messages.ListDatabasesRequest(), messages.ListDatabasesResponse)
     return list(response.db_names)
 
 
 async def describe(context: RequestContext, body: DatabaseReq) -> DatabaseShape:
     """Answer `databases/describe`."""
-    response = await call_rpc(context, "DescribeDatabase", db_name=body.db_name)
+    response = await context.call(
+        milvus_pb2.DescribeDatabaseRequest(db_name=body.db_name), milvus_pb2.DescribeDatabaseResponse
+    )
     return DatabaseShape(
         db_name=response.db_name or body.db_name, db_id=response.dbID, properties=pairs(response.properties)
     )

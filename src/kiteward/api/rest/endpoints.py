@@ -51,7 +51,7 @@ from kiteward.domain.errors import (
     RequestRefused,
 )
 from kiteward.gateway.client import GatewayClient
-from kiteward.iam.json_api.base import Arguments
+from kiteward.iam.json_api.base import Arguments, Outcome
 from kiteward.milvus import messages
 
 PREFIX: Final = "/v2/vectordb/"
@@ -107,6 +107,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _B = TypeVar("_B", bound=msgspec.Struct)
 _M = TypeVar("_M", bound=messages.ProtocolMessage)
+_O = TypeVar("_O", bound=Outcome)
 
 
 class RequestContext:
@@ -126,7 +127,9 @@ class RequestContext:
         self.established = False
 
     @overload
-    async def call(self, request: messages.ProtocolMessage, /, *, database: str | None = None) -> Any: ...
+    async def call(
+        self, request: messages.ProtocolMessage, /, *, database: str | None = None
+    ) -> messages.ProtocolMessage: ...
 
     @overload
     async def call(
@@ -151,13 +154,13 @@ class RequestContext:
             return await self._establishing(self._client.call(request, database=database))
         return await self._establishing(self._client.call(request, response, database=database))
 
-    async def invoke(self, operation: str, arguments: Arguments) -> msgspec.Raw:
-        """Send a request of one of Kiteward's own operations and return its response, encoded as JSON.
+    async def invoke(self, operation: str, arguments: Arguments, outcome: type[_O]) -> _O:
+        """Send a request of one of Kiteward's own operations and return its outcome.
 
         Raises:
-            KitewardError: as `GatewayClient.invoke_json`.
+            KitewardError: as `GatewayClient.invoke`.
         """
-        return msgspec.Raw(await self._establishing(self._client.invoke_json(operation, arguments)))
+        return await self._establishing(self._client.invoke(operation, arguments, outcome))
 
     async def read_large(self, endpoint: "Endpoint[Any]", read: Callable[[], _T], *, size: int) -> _T:
         """Return a large body, decoded after the caller is authorized to send one and has its turn.

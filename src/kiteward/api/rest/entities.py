@@ -1,7 +1,7 @@
 """Entities: inserting, querying and deleting them (contract 5.3)."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -9,10 +9,10 @@ from kiteward.api.rest import codec, results
 from kiteward.api.rest.collection_fields import Field, shape_of
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import Answer, Endpoint, Name, RequestContext, ResponseData
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.api.rest.rpc import CollectionNameReq, describe_collection
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import builders
+from kiteward.milvus import builders, messages
 
 INSERT_DATA: Final = 1804
 PRIMARY_KEY: Final = 1806
@@ -44,6 +44,8 @@ PrimaryKeys = Annotated[
     ),
 ]
 Row = dict[str, Any]
+
+_Request = TypeVar("_Request", messages.InsertRequest, messages.UpsertRequest)
 
 
 class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -129,22 +131,22 @@ class Cost(ResponseData):
 
 async def insert(context: RequestContext, body: InsertReq) -> Answer:
     """Answer `entities/insert`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
 
-    def request() -> Any:
+    def request() -> messages.InsertRequest:
         rows = codec.rows(msgspec.json.decode(body.data), shape_of(described))
         return builders.insert(described, rows, collection=body.collection_name, partition=body.partition_name)
 
-    response = await context.call(await _built(context, request))
+    response = await context.call(await _built(context, request), messages.MutationResult)
     ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Inserted(insert_count=response.insert_cnt, insert_ids=ids), Cost())
 
 
 async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
     """Answer `entities/upsert`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
 
-    def request() -> Any:
+    def request() -> messages.UpsertRequest:
         partial = body.partial_update or bool(body.field_ops)
         rows = codec.rows(msgspec.json.decode(body.data), shape_of(described), partial=partial)
         return builders.upsert(
@@ -156,12 +158,12 @@ async def upsert(context: RequestContext, body: UpsertReq) -> Answer:
             field_operations={each.field_name: each.op for each in body.field_ops},
         )
 
-    response = await context.call(await _built(context, request))
+    response = await context.call(await _built(context, request), messages.MutationResult)
     ids = results.primary_keys(response.IDs, allow_int64=context.allow_int64)
     return Answer(Upserted(upsert_count=response.upsert_cnt, upsert_ids=ids), Cost())
 
 
-async def _built(context: RequestContext, request: Callable[[], Any]) -> Any:
+async def _built(context: RequestContext, request: Callable[[], _Request]) -> _Request:
     """Build a request from rows, in an executor because there may be many.
 
     Raises:
@@ -181,7 +183,7 @@ async def delete(context: RequestContext, body: DeleteReq) -> Answer:
         partition=body.partition_name,
         values=body.expr_params,
     )
-    response = await context.call(request)
+    response = await context.call(request, messages.MutationResult)
     return Answer(Deleted(delete_count=response.delete_cnt), Cost())
 
 
@@ -204,7 +206,7 @@ async def query(context: RequestContext, body: QueryReq) -> Answer:
 
 async def get(context: RequestContext, body: GetReq) -> Answer:
     """Answer `entities/get`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
     key = shape_of(described).primary
     partitions = [*body.partition_names, body.partition_name] if body.partition_name else body.partition_names
     request = builders.query(
@@ -233,8 +235,8 @@ def _lookup(key: Field | None, given: msgspec.Raw) -> str:
         ) from None
 
 
-async def _rows(context: RequestContext, request: Any) -> Answer:
-    response = await context.call(request)
+async def _rows(context: RequestContext, request: messages.QueryRequest) -> Answer:
+    response = await context.call(request, messages.QueryResults)
     rows = await context.run_in_executor(results.query_rows, response, allow_int64=context.allow_int64)
     return Answer(rows, Cost())
 

@@ -5,9 +5,10 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import NOTHING, Endpoint, Name, Nothing, RequestContext, ResponseData
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc, rpc_endpoint
+from kiteward.api.rest.rpc import CollectionNameReq, key_values, rpc_endpoint
 from kiteward.domain.errors import ResponseFailed
 from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 
 class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -65,7 +66,10 @@ _NOT_FOUND: Final = 700
 async def list_names(context: RequestContext, body: CollectionNameReq) -> list[str]:
     """Answer `indexes/list`; a collection without indexes is not an error."""
     try:
-        response = await call_rpc(context, "DescribeIndex", collection_name=body.collection_name)
+        response = await context.call(
+            milvus_pb2.DescribeIndexRequest(db_name=context.database, collection_name=body.collection_name),
+            milvus_pb2.DescribeIndexResponse,
+        )
     except ResponseFailed as failure:
         if failure.status == _NOT_FOUND:
             return []
@@ -75,8 +79,11 @@ async def list_names(context: RequestContext, body: CollectionNameReq) -> list[s
 
 async def describe(context: RequestContext, body: IndexReq) -> list[IndexShape]:
     """Answer `indexes/describe`."""
-    response = await call_rpc(
-        context, "DescribeIndex", collection_name=body.collection_name, index_name=body.index_name
+    response = await context.call(
+        milvus_pb2.DescribeIndexRequest(
+            db_name=context.database, collection_name=body.collection_name, index_name=body.index_name
+        ),
+        milvus_pb2.DescribeIndexResponse,
     )
     return [
         IndexShape(
@@ -108,22 +115,23 @@ async def create_index(context: RequestContext, collection: str, index: IndexPar
         KitewardError: as `RequestContext.call`.
     """
     parameters = {"index_type": index.index_type, "metric_type": index.metric_type, "params": index.params}
-    await call_rpc(
-        context,
-        "CreateIndex",
-        collection_name=collection,
-        field_name=index.field_name,
-        index_name=index.index_name,
-        extra_params={name: value for name, value in parameters.items() if value},
+    await context.call(
+        milvus_pb2.CreateIndexRequest(
+            db_name=context.database,
+            collection_name=collection,
+            field_name=index.field_name,
+            index_name=index.index_name,
+            extra_params=key_values({name: value for name, value in parameters.items() if value}),
+        )
     )
 
 
-def metric_of(index: Any) -> str:
+def metric_of(index: milvus_pb2.IndexDescription) -> str:
     """Return the metric of an index description."""
     return _parameter(index, "metric_type")
 
 
-def _parameter(index: Any, key: str) -> str:
+def _parameter(index: milvus_pb2.IndexDescription, key: str) -> str:
     return next((each.value for each in index.params if each.key == key), "")
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from kiteward.api.rest.endpoints import Body, Endpoint, Name, RequestContext, ResponseData, refused
-from kiteward.api.rest.rpc import CollectionNameReq, call_rpc
+from kiteward.api.rest.rpc import CollectionNameReq
 from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 JobId = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,17}$")]
 """The id of a job, as a number or as text."""
@@ -69,66 +70,85 @@ class Records(ResponseData):
 
 async def restore_external(context: RequestContext, body: RestoreReq) -> JobCreated:
     """Answer `jobs/snapshot/restore_external`."""
-    response = await call_rpc(
-        context,
-        "RestoreExternalSnapshot",
-        target_collection_name=body.target_collection_name,
-        snapshot_metadata_uri=body.snapshot_metadata_uri,
-        external_spec=body.external_spec,
+    response = await context.call(
+        milvus_pb2.RestoreExternalSnapshotRequest(
+            db_name=context.database,
+            target_collection_name=body.target_collection_name,
+            snapshot_metadata_uri=body.snapshot_metadata_uri,
+            external_spec=body.external_spec,
+        ),
+        milvus_pb2.RestoreExternalSnapshotResponse,
     )
     return JobCreated(job_id=response.job_id)
 
 
 async def export(context: RequestContext, body: ExportReq) -> Exported:
     """Answer `jobs/snapshot/export`."""
-    response = await call_rpc(
-        context,
-        "ExportSnapshot",
-        name=body.snapshot_name,
-        collection_name=body.collection_name,
-        target_s3_path=body.target_s3_path,
-        external_spec=body.external_spec,
+    response = await context.call(
+        milvus_pb2.ExportSnapshotRequest(
+            db_name=context.database,
+            name=body.snapshot_name,
+            collection_name=body.collection_name,
+            target_s3_path=body.target_s3_path,
+            external_spec=body.external_spec,
+        ),
+        milvus_pb2.ExportSnapshotResponse,
     )
     return Exported(snapshot_metadata_uri=response.snapshot_metadata_uri, job_id=response.job_id)
 
 
 async def describe_restore(context: RequestContext, body: JobIdReq) -> dict[str, Any]:
     """Answer `jobs/snapshot/describe`."""
-    response = await call_rpc(context, "GetRestoreSnapshotState", job_id=int(body.job_id))
+    response = await context.call(
+        milvus_pb2.GetRestoreSnapshotStateRequest(job_id=int(body.job_id)), milvus_pb2.GetRestoreSnapshotStateResponse
+    )
     return _record(response.info)
 
 
 async def list_restores(context: RequestContext, body: CollectionsJobsReq) -> Records:
     """Answer `jobs/snapshot/list`."""
-    response = await call_rpc(context, "ListRestoreSnapshotJobs", collection_name=body.collection_name)
+    response = await context.call(
+        milvus_pb2.ListRestoreSnapshotJobsRequest(db_name=context.database, collection_name=body.collection_name),
+        milvus_pb2.ListRestoreSnapshotJobsResponse,
+    )
     return Records(records=[_record(each) for each in response.jobs])
 
 
 async def refresh(context: RequestContext, body: RefreshReq) -> JobCreated:
     """Answer `jobs/external_collection/refresh`."""
-    response = await call_rpc(
-        context,
-        "RefreshExternalCollection",
-        collection_name=body.collection_name,
-        external_source=body.external_source,
-        external_spec=body.external_spec,
+    response = await context.call(
+        milvus_pb2.RefreshExternalCollectionRequest(
+            db_name=context.database,
+            collection_name=body.collection_name,
+            external_source=body.external_source,
+            external_spec=body.external_spec,
+        ),
+        milvus_pb2.RefreshExternalCollectionResponse,
     )
     return JobCreated(job_id=response.job_id)
 
 
 async def describe_refresh(context: RequestContext, body: JobIdReq) -> dict[str, Any]:
     """Answer `jobs/external_collection/describe`."""
-    response = await call_rpc(context, "GetRefreshExternalCollectionProgress", job_id=int(body.job_id))
+    response = await context.call(
+        milvus_pb2.GetRefreshExternalCollectionProgressRequest(job_id=int(body.job_id)),
+        milvus_pb2.GetRefreshExternalCollectionProgressResponse,
+    )
     return _record(response.job_info)
 
 
 async def list_refreshes(context: RequestContext, body: CollectionsJobsReq) -> Records:
     """Answer `jobs/external_collection/list`."""
-    response = await call_rpc(context, "ListRefreshExternalCollectionJobs", collection_name=body.collection_name)
+    response = await context.call(
+        milvus_pb2.ListRefreshExternalCollectionJobsRequest(
+            db_name=context.database, collection_name=body.collection_name
+        ),
+        milvus_pb2.ListRefreshExternalCollectionJobsResponse,
+    )
     return Records(records=[_record(each) for each in response.jobs])
 
 
-def _record(job: Any) -> dict[str, Any]:
+def _record(job: messages.ProtocolMessage) -> dict[str, Any]:
     """Return the message of a job as JSON, its fields in camelCase."""
     return {
         _camel(field.name): messages.enum_name(job, field.name) if field.enum_type else getattr(job, field.name)

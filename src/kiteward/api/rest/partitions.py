@@ -3,7 +3,9 @@
 from typing import Any, Final
 
 from kiteward.api.rest.endpoints import Endpoint, Name, RequestContext
-from kiteward.api.rest.rpc import CollectionNameReq, Has, RowCount, call_rpc, row_count, rpc_endpoint
+from kiteward.api.rest.rpc import CollectionNameReq, Has, RowCount, row_count, rpc_endpoint
+from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2
 
 
 class PartitionReq(CollectionNameReq):
@@ -20,22 +22,31 @@ class PartitionsReq(CollectionNameReq):
 
 async def list_names(context: RequestContext, body: CollectionNameReq) -> list[str]:
     """Answer `partitions/list`."""
-    response = await call_rpc(context, "ShowPartitions", collection_name=body.collection_name)
+    response = await context.call(
+        milvus_pb2.ShowPartitionsRequest(db_name=context.database, collection_name=body.collection_name),
+        milvus_pb2.ShowPartitionsResponse,
+    )
     return list(response.partition_names)
 
 
 async def has(context: RequestContext, body: PartitionReq) -> Has:
     """Answer `partitions/has`."""
-    response = await call_rpc(
-        context, "HasPartition", collection_name=body.collection_name, partition_name=body.partition_name
+    response = await context.call(
+        milvus_pb2.HasPartitionRequest(
+            db_name=context.database, collection_name=body.collection_name, partition_name=body.partition_name
+        ),
+        messages.BoolResponse,
     )
     return Has(has=response.value)
 
 
 async def get_stats(context: RequestContext, body: PartitionReq) -> RowCount:
     """Answer `partitions/get_stats`."""
-    response = await call_rpc(
-        context, "GetPartitionStatistics", collection_name=body.collection_name, partition_name=body.partition_name
+    response = await context.call(
+        milvus_pb2.GetPartitionStatisticsRequest(
+            db_name=context.database, collection_name=body.collection_name, partition_name=body.partition_name
+        ),
+        milvus_pb2.GetPartitionStatisticsResponse,
     )
     return row_count(response.stats)
 

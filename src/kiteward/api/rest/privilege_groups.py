@@ -7,7 +7,8 @@ import msgspec
 from kiteward.api.rest.endpoints import NOTHING, Body, Endpoint, Name, Nothing, RequestContext, ResponseData
 from kiteward.milvus import messages
 
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperatePrivilegeGroupType.AddPrivilegesToGroup
+_REMOVE: Final = messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup
 
 
 class PrivilegeGroupReq(Body):
@@ -74,7 +75,9 @@ async def remove(context: RequestContext, body: MembersReq) -> Nothing:
     return await _operate(context, body, _REMOVE)
 
 
-async def _operate(context: RequestContext, body: MembersReq, kind: int) -> Nothing:
+async def _operate(
+    context: RequestContext, body: MembersReq, kind: messages.OperatePrivilegeGroupType.ValueType
+) -> Nothing:
     request = messages.OperatePrivilegeGroupRequest(
         group_name=body.privilege_group_name,
         privileges=[messages.PrivilegeEntity(name=name) for name in body.privileges],

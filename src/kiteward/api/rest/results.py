@@ -17,11 +17,13 @@ from typing import Any, Final
 import msgspec
 
 from kiteward.api.rest.collection_fields import DYNAMIC
+from kiteward.milvus import messages
+from kiteward.milvus.messages import schema_pb2
 
 JsonRow = dict[str, Any]
 
 
-def query_rows(response: Any, *, allow_int64: bool) -> list[JsonRow]:
+def query_rows(response: messages.QueryResults, *, allow_int64: bool) -> list[JsonRow]:
     """Return the rows of QueryResults.
 
     Args:
@@ -31,7 +33,7 @@ def query_rows(response: Any, *, allow_int64: bool) -> list[JsonRow]:
     return _rows(response.fields_data, response.output_fields, None, allow_int64=allow_int64)
 
 
-def hits(response: Any, *, key: str, allow_int64: bool) -> list[JsonRow]:
+def hits(response: messages.SearchResults, *, key: str, allow_int64: bool) -> list[JsonRow]:
     """Return the hits of SearchResults, in the order of the searched vectors.
 
     Args:
@@ -49,7 +51,7 @@ def hits(response: Any, *, key: str, allow_int64: bool) -> list[JsonRow]:
     return made
 
 
-def primary_keys(ids: Any, *, allow_int64: bool) -> list[Any]:
+def primary_keys(ids: schema_pb2.IDs, *, allow_int64: bool) -> list[Any]:
     """Return primary keys as JSON values."""
     which = ids.WhichOneof("id_field")
     if which is None:
@@ -104,7 +106,9 @@ def _reread(values: Sequence[float], digits: int) -> list[float] | None:
         return None
 
 
-def _rows(fields_data: Any, output_fields: Any, count: int | None, *, allow_int64: bool) -> list[JsonRow]:
+def _rows(
+    fields_data: Sequence[schema_pb2.FieldData], output_fields: Sequence[str], count: int | None, *, allow_int64: bool
+) -> list[JsonRow]:
     columns = {}
     dynamic: list[Any] = []
     for field in fields_data:
@@ -123,7 +127,7 @@ def _rows(fields_data: Any, output_fields: Any, count: int | None, *, allow_int6
     return made
 
 
-def _dynamic(field: Any, output_fields: list[str], fixed: set[str]) -> list[JsonRow]:
+def _dynamic(field: schema_pb2.FieldData, output_fields: list[str], fixed: set[str]) -> list[JsonRow]:
     """Return the dynamic values of each row, restricted to the requested names if there are any."""
     decoded = [_decoded(each) for each in field.scalars.json_data.data]
     values = [each if isinstance(each, dict) else {} for each in decoded]
@@ -141,7 +145,7 @@ def _decoded(raw: bytes) -> Any:
         return None
 
 
-def _column(field: Any, *, allow_int64: bool) -> list[Any]:
+def _column(field: schema_pb2.FieldData, *, allow_int64: bool) -> list[Any]:
     which = field.WhichOneof("field")
     values: list[Any]
     match which:
@@ -166,7 +170,7 @@ def _with_nulls(values: list[Any], valid: Sequence[bool]) -> list[Any]:
     return [next(remaining, None) if there else None for there in valid]
 
 
-def _scalars(scalars: Any, *, allow_int64: bool) -> list[Any]:
+def _scalars(scalars: schema_pb2.ScalarField, *, allow_int64: bool) -> list[Any]:
     which = scalars.WhichOneof("data")
     if which is None:
         return []
@@ -184,13 +188,13 @@ def _scalars(scalars: Any, *, allow_int64: bool) -> list[Any]:
             return [_base64(each) if isinstance(each, bytes) else each for each in data]
 
 
-def _vectors(vectors: Any) -> list[Any]:
+def _vectors(vectors: schema_pb2.VectorField) -> list[Any]:
     which = vectors.WhichOneof("data")
     reader = _VECTOR_READERS.get(which or "")
     return reader(vectors) if reader else []
 
 
-def _float_vectors(vectors: Any) -> list[list[float]]:
+def _float_vectors(vectors: schema_pb2.VectorField) -> list[list[float]]:
     dimension = vectors.dim
     flat = shortest(vectors.float_vector.data)
     return [flat[start : start + dimension] for start in range(0, len(flat), dimension or 1)]
@@ -200,7 +204,7 @@ def _byte_vectors(raw: bytes, length: int) -> list[str]:
     return [_base64(raw[start : start + length]) for start in range(0, len(raw), length or 1)]
 
 
-def _sparse_vectors(vectors: Any) -> list[dict[str, float]]:
+def _sparse_vectors(vectors: schema_pb2.VectorField) -> list[dict[str, float]]:
     return [_sparse(content) for content in vectors.sparse_float_vector.contents]
 
 
@@ -210,7 +214,7 @@ def _sparse(content: bytes) -> dict[str, float]:
     return {str(index): number for (index, _), number in zip(pairs, numbers, strict=True)}
 
 
-_VECTOR_READERS: Final[Mapping[str, Callable[[Any], list[Any]]]] = MappingProxyType(
+_VECTOR_READERS: Final[Mapping[str, Callable[[schema_pb2.VectorField], list[Any]]]] = MappingProxyType(
     {
         "float_vector": _float_vectors,
         "sparse_float_vector": _sparse_vectors,
@@ -223,7 +227,7 @@ _VECTOR_READERS: Final[Mapping[str, Callable[[Any], list[Any]]]] = MappingProxyT
 )
 
 
-def _structs(struct_arrays: Any, *, allow_int64: bool) -> list[Any]:
+def _structs(struct_arrays: schema_pb2.StructArrayField, *, allow_int64: bool) -> list[Any]:
     """Return lists of objects from columns of lists."""
     columns = {field.field_name: _column(field, allow_int64=allow_int64) for field in struct_arrays.fields}
     made: list[Any] = []

@@ -15,7 +15,8 @@ from kiteward.api.rest.endpoints import (
 )
 from kiteward.milvus import messages
 
-_GRANT, _REVOKE = 0, 1
+_GRANT: Final = messages.OperatePrivilegeType.Grant
+_REVOKE: Final = messages.OperatePrivilegeType.Revoke
 
 
 class RoleReq(Body):
@@ -114,7 +115,7 @@ async def revoke(context: RequestContext, body: GrantReq) -> Nothing:
     return await _operate(context, body, _REVOKE)
 
 
-async def _operate(context: RequestContext, body: GrantReq, kind: int) -> Nothing:
+async def _operate(context: RequestContext, body: GrantReq, kind: messages.OperatePrivilegeType.ValueType) -> Nothing:
     entity = messages.GrantEntity(
         role=messages.RoleEntity(name=body.role_name),
         object=messages.ObjectEntity(name=body.object_type),
@@ -136,7 +137,9 @@ async def revoke_v2(context: RequestContext, body: GrantV2Req) -> Nothing:
     return await _operate_v2(context, body, _REVOKE)
 
 
-async def _operate_v2(context: RequestContext, body: GrantV2Req, kind: int) -> Nothing:
+async def _operate_v2(
+    context: RequestContext, body: GrantV2Req, kind: messages.OperatePrivilegeType.ValueType
+) -> Nothing:
     request = messages.OperatePrivilegeV2Request(
         role=messages.RoleEntity(name=body.role_name),
         grantor=_grantor(body.privilege),

@@ -1,6 +1,6 @@
 """Helpers for endpoints that call an RPC of the same shape: building its request and reading parts of its response."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -37,22 +37,14 @@ class RowCount(ResponseData):
     row_count: int
 
 
-async def call_rpc(context: RequestContext, operation: str, /, **fields: Any) -> Any:
-    """Build the request of an RPC from its fields and the database, send it, and return the response message.
-
-    Args:
-        context: the context of the request.
-        operation: RPC name.
-        fields: fields of the request message; a mapping becomes its key-value pairs, None is left out.
+async def describe_collection(context: RequestContext, name: str) -> messages.DescribeCollectionResponse:
+    """Return the description of a collection.
 
     Raises:
         KitewardError: as `RequestContext.call`.
     """
-    kind = messages.method_of(operation).request
-    if "db_name" in kind.DESCRIPTOR.fields_by_name:
-        fields.setdefault("db_name", context.database)
-    request = kind(**{name: key_values(value) if isinstance(value, dict) else value for name, value in fields.items()})
-    return await context.call(request)
+    request = messages.DescribeCollectionRequest(db_name=context.database, collection_name=name)
+    return await context.call(request, messages.DescribeCollectionResponse)
 
 
 def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, **fields: str) -> Endpoint[Any]:
@@ -65,9 +57,14 @@ def rpc_endpoint(path: str, body: type[Body], operation: str, summary: str, /, *
         summary: one sentence for the OpenAPI document.
         fields: field of the request message -> the attribute of the body that fills it.
     """
+    request_type = messages.method_of(operation).request
 
     async def run(context: RequestContext, given: Body) -> Nothing:
-        await call_rpc(context, operation, **{field: getattr(given, attribute) for field, attribute in fields.items()})
+        values = {field: getattr(given, attribute) for field, attribute in fields.items()}
+        if "db_name" in request_type.DESCRIPTOR.fields_by_name:
+            values.setdefault("db_name", context.database)
+        pairs = {field: key_values(value) for field, value in values.items() if isinstance(value, dict)}
+        await context.call(request_type(**values | pairs))
         return NOTHING
 
     return Endpoint(path, body, Nothing, run, summary, large=operation)
@@ -83,11 +80,11 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def pairs(key_value_pairs: Any) -> list[Pair]:
+def pairs(key_value_pairs: Iterable[messages.KeyValuePair]) -> list[Pair]:
     """Return key-value pairs of the protocol for a response."""
     return [Pair(key=each.key, value=each.value) for each in key_value_pairs]
 
 
-def row_count(statistics: Any) -> RowCount:
+def row_count(statistics: Iterable[messages.KeyValuePair]) -> RowCount:
     """Return the row count among the statistics of a response."""
     return RowCount(row_count=next((int(each.value) for each in statistics if each.key == "row_count"), 0))

@@ -11,6 +11,7 @@ from kiteward.api.rest.endpoints import Name, ResponseData
 from kiteward.api.rest.rpc import Pair, key_values, pairs
 from kiteward.api.rest.status import INVALID_PARAMETER, RestFailure
 from kiteward.milvus import messages
+from kiteward.milvus.messages import schema_pb2
 
 
 class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -102,21 +103,18 @@ class FunctionShape(ResponseData):
     params: list[Pair]
 
 
-_SCHEMA: Final = messages.descriptor_of(type(messages.DescribeCollectionResponse().schema))
-_TYPES: Final[Mapping[str, int]] = MappingProxyType(
-    {name: value.number for name, value in _SCHEMA.file.enum_types_by_name["DataType"].values_by_name.items()}
-)
-_FUNCTIONS: Final[Mapping[str, int]] = MappingProxyType(
-    {name: value.number for name, value in _SCHEMA.file.enum_types_by_name["FunctionType"].values_by_name.items()}
+_TYPES: Final[Mapping[str, schema_pb2.DataType.ValueType]] = MappingProxyType(dict(schema_pb2.DataType.items()))
+_FUNCTIONS: Final[Mapping[str, schema_pb2.FunctionType.ValueType]] = MappingProxyType(
+    dict(schema_pb2.FunctionType.items())
 )
 
 
-def new_schema() -> Any:
+def new_schema() -> schema_pb2.CollectionSchema:
     """Return an empty schema message."""
-    return messages.DescribeCollectionResponse().schema
+    return schema_pb2.CollectionSchema()
 
 
-def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any:
+def schema_message(name: str, given: SchemaReq, *, description: str = "") -> schema_pb2.CollectionSchema:
     """Return a schema as a message.
 
     Args:
@@ -145,7 +143,7 @@ def schema_message(name: str, given: SchemaReq, *, description: str = "") -> Any
     return schema
 
 
-def fill_field(message: Any, given: FieldReq) -> None:
+def fill_field(message: schema_pb2.FieldSchema, given: FieldReq) -> None:
     """Fill the message of a field.
 
     Raises:
@@ -166,7 +164,7 @@ def fill_field(message: Any, given: FieldReq) -> None:
         _fill_default(message, given)
 
 
-def fill_struct_field(message: Any, given: StructFieldReq) -> None:
+def fill_struct_field(message: schema_pb2.StructArrayFieldSchema, given: StructFieldReq) -> None:
     """Fill the message of a field of lists of structs.
 
     Raises:
@@ -180,7 +178,7 @@ def fill_struct_field(message: Any, given: StructFieldReq) -> None:
         fill_field(message.fields.add(), field)
 
 
-def fill_function(message: Any, given: FunctionReq) -> None:
+def fill_function(message: schema_pb2.FunctionSchema, given: FunctionReq) -> None:
     """Fill the message of a function.
 
     Raises:
@@ -194,7 +192,7 @@ def fill_function(message: Any, given: FunctionReq) -> None:
     message.params.extend(key_values(given.params))
 
 
-def type_number(name: str, field: str) -> int:
+def type_number(name: str, field: str) -> schema_pb2.DataType.ValueType:
     """Return the number of a field's type.
 
     Raises:
@@ -209,7 +207,7 @@ def type_number(name: str, field: str) -> int:
     return _TYPES[name]
 
 
-def function_type(given: FunctionReq) -> int:
+def function_type(given: FunctionReq) -> schema_pb2.FunctionType.ValueType:
     """Return the number of a function's type.
 
     Raises:
@@ -241,7 +239,7 @@ _DEFAULTS: Final[Mapping[str, tuple[str, type | tuple[type, ...]]]] = MappingPro
 """Type of a field -> the field of the message that holds its default value, and the Python types of that value."""
 
 
-def _fill_default(message: Any, given: FieldReq) -> None:
+def _fill_default(message: schema_pb2.FieldSchema, given: FieldReq) -> None:
     attribute, kind = _DEFAULTS.get(given.data_type, ("", ()))
     value = given.default_value
     fits = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
@@ -254,7 +252,7 @@ def _fill_default(message: Any, given: FieldReq) -> None:
         ) from None
 
 
-def field_shape(message: Any) -> FieldShape:
+def field_shape(message: schema_pb2.FieldSchema) -> FieldShape:
     """Return the message of a field for a response."""
     default = message.default_value.WhichOneof("data")
     return FieldShape(
@@ -281,12 +279,12 @@ def _default_shape(value: Any, which: str) -> dict[str, dict[str, Any]]:
     return {"Data": {spelled: held.decode(errors="replace") if isinstance(held, bytes) else held}}
 
 
-def field_shapes(schema: Any) -> list[FieldShape]:
+def field_shapes(schema: schema_pb2.CollectionSchema) -> list[FieldShape]:
     """Return the fields of a schema for a response."""
     return [field_shape(each) for each in schema.fields if not each.is_dynamic and each.name != DYNAMIC]
 
 
-def struct_field_shapes(schema: Any) -> list[StructFieldShape]:
+def struct_field_shapes(schema: schema_pb2.CollectionSchema) -> list[StructFieldShape]:
     """Return the fields of a schema that hold lists of structs."""
     return [
         StructFieldShape(
@@ -301,7 +299,7 @@ def struct_field_shapes(schema: Any) -> list[StructFieldShape]:
     ]
 
 
-def function_shapes(schema: Any) -> list[FunctionShape]:
+def function_shapes(schema: schema_pb2.CollectionSchema) -> list[FunctionShape]:
     """Return the functions of a schema for a response."""
     return [
         FunctionShape(

@@ -11,11 +11,11 @@ from kiteward.api.rest.collection_fields import CollectionShape, Field, shape_of
 from kiteward.api.rest.consistency import consistency_level
 from kiteward.api.rest.endpoints import Answer, Endpoint, RequestContext
 from kiteward.api.rest.entities import MOST_ROWS, Cost, Count, ReadReq, Row
-from kiteward.api.rest.rpc import call_rpc
+from kiteward.api.rest.rpc import describe_collection
 from kiteward.api.rest.schemas import FunctionReq, function_type
 from kiteward.api.rest.status import BODY_MALFORMED, FIELD_MISSING, INVALID_PARAMETER, RestFailure
 from kiteward.domain.errors import InvalidArgument
-from kiteward.milvus import builders
+from kiteward.milvus import builders, messages
 
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
@@ -91,7 +91,7 @@ async def search(context: RequestContext, body: SearchReq) -> Answer:
     """Answer `entities/search`."""
     if bool(body.data) == bool(body.ids):
         raise RestFailure(FIELD_MISSING, "missing required parameters, error: either data or ids is needed, not both")
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
     shape = shape_of(described)
     field = _searched(shape, body.anns_field)
     request = await context.run_in_executor(
@@ -117,7 +117,7 @@ async def search(context: RequestContext, body: SearchReq) -> Answer:
 
 async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answer:
     """Answer `entities/hybrid_search` and its older name `entities/advanced_search`."""
-    described = await call_rpc(context, "DescribeCollection", collection_name=body.collection_name)
+    described = await describe_collection(context, body.collection_name)
     shape = shape_of(described)
     requests = [await context.run_in_executor(_sub_request, each, body, shape) for each in body.search]
     request = builders.hybrid_search(
@@ -136,7 +136,7 @@ async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answe
     return await _hits(context, request, shape)
 
 
-def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape) -> Any:
+def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape) -> messages.SearchRequest:
     field = _searched(shape, given.anns_field)
     parameters = _parameters(given.search_params, given.params)
     if given.metric_type:
@@ -160,8 +160,8 @@ def _sub_request(given: SubSearch, body: HybridSearchReq, shape: CollectionShape
     )
 
 
-async def _hits(context: RequestContext, request: Any, shape: CollectionShape) -> Answer:
-    response = await context.call(request)
+async def _hits(context: RequestContext, request: messages.ProtocolMessage, shape: CollectionShape) -> Answer:
+    response = await context.call(request, messages.SearchResults)
     key = shape.primary
     rows = await context.run_in_executor(
         results.hits, response, key=key.name if key else "id", allow_int64=context.allow_int64

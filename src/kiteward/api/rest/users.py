@@ -9,7 +9,8 @@ from kiteward.api.rest.endpoints import NOTHING, Answer, Body, Described, Endpoi
 from kiteward.domain.identity import Secret
 from kiteward.milvus import messages
 
-_ADD, _REMOVE = 0, 1
+_ADD: Final = messages.OperateUserRoleType.AddUserToRole
+_REMOVE: Final = messages.OperateUserRoleType.RemoveUserFromRole
 
 
 class UserReq(Body):
@@ -93,7 +94,7 @@ async def revoke_role(context: RequestContext, body: UserRoleReq) -> Nothing:
     return await _bind(context, body, _REMOVE)
 
 
-async def _bind(context: RequestContext, body: UserRoleReq, kind: int) -> Nothing:
+async def _bind(context: RequestContext, body: UserRoleReq, kind: messages.OperateUserRoleType.ValueType) -> Nothing:
     request = messages.OperateUserRoleRequest(username=body.user_name, role_name=body.role_name, type=kind)
     await context.call(request)
     return NOTHING

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,11 +19,14 @@ from types import ModuleType
 import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
+from kiteward.engine.base import Access
 from kiteward.engine.channel import unix_address
 from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
+from kiteward.engine.embedded.operations import Rpc, served_rpcs
 from kiteward.engine.embedded.patches import open_database
+from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
@@ -50,6 +53,7 @@ class Arguments:
 
     data: str
     socket: str
+    rpcs: Mapping[str, Access]
     sync_mode: SyncMode
     read_threads: int
     write_threads: int
@@ -95,12 +99,13 @@ def main() -> None:
     arguments = _parse(sys.argv[1:])
     _die_with_parent(arguments.parent)
     _log_to_stderr()
+    rpcs = _served(arguments)
     _confine(arguments)
     database = _open(arguments)
     _clear_old_sockets(arguments)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(arguments, database))
+            runner.run(_serve(arguments, database, rpcs))
     finally:
         database.close()
 
@@ -109,11 +114,24 @@ def _parse(argv: list[str]) -> Arguments:
     parser = argparse.ArgumentParser(prog="kiteward.engine.embedded.child")
     for name in ("data", "socket", "sync-mode"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--rpcs", required=True, type=_rpcs)
     for name in ("read-threads", "write-threads", "parent"):
         parser.add_argument(f"--{name}", required=True, type=int)
     for name in ("lock-seconds", "drain-seconds"):
         parser.add_argument(f"--{name}", required=True, type=float)
     return Arguments(**vars(parser.parse_args(argv)))
+
+
+def _rpcs(text: str) -> Mapping[str, Access]:
+    return {name: Access(access) for name, access in json.loads(text).items()}
+
+
+def _served(arguments: Arguments) -> Sequence[Rpc]:
+    """Return the RPCs to serve; end the process where one of them cannot be served safely."""
+    try:
+        return served_rpcs(EngineServicer, arguments.rpcs)
+    except ValueError as error:
+        sys.exit(f"the engine cannot serve its RPCs: {error}")
 
 
 def _die_with_parent(parent: int) -> None:
@@ -162,8 +180,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return None if uvloop is None else uvloop.new_event_loop
 
 
-async def _serve(arguments: Arguments, database: ServedDatabase) -> None:
-    dispatcher = Dispatcher(database, read_threads=arguments.read_threads, write_threads=arguments.write_threads)
+async def _serve(arguments: Arguments, database: ServedDatabase, rpcs: Sequence[Rpc]) -> None:
+    dispatcher = Dispatcher(database, rpcs, read_threads=arguments.read_threads, write_threads=arguments.write_threads)
     server = grpc.aio.server(
         options=(
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),

@@ -2,22 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import milvus_pb2
 
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.locks import NamedLocks
-from kiteward.engine.embedded.operations import MUTATIONS, ON_THE_LOOP, READS, LockKey, LockKeys
+from kiteward.engine.embedded.operations import LockKey, LockRule, Rpc
 from kiteward.engine.embedded.read_view import reading
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
@@ -67,7 +65,7 @@ class Operation:
 
     name: str
     request_type: type[Message]
-    execute: Callable[[Any, CallContext], Message]
+    execute: Callable[[Message, CallContext], Message]
 
     def parse(self, payload: bytes) -> Message:
         """Return the request message.
@@ -100,13 +98,14 @@ class Operation:
 
 
 class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
-    """Routes the RPCs of the Milvus service that the embedded engine has; the others are UNIMPLEMENTED."""
+    """Routes the RPCs that are served; the others are UNIMPLEMENTED."""
 
-    def __init__(self, database: ServedDatabase, *, read_threads: int, write_threads: int) -> None:
+    def __init__(self, database: ServedDatabase, rpcs: Iterable[Rpc], *, read_threads: int, write_threads: int) -> None:
         """Prepare the threads; nothing runs before the first call.
 
         Args:
             database: what is served.
+            rpcs: the RPCs that are served.
             read_threads: how many reads run at once.
             write_threads: how many mutations, of different collections, run at once.
         """
@@ -115,7 +114,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         self._locks: NamedLocks[LockKey] = NamedLocks()
         self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="engine-read")
         self._writers = ThreadPoolExecutor(write_threads, thread_name_prefix="engine-write")
-        self._handlers = {f"/{SERVICE}/{name}": self._handler(name) for name in READS | MUTATIONS.keys()}
+        self._handlers = {f"/{SERVICE}/{rpc.name}": self._handler(rpc) for rpc in rpcs}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         """Return the handler of an RPC, None if the engine lacks it."""
@@ -137,14 +136,12 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
             except Exception:
                 logger.exception("a collection cannot be opened")
 
-    def _handler(self, name: str) -> grpc.RpcMethodHandler:
-        method = milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods_by_name[name]
-        operation = Operation(name, GetMessageClass(method.input_type), getattr(self._servicer, name))
-        lock_keys = MUTATIONS.get(name)
-        if lock_keys is not None:
-            answer = self._mutating(operation, lock_keys)
+    def _handler(self, rpc: Rpc) -> grpc.RpcMethodHandler:
+        operation = Operation(rpc.name, rpc.request_type, getattr(self._servicer, rpc.name))
+        if rpc.locks is not None:
+            answer = self._mutating(operation, rpc.locks)
         else:
-            answer = self._looking(operation) if name in ON_THE_LOOP else self._reading(operation)
+            answer = self._looking(operation) if rpc.on_the_loop else self._reading(operation)
 
         async def handle(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
             _work_for(context.invocation_metadata())
@@ -176,7 +173,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
         return answer
 
-    def _mutating(self, operation: Operation, lock_keys: LockKeys) -> _Handler:
+    def _mutating(self, operation: Operation, locks: LockRule) -> _Handler:
         async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
             loop = asyncio.get_running_loop()
             metadata = context.invocation_metadata()
@@ -184,7 +181,7 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
                 request = await loop.run_in_executor(self._readers, operation.parse, payload)
             else:
                 request = operation.parse(payload)
-            held = await self._hold(request, metadata, lock_keys)
+            held = await self._hold(request, metadata, locks)
             work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
             # INVARIANT: the locks are released when the work is done, not when its caller gives up: a thread cannot be
             # stopped midway.
@@ -194,13 +191,13 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
 
         return answer
 
-    async def _hold(self, request: Message, metadata: Metadata, lock_keys: LockKeys) -> list[LockKey]:
+    async def _hold(self, request: Message, metadata: Metadata, locks: LockRule) -> list[LockKey]:
         """Acquire a mutation's locks. If an alias has moved meanwhile, release them and acquire the right ones."""
         name = self._servicer.database_name(request, CallContext(metadata))
         while True:
-            wanted = lock_keys(self._database, name, request)
+            wanted = locks.keys(self._database, name, request)
             held = await self._locks.acquire(wanted)
-            if lock_keys(self._database, name, request) == wanted:
+            if locks.keys(self._database, name, request) == wanted:
                 return held
             self._locks.release(held)
 

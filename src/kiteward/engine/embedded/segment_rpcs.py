@@ -18,6 +18,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.metadata import next_timestamp
+from kiteward.engine.embedded.operations import Execution, executed
 from kiteward.engine.embedded.responses import answering, success
 
 _NODE: Final = 1
@@ -52,6 +53,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
             self._get_collection(request, context)
         return milvus_pb2.GetFlushStateResponse(status=success(), flushed=True)
 
+    @executed(Execution.LOCKS_DATABASE)
     @answering(milvus_pb2.FlushAllResponse)
     def FlushAll(self, request: milvus_pb2.FlushAllRequest, context: CallContext) -> milvus_pb2.FlushAllResponse:
         """Flush every collection of the database."""
@@ -65,6 +67,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
         """Return that everything is flushed: FlushAll returns only after that."""
         return milvus_pb2.GetFlushAllStateResponse(status=success(), flushed=True)
 
+    @executed(Execution.WITHOUT_EFFECT)
     @answering(milvus_pb2.ManualCompactionResponse)
     def ManualCompaction(
         self, request: milvus_pb2.ManualCompactionRequest, context: CallContext

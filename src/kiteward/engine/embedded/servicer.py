@@ -15,6 +15,7 @@ from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
 from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
+from kiteward.engine.embedded.operations import Execution, executed
 from kiteward.engine.embedded.read_view import load_state_taken_for
 from kiteward.engine.embedded.responses import answering, invalid_parameter, success
 from kiteward.engine.embedded.segment_rpcs import SegmentServicer
@@ -56,6 +57,7 @@ class EngineServicer(IndexServicer, SegmentServicer):
                     return collection
         raise CollectionNotFoundError(f"collection not found[collection={number}]")
 
+    @executed(Execution.ON_THE_LOOP)
     @answering(milvus_pb2.BoolResponse)
     def HasCollection(self, request: milvus_pb2.HasCollectionRequest, context: CallContext) -> milvus_pb2.BoolResponse:
         """Answer as Milvus Lite does, but with Milvus' code for a missing database."""
@@ -144,6 +146,20 @@ class EngineServicer(IndexServicer, SegmentServicer):
             self._get_collection(request, context).metadata.set_load_requested(value=False)
         return status
 
+    @executed(Execution.WITHOUT_EFFECT)
+    def LoadPartitions(self, request: milvus_pb2.LoadPartitionsRequest, context: CallContext) -> common_pb2.Status:
+        """Refuse, as Milvus Lite does."""
+        status: common_pb2.Status = super().LoadPartitions(request, context)
+        return status
+
+    @executed(Execution.WITHOUT_EFFECT)
+    def ReleasePartitions(
+        self, request: milvus_pb2.ReleasePartitionsRequest, context: CallContext
+    ) -> common_pb2.Status:
+        """Refuse, as Milvus Lite does."""
+        status: common_pb2.Status = super().ReleasePartitions(request, context)
+        return status
+
     def GetLoadingProgress(
         self, request: milvus_pb2.GetLoadingProgressRequest, context: CallContext
     ) -> milvus_pb2.GetLoadingProgressResponse:
@@ -217,11 +233,26 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response: milvus_pb2.SearchResults = super().HybridSearch(request, context)
         return response
 
+    @executed(Execution.ON_THE_LOOP)
     def AllocTimestamp(
         self, _request: milvus_pb2.AllocTimestampRequest, _context: CallContext
     ) -> milvus_pb2.AllocTimestampResponse:
         """Return the time as Milvus counts it, which the asynchronous client asks for before it waits for an index."""
         return milvus_pb2.AllocTimestampResponse(status=success(), timestamp=next_timestamp())
+
+    @executed(Execution.LOCKS_CATALOG)
+    def TruncateCollection(
+        self, request: milvus_pb2.TruncateCollectionRequest, context: CallContext
+    ) -> milvus_pb2.TruncateCollectionResponse:
+        """Empty a collection as Milvus Lite does."""
+        response: milvus_pb2.TruncateCollectionResponse = super().TruncateCollection(request, context)
+        return response
+
+    @executed(Execution.LOCKS_CATALOG)
+    def AlterDatabase(self, request: milvus_pb2.AlterDatabaseRequest, context: CallContext) -> common_pb2.Status:
+        """Alter the properties of a database as Milvus Lite does."""
+        status: common_pb2.Status = super().AlterDatabase(request, context)
+        return status
 
     def RenameCollection(self, request: milvus_pb2.RenameCollectionRequest, context: CallContext) -> common_pb2.Status:
         """Rename within one database. Milvus Lite would ignore another target database and rename in place."""

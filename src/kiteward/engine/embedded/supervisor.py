@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kiteward
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
-from kiteward.engine.base import EngineHealth
+from kiteward.engine.base import Access, EngineHealth
 from kiteward.engine.channel import EngineChannel, unix_address
 from kiteward.engine.embedded.sync_mode import SyncMode
 
@@ -49,6 +50,7 @@ class EmbeddedEngineSettings:
 
     Attributes:
         directory: Milvus Lite's data directory; created if missing.
+        rpcs: the RPCs that it executes, as far as Milvus Lite has them; it refuses all others.
         sync_mode: when writes are synced to disk.
         read_threads: how many reads the engine works on at once.
         write_threads: how many mutations, of different collections, it works on at once.
@@ -59,6 +61,7 @@ class EmbeddedEngineSettings:
     """
 
     directory: Path
+    rpcs: Mapping[str, Access]
     sync_mode: SyncMode = "batch"
     read_threads: int = 4
     write_threads: int = 4
@@ -77,6 +80,7 @@ class EmbeddedEngine:
         self._channel: EngineChannel | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reason = "the engine has not been started"
+        self._detail = ErrorDetail(ErrorCode.ENGINE_NOT_STARTED)
         self._watch: asyncio.Task[None] | None = None
         self._socket_directory = Path()
         self._last_lines: deque[str] = deque(maxlen=_LAST_WORDS_LINES)
@@ -119,18 +123,19 @@ class EmbeddedEngine:
         """Send one unary request to the child and return the response bytes. See `kiteward.engine.base.Engine.call`."""
         channel = self._channel
         if channel is None:
-            raise EngineUnavailable(self._reason)
+            # The last lines of the log are for operators: `health` has them.
+            raise EngineUnavailable(self._reason, ErrorDetail(self._detail.code))
         return await channel.call(method, payload, metadata=metadata, timeout=timeout)
 
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the child."""
         if self._channel is None:
-            return EngineHealth(ready=False, reason=self._reason)
+            return EngineHealth(ready=False, reason=self._reason, detail=self._detail)
         return EngineHealth(ready=True)
 
     async def close(self) -> None:
         """Let the child finish calls in flight and flush all data; kill it if that takes too long."""
-        self._reason = "the engine is closed"
+        self._reason, self._detail = "the engine is closed", ErrorDetail(ErrorCode.ENGINE_NOT_STARTED)
         if self._watch is not None:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
@@ -153,6 +158,7 @@ class EmbeddedEngine:
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
+            self._detail = ErrorDetail(ErrorCode.ENGINE_RESTARTING, quoted=self._explain_end())
             logger.error("the engine process ended; restarting it: %s", self._explain_end())
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, 0.25), self._settings.longest_pause)
@@ -202,6 +208,7 @@ class EmbeddedEngine:
         options = {
             "data": settings.directory.absolute(),
             "socket": socket,
+            "rpcs": json.dumps(dict(settings.rpcs)),
             "sync-mode": settings.sync_mode,
             "read-threads": settings.read_threads,
             "write-threads": settings.write_threads,

@@ -17,11 +17,12 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from kiteward.engine.base import Access
 from kiteward.gateway.operations import closed, cluster, collections, data, databases, identity
 from kiteward.gateway.operations.row import Executor, Operation
 from kiteward.milvus import messages
 
-__all__ = ["OPERATIONS", "Executor", "Operation", "missing_operations"]
+__all__ = ["ENGINE_RPCS", "OPERATIONS", "Executor", "Operation", "missing_operations"]
 
 
 def _table(rows: Iterable[Operation]) -> Mapping[str, Operation]:
@@ -37,6 +38,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = _table(
     (*collections.ROWS, *databases.ROWS, *data.ROWS, *cluster.ROWS, *identity.ROWS, *closed.ROWS)
 )
 """Every operation by RPC name."""
+
+ENGINE_RPCS: Final[Mapping[str, Access]] = MappingProxyType(
+    {row.name: row.access for row in OPERATIONS.values() if row.by_engine}
+)
+"""The RPCs that the gateway sends to an engine -> what each does to stored data."""
 
 
 def missing_operations(table: Iterable[str] = OPERATIONS) -> frozenset[str]:

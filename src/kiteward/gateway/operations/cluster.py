@@ -34,7 +34,7 @@ ROWS: Final = (
         intent=ddl_intents.restore_snapshot,
         recorded={
             "target": "target_collection_name",
-            "from": Converted("snapshot_metadata_uri", uri_without_secrets),
+            "from": Converted("snapshot_metadata_uri", str, uri_without_secrets),
         },
         left_out={"external_spec": CONFIDENTIAL},
     ),

@@ -27,7 +27,7 @@ _LIFECYCLE: Final = (
         intent=ddl_intents.create_collection,
         recorded={
             "collection": "collection_name",
-            "schema": Converted("schema", decoded_schema),
+            "schema": Converted("schema", bytes, decoded_schema),
             "shards": "shards_num",
             "consistency": "consistency_level",
             "partitions": "num_partitions",

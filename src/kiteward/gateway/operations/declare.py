@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from kiteward.audit.events import Event
 from kiteward.authz.privileges import PRIVILEGES
+from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_details import Recorded, readers_of
@@ -67,9 +68,10 @@ def changes(name: str, privilege: str, handler: Handler, *, event: Event, **rule
     return (_row(name, Executor.HERE, privilege, {"handler": handler, "event": event, **rules}),)
 
 
-def closed(names: str, why: str, **rules: Any) -> Rows:
-    """Return rows of RPCs that are refused for every caller."""
-    return tuple(_row(name, Executor.NOBODY, None, {"closed": why, **rules}) for name in names.split())
+def closed(names: str, code: ErrorCode, why: str, **rules: Any) -> Rows:
+    """Return rows of RPCs that are refused for every caller, with the reason as a code and as text."""
+    rules = {"closed": why, "closed_code": code, **rules}
+    return tuple(_row(name, Executor.NOBODY, None, rules) for name in names.split())
 
 
 def _engine_rows(names: str, privilege: str | None, executor: Executor, rules: Mapping[str, Any]) -> Rows:
@@ -85,6 +87,6 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
     selecting, content = row.fields(), row.content()
     selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
-    readers = readers_of(row.recorded or {}, messages.method_of(name).request.DESCRIPTOR)
+    readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))
     named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
     return replace(row, selection=selection, readers=readers, creates_names=any(named))

@@ -3,19 +3,22 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from kiteward.audit.events import DETAILS_LIMIT, NO_DETAILS, Event
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.engine.base import Access
 from kiteward.gateway import outbound
-from kiteward.gateway.audit_details import Readers, Recorded, read_details
+from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
+from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 from kiteward.store.records import Intent
 
@@ -47,7 +50,8 @@ class Operation:
         name: RPC name, unique over the services on the port.
         executor: what executes it: the engine; the engine through `gateway.ddl`, because the catalog changes;
             Kiteward's `handler`; or nothing, because it is closed on purpose.
-        closed: for NOBODY, why.
+        closed: for NOBODY, why, as the message of the refusal says it.
+        closed_code: for NOBODY, the same as a code.
         privilege: the required privilege; None allows every authenticated principal, and the response is filtered where
             it lists objects.
         database: field that names the database, or empty where the request has none.
@@ -99,6 +103,7 @@ class Operation:
     executor: Executor
     privilege: Privilege | None = None
     closed: str = ""
+    closed_code: ErrorCode | None = None
     database: str = ""
     collections: tuple[str, ...] = ()
     new_collections: tuple[str, ...] = ()
@@ -132,7 +137,7 @@ class Operation:
     filter_response: ResponseFilter | None = None
     hidden_response: HiddenResponse | None = None
     response_ids: IdsOf | None = None
-    failure_code: int = 1
+    failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
@@ -144,10 +149,22 @@ class Operation:
         """Whether the engine executes it, directly or as a change of the catalog."""
         return self.executor in (Executor.ENGINE, Executor.DDL)
 
+    def closed_details(self) -> tuple[ErrorDetail, ...]:
+        """Return what a refusal of a closed operation reports: that it is closed, and why."""
+        because = () if self.closed_code is None else (ErrorDetail(self.closed_code),)
+        return ErrorDetail(ErrorCode.OPERATION_CLOSED, {"name": self.name}), *because
+
     @property
     def changes(self) -> bool:
         """Whether it changes anything: objects, data, users or the policy."""
         return self.event not in _READS
+
+    @property
+    def access(self) -> Access:
+        """What it does to stored data."""
+        if self.executor is Executor.DDL:
+            return Access.CATALOG_CHANGE
+        return Access.WRITE if self.changes else Access.READ
 
     def fields(self) -> tuple[str, ...]:
         """Return every field that selects or names an object."""
@@ -167,7 +184,7 @@ class Operation:
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
         return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
 
-    def details(self, payload: bytes, message: Any = None) -> Mapping[str, Any]:
+    def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.
 
         Args:

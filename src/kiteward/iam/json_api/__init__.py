@@ -1,4 +1,4 @@
-"""Kiteward's own operations: JSON in and out, for REST, console and command line.
+"""Kiteward's own operations: typed arguments and outcomes, for REST, console and command line.
 
 Each operation is one row, whose function calls a service of `kiteward.iam`. No rule of identity management belongs
 here.

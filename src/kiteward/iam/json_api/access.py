@@ -4,6 +4,7 @@ from typing import Final
 
 from kiteward.authn.principals import AccessBlock
 from kiteward.authz.model import GrantKey
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access, held_access
@@ -47,6 +48,7 @@ class Opening(Outcome):
 class Explained(Outcome):
     """A decision, and the grants behind it. `closed` says why the user or key cannot authenticate.
 
+    `details` is `reason` as codes with parameters, for programs and translations.
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
     Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
@@ -61,6 +63,7 @@ class Explained(Outcome):
     allowed: bool
     held: bool
     reason: str
+    details: list[ErrorDetail]
     ways: list[HeldGrant]
     remedies: list[Remedy]
     closed: str
@@ -195,6 +198,7 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         allowed=found.allowed,
         held=found.explanation.decision.allowed,
         reason=found.reason,
+        details=list(found.details),
         ways=[HeldGrant.of(grant) for grant in found.explanation.ways],
         remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
         closed=_reason(found.block),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from kiteward.audit.reader import AuditQuery
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.iam.audit_review import review_line, search_audit
 from kiteward.iam.json_api.access import Explained, explanation_shape
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
@@ -47,13 +48,15 @@ class LineNamed(Arguments):
 class ExplainedLine(Outcome):
     """A line, with the decision that its request would get now.
 
-    `today` is null where there is none: the user or API key no longer exists (`gone` says which), or the line was not
-    decided by the privilege of an RPC. `differs` says whether the current decision is another one.
+    `today` is null where there is none: the user or API key no longer exists (`gone` says which, `goneDetails` as codes
+    with parameters), or the line was not decided by the privilege of an RPC. `differs` says whether the current
+    decision is another one.
     """
 
     line: dict[str, Any]
     today: Explained | None
     gone: str
+    gone_details: list[ErrorDetail]
     differs: bool
 
 
@@ -82,6 +85,7 @@ async def explained_line(services: Services, request: Request, arguments: LineNa
         line=dict(found.line),
         today=None if found.today is None else explanation_shape(request, found.today),
         gone=found.gone,
+        gone_details=list(found.gone_details),
         differs=found.differs,
     )
 

@@ -1,7 +1,8 @@
 """Declares operations of Kiteward's own, which no RPC of the protocol has.
 
-They pass `Gateway.handle` like every request. Their requests and responses are JSON, described by the types below. gRPC
-serves methods of the protocol only, so that none of them can be called there.
+They pass `Gateway.handle` like every request, as values of the types below. JSON is only read and written by the APIs:
+REST decodes a body into `Arguments` and encodes the `Outcome`, each once. gRPC serves methods of the protocol only, so
+that none of them can be called there.
 """
 
 import contextlib
@@ -22,6 +23,11 @@ from kiteward.store.transaction import Transaction
 
 MOST_LISTED: Final = 1_000
 """Most entries of one page of a list."""
+
+_PAGE_SIZE: Final = ErrorDetail(ErrorCode.PAGE_SIZE_OUT_OF_RANGE, {"limit": MOST_LISTED})
+
+_VALUE: Final = 8
+"""Bytes that count for each value of a request besides its text."""
 
 
 class Arguments(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -115,6 +121,8 @@ class AdminOperation:
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
         one_time_password: whether it may be called with a one-time password.
+        while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
+            it reports that very state.
     """
 
     name: str
@@ -131,6 +139,7 @@ class AdminOperation:
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
     one_time_password: bool = False
+    while_unrecorded: bool = False
 
     def decide(self, principal: Principal) -> Decision:
         """Decide whether a principal may call this, with the credential of its request."""
@@ -138,16 +147,26 @@ class AdminOperation:
             decide_administrator(principal) if self.administrators else decide_authenticated(principal, self.credential)
         )
 
-    def read(self, payload: bytes) -> Arguments:
-        """Decode a request.
+    def arguments_of(self, given: Mapping[str, object]) -> Arguments:
+        """Return typed arguments made from plain values by the names of the fields in JSON, such as `userName`.
 
         Raises:
-            InvalidArgument: it is not JSON of the declared type, or a required field is empty; it names the field.
+            InvalidArgument: a field is unknown, missing or of another type; it names the field.
         """
         try:
-            arguments = msgspec.json.decode(payload or b"{}", type=self.arguments, dec_hook=_read_secret)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return msgspec.convert(given, self.arguments, dec_hook=_read_secret)
+        except msgspec.ValidationError as error:
             raise InvalidArgument(f"{self.path}: {error}") from None
+
+    def complete(self, arguments: object) -> Arguments:
+        """Return the arguments of a request, whose required fields must not be empty.
+
+        Raises:
+            InvalidArgument: a required field is empty; it names the field.
+            TypeError: they are of another type than `arguments`.
+        """
+        if type(arguments) is not self.arguments:
+            raise TypeError(f"{self.name} takes {self.arguments.__name__}, not {type(arguments).__name__}")
         for field in msgspec.structs.fields(self.arguments):
             if field.required and not getattr(arguments, field.name):
                 raise InvalidArgument(
@@ -157,14 +176,39 @@ class AdminOperation:
                 )
         return arguments
 
-    def answered(self, answer: bytes) -> Any:
-        """Decode a response of the gateway into `outcome`."""
-        return msgspec.json.decode(answer, type=self.outcome, dec_hook=_read_secret)
+
+def encoded(outcome: Outcome) -> bytes:
+    """Encode a response as JSON, secrets included."""
+    return msgspec.json.encode(outcome, enc_hook=_write_secret)
 
 
-def encoded(value: Arguments | Outcome | Mapping[str, object]) -> bytes:
-    """Encode a request or a response as JSON, secrets included."""
-    return msgspec.json.encode(value, enc_hook=_write_secret)
+def plain(outcome: Outcome) -> dict[str, Any]:
+    """Return a response as the plain values that its JSON stands for, secrets included."""
+    values: dict[str, Any] = msgspec.to_builtins(outcome, enc_hook=_write_secret)
+    return values
+
+
+def size_of_arguments(arguments: Arguments, most: int) -> int:
+    """Return about how many bytes the JSON of a request would have.
+
+    Args:
+        arguments: the request.
+        most: counting ends beyond this size.
+    """
+    size = 0
+    left: list[Any] = [arguments]
+    while left and size <= most:
+        value = left.pop()
+        size += _VALUE
+        if isinstance(value, msgspec.Struct):
+            left += [getattr(value, name) for name in value.__struct_fields__]
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, Secret):
+            size += len(value.reveal())
+    return size
 
 
 def page(limit: int) -> int:
@@ -175,9 +219,11 @@ def page(limit: int) -> int:
         InvalidArgument: it is not positive.
     """
     if limit < 1:
-        raise InvalidArgument("`limit` must be at least 1")
+        raise InvalidArgument("`limit` must be at least 1", _PAGE_SIZE, field="limit")
     if limit > MOST_LISTED:
-        raise LimitReached(f"`limit` must be at most {MOST_LISTED}: request the next page with `after`")
+        raise LimitReached(
+            f"`limit` must be at most {MOST_LISTED}: request the next page with `after`", _PAGE_SIZE, field="limit"
+        )
     return limit
 
 

@@ -8,6 +8,7 @@ import msgspec
 from kiteward.audit.events import Event
 from kiteward.authz.model import GrantKey
 from kiteward.authz.privileges import ObjectType
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, InvalidGrant
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.iam.grants import PrivilegeScope, change_grants
@@ -61,7 +62,9 @@ class GrantsChanged(Outcome):
 async def changed(services: Services, request: Request, arguments: GrantChange) -> GrantsChanged:
     """Grant and revoke, all of it or nothing."""
     if any(named.object_type for named in arguments.grant):
-        raise InvalidArgument("`objectType` is only valid for revocations")
+        raise InvalidArgument(
+            "`objectType` is only valid for revocations", ErrorDetail(ErrorCode.OBJECT_TYPE_OF_REVOCATION)
+        )
     result = await change_grants(
         services,
         request,
@@ -75,7 +78,10 @@ async def changed(services: Services, request: Request, arguments: GrantChange) 
 
 def _scope(named: GrantNamed) -> PrivilegeScope:
     if named.object_type and named.object_type not in _OBJECT_TYPES:
-        raise InvalidGrant(f"not found the object type[name: {named.object_type}]")
+        raise InvalidGrant(
+            f"not found the object type[name: {named.object_type}]",
+            ErrorDetail(ErrorCode.OBJECT_TYPE_UNKNOWN, {"name": named.object_type}),
+        )
     kind = ObjectType(named.object_type) if named.object_type else None
     return PrivilegeScope(named.privilege, named.db_name, named.collection_name, kind)
 

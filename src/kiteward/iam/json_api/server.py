@@ -2,16 +2,18 @@
 
 from typing import Final
 
+from kiteward.domain.error_codes import ErrorDetail
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
 from kiteward.iam.server_state import VERSION, describe_server
 from kiteward.iam.services import Services
 
 
 class Part(Outcome):
-    """The state of a component; `reason` says why it is not ready."""
+    """The state of a component; `reason` says why it is not ready, `details` the same as codes with parameters."""
 
     ready: bool
     reason: str
+    details: list[ErrorDetail]
 
 
 class ServerState(Outcome):
@@ -35,7 +37,10 @@ class ServerState(Outcome):
 async def described(services: Services, request: Request, _arguments: Arguments) -> ServerState:
     """Return the state of the server."""
     found = await describe_server(services, request)
-    parts = {name: Part(ready=each.ready, reason=each.reason) for name, each in found.components.items()}
+    parts = {
+        name: Part(ready=each.ready, reason=each.reason, details=list(each.details))
+        for name, each in found.components.items()
+    }
     return ServerState(
         ready=found.ready,
         version=VERSION,
@@ -57,5 +62,6 @@ ADMIN_OPERATIONS: Final = (
         described,
         "Return the state of store, engine and audit trail, and counts.",
         changes=False,
+        while_unrecorded=True,
     ),
 )

@@ -43,7 +43,7 @@ async def restore(services: Services, request: Request) -> bytes:
 
     Users are restored as they were: disabled, locked, or with a one-time password. Existing users are never changed.
     """
-    meta = messages.RestoreRBACMetaRequest.FromString(request.call.payload).RBAC_meta
+    meta = request.read(messages.RestoreRBACMetaRequest).RBAC_meta
     await policy_backup.restore(
         services,
         request,

@@ -4,13 +4,17 @@ import base64
 import binascii
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import InvalidArgument
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.iam.services import ReceivedCall, Services
+from kiteward.milvus import messages
 from kiteward.store.transaction import Transaction
+
+_M = TypeVar("_M", bound=messages.ProtocolMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,7 @@ class Request:
 
     Attributes:
         call: the request as received.
+        message: the request message, decoded once.
         principal: the caller.
         snapshot: the policy by which it was allowed.
         change: opens the transaction for a change; it authorizes the caller again, because it may have waited.
@@ -29,11 +34,22 @@ class Request:
     """
 
     call: ReceivedCall
+    message: messages.ProtocolMessage = field(repr=False)  # it may hold a password
     principal: Principal
     snapshot: PolicySnapshot
     change: Callable[[], AbstractAsyncContextManager[Transaction]]
     verify_password: Callable[[PasswordCredential], Awaitable[str]]
     record: Callable[..., None]
+
+    def read(self, kind: type[_M]) -> _M:
+        """Return the request message, which must be of a type.
+
+        Raises:
+            TypeError: it is of another type.
+        """
+        if not isinstance(self.message, kind):
+            raise TypeError(f"{self.call.operation} is no {kind.__name__}")
+        return self.message
 
 
 async def cached(services: Services, request: Request, answer: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -13,8 +13,10 @@ from kiteward.iam.services import Services
 from kiteward.iam.wording import reworded
 from kiteward.milvus import messages
 
-_OPERATIONS: Final = {0: grants.give_grant, 1: grants.revoke_grant}
-"""OperatePrivilegeType of the protocol -> service."""
+_OPERATIONS: Final = {
+    messages.OperatePrivilegeType.Grant: grants.give_grant,
+    messages.OperatePrivilegeType.Revoke: grants.revoke_grant,
+}
 
 _CHECK: Final = "failed to operate privilege common check"
 """What Milvus 2.6 and 3.0 put before the texts of what OperatePrivilege and OperatePrivilegeV2 check first."""
@@ -24,7 +26,7 @@ _OBJECT_TYPES: Final = frozenset(ObjectType)
 
 async def operate_v1(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege on an object of a named type."""
-    message = messages.OperatePrivilegeRequest.FromString(request.call.payload)
+    message = request.read(messages.OperatePrivilegeRequest)
     entity = _v1_entity(message)
     naming, database = services.naming, _database(request, entity.db_name)
     naming.check_object_name(entity.grantor.privilege.name, "Privilege")
@@ -63,7 +65,7 @@ def _v1_entity(message: messages.OperatePrivilegeRequest) -> messages.GrantEntit
 
 async def operate_v2(services: Services, request: Request) -> bytes:
     """Grant or revoke a privilege or privilege group on a database and collection."""
-    message = messages.OperatePrivilegeV2Request.FromString(request.call.payload)
+    message = request.read(messages.OperatePrivilegeV2Request)
     if not message.HasField("role"):
         raise InvalidArgument("the role in the request is nil")
     # Milvus dereferences what may be missing here and dies (contract Q26).
@@ -80,7 +82,13 @@ async def operate_v2(services: Services, request: Request) -> bytes:
     return messages.success("OperatePrivilegeV2")
 
 
-async def _operate(services: Services, request: Request, kind: int, role: str, scope: PrivilegeScope) -> None:
+async def _operate(
+    services: Services,
+    request: Request,
+    kind: messages.OperatePrivilegeType.ValueType,
+    role: str,
+    scope: PrivilegeScope,
+) -> None:
     with reworded(RoleNotFound, f'{_CHECK}: the role "{role}" does not exist'):
         await _OPERATIONS[kind](services, request, role=role, scope=scope)
 
@@ -92,7 +100,7 @@ def _database(request: Request, given: str) -> str:
 
 async def select(services: Services, request: Request) -> bytes:
     """List the grants of a role, of one database with `*`, or of all; optionally of one object."""
-    message = messages.SelectGrantRequest.FromString(request.call.payload)
+    message = request.read(messages.SelectGrantRequest)
     if not message.HasField("entity"):
         raise InvalidArgument("the grant entity in the request is nil")
     entity = message.entity

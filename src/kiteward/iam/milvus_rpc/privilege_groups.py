@@ -9,27 +9,29 @@ from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
-_OPERATIONS: Final = {0: privilege_groups.add_privileges, 1: privilege_groups.remove_privileges}
-"""OperatePrivilegeGroupType of the protocol -> service."""
+_OPERATIONS: Final = {
+    messages.OperatePrivilegeGroupType.AddPrivilegesToGroup: privilege_groups.add_privileges,
+    messages.OperatePrivilegeGroupType.RemovePrivilegesFromGroup: privilege_groups.remove_privileges,
+}
 
 
 async def create(services: Services, request: Request) -> bytes:
     """Create an empty group."""
-    message = messages.CreatePrivilegeGroupRequest.FromString(request.call.payload)
+    message = request.read(messages.CreatePrivilegeGroupRequest)
     await privilege_groups.create_group(services, request, message.group_name)
     return messages.success("CreatePrivilegeGroup")
 
 
 async def drop(services: Services, request: Request) -> bytes:
     """Drop a group that no role holds; an unknown or built-in one succeeds without effect."""
-    message = messages.DropPrivilegeGroupRequest.FromString(request.call.payload)
+    message = request.read(messages.DropPrivilegeGroupRequest)
     await privilege_groups.drop_group(services, request, message.group_name)
     return messages.success("DropPrivilegeGroup")
 
 
 async def operate(services: Services, request: Request) -> bytes:
     """Add privileges to a group or remove them."""
-    message = messages.OperatePrivilegeGroupRequest.FromString(request.call.payload)
+    message = request.read(messages.OperatePrivilegeGroupRequest)
     names = [entity.name for entity in message.privileges]
     privilege_groups.check_names(services, message.group_name, names)
     if message.type not in _OPERATIONS:

@@ -22,7 +22,7 @@ _TOO_MANY: Final = (
 
 async def create(services: Services, request: Request) -> bytes:
     """Create a role."""
-    entity = messages.CreateRoleRequest.FromString(request.call.payload).entity
+    entity = request.read(messages.CreateRoleRequest).entity
     with reworded(LimitReached, _TOO_MANY):
         await roles.create_role(services, request, Role(entity.name, entity.description))
     return messages.success("CreateRole")
@@ -30,7 +30,7 @@ async def create(services: Services, request: Request) -> bytes:
 
 async def alter(services: Services, request: Request) -> bytes:
     """Replace a role's description; an empty one clears it."""
-    message = messages.AlterRoleRequest.FromString(request.call.payload)
+    message = request.read(messages.AlterRoleRequest)
     with reworded(RoleNotFound, "failed to check if alter role: role not exists"):
         await roles.describe_role(services, request, Role(message.role_name, message.description))
     return messages.success("AlterRole")
@@ -38,7 +38,7 @@ async def alter(services: Services, request: Request) -> bytes:
 
 async def drop(services: Services, request: Request) -> bytes:
     """Drop a role and its bindings; one that holds grants only when forced."""
-    message = messages.DropRoleRequest.FromString(request.call.payload)
+    message = request.read(messages.DropRoleRequest)
     with reworded(RoleNotFound, _NO_ROLE):
         await roles.drop_role(services, request, message.role_name, force=message.force_drop)
     return messages.success("DropRole")
@@ -46,15 +46,15 @@ async def drop(services: Services, request: Request) -> bytes:
 
 async def operate_binding(services: Services, request: Request) -> bytes:
     """Bind a role to a user, or unbind it. Repeating it changes nothing."""
-    message = messages.OperateUserRoleRequest.FromString(request.call.payload)
+    message = request.read(messages.OperateUserRoleRequest)
     user, role = message.username, message.role_name
     roles.check_binding_names(services, user, role)
     no_user = f'failed to check if operate user role: user "{user}" not found'
     with reworded(RoleNotFound, _NO_ROLE), reworded(UserNotFound, no_user):
         match message.type:
-            case 0:
+            case messages.OperateUserRoleType.AddUserToRole:
                 await roles.bind_role(services, request, user=user, role=role)
-            case 1:
+            case messages.OperateUserRoleType.RemoveUserFromRole:
                 await roles.unbind_role(services, request, user=user, role=role)
             case _:
                 raise InvalidGrant(f"invalid operate user role type {message.type}, valid values: 0 (add), 1 (remove)")
@@ -65,7 +65,7 @@ async def select(services: Services, request: Request) -> bytes:
     """Describe one role or all; a role that does not exist gives no result."""
 
     async def answer() -> bytes:
-        message = messages.SelectRoleRequest.FromString(request.call.payload)
+        message = request.read(messages.SelectRoleRequest)
         name = message.role.name if message.HasField("role") else None
         found = await roles.describe_roles(services, request, name, with_users=message.include_user_info)
         results = [

@@ -3,6 +3,7 @@
 import secrets
 
 from kiteward.authz.policy import listed_databases
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam.milvus_rpc.base import Request
@@ -17,7 +18,10 @@ async def connect(services: Services, request: Request) -> bytes:
     if database != DEFAULT_DATABASE:
         visible = listed_databases(request.principal, [database], request.snapshot)[0]
         if not visible or not services.catalog.has_database(database):
-            raise DatabaseNotFound(f"database not found[database={database}]")
+            raise DatabaseNotFound(
+                f"database not found[database={database}]",
+                ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database}),
+            )
     return bytes(
         messages.ConnectResponse(
             status=messages.Status(),

@@ -20,7 +20,7 @@ _TOO_MANY: Final = (
 
 async def create(services: Services, request: Request) -> bytes:
     """Create a user without roles."""
-    message = messages.CreateCredentialRequest.FromString(request.call.payload)
+    message = request.read(messages.CreateCredentialRequest)
     services.naming.check_user_name(message.username)
     services.naming.check_user_description(message.description)
     password = decode_password(message.password, "password")
@@ -33,7 +33,7 @@ async def create(services: Services, request: Request) -> bytes:
 
 async def update(services: Services, request: Request) -> bytes:
     """Change a password, a description, or both."""
-    message = messages.UpdateCredentialRequest.FromString(request.call.payload)
+    message = request.read(messages.UpdateCredentialRequest)
     users.require_same_user_if_one_time(request, message.username)
     password = None
     if message.newPassword:
@@ -53,7 +53,7 @@ async def update(services: Services, request: Request) -> bytes:
 
 async def delete(services: Services, request: Request) -> bytes:
     """Delete a user with its role bindings. Deleting a user that does not exist succeeds (contract Q18)."""
-    message = messages.DeleteCredentialRequest.FromString(request.call.payload)
+    message = request.read(messages.DeleteCredentialRequest)
     if not message.username.strip():
         raise NotFound("failed to check if delete credential: username is empty")
     with contextlib.suppress(UserNotFound):
@@ -73,7 +73,7 @@ async def list_names(services: Services, request: Request) -> bytes:
 
 async def select(services: Services, request: Request) -> bytes:
     """Describe one user or all; a user that does not exist gives no result."""
-    message = messages.SelectUserRequest.FromString(request.call.payload)
+    message = request.read(messages.SelectUserRequest)
     found = await users.find_users(services, message.user.name if message.HasField("user") else None)
     results = [_result(record, include_roles=message.include_role_info) for record in found]
     return bytes(messages.SelectUserResponse(status=messages.Status(), results=results).SerializeToString())

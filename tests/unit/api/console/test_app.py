@@ -1,20 +1,37 @@
 """The console's application, in process: cookies, forms, ends of sessions, and what is shown after errors."""
 
 import logging
-from collections.abc import AsyncIterator
+import re
+import string
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import PASSWORD, GatewayHarness, opened, quick_directory
+from tests.support.json_counter import counted_json
 
 from kiteward.api.console.app import ConsoleApp
+from kiteward.api.console.language import catalogues
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.rest.endpoint_table import TABLE
 from kiteward.authn.sessions import SessionRules, Sessions
-from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain import errors
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused
+from kiteward.engine.base import EngineHealth
+from kiteward.milvus import messages
+
+CLASSES = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type)
+    and issubclass(kind, KitewardError)
+    and not issubclass(kind, errors.ConfigurationError)
+    and kind is not KitewardError
+]
 
 
 class Clock:
@@ -56,6 +73,7 @@ async def browsing(
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
         async with opened(directory / "store.db", FakeEngine()) as harness:
+            harness.configure(audit=harness.trail.state)
             if sessions is not None:
                 harness.authenticator.sessions = sessions
                 harness.configure(sessions=sessions)
@@ -151,7 +169,7 @@ async def test_an_engine_that_is_away_is_reported_and_the_rest_goes_on() -> None
     async with browsing(pages=(Page("away", away), *PAGES)) as browser:  # type: ignore[arg-type]  # it never returns
         await browser.sign_in()
         answer = await browser.open("away")
-        assert (answer.status_code, "the engine is starting" in answer.text) == (503, True)
+        assert (answer.status_code, "The engine cannot be reached now." in answer.text) == (503, True)
         assert (await browser.open("users")).status_code == 200
 
 
@@ -341,3 +359,147 @@ async def test_denial_is_explained_in_the_language_of_the_page() -> None:
         await browser.sign_in("alice", PASSWORD)
         answer = await browser.open("users")
         assert (answer.status_code, "只有管理员可以执行此操作。" in answer.text) == (403, True)
+
+
+ENGLISH = "what an error says in English"
+
+
+def outside_quotations(html: str) -> str:
+    """Return a page without the texts that are marked as those of the engine."""
+    return re.sub(r"<blockquote.*?</blockquote>", "", html, flags=re.DOTALL)
+
+
+@asynccontextmanager
+async def failing() -> AsyncIterator[Callable[[KitewardError], Awaitable[httpx.Response]]]:
+    """Yield a function that opens a Chinese page whose request to the gateway ends with an error."""
+    errors_to_raise: list[KitewardError] = []
+
+    async def fails(_request: ConsoleRequest) -> httpx.Response:
+        raise errors_to_raise.pop()
+
+    async with browsing(pages=(Page("fails", fails), *PAGES)) as browser:  # type: ignore[arg-type]  # it never returns
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+
+        async def fail(error: KitewardError) -> httpx.Response:
+            errors_to_raise.append(error)
+            return await browser.open("fails")
+
+        yield fail
+
+
+async def test_page_about_an_error_of_any_class_is_in_chinese_alone() -> None:
+    async with failing() as fail:
+        for kind in CLASSES:
+            answer = await fail(kind(ENGLISH))
+            assert answer.status_code in {303, 403, 404, 422, 503}, kind
+            assert ENGLISH not in answer.text, kind
+
+
+async def test_page_about_an_error_of_any_code_is_in_chinese_and_quotes_the_engine_apart() -> None:
+    texts, quoted = catalogues()["zh"].texts, "engine: no more segments"
+    async with failing() as fail:
+        for code in ErrorCode:
+            found = string.Formatter().parse(texts[f"reason.{code}"])
+            detail = ErrorDetail(code, {name: 7 for _, name, _, _ in found if name is not None}, quoted=quoted)
+            page = (await fail(RequestRefused(ENGLISH, detail))).text
+            assert ENGLISH not in page, code
+            assert quoted in page, code
+            assert quoted not in outside_quotations(page), code
+
+
+async def opened_with_failed_response(code: int, reason: str, path: str = "collections/default/docs") -> httpx.Response:
+    """Open a page in Chinese whose request the engine fails."""
+    async with browsing() as browser:
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+        engine = browser.harness.engine
+        engine.create("docs")
+        await browser.open("collections")
+        status = messages.Status(code=code, reason=reason)
+        engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(status=status).SerializeToString()
+        return await browser.open(path)
+
+
+async def test_failed_response_of_the_engine_is_a_chinese_sentence_with_its_number_and_a_quotation() -> None:
+    answer = await opened_with_failed_response(65535, "channel <dml_0> has no leader")
+    assert answer.status_code == 422
+    assert "引擎未能完成 <code>DescribeCollection</code>，错误代码为 65535。" in answer.text  # noqa: RUF001  Chinese
+    assert "<figcaption>引擎的原始消息</figcaption>" in answer.text
+    assert '<blockquote lang="en">channel &lt;dml_0&gt; has no leader</blockquote>' in answer.text
+    assert "no leader" not in outside_quotations(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("code", "chinese"),
+    [
+        (100, "Collection 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        (800, "数据库 <code>default</code> 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+        (8, "引擎繁忙，请稍后重试。"),  # noqa: RUF001  Chinese
+        (2, "引擎暂时无法访问。"),
+        (10, "引擎没有实现 <code>DescribeCollection</code>。"),
+    ],
+)
+async def test_failed_response_with_a_clear_code_has_the_sentence_of_that_code(code: int, chinese: str) -> None:
+    answer = await opened_with_failed_response(code, "some english of the engine")
+    assert chinese in answer.text
+    assert "some english of the engine" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "chinese"),
+    [
+        ("explain?operation=CalcDistance", "此处不支持 <code>CalcDistance</code>。"),
+        ("explain?operation=CreateRowPolicy", "尚未实现行级安全。"),
+        ("explain?privilege=Insert&collection=docs", "用户 <code>root</code> 不受限制。"),
+        ("explain?privilege=Insert&user=alice", "缺少数据库 <code>default</code> 中的权限 <code>Insert</code>。"),
+        ("explain?privilege=Insert&user=locked", "该用户已停用。"),
+        ("collections/ghost/docs", "数据库 <code>ghost</code> 不存在，或您无权查看。"),  # noqa: RUF001  Chinese
+    ],
+)
+async def test_refusals_and_explanations_are_in_chinese(path: str, chinese: str) -> None:
+    async with browsing() as browser:
+        for user in ("alice", "locked"):
+            await browser.harness.user(user)
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+        await browser.send("users/locked/disable")
+        page = (await browser.open(path)).text
+        assert chinese in page
+
+
+async def test_health_states_in_chinese_why_a_part_is_not_ready_and_quotes_the_engine() -> None:
+    async with browsing() as browser:
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+        detail = ErrorDetail(ErrorCode.ENGINE_RESTARTING, quoted="killed by SIGKILL")
+        browser.harness.engine.ready = EngineHealth(ready=False, reason=f"restarting: {ENGLISH}", detail=detail)
+        page = (await browser.open("health")).text
+        assert "引擎已停止，正在重新启动。" in page  # noqa: RUF001  Chinese
+        assert '<blockquote lang="en">killed by SIGKILL</blockquote>' in page
+        assert ENGLISH not in page
+
+
+async def test_health_is_shown_while_the_audit_trail_cannot_be_written_and_other_pages_say_so() -> None:
+    async with browsing() as browser:
+        browser.client.headers["Accept-Language"] = "zh"
+        await browser.sign_in()
+        browser.harness.trail.working = False
+        assert "无法写入审计日志。" in (await browser.open("health")).text
+        answer = await browser.open("users")
+        assert (answer.status_code, "目前无法写入审计日志，因此未执行该操作。" in answer.text) == (503, True)  # noqa: RUF001  Chinese
+
+
+async def test_no_json_is_read_or_written_between_a_page_and_the_services() -> None:
+    async with browsing() as browser:
+        with counted_json() as counter:
+            await browser.sign_in()
+            created = await browser.send("new-user", user_name="ann")
+            listed = await browser.open("users")
+            assert (created.status_code, listed.status_code) == (303, 200)
+            assert (await browser.send("users/ann/disable")).status_code == 303
+            assert (counter.read, counter.written) == ([], [])
+        assert "/console/users/ann" in listed.text
+        stored = await browser.harness.store.user("ann")
+        assert stored is not None
+        assert not stored.enabled

@@ -39,9 +39,9 @@ class Watched:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.calls: list[Call] = []
+        self.calls: list[Call[Any]] = []
 
-    async def handle(self, call: Call) -> bytes:
+    async def handle(self, call: Call[Any]) -> Any:
         self.calls.append(call)
         return await self.gateway.handle(call)
 
@@ -490,7 +490,9 @@ async def test_a_failure_in_the_engines_answer_is_reported_with_its_code(
 ) -> None:
     engine.create("docs")
     await harness.catalog.refresh()
-    engine.answers["Search"] = messages.failure("Search", code=700, legacy_code=1, reason="index not found")
+    engine.answers["Search"] = messages.failure(
+        "Search", code=700, legacy_code=messages.ErrorCode.UnexpectedError, reason="index not found"
+    )
     assert await probes.whole("probe/search") == {"code": 700, "message": "index not found"}
 
 

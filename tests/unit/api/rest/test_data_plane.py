@@ -439,7 +439,9 @@ async def test_a_description_leaves_out_what_a_response_reports_as_a_failure(
     rest: Rest, shelf: FakeEngine, code: int
 ) -> None:
     for operation in ("GetLoadState", "DescribeIndex"):
-        failed = messages.failure(operation, code=code, legacy_code=1, reason="index not found")
+        failed = messages.failure(
+            operation, code=code, legacy_code=messages.ErrorCode.UnexpectedError, reason="index not found"
+        )
         shelf.answers[operation] = failed
     described = await rest.ask("collections/describe", C)
     assert (described["load"], described["indexes"], described["aliases"]) == ("", [], ["novels"])
@@ -484,9 +486,19 @@ async def test_the_quick_set_up_makes_a_vector_field_of_the_type_that_is_asked_f
     assert {each.key: each.value for each in index.extra_params}["metric_type"] == metric
 
 
+@pytest.mark.parametrize(("given", "level"), [("", "Bounded"), ("Strong", "Strong"), ("Eventually", "Eventually")])
+async def test_a_collection_has_the_consistency_level_that_is_asked_for(
+    rest: Rest, engine: FakeEngine, given: str, level: str
+) -> None:
+    await rest.ask("collections/create", {"collectionName": "quick", "dimension": 4, "consistencyLevel": given})
+    assert messages.enum_name(engine.called("CreateCollection")[0].request, "consistency_level") == level
+
+
 @pytest.mark.parametrize("step", ["CreateIndex", "LoadCollection"])
 async def test_a_collection_does_not_stay_half_made(rest: Rest, engine: FakeEngine, step: str) -> None:
-    engine.answers[step] = messages.failure(step, code=1234, legacy_code=1, reason="no room")
+    engine.answers[step] = messages.failure(
+        step, code=1234, legacy_code=messages.ErrorCode.UnexpectedError, reason="no room"
+    )
     assert await rest.code("collections/create", {"collectionName": "quick", "dimension": 4}) == 1234
     assert engine.databases["default"].collections == []
 

@@ -46,7 +46,7 @@ async def test_the_messages_name_the_bodys_database_and_never_the_headers(
     asked: list[Any] = []
     handle = harness.gateway.handle
 
-    async def watched(call: Any) -> bytes:
+    async def watched(call: Any) -> Any:
         asked.append(messages.decode(call.operation, call.payload))
         return await handle(call)
 
@@ -163,7 +163,7 @@ async def test_a_description_asks_for_the_role_and_then_for_its_grants(
     asked = []
     handle = harness.gateway.handle
 
-    async def watched(call: Any) -> bytes:
+    async def watched(call: Any) -> Any:
         asked.append(call.operation)
         return await handle(call)
 

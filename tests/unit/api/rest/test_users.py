@@ -46,7 +46,7 @@ async def test_without_a_new_password_only_the_description_changes_and_no_old_on
     await harness.user("ann")
     handle = harness.gateway.handle
 
-    async def watched(call: Any) -> bytes:
+    async def watched(call: Any) -> Any:
         if call.operation == "UpdateCredential":
             assert messages.UpdateCredentialRequest.FromString(call.payload).oldPassword == ""
         return await handle(call)

@@ -10,12 +10,14 @@ from pymilvus.grpc_gen import milvus_pb2
 from tests.unit.engine.embedded.conftest import OpenDatabase
 
 from kiteward.engine.embedded.dispatch import Dispatcher, Operation
-from kiteward.engine.embedded.operations import ON_THE_LOOP
+from kiteward.engine.embedded.operations import served_rpcs
+from kiteward.engine.embedded.servicer import EngineServicer
+from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.milvus.messages import SERVICE
 
 
 async def test_waiting_read_whose_caller_has_given_up_takes_no_thread(open_at: OpenDatabase) -> None:
-    dispatcher = Dispatcher(open_at("none"), read_threads=1, write_threads=1)
+    dispatcher = Dispatcher(open_at("none"), (), read_threads=1, write_threads=1)
     begun, free, read = threading.Event(), threading.Event(), []
 
     def execute(request: Any, _context: Any) -> Any:
@@ -42,7 +44,8 @@ async def test_waiting_read_whose_caller_has_given_up_takes_no_thread(open_at: O
 async def test_read_on_the_loop_waits_for_no_thread_and_no_lock(open_at: OpenDatabase) -> None:
     database = open_at("none")
     database.resolve_collection_name("docs")  # the aliases of a database are read once, under the lock
-    dispatcher = Dispatcher(database, read_threads=1, write_threads=1)
+    rpcs = served_rpcs(EngineServicer, ENGINE_RPCS)
+    dispatcher = Dispatcher(database, rpcs, read_threads=1, write_threads=1)
     free = threading.Event()
     dispatcher._readers.submit(free.wait, 10)
     context: Any = SimpleNamespace(invocation_metadata=lambda: (("dbname", "default"),))
@@ -50,7 +53,7 @@ async def test_read_on_the_loop_waits_for_no_thread_and_no_lock(open_at: OpenDat
         "AllocTimestamp": milvus_pb2.AllocTimestampRequest(),
         "HasCollection": milvus_pb2.HasCollectionRequest(collection_name="docs"),
     }
-    assert requests.keys() == ON_THE_LOOP
+    assert requests.keys() == {rpc.name for rpc in rpcs if rpc.on_the_loop}
     try:
         with ThreadPoolExecutor(1) as others:
             assert others.submit(database._catalogue.acquire).result()

@@ -10,7 +10,7 @@ from pymilvus.grpc_gen import common_pb2, schema_pb2
 from tests.unit.engine import samples
 
 CLOSED = "functions that call a provider are not supported"
-TEXT_EMBEDDING, RERANK = 2, 3
+TEXT_EMBEDDING, RERANK = schema_pb2.FunctionType.TextEmbedding, schema_pb2.FunctionType.Rerank
 
 
 @pytest.fixture

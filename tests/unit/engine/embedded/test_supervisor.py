@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.engine import samples
 
+from kiteward.domain.errors import EngineLacksOperation, EngineUnavailable
+from kiteward.engine.base import Access
 from kiteward.engine.confinement import available
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
 
@@ -30,7 +32,7 @@ async def test_long_data_path_gets_a_private_socket_directory_elsewhere(tmp_path
     socket = socket_of(engine)
     assert len(os.fsencode(socket)) <= 107
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-    await samples.succeed(engine, "GetVersion")
+    await samples.succeed(engine, "AllocTimestamp")
     await engine.close()
     assert not socket.parent.exists()
 
@@ -84,3 +86,16 @@ async def test_sync_mode_reaches_the_child(tmp_path: Path) -> None:
     arguments = (await asyncio.to_thread(Path(f"/proc/{engine.pid}/cmdline").read_bytes)).split(b"\0")
     await engine.close()
     assert b"--sync-mode=none" in arguments
+
+
+async def test_child_refuses_what_is_not_listed(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data", rpcs={"HasCollection": Access.READ})
+    await samples.succeed(engine, "HasCollection", collection_name="docs")
+    with pytest.raises(EngineLacksOperation):
+        await samples.call(engine, "ShowCollections")
+    await engine.close()
+
+
+async def test_child_that_cannot_lock_for_a_write_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="ListDatabases is listed as a write, names no collection and declares"):
+        await samples.start(tmp_path / "data", rpcs={"ListDatabases": Access.WRITE})

@@ -54,7 +54,9 @@ class FakeEngine:
 def _status(method: str, code: int) -> bytes:
     if not code:
         return messages.success(method)
-    return messages.failure(method, code=code, legacy_code=1, reason=f"the engine refuses with {code}")
+    return messages.failure(
+        method, code=code, legacy_code=messages.ErrorCode.UnexpectedError, reason=f"the engine refuses with {code}"
+    )
 
 
 def _show(engine: FakeEngine, request: Any, database: str) -> bytes:

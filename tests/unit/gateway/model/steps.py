@@ -211,7 +211,7 @@ class Draw:
         return messages.DropRoleRequest(role_name=self._role(), force_drop=self._one_in(2))
 
     def bind(self) -> Any:
-        kind = 7 if self._one_in(60) else int(self._one_in(3))
+        kind = messages.OperateUserRoleType.ValueType(7 if self._one_in(60) else self._one_in(3))
         role = self._role() if self._one_in(8) else self._named(list(self._reference.policy.roles)[2:], ROLES)
         return messages.OperateUserRoleRequest(username=self._user(), role_name=role, type=kind)
 
@@ -246,7 +246,7 @@ class Draw:
     def grant_v1(self) -> Any:
         some = self._some_grant()
         if some is not None and self._revokes():
-            return self._v1(*some, kind=1)
+            return self._v1(*some, kind=messages.OperatePrivilegeType.Revoke)
         privilege = self._privilege()
         types = [each for each, names in catalogue.OF_TYPE.items() if privilege in names]
         fitting = catalogue.LEGACY_TYPE.get(privilege) or (types or ["Global", "Collection", "User"])[0]
@@ -258,7 +258,7 @@ class Draw:
     def grant_v2(self) -> Any:
         some = self._some_grant()
         if some is not None and self._revokes():
-            return self._v2(*some, kind=1)
+            return self._v2(*some, kind=messages.OperatePrivilegeType.Revoke)
         privilege = self._privilege()
         level = catalogue.level(privilege)
         fits = level == "Cluster" and not self._one_in(4)
@@ -272,11 +272,11 @@ class Draw:
         held = sum(len(grants) for grants in self._reference.policy.roles.values())
         return self._random.random() < held / 110
 
-    def _grant_or_odd(self) -> int:
-        return 7 if self._one_in(80) else int(self._one_in(12))
+    def _grant_or_odd(self) -> messages.OperatePrivilegeType.ValueType:
+        return messages.OperatePrivilegeType.ValueType(7 if self._one_in(80) else self._one_in(12))
 
     @staticmethod
-    def _v1(role: str, key: Key, kind: int) -> Any:
+    def _v1(role: str, key: Key, kind: messages.OperatePrivilegeType.ValueType) -> Any:
         grantor = messages.GrantorEntity(privilege=messages.PrivilegeEntity(name=key.privilege))
         entity = messages.GrantEntity(
             role=messages.RoleEntity(name=role),
@@ -288,7 +288,7 @@ class Draw:
         return messages.OperatePrivilegeRequest(entity=entity, type=kind)
 
     @staticmethod
-    def _v2(role: str, key: Key, kind: int) -> Any:
+    def _v2(role: str, key: Key, kind: messages.OperatePrivilegeType.ValueType) -> Any:
         grantor = messages.GrantorEntity(privilege=messages.PrivilegeEntity(name=key.privilege))
         return messages.OperatePrivilegeV2Request(
             role=messages.RoleEntity(name=role),
@@ -311,7 +311,7 @@ class Draw:
 
     def operate_group(self) -> Any:
         request = self.group("OperatePrivilegeGroup")
-        request.type = 7 if self._one_in(80) else int(self._one_in(3))
+        request.type = messages.OperatePrivilegeGroupType.ValueType(7 if self._one_in(80) else self._one_in(3))
         present = self._reference.policy.groups.get(request.group_name, set()) & catalogue.SINGLE
         level = self._random.choice("cdnn")
         if present and not self._one_in(6):

@@ -7,8 +7,9 @@ from typing import Any, Final
 import pytest
 
 from kiteward.audit.events import DETAILS_LIMIT, Event
+from kiteward.engine.base import Access
 from kiteward.gateway.object_ids import KINDS
-from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS, Executor, Operation
 from kiteward.milvus import messages
 from kiteward.store.records import IntentKind
 
@@ -46,6 +47,14 @@ def test_kind_of_event_goes_with_the_executor() -> None:
         assert (row.event in data) is (row.executor is Executor.ENGINE), row.name
         assert (row.event is Event.OBJECT_CHANGE) is (row.executor is Executor.DDL), row.name
         assert row.event is None or row.executor is not Executor.NOBODY, row.name
+
+
+def test_engine_is_given_what_each_rpc_that_it_executes_does_to_stored_data() -> None:
+    assert ENGINE_RPCS.keys() == {row.name for row in OPERATIONS.values() if row.by_engine}
+    for name, access in ENGINE_RPCS.items():
+        row = OPERATIONS[name]
+        assert (access is Access.READ) is not row.changes, name
+        assert (access is Access.CATALOG_CHANGE) is (row.executor is Executor.DDL), name
 
 
 def test_what_writes_entities_differs_from_what_defines() -> None:

@@ -12,14 +12,6 @@ SOURCES: Final = Path(kiteward.__file__).parent
 ROWS: Final = "gateway/operations/"
 
 EXEMPT: Final = {
-    ("engine/embedded/operations.py", "MUTATIONS"): (
-        "the engine's process loads no gateway; tests/unit/engine/embedded/test_operations.py holds it to the rows"
-    ),
-    ("engine/embedded/operations.py", "READS"): "the same",
-    (
-        "engine/embedded/operations.py",
-        "ON_THE_LOOP",
-    ): "how the embedded engine schedules some of its reads",
     ("authz/privileges.py", "DATABASE_READS"): "these are privileges; some are called as the RPCs that need them",
 }
 """Module and name of tables that stay elsewhere -> why."""

@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.gateway import GatewayHarness, opened, presented, quick_directory
+from tests.support.gateway import GatewayHarness, opened, own_call, quick_directory
 
 from kiteward.domain.identity import KeyCredential, PresentedCredential, Secret
-from kiteward.gateway.call import Call
+from kiteward.iam.json_api import ADMIN_OPERATIONS
+from kiteward.iam.json_api.base import encoded, plain
 
 
 class Own:
@@ -30,7 +31,7 @@ class Own:
         address: str = "10.1.2.3:4",
         **arguments: Any,
     ) -> Any:
-        """Send one request and return what the answer holds.
+        """Send one request and return what the answer holds, which is of the declared types.
 
         Args:
             operation: its name.
@@ -38,11 +39,11 @@ class Own:
             address: where from.
             arguments: what the request holds, as JSON spells it.
         """
-        credential = by if not isinstance(by, str) else key(by) if by.startswith("kw_") else presented(by)
-        payload = msgspec.json.encode(arguments)
-        return msgspec.json.decode(
-            await self.harness.gateway.handle(Call(operation, payload, credential, address=address))
-        )
+        credential = key(by) if isinstance(by, str) and by.startswith("kw_") else by
+        outcome = await self.harness.gateway.handle(own_call(operation, credential, address=address, **arguments))
+        kind = ADMIN_OPERATIONS[operation].outcome
+        assert msgspec.json.decode(encoded(outcome), type=kind, dec_hook=lambda _, text: Secret(text)) == outcome
+        return plain(outcome)
 
 
 def key(text: str) -> KeyCredential:

@@ -2,16 +2,23 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, get_args, get_origin
 
+import msgspec
 import pytest
-from tests.support.gateway import presented
+from tests.support.gateway import least_arguments, own_call, presented
 from tests.unit.iam.json_api.conftest import Own
 
 from kiteward.domain.errors import AccessDenied, AuthenticationError, CredentialMissing, InvalidArgument
+from kiteward.domain.identity import Secret
 from kiteward.gateway.call import Call
+from kiteward.gateway.large_requests import LONG
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.iam.json_api import ADMIN_OPERATIONS, TOPICS
-from kiteward.iam.json_api.base import AdminOperation
+from kiteward.iam.json_api.accounts import NewAccount
+from kiteward.iam.json_api.base import AdminOperation, size_of_arguments
 from kiteward.milvus import messages
 
 FOR_EVERYBODY = {
@@ -55,7 +62,7 @@ def test_a_row_is_well_formed(row: AdminOperation) -> None:
 @pytest.mark.parametrize("name", ADMIN_OPERATIONS)
 async def test_no_unauthenticated_caller_calls_any_of_them(own: Own, name: str) -> None:
     with pytest.raises(AuthenticationError):
-        await own.harness.gateway.handle(Call(name, b"{}", CredentialMissing("missing")))
+        await own.harness.gateway.handle(Call(name, least_arguments(name), CredentialMissing("missing")))
 
 
 @pytest.mark.parametrize("name", sorted(set(ADMIN_OPERATIONS) - FOR_EVERYBODY))
@@ -68,29 +75,26 @@ async def test_users_with_every_privilege_but_the_role_admin_call_none_of_those_
     await own.harness.user("alice", "almost")
     before = await own.harness.state()
     with pytest.raises(AccessDenied, match="permission deny to alice: an administrator is needed"):
-        await own.harness.gateway.handle(Call(name, b"no json", presented("alice")))
+        await own.harness.gateway.handle(Call(name, least_arguments(name), presented("alice")))
     assert await own.harness.state() == before
 
 
 @pytest.mark.parametrize(
-    ("payload", "told"),
+    ("arguments", "told"),
     [
-        (b"{", "truncated"),
-        (b"[]", "Expected `object`"),
-        (b'{"userName": 1}', r"Expected `str`, got `int` - at `\$.userName`"),
-        (b"{}", "missing required field `userName`"),
-        (b'{"userName": ""}', "`userName` is empty"),
-        (b'{"userName": "a", "newPassword": 5}', "expected text"),
-        (b'{"userName": "a", "keepoldfor": 60}', "unknown field `keepoldfor`"),
-        (b"\xff", "malformed"),
+        ({"userName": 1}, r"Expected `str`, got `int` - at `\$.userName`"),
+        ({}, "missing required field `userName`"),
+        ({"userName": ""}, "`userName` is empty"),
+        ({"userName": "a", "newPassword": 5}, "expected text"),
+        ({"userName": "a", "keepoldfor": 60}, "unknown field `keepoldfor`"),
     ],
 )
 async def test_a_wrong_request_is_reported_by_its_field_and_changes_nothing(
-    own: Own, payload: bytes, told: str
+    own: Own, arguments: dict[str, Any], told: str
 ) -> None:
     before = await own.harness.state()
     with pytest.raises(InvalidArgument, match=f"users/reset_password: .*{told}"):
-        await own.harness.gateway.handle(Call("ResetPassword", payload, presented("root")))
+        await own.harness.gateway.handle(own_call("ResetPassword", **arguments))
     assert await own.harness.state() == before
 
 
@@ -106,3 +110,35 @@ async def test_a_caller_who_loses_the_role_while_waiting_for_its_turn_is_refused
         await transaction.commit()
     with pytest.raises(AccessDenied):
         await task
+
+
+def test_every_value_that_arguments_can_hold_counts_for_their_size() -> None:
+    for row in ADMIN_OPERATIONS.values():
+        least = size_of_arguments(least_arguments(row.name), LONG)
+        for field in msgspec.structs.fields(row.arguments):
+            for given in _given(field.type):
+                filled = msgspec.structs.replace(least_arguments(row.name), **{field.name: given})
+                assert size_of_arguments(filled, LONG) >= least + 1_000, f"{row.name}.{field.encode_name}"
+
+
+def _given(kind: Any) -> Iterator[Any]:
+    """Yield values of a type that hold a thousand characters; none for types of a fixed size."""
+    if kind is str:
+        yield "x" * 1_001
+    elif kind is Secret:
+        yield Secret("x" * 1_001)
+    elif get_origin(kind) is list:
+        yield from ([each] for each in _given(get_args(kind)[0]))
+    elif get_args(kind):
+        yield from (each for member in get_args(kind) for each in _given(member))
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        for field in msgspec.structs.fields(kind):
+            named = {each.name: "x" for each in msgspec.structs.fields(kind) if each.required}
+            yield from (kind(**{**named, field.name: each}) for each in _given(field.type))
+    else:
+        assert kind in (int, bool, datetime, type(None)), f"{kind} is of no size that is counted"
+
+
+def test_counting_ends_where_a_request_is_long() -> None:
+    listed = NewAccount(user_name="ann", roles=["x" * LONG] * 1_000)
+    assert LONG < size_of_arguments(listed, LONG) < 3 * LONG

@@ -32,5 +32,5 @@ async def test_an_administrator_sees_everything(own: Own) -> None:
 async def test_the_server_tells_how_it_is(own: Own) -> None:
     await own("BeginSession")
     state = await own("DescribeServer")
-    assert (state["engine"], state["roles"], state["sessions"]) == ({"ready": True, "reason": ""}, 2, 1)
+    assert (state["engine"], state["roles"], state["sessions"]) == ({"ready": True, "reason": "", "details": []}, 2, 1)
     assert state["databases"] == 1

@@ -5,7 +5,7 @@ from kiteward.gateway.call import Call
 from kiteward.iam.services import ResponseCache
 
 
-def call(payload: bytes = b"", operation: str = "SelectRole") -> Call:
+def call(payload: bytes = b"", operation: str = "SelectRole") -> Call[bytes]:
     return Call(operation, payload, CredentialMissing("nobody"))
 
 
