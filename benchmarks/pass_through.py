@@ -40,6 +40,7 @@ _LONGER: Final = 10
 _ONE_AT_A_TIME: Final = Size(1, 1, calls=2_000)
 _MIB: Final = 2**20
 _SHOWN: Final = 25
+_IDLE_SECONDS: Final = 3.0
 _WRITTEN_WITHIN: Final = 30.0
 
 
@@ -54,6 +55,7 @@ class Figures:
         memory: resident bytes after the first calls.
         later: the same after ten times as many, 0 where that was not measured.
         calls: how many were made so far.
+        idle: microseconds of processor time a second without calls; they are part of `times`.
     """
 
     times: list[float] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Figures:
     memory: int = 0
     later: int = 0
     calls: int = 0
+    idle: float = 0.0
 
 
 Measured = Mapping[str, Figures]
@@ -113,6 +116,12 @@ def figures_table(measured: Measured) -> str:
     return report.table([*head, "MiB"], rows)
 
 
+def idle_line(measured: Measured) -> str:
+    """Return what each proxy takes while nobody calls."""
+    shares = [f"{name} {figures.idle / 1e4:.2f}" for name, figures in measured.items() if name != UPSTREAM]
+    return f"Without calls, in % of a core: {', '.join(shares)}. That is not subtracted."
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print.
 
@@ -135,7 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("stopped before the end", file=sys.stderr)
         return 130
     found = list(ratios(measured))
-    print(f"\n{bench.conditions()}\n\n{figures_table(measured)}\n\n{report.ratios_table(found)}")
+    parts = (bench.conditions(), figures_table(measured), idle_line(measured), report.ratios_table(found))
+    print("", *parts, sep="\n\n")
     for lines in (pair, profile, [f"not measured: {what}" for what in missing]):
         print("\n" + "\n".join(lines) if lines else "", end="\n" if lines else "")
     failed = missing or any(ratio.progress == "not reached" for ratio in found)
@@ -185,6 +195,7 @@ class _Bench:
             for peer in peers[1:]:
                 _say(f"the first calls through {peer.name}")
                 measured[peer.name].memory = self._memory_after(self._arguments.calls, peer, measured[peer.name])
+            self._idle(peers[1:], measured)
             for number in range(self._arguments.rounds):
                 for peer in [*peers[number % len(peers) :], *peers[: number % len(peers)]]:
                     _say(f"round {number + 1} of {self._arguments.rounds}, {peer.name}")
@@ -288,6 +299,13 @@ class _Bench:
         if left:
             figures.calls += self._ends.load(peer, replace(self._size, calls=left)).calls
         return process_tree.resident(peer.process)
+
+    def _idle(self, peers: Sequence[Peer], measured: Measured) -> None:
+        before = [process_tree.processor_time(peer.process) for peer in peers]
+        time.sleep(_IDLE_SECONDS)
+        for peer, spent in zip(peers, before, strict=True):
+            taken = process_tree.processor_time(peer.process) - spent
+            measured[peer.name].idle = taken / _IDLE_SECONDS
 
     def _turn(self, peer: Peer, figures: Figures) -> None:
         if peer.name != UPSTREAM:

@@ -54,3 +54,8 @@ def test_table_has_a_row_for_each_proxy_and_none_for_the_upstream() -> None:
     assert lines[2] == (
         "| this build | 90 (80 to 100) | 11,111 | 8,000 (7,000 to 9,000) | 60 (50 to 70) | 200 (100 to 300) | 200.0 |"
     )
+
+
+def test_what_idle_proxies_take_is_shown_as_a_share_of_a_core() -> None:
+    line = pass_through.idle_line({UPSTREAM: DIRECT, OURS: replace(THIS, idle=5_000.0), V0_1: EARLIER})
+    assert line.startswith(f"Without calls, in % of a core: {OURS} 0.50, {V0_1} 0.00.")
