@@ -252,11 +252,12 @@ class _Bench:
                 if time.monotonic() > deadline:
                     raise PeerMissing(f"{OURS} has written no profile")
                 time.sleep(0.1)
+        cost = profiled.own_cost()
         rows = [
-            [function.name, f"{function.calls / calls:.2f}", f"{function.own / calls * 1e6:.2f}"]
-            for function in profiled.read(path)[:_SHOWN]
+            [function.name, f"{function.calls / calls:.2f}", f"{function.own / calls:.2f}"]
+            for function in profiled.read(path, added=cost)[:_SHOWN]
         ]
-        note = f"The profile itself adds about {profiled.own_cost():.2f} µs to each function call."
+        note = f"The profile itself adds about {cost:.2f} µs to each function call, which is subtracted."
         return [report.table(["function", "calls a call", "own µs a call"], rows), "", note]
 
     def conditions(self) -> str:

@@ -27,7 +27,7 @@ class Function:
     Attributes:
         name: the function, with its file and line.
         calls: how often it was called.
-        own: seconds spent in it, without what it called.
+        own: microseconds spent in it, without what it called and without what the profile added.
     """
 
     name: str
@@ -35,10 +35,18 @@ class Function:
     own: float
 
 
-def read(path: Path) -> list[Function]:
-    """Return the functions of a profile, the one with the most time of its own first."""
+def read(path: Path, *, added: float = 0.0) -> list[Function]:
+    """Return the functions of a profile, the one with the most time of its own first.
+
+    Args:
+        path: the file.
+        added: microseconds that the profile adds to each call, see `own_cost`.
+    """
     found: dict[tuple[str, int, str], tuple[Any, ...]] = pstats.Stats(str(path)).stats  # type: ignore[attr-defined]
-    functions = [Function(_name(*where), taken[1], taken[2]) for where, taken in found.items()]
+    functions = [
+        Function(_name(*where), calls, max(0.0, own * 1e6 - calls * added))
+        for where, (_, calls, own, *_) in found.items()
+    ]
     return sorted(functions, key=lambda function: -function.own)
 
 

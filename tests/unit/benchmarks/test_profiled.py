@@ -17,7 +17,17 @@ def test_functions_of_a_profile_come_by_their_own_time(tmp_path: Path) -> None:
     assert [function.own for function in functions] == sorted((function.own for function in functions), reverse=True)
     (mine,) = (function for function in functions if function.name.endswith(" work"))
     assert mine.calls == 3
+    assert 0 < mine.own < 1_000_000
     assert f"{Path(__file__).name}:" in mine.name
+
+
+def test_what_the_profile_added_is_subtracted(tmp_path: Path) -> None:
+    profile = cProfile.Profile()
+    profile.runcall(work)
+    profile.dump_stats(tmp_path / "profile")
+    (plain,) = (each for each in profiled.read(tmp_path / "profile") if each.name.endswith(" work"))
+    (less,) = (each for each in profiled.read(tmp_path / "profile", added=0.5) if each.name.endswith(" work"))
+    assert less.own == max(0.0, plain.own - 0.5)
 
 
 def test_cost_of_the_profile_itself_is_below_that_of_a_call_to_an_engine() -> None:
