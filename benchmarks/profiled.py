@@ -8,7 +8,6 @@ import os
 import pstats
 import signal
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -52,15 +51,10 @@ def read(path: Path, *, added: float = 0.0) -> list[Function]:
 
 def own_cost() -> float:
     """Return the microseconds that a profile adds to each function call, measured in this process."""
-    profile = _profile()
+    profile = cProfile.Profile()
     profile.runcall(lambda: sum(_nothing() for _ in range(_REPETITIONS)))
     (taken,) = (entry for entry in profile.getstats() if entry.code is _nothing.__code__)
     return float(taken.inlinetime) / _REPETITIONS * 1e6
-
-
-def _profile() -> cProfile.Profile:
-    """Return a profile in which what others do on the same core meanwhile does not count."""
-    return cProfile.Profile(time.thread_time)
 
 
 def _nothing() -> int:
@@ -75,7 +69,7 @@ def _name(file: str, line: int, function: str) -> str:
 
 
 def _run() -> int:
-    profile = _profile()
+    profile = cProfile.Profile()
 
     def end(*_: object) -> None:
         profile.disable()
