@@ -43,6 +43,9 @@ type run struct {
 }
 
 // load sends the recorded request over and over; the heads differ from call to call as those of pymilvus do.
+//
+// They hold the same fields. grpc-go refers to a value that it has sent before on the connection, here the
+// authorization; the C core beneath pymilvus writes the metadata of its user out each time.
 func load(arguments []string) error {
 	options := flag.NewFlagSet("load", flag.ExitOnError)
 	path := options.String("recorded", "", "file with the request and its answer")
