@@ -41,6 +41,7 @@ _ONE_AT_A_TIME: Final = Size(1, 1, calls=2_000)
 _MIB: Final = 2**20
 _PROFILED: Final = 20_000
 _SHOWN: Final = 25
+_SHOWN_SHARE: Final = 0.01
 _IDLE_SECONDS: Final = 3.0
 _WRITTEN_WITHIN: Final = 30.0
 
@@ -255,12 +256,15 @@ class _Bench:
                     raise PeerMissing(f"{OURS} has written no profile")
                 time.sleep(0.1)
         cost = profiled.own_cost()
+        functions = profiled.read(path, added=cost)
+        areas = [[area, f"{share:.1%}"] for area, share in profiled.shares(functions).items() if share > _SHOWN_SHARE]
         rows = [
             [function.name, f"{function.calls / calls:.2f}", f"{function.own / calls:.2f}"]
-            for function in profiled.read(path, added=cost)[:_SHOWN]
+            for function in functions[:_SHOWN]
         ]
         note = f"The profile itself adds about {cost:.2f} µs to each function call, which is subtracted."
-        return [report.table(["function", "calls a call", "own µs a call"], rows), "", note]
+        tables = (report.table(["where", "share"], areas), report.table(["function", "times", "own µs"], rows))
+        return ["Profile, for each call:", "", tables[0], "", tables[1], "", note]
 
     def conditions(self) -> str:
         """Return what the figures depend on."""

@@ -8,6 +8,8 @@ import os
 import pstats
 import signal
 import sys
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -49,6 +51,15 @@ def read(path: Path, *, added: float = 0.0) -> list[Function]:
     return sorted(functions, key=lambda function: -function.own)
 
 
+def shares(functions: Iterable[Function]) -> dict[str, float]:
+    """Return which part of the time each folder of Kiteward, and each library, takes; the largest first."""
+    taken: defaultdict[str, float] = defaultdict(float)
+    for function in functions:
+        taken[_area(function.name)] += function.own
+    total = sum(taken.values())
+    return {area: own / total for area, own in sorted(taken.items(), key=lambda entry: -entry[1])}
+
+
 def own_cost() -> float:
     """Return the microseconds that a profile adds to each function call, measured in this process."""
     profile = cProfile.Profile()
@@ -59,6 +70,14 @@ def own_cost() -> float:
 
 def _nothing() -> int:
     return 0
+
+
+def _area(name: str) -> str:
+    place, line, _ = name.partition(":")
+    if not line:
+        return "built in"
+    folders = place.split("/")[:-1]
+    return "/".join(folders[: 3 if folders[0] == "kiteward" else 1]) if folders and folders[0] else "standard library"
 
 
 def _name(file: str, line: int, function: str) -> str:
