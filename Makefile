@@ -80,6 +80,7 @@ bench: $(venv)/.bench-ready $(milvus)/.ready ## the same with more turns, and th
 	$(bin)/python -m benchmarks.quick --rounds 9 --require-all $(ARGS)
 	$(bin)/python -m benchmarks.listener
 	$(bin)/python -m benchmarks.heads
+	$(bin)/python -m benchmarks.engine_hop
 	$(bin)/python -m benchmarks.durability
 
 bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a real Milvus 2.3.5, in about four minutes

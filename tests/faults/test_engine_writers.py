@@ -1,18 +1,13 @@
 """The embedded engine under many writers at once, and what it keeps over restarts."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pymilvus import MilvusClient
 from tests.unit.engine import samples
 
-from kiteward.engine.base import Access
 from kiteward.engine.embedded.supervisor import EmbeddedEngine
-from kiteward.gateway.operations import ENGINE_RPCS
 
 WRITERS = 8
 
@@ -24,30 +19,17 @@ async def engine(tmp_path: Path) -> AsyncIterator[EmbeddedEngine]:
     await running.close()
 
 
-def write_with_pymilvus(address: str, writer: int, together: threading.Barrier) -> None:
-    client = MilvusClient(uri=address)
-    together.wait()
-    for batch in range(6):
-        first = writer * 10_000 + batch * 20
-        vector = [float(writer)] * samples.DIMENSION
-        client.insert("docs", [{"id": key, "vector": vector} for key in range(first, first + 20)])
-        client.flush("docs")
-    client.close()
-
-
-async def test_eight_pymilvus_writers_insert_and_flush_one_collection_without_error_or_loss(tmp_path: Path) -> None:
-    # The gateway answers `Connect` itself; here the client reaches the engine.
-    engine = await samples.start(tmp_path / "data", rpcs={**ENGINE_RPCS, "Connect": Access.READ})
+async def test_eight_writers_insert_and_flush_one_collection_without_error_or_loss(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data")
     await samples.create_collection(engine, "docs", indexed=True)
-    together = threading.Barrier(WRITERS)
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(WRITERS) as threads:
-        await asyncio.gather(
-            *(
-                loop.run_in_executor(threads, write_with_pymilvus, engine.address, writer, together)
-                for writer in range(WRITERS)
-            )
-        )
+
+    async def write(writer: int) -> None:
+        for batch in range(6):
+            first = writer * 10_000 + batch * 20
+            await samples.insert(engine, "docs", range(first, first + 20))
+            await samples.flush(engine, "docs")
+
+    await asyncio.gather(*(write(writer) for writer in range(WRITERS)))
     expected = sorted(writer * 10_000 + row for writer in range(WRITERS) for row in range(120))
     assert await samples.stored_ids(engine, "docs") == expected
     await engine.close()

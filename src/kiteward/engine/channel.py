@@ -1,23 +1,15 @@
 """A pass-through gRPC channel to an engine: bytes in, bytes out, domain errors instead of status codes."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Self, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import grpc
 import grpc.aio
 
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import (
-    ConfigurationError,
-    EngineDeadlineExceeded,
-    EngineError,
-    EngineLacksOperation,
-    EngineRejected,
-    EngineUnavailable,
-)
+from kiteward.domain.errors import ConfigurationError, EngineUnavailable
+from kiteward.engine.statuses import domain_error
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES, SERVICE
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
@@ -34,13 +26,8 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 _Call: TypeAlias = grpc.aio.UnaryUnaryMultiCallable
 
 
-def unix_address(path: str | os.PathLike[str]) -> str:
-    """Return the gRPC address of a Unix socket: a URI, in which some characters of file names have to be escaped."""
-    return f"unix:{quote(os.fsencode(path))}"
-
-
 class EngineChannel:
-    """One connection to one engine address, used by the embedded and by the remote engine."""
+    """One connection to one engine address."""
 
     def __init__(self, target: str, *, credentials: grpc.ChannelCredentials | None = None) -> None:
         """Prepare a channel; the connection is made by the first call.
@@ -88,7 +75,7 @@ class EngineChannel:
             carried = grpc.aio.Metadata(*metadata.items())
             answer: bytes = await call(payload, timeout=timeout, metadata=carried)
         except grpc.aio.AioRpcError as error:
-            raise _domain_error(method, error) from None
+            raise domain_error(method, error.code().value[0]) from None
         except asyncio.CancelledError:
             if _caller_gave_up():
                 raise
@@ -110,30 +97,3 @@ class EngineChannel:
 def _caller_gave_up() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _domain_error(method: str, error: grpc.aio.AioRpcError) -> EngineError:
-    match error.code():
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-            return EngineUnavailable("the engine cannot be reached")
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return EngineLacksOperation(
-                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
-            )
-        case grpc.StatusCode.INVALID_ARGUMENT:
-            return EngineRejected(
-                f"the engine cannot read this `{method}` request", _about(ErrorCode.ENGINE_REQUEST_UNREADABLE, method)
-            )
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return EngineRejected(
-                f"`{method}`: a message is larger than the engine accepts or has resources for",
-                _about(ErrorCode.ENGINE_MESSAGE_TOO_LARGE, method),
-            )
-        case _:
-            return EngineRejected(f"the engine failed to execute `{method}`", _about(ErrorCode.ENGINE_FAILED, method))
-
-
-def _about(code: ErrorCode, operation: str) -> ErrorDetail:
-    return ErrorDetail(code, {"operation": operation})

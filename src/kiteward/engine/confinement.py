@@ -168,7 +168,8 @@ def _hook(written: Sequence[Path], read: Sequence[Path]) -> Callable[[str, tuple
         return any(path == root or path.startswith(f"{root}{os.sep}") for root in roots)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in _NETWORK_EVENTS:
+        # Without an address it sends to a peer that is connected already.
+        if event in _NETWORK_EVENTS and (event != "socket.sendmsg" or arguments[1] is not None):
             raise PermissionError(_EACCES, "this process has no network")
         if event != "open" or isinstance(arguments[0], int):
             return

@@ -37,11 +37,14 @@ def rename():
     os.rename(data / "a" / "file", data / "b" / "file")
     assert (data / "b" / "file").read_text() == "kept"
 
+pair = socket.socketpair()
 unix = library.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0)
 print(json.dumps({
     "network": in_force.network, "files": in_force.files,
     "own file": errno_of(rename),
     "own socket": errno_of(lambda: socket.socket(socket.AF_UNIX).bind(str(data / "s"))),
+    "connected": errno_of(lambda: pair[0].sendmsg([b"x"])),
+    "send elsewhere": errno_of(lambda: pair[0].sendmsg([b"x"], [], 0, str(data / "s"))),
     "module": errno_of(lambda: __import__("sqlite3")),
     "null": errno_of(lambda: open(os.devnull, "w")),
     "read outside": errno_of(lambda: outside.read_text()),
@@ -87,10 +90,12 @@ def test_what_is_promised_is_put_in_force(seen: dict[str, Any]) -> None:
 
 
 def test_own_directory_modules_and_sockets_stay(seen: dict[str, Any]) -> None:
-    assert {seen[each] for each in ("own file", "own socket", "module", "null")} == {0}
+    assert {seen[each] for each in ("own file", "own socket", "connected", "module", "null")} == {0}
 
 
-@pytest.mark.parametrize("act", ["read outside", "read by a link", "write outside", "connect", "resolve"])
+@pytest.mark.parametrize(
+    "act", ["read outside", "read by a link", "write outside", "connect", "send elsewhere", "resolve"]
+)
 def test_python_code_is_refused_everywhere(seen: dict[str, Any], act: str) -> None:
     assert seen[act] == _REFUSED
 

@@ -16,20 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-import grpc.aio
 from milvus_lite.exceptions import DataDirLockedError
 
 from kiteward.engine.base import Access
-from kiteward.engine.channel import unix_address
 from kiteward.engine.confinement import confine
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.dispatch import Dispatcher, current_request
 from kiteward.engine.embedded.operations import Rpc, served_rpcs
 from kiteward.engine.embedded.patches import open_database
+from kiteward.engine.embedded.server import EngineServer
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.embedded.supervisor import SOCKET_DIRECTORY_PREFIX
 from kiteward.engine.embedded.sync_mode import SyncMode
-from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 
 uvloop: ModuleType | None
 try:
@@ -182,16 +180,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _serve(arguments: Arguments, database: ServedDatabase, rpcs: Sequence[Rpc]) -> None:
     dispatcher = Dispatcher(database, rpcs, read_threads=arguments.read_threads, write_threads=arguments.write_threads)
-    server = grpc.aio.server(
-        options=(
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.so_reuseport", 0),
-        )
-    )
-    server.add_generic_rpc_handlers((dispatcher,))
-    server.add_insecure_port(unix_address(arguments.socket))
-    await server.start()
+    server = await EngineServer.listen(arguments.socket, dispatcher.begin)
     stop = _stop_requested()
     dispatcher.warm_up()
     os.write(sys.stdout.fileno(), READY)

@@ -1,34 +1,35 @@
-"""Passes calls from gRPC to the servicer: reads run concurrently, mutations of one collection one after another."""
+"""Passes calls to the servicer: reads run concurrently, mutations of one collection one after another."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.database import ServedDatabase
+from kiteward.engine.embedded.frames import Metadata
 from kiteward.engine.embedded.locks import NamedLocks
 from kiteward.engine.embedded.operations import LockKey, LockRule, Rpc
 from kiteward.engine.embedded.read_view import reading
+from kiteward.engine.embedded.server import Call, Outcome
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
-from kiteward.milvus.messages import SERVICE
+from kiteward.engine.statuses import StatusCode
 
 # Larger requests are parsed on a thread, so that a bulk insert does not stop the loop.
 _PARSED_ON_LOOP_BYTES = 64 * 1024
 
+# The server's clock may be a moment behind; it takes this for the same as its own deadline.
+_GIVEN_UP: Final[Outcome] = (StatusCode.DEADLINE_EXCEEDED, b"")
+
 logger = logging.getLogger(__name__)
 
 _request: Final[ContextVar[str]] = ContextVar("request", default="")
-
-Metadata = tuple[tuple[str, str], ...]
 
 
 def current_request() -> str:
@@ -36,21 +37,21 @@ def current_request() -> str:
     return _request.get()
 
 
-def _work_for(metadata: Metadata) -> None:
-    """Set in this context which of the server's requests is worked on."""
-    _request.set(next((value for key, value in metadata if key == REQUEST_ID), ""))
+def _request_id(metadata: Metadata) -> str:
+    """Return which of the server's requests is worked on."""
+    return next((value for key, value in metadata if key == REQUEST_ID), "")
 
 
-_Handler = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
+Begin = Callable[[Call], None]
+"""Begins the work on a call; its outcome comes later or at once."""
 
 
 class Refused(Exception):
-    """A request that is answered with a gRPC status instead of a message."""
+    """A request that is answered with a status instead of a message."""
 
-    def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        super().__init__(details)
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
         self.code = code
-        self.details = details
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,44 @@ class Operation:
         try:
             request.ParseFromString(payload)
         except DecodeError:
-            raise Refused(
-                grpc.StatusCode.INVALID_ARGUMENT, f"not a readable {self.request_type.DESCRIPTOR.name}"
-            ) from None
+            raise Refused(StatusCode.INVALID_ARGUMENT) from None
         return request
 
-    def answer(self, request: Message, metadata: Metadata) -> bytes:
-        """Execute a request and return the serialised response.
+    def outcome(self, call: Call, request: Message | None = None) -> Outcome:
+        """Execute a call and return its outcome; one that was given up is not executed.
+
+        Args:
+            call: the call.
+            request: its request, if it is parsed already.
+        """
+        # A thread works on one call after another, so that each call sets its request.
+        working_for = _request.set(_request_id(call.metadata))
+        try:
+            if call.given_up:
+                return _GIVEN_UP
+            return StatusCode.OK, self._answer(self.parse(call.payload) if request is None else request, call.metadata)
+        except Refused as refusal:
+            return refusal.code, b""
+        except Exception:
+            logger.exception("an RPC failed: %s", self.name)
+            return StatusCode.INTERNAL, b""
+        finally:
+            _request.reset(working_for)
+
+    def _answer(self, request: Message, metadata: Metadata) -> bytes:
+        """Return the serialised response.
 
         Raises:
             Refused: the servicer does not support what is asked.
         """
-        # A thread works on one call after another, so that each call sets its request.
-        _work_for(metadata)
         context = CallContext(metadata)
         response = self.execute(request, context)
         if context.code is not None:
-            raise Refused(context.code, context.details)
+            raise Refused(context.code.value[0])
         return bytes(response.SerializeToString())
 
 
-class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries no types
+class Dispatcher:
     """Routes the RPCs that are served; the others are UNIMPLEMENTED."""
 
     def __init__(self, database: ServedDatabase, rpcs: Iterable[Rpc], *, read_threads: int, write_threads: int) -> None:
@@ -114,11 +132,16 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
         self._locks: NamedLocks[LockKey] = NamedLocks()
         self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="engine-read")
         self._writers = ThreadPoolExecutor(write_threads, thread_name_prefix="engine-write")
-        self._handlers = {f"/{SERVICE}/{rpc.name}": self._handler(rpc) for rpc in rpcs}
+        self._mutations: set[asyncio.Task[None]] = set()
+        self._begin = {rpc.name: self._handler(rpc) for rpc in rpcs}
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        """Return the handler of an RPC, None if the engine lacks it."""
-        return self._handlers.get(handler_call_details.method)
+    def begin(self, call: Call) -> None:
+        """Begin the work on a call. It is finished when its work has ended, also if it is given up meanwhile."""
+        begin = self._begin.get(call.method)
+        if begin is None:
+            call.finish((StatusCode.UNIMPLEMENTED, b""))
+        else:
+            begin(call)
 
     def warm_up(self) -> None:
         """Start to load the collections that were loaded before the last stop, one by one, while calls are served."""
@@ -136,60 +159,66 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
             except Exception:
                 logger.exception("a collection cannot be opened")
 
-    def _handler(self, rpc: Rpc) -> grpc.RpcMethodHandler:
+    def _handler(self, rpc: Rpc) -> Begin:
         operation = Operation(rpc.name, rpc.request_type, getattr(self._servicer, rpc.name))
         if rpc.locks is not None:
-            answer = self._mutating(operation, rpc.locks)
-        else:
-            answer = self._looking(operation) if rpc.on_the_loop else self._reading(operation)
+            return self._mutating(operation, rpc.locks)
+        return self._looking(operation) if rpc.on_the_loop else self._reading(operation)
 
-        async def handle(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            _work_for(context.invocation_metadata())
-            try:
-                return await answer(payload, context)
-            except Refused as refusal:
-                await context.abort(refusal.code, refusal.details)
-            except Exception:
-                logger.exception("an RPC failed: %s", operation.name)
-                await context.abort(grpc.StatusCode.INTERNAL, "the engine failed")
-            raise AssertionError("unreachable: abort raises")
+    def _looking(self, operation: Operation) -> Begin:
+        def begin(call: Call) -> None:
+            call.finish(operation.outcome(call))
 
-        return grpc.unary_unary_rpc_method_handler(handle)
+        return begin
 
-    def _looking(self, operation: Operation) -> _Handler:
-        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            return operation.answer(operation.parse(payload), context.invocation_metadata())
-
-        return answer
-
-    def _reading(self, operation: Operation) -> _Handler:
-        def read(payload: bytes, metadata: Metadata) -> bytes:
+    def _reading(self, operation: Operation) -> Begin:
+        def read(call: Call) -> None:
+            call.wait_until_read()
             with reading():
-                return operation.answer(operation.parse(payload), metadata)
+                outcome = operation.outcome(call)
+            call.finish_soon(outcome)
 
-        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._readers, read, payload, context.invocation_metadata())
+        def begin(call: Call) -> None:
+            self._readers.submit(read, call)
 
-        return answer
+        return begin
 
-    def _mutating(self, operation: Operation, locks: LockRule) -> _Handler:
-        async def answer(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
-            loop = asyncio.get_running_loop()
-            metadata = context.invocation_metadata()
-            if len(payload) > _PARSED_ON_LOOP_BYTES:
-                request = await loop.run_in_executor(self._readers, operation.parse, payload)
-            else:
-                request = operation.parse(payload)
-            held = await self._hold(request, metadata, locks)
-            work = loop.run_in_executor(self._writers, operation.answer, request, metadata)
+    def _mutating(self, operation: Operation, locks: LockRule) -> Begin:
+        def begin(call: Call) -> None:
+            def end(mutation: "asyncio.Task[None]") -> None:
+                self._mutations.discard(mutation)
+                if mutation.cancelled():
+                    call.finish(_GIVEN_UP)
+
+            mutation = asyncio.get_running_loop().create_task(self._mutate(operation, locks, call))
+            self._mutations.add(mutation)
+            mutation.add_done_callback(end)
+            call.on_give_up = mutation.cancel
+
+        return begin
+
+    async def _mutate(self, operation: Operation, locks: LockRule, call: Call) -> None:
+        """Begin a mutation once it holds its locks; until then it can be given up."""
+        _request.set(_request_id(call.metadata))
+        try:
+            request = await self._parsed(operation, call.payload)
+            held = await self._hold(request, call.metadata, locks)
+        except Refused as refusal:
+            call.finish((refusal.code, b""))
+        except Exception:
+            logger.exception("an RPC failed: %s", operation.name)
+            call.finish((StatusCode.INTERNAL, b""))
+        else:
+            work = asyncio.get_running_loop().run_in_executor(self._writers, operation.outcome, call, request)
             # INVARIANT: the locks are released when the work is done, not when its caller gives up: a thread cannot be
             # stopped midway.
             work.add_done_callback(lambda _: self._locks.release(held))
-            work.add_done_callback(_retrieve)
-            return await asyncio.shield(work)
+            work.add_done_callback(lambda done: call.finish(done.result()))
 
-        return answer
+    async def _parsed(self, operation: Operation, payload: bytes) -> Message:
+        if len(payload) <= _PARSED_ON_LOOP_BYTES:
+            return operation.parse(payload)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, operation.parse, payload)
 
     async def _hold(self, request: Message, metadata: Metadata, locks: LockRule) -> list[LockKey]:
         """Acquire a mutation's locks. If an alias has moved meanwhile, release them and acquire the right ones."""
@@ -200,9 +229,3 @@ class Dispatcher(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc carries 
             if locks.keys(self._database, name, request) == wanted:
                 return held
             self._locks.release(held)
-
-
-def _retrieve(work: "asyncio.Future[bytes]") -> None:
-    """Retrieve the outcome, so that asyncio does not report an error that nobody waits for any more."""
-    if not work.cancelled():
-        work.exception()

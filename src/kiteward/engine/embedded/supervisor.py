@@ -19,7 +19,7 @@ import kiteward
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.engine.base import Access, EngineHealth
-from kiteward.engine.channel import EngineChannel, unix_address
+from kiteward.engine.embedded.client import EngineConnection
 from kiteward.engine.embedded.sync_mode import SyncMode
 
 # A Unix socket address holds 107 bytes and a closing zero.
@@ -29,6 +29,8 @@ SOCKET_DIRECTORY_PREFIX = "socket-"
 _READY_LINE = b"ready\n"
 _LAST_WORDS_LINES = 5
 _LINE_LIMIT = 1024 * 1024
+# A process that ends takes its connection along; one that lives on without it has to be stopped.
+_ENDING_SECONDS = 2.0
 _INHERITED_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -77,7 +79,7 @@ class EmbeddedEngine:
     def __init__(self, settings: EmbeddedEngineSettings) -> None:
         self._settings = settings
         self._generation = 0
-        self._channel: EngineChannel | None = None
+        self._connection: EngineConnection | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._reason = "the engine has not been started"
         self._detail = ErrorDetail(ErrorCode.ENGINE_NOT_STARTED)
@@ -109,9 +111,9 @@ class EmbeddedEngine:
         return self._generation
 
     @property
-    def address(self) -> str:
-        """The gRPC address of the child's socket, which only this user can reach."""
-        return unix_address(self._socket_directory / _SOCKET_NAME)
+    def socket(self) -> Path:
+        """The child's socket, which only this user can reach."""
+        return self._socket_directory / _SOCKET_NAME
 
     @property
     def pid(self) -> int | None:
@@ -121,15 +123,15 @@ class EmbeddedEngine:
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request to the child and return the response bytes. See `kiteward.engine.base.Engine.call`."""
-        channel = self._channel
-        if channel is None:
+        connection = self._connection
+        if connection is None:
             # The last lines of the log are for operators: `health` has them.
             raise EngineUnavailable(self._reason, ErrorDetail(self._detail.code))
-        return await channel.call(method, payload, metadata=metadata, timeout=timeout)
+        return await connection.call(method, payload, metadata=metadata, timeout=timeout)
 
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the child."""
-        if self._channel is None:
+        if self._connection is None:
             return EngineHealth(ready=False, reason=self._reason, detail=self._detail)
         return EngineHealth(ready=True)
 
@@ -140,10 +142,10 @@ class EmbeddedEngine:
             self._watch.cancel()
             with suppress(asyncio.CancelledError):
                 await self._watch
-        channel, self._channel = self._channel, None
+        connection, self._connection = self._connection, None
         await self._stop_process()
-        if channel is not None:
-            await channel.close()
+        if connection is not None:
+            connection.close()
         if self._socket_directory != Path():
             shutil.rmtree(self._socket_directory, ignore_errors=True)
 
@@ -152,9 +154,10 @@ class EmbeddedEngine:
         pause = 0.0
         while True:
             started = time.monotonic()
-            if self._process is not None:
-                await self._process.wait()
-            await self._drop_channel()
+            if self._connection is not None:
+                await self._connection.wait_lost()
+            await self._end_process()
+            self._connection = None
             if time.monotonic() - started > self._settings.longest_pause:
                 pause = 0.0
             self._reason = f"the engine has stopped and is restarting: {self._explain_end()}"
@@ -174,7 +177,7 @@ class EmbeddedEngine:
         Raises:
             EngineUnavailable: it ended or did not get ready in time; no child is left behind.
         """
-        socket = self._socket_directory / _SOCKET_NAME
+        socket = self.socket
         socket.unlink(missing_ok=True)
         self._last_lines.clear()
         process = await asyncio.create_subprocess_exec(
@@ -200,7 +203,11 @@ class EmbeddedEngine:
             await process.wait()
             await listener
             raise EngineUnavailable(f"the engine did not start: {self._explain_end()}")
-        self._channel = EngineChannel(self.address)
+        try:
+            self._connection = await EngineConnection.open(socket)
+        except EngineUnavailable:
+            await self._stop_process()
+            raise
         self._generation += 1
 
     def _command(self, socket: Path) -> list[str]:
@@ -256,10 +263,16 @@ class EmbeddedEngine:
         end = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return "; ".join([end, *self._last_lines])
 
-    async def _drop_channel(self) -> None:
-        channel, self._channel = self._channel, None
-        if channel is not None:
-            await channel.close()
+    async def _end_process(self) -> None:
+        """Wait for the end of a child whose connection has ended; stop it if only its connection has."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            async with asyncio.timeout(_ENDING_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            await self._stop_process()
 
     async def _stop_process(self) -> None:
         process = self._process

@@ -1,6 +1,7 @@
 """Milvus Lite with our classes in place, in the tests' own process and only for one test."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import milvus_lite.adapter.grpc.errors
@@ -12,6 +13,7 @@ import milvus_lite.engine.flush
 import milvus_lite.engine.recovery
 import milvus_lite.rerank.factory
 import pytest
+from tests.support import event_loops
 
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
@@ -32,6 +34,16 @@ ADOPTED = [
     (milvus_lite.engine.recovery, "MemTable"),
     (milvus_lite.rerank.factory, "create_rerank_provider"),
 ]
+
+
+_ON_BOTH = {"test_client.py", "test_server.py"}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the event loops of a test: the two ends run on uvloop in production."""
+    return event_loops.BOTH if item.path.name in _ON_BOTH else {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 import os
 import stat
@@ -10,16 +11,11 @@ from tests.unit.engine import samples
 from kiteward.domain.errors import EngineLacksOperation, EngineUnavailable
 from kiteward.engine.base import Access
 from kiteward.engine.confinement import available
-from kiteward.engine.embedded.supervisor import EmbeddedEngine
-
-
-def socket_of(engine: EmbeddedEngine) -> Path:
-    return Path(engine.address.removeprefix("unix:"))
 
 
 async def test_socket_lies_in_a_directory_only_this_user_may_enter(tmp_path: Path) -> None:
     engine = await samples.start(tmp_path / "data")
-    socket = socket_of(engine)
+    socket = engine.socket
     assert stat.S_ISSOCK(socket.stat().st_mode)
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
     assert socket.parent.parent == tmp_path / "data"
@@ -29,7 +25,7 @@ async def test_socket_lies_in_a_directory_only_this_user_may_enter(tmp_path: Pat
 
 async def test_long_data_path_gets_a_private_socket_directory_elsewhere(tmp_path: Path) -> None:
     engine = await samples.start(tmp_path / ("x" * 100))
-    socket = socket_of(engine)
+    socket = engine.socket
     assert len(os.fsencode(socket)) <= 107
     assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
     await samples.succeed(engine, "AllocTimestamp")
@@ -86,6 +82,32 @@ async def test_sync_mode_reaches_the_child(tmp_path: Path) -> None:
     arguments = (await asyncio.to_thread(Path(f"/proc/{engine.pid}/cmdline").read_bytes)).split(b"\0")
     await engine.close()
     assert b"--sync-mode=none" in arguments
+
+
+async def test_child_whose_connection_ends_is_replaced(tmp_path: Path) -> None:
+    engine = await samples.start(tmp_path / "data")
+    before = engine.pid
+    assert engine._connection is not None
+    engine._connection._transport.abort()
+    await samples.until(lambda: engine.generation == 2 and engine.health().ready, within=20)
+    assert engine.pid not in (None, before)
+    await samples.succeed(engine, "AllocTimestamp")
+    await engine.close()
+
+
+async def test_server_and_child_agree_that_another_protocol_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = await samples.start(tmp_path / "data")
+    reader, writer = await asyncio.open_unix_connection(engine.socket)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(20))
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+    writer.close()
+    await samples.until(lambda: "malformed frame" in caplog.text)
+    await samples.succeed(engine, "AllocTimestamp")
+    assert engine.generation == 1
+    await engine.close()
 
 
 async def test_child_refuses_what_is_not_listed(tmp_path: Path) -> None:

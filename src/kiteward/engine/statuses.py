@@ -1,0 +1,58 @@
+"""Domain errors for the statuses of an engine: the one table, whichever protocol carried the status."""
+
+from enum import IntEnum
+
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import (
+    EngineDeadlineExceeded,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+    EngineUnavailable,
+)
+
+
+class StatusCode(IntEnum):
+    """Status codes of gRPC that engines answer with and that are told apart here."""
+
+    OK = 0
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    RESOURCE_EXHAUSTED = 8
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+
+
+def domain_error(method: str, code: int) -> EngineError:
+    """Return the error for a call that did not end with OK. The engine's own text never reaches a caller.
+
+    Args:
+        method: the name of the RPC.
+        code: the number of a gRPC status code.
+    """
+    match code:
+        case StatusCode.UNAVAILABLE | StatusCode.CANCELLED:
+            return EngineUnavailable("the engine cannot be reached")
+        case StatusCode.DEADLINE_EXCEEDED:
+            return EngineDeadlineExceeded(f"the engine did not answer `{method}` in time")
+        case StatusCode.UNIMPLEMENTED:
+            return EngineLacksOperation(
+                f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
+            )
+        case StatusCode.INVALID_ARGUMENT:
+            return EngineRejected(
+                f"the engine cannot read this `{method}` request", _about(ErrorCode.ENGINE_REQUEST_UNREADABLE, method)
+            )
+        case StatusCode.RESOURCE_EXHAUSTED:
+            return EngineRejected(
+                f"`{method}`: a message is larger than the engine accepts or has resources for",
+                _about(ErrorCode.ENGINE_MESSAGE_TOO_LARGE, method),
+            )
+        case _:
+            return EngineRejected(f"the engine failed to execute `{method}`", _about(ErrorCode.ENGINE_FAILED, method))
+
+
+def _about(code: ErrorCode, operation: str) -> ErrorDetail:
+    return ErrorDetail(code, {"operation": operation})

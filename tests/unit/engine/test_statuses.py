@@ -1,0 +1,50 @@
+import grpc
+import pytest
+
+from kiteward.domain.error_codes import ErrorCode
+from kiteward.domain.errors import (
+    EngineDeadlineExceeded,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+    EngineUnavailable,
+)
+from kiteward.engine.statuses import StatusCode, domain_error
+
+EXPECTED: dict[str, tuple[type[EngineError], ErrorCode, str]] = {
+    "CANCELLED": (EngineUnavailable, ErrorCode.ENGINE_UNAVAILABLE, "the engine cannot be reached"),
+    "UNAVAILABLE": (EngineUnavailable, ErrorCode.ENGINE_UNAVAILABLE, "the engine cannot be reached"),
+    "DEADLINE_EXCEEDED": (
+        EngineDeadlineExceeded,
+        ErrorCode.ENGINE_DEADLINE_EXCEEDED,
+        "the engine did not answer `Search` in time",
+    ),
+    "UNIMPLEMENTED": (
+        EngineLacksOperation,
+        ErrorCode.ENGINE_LACKS_OPERATION,
+        "the engine does not implement `Search`",
+    ),
+    "INVALID_ARGUMENT": (
+        EngineRejected,
+        ErrorCode.ENGINE_REQUEST_UNREADABLE,
+        "the engine cannot read this `Search` request",
+    ),
+    "RESOURCE_EXHAUSTED": (
+        EngineRejected,
+        ErrorCode.ENGINE_MESSAGE_TOO_LARGE,
+        "`Search`: a message is larger than the engine accepts or has resources for",
+    ),
+}
+OTHERWISE = (EngineRejected, ErrorCode.ENGINE_FAILED, "the engine failed to execute `Search`")
+
+
+@pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
+def test_every_status_of_grpc_has_its_error_its_code_and_its_text(code: grpc.StatusCode) -> None:
+    error = domain_error("Search", code.value[0])
+    assert (type(error), error.code, str(error)) == EXPECTED.get(code.name, OTHERWISE)
+
+
+def test_codes_have_the_numbers_of_grpc() -> None:
+    assert {code.name: code.value for code in StatusCode} == {
+        code.name: code.value[0] for code in grpc.StatusCode if code.name in StatusCode.__members__
+    }
