@@ -1,7 +1,8 @@
 """Engines: what executes vector operations.
 
 - `base.py`: the contract of an engine.
-- `channel.py`, `metadata.py`: a pass-through gRPC channel, and the metadata that may travel on it.
+- `channel.py`, `unary.py`, `receive_budget.py`, `metadata.py`: a pass-through gRPC channel, its calls, the memory for
+  long responses, and the metadata that may travel on it.
 - `confinement.py`: takes network and files from a process.
 - `embedded/`: Milvus Lite in a supervised child process.
 - `offline.py`: the engine of a command line that runs beside a stopped or running server.

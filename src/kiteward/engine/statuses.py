@@ -13,16 +13,19 @@ from kiteward.domain.errors import (
 
 
 class StatusCode(IntEnum):
-    """Status codes of gRPC that engines answer with and that are told apart here."""
+    """Status codes of gRPC that engines answer with, or that stand for how a call ended."""
 
     OK = 0
     CANCELLED = 1
+    UNKNOWN = 2
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
 
 
 def domain_error(method: str, code: int) -> EngineError:

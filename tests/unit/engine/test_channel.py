@@ -1,4 +1,5 @@
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from kiteward.domain.errors import (
     EngineUnavailable,
 )
 from kiteward.engine.channel import EngineChannel
+from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 
 Answer = Callable[[bytes, grpc.aio.ServicerContext], Awaitable[bytes]]
 
@@ -57,7 +59,7 @@ def upstream() -> Upstream:
 @pytest.fixture
 async def channel(upstream: Upstream, tmp_path: Path) -> AsyncIterator[EngineChannel]:
     address = f"unix:{tmp_path}/upstream.sock"
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)])
     server.add_generic_rpc_handlers((upstream,))
     server.add_insecure_port(address)
     await server.start()
@@ -75,7 +77,7 @@ async def test_bytes_pass_unchanged_to_the_named_rpc(channel: EngineChannel, ups
     assert await ask(channel) == b"\x00\xff"
     method, metadata = upstream.seen[0]
     assert method == "/milvus.proto.milvus.MilvusService/Search"
-    assert metadata.pop("user-agent").startswith("grpc-python")
+    assert metadata.pop("user-agent").startswith("kiteward/")
     assert metadata == {"dbname": "shelf"}
 
 
@@ -168,3 +170,83 @@ async def test_proxy_of_the_environment_is_not_used(
     assert await ask(direct) == b"\x00\xff"
     await direct.close()
     await server.stop(None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 16_379, 16_380, 65_536, 65_537, 1_048_571, 1_048_577, 20_000_003])
+async def test_message_of_any_size_passes_both_ways(channel: EngineChannel, size: int) -> None:
+    payload = random.Random(size).randbytes(size)
+    assert await channel.call("Insert", payload, metadata={}, timeout=60) == payload
+
+
+async def test_long_messages_and_short_ones_pass_at_once(channel: EngineChannel) -> None:
+    long = random.Random(1).randbytes(5_000_000)
+    payloads = [long if number % 5 == 0 else b"%d" % number for number in range(40)]
+    calls = [channel.call("Insert", payload, metadata={}, timeout=60) for payload in payloads]
+    assert await asyncio.gather(*calls) == payloads
+
+
+async def test_message_above_the_limit_is_rejected_unsent(channel: EngineChannel, upstream: Upstream) -> None:
+    with pytest.raises(EngineRejected, match="larger"):
+        await channel.call("Insert", bytes(MAX_MESSAGE_BYTES + 1), metadata={}, timeout=5)
+    assert not upstream.seen
+
+
+async def test_metadata_that_cannot_be_sent_is_rejected(channel: EngineChannel, upstream: Upstream) -> None:
+    for value in ("shelf\r\nx: y", "Büro"):
+        with pytest.raises(EngineRejected, match="`dbname` cannot be sent"):
+            await channel.call("Search", b"", metadata={"dbname": value}, timeout=5)
+    assert not upstream.seen
+
+
+async def test_drain_waits_for_calls_in_flight_and_accepts_no_others(
+    channel: EngineChannel, upstream: Upstream
+) -> None:
+    go_on = asyncio.Event()
+
+    async def later(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        await go_on.wait()
+        return payload
+
+    upstream.answer = later
+    calling = asyncio.create_task(ask(channel))
+    await until(lambda: bool(upstream.seen))
+    draining = asyncio.create_task(channel.drain(30))
+    await asyncio.sleep(0)
+    with pytest.raises(EngineUnavailable, match="closing"):
+        await ask(channel)
+    assert not channel.health().ready
+    assert not draining.done()
+    go_on.set()
+    await asyncio.wait_for(draining, 5)
+    assert await calling == b"\x00\xff"
+
+
+async def test_drain_ends_with_its_grace(channel: EngineChannel, upstream: Upstream) -> None:
+    upstream.answer = never
+    calling = asyncio.create_task(ask(channel))
+    await until(lambda: bool(upstream.seen))
+    await asyncio.wait_for(channel.drain(0.1), 5)
+    assert not calling.done()
+    await channel.close()
+    with pytest.raises(EngineUnavailable):
+        await calling
+
+
+async def test_health_and_generation_follow_the_connection(upstream: Upstream, tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/again.sock"
+    channel = EngineChannel(address)
+    assert channel.health().reason == f"{tmp_path}/again.sock has not been connected to yet"
+    for generation in (1, 2):
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((upstream,))
+        server.add_insecure_port(address)
+        await server.start()
+        channel.connect()
+        await until(lambda: channel.health().ready)
+        assert channel.generation == generation
+        assert await ask(channel) == b"\x00\xff"
+        await server.stop(None)
+        await until(lambda: not channel.health().ready)
+    await channel.close()
+    assert channel.health().reason == "the connection to the engine is closed"
+    await channel.close()
