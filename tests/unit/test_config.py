@@ -14,7 +14,7 @@ from kiteward.config.settings import Settings
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
-from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
+from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.net.tls import TlsSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
@@ -390,6 +390,16 @@ def test_remote_engine_has_an_address_a_service_account_and_tls() -> None:
         connections=2,
         timeout=5,
     )
+
+
+def test_catalog_of_a_remote_engine_is_at_most_five_seconds_old_unless_given() -> None:
+    given = {"maximumAge": 2, "vanishedAfter": 30, "removeVanishedGrants": True}
+    engine = with_keys(**REMOTE, **{f"kiteward.engine.catalog.{name}": value for name, value in given.items()}).engine
+    assert engine is not None
+    assert engine.catalog == CatalogSettings(2.0, 30.0, remove_vanished_grants=True)
+    unset = with_keys(**REMOTE).engine
+    assert unset is not None
+    assert unset.catalog == CatalogSettings(5.0, 60.0, remove_vanished_grants=False)
 
 
 def test_embedded_engine_may_be_named() -> None:
