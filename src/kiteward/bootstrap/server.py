@@ -132,8 +132,7 @@ class Server:
             access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
-            catalog = _catalog(settings, engine)
-            gateway = await _start_gateway(stack, settings, access, engine, catalog=catalog, telemetry=telemetry)
+            gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
             sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
@@ -237,19 +236,14 @@ def _watched(settings: Settings, access: AccessControl, *, catalog: Catalog, ddl
 
 
 async def _start_gateway(
-    stack: AsyncExitStack,
-    settings: Settings,
-    access: AccessControl,
-    engine: Engine,
-    *,
-    catalog: Catalog,
-    telemetry: Telemetry,
-) -> Gateway:
-    """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
+    stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
+) -> tuple[Gateway, Catalog]:
+    """Finish the catalogue changes that a crash interrupted, and return gateway and catalog; `stack` ends them.
 
     The periodic work of the server starts here as well.
     """
     _start_periodic_work(stack, access)
+    catalog = _catalog(settings, engine)
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
     vanished = _watched(settings, access, catalog=catalog, ddl=ddl)
     stack.push_async_callback(catalog.close)
@@ -268,7 +262,7 @@ async def _start_gateway(
         telemetry=telemetry,
     )
     stack.push_async_callback(gateway.drain)
-    return gateway
+    return gateway, catalog
 
 
 def _sources(

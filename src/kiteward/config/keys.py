@@ -3,42 +3,18 @@
 The defaults are those of `Settings`; a row refers to them.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config.kinds import FLAG, Choice, Kind, Names, Number, Text
+from kiteward.config.key import Key
+from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.embedded.sync_mode import SYNC_MODES, SyncMode
 from kiteward.iam.api_keys import LONGEST_LIFE
 from kiteward.net.budget import MEBIBYTE
 from kiteward.telemetry.logs import LEVELS, Level
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Key(Generic[T]):
-    """A setting.
-
-    Attributes:
-        name: the dotted key.
-        kind: the type of its value.
-        default: its value where none is given.
-        meaning: what it sets, for the documents.
-        secret: whether its value is never shown.
-        unset: what the documents show as the default, where that is not `default` itself.
-    """
-
-    name: str
-    kind: Kind[T]
-    default: T
-    meaning: str
-    secret: bool = False
-    unset: str = ""
-
 
 EMBEDDED: Final = "embedded"
 """`kiteward.engine.address` of the embedded engine."""

@@ -150,11 +150,7 @@ def _tracing(reader: Reader) -> TracingSettings:
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
     text = reader.get(keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
-    catalog = CatalogSettings(
-        maximum_age=float(reader.get(keys.CATALOG_MAXIMUM_AGE)),
-        vanished_after=float(reader.get(keys.CATALOG_VANISHED_AFTER)),
-        remove_vanished_grants=reader.get(keys.CATALOG_REMOVE_VANISHED_GRANTS),
-    )
+    catalog = _engine_catalog(reader)
     user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
     timeout = float(reader.get(keys.ENGINE_TIMEOUT))
     password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
@@ -189,6 +185,14 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
         connections=connections,
         timeout=timeout,
         catalog=catalog,
+    )
+
+
+def _engine_catalog(reader: Reader) -> CatalogSettings:
+    return CatalogSettings(
+        maximum_age=float(reader.get(keys.CATALOG_MAXIMUM_AGE)),
+        vanished_after=float(reader.get(keys.CATALOG_VANISHED_AFTER)),
+        remove_vanished_grants=reader.get(keys.CATALOG_REMOVE_VANISHED_GRANTS),
     )
 
 

@@ -178,23 +178,31 @@ class Authorizer:
             return self._authorize_admin(recording, principal)
         if again and row.needs_catalog:
             self._catalog.require_usable()
+        try:
+            return self._authorize_rpc(row, recording, principal, since)
+        except NamesUnknown as unknown:
+            since = self._catalog.now if since is None else since
+            await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
+        return await self.authorize(recording, again=again, since=since)
+
+    def _authorize_rpc(
+        self, row: Operation, recording: Recording, principal: Principal, since: float | None
+    ) -> AuthorizedRequest:
+        """Resolve and authorize a request to an RPC. Raises NamesUnknown, and as `authorize`."""
         snapshot = self._policy_cache.current()
         try:
             resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
-        except NamesUnknown as unknown:
+        except NamesUnknown:
             given = self._as_given(row, recording, principal, snapshot)
             if given is None:
-                since = self._catalog.now if since is None else since
-                await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
-                return await self.authorize(recording, again=again, since=since)
+                raise
             resolved = given
         recording.resolved = resolved
         begun = perf_counter()
         decision = decide(principal, resolved.conditions, snapshot, credential=row.credential)
         self._require_allowed(recording, decision, begun)
         if self._catalog.unproven(resolved.database, resolved.named, since):
-            since = self._catalog.now if since is None else since
-            return await self.authorize(recording, again=again, since=since)
+            raise NamesUnknown(resolved.database, resolved.named)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
         return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database)
 

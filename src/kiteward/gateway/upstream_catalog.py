@@ -13,11 +13,12 @@ from contextlib import suppress
 from typing import Final
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineError, EngineUnavailable, LimitReached
+from kiteward.domain.errors import EngineError, EngineUnavailable
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.base import Engine
 from kiteward.gateway.catalog import Catalog, NamesUnknown
 from kiteward.gateway.catalog_reading import DatabaseContent
+from kiteward.gateway.lookups import Lookups
 from kiteward.telemetry.counters import CatalogState
 
 Collections = Mapping[str, Mapping[str, int]]
@@ -34,12 +35,6 @@ _FIRST: Final = 1.0
 
 _RETRY: Final = 0.5
 """Seconds between two attempts to read, after a failure."""
-
-_LOOKUPS: Final = 1_000
-"""Most names that are looked up for one user between two reads."""
-
-_ALL_LOOKUPS: Final = 20_000
-"""The same for all users; each is kept until the next read."""
 
 _ABSENT: Final = 0.5
 """Seconds during which requests are refused by a name that named nothing when it was looked up."""
@@ -76,8 +71,7 @@ class UpstreamCatalog(Catalog):
         self._read_at = self._reading_since = float("-inf")
         self._failure: tuple[str, int] | None = None
         self._changed: dict[tuple[str, str], str | None] = {}
-        self._lookups: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._looked_up: Counter[str] = Counter()
+        self._lookups = Lookups()
         self._wanted = asyncio.Event()
         self._next: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -92,11 +86,10 @@ class UpstreamCatalog(Catalog):
 
     async def close(self) -> None:
         """Stop reading."""
-        tasks = [*self._lookups.values(), *([] if self._task is None else [self._task])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._lookups.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def observe(self, observer: Observer) -> None:
         """Call a function after each read."""
@@ -107,7 +100,7 @@ class UpstreamCatalog(Catalog):
         """The state for metrics."""
         age, counts = self._clock() - self._read_at, self._counts
         known = age != float("inf")
-        return CatalogState(age if known else None, counts["reads"], counts["failures"], counts["lookups"])
+        return CatalogState(age if known else None, counts["reads"], counts["failures"], self._lookups.count)
 
     @property
     def fault(self) -> EngineUnavailable | None:
@@ -311,7 +304,8 @@ class UpstreamCatalog(Catalog):
         before = self._ids
         self._names = {database: _names_in(found) for database, found in content.items()}
         self._ids = {database: dict(found.collections) for database, found in content.items()}
-        self._missing, self._absent, self._looked_up = set(), {}, Counter()
+        self._missing, self._absent = set(), {}
+        self._lookups.reset()
         self._read_at, self._generation = began, generation
         # What was looked up since the read began is no older than it, and what we have changed since may be newer.
         for (database, name), target in self._changed.items():
@@ -342,36 +336,11 @@ class UpstreamCatalog(Catalog):
 
     async def _look_up(self, database: str, name: str, caller: str) -> None:
         """Look up a name, or for an empty name a database; whoever asks meanwhile waits for the same result."""
-        task = self._lookups.get((database, name))
-        if task is None:
-            self._require_room(caller)
-            work = self._find(database, name) if name else self._find_database(database)
-            task = self._lookups[database, name] = asyncio.create_task(self._named_failures(work))
-            task.add_done_callback(lambda done: self._looked_up_once((database, name), done))
-        await asyncio.shield(task)
 
-    def _require_room(self, caller: str) -> None:
-        if self._looked_up[caller] >= _LOOKUPS or self._looked_up.total() >= _ALL_LOOKUPS:
-            raise LimitReached(
-                f"too many names that the catalog does not hold: at most {_LOOKUPS} are looked up for one user in "
-                f"{self._maximum_age / 2:g} s",
-                ErrorDetail(ErrorCode.LOOKUPS_LIMIT, {"limit": _LOOKUPS}),
-            )
-        self._looked_up[caller] += 1
-        self._counts["lookups"] += 1
+        def work() -> Awaitable[None]:
+            return self._find(database, name) if name else self._find_database(database)
 
-    def _looked_up_once(self, key: tuple[str, str], done: "asyncio.Task[None]") -> None:
-        del self._lookups[key]
-        if not done.cancelled():
-            done.exception()  # it is raised to those who wait
-
-    async def _named_failures(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except EngineUnavailable:
-            raise
-        except EngineError as error:
-            raise EngineUnavailable(f"a name cannot be looked up: {error}") from None
+        await self._lookups.run((database, name), work, caller=caller)
 
     async def _find(self, database: str, name: str) -> None:
         began, forgotten = self._clock(), self._forgotten

@@ -11,7 +11,7 @@ from tests.support.shared_engine import SharedEngine
 from tests.unit.gateway.shared import AGE, SharedGateway, shared_gateway
 
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, EngineUnavailable, LimitReached
-from kiteward.gateway import upstream_catalog
+from kiteward.gateway.lookups import Lookups
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ async def test_names_are_not_looked_up_for_who_is_refused_whatever_they_are(gate
 async def test_user_who_names_what_nothing_has_does_not_flood_the_engine(
     gateway: SharedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstream_catalog, "_LOOKUPS", 5)
+    monkeypatch.setattr(gateway.catalog, "_lookups", Lookups(per_user=5))
     names = [f"n{number}" for number in range(50)]
     refused = await asyncio.gather(*(query(gateway, name) for name in names), return_exceptions=True)
     assert {type(each) for each in refused} == {AccessDenied, LimitReached}

@@ -9,6 +9,7 @@ from tests.support.shared_engine import SharedEngine
 from kiteward.domain.errors import EngineUnavailable, LimitReached
 from kiteward.gateway import upstream_catalog
 from kiteward.gateway.catalog import NamesUnknown
+from kiteward.gateway.lookups import Lookups
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.milvus import messages
@@ -138,7 +139,7 @@ async def test_name_that_named_nothing_a_moment_ago_is_unproven(catalog: Upstrea
 async def test_user_who_names_what_nothing_has_makes_a_limited_number_of_calls(
     catalog: UpstreamCatalog, engine: SharedEngine, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstream_catalog, "_LOOKUPS", 3)
+    monkeypatch.setattr(catalog, "_lookups", Lookups(per_user=3, total=4))
     for number in range(3):
         await catalog.ensure("default", f"n{number}", caller="mallory")
     for _ in range(10):
@@ -149,9 +150,10 @@ async def test_user_who_names_what_nothing_has_makes_a_limited_number_of_calls(
     await catalog.ensure("default", "n3", caller="mallory")
     await read_again(catalog, clock)
     await catalog.ensure("default", "n3", caller="mallory")
-    monkeypatch.setattr(upstream_catalog, "_ALL_LOOKUPS", 1)
+    for number in range(4, 7):
+        await catalog.ensure("default", f"n{number}", caller=f"user{number}")
     with pytest.raises(LimitReached):
-        await catalog.ensure("default", "n4", caller="bob")
+        await catalog.ensure("default", "n7", caller="bob")
 
 
 async def test_what_is_older_than_it_may_be_is_read_once_for_all_who_wait(
