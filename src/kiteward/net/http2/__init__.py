@@ -1,4 +1,4 @@
-"""HTTP/2 for servers and clients (RFC 9113): connections, and the streams on them.
+"""HTTP/2 (RFC 9113) for servers and clients: connections, and the streams on them.
 
 The public face is what this module exports: `Http2Server` serves connections, calls its application with a `Stream`
 and a `Head` for each request, and gets an `Exchange` back; `Http2Limits` bounds what a client may take. Others import
@@ -7,7 +7,7 @@ nothing else of this folder.
 As a client: `Http2Client` sends each `ClientStream` to an `Address`, on connections that it keeps by `ClientSettings`.
 `client_link.py` makes one connection again and again, `client_connection.py` is one of them, `dialing.py` makes it.
 
-Frames, header compression and the states of streams are libnghttp2's (`session.py`). What a peer may take, and how
+Frames, header compression and the states of streams are libnghttp2's (`session.py`). What a client may take, and how
 connections live and end, is here; gRPC and every other application is not.
 """
 
