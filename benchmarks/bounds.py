@@ -21,10 +21,11 @@ from typing import Final
 
 import grpc.aio
 
-from benchmarks import filling, peers, report
+from benchmarks import earlier, filling, peers, report
 from benchmarks.frames import Recorded, authorization, recorded
 from benchmarks.load import Load
 from benchmarks.peers import Peer, PeerMissing
+from benchmarks.process_tree import processor_time
 
 BASE: Final = "1123d0b"
 """The commit before most bounds."""
@@ -38,7 +39,6 @@ _PROJECT: Final = Path(__file__).parents[1]
 _AT_ONCE: Final = 32
 _WARM_UP: Final = 500
 _CHANGING: Final = ("ListCredUsers", "HasCollection")
-_TICK: Final = 1e6 / os.sysconf("SC_CLK_TCK")
 _LOGIN: Final = (
     "import asyncio; from benchmarks import logins; login, bare = asyncio.run(logins.measure()); print(login / bare)"
 )
@@ -114,14 +114,8 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 @contextlib.contextmanager
 def _trees(base: str, *, control: bool) -> Iterator[Mapping[str, Path]]:
     """Check the base out, and give the directory of each build; with a control the base is there twice."""
-    with tempfile.TemporaryDirectory(prefix="kiteward-bounds-") as directory:
-        tree = Path(directory) / "base"
-        git = ("git", "-C", str(_PROJECT), "worktree")
-        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), base], check=True)
-        try:
-            yield {base: tree, OURS: _PROJECT, **({AGAIN: tree} if control else {})}
-        finally:
-            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+    with earlier.checked_out(base) as tree:
+        yield {base: tree, OURS: _PROJECT, **({AGAIN: tree} if control else {})}
 
 
 def _loading(tree: Path) -> dict[str, str]:
@@ -223,17 +217,6 @@ async def _call(peer: Peer, request: Recorded, calls: int) -> float:
 
 def _by_program(tree: Path, program: str, scale: float) -> Measure:
     return lambda: (0.0, float(_output_of(tree, program)) * scale)
-
-
-def processor_time(process: int) -> float:
-    """Return the microseconds of processor time that a process and its children have taken."""
-    total = 0.0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            fields = stat.read_text().rpartition(")")[2].split()
-            if process in (int(stat.parent.name), int(fields[1])):
-                total += (int(fields[11]) + int(fields[12])) * _TICK
-    return total
 
 
 def _say(what: str) -> None:

@@ -32,6 +32,18 @@ def fill(peer: Peer) -> None:
         client.close()
 
 
+def add_searcher(peer: Peer, collection: str) -> None:
+    """Create the caller with one role, which grants Search on one collection."""
+    client = MilvusClient(uri=f"http://{peer.address}", token=ROOT_TOKEN)
+    try:
+        client.create_user(CALLER, CALLER_PASSWORD)
+        client.create_role(DESCRIBED_ROLE)
+        client.grant_privilege(DESCRIBED_ROLE, "Collection", "Search", collection)
+        client.grant_role(CALLER, DESCRIBED_ROLE)
+    finally:
+        client.close()
+
+
 def vectors(rows: int) -> list[dict[str, object]]:
     """Return rows of random vectors, the same each time."""
     drawn = random.Random(_SEED)

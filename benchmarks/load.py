@@ -106,15 +106,15 @@ class Load:
         return self._run(self._calls).rate
 
     def _run(self, calls: int) -> Run:
-        before = self._ask()
+        before = len(self.answer())
         run = self._h2load(calls)
         run.check(before)
-        if self._ask() != before:
+        if len(self.answer()) != before:
             raise Unchecked(f"{self._request.operation}: the answer changed its size during the run")
         return run
 
-    def _ask(self) -> int:
-        """Send the request once by a gRPC client and return the size of its answer, which is right.
+    def answer(self) -> bytes:
+        """Send the request once by a gRPC client and return its serialised answer, which is right.
 
         Raises:
             Unchecked: its status is not OK, or it says something else than it should.
@@ -129,7 +129,7 @@ class Load:
         message = self._request.answer.FromString(answer)
         if message.status.code or message.status.error_code or not _is_right(message):
             raise Unchecked(f"{self._peer.name}: {self._request.operation}: {message.status.reason or 'wrong answer'}")
-        return len(answer)
+        return answer
 
     def _h2load(self, calls: int) -> Run:
         headers = list(_HEADERS)

@@ -50,12 +50,22 @@ class Peer:
 
 
 @contextlib.contextmanager
-def kiteward(directory: Path, **settings: str) -> Iterator[Peer]:
-    """Run this project's server, with settings as environment variables."""
-    command = [sys.executable, "-u", "-m", "kiteward", "serve", "--port", "0", "--data-dir", str(directory / "data")]
+def kiteward(
+    directory: Path, *, prefix: Sequence[str] = (), module: str = "kiteward", **settings: str
+) -> Iterator[Peer]:
+    """Run this project's server.
+
+    Args:
+        directory: where it keeps everything.
+        prefix: the command that runs another one, as `taskset` does.
+        module: what is run, with the arguments of `kiteward`.
+        settings: environment variables.
+    """
+    command = [*prefix, sys.executable, "-u", "-m", module, "serve"]
+    command += ["--port", "0", "--data-dir", str(directory / "data")]
     # The port for health and metrics is left to the system: two servers may run at a time.
     settings = {"KITEWARD_METRICS_PORT": "0", **settings}
-    with _running(command, directory, ready=r"ready on http://([\d.]+:\d+)", settings=settings) as (address, process):
+    with running(command, directory, ready=r"ready on http://([\d.]+:\d+)", settings=settings) as (address, process):
         yield Peer(KITEWARD, address, f"{CALLER}:{CALLER_PASSWORD}", process)
 
 
@@ -64,7 +74,7 @@ def milvus_lite(directory: Path) -> Iterator[Peer]:
     """Run the server that Milvus Lite ships with."""
     command = [sys.executable, "-u", "-m", "milvus_lite", "server", "--data-dir", str(directory / "data")]
     command += ["--host", "127.0.0.1", "--port", str(free_port())]
-    with _running(command, directory, ready=r"listening on ([\d.]+:\d+)") as (address, process):
+    with running(command, directory, ready=r"listening on ([\d.]+:\d+)") as (address, process):
         yield Peer(LITE, address, process=process)
 
 
@@ -79,7 +89,7 @@ def milvus(directory: Path, python: Path) -> Iterator[Peer]:
     if not python.exists():
         raise PeerMissing(f"there is no {python}; `make .venv-milvus/.ready` installs it")
     command = [str(python), "-u", str(_PROJECT / "benchmarks" / "milvus_standalone.py"), str(directory)]
-    with _running(command, directory, ready=r"ready on ([\d.]+:\d+)") as (address, process):
+    with running(command, directory, ready=r"ready on ([\d.]+:\d+)") as (address, process):
         yield Peer(MILVUS, address, f"{CALLER}:{CALLER_PASSWORD}", process)
 
 
@@ -101,7 +111,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: Sequence[str], directory: Path, *, ready: str, settings: Mapping[str, str] = NO_SETTINGS
 ) -> Iterator[tuple[str, int]]:
     """Run a server and give the address it announces and the number of its process.

@@ -18,7 +18,8 @@ class Ratio:
         against: the yardstick.
         median, lowest, highest: of the rounds.
         budget: the bound, or None where there is none.
-        at_most: whether the bound is an upper one.
+        target: where the figure is to get, or None where there is nothing to reach.
+        at_most: whether budget and target are upper bounds.
     """
 
     what: str
@@ -27,22 +28,31 @@ class Ratio:
     lowest: float
     highest: float
     budget: float | None = None
+    target: float | None = None
     at_most: bool = False
 
     @property
     def verdict(self) -> str:
         """`kept` or `missed`; empty without a budget."""
-        if self.budget is None:
-            return ""
-        kept = self.median <= self.budget if self.at_most else self.median >= self.budget
-        return "kept" if kept else "missed"
+        return "" if self.budget is None else "kept" if self._within(self.budget) else "missed"
+
+    @property
+    def progress(self) -> str:
+        """`reached` or `not reached`; empty without a target."""
+        return "" if self.target is None else "reached" if self._within(self.target) else "not reached"
 
     @property
     def cells(self) -> tuple[str, ...]:
         """The row of the table."""
         spread = f"{self.lowest:.2f} to {self.highest:.2f}" if self.lowest != self.highest else ""
-        bound = "" if self.budget is None else f"{'at most' if self.at_most else 'at least'} {self.budget:g}"
-        return (self.what, self.against, f"{self.median:.2f}", spread, bound, self.verdict)
+        budget, target = self._bound(self.budget), self._bound(self.target)
+        return (self.what, self.against, f"{self.median:.2f}", spread, budget, self.verdict, target, self.progress)
+
+    def _within(self, bound: float) -> bool:
+        return self.median <= bound if self.at_most else self.median >= bound
+
+    def _bound(self, bound: float | None) -> str:
+        return "" if bound is None else f"{'at most' if self.at_most else 'at least'} {bound:g}"
 
     def as_json(self) -> dict[str, Any]:
         """Return what is written to the file."""
@@ -54,20 +64,29 @@ class Ratio:
             "highest": round(self.highest, 3),
             "budget": self.budget,
             "verdict": self.verdict,
+            "target": self.target,
+            "progress": self.progress,
         }
 
 
 def paired(
-    what: str, rates: Rates, *, ours: str, against: str, budget: float | None = None, at_most: bool = False
+    what: str,
+    rates: Rates,
+    *,
+    ours: str,
+    against: str,
+    budget: float | None = None,
+    target: float | None = None,
+    at_most: bool = False,
 ) -> Ratio:
     """Compare round by round: what disturbed the machine in one round disturbed both."""
     ratios = [mine / theirs for mine, theirs in zip(rates[ours], rates[against], strict=True)]
-    return Ratio(what, against, statistics.median(ratios), min(ratios), max(ratios), budget, at_most)
+    return Ratio(what, against, statistics.median(ratios), min(ratios), max(ratios), budget, target, at_most)
 
 
-def single(what: str, value: float, *, against: str, budget: float) -> Ratio:
-    """Compare one figure with a bound that it must not pass."""
-    return Ratio(what, against, value, value, value, budget, at_most=True)
+def single(what: str, value: float, *, against: str, budget: float | None = None, target: float | None = None) -> Ratio:
+    """Compare one figure with bounds that it must not pass."""
+    return Ratio(what, against, value, value, value, budget, target, at_most=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -78,16 +97,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def rates_table(measured: Mapping[str, Rates], peers: Sequence[str]) -> str:
     """Return calls a second: the median of the rounds and, in brackets, the lowest and the highest."""
-    rows = [[operation, *(_rate(rates.get(peer)) for peer in peers)] for operation, rates in measured.items()]
+    rows = [[operation, *(spread(rates.get(peer)) for peer in peers)] for operation, rates in measured.items()]
     return table(["calls a second", *peers], rows)
 
 
-def _rate(figures: Sequence[float] | None) -> str:
+def spread(figures: Sequence[float] | None) -> str:
+    """Return the median of some figures and, in brackets, the lowest and the highest; a dash for none."""
     if not figures:
         return "-"
     return f"{statistics.median(figures):,.0f} ({min(figures):,.0f} to {max(figures):,.0f})"
 
 
 def ratios_table(ratios: Iterable[Ratio]) -> str:
-    """Return the ratios with their budgets."""
-    return table(["Kiteward", "against", "ratio", "rounds", "budget", ""], [ratio.cells for ratio in ratios])
+    """Return the ratios with their budgets and targets."""
+    head = ["Kiteward", "against", "ratio", "rounds", "budget", "", "target", ""]
+    return table(head, [ratio.cells for ratio in ratios])

@@ -1,6 +1,5 @@
 """The same random calls over gRPC and REST, by random principals: neither transport allows what the other refuses."""
 
-import dataclasses
 import os
 import random
 from collections.abc import Iterator
@@ -117,12 +116,12 @@ class _Broken:
 
 class _ForgetsTheDatabase(_Broken):
     def changed(self, call: Call[bytes]) -> Call[bytes]:
-        return dataclasses.replace(call, database="")
+        return call._replace(database="")
 
 
 class _AsksAsRoot(_Broken):
     def changed(self, call: Call[bytes]) -> Call[bytes]:
-        return dataclasses.replace(call, credential=presented("root"))
+        return call._replace(credential=presented("root"))
 
 
 class _AsksForAnotherCollection(_Broken):
@@ -131,7 +130,7 @@ class _AsksForAnotherCollection(_Broken):
         if getattr(message, "collection_name", "") != "c1":
             return call
         message.collection_name = "c2"
-        return dataclasses.replace(call, payload=message.SerializeToString())
+        return call._replace(payload=message.SerializeToString())
 
 
 class _HidesRefusals(_Broken):
@@ -148,7 +147,7 @@ class _ChangesTwice(_Broken):
             await self._gateway.handle(call)
             fields = {"entity": {"name": "behind_the_back"}}
             payload = messages.method_of("CreateRole").request(**fields).SerializeToString()
-            return await self._gateway.handle(dataclasses.replace(call, operation="CreateRole", payload=payload))
+            return await self._gateway.handle(call._replace(operation="CreateRole", payload=payload))
         return await self._gateway.handle(call)
 
 

@@ -5,10 +5,10 @@ import contextlib
 import socket
 
 import pytest
+from tests.support.http2_frames import PREFACE
 from tests.support.listeners import PATIENCE, call, connected, ended, opened, slow_reader, until
 
 from kiteward.net.http1.limits import HttpLimits
-from kiteward.net.http2.frames import PREFACE
 from kiteward.net.listener import ListenerLimits
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"

@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Sequence
 from typing import Final, cast
 
+import hpack
 import httptools
 from tests.fuzz.requests import BROKEN_OFF, Answer, Sent
+from tests.support import http2_frames as frames
+from tests.support.http2_frames import encoded
 
 from kiteward.api.grpc.protocol import PREFIX_SIZE, prefix
-from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import encoded
 
 PATIENCE: Final = 60.0
 """Seconds that an answer may take on a machine that does other things too."""
@@ -19,7 +20,7 @@ PATIENCE: Final = 60.0
 _STREAMS: Final = 48
 _CONNECTIONS: Final = 8
 _FRAME_HEAD: Final = 9
-_STATUS: Final = b"\x0bgrpc-status"
+_STATUS: Final = b"\ngrpc-status: "
 _BEGINNING: Final = ((":method", "POST"), (":scheme", "http"), (":authority", "127.0.0.1"))
 _GRPC: Final = (("te", "trailers"), ("content-type", "application/grpc"))
 _GREETING: Final = (
@@ -65,6 +66,7 @@ class _Http2(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost = False
         self._received = bytearray()
+        self._decoder = hpack.Decoder()
         self._window = frames.DEFAULT_WINDOW
         self._next = 1
         self._open: dict[int, tuple[int, bytearray, bytearray]] = {}
@@ -103,6 +105,9 @@ class _Http2(asyncio.Protocol):
         self._finish()
 
     def _frame(self, kind: int, flags: int, stream: int, body: bytes) -> None:
+        if kind == frames.HEADERS:
+            fields = self._decoder.decode(body, raw=True)
+            body = b"".join(b"\n%b: %b" % (name, value) for name, value in fields)
         if kind in (frames.HEADERS, frames.DATA) and stream in self._open:
             self._open[stream][1].extend(body)
             if kind == frames.DATA:
@@ -150,11 +155,8 @@ class _Http2(asyncio.Protocol):
 
 def _status(data: bytearray) -> int:
     """Return the `grpc-status` of the fields that came last."""
-    at = data.rfind(_STATUS)
-    if at < 0:
-        return -1
-    at += len(_STATUS)
-    return int(data[at + 1 : at + 1 + data[at]])
+    _, found, status = data.rpartition(_STATUS)
+    return int(status.partition(b"\n")[0]) if found else -1
 
 
 class RestChannel:

@@ -4,26 +4,27 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import hpack
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from hyperframe.frame import Frame
+from hyperframe.frame import Frame, HeadersFrame
+from tests.support import http2_frames as frames
+from tests.support.http2_frames import PREFACE, encoded
 
 from kiteward.net.budget import Budget
-from kiteward.net.http2 import frames
-from kiteward.net.http2.connection import Connection
-from kiteward.net.http2.fields import Head, encoded
-from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.streams import Stream
+from kiteward.net.http2.session import Header
+from kiteward.net.http2.streams import Head, Stream
 
 REQUEST = [(":method", "POST"), (":scheme", "http"), (":path", "/test"), (":authority", "kiteward")]
 """The head of a request."""
 
-ANSWER = encoded([(":status", "200"), ("content-type", "test")])
-"""The head of an answer."""
+ANSWER = ((b":status", b"200"), (b"content-type", b"test"))
+"""The head of a response."""
 
-TRAILERS = encoded([("status", "0")])
+TRAILERS = ((b"status", b"0"),)
 
 
 class Wire(asyncio.Transport):
@@ -167,9 +168,9 @@ class Asked:
     def lost(self) -> None:
         self.gone += 1
 
-    def answer(self, *body: bytes, trailers: bytes = TRAILERS) -> None:
+    def answer(self, *body: bytes, trailers: tuple[Header, ...] = TRAILERS) -> None:
         """Answer: without a body, by a head alone."""
-        self.stream.answer(ANSWER, body, trailers)
+        self.stream.respond(ANSWER, body, trailers)
 
 
 class Application:
@@ -185,7 +186,7 @@ class Application:
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
         self.asked: list[Asked] = []
-        self.left_by: list[Connection] = []
+        self.left_by: list[ServerConnection] = []
         self.at_once: Callable[[Asked], None] = lambda _: None
 
     def begin(self, stream: Stream, head: Head) -> Asked:
@@ -194,7 +195,7 @@ class Application:
         self.at_once(asked)
         return asked
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ServerConnection) -> None:
         self.left_by.append(connection)
 
 
@@ -218,15 +219,20 @@ class Link:
             budget: what clients may make the server hold together.
         """
         self.application = Application(limits, budget)
+        self._rest = b""  # of a frame that was not sent to its end
         self.losses = 0
-        self.connection = Connection(self.application, self._lost)
+        self.connection = ServerConnection(self.application, self._lost)
         self.wire = Wire(taking=taking)
         self.wire.set_protocol(self.connection)
         self.connection.connection_made(self.wire)
-        self.wire.end_turn = self.connection._sender.write_out
+        self.wire.end_turn = self.end_turn
         if greeted:
             self.send(frames.settings({}))
             self.answers()
+
+    def end_turn(self) -> None:
+        """Let the connection write, as it does at the end of a turn of the loop."""
+        self.connection._flush()
 
     @property
     def asked(self) -> list[Asked]:
@@ -239,8 +245,11 @@ class Link:
 
     def answers(self) -> list[Frame]:
         """Return the frames that the client was sent since this was asked last."""
-        sent, self.wire.sent = bytes(self.wire.sent), bytearray()
-        return list(parsed(sent))
+        sent = self._rest + bytes(self.wire.sent)
+        self.wire.sent = bytearray()
+        whole = whole_frames(sent)
+        self._rest = sent[whole:]
+        return list(parsed(sent[:whole]))
 
     def codes(self, kind: type[Frame]) -> list[tuple[int, int]]:
         """Return stream and error code of the frames of one kind that the client was sent since it was asked last."""
@@ -250,6 +259,18 @@ class Link:
 
     def _lost(self) -> None:
         self.losses += 1
+
+
+def whole_frames(data: bytes) -> int:
+    """Return how many bytes are whole frames."""
+    position = 0
+    while len(data) - position >= frames.HEAD.size:
+        upper, lower, *_ = frames.HEAD.unpack_from(data, position)
+        end = position + frames.HEAD.size + (upper << 8 | lower)
+        if end > len(data):
+            break
+        position = end
+    return position
 
 
 def parsed(data: bytes) -> Iterable[Frame]:
@@ -262,8 +283,14 @@ def parsed(data: bytes) -> Iterable[Frame]:
         rest = rest[9 + length :]
 
 
+def decoded(decoder: hpack.Decoder, frame: Frame) -> tuple[Header, ...]:
+    """Return the fields of a HEADERS frame, the next of its connection."""
+    assert isinstance(frame, HeadersFrame)
+    return tuple((bytes(name), bytes(value)) for name, value in decoder.decode(frame.data, raw=True))
+
+
 def headers(stream: int, fields: Iterable[tuple[str, str]] = REQUEST, *, end: bool = False) -> bytes:
-    """Return a frame that begins a request, and ends it too if `end`."""
+    """Return a frame that begins a request, or trailers, and ends it too if `end`."""
     flags = frames.END_HEADERS | (frames.END_STREAM if end else 0)
     return frames.frame(frames.HEADERS, flags, stream, encoded(list(fields)))
 
@@ -301,5 +328,6 @@ class Clock:
 
     def forward(self, seconds: float, link: Link) -> None:
         """Advance the time, and run the periodic check of a connection."""
+        link.end_turn()
         self.now += seconds
-        link.connection.look(self.now)
+        link.connection.check(self.now)

@@ -6,12 +6,13 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Final, NamedTuple, Self
 
-from kiteward.net.http2 import frames
-from kiteward.net.http2.connection import Connection
-from kiteward.net.http2.fields import Head, encoded
+from tests.support import http2_frames as frames
+from tests.support.http2_frames import encoded
+
+from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.server import Http2Server
-from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.http2.streams import Exchange, Head, Stream
 from kiteward.net.listener import Listener
 
 HOST: Final = "127.0.0.1"
@@ -19,7 +20,13 @@ PATIENCE: Final = 10.0
 
 SOON = 0.4
 QUICK = Http2Limits(
-    greeting=SOON, stall=SOON, linger=SOON, parting=10.0, round=0.05, control_frames=100, control_frame_rate=10
+    settings_timeout=SOON,
+    stall=SOON,
+    close_timeout=SOON,
+    error_linger=10.0,
+    check_interval=0.05,
+    control_frames=100,
+    control_frame_rate=10,
 )
 """Short timeouts, and few control frames."""
 
@@ -36,8 +43,8 @@ WIDE = frames.settings({frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW})
 WIDE_TOGETHER = frames.window_update(0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW)
 CLOSED = frames.settings({frames.INITIAL_WINDOW_SIZE: 0})
 
-_HEAD: Final = encoded(((":status", "200"),))
-_TRAILERS: Final = encoded((("outcome", "ok"),))
+_HEAD: Final = ((b":status", b"200"),)
+_TRAILERS: Final = ((b"outcome", b"ok"),)
 _RECEIVE_BUFFER: Final = 4_096
 
 
@@ -74,8 +81,8 @@ class Request:
 
     def ended(self) -> None:
         self.whole = True
-        if self.head.path != "/held":
-            self._stream.answer(_HEAD, (self._application.answer,), _TRAILERS)
+        if self.head.path != b"/held":
+            self._stream.respond(_HEAD, (self._application.answer,), _TRAILERS)
 
     def lost(self) -> None:
         self.gone = True
@@ -96,9 +103,9 @@ class Application:
     def begin(self, stream: Stream, head: Head) -> Exchange:
         request = Request(self, stream, head)
         self.requests.append(request)
-        if head.path == "/known":
-            stream.let_in(10_000_000)
-        if head.path == "/broken":
+        if head.path == b"/known":
+            stream.admit(10_000_000)
+        if head.path == b"/broken":
             raise RuntimeError("the application is broken")
         return request
 
@@ -121,7 +128,7 @@ class Served:
     def requests(self) -> list[Request]:
         return self.application.requests
 
-    def connections(self) -> list[Connection]:
+    def connections(self) -> list[ServerConnection]:
         """Return the connections that the server knows."""
         return list(self.server._connections)
 
@@ -159,7 +166,7 @@ class Frame(NamedTuple):
 
 def headers(number: int, path: str = "/", *fields: tuple[str, str], last: bool = True) -> bytes:
     """Return the head of a request."""
-    section = encoded(((":method", "POST"), (":scheme", "http"), (":path", path), *fields))
+    section = encoded(((":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "kiteward"), *fields))
     flags = frames.END_HEADERS | (frames.END_STREAM if last else 0)
     return frames.frame(frames.HEADERS, flags, number, section)
 

@@ -50,16 +50,16 @@ def go(name: str, *sources: str, directory: str = "go") -> list[str]:
         directory: the one of `tests/compat` whose modules it is built with.
     """
     files = {f"part{number}.go": text for number, text in enumerate(sources)}
-    return _go_program(name, _COMPAT / directory, ".", files)
+    return go_program(name, _COMPAT / directory, ".", files)
 
 
 def h2spec() -> list[str]:
     """Return the command that runs the suite which holds servers against HTTP/2, with what it is locked to."""
-    return _go_program("h2spec", _CONFORMANCE / "http2", "github.com/summerwind/h2spec/cmd/h2spec", {})
+    return go_program("h2spec", _CONFORMANCE / "http2", "github.com/summerwind/h2spec/cmd/h2spec", {})
 
 
-def _go_program(name: str, modules: Path, package: str, sources: Mapping[str, str]) -> list[str]:
-    """Return the command that runs a program in Go.
+def go_program(name: str, modules: Path, package: str, sources: Mapping[str, str]) -> list[str]:
+    """Return the command that runs a program in Go, which is built if it has not been yet.
 
     Args:
         name: tells programs apart.

@@ -52,11 +52,6 @@ IMPORT_SCOPES = {
         "payloads stay bytes everywhere else; the engine's process parses what it executes",
     ),
     "grpc": ImportScope("grpcio", ("kiteward.api.grpc", "kiteward.engine"), "the core knows no protocol"),
-    "hpack": ImportScope(
-        "hpack",
-        ("kiteward.net.http2.fields",),
-        "HPACK's constants; fields are read there alone",
-    ),
     "httptools": ImportScope("httptools", ("kiteward.net.http1",), "what uvicorn parses HTTP/1.1 with"),
     "jinja2": ImportScope("jinja2", ("kiteward.api.console",), "pages for people are made there alone"),
     "milvus_lite": ImportScope("milvus-lite", ("kiteward.engine.embedded",), "it runs in the child process alone"),

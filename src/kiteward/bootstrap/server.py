@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 from collections.abc import Awaitable, Callable
@@ -284,6 +285,9 @@ async def serve(settings: Settings) -> None:
     """Serve until cancelled, then stop cleanly."""
     _allow_many_files()
     server = await Server.start(settings)
+    # What the start has made stays. Left to the collector, it is walked through for a tenth of a second at a time.
+    gc.collect()
+    gc.freeze()
     try:
         print(ready(server, settings), flush=True)  # noqa: T201  what whoever has started it reads
         await asyncio.Event().wait()

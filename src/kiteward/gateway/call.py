@@ -2,8 +2,8 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Generic, TypeAlias, TypeVar, cast
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import PresentedCredential
@@ -17,9 +17,8 @@ def new_request_id() -> str:
     return f"{random.getrandbits(64):016x}"
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Generic[Payload_co]):
-    """A request, from any transport.
+class Call(NamedTuple, Generic[Payload_co]):
+    """A request, from any transport. It is a tuple, which costs a quarter of a frozen dataclass: one for every request.
 
     Attributes:
         operation: the name of an RPC or of one of our own operations.
@@ -30,23 +29,28 @@ class Call(Generic[Payload_co]):
         timeout: seconds until the caller gives up, or None.
         forward: metadata of the caller that may be forwarded to the engine.
         address: the caller's network address as `host:port`, for the record.
-        request_id: the id by which the request is found again.
+        request_id: the id by which the request is found again, of `new_request_id`; empty where nobody looks for it.
         transport: the service that received it, for the record: `grpc`, `rest`, `console`, `health` or `local`.
         client: how the caller's software describes itself, for the record.
         client_id: the number that `Connect` gave the client, which refers to its description of itself at that time.
     """
 
     operation: str
-    payload: Payload_co = field(repr=False)  # it may hold a password
+    payload: Payload_co
     credential: PresentedCredential | AuthenticationError
     database: str = ""
     timeout: float | None = None
-    forward: Mapping[str, str] = field(default_factory=dict)
+    forward: Mapping[str, str] = MappingProxyType({})
     address: str = ""
-    request_id: str = field(default_factory=new_request_id)
+    request_id: str = ""
     transport: str = ""
     client: str = ""
     client_id: str = ""
+
+    def __repr__(self) -> str:
+        """Return the request without its payload, which may hold a password."""
+        shown = (f"{name}={value!r}" for name, value in self._asdict().items() if name != "payload")
+        return f"Call({', '.join(shown)})"
 
 
 AnyCall: TypeAlias = Call[bytes | Arguments]

@@ -3,7 +3,7 @@
 Exactly the resolved request is authorized and forwarded (contract 4.8, in its column for 3.0; design 5).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.policy import Condition
@@ -179,6 +179,29 @@ def _conditions(
     if privilege.level is Level.CLUSTER:
         own_role = str(fields[operation.own_role]) if operation.own_role else ""
         return (Condition(privilege, own_role=own_role),)
+    judged: tuple[str, ...] = ()
+    if operation.ids:
+        database, collections, judged = _by_ids(operation, fields, database, collections, catalog)
+    names = (*collections, *_others(operation, fields, database, catalog), *judged)
+    if operation.if_named and not any(names):
+        return ()
+    distinct = names if len(names) == 1 else tuple(dict.fromkeys(names)) or (ANY,)
+    return (Condition(privilege, database, distinct, operation.visibility_is_enough),)
+
+
+def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> tuple[str, ...]:
+    """Return the new collections and the collections behind aliases that the request names."""
+    if not (operation.new_collections or operation.aliases):
+        return ()
+    created = (name for path in operation.new_collections for name in _texts(fields[path]))
+    aliased = (catalog.resolve(database, name) for path in operation.aliases for name in _texts(fields[path]))
+    return (*created, *aliased)
+
+
+def _by_ids(
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return the database, the named collections, and the objects that ids in the request select."""
     owners, unknown = _owners(operation, fields, catalog)
     if not operation.database and len({owner.database for owner in owners}) == 1:
         # The request is about no database; the ids in it are.
@@ -187,17 +210,7 @@ def _conditions(
     if owners or unknown:
         # Selected by ids alone: the empty name selects nothing.
         collections = tuple(filter(None, collections))
-    names = (*collections, *_others(operation, fields, database, catalog), *judged, *([ANY] if unknown else []))
-    if operation.if_named and not any(names):
-        return ()
-    return (Condition(privilege, database, tuple(dict.fromkeys(names)) or (ANY,), operation.visibility_is_enough),)
-
-
-def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> Iterable[str]:
-    for path in operation.new_collections:
-        yield from _texts(fields[path])
-    for path in operation.aliases:
-        yield from (catalog.resolve(database, name) for name in _texts(fields[path]))
+    return database, collections, (*judged, *([ANY] if unknown else []))
 
 
 def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:

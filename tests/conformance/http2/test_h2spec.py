@@ -4,6 +4,7 @@ What h2spec itself asks for is in `go.mod`; how it is built, in `tests/support/t
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -12,14 +13,19 @@ import pytest
 import trustme
 from tests.support import toolchains
 
-from kiteward.net.http2.fields import Head, encoded
 from kiteward.net.http2.server import Http2Server
-from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.http2.streams import Exchange, Head, Stream
 from kiteward.net.listener import Listener
 from kiteward.net.tls import ServerTls, TlsSettings
 
 CASES: Final = 146
 """Cases in the suite: one that was not run has proved nothing."""
+
+STRICTER: Final = "Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream"
+"""The one case that fails: libnghttp2 ends the connection where the suite wants the stream alone reset.
+
+RFC 9113, 5.4 allows it: "an endpoint MAY choose to treat a stream error as a connection error".
+"""
 
 PATIENCE: Final = 2
 """Seconds after which h2spec takes it that nothing more comes: it waits so long in cases that end in silence."""
@@ -32,8 +38,8 @@ ANSWER_AFTER: Final = 0.05
 
 HOST: Final = "127.0.0.1"
 
-HEAD: Final = encoded(((":status", "200"), ("content-type", "text/plain")))
-TRAILERS: Final = encoded((("outcome", "greeted"),))
+HEAD: Final = ((b":status", b"200"), (b"content-type", b"text/plain"))
+TRAILERS: Final = ((b"outcome", b"greeted"),)
 
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 
@@ -48,7 +54,7 @@ class Greeting:
         """Do nothing."""
 
     def ended(self) -> None:
-        asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.answer, HEAD, (b"hello world",), TRAILERS)
+        asyncio.get_running_loop().call_later(ANSWER_AFTER, self._stream.respond, HEAD, (b"hello world",), TRAILERS)
 
     def lost(self) -> None:
         """Do nothing: the response is not sent."""
@@ -96,5 +102,5 @@ async def test_every_rule_that_h2spec_knows_is_kept(way_in: list[str]) -> None:
             process.kill()
             await process.wait()
     passed, _, failures = said.decode().partition("Failures:")
-    assert process.returncode == 0, failures or passed
-    assert f"{CASES} tests, {CASES} passed, 0 skipped, 0 failed" in passed
+    assert re.findall(r"\N{MULTIPLICATION SIGN} \d+: (.*)", failures) == [STRICTER], failures or passed
+    assert f"{CASES} tests, {CASES - 1} passed, 0 skipped, 1 failed" in failures

@@ -31,8 +31,17 @@ def test_tables_are_markdown_with_a_dash_for_what_was_not_measured() -> None:
     ]
 
 
-def test_ratio_row_names_its_budget_and_verdict() -> None:
-    ratio = report.paired("Search", RATES, ours="ours", against="theirs", budget=0.9)
+def test_ratio_row_names_its_budget_and_its_target_with_what_became_of_them() -> None:
+    ratio = report.paired("Search", RATES, ours="ours", against="theirs", budget=0.9, target=1.1)
     assert report.ratios_table([ratio]).splitlines()[-1] == (
-        "| Search | theirs | 1.00 | 0.90 to 1.20 | at least 0.9 | kept |"
+        "| Search | theirs | 1.00 | 0.90 to 1.20 | at least 0.9 | kept | at least 1.1 | not reached |"
     )
+
+
+def test_target_that_is_an_upper_bound_is_reached_from_below() -> None:
+    assert report.single("memory", 1.0, against="v0.1", target=1.0).progress == "reached"
+    assert report.single("memory", 1.01, against="v0.1", target=1.0).progress == "not reached"
+
+
+def test_ratio_without_a_target_has_nothing_to_reach() -> None:
+    assert report.single("first login", 1.0, against="Argon2 alone", budget=1.3).progress == ""

@@ -1,6 +1,8 @@
 """The composition root: what a first start creates, what a later one leaves alone, and when it refuses."""
 
 import asyncio
+import contextlib
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -20,7 +22,7 @@ from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.bootstrap.components import repeat
 from kiteward.bootstrap.first_start import PUBLIC_SEEDS, is_loopback
-from kiteward.bootstrap.server import Server, ready
+from kiteward.bootstrap.server import Server, ready, serve
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld, EngineUnavailable, StoreUnavailable
 from kiteward.domain.identity import Secret
@@ -332,3 +334,24 @@ async def test_ready_line_names_console_documents_and_the_default_password_while
         assert startup_lines(server, settings) == [console, documents]
     finally:
         await server.stop()
+
+
+async def test_objects_of_the_start_are_spared_by_the_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = await start(Settings(port=0, data_dir=tmp_path))
+
+    async def started(_: Settings) -> Server:
+        return server
+
+    monkeypatch.setattr(Server, "start", started)
+    serving = asyncio.create_task(serve(Settings(port=0, data_dir=tmp_path)))
+    try:
+        while "ready" not in capsys.readouterr().out:
+            await asyncio.sleep(0)
+        assert gc.get_freeze_count() > 10_000
+    finally:
+        gc.unfreeze()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving

@@ -20,7 +20,7 @@ from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.gateway.audit_details import Converted, details_of, paths_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.call import AnyCall, Call
+from kiteward.gateway.call import AnyCall, Call, new_request_id
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.operations.declare import RESOLVED
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -141,6 +141,7 @@ async def trail(tmp_path: Path) -> AsyncIterator[AuditWriter]:
 
 
 def recording_of(call: AnyCall) -> Recording:
+    call = call._replace(request_id=new_request_id())
     return Recording(call, OPERATIONS.get(call.operation) or ADMIN_OPERATIONS[call.operation])
 
 

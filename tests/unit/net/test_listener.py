@@ -5,6 +5,7 @@ import socket
 
 import grpc.aio
 import pytest
+from tests.support.http2_frames import PREFACE
 from tests.support.listeners import (
     GET_VERSION,
     LOOPBACK,
@@ -18,7 +19,6 @@ from tests.support.listeners import (
 )
 
 from kiteward.domain.addresses import address_text
-from kiteward.net.http2.frames import PREFACE
 from kiteward.net.listener import Listener, affordable_connections
 
 REQUEST = b"GET /x HTTP/1.1\r\nhost: kiteward\r\n\r\n"

@@ -11,15 +11,16 @@ from urllib.parse import quote
 
 import grpc
 
-from kiteward.net.http2 import Head, encoded
+from kiteward.net.http2 import Head, Header
 
 PREFIX_SIZE: Final = 5
 """Bytes of the prefix of each message: a flag for compression, and the length."""
 
-_CONTENT_TYPE: Final = re.compile(r"application/grpc(?:[+;].*)?")
+_PLAIN_CONTENT_TYPE: Final = b"application/grpc"
+_CONTENT_TYPE: Final = re.compile(rb"application/grpc(?:[+;].*)?")
 
-_TIMEOUT: Final = re.compile(r"([0-9]{1,8})([HMSmun])")
-_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+_TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _LONGEST_TEXT: Final = 2_048
 """Bytes of the text of a failure: encoded as `%XX` each, they still fit the metadata limit of clients."""
 
@@ -32,12 +33,12 @@ _WINDOW_BITS: Final = {"gzip": 31, "deflate": 15}
 ENCODINGS: Final = ("identity", *_WINDOW_BITS)
 """The accepted encodings of messages."""
 
-_BEGINNING: Final = ((":status", "200"), ("content-type", "application/grpc"))
+_ACCEPTED: Final = ",".join(ENCODINGS).encode()
 
-ANSWER: Final = encoded(_BEGINNING)
-"""The head of every response with a message."""
+RESPONSE_HEAD: Final[tuple[Header, ...]] = ((b":status", b"200"), (b"content-type", b"application/grpc"))
+"""The head of every response."""
 
-OK: Final = encoded((("grpc-status", "0"),))
+OK_TRAILERS: Final[tuple[Header, ...]] = ((b"grpc-status", b"0"),)
 """The trailers of every response with a message."""
 
 
@@ -45,7 +46,7 @@ class TooLarge(ValueError):
     """A compressed message has more bytes than allowed."""
 
 
-def timeout_of(value: str) -> float:
+def timeout_of(value: bytes) -> float:
     """Return the seconds of a `grpc-timeout`.
 
     Raises:
@@ -53,7 +54,9 @@ def timeout_of(value: str) -> float:
     """
     found = _TIMEOUT.fullmatch(value)
     if found is None:
-        raise ValueError(f"`{value}` is not a timeout: expected up to eight digits and one of H, M, S, m, u, n")
+        raise ValueError(
+            f"`{value.decode('latin-1')}` is not a timeout: expected up to eight digits and one of H, M, S, m, u, n"
+        )
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -62,27 +65,29 @@ def prefix(message: bytes) -> bytes:
     return b"\x00" + len(message).to_bytes(4, "big")
 
 
-def failure(code: grpc.StatusCode, text: str) -> bytes:
-    """Return the field section of a response without a message: a status other than OK, and its text."""
+def failure(code: grpc.StatusCode, text: str) -> tuple[Header, ...]:
+    """Return the head of a response without a message: a status other than OK, and its text."""
     message = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
     if len(message) > _LONGEST_TEXT:
         message = (message[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
-    status = (("grpc-status", str(code.value[0])), ("grpc-message", quote(message, safe=_PRINTABLE)))
-    accepted = (("grpc-accept-encoding", ",".join(ENCODINGS)),) if code is grpc.StatusCode.UNIMPLEMENTED else ()
-    return encoded((*_BEGINNING, *status, *accepted))
+    status = ((b"grpc-status", b"%d" % code.value[0]), (b"grpc-message", quote(message, safe=_PRINTABLE).encode()))
+    accepted = ((b"grpc-accept-encoding", _ACCEPTED),) if code is grpc.StatusCode.UNIMPLEMENTED else ()
+    return (*RESPONSE_HEAD, *status, *accepted)
 
 
 def not_grpc(head: Head) -> HTTPStatus | None:
     """Return the HTTP status that rejects a request which is not gRPC, or None for a gRPC request."""
-    if head.method != "POST":
+    if head.method != b"POST":
         return HTTPStatus.METHOD_NOT_ALLOWED
-    kind = next((value for name, value in head.fields if name == "content-type"), "")
-    return None if _CONTENT_TYPE.fullmatch(kind) else HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    kind = head.fields.get(b"content-type", b"")
+    if kind == _PLAIN_CONTENT_TYPE or _CONTENT_TYPE.fullmatch(kind):
+        return None
+    return HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-def bare(status: HTTPStatus) -> bytes:
-    """Return the field section of a response that is only an HTTP status."""
-    return encoded(((":status", str(status.value)),))
+def bare(status: HTTPStatus) -> tuple[Header, ...]:
+    """Return the head of a response that is only an HTTP status."""
+    return ((b":status", b"%d" % status.value),)
 
 
 def unpacked_limit(message: bytes, encoding: str, limit: int) -> int:

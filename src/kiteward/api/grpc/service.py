@@ -28,14 +28,13 @@ from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.milvus import messages
 from kiteward.net.budget import Budget, Claim
-from kiteward.net.http2 import NOBODY, Exchange, Head, Http2Limits, Http2Server, Stream
+from kiteward.net.http2 import IGNORED, Exchange, Head, Http2Limits, Http2Server, Stream
 
 _log = logging.getLogger("kiteward.grpc")
 
-_READ: Final = frozenset({"authorization", "grpc-encoding", "grpc-timeout", "identifier", "user-agent"})
-"""The metadata that the service reads itself."""
+_METHODS: Final = {method.path.encode(): method for method in messages.METHODS.values()}
 
-_METHODS: Final = {method.path: method for method in messages.METHODS.values()}
+_FORWARDED: Final = {key.encode(): key for key in engine_metadata.ALLOWED_KEYS}
 
 
 def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
@@ -90,36 +89,44 @@ def caller_of(head: Head) -> Caller:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
     method = _METHODS.get(head.path)
     if method is None:
-        service, _, name = head.path.removeprefix("/").partition("/")
+        service, _, name = head.path.decode("latin-1").removeprefix("/").partition("/")
         raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
-    # Of a repeated key only the first value counts (contract 1.2).
-    known: dict[str, str] = {}
-    for key, value in head.fields:
-        if key in _READ:
-            known.setdefault(key, value)
-        elif key in engine_metadata.ALLOWED_KEYS and not engine_metadata.is_metadata_text(value):
-            # The call would mean something else without it: without `dbname`, for example, another database.
+    fields = head.fields
+    encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
+    if encoding not in protocol.ENCODINGS:
+        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
+    timeout = fields.get(b"grpc-timeout")
+    try:
+        seconds = None if timeout is None else protocol.timeout_of(timeout)
+    except ValueError as error:
+        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+    forward = engine_metadata.allowed(_forwarded(fields))
+    return Caller(
+        method=method,
+        credential=presented_credential(fields.get(b"authorization")),
+        database=forward.pop("dbname", ""),
+        forward=forward,
+        timeout=seconds,
+        encoding=encoding,
+        client=fields.get(b"user-agent", b"").decode("latin-1"),
+        client_id=fields.get(b"identifier", b"").decode("latin-1"),
+    )
+
+
+def _forwarded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return the metadata that an engine may see.
+
+    Raises:
+        Refusal: gRPC could not carry a value. The call would mean something else without it: without `dbname`, for
+            example, another database.
+    """
+    found = {key: fields[name].decode("latin-1") for name, key in _FORWARDED.items() if name in fields}
+    for key, value in found.items():
+        if not engine_metadata.is_metadata_text(value):
             raise Refusal(
                 grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
             )
-    encoding = known.get("grpc-encoding", "identity")
-    if encoding not in protocol.ENCODINGS:
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
-    try:
-        timeout = protocol.timeout_of(known["grpc-timeout"]) if "grpc-timeout" in known else None
-    except ValueError as error:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
-    forward = engine_metadata.allowed(head.fields)
-    return Caller(
-        method=method,
-        credential=presented_credential(known.get("authorization")),
-        database=forward.pop("dbname", ""),
-        forward=forward,
-        timeout=timeout,
-        encoding=encoding,
-        client=known.get("user-agent", ""),
-        client_id=known.get("identifier", ""),
-    )
+    return found
 
 
 class _GatewayCallHandler:
@@ -212,13 +219,13 @@ class GrpcService(Http2Server):
         caller = head.kept
         if not isinstance(caller, Caller):
             if (status := protocol.not_grpc(head)) is not None:
-                stream.answer(protocol.bare(status))
-                return NOBODY
+                stream.respond(protocol.bare(status))
+                return IGNORED
             try:
                 caller = head.kept = caller_of(head)
             except Refusal as refusal:
-                stream.answer(protocol.failure(refusal.code, str(refusal)))
-                return NOBODY
+                stream.respond(protocol.failure(refusal.code, str(refusal)))
+                return IGNORED
         kind = UnreadCall if caller.method.streaming else UnaryCall
         work = _GatewayCallHandler(self._gateway, self.budget, caller, stream)
         return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)

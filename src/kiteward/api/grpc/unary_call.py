@@ -52,7 +52,7 @@ class CallHandler(Protocol):
 
 
 class UnaryCall:
-    """A call with one message each way. Implements `http2.streams.Exchange`.
+    """A call with one message each way. Implements `http2.Exchange`.
 
     A message that arrives in several pieces or is compressed is read further only after the caller is authenticated. An
     unauthenticated caller cannot make the server hold or decompress more than a few kilobytes. Such a message is read
@@ -166,15 +166,15 @@ class UnaryCall:
             return
         self._task = None
         # A response implies an authenticated caller.
-        self._stream.let_in(self._size)
-        self._stream.answer(protocol.ANSWER, (protocol.prefix(answer), answer), protocol.OK)
+        self._stream.admit(self._size)
+        self._stream.respond(protocol.RESPONSE_HEAD, (protocol.prefix(answer), answer), protocol.OK_TRAILERS)
         self._end()
 
     async def _admit(self, whole: asyncio.Event) -> None:
         """Read the rest of the message, after the caller is authenticated and the budget has room for it."""
         self._claim = await self._work.admit()
         await self._claim.wait_for(self._due)
-        self._stream.let_in(self._due)
+        self._stream.admit(self._due)
         await whole.wait()
 
     async def _message(self) -> bytes:
@@ -200,7 +200,7 @@ class UnaryCall:
         self._refuse(Refusal(_Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._stream.answer(protocol.failure(refusal.code, str(refusal)))
+        self._stream.respond(protocol.failure(refusal.code, str(refusal)))
         self._end()
 
     def _end(self) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -182,6 +183,9 @@ async def _serve(arguments: Arguments, database: ServedDatabase, rpcs: Sequence[
     dispatcher = Dispatcher(database, rpcs, read_threads=arguments.read_threads, write_threads=arguments.write_threads)
     server = await EngineServer.listen(arguments.socket, dispatcher.begin)
     stop = _stop_requested()
+    # The libraries' objects stay. Left to the collector, they are walked through again and again while calls wait.
+    gc.collect()
+    gc.freeze()
     dispatcher.warm_up()
     os.write(sys.stdout.fileno(), READY)
     # Standard output is not read from here on, so that output of libraries is redirected to the log.

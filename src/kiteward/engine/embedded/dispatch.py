@@ -16,7 +16,7 @@ from kiteward.engine.embedded.frames import Metadata
 from kiteward.engine.embedded.locks import NamedLocks
 from kiteward.engine.embedded.operations import LockKey, LockRule, Rpc
 from kiteward.engine.embedded.read_view import reading
-from kiteward.engine.embedded.server import Call, Outcome
+from kiteward.engine.embedded.server import Outcome, ServedCall
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.engine.metadata import REQUEST_ID
 from kiteward.engine.statuses import StatusCode
@@ -42,7 +42,7 @@ def _request_id(metadata: Metadata) -> str:
     return next((value for key, value in metadata if key == REQUEST_ID), "")
 
 
-Begin = Callable[[Call], None]
+Begin = Callable[[ServedCall], None]
 """Begins the work on a call; its outcome comes later or at once."""
 
 
@@ -81,7 +81,7 @@ class Operation:
             raise Refused(StatusCode.INVALID_ARGUMENT) from None
         return request
 
-    def outcome(self, call: Call, request: Message | None = None) -> Outcome:
+    def outcome(self, call: ServedCall, request: Message | None = None) -> Outcome:
         """Execute a call and return its outcome; one that was given up is not executed.
 
         Args:
@@ -135,7 +135,7 @@ class Dispatcher:
         self._mutations: set[asyncio.Task[None]] = set()
         self._begin = {rpc.name: self._handler(rpc) for rpc in rpcs}
 
-    def begin(self, call: Call) -> None:
+    def begin(self, call: ServedCall) -> None:
         """Begin the work on a call. It is finished when its work has ended, also if it is given up meanwhile."""
         begin = self._begin.get(call.method)
         if begin is None:
@@ -166,25 +166,25 @@ class Dispatcher:
         return self._looking(operation) if rpc.on_the_loop else self._reading(operation)
 
     def _looking(self, operation: Operation) -> Begin:
-        def begin(call: Call) -> None:
+        def begin(call: ServedCall) -> None:
             call.finish(operation.outcome(call))
 
         return begin
 
     def _reading(self, operation: Operation) -> Begin:
-        def read(call: Call) -> None:
+        def read(call: ServedCall) -> None:
             call.wait_until_read()
             with reading():
                 outcome = operation.outcome(call)
             call.finish_soon(outcome)
 
-        def begin(call: Call) -> None:
+        def begin(call: ServedCall) -> None:
             self._readers.submit(read, call)
 
         return begin
 
     def _mutating(self, operation: Operation, locks: LockRule) -> Begin:
-        def begin(call: Call) -> None:
+        def begin(call: ServedCall) -> None:
             def end(mutation: "asyncio.Task[None]") -> None:
                 self._mutations.discard(mutation)
                 if mutation.cancelled():
@@ -197,7 +197,7 @@ class Dispatcher:
 
         return begin
 
-    async def _mutate(self, operation: Operation, locks: LockRule, call: Call) -> None:
+    async def _mutate(self, operation: Operation, locks: LockRule, call: ServedCall) -> None:
         """Begin a mutation once it holds its locks; until then it can be given up."""
         _request.set(_request_id(call.metadata))
         try:

@@ -41,7 +41,7 @@ Outcome = tuple[int, bytes]
 """The number of a gRPC status code, and the serialised response if it is OK."""
 
 
-class Call:
+class ServedCall:
     """A call that was received.
 
     INVARIANT: `finish` or `finish_soon` is called once for each call, when nothing works on it any more, whether or not
@@ -102,7 +102,7 @@ class Call:
 class ServedConnection(asyncio.Protocol):
     """One connection of the server. It is not read from while its answers are not read, nor while it holds too much."""
 
-    def __init__(self, begin: Callable[[Call], None], among: "set[ServedConnection]") -> None:
+    def __init__(self, begin: Callable[[ServedCall], None], among: "set[ServedConnection]") -> None:
         """Prepare a connection.
 
         Args:
@@ -115,7 +115,7 @@ class ServedConnection(asyncio.Protocol):
         self._reader = FrameReader([Kind.CALL, Kind.CANCEL])
         self._transport: asyncio.Transport
         self._outgoing: OutgoingFrames
-        self._awaited: dict[int, Call] = {}
+        self._awaited: dict[int, ServedCall] = {}
         self._last_call = 0
         self._unfinished = 0
         self._unfinished_bytes = 0
@@ -123,7 +123,7 @@ class ServedConnection(asyncio.Protocol):
         self._paused = False
         self._drain: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
-        self._finished: deque[tuple[Call, Outcome]] = deque()
+        self._finished: deque[tuple[ServedCall, Outcome]] = deque()
         self._collecting = False
         self.writable = threading.Event()
         self.writable.set()
@@ -147,7 +147,7 @@ class ServedConnection(asyncio.Protocol):
 
     # Calls
 
-    def finish(self, call: Call, outcome: Outcome) -> None:
+    def finish(self, call: ServedCall, outcome: Outcome) -> None:
         """Answer a call, unless it was given up, and make room for another."""
         code, response = outcome
         self._unfinished -= 1
@@ -160,7 +160,7 @@ class ServedConnection(asyncio.Protocol):
         self._choose_to_read()
         self._end_drain()
 
-    def finish_soon(self, call: Call, outcome: Outcome) -> None:
+    def finish_soon(self, call: ServedCall, outcome: Outcome) -> None:
         """As `finish`, from any thread. What several threads bring meanwhile is collected together."""
         if len(outcome[1]) > _LARGE_ANSWER:
             # Until the loop has handed it to the transport, nobody knows whether there is room for the next.
@@ -182,7 +182,7 @@ class ServedConnection(asyncio.Protocol):
     def _receive(self, frame: Frame) -> None:
         if frame.call <= self._last_call:
             raise MalformedFrame(f"call {frame.call} after call {self._last_call}")
-        call = Call(self, frame)
+        call = ServedCall(self, frame)
         self._last_call = frame.call
         self._awaited[frame.call] = call
         self._unfinished += 1
@@ -280,7 +280,7 @@ class EngineServer:
         self._listener: asyncio.AbstractServer
 
     @classmethod
-    async def listen(cls, path: str, begin: Callable[[Call], None]) -> "EngineServer":
+    async def listen(cls, path: str, begin: Callable[[ServedCall], None]) -> "EngineServer":
         """Take calls from now on.
 
         Args:

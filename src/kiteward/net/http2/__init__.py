@@ -1,13 +1,14 @@
-"""HTTP/2 (RFC 9113, RFC 7541) for servers and clients: connections and the streams on them.
+"""HTTP/2 (RFC 9113) for servers and clients: connections, and the streams on them.
 
 The public face is what this module exports: `Http2Server` serves connections, calls its application with a `Stream`
-and a `Head` for each request, and gets an `Exchange` back; `Http2Limits` bounds what a client may take; `encoded` makes
-the field section of an answer. Others import nothing else of this folder.
+and a `Head` for each request, and gets an `Exchange` back; `Http2Limits` bounds what a client may take. Others import
+nothing else of this folder.
 
 As a client: `Http2Client` sends each `ClientStream` to an `Address`, on connections that it keeps by `ClientSettings`.
 `client_link.py` makes one connection again and again, `client_connection.py` is one of them, `dialing.py` makes it.
 
-Frames, field compression, flow control and the rules of a connection are here; gRPC and every other application is not.
+Frames, header compression and the states of streams are libnghttp2's (`session.py`). What a client may take, and how
+connections live and end, is here; gRPC and every other application is not.
 """
 
 from kiteward.net.http2.client import ClientState, Http2Client
@@ -15,15 +16,13 @@ from kiteward.net.http2.client_settings import ClientLimits, ClientSettings
 from kiteward.net.http2.client_stream import ClientStream
 from kiteward.net.http2.deadlines import Deadlines
 from kiteward.net.http2.dialing import Address
-from kiteward.net.http2.fields import Head, encoded
-from kiteward.net.http2.frames import PREFACE
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.server import Http2Server
-from kiteward.net.http2.session import NeverIndexedHeader
-from kiteward.net.http2.streams import NOBODY, Exchange, Stream
+from kiteward.net.http2.session import PREFACE, Header, NeverIndexedHeader
+from kiteward.net.http2.streams import IGNORED, Exchange, Head, Stream
 
 __all__ = [
-    "NOBODY",
+    "IGNORED",
     "PREFACE",
     "Address",
     "ClientLimits",
@@ -33,10 +32,10 @@ __all__ = [
     "Deadlines",
     "Exchange",
     "Head",
+    "Header",
     "Http2Client",
     "Http2Limits",
     "Http2Server",
     "NeverIndexedHeader",
     "Stream",
-    "encoded",
 ]

@@ -8,45 +8,48 @@ class Http2Limits:
     """Seconds, bytes and numbers that a client may take.
 
     Attributes:
-        streams: requests in flight on one connection.
-        section: size of a field section, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2).
-        block: bytes of a field section as it is sent.
-        unknown: bytes on one connection of bodies that the application has not admitted.
-        known: bytes more on a connection on which it has admitted one.
-        greeting: seconds until the first frame.
-        idle: seconds of silence after which the client is asked whether it is there.
-        pong: seconds in which it must answer that.
-        stall: seconds that a frame, a body, or the taking of an answer may fall behind.
-        rate: bytes a second that a client must send of a body, and take of an answer that waits for it.
-        longest: seconds that a body, or the taking of an answer, may last, however steady it is.
-        linger: seconds in which a client must take what was still to be sent when its connection closes.
-        parting: seconds in which it may learn which rule it has broken.
-        last_call: seconds that requests may be on their way when the server stops.
-        turn: frames that are taken of a connection before others have their turn.
-        control_frames: frames at once that ask for nothing: resets, pings, settings, empty ones.
+        streams: concurrent streams of a connection (SETTINGS_MAX_CONCURRENT_STREAMS).
+        header_list: bytes of a header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2). The head of
+            a larger one says so; one of more than four times as many ends the connection.
+        header_block: bytes of a header block as it is sent, in one HEADERS and at most eight CONTINUATION frames.
+        unauthenticated: bytes on one connection of bodies whose callers are not authenticated.
+        authenticated: bytes more on a connection on which a caller was authenticated.
+        settings_timeout: seconds until the first frame.
+        idle: seconds of silence after which the client gets a PING.
+        ping_timeout: seconds in which it must acknowledge that.
+        stall: seconds that a frame, a body, or the reading of a response may fall behind.
+        rate: bytes a second that a client must send of a body, and read of a response that waits for it.
+        longest: seconds that a body, or the reading of a response, may last, however steady it is.
+        close_timeout: seconds in which a client must read what was still to be sent when its connection closes.
+        error_linger: seconds for which input is discarded behind a GOAWAY with an error, so that the client can read
+            it.
+        goaway_grace: seconds that requests may be on their way when the server stops.
+        frames_per_turn: frames that are read of a connection before others have their turn.
+        control_frames: control frames that are accepted at once: RST_STREAM, PING, SETTINGS, PRIORITY, GOAWAY, frames
+            of unknown types, empty DATA frames, and requests that are malformed or refused.
         control_frame_rate: how many of them a second are accepted in the long run.
-        round: seconds between two looks at a connection.
+        check_interval: seconds between two checks of the time limits.
     """
 
     streams: int = 1_024
-    section: int = 16 * 1024
-    block: int = 64 * 1024
-    unknown: int = 256 * 1024
-    known: int = 16 * 1024 * 1024
-    greeting: float = 10.0
+    header_list: int = 16 * 1024
+    header_block: int = 64 * 1024
+    unauthenticated: int = 256 * 1024
+    authenticated: int = 16 * 1024 * 1024
+    settings_timeout: float = 10.0
     idle: float = 120.0
-    pong: float = 20.0
+    ping_timeout: float = 20.0
     stall: float = 30.0
     rate: int = 512
     longest: float = 600.0
-    linger: float = 30.0
-    parting: float = 1.0
-    last_call: float = 1.0
-    turn: int = 64
+    close_timeout: float = 30.0
+    error_linger: float = 1.0
+    goaway_grace: float = 1.0
+    frames_per_turn: int = 64
     control_frames: int = 1_000
     control_frame_rate: int = 200
-    round: float = 1.0
+    check_interval: float = 1.0
 
     def seconds_for(self, size: int) -> float:
-        """Return the seconds for a body of which so many bytes have come, or an answer of which so many were taken."""
+        """Return the seconds for a body of which so many bytes have come, or a response of which so many were read."""
         return min(self.longest, self.stall + size / self.rate)

@@ -5,11 +5,10 @@ import contextlib
 from collections.abc import Callable
 
 from kiteward.net.budget import Budget
-from kiteward.net.http2.connection import Connection
-from kiteward.net.http2.fields import Head
-from kiteward.net.http2.frames import PREFACE
+from kiteward.net.http2.connection import ServerConnection
 from kiteward.net.http2.limits import Http2Limits
-from kiteward.net.http2.streams import Exchange, Stream
+from kiteward.net.http2.session import PREFACE
+from kiteward.net.http2.streams import Exchange, Head, Stream
 
 
 class Http2Server:
@@ -32,23 +31,23 @@ class Http2Server:
         self.begin = begin
         self.limits = limits or Http2Limits()
         self.budget = budget or Budget()
-        self._connections: set[Connection] = set()
-        self._rounds: asyncio.TimerHandle | None = None
+        self._connections: set[ServerConnection] = set()
+        self._checks: asyncio.TimerHandle | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     def adopt(self, transport: asyncio.Transport, head: bytes, on_lost: Callable[[], None]) -> None:
         """Serve a connection whose first bytes are `head`, the preface; `on_lost` is called once, when it is gone."""
-        connection = Connection(self, on_lost)
+        connection = ServerConnection(self, on_lost)
         self._connections.add(connection)
         self._empty.clear()
-        if self._rounds is None:
-            self._rounds = asyncio.get_running_loop().call_later(self.limits.round, self._go_round)
+        if self._checks is None:
+            self._checks = asyncio.get_running_loop().call_later(self.limits.check_interval, self._check_all)
         transport.set_protocol(connection)
         connection.connection_made(transport)
         connection.data_received(head.removeprefix(PREFACE))
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: ServerConnection) -> None:
         """Note that a connection was lost."""
         self._connections.discard(connection)
         if not self._connections:
@@ -57,20 +56,20 @@ class Http2Server:
     async def stop(self, grace: float) -> None:
         """Accept no more requests, wait for those in flight for at most `grace` seconds, then abort them."""
         for connection in list(self._connections):
-            connection.shut()
+            connection.shut_down()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._empty.wait()
         for connection in list(self._connections):
             connection.abort()
-        if self._rounds is not None:
-            self._rounds.cancel()
-            self._rounds = None
+        if self._checks is not None:
+            self._checks.cancel()
+            self._checks = None
 
-    def _go_round(self) -> None:
+    def _check_all(self) -> None:
         loop = asyncio.get_running_loop()
         # First of all, so that a round that fails is not the last.
-        self._rounds = loop.call_later(self.limits.round, self._go_round) if self._connections else None
+        self._checks = loop.call_later(self.limits.check_interval, self._check_all) if self._connections else None
         now = loop.time()
         for connection in list(self._connections):
-            connection.look(now)
+            connection.check(now)

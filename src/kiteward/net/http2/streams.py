@@ -1,9 +1,46 @@
-"""One request and its answer, as the application sees them."""
+"""One request and its response, as the application sees them."""
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 from kiteward.net.budget import INCLUDED
-from kiteward.net.http2 import frames
+from kiteward.net.http2.session import Header
+
+_OVERHEAD: Final = 32
+"""Bytes that each field counts besides its name and value (RFC 9113, 6.5.2)."""
+
+
+class Head:
+    """The head of a request.
+
+    Attributes:
+        method, path: what is asked for.
+        fields: its fields by their names in lower case, pseudo-header fields included; of a repeated one, the first.
+        size: bytes of its header list, counted as SETTINGS_MAX_HEADER_LIST_SIZE is (RFC 9113, 6.5.2).
+        too_large: whether the header list is larger than allowed.
+        kept: what the application made of it, to be found again in the next request of the connection with the same
+            fields.
+    """
+
+    __slots__ = ("fields", "kept", "method", "path", "size", "too_large")
+
+    def __init__(self, headers: tuple[Header, ...], limit: int) -> None:
+        """Create the head of a header list that the session has checked (RFC 9113, 8.2 and 8.3).
+
+        Args:
+            headers: the fields in the order they came.
+            limit: bytes that a header list may have.
+        """
+        self.fields: Mapping[bytes, bytes] = dict(headers[::-1])
+        self.method = self.fields[b":method"]
+        self.path = self.fields.get(b":path", b"")  # CONNECT has none
+        self.size = _OVERHEAD * len(headers) + sum(map(len, chain.from_iterable(headers)))
+        self.too_large = self.size > limit
+        self.kept: object = None
+
+    def __repr__(self) -> str:
+        return f"Head({self.method!r}, {self.path!r})"
 
 
 class Exchange(Protocol):
@@ -22,7 +59,7 @@ class Exchange(Protocol):
         ...
 
 
-class Ignored:
+class IgnoredExchange:
     """An exchange that ignores its events."""
 
     def received(self, data: bytes) -> None:
@@ -35,8 +72,8 @@ class Ignored:
         """Ignore the loss of the stream."""
 
 
-NOBODY: Final = Ignored()
-"""The exchange of a request that was answered before it was read, or has none yet."""
+IGNORED: Final = IgnoredExchange()
+"""The exchange of a request that was answered before its body was read."""
 
 
 class Owner(Protocol):
@@ -45,75 +82,65 @@ class Owner(Protocol):
     address: str
     source: str
 
-    def answer(self, stream: "Stream", section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:
+    def respond(
+        self, stream: "Stream", head: Sequence[Header], body: tuple[bytes, ...], trailers: Sequence[Header]
+    ) -> None:
         """Answer a request."""
         ...
 
-    def let_in(self, stream: "Stream", size: int) -> None:
-        """Take a body of some size."""
+    def admit(self, stream: "Stream", size: int) -> None:
+        """Admit a body of some size."""
         ...
 
 
 class Stream:
-    """One request, and a place for its answer.
+    """One request, and a place for its response.
 
     Attributes:
         number: the identifier on its connection.
         exchange: what the application makes of it.
-        length: the size of its body that its head announced, or None.
         since: when it began, on the loop's clock.
-        receiving: whether more of it may come.
+        receiving: whether more of the request may come.
         size: bytes of its body that have come.
-        allowed: bytes that the client may still send.
         held: bytes received that the connection's window lacks until the body is admitted; None after that.
         counted: bytes of its body for which there is room, whoever sends it.
-        cost: bytes that its head takes, and the request itself.
-        untaken: bytes of its answer that count as held because the client does not take them.
-        window: bytes that the client takes of the answer's body.
-        unsent: what is left of that.
-        waits_since: when it began to wait for the client, on the loop's clock.
-        taken: bytes of it that have been sent since.
-        trailers: the encoded field section behind it.
+        cost: bytes reserved for its head and the request itself.
+        responded: whether there is a response.
+        response_size: bytes of the response's body.
+        unread: bytes of it that are reserved because the client has not read them.
+        waits_since: when the response began to wait for the client, on the loop's clock; None unless it does.
     """
 
     __slots__ = (
         "_owner",
-        "allowed",
         "cost",
         "counted",
         "exchange",
         "held",
-        "length",
         "number",
         "receiving",
+        "responded",
+        "response_size",
         "since",
         "size",
-        "taken",
-        "trailers",
-        "unsent",
-        "untaken",
+        "unread",
         "waits_since",
-        "window",
     )
 
-    def __init__(self, owner: Owner, number: int, *, since: float, window: int, length: int | None) -> None:
+    def __init__(self, owner: Owner, number: int, *, since: float, cost: int = 0) -> None:
         self._owner = owner
         self.number = number
-        self.exchange: Exchange = NOBODY
-        self.length = length
+        self.exchange: Exchange = IGNORED
         self.since = since
         self.receiving = True
         self.size = 0
-        self.allowed = frames.DEFAULT_WINDOW
         self.held: int | None = 0
         self.counted = INCLUDED
-        self.cost = 0
-        self.untaken = 0
-        self.window = window
-        self.unsent: list[memoryview] = []
-        self.waits_since = since
-        self.taken = 0
-        self.trailers = b""
+        self.cost = cost
+        self.responded = False
+        self.response_size = 0
+        self.unread = 0
+        self.waits_since: float | None = None
 
     @property
     def address(self) -> str:
@@ -125,16 +152,16 @@ class Stream:
         """The address, or the network, that the client counts as (`addresses.source_of`)."""
         return self._owner.source
 
-    def let_in(self, size: int) -> None:
+    def admit(self, size: int) -> None:
         """Admit a body of `size` bytes in all: its caller is authenticated."""
-        self._owner.let_in(self, size)
+        self._owner.admit(self, size)
 
-    def answer(self, section: bytes, body: tuple[bytes, ...] = (), trailers: bytes = b"") -> None:
+    def respond(self, head: Sequence[Header], body: tuple[bytes, ...] = (), trailers: Sequence[Header] = ()) -> None:
         """Answer: a head, and perhaps a body with trailers; nothing where nobody waits any more.
 
         Args:
-            section: the encoded field section of the head.
-            body: its parts.
-            trailers: the encoded section behind it.
+            head: the fields of the head, `:status` first.
+            body: the parts of the body.
+            trailers: the fields behind it.
         """
-        self._owner.answer(self, section, body, trailers)
+        self._owner.respond(self, head, body, trailers)

@@ -5,7 +5,7 @@ import gzip
 import logging
 import threading
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from urllib.parse import unquote
 
 import grpc
@@ -16,7 +16,7 @@ from kiteward.api.grpc import protocol, unary_call
 from kiteward.api.grpc.unary_call import Refusal, UnaryCall, UnreadCall
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Budget, ByteLimits, Claim
-from kiteward.net.http2.fields import FieldDecoder
+from kiteward.net.http2.session import Header
 from kiteward.net.http2.streams import Stream
 
 StatusCode = grpc.StatusCode
@@ -29,24 +29,29 @@ class Wire:
 
     Attributes:
         answers: the fields of each answer, its trailers included, and its body.
-        let_in_up_to: the size up to which each body was accepted.
+        admitted_up_to: the size up to which each body was accepted.
         answered: set by an answer.
     """
 
     def __init__(self) -> None:
         self.address, self.source = "192.0.2.1:4000", "192.0.2.1"
         self.answers: list[tuple[dict[str, str], bytes]] = []
-        self.let_in_up_to: list[int] = []
+        self.admitted_up_to: list[int] = []
         self.answered = asyncio.Event()
 
-    def answer(self, stream: Stream, section: bytes, body: tuple[bytes, ...], trailers: bytes) -> None:  # noqa: ARG002
-        decoder = FieldDecoder(16_384)
-        fields = [*decoder.fields(section), *decoder.fields(trailers)]
-        self.answers.append((dict(fields), b"".join(body)))
+    def respond(
+        self,
+        stream: Stream,  # noqa: ARG002  the only one
+        head: Sequence[Header],
+        body: tuple[bytes, ...],
+        trailers: Sequence[Header],
+    ) -> None:
+        fields = {name.decode(): value.decode() for name, value in (*head, *trailers)}
+        self.answers.append((fields, b"".join(body)))
         self.answered.set()
 
-    def let_in(self, stream: Stream, size: int) -> None:  # noqa: ARG002  the only one
-        self.let_in_up_to.append(size)
+    def admit(self, stream: Stream, size: int) -> None:  # noqa: ARG002  the only one
+        self.admitted_up_to.append(size)
 
 
 class CallHandler:
@@ -101,7 +106,7 @@ class Caller:
         self, *, timeout: float | None = None, encoding: str = "identity", kind: type[UnaryCall] = UnaryCall
     ) -> None:
         self.wire, self.work = Wire(), CallHandler()
-        self.stream = Stream(self.wire, 1, since=0.0, window=65_535, length=None)
+        self.stream = Stream(self.wire, 1, since=0.0)
         self.call = kind(self.stream, self.work, timeout=timeout, encoding=encoding)
 
     async def outcome(self) -> tuple[grpc.StatusCode, str]:
@@ -225,10 +230,10 @@ async def test_no_more_than_the_first_piece_is_read_before_the_sender_is_authent
     caller.work.known.clear()
     caller.call.received(framed(bytes(100_000))[:16_384])
     await until(lambda: caller.work.done)
-    assert caller.wire.let_in_up_to == []
+    assert caller.wire.admitted_up_to == []
     caller.work.known.set()
-    await until(lambda: caller.wire.let_in_up_to)
-    assert caller.wire.let_in_up_to == [protocol.PREFIX_SIZE + 100_000]
+    await until(lambda: caller.wire.admitted_up_to)
+    assert caller.wire.admitted_up_to == [protocol.PREFIX_SIZE + 100_000]
     caller.call.lost()
 
 
@@ -238,7 +243,7 @@ async def test_an_unauthenticated_caller_is_notified_before_the_message_has_come
     caller.call.received(framed(bytes(100_000))[:16_384])
     assert await caller.outcome() == (StatusCode.UNAUTHENTICATED, "who are you?")
     assert caller.work.done == ["admit"]
-    assert caller.wire.let_in_up_to == []
+    assert caller.wire.admitted_up_to == []
 
 
 async def test_an_unauthenticated_caller_whose_message_came_meanwhile_is_notified_too() -> None:
@@ -270,8 +275,8 @@ async def test_nobody_is_accepted_before_the_length_is_known() -> None:
     await until_idle()
     assert caller.work.done == []
     caller.call.received(framed(b"kite")[4:5])
-    await until(lambda: caller.wire.let_in_up_to)
-    assert caller.wire.let_in_up_to == [len(framed(b"kite"))]
+    await until(lambda: caller.wire.admitted_up_to)
+    assert caller.wire.admitted_up_to == [len(framed(b"kite"))]
     caller.call.lost()
 
 
@@ -298,9 +303,9 @@ async def test_a_message_is_read_on_only_when_there_is_room_for_it() -> None:
     caller.call.received(framed(bytes(100))[:50])
     await until_idle()
     assert caller.work.done == ["admit"]
-    assert caller.wire.let_in_up_to == []
+    assert caller.wire.admitted_up_to == []
     other.close()
-    await until(lambda: caller.wire.let_in_up_to)
+    await until(lambda: caller.wire.admitted_up_to)
     caller.call.lost()
     assert caller.work.budget.authenticated.held == 0
 
@@ -314,7 +319,7 @@ async def test_a_message_for_which_there_is_no_room_in_time_is_refused() -> None
     code, text = await caller.outcome()
     assert code is StatusCode.RESOURCE_EXHAUSTED
     assert "try again later" in text
-    assert caller.wire.let_in_up_to == []
+    assert caller.wire.admitted_up_to == []
 
 
 async def test_a_message_that_is_larger_than_its_sender_may_hold_is_refused_at_once() -> None:
@@ -516,7 +521,7 @@ async def test_work_ends_when_nobody_waits_for_it(asked: str) -> None:
 async def test_a_message_whose_rest_never_comes_is_released_when_the_stream_is() -> None:
     caller = Caller()
     caller.call.received(framed(b"kite")[:7])
-    await until(lambda: caller.wire.let_in_up_to)
+    await until(lambda: caller.wire.admitted_up_to)
     caller.call.lost()
     await until_idle()
     assert caller.work.done == ["admit"]

@@ -17,21 +17,21 @@ from kiteward.domain.errors import EngineDeadlineExceeded, EngineRejected, Engin
 from kiteward.engine.embedded import server as served
 from kiteward.engine.embedded.client import EngineConnection
 from kiteward.engine.embedded.frames import answer_frame, call_frame, call_head, cancel_frame
-from kiteward.engine.embedded.server import Call, EngineServer
+from kiteward.engine.embedded.server import EngineServer, ServedCall
 
 
 class Work:
     """What is done with calls: by default they are answered at once with what they brought."""
 
     def __init__(self) -> None:
-        self.begun: list[Call] = []
-        self.begin: Callable[[Call], None] = lambda call: call.finish((0, call.payload))
+        self.begun: list[ServedCall] = []
+        self.begin: Callable[[ServedCall], None] = lambda call: call.finish((0, call.payload))
 
-    def __call__(self, call: Call) -> None:
+    def __call__(self, call: ServedCall) -> None:
         self.begun.append(call)
         self.begin(call)
 
-    def wait(self, call: Call) -> None:
+    def wait(self, call: ServedCall) -> None:
         """Begin a call that the test finishes."""
 
     def later(self, done: "Future[None]") -> None:
@@ -215,7 +215,7 @@ async def test_engine_begins_no_work_while_its_answers_are_not_read(
 ) -> None:
     answered = 0
 
-    def answer(call: Call) -> None:
+    def answer(call: ServedCall) -> None:
         nonlocal answered
         call.wait_until_read()
         answered += 1

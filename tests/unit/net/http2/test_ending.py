@@ -6,10 +6,10 @@ from hyperframe.frame import (
     GoAwayFrame,
     PingFrame,
 )
+from tests.support import http2_frames as frames
 from tests.support.http2 import REQUEST, Asked, Link, data, headers, turns
+from tests.support.http2_frames import encoded
 
-from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import encoded
 from kiteward.net.http2.limits import Http2Limits
 
 
@@ -27,7 +27,7 @@ def pong_of(link: Link) -> bytes:
 async def test_requests_that_were_sent_before_the_client_knew_are_served() -> None:
     link = Link()
     link.send(headers(1, end=True))
-    link.connection.shut()
+    link.connection.shut_down()
     first, ping = link.answers()
     assert isinstance(first, GoAwayFrame)
     assert (first.last_stream_id, first.error_code) == (frames.LAST_STREAM, frames.NO_ERROR)
@@ -48,15 +48,15 @@ async def test_requests_that_were_sent_before_the_client_knew_are_served() -> No
 
 async def test_a_connection_without_requests_ends_at_once() -> None:
     link = Link()
-    link.connection.shut()
+    link.connection.shut_down()
     link.send(pong_of(link))
     assert link.codes(GoAwayFrame) == [(0, frames.NO_ERROR)]
     assert link.wire.is_closing()
 
 
 async def test_a_client_that_does_not_answer_hears_a_last_call() -> None:
-    link = Link(Http2Limits(last_call=0.0))
-    link.connection.shut()
+    link = Link(Http2Limits(goaway_grace=0.0))
+    link.connection.shut_down()
     await turns()
     assert len(link.codes(GoAwayFrame)) == 2
     assert link.wire.is_closing()
@@ -64,9 +64,9 @@ async def test_a_client_that_does_not_answer_hears_a_last_call() -> None:
 
 async def test_a_connection_is_shut_once() -> None:
     link = Link()
-    link.connection.shut()
+    link.connection.shut_down()
     link.answers()
-    link.connection.shut()
+    link.connection.shut_down()
     assert not link.answers()
 
 
@@ -74,7 +74,7 @@ async def test_an_answer_to_another_ping_ends_nothing() -> None:
     link = Link()
     answer = frames.frame(frames.PING, frames.ACK, 0, b"the end?")
     link.send(answer)
-    link.connection.shut()
+    link.connection.shut_down()
     link.send(frames.frame(frames.PING, frames.ACK, 0, b"whatever"), headers(1, end=True))
     assert link.asked[0].whole == 1
 
@@ -107,9 +107,9 @@ async def test_requests_after_the_end_still_keep_the_tables_alike() -> None:
 
 
 async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_client_gets_the_fault() -> None:
-    link = Link(Http2Limits(parting=0.01))
+    link = Link(Http2Limits(error_linger=0.01))
     link.wire.halves = True
-    link.send(headers(1), frames.frame(frames.PUSH_PROMISE, 0, 1, b""))
+    link.send(headers(1), frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2"))
     assert link.codes(GoAwayFrame) == [(0, frames.PROTOCOL_ERROR)]
     assert link.asked[0].gone == 1
     assert link.wire.is_closing()
@@ -125,7 +125,7 @@ async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_client
 async def test_a_client_that_was_notified_of_its_fault_may_hang_up() -> None:
     link = Link()
     link.wire.halves = True
-    link.send(frames.frame(frames.PUSH_PROMISE, 0, 1, b""))
+    link.send(frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2"))
     assert not link.connection.eof_received()
     link.connection.connection_lost(None)
     assert link.losses == 1

@@ -4,14 +4,13 @@ import asyncio
 
 import pytest
 from hyperframe.frame import GoAwayFrame, PingFrame
+from tests.support import http2_frames as frames
 from tests.support.http2 import Asked, Wire, headers, parsed, turns
+from tests.support.http2_frames import PREFACE
 
-from kiteward.net.http2 import frames
-from kiteward.net.http2.fields import Head
-from kiteward.net.http2.frames import PREFACE
 from kiteward.net.http2.limits import Http2Limits
 from kiteward.net.http2.server import Http2Server
-from kiteward.net.http2.streams import Stream
+from kiteward.net.http2.streams import Head, Stream
 
 GREETING = PREFACE + frames.settings({})
 
@@ -83,23 +82,23 @@ async def test_a_connection_that_is_gone_is_reported_once_and_forgotten() -> Non
 
 
 async def test_rounds_begin_with_the_first_connection_and_end_with_the_last() -> None:
-    harness = Harness(round=0.0)
-    going = [harness.server._rounds is not None]
+    harness = Harness(check_interval=0.0)
+    going = [harness.server._checks is not None]
     wires = [harness.connect(), harness.connect()]
     for wire in wires:
         await turns()
-        going.append(harness.server._rounds is not None)
+        going.append(harness.server._checks is not None)
         wire.abort()
     await turns(5)
-    going.append(harness.server._rounds is not None)
+    going.append(harness.server._checks is not None)
     harness.connect()
-    going.append(harness.server._rounds is not None)
+    going.append(harness.server._checks is not None)
     await harness.server.stop(0.0)
     assert going == [False, True, True, False, True]
 
 
 async def test_connections_are_looked_at_in_rounds() -> None:
-    harness = Harness(round=0.0, greeting=-1.0)
+    harness = Harness(check_interval=0.0, settings_timeout=-1.0)
     wire = Wire()
     harness.server.adopt(wire, PREFACE, lambda: harness.losses.append(wire))
     await asyncio.wait_for(until_aborted(wire), 10)
@@ -108,7 +107,7 @@ async def test_connections_are_looked_at_in_rounds() -> None:
 
 
 async def test_a_connection_that_cannot_be_looked_at_does_not_end_the_rounds() -> None:
-    harness = Harness(round=0.0, stall=-1.0)
+    harness = Harness(check_interval=0.0, stall=-1.0)
     loop = asyncio.get_running_loop()
     seen: list[object] = []
     loop.set_exception_handler(lambda _, context: seen.append(context["exception"]))
@@ -150,22 +149,23 @@ async def test_stopping_waits_for_requests_in_flight() -> None:
     assert not stopping.done()
     wire.sent.clear()
     harness.asked[0].answer(b"answer")
+    await turns()
     assert [frame.stream_id for frame in parsed(bytes(wire.sent))] == [1, 1, 1]
     await asyncio.wait_for(stopping, 10)
     assert {id(lost) for lost in harness.losses} == {id(wire), id(idle)}
     assert not wire.is_aborted()
-    assert harness.server._rounds is None
+    assert harness.server._checks is None
 
 
 async def test_stopping_breaks_off_what_does_not_end() -> None:
-    harness = Harness(last_call=0.0)
+    harness = Harness(goaway_grace=0.0)
     wire = harness.connect(headers(1, end=True))
     await asyncio.wait_for(harness.server.stop(0.01), 10)
     assert wire.is_aborted()
     await turns()
     assert harness.losses == [wire]
     assert harness.asked[0].gone == 1
-    assert harness.server._rounds is None
+    assert harness.server._checks is None
     assert len([frame for frame in parsed(bytes(wire.sent)) if isinstance(frame, GoAwayFrame)]) == 2
 
 

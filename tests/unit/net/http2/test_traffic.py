@@ -17,11 +17,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.support.http2 import REQUEST, Asked, Link, client, turns, without_preface
+from tests.support.http2_frames import SETTINGS_ACK
 
-from kiteward.net.http2.frames import SETTINGS_ACK
 from kiteward.net.http2.limits import Http2Limits
 
-LIMITS = Http2Limits(streams=6, unknown=150_000, known=300_000, control_frames=10**9)
+LIMITS = Http2Limits(streams=6, unauthenticated=150_000, authenticated=300_000, control_frames=10**9)
 
 sizes = st.sampled_from([0, 1, 5, 1_000, 16_384, 16_385, 65_535, 65_536, 200_000, 400_000])
 some_fields = st.lists(st.tuples(st.sampled_from(["a", "b"]), st.text("xyz", max_size=5)), max_size=3)
@@ -85,7 +85,7 @@ class Traffic(RuleBasedStateMachine):
         self.requests: dict[int, Request] = {}
         self.answers: dict[int, bytes] = {}
         self.answered_early: set[int] = set()
-        self.let_in = False
+        self.admitted = False
         self.unacknowledged: Counter[int] = Counter()
         self.delivered = 0
         self.settled = False  # whether the client's settings were acknowledged: h2 mixes up those of several frames
@@ -242,8 +242,8 @@ class Traffic(RuleBasedStateMachine):
         self._admit(self.unanswered[index % len(self.unanswered)])
 
     def _admit(self, asked: Asked) -> None:
-        asked.stream.let_in(len(self.requests[asked.stream.number].body))
-        self.let_in = True
+        asked.stream.admit(len(self.requests[asked.stream.number].body))
+        self.admitted = True
 
     @precondition(lambda self: self.unanswered)
     @rule(index=indexes, size=sizes, whole=st.booleans())
@@ -327,13 +327,15 @@ class Traffic(RuleBasedStateMachine):
 
     def _check_what_is_left(self) -> None:
         connection = self.link.connection
+        session = connection._session
         assert not connection._streams
-        assert not connection._sender._waiting
-        assert not connection._sender._turns
-        window = LIMITS.unknown + (LIMITS.known if self.let_in else 0)
-        assert self.client.outbound_flow_control_window == connection._receiver.allowed
-        assert connection._receiver.allowed + connection._receiver._to_return == window
-        assert connection._receiver._to_return <= LIMITS.unknown // 2
+        assert not connection._responded
+        assert session.queued_body_size() == 0
+        window = LIMITS.unauthenticated + (LIMITS.authenticated if self.admitted else 0)
+        assert self.client.outbound_flow_control_window == session.local_window_size
+        assert window // 2 < session.local_window_size <= window
+        assert connection._reservations.requests.held == 0
+        assert self.link.application.budget.authenticated.held == 0
         assert self.client.open_outbound_streams == 0
 
 

@@ -3,11 +3,11 @@
 import hpack
 import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
+from tests.support import http2_frames as frames
 from tests.support.http2 import REQUEST as HEAD
 from tests.support.http2 import Clock, Link, data, headers
 
 from kiteward.net.budget import INCLUDED, REQUEST, Budget, ByteLimits
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
 
@@ -20,10 +20,31 @@ async def test_a_request_is_held_with_its_head_and_body_until_it_is_answered() -
     link = Link(budget=budget)
     before = budget.unauthenticated.held
     link.send(headers(1), data(1, bytes(5_000), end=True))
-    kept = link.connection._decoder.kept
-    assert budget.unauthenticated.held - before == REQUEST + link.asked[0].head.size + 5_000 - INCLUDED + kept
+    size = link.asked[0].head.size  # of the request, and kept for the next one
+    assert budget.unauthenticated.held - before == REQUEST + size + 5_000 - INCLUDED + size
     link.asked[0].answer()
-    assert budget.unauthenticated.held - before == kept
+    link.answers()
+    assert budget.unauthenticated.held - before == size
+
+
+async def test_only_one_head_of_a_connection_is_kept_and_no_large_one() -> None:
+    budget = Budget()
+    link = Link(budget=budget)
+    for number in range(1, 81, 4):
+        link.send(headers(number, [*HEAD, ("x", "y" * number)], end=True))
+        link.send(headers(number + 2, [*HEAD, ("x", "y" * 5_000)], end=True))
+        link.asked[-2].answer()
+        link.asked[-1].answer()
+        link.answers()
+    assert budget.unauthenticated.held == max(asked.head.size for asked in link.asked[::2]) < 1_000
+
+
+async def test_a_request_with_the_head_of_the_one_before_gets_what_was_kept_with_it() -> None:
+    link = Link()
+    link.send(headers(1, end=True))
+    link.asked[0].head.kept = "what the application made of it"
+    link.send(headers(3, end=True), headers(5, [*HEAD, ("a", "b")], end=True), headers(7, end=True))
+    assert [asked.head.kept for asked in link.asked[1:]] == ["what the application made of it", None, None]
 
 
 async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_the_body() -> None:
@@ -31,7 +52,7 @@ async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_
     link = Link(budget=budget)
     link.send(headers(1), data(1, bytes(5_000)))
     before = budget.unauthenticated.held
-    link.asked[0].stream.let_in(100_000)
+    link.asked[0].stream.admit(100_000)
     assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
     link.send(data(1, bytes(5_000)))
     assert budget.unauthenticated.held == before - (5_000 - INCLUDED)
@@ -44,6 +65,7 @@ async def test_requests_beyond_the_budget_are_refused_so_that_they_may_be_tried_
     assert link.codes(RstStreamFrame) == [(5, frames.REFUSED_STREAM)]
     assert len(link.asked) == 2
     link.asked[0].answer()
+    link.answers()
     link.send(headers(7, end=True))
     assert len(link.asked) == 3
 
@@ -118,7 +140,7 @@ async def test_a_body_lasts_no_longer_than_allowed_however_steady_it_is(monkeypa
     clock = Clock(monkeypatch)
     link = Link(Http2Limits(longest=100))
     link.send(headers(1))
-    link.asked[0].stream.let_in(10_000_000)
+    link.asked[0].stream.admit(10_000_000)
     for _ in range(10):
         link.send(data(1, bytes(16_000)))
         clock.forward(10, link)

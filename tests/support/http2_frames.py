@@ -1,10 +1,11 @@
-"""The frames of HTTP/2, as they are written (RFC 9113, 4 and 6), and what ends a connection or a stream."""
+"""HTTP/2 as bytes: frames and header blocks, valid or not (RFC 9113, RFC 7541)."""
 
 import struct
+from collections.abc import Iterable
 from typing import Final
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-"""What every HTTP/2 connection begins with (RFC 9113, 3.4)."""
+"""What every connection begins with (RFC 9113, 3.4)."""
 
 DATA: Final = 0x0
 HEADERS: Final = 0x1
@@ -42,7 +43,7 @@ MAX_FRAME_SIZE: Final = 0x5
 MAX_HEADER_LIST_SIZE: Final = 0x6
 
 FRAME_LIMIT: Final = 16_384
-"""Bytes of payload that every end takes in one frame; we ask for no more (RFC 9113, 4.2)."""
+"""Bytes of payload that every end takes in one frame (RFC 9113, 4.2)."""
 
 LARGEST_FRAME: Final = 2**24 - 1
 DEFAULT_WINDOW: Final = 65_535
@@ -55,29 +56,6 @@ HEAD: Final = struct.Struct(">HBBBL")
 SETTING: Final = struct.Struct(">HL")
 NUMBER: Final = struct.Struct(">L")
 _GOAWAY: Final = struct.Struct(">LL")
-
-
-class ConnectionFault(Exception):
-    """The peer has broken a rule after which nothing on the connection can be trusted (RFC 9113, 5.4.1)."""
-
-    def __init__(self, code: int, text: str) -> None:
-        """Create a fault of the connection.
-
-        Args:
-            code: the error code that is sent to the peer.
-            text: what it did, for the peer's log.
-        """
-        super().__init__(text)
-        self.code = code
-
-
-class StreamFault(Exception):
-    """The peer has broken a rule that concerns one stream (RFC 9113, 5.4.2)."""
-
-    def __init__(self, code: int, text: str) -> None:
-        """Create a fault of a stream. Arguments as `ConnectionFault`."""
-        super().__init__(text)
-        self.code = code
 
 
 def head(length: int, kind: int, flags: int, stream: int) -> bytes:
@@ -111,3 +89,22 @@ def goaway(last: int, code: int, text: str = "") -> bytes:
 
 
 SETTINGS_ACK: Final = frame(SETTINGS, ACK, 0, b"")
+
+
+def encoded(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Return a header block of literals that no table remembers (RFC 7541, 6.2.2)."""
+    return b"".join(b"\x00" + _written(name) + _written(value) for name, value in fields)
+
+
+def _written(text: str) -> bytes:
+    data = text.encode("latin-1")
+    length = len(data)
+    if length < 0x7F:
+        return bytes((length,)) + data
+    prefix = bytearray((0x7F,))
+    length -= 0x7F
+    while length >= 0x80:
+        prefix.append(length & 0x7F | 0x80)
+        length >>= 7
+    prefix.append(length)
+    return bytes(prefix) + data

@@ -11,13 +11,19 @@ from hyperframe.frame import (
     RstStreamFrame,
     SettingsFrame,
 )
-from tests.support.http2 import Clock, Link, data, headers, turns
+from tests.support import http2_frames as frames
+from tests.support.http2 import REQUEST, Clock, Link, data, headers, turns
 
-from kiteward.net.http2 import frames
 from kiteward.net.http2.limits import Http2Limits
 
 LIMITS = Http2Limits(
-    greeting=10.0, idle=100.0, pong=20.0, stall=30.0, rate=1_000, control_frames=10, control_frame_rate=2
+    settings_timeout=10.0,
+    idle=100.0,
+    ping_timeout=20.0,
+    stall=30.0,
+    rate=1_000,
+    control_frames=10,
+    control_frame_rate=2,
 )
 
 
@@ -216,7 +222,6 @@ def _noises() -> dict[str, bytes]:
         "a ping": PingFrame(0).serialize(),
         "an answer to a ping that nobody sent": frames.frame(frames.PING, frames.ACK, 0, b"whatever"),
         "settings": frames.settings({}),
-        "an acknowledgement of settings": frames.SETTINGS_ACK,
         "a priority": frames.frame(frames.PRIORITY, 0, 1, b"\0" * 5),
         "a reset of a stream that has ended": frames.reset(3, frames.CANCEL),
         "a frame of a kind that nobody knows": frames.frame(0xEE, 0, 0, b""),
@@ -260,12 +265,24 @@ async def test_a_rapid_reset_of_requests_counts_as_control_frames(clock: Clock) 
     assert len(link.asked) <= LIMITS.control_frames
 
 
-async def test_faults_that_make_us_reset_streams_count_as_control_frames(clock: Clock) -> None:
+async def test_a_client_that_cancels_many_calls_of_very_many_is_no_attacker(clock: Clock) -> None:
+    link = Link(LIMITS)
+    for stream in range(1, 9_999, 4):
+        link.send(headers(stream, end=True), headers(stream + 2, end=True), frames.reset(stream, frames.CANCEL))
+        link.asked[-1].answer(b"answer")
+        link.end_turn()
+    assert not link.wire.is_closing()
+
+
+@pytest.mark.parametrize("fault", [[("a", " b")], [("content-length", "5")]], ids=["malformed", "of another length"])
+async def test_requests_that_the_session_resets_count_as_control_frames(
+    clock: Clock, fault: list[tuple[str, str]]
+) -> None:
     link = Link(LIMITS)
     for stream in range(1, 99, 2):
-        link.send(headers(stream), frames.window_update(stream, 0))
-    assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
-    assert len(link.asked) <= LIMITS.control_frames
+        link.send(headers(stream, [*REQUEST, *fault], end=True))
+    assert (0, frames.ENHANCE_YOUR_CALM) in link.codes(GoAwayFrame)
+    assert not link.asked
 
 
 async def test_a_client_may_set_whatever_there_is_to_set(clock: Clock) -> None:
@@ -318,13 +335,13 @@ async def test_a_field_section_without_end_is_refused(clock: Clock) -> None:
     link = Link(LIMITS)
     link.send(HeadersFrame(1, data=b"x").serialize())
     with_pieces = ContinuationFrame(1, data=b"x" * 16_384).serialize()
-    for _ in range(LIMITS.block // 16_384):
+    for _ in range(LIMITS.header_block // 16_384):
         link.send(with_pieces)
     assert link.codes(GoAwayFrame) == [(0, frames.ENHANCE_YOUR_CALM)]
 
 
 async def test_a_request_with_more_fields_than_allowed_is_said_to_be_too_large(clock: Clock) -> None:
-    link = Link(Http2Limits(section=1_000))
-    link.send(headers(1, [(":method", "POST"), (":scheme", "http"), (":path", "/"), ("a", "b" * 2_000)], end=True))
+    link = Link(Http2Limits(header_list=1_000))
+    link.send(headers(1, [*REQUEST, ("a", "b" * 2_000)], end=True))
     assert link.asked[0].head.too_large
     assert link.asked[0].whole == 1
