@@ -38,7 +38,8 @@ KitewardError
 │   ├── EngineDeadlineExceeded       it did not respond in time
 │   ├── EngineLacksOperation         it does not implement the operation
 │   ├── EngineAccessDenied           it does not allow the operation to the service account
-│   └── EngineRejected               it refused at the protocol level
+│   ├── EngineRejected               it refused at the protocol level
+│   └── EngineResponseUnreadable     its response is no message of the protocol
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
@@ -298,6 +299,12 @@ class EngineRejected(EngineError):
     def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", grpc_code: int = 3) -> None:
         super().__init__(message, *details, field=field)
         self.grpc_code = grpc_code
+
+
+class EngineResponseUnreadable(EngineError):
+    """The engine's response is no message of the protocol. Whether it executed the request is unknown."""
+
+    default_code = ErrorCode.ENGINE_RESPONSE_UNREADABLE
 
 
 class StoreError(KitewardError):

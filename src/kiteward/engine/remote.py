@@ -13,8 +13,8 @@ from kiteward.domain.errors import (
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
+    EngineResponseUnreadable,
     EngineUnavailable,
-    PayloadMalformed,
 )
 from kiteward.engine.base import EngineHealth
 from kiteward.engine.channel import EngineChannel
@@ -137,12 +137,12 @@ class RemoteEngine:
             if self._fault:
                 with suppress(EngineLacksOperation):
                     answer = await self._ask("Connect")
-                    self._told = messages.decode_response(messages.ConnectResponse, answer).server_info
+                    self._told = messages.read_response(messages.ConnectResponse, answer).server_info
         except EngineAccountRejected:
             return ACCOUNT_REJECTED if self._settings.user else ACCOUNT_MISSING
         except EngineAccessDenied:
             return ACCOUNT_DENIED
-        except (EngineLacksOperation, PayloadMalformed):
+        except (EngineLacksOperation, EngineResponseUnreadable):
             return NO_MILVUS
         except EngineDeadlineExceeded:
             return SILENT

@@ -58,7 +58,7 @@ class CatalogReader:
             EngineError: the engine does not respond, or refuses.
         """
         answer = await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
-        return sorted(messages.ListDatabasesResponse.FromString(answer).db_names)
+        return sorted(messages.read_response(messages.ListDatabasesResponse, answer).db_names)
 
     async def collections(self, database: str) -> dict[str, int]:
         """Return the collections of a database with their ids.
@@ -67,7 +67,9 @@ class CatalogReader:
             EngineError: the engine does not respond, or refuses.
         """
         request = messages.ShowCollectionsRequest(db_name=database).SerializeToString()
-        listed = messages.ShowCollectionsResponse.FromString(await self._ask("ShowCollections", database, request))
+        listed = messages.read_response(
+            messages.ShowCollectionsResponse, await self._ask("ShowCollections", database, request)
+        )
         return dict(zip(listed.collection_names, listed.collection_ids, strict=True))
 
     async def aliases(self, database: str) -> dict[str, str]:
@@ -78,7 +80,7 @@ class CatalogReader:
             EngineError: it does not respond, or refuses.
         """
         request = messages.ListAliasesRequest(db_name=database).SerializeToString()
-        listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, request))
+        listed = messages.read_response(messages.ListAliasesResponse, await self._ask("ListAliases", database, request))
         names = list(listed.aliases)
         found = await asyncio.gather(*(self._described_alias(database, name) for name in names))
         # One that was dropped meanwhile has no collection.
@@ -131,7 +133,7 @@ class CatalogReader:
         """
         request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
         answer = await self._ask("HasCollection", database, request, accepts=_NO_NAME)
-        return bool(messages.BoolResponse.FromString(answer).value)
+        return bool(messages.read_response(messages.BoolResponse, answer).value)
 
     async def has_collection(self, database: str, name: str) -> bool:
         """Return whether a collection or alias exists.
@@ -141,14 +143,14 @@ class CatalogReader:
         """
         request = messages.HasCollectionRequest(db_name=database, collection_name=name)
         answer = await self._ask("HasCollection", database, request.SerializeToString())
-        return bool(messages.BoolResponse.FromString(answer).value)
+        return bool(messages.read_response(messages.BoolResponse, answer).value)
 
     async def _described_alias(self, database: str, alias: str) -> str:
         """Return the collection of an alias, or an empty text if it is none."""
         request = messages.DescribeAliasRequest(db_name=database, alias=alias).SerializeToString()
         async with self._places:
             answer = await self._ask("DescribeAlias", database, request, accepts=_NO_NAME)
-        return str(messages.DescribeAliasResponse.FromString(answer).collection)
+        return str(messages.read_response(messages.DescribeAliasResponse, answer).collection)
 
     async def _behind_described(self, database: str, name: str) -> str:
         """Return the collection behind a name by the description of the collection, which lists its aliases."""
@@ -170,7 +172,7 @@ class CatalogReader:
             answer = await self._ask("DescribeCollection", database, request, accepts=_NO_NAME)
         if messages.status_code("DescribeCollection", answer):
             return None
-        return messages.DescribeCollectionResponse.FromString(answer)
+        return messages.read_response(messages.DescribeCollectionResponse, answer)
 
     async def _ask(
         self, operation: str, database: str, payload: bytes, *, accepts: frozenset[int] = frozenset()

@@ -275,7 +275,7 @@ class DdlExecutor:
             return False
         if code:
             raise EngineUnavailable("the engine cannot report whether a collection exists")
-        return bool(messages.BoolResponse.FromString(answer).value)
+        return bool(messages.read_response(messages.BoolResponse, answer).value)
 
 
 def _objects_of(row: Operation, resolved: ResolvedRequest) -> tuple[set[str], set[str]]:

@@ -49,7 +49,7 @@ class EngineExecutor:
         self._catalog = catalog
         self._authorizer = authorizer
 
-    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:  # noqa: ARG002  the signature is shared
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
         row, resolved, call = request.operation, request.resolved, request.call
@@ -58,6 +58,7 @@ class EngineExecutor:
         metadata = {**call.forward, "dbname": resolved.database}
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
+        recording.status = messages.status_code(row.name, answer)
         if row.shows_alias is not None and row.shows_alias(answer, resolved):
             # The name was a collection's when the request was decided. Whose it is now has not been decided.
             self._catalog.forget([resolved.database], resolved.collections)
@@ -66,9 +67,8 @@ class EngineExecutor:
                 f"{name} was just made an alias: send the request again",
                 ErrorDetail(ErrorCode.ENGINE_CATALOG_CHANGING),
             )
-        if row.response_ids is not None:
+        if row.response_ids is not None and not recording.status:
             ids.learn(
-                row.name,
                 answer,
                 ids_of=row.response_ids,
                 database=resolved.database,
@@ -95,7 +95,13 @@ class CatalogExecutor:
         require_authorized(request)
         # While the change waits, the caller may be deleted or lose a role, and an alias may move.
         again = functools.partial(self._authorizer.authorize, recording, again=True)
-        return await self._changes.run(recording, lambda: self._ddl.run(request, again))
+
+        async def change() -> bytes:
+            answer = await self._ddl.run(request, again)
+            recording.status = messages.status_code(request.operation.name, answer)
+            return answer
+
+        return await self._changes.run(recording, change)
 
 
 @dataclass(frozen=True, slots=True)

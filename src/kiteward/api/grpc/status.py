@@ -100,6 +100,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.EngineLacksOperation: _NOT_OFFERED,
     errors.EngineAccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
     errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.EngineResponseUnreadable: GrpcStatus(grpc.StatusCode.INTERNAL),
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),

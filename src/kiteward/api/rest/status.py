@@ -133,6 +133,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.EngineLacksOperation: _UNIMPLEMENTED,
     errors.EngineAccessDenied: Row(UNEXPECTED, HTTPStatus.FORBIDDEN),
     errors.EngineRejected: _INVALID,
+    errors.EngineResponseUnreadable: Row(UNEXPECTED),
     errors.StoreError: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.DataDirectoryHeld: _UNAVAILABLE,
