@@ -64,6 +64,7 @@ class ErrorCode(StrEnum):
     ENGINE_NOT_STARTED = auto()
     ENGINE_REQUEST_UNREADABLE = auto()
     ENGINE_RESPONSE_FAILED = auto()
+    ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
     STORE_DAMAGED = auto()
 

@@ -36,7 +36,8 @@ KitewardError
 │   ├── EngineUnavailable            it cannot be reached now
 │   ├── EngineDeadlineExceeded       it did not respond in time
 │   ├── EngineLacksOperation         it does not implement the operation
-│   └── EngineRejected               it refused at the protocol level
+│   ├── EngineRejected               it refused at the protocol level
+│   └── EngineResponseUnreadable     its response is no message of the protocol
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
@@ -276,6 +277,12 @@ class EngineRejected(EngineError):
     """The engine refused at the protocol level, for example because it could not parse the request."""
 
     default_code = ErrorCode.ENGINE_REJECTED
+
+
+class EngineResponseUnreadable(EngineError):
+    """The engine's response is no message of the protocol. Whether it executed the request is unknown."""
+
+    default_code = ErrorCode.ENGINE_RESPONSE_UNREADABLE
 
 
 class StoreError(KitewardError):

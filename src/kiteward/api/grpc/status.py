@@ -96,6 +96,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
     errors.EngineLacksOperation: _NOT_OFFERED,
     errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.EngineResponseUnreadable: GrpcStatus(grpc.StatusCode.INTERNAL),
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),

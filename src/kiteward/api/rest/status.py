@@ -131,6 +131,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.EngineDeadlineExceeded: Row(TIMEOUT, HTTPStatus.REQUEST_TIMEOUT, instead="request timeout"),
     errors.EngineLacksOperation: _UNIMPLEMENTED,
     errors.EngineRejected: _INVALID,
+    errors.EngineResponseUnreadable: Row(UNEXPECTED),
     errors.StoreError: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,
     errors.DataDirectoryHeld: _UNAVAILABLE,
