@@ -2,8 +2,8 @@
 # Package:   ngh2 0.3.0 (libnghttp2 for Python); both ends in memory, no server.
 # Behaviour: with `auto_window_update=False`, a DATA frame whose stream is reset while it arrives is not reported and cannot
 #            be acknowledged, and its bytes are not given back either. Each such cancellation takes up to 16 KiB from the
-#            window of the connection for good. Only a larger target of `set_local_window_size` makes up for it.
-# Guess:     what nobody was told of is consumed inside, as padding is, and as a frame is that begins after the reset.
+#            window of the connection permanently. Only a larger target of `set_local_window_size` makes up for it.
+# Guess:     what is not reported is consumed inside, as padding is, and as a frame is that begins after the reset.
 # Seen:      windows after three cancelled responses of 16,000 bytes, reset before the frame 65535, behind it 65535,
 #            inside it 17535
 set -euo pipefail
@@ -19,7 +19,7 @@ REQUEST = [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"exampl
 
 
 def reported(client):
-    """Acknowledge all bytes that the client is told of."""
+    """Acknowledge and count what the client reports."""
     data = [event for event in client.events() if isinstance(event, DataReceived)]
     for event in data:
         client.acknowledge_received_data(len(event.data), event.stream_id)
@@ -44,13 +44,13 @@ def window(received):
         assert len(frame) == 9 + 16_000
         cut = received and 9 + received
         client.receive_data(frame[:cut])
-        told = reported(client)
+        delivered = reported(client)
         client.reset_stream(stream)
         server.receive_data(client.data_to_send())
         client.receive_data(frame[cut:])
-        told += reported(client)
+        delivered += reported(client)
         server.receive_data(client.data_to_send())
-        assert told == (16_000 if received == 16_000 else 0), told
+        assert delivered == (16_000 if received == 16_000 else 0), delivered
         with contextlib.suppress(ValueError):
             client.acknowledge_received_data(1, stream)
             raise AssertionError("a byte more was acknowledged")
