@@ -57,6 +57,8 @@ class ErrorCode(StrEnum):
     # Databases, the engine and the store.
     DATABASE_NOT_FOUND = auto()
     ENGINE_ABSENT = auto()
+    ENGINE_ACCESS_DENIED = auto()
+    ENGINE_ACCOUNT_REJECTED = auto()
     ENGINE_BUSY = auto()
     ENGINE_FAILED = auto()
     ENGINE_LACKS_OPERATION = auto()

@@ -60,6 +60,7 @@ HasCollectionRequest: TypeAlias = milvus_pb2.HasCollectionRequest
 HybridSearchRequest: TypeAlias = milvus_pb2.HybridSearchRequest
 InsertRequest: TypeAlias = milvus_pb2.InsertRequest
 KeyValuePair: TypeAlias = common_pb2.KeyValuePair
+ListAliasesRequest: TypeAlias = milvus_pb2.ListAliasesRequest
 ListAliasesResponse: TypeAlias = milvus_pb2.ListAliasesResponse
 ListCredUsersRequest: TypeAlias = milvus_pb2.ListCredUsersRequest
 ListCredUsersResponse: TypeAlias = milvus_pb2.ListCredUsersResponse
