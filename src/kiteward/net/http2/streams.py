@@ -21,16 +21,19 @@ class Head:
         too_large: whether the header list is larger than allowed.
         kept: what the application made of it, to be found again in the next request of the connection with the same
             fields.
+        before: what the application kept of an earlier request of the connection with other fields, while the request
+            begins; else None.
     """
 
-    __slots__ = ("fields", "kept", "method", "path", "size", "too_large")
+    __slots__ = ("before", "fields", "kept", "method", "path", "size", "too_large")
 
-    def __init__(self, headers: tuple[Header, ...], limit: int) -> None:
+    def __init__(self, headers: tuple[Header, ...], limit: int, *, before: object = None) -> None:
         """Create the head of a header list that the session has checked (RFC 9113, 8.2 and 8.3).
 
         Args:
             headers: the fields in the order they came.
             limit: bytes that a header list may have.
+            before: what the application kept of an earlier request.
         """
         self.fields: Mapping[bytes, bytes] = dict(headers[::-1])
         self.method = self.fields[b":method"]
@@ -38,6 +41,7 @@ class Head:
         self.size = _OVERHEAD * len(headers) + sum(map(len, chain.from_iterable(headers)))
         self.too_large = self.size > limit
         self.kept: object = None
+        self.before = before
 
     def __repr__(self) -> str:
         return f"Head({self.method!r}, {self.path!r})"
