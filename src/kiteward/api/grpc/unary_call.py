@@ -150,7 +150,10 @@ class UnaryCall:
         try:
             if self._whole is not None:
                 await self._admit(self._whole)
-            answer = await self._work.run(await self._message())
+            message, self._came = bytes(self._came), b""
+            if self._compressed:
+                message = await self._unpacked(message)
+            answer = await self._work.run(message)
         except Refusal as refusal:
             self._task = None
             self._refuse(refusal)
@@ -177,10 +180,7 @@ class UnaryCall:
         self._stream.admit(self._due)
         await whole.wait()
 
-    async def _message(self) -> bytes:
-        message, self._came = bytes(self._came), b""
-        if not self._compressed:
-            return message
+    async def _unpacked(self, message: bytes) -> bytes:
         if self._claim is None:
             raise AssertionError("unreachable: compressed messages are admitted first")
         try:
@@ -212,12 +212,12 @@ class UnaryCall:
         if self._unpacking is not None and not self._unpacking.done():
             # The thread cannot be stopped: its result stays reserved until it has ended.
             self._unpacking.add_done_callback(self._release)
-        else:
-            self._release(None)
+        elif self._claim is not None:
+            self._claim.close()
 
-    def _release(self, unpacked: asyncio.Future[bytes] | None) -> None:
+    def _release(self, unpacked: asyncio.Future[bytes]) -> None:
         """Release the claim of this call."""
-        if unpacked is not None and not unpacked.cancelled():
+        if not unpacked.cancelled():
             unpacked.exception()  # marks it as retrieved: nothing else reads it
         if self._claim is not None:
             self._claim.close()
