@@ -38,6 +38,8 @@ def main() -> None:
     config.template_text = config.template_text.replace(
         "\netcd:\n", f"\netcd:\n  config:\n    path: {_etcd_config(directory)}\n", 1
     )
+    # What was written is found at once, whatever consistency a client asks for.
+    config.template_text = config.template_text.replace("gracefulTime: 5000", "gracefulTime: 0", 1)
     config.configs.update({key: _free_port() for key in config.configurable_items if key.endswith("_port")})
     server = milvus.MilvusServer(config)
     server.webservice_port = _free_port()

@@ -17,6 +17,12 @@ WITHIN = 100
 """How long the scenarios may take, in seconds."""
 
 
+@pytest.fixture(scope="session")
+def server(embedded: RunningServer) -> RunningServer:
+    """A server with the embedded engine: which privileges a program needs does not depend on the engine."""
+    return embedded
+
+
 @pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 def test_frameworks_work_with_a_role_that_grants_their_collection_alone(
     server: RunningServer, root: MilvusClient, tmp_path: Path

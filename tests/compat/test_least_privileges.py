@@ -168,6 +168,12 @@ TITLES: Final[Mapping[str, Callable[[], str]]] = {
 }
 
 
+@pytest.fixture(scope="session")
+def server(embedded: RunningServer) -> RunningServer:
+    """A server with the embedded engine: which privileges a program needs does not depend on the engine."""
+    return embedded
+
+
 @pytest.fixture(scope="module")
 def finished() -> dict[str, Readings]:
     """What programs have shown in this run."""

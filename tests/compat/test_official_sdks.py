@@ -16,6 +16,7 @@ from tests.compat.walkthrough import EXPECTED, Refused, Walk
 from tests.support import server as servers
 from tests.support import toolchains
 from tests.support.server import ROOT_TOKEN, RunningServer
+from tests.support.upstream import ENGINES
 
 _HERE: Final = Path(__file__).parent
 
@@ -29,7 +30,7 @@ PROGRAMS: Final[Mapping[str, Callable[[], list[str]]]] = {
 }
 """The program of each language, made if need be."""
 
-UNWATCHED: Final = "kiteward: {metrics: {enabled: false}}"
+UNWATCHED: Final = "metrics: {enabled: false}"
 """A server on a known port would want a known port for its metrics too, which others may have."""
 
 # The first test of a language may have to fetch and build its program.
@@ -37,8 +38,10 @@ pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + walkthrough.WITHIN +
 
 
 def furnish(server: RunningServer) -> str:
-    """Put in place what every walk finds, and return an API key of `keyholder`."""
+    """Put in place what every walk finds, and nothing else, and return an API key of `keyholder`."""
     with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as root:
+        for left in root.list_collections():
+            root.drop_collection(left)
         root.create_collection("secrets", dimension=4, metric_type="L2")
         root.insert("secrets", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])
         accounts.add(root, "keyholder", ("Query", "secrets"))
@@ -60,12 +63,20 @@ class Stage:
         denied: requests for which a privilege was missing, by operation.
     """
 
-    def __init__(self, stack: ExitStack, data_dir: Path) -> None:
+    def __init__(self, stack: ExitStack, data_dir: Path, engine: str) -> None:
+        """Start a server.
+
+        Args:
+            stack: stops it.
+            data_dir: its data directory.
+            engine: the settings of its engine, in YAML; empty for the embedded engine.
+        """
         self._stack = stack
+        self._engine = engine
         self._starter = stack.enter_context(ThreadPoolExecutor(1))
         self._coming: Future[RunningServer]
         self._data_dir = data_dir
-        self.server = stack.enter_context(servers.running(data_dir))
+        self.server = stack.enter_context(servers.running(data_dir, config=f"kiteward: {{{engine}}}"))
         self.turned_away: Counter[str] = Counter()
         self.denied: Counter[str] = Counter()
 
@@ -79,7 +90,8 @@ class Stage:
                 self.turned_away.update(walkthrough.counted(self.server, "unauthenticated"))
             case "restart":
                 assert self.server.stop() == 0
-                again = servers.running(self._data_dir, "--port", str(self.server.port), config=UNWATCHED)
+                config = f"kiteward: {{{UNWATCHED}, {self._engine}}}"
+                again = servers.running(self._data_dir, "--port", str(self.server.port), config=config)
                 # The walk goes on meanwhile, against a server that is not there yet.
                 self._coming = self._starter.submit(self._stack.enter_context, again)
             case "back":
@@ -88,14 +100,16 @@ class Stage:
                 raise AssertionError(name)
 
 
-@pytest.fixture(scope="module", params=PROGRAMS)
+@pytest.fixture(scope="module", params=[f"{engine} {language}" for engine in ENGINES for language in PROGRAMS])
 def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Walk, Stage]]:
-    """One walk in each language, on a server of its own."""
-    command = PROGRAMS[request.param]()
+    """One walk in each language, on a server of its own, with each engine."""
+    engine, _, language = request.param.partition(" ")
+    command = PROGRAMS[language]()
+    behind = request.getfixturevalue("milvus").engine_settings() if engine == "remote" else ""
     with ExitStack() as stack:
-        stage = Stage(stack, tmp_path_factory.mktemp(request.param) / "data")
+        stage = Stage(stack, tmp_path_factory.mktemp(language) / "data", behind)
         address = stage.server.uri.removeprefix("http://")
-        yield walkthrough.run(request.param, [*command, address], furnish(stage.server), stage.at_pause), stage
+        yield walkthrough.run(language, [*command, address], furnish(stage.server), stage.at_pause), stage
 
 
 @pytest.mark.parametrize("step", EXPECTED)

@@ -1,6 +1,7 @@
 """Every key of the configuration: what it sets, what it refuses, and that no value is ever shown."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from kiteward.config.settings import Settings
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
+from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
 from kiteward.net.tls import TlsSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
@@ -61,7 +63,17 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.dataOperations": (False, "audit.data_operations", False),
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
+    "kiteward.engine.address": ("grpcs://milvus:1953", "engine.address", Address("milvus", 1953, tls=True)),
+    "kiteward.engine.connections": (2, "engine", None),
+    "kiteward.engine.password": ("Other-1", "engine", None),
+    "kiteward.engine.passwordFile": ("/password", "engine", None),
     "kiteward.engine.syncMode": ("close", "sync_mode", "close"),
+    "kiteward.engine.timeout": (60, "engine", None),
+    "kiteward.engine.tls.ca": ("/ca.pem", "engine", None),
+    "kiteward.engine.tls.certificate": ("/cert.pem", "engine", None),
+    "kiteward.engine.tls.key": ("/key.pem", "engine", None),
+    "kiteward.engine.tls.serverName": ("milvus", "engine", None),
+    "kiteward.engine.user": ("kiteward", "engine", None),
     "kiteward.limits.unauthenticatedBytes": (2**20, "byte_limits.unauthenticated", 2**20),
     "kiteward.limits.unauthenticatedAddressBytes": (2**21, "byte_limits.unauthenticated_address", 2**21),
     "kiteward.limits.authenticatedBytes": (2**22, "byte_limits.authenticated", 2**22),
@@ -343,6 +355,123 @@ def test_tls_takes_a_client_ca_in_mode_2_alone() -> None:
         TlsSettings(Path("/cert"), Path("/key")),
         TlsSettings(Path("/cert"), Path("/key"), Path("/ca")),
     ]
+
+
+# The remote engine
+
+REMOTE = {"kiteward.engine.address": "grpcs://milvus"}
+ACCOUNT = {"kiteward.engine.user": "kiteward", "kiteward.engine.password": SECRET_LOOKING}
+
+
+def with_keys(**keys: Any) -> Settings:
+    """Return the settings of a file with these dotted keys."""
+    merged: dict[str, Any] = {}
+    for key, value in keys.items():
+        *sections, name = key.split(".")
+        here = merged
+        for section in sections:
+            here = here.setdefault(section, {})
+        here[name] = value
+    return settings_from(merged)
+
+
+def test_remote_engine_has_an_address_a_service_account_and_tls() -> None:
+    tls = {f"kiteward.engine.tls.{name}": f"/{name}" for name in ("ca", "certificate", "key", "serverName")}
+    assert with_keys(
+        **REMOTE, **ACCOUNT, **tls, **{"kiteward.engine.timeout": 5, "kiteward.engine.connections": 2}
+    ).engine == RemoteEngineSettings(
+        Address("milvus", 19530, tls=True),
+        tls=UpstreamTls(Path("/ca"), Path("/certificate"), Path("/key"), "/serverName"),
+        user="kiteward",
+        password=Secret(SECRET_LOOKING),
+        connections=2,
+        timeout=5,
+    )
+
+
+def test_embedded_engine_may_be_named() -> None:
+    assert with_keys(**{"kiteward.engine.address": "embedded"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "milvus",
+        "milvus:19530",
+        "http://milvus:19530",
+        "https://milvus",
+        "grpc://",
+        "grpc://milvus:x",
+        "grpc://milvus:65536",
+        "grpc://milvus/path",
+        "grpc://milvus?x=1",
+        "grpc://[::1",
+        f"grpc://root:{SECRET_LOOKING}@milvus",
+        "",
+    ],
+)
+def test_address_of_another_form_is_refused_and_not_shown(address: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.engine\.address must be `embedded`, or like") as refused:
+        with_keys(**{"kiteward.engine.address": address})
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"kiteward.engine.user": "kiteward"}, "set kiteward.engine.user, and kiteward.engine.password or"),
+        ({"kiteward.engine.password": SECRET_LOOKING}, "set kiteward.engine.user, and kiteward.engine.password or"),
+        ({**ACCOUNT, "kiteward.engine.passwordFile": "/password"}, "are both set: set one of them"),
+        ({**ACCOUNT, "kiteward.engine.user": "a:b"}, "may not contain a colon"),
+        ({"kiteward.engine.tls.key": "/key"}, "belong together: set both or none"),
+        (
+            {"kiteward.engine.address": "grpc://milvus", "kiteward.engine.tls.ca": "/ca"},
+            "is without TLS: let it begin with grpcs://",
+        ),
+        ({"kiteward.engine.timeout": 0}, "kiteward.engine.timeout must be at least 1"),
+    ],
+)
+def test_contradictory_settings_of_the_remote_engine_are_refused(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(sentence)) as refused:
+        with_keys(**{**REMOTE, **keys})
+    assert SECRET_LOOKING not in str(refused.value)
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_password_of_the_service_account_comes_from_a_file(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "password").write_bytes(f"{SECRET_LOOKING}{ending}".encode())
+    keys = {**REMOTE, "kiteward.engine.user": "kiteward", "kiteward.engine.passwordFile": str(tmp_path / "password")}
+    engine = with_keys(**keys).engine
+    assert engine is not None
+    assert engine.password.reveal() == SECRET_LOOKING
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "must name a readable text file"), (b"\n", "an empty file")])
+def test_password_file_that_holds_none_is_refused(tmp_path: Path, content: bytes | None, sentence: str) -> None:
+    if content is not None:
+        (tmp_path / "password").write_bytes(content)
+    keys = {**REMOTE, "kiteward.engine.user": "kiteward", "kiteward.engine.passwordFile": str(tmp_path / "password")}
+    with pytest.raises(ConfigurationError, match=sentence):
+        with_keys(**keys)
+
+
+def test_settings_hide_the_password_of_the_service_account() -> None:
+    settings = with_keys(**REMOTE, **ACCOUNT)
+    assert SECRET_LOOKING not in repr(settings)
+    assert settings.engine is not None
+    assert SECRET_LOOKING not in repr(settings.engine.authorization())
+    environment = {"KITEWARD_ENGINE_ADDRESS": "grpc://milvus", "KITEWARD_ENGINE_USER": "kiteward"}
+    shown = explain(None, {**environment, "KITEWARD_ENGINE_PASSWORD": SECRET_LOOKING})[1]
+    found = {each.key: (each.shown, each.origin) for each in shown}
+    assert found["kiteward.engine.password"] == ("set", "KITEWARD_ENGINE_PASSWORD")
+
+
+def test_command_line_wins_over_environment_and_file() -> None:
+    given = {"kiteward.engine.address": "grpc://there:1"}
+    settings, in_force = explain(None, {"KITEWARD_ENGINE_ADDRESS": "grpc://elsewhere"}, given=given)
+    assert settings.engine == RemoteEngineSettings(Address("there", 1))
+    found = {each.key: (each.shown, each.origin) for each in in_force}
+    assert found["kiteward.engine.address"] == ("grpc://there:1", "command line")
 
 
 def test_every_setting_is_documented() -> None:

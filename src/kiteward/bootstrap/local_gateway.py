@@ -45,7 +45,7 @@ async def open_local(
     async with AsyncExitStack() as stack:
         directory = _data_directory(stack, settings, create=create)
         access = await _open_access_control(stack, settings, directory, create=create, hashing=hashing)
-        engine = OfflineEngine(directory.engine_path)
+        engine = OfflineEngine(directory.engine_path if settings.engine is None else None)
         catalog = Catalog(engine)
         gateway = Gateway(
             access.authenticator,

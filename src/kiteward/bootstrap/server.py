@@ -29,10 +29,13 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.config.keys import EMBEDDED
 from kiteward.config.settings import Settings
+from kiteward.domain.errors import EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
+from kiteward.engine.remote import RemoteEngine
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.ddl import DdlExecutor
@@ -47,7 +50,7 @@ from kiteward.telemetry.telemetry import Telemetry
 _log = logging.getLogger("kiteward")
 
 StartEngine = Callable[[EmbeddedEngineSettings], Awaitable[Engine]]
-"""Starts an engine, which is stopped with `close`."""
+"""Starts an embedded engine, which is stopped with `close`."""
 
 _FILES: Final = 32_768
 """The number of open files that the process asks the system to allow."""
@@ -74,6 +77,7 @@ class Server:
         port: the port in use.
         metrics_port: the port of `/healthz` and `/metrics`, None when there is none.
         default_password: whether `root` had the default password when it started.
+        engine_fault: why the engine was not ready when it started, or empty.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Server:
         port: int,
         metrics_port: int | None,
         default_password: bool = False,
+        engine_fault: str = "",
     ) -> None:
         self._stack = stack
         self._doors = public_port
@@ -94,6 +99,7 @@ class Server:
         self.port = port
         self.metrics_port = metrics_port
         self.default_password = default_password
+        self.engine_fault = engine_fault
 
     @classmethod
     async def start(
@@ -108,12 +114,11 @@ class Server:
         Args:
             settings: the configuration.
             hashing: the cost of a password hash.
-            start_engine: starts the engine.
+            start_engine: starts the engine, if it is embedded.
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
-            DataDirectoryHeld: another server holds the data directory.
-            StoreError, EngineError: a part cannot start.
+            StoreError, EngineError: a part cannot start; DataDirectoryHeld: another server holds the data directory.
             OSError: the address cannot be bound.
         """
         async with AsyncExitStack() as stack:
@@ -135,6 +140,7 @@ class Server:
                 port=port,
                 metrics_port=metrics_port,
                 default_password=weakness == DEFAULT_IN_PLACE,
+                engine_fault=engine.health().reason,
             )
 
     async def stop(self) -> None:
@@ -194,7 +200,11 @@ async def _start_engine(
     stack: AsyncExitStack, settings: Settings, directory: DataDirectory, start: StartEngine, *, telemetry: Telemetry
 ) -> InstrumentedEngine:
     """Start the engine and measure its calls; `stack` closes it."""
-    engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
+    engine: Engine
+    if settings.engine is None:
+        engine = await start(EmbeddedEngineSettings(directory.engine_path, ENGINE_RPCS, sync_mode=settings.sync_mode))
+    else:
+        engine = await RemoteEngine.start(settings.engine)
     stack.push_async_callback(engine.close)
     return InstrumentedEngine(engine, telemetry)
 
@@ -208,9 +218,10 @@ async def _start_gateway(
     """
     _start_periodic_work(stack, access)
     catalog = Catalog(engine)
-    await catalog.refresh()
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
     await ddl.recover()
+    with contextlib.suppress(EngineError):  # requests that need the catalog load it; until then the server is not ready
+        await catalog.refresh()
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -255,6 +266,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
         "tls": settings.tls is not None,
+        "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
 
@@ -269,9 +281,15 @@ def _allow_many_files() -> None:
 
 
 def ready(server: Server, settings: Settings) -> str:
-    """Return what is printed when a server is ready: a line with its address, then the addresses of its pages."""
+    """Return what is printed when a server serves: a line with its address, then the addresses of its pages."""
     address = f"{'http' if settings.tls is None else 'https'}://{server.host}:{server.port}"
-    lines = [f"Kiteward is ready on {address} (data in {settings.data_dir})"]
+    engine = "" if settings.engine is None else f"engine {settings.engine.address}, "
+    state = (
+        f"serves on {address} and is not ready: {server.engine_fault}"
+        if server.engine_fault
+        else f"is ready on {address}"
+    )
+    lines = [f"Kiteward {state} ({engine}data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:

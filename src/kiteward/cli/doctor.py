@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import shutil
 import stat
 import tempfile
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from kiteward.bootstrap.engine_review import EngineReview, review_engine
 from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
 from kiteward.cli import serve
-from kiteward.cli.options import given
+from kiteward.cli.options import given, given_keys
 from kiteward.config.loading import explain, unknown_environment
 from kiteward.config.reader import EffectiveValue
 from kiteward.config.settings import Settings
@@ -29,16 +31,19 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser = commands.add_parser(
         "doctor",
         help="print the configuration, and what is unsafe in it",
-        description="Print each setting with its origin, and what is unsafe. Exit status 1 if anything is.",
+        description=(
+            "Print each setting with its origin, and what is unsafe. A remote engine is called, to find out whether it "
+            "can be used. Exit status 1 if anything is unsafe or wrong."
+        ),
     )
     serve.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the command and return the exit status: 0 without findings, 1 with findings or a configuration error."""
+    """Run the command and return the exit status: 0 when nothing was found, 1 otherwise or by a configuration error."""
     try:
-        settings, in_force = explain(arguments.config)
+        settings, in_force = explain(arguments.config, given=given_keys(arguments))
     except ConfigurationError as error:
         print(f"configuration error: {error}")
         return 1
@@ -53,25 +58,48 @@ def run(arguments: argparse.Namespace) -> int:
         *_unsafe_recording(settings),
         *_unsafe_data(settings),
     ]
-    for note in _notes(settings):
+    engine = _engine(settings)
+    found += engine.unsafe
+    for note in (*_notes(settings), *engine.notes):
         print(f"note: {note}")
+    for fault in engine.faults:
+        print(f"fault: {fault}")
     for finding in found:
         print(f"unsafe: {finding}")
     print(f"{len(found)} unsafe" if found else "nothing unsafe was found")
-    return 1 if found else 0
+    return 1 if found or engine.faults else 0
+
+
+def _engine(settings: Settings) -> EngineReview:
+    """Return what is to be said about the remote engine, if there is one."""
+    if settings.engine is None:
+        return EngineReview()
+    # What is logged about connections is among the findings.
+    logging.getLogger("kiteward").addHandler(logging.NullHandler())
+    try:
+        return asyncio.run(review_engine(settings.engine))
+    except ConfigurationError as error:
+        return EngineReview(faults=(str(error),))
 
 
 def _notes(settings: Settings) -> Iterator[str]:
-    confinement = available()
-    yield f"confinement of the engine's process: {confinement}"
-    for gap in confinement.gaps:
-        yield f"on this system, native code of the engine can access {gap}: run it on Linux 5.19 or newer"
+    if settings.engine is None:
+        yield from _confinement()
+    elif any((settings.data_dir / "engine").glob("*")):
+        yield f"{settings.data_dir}/engine holds data of the embedded engine, which are not served with a remote one"
     for name in unknown_environment():
         yield f"unknown environment variable {name}"
     without_tls = [settings.host] if settings.tls is None else []
     without_tls += [settings.metrics.host] if settings.metrics.enabled else []
     if not settings.hosts.names and not all(map(is_loopback, without_tls)):
         yield "kiteward.allowedHosts is empty: without TLS, HTTP is served for IP addresses and localhost only"
+
+
+def _confinement() -> Iterator[str]:
+    confinement = available()
+    yield f"confinement of the engine's process: {confinement}"
+    for gap in confinement.gaps:
+        yield f"on this system, native code of the engine can access {gap}: run it on Linux 5.19 or newer"
 
 
 def _unsafe_settings(settings: Settings) -> Iterator[str]:
@@ -86,7 +114,7 @@ def _unsafe_settings(settings: Settings) -> Iterator[str]:
             yield str(error)
     if settings.metrics.enabled and not is_loopback(settings.metrics.host):
         yield f"kiteward.metrics.host is {settings.metrics.host}: metrics need no authentication; use 127.0.0.1"
-    if settings.sync_mode == "none":
+    if settings.sync_mode == "none" and settings.engine is None:
         yield "kiteward.engine.syncMode is none: acknowledged writes are lost when the machine stops; use batch"
     if settings.seed_public:
         yield "common.security.enablePublicPrivilege is true: every user may describe every collection; set it to false"

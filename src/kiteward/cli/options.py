@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kiteward.config.keys import ENGINE_ADDRESS
 from kiteward.config.loading import load
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError
@@ -27,13 +28,19 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     Raises:
         ConfigurationError: as `load`.
     """
-    return replace(load(arguments.config), **given(arguments))
+    return replace(load(arguments.config, given=given_keys(arguments)), **given(arguments))
 
 
 def given(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the fields of `Settings` that the command line gives."""
     named = {name: getattr(arguments, name, None) for name in ("host", "port", "data_dir")}
     return {name: value for name, value in named.items() if value is not None}
+
+
+def given_keys(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the keys that the command line gives, where their values are to be read together with others."""
+    engine = getattr(arguments, "engine", None)
+    return {} if engine is None else {ENGINE_ADDRESS.name: engine}
 
 
 def read_secret(name: str) -> str:

@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_configuration(parser)
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
+        "--engine",
+        metavar="ADDRESS",
+        help="the engine: embedded, or a Milvus at grpc://HOST:PORT or grpcs://HOST:PORT (default: embedded)",
+    )
+    parser.add_argument(
         "--port", type=_port, help="port to listen on; 0 for one that the system chooses (default: 19530)"
     )
 

@@ -40,6 +40,9 @@ class Key(Generic[T]):
     unset: str = ""
 
 
+EMBEDDED: Final = "embedded"
+"""`kiteward.engine.address` of the embedded engine."""
+
 MUTUAL_TLS: Final = 2
 """`common.security.tlsMode` in which clients present certificates too."""
 
@@ -137,8 +140,55 @@ CONSOLE_SESSION_LIFETIME: Final[Key[int]] = Key(
     "time after which any console session ends",
 )
 DATA_DIRECTORY: Final[Key[str]] = Key("kiteward.dataDir", Text("path"), str(_SETTINGS.data_dir), "the data directory")
+ENGINE_ADDRESS: Final[Key[str]] = Key(
+    "kiteward.engine.address",
+    Text("address"),
+    EMBEDDED,
+    "the engine: `embedded`, or the address of a Milvus, `grpc://host:19530` or `grpcs://host:19530`",
+)
+ENGINE_CONNECTIONS: Final[Key[int]] = Key(
+    "kiteward.engine.connections",
+    Number("number", 1, 64),
+    4,
+    "maximum number of connections to the remote engine; more than one are made under load",
+)
+ENGINE_PASSWORD: Final[Key[str]] = Key(
+    "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
+)
+ENGINE_PASSWORD_FILE: Final[Key[str]] = Key(
+    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file that holds that password"
+)
 SYNC_MODE: Final[Key[SyncMode]] = Key(
     "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"
+)
+ENGINE_TIMEOUT: Final[Key[int]] = Key(
+    "kiteward.engine.timeout",
+    Number("seconds", 1, 86_400),
+    300,
+    "time within which the remote engine must respond to a call without a deadline",
+)
+ENGINE_TLS_CA: Final[Key[str]] = Key(
+    "kiteward.engine.tls.ca",
+    Text("path"),
+    "",
+    "CA that signs the certificate of the remote engine",
+    unset="those of the system",
+)
+ENGINE_TLS_CERTIFICATE: Final[Key[str]] = Key(
+    "kiteward.engine.tls.certificate", Text("path"), "", "client certificate for the remote engine, with its chain"
+)
+ENGINE_TLS_KEY: Final[Key[str]] = Key(
+    "kiteward.engine.tls.key", Text("path"), "", "private key of that certificate, without a passphrase"
+)
+ENGINE_TLS_SERVER_NAME: Final[Key[str]] = Key(
+    "kiteward.engine.tls.serverName",
+    Text("name"),
+    "",
+    "name for which the certificate of the remote engine must be",
+    unset="the host of the address",
+)
+ENGINE_USER: Final[Key[str]] = Key(
+    "kiteward.engine.user", Text("name"), "", "service account: the user as which the remote engine is called"
 )
 HOST: Final[Key[str]] = Key("kiteward.host", Text("address"), _SETTINGS.host, "address to listen on")
 ADDRESS_BYTES: Final[Key[int]] = Key(
@@ -293,7 +343,17 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CONSOLE_IDLE_TIMEOUT,
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
+    ENGINE_ADDRESS,
+    ENGINE_CONNECTIONS,
+    ENGINE_PASSWORD,
+    ENGINE_PASSWORD_FILE,
     SYNC_MODE,
+    ENGINE_TIMEOUT,
+    ENGINE_TLS_CA,
+    ENGINE_TLS_CERTIFICATE,
+    ENGINE_TLS_KEY,
+    ENGINE_TLS_SERVER_NAME,
+    ENGINE_USER,
     HOST,
     ADDRESS_BYTES,
     AUTHENTICATED_BYTES,

@@ -21,6 +21,7 @@ from kiteward.config.sources import (
     ROOT_PASSWORD,
     ROOT_PASSWORD_FILE,
     File,
+    password_in,
     read_file,
     unknown_variables,
     variable_of,
@@ -28,6 +29,7 @@ from kiteward.config.sources import (
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
+from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -41,19 +43,22 @@ _OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
 _OWN_VARIABLES: Final = frozenset(map(variable_of, _OWN)) | {ROOT_PASSWORD, ROOT_PASSWORD_FILE}
 
 
-def load(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: Path | None, environment: Mapping[str, str] | None = None, *, given: Mapping[str, str] | None = None
+) -> Settings:
     """Read the configuration file, if there is one, and the environment, which overrides it.
 
     Args:
         path: a `milvus.yaml`, or a Helm values file with `extraConfigFiles.user.yaml`; None for no file.
         environment: the environment variables; None takes those of the process.
+        given: dotted key -> value that the command line gives, which overrides both.
 
     Raises:
         ConfigurationError: the file cannot be read, or a value is invalid for its key; the message names the key.
     """
     for name in unknown_environment(environment):
         _log.warning("unknown environment variable %s", name)
-    return explain(path, environment)[0]
+    return explain(path, environment, given=given)[0]
 
 
 def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -62,7 +67,7 @@ def unknown_environment(environment: Mapping[str, str] | None = None) -> tuple[s
 
 
 def explain(
-    path: Path | None, environment: Mapping[str, str] | None = None
+    path: Path | None, environment: Mapping[str, str] | None = None, *, given: Mapping[str, str] | None = None
 ) -> tuple[Settings, tuple[EffectiveValue, ...]]:
     """Return what `load` returns, and each effective value with its origin.
 
@@ -70,7 +75,7 @@ def explain(
         ConfigurationError: as `load`.
     """
     file = File("", {}) if path is None else read_file(path)
-    reader = Reader(file, os.environ if environment is None else environment)
+    reader = Reader(file, os.environ if environment is None else environment, given)
     settings = _build_settings(reader)
     return settings, tuple(sorted(reader.in_force, key=lambda each: each.key))
 
@@ -102,6 +107,7 @@ def _build_settings(reader: Reader) -> Settings:
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
         passwords=_password_policy(reader),
+        engine=_engine(reader),
         sync_mode=reader.get(keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
@@ -139,6 +145,58 @@ def _tracing(reader: Reader) -> TracingSettings:
             f"{keys.TRACING_ENDPOINT.name} must be like http://localhost:4318/v1/traces, without a password in it"
         )
     return TracingSettings(endpoint, percent)
+
+
+def _engine(reader: Reader) -> RemoteEngineSettings | None:
+    text = reader.get(keys.ENGINE_ADDRESS)
+    tls = _engine_tls(reader)
+    user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
+    timeout = float(reader.get(keys.ENGINE_TIMEOUT))
+    password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
+    if text == keys.EMBEDDED:
+        return None
+    try:
+        address = Address.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{keys.ENGINE_ADDRESS.name} {error}") from None
+    if not address.tls and tls != UpstreamTls():
+        raise ConfigurationError(
+            f"kiteward.engine.tls is set and {keys.ENGINE_ADDRESS.name} is without TLS: let it begin with grpcs://, or "
+            "leave kiteward.engine.tls out"
+        )
+    if (tls.certificate is None) != (tls.key is None):
+        raise ConfigurationError(
+            f"{keys.ENGINE_TLS_CERTIFICATE.name} and {keys.ENGINE_TLS_KEY.name} belong together: set both or none"
+        )
+    password = _engine_password(*password_and_file)
+    if bool(user) != bool(password):
+        raise ConfigurationError(
+            f"a service account has a name and a password: set {keys.ENGINE_USER.name}, and "
+            f"{keys.ENGINE_PASSWORD.name} or {keys.ENGINE_PASSWORD_FILE.name}, or none of them"
+        )
+    if ":" in user:
+        raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
+    return RemoteEngineSettings(
+        address, tls=tls, user=user, password=password, connections=connections, timeout=timeout
+    )
+
+
+def _engine_password(password: str, path: str) -> Secret:
+    if password and path:
+        raise ConfigurationError(
+            f"{keys.ENGINE_PASSWORD.name} and {keys.ENGINE_PASSWORD_FILE.name} are both set: set one of them"
+        )
+    if path:
+        password = password_in(path, keys.ENGINE_PASSWORD_FILE.name)
+        if not password:
+            raise ConfigurationError(f"{keys.ENGINE_PASSWORD_FILE.name} names an empty file")
+    return Secret(password)
+
+
+def _engine_tls(reader: Reader) -> UpstreamTls:
+    files = [reader.get(key) for key in (keys.ENGINE_TLS_CA, keys.ENGINE_TLS_CERTIFICATE, keys.ENGINE_TLS_KEY)]
+    ca, certificate, key = (Path(name) if name else None for name in files)
+    return UpstreamTls(ca, certificate, key, reader.get(keys.ENGINE_TLS_SERVER_NAME))
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:

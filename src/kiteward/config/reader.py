@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from kiteward.config.keys import DEFAULT_ROOT_PASSWORD_KEY, Key
 from kiteward.config.sources import DEFAULT, File, root_password, shown_as, variable_of
 from kiteward.domain.errors import ConfigurationError
 
 T = TypeVar("T")
+
+COMMAND_LINE: Final = "command line"
+"""The origin of a value that an option gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class EffectiveValue:
     Attributes:
         key: the dotted key.
         shown: the value as text; for a secret only whether it is set.
-        origin: `default`, a file with its key, or an environment variable.
+        origin: `default`, a file with its key, an environment variable, or `command line`.
     """
 
     key: str
@@ -35,9 +38,17 @@ class Reader:
         in_force: the values that `get` and `root_password` have returned, with their origins.
     """
 
-    def __init__(self, file: File, environment: Mapping[str, str]) -> None:
+    def __init__(self, file: File, environment: Mapping[str, str], given: Mapping[str, str] | None = None) -> None:
+        """Set up a reader.
+
+        Args:
+            file: the configuration file.
+            environment: overrides the file.
+            given: dotted key -> value that the command line gives, which overrides both.
+        """
         self._file = file
         self._environment = environment
+        self._given = given or {}
         self.in_force: list[EffectiveValue] = []
 
     def require_known(self, section: str, known: frozenset[str]) -> None:
@@ -88,8 +99,8 @@ class Reader:
     def _value(self, key: Key[T], default: T) -> Any:
         """Return the value given for a key, or None, and add the effective value to `in_force`."""
         variable = variable_of(key.name)
-        value = self._environment.get(variable)
-        origin = variable
+        value = self._given.get(key.name, self._environment.get(variable))
+        origin = variable if key.name not in self._given else COMMAND_LINE
         if value is None:
             value = self._from_file(key.name)
             origin = f"{self._file.name}: {key.name}" if value is not None else DEFAULT
@@ -103,7 +114,8 @@ class Reader:
     def _name(self, key: str) -> str:
         """Return the name of a key in errors: the environment variable or the key, whichever gives the value."""
         variable = variable_of(key)
-        return f"the environment variable {variable}" if variable in self._environment else key
+        given_by_it = variable in self._environment and key not in self._given
+        return f"the environment variable {variable}" if given_by_it else key
 
     def _from_file(self, key: str) -> Any:
         here: Any = self._file.document

@@ -11,6 +11,7 @@ from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.embedded.sync_mode import SyncMode
+from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -39,6 +40,8 @@ class Settings:
         limits: `proxy.maxUserNum`, `proxy.maxRoleNum`.
         key_rules: `kiteward.apiKeys.maxPerUser` and `defaultExpiry`.
         passwords: `kiteward.passwordPolicy`, overridden by `proxy.minPasswordLength` and `proxy.maxPasswordLength`.
+        engine: the remote engine, `kiteward.engine.address`, `tls`, `user`, `password`, `passwordFile` and `timeout`;
+            None for the embedded one.
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
         log_level: the lowest level at which Kiteward's own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
@@ -65,6 +68,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     key_rules: KeyRules = field(default_factory=KeyRules)
     passwords: PasswordPolicy = POLICIES["standard"]
+    engine: RemoteEngineSettings | None = None
     sync_mode: SyncMode = "batch"
     log_level: logs.Level = "info"
     metrics: HealthSettings = field(default_factory=HealthSettings)

@@ -132,15 +132,28 @@ def root_password(environment: Mapping[str, str]) -> tuple[str, str] | None:
         name, value = ROOT_PASSWORD, environment[ROOT_PASSWORD]
     elif ROOT_PASSWORD_FILE in environment:
         name = ROOT_PASSWORD_FILE
-        try:
-            value = Path(environment[name]).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError, ValueError):
-            raise ConfigurationError(f"{name} must name a readable text file that holds the password") from None
+        value = password_in(environment[name], name)
     else:
         return None
     if not value:
         raise ConfigurationError(f"{name} gives an empty password: give one, or leave it out")
     return value, name
+
+
+def password_in(path: str, name: str) -> str:
+    """Return the password that a file holds; one line break at its end is ignored.
+
+    Args:
+        path: the path of the file.
+        name: the setting that names it, for errors.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError, ValueError):
+        raise ConfigurationError(f"{name} must name a readable text file that holds the password") from None
 
 
 def shown_as(value: object) -> str:

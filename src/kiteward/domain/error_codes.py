@@ -57,6 +57,8 @@ class ErrorCode(StrEnum):
     # Databases, the engine and the store.
     DATABASE_NOT_FOUND = auto()
     ENGINE_ABSENT = auto()
+    ENGINE_ACCESS_DENIED = auto()
+    ENGINE_ACCOUNT_REJECTED = auto()
     ENGINE_BUSY = auto()
     ENGINE_FAILED = auto()
     ENGINE_LACKS_OPERATION = auto()
@@ -64,6 +66,7 @@ class ErrorCode(StrEnum):
     ENGINE_NOT_STARTED = auto()
     ENGINE_REQUEST_UNREADABLE = auto()
     ENGINE_RESPONSE_FAILED = auto()
+    ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
     STORE_DAMAGED = auto()
 

@@ -34,9 +34,12 @@ KitewardError
 │   └── ResponseFailed               the response to a request reports a failure
 ├── EngineError                      the engine did not respond as requested
 │   ├── EngineUnavailable            it cannot be reached now
+│   │   └── EngineAccountRejected    it does not accept the service account
 │   ├── EngineDeadlineExceeded       it did not respond in time
 │   ├── EngineLacksOperation         it does not implement the operation
-│   └── EngineRejected               it refused at the protocol level
+│   ├── EngineAccessDenied           it does not allow the operation to the service account
+│   ├── EngineRejected               it refused at the protocol level
+│   └── EngineResponseUnreadable     its response is no message of the protocol
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
 │   └── DataDirectoryHeld            another server holds the data directory
@@ -260,6 +263,12 @@ class EngineUnavailable(EngineError):
     """The engine cannot be reached now; the same call may succeed later."""
 
 
+class EngineAccountRejected(EngineUnavailable):
+    """A remote engine does not accept the service account, so that no call can succeed until that is corrected."""
+
+    default_code = ErrorCode.ENGINE_ACCOUNT_REJECTED
+
+
 class EngineDeadlineExceeded(EngineError):
     """The engine did not respond before the deadline. Whether it executed the request is unknown."""
 
@@ -272,10 +281,30 @@ class EngineLacksOperation(EngineError):
     default_code = ErrorCode.OPERATION_NOT_OFFERED
 
 
-class EngineRejected(EngineError):
-    """The engine refused at the protocol level, for example because it could not parse the request."""
+class EngineAccessDenied(EngineError):
+    """A remote engine does not allow the operation to the service account. The caller was allowed to make it here."""
 
     default_code = ErrorCode.ENGINE_REJECTED
+
+
+class EngineRejected(EngineError):
+    """The engine refused at the protocol level, for example because it could not parse the request.
+
+    Attributes:
+        grpc_code: the number of the gRPC status that callers get: its own, or 3, INVALID_ARGUMENT.
+    """
+
+    default_code = ErrorCode.ENGINE_REJECTED
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", grpc_code: int = 3) -> None:
+        super().__init__(message, *details, field=field)
+        self.grpc_code = grpc_code
+
+
+class EngineResponseUnreadable(EngineError):
+    """The engine's response is no message of the protocol. Whether it executed the request is unknown."""
+
+    default_code = ErrorCode.ENGINE_RESPONSE_UNREADABLE
 
 
 class StoreError(KitewardError):

@@ -5,6 +5,7 @@
   long responses, and the metadata that may travel on it.
 - `confinement.py`: takes network and files from a process.
 - `embedded/`: Milvus Lite in a supervised child process.
+- `remote.py`, `upstream.py`: a Milvus over the network; where it is, and as whom it is called.
 - `offline.py`: the engine of a command line that runs beside a stopped or running server.
 
 An engine receives bytes that are authorized already. It knows no users, no policy and no store.

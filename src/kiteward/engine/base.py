@@ -28,11 +28,16 @@ class EngineHealth:
         ready: true when a call sent now would reach it.
         reason: one sentence for the operator when it is not ready, else empty.
         detail: the same as a code, for programs and translations; without meaning while it is ready.
+        version: the version of the Milvus that it is, without a leading `v`; empty for the embedded engine, and while
+            it is not known.
+        deploy_mode: how that Milvus is deployed, as it says itself; empty likewise.
     """
 
     ready: bool
     reason: str = ""
     detail: ErrorDetail = _UNREACHABLE
+    version: str = ""
+    deploy_mode: str = ""
 
 
 class Engine(Protocol):
@@ -49,7 +54,7 @@ class Engine(Protocol):
 
     @property
     def generation(self) -> int:
-        """The number of times this engine was started, restarts included."""
+        """The number of times this engine was started, restarts included, or has become reachable."""
         ...
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:

@@ -18,11 +18,12 @@ _ABSENT: Final = ErrorDetail(ErrorCode.ENGINE_ABSENT)
 class OfflineEngine:
     """Implements `kiteward.engine.base.Engine`. `HasCollection` is answered from the files; every other call fails."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path | None) -> None:
         """Take the directory of the embedded engine.
 
         Args:
-            directory: where the embedded engine keeps its files, whether it runs or not.
+            directory: where the embedded engine keeps its files, whether it runs or not; None if the server has a
+                remote engine, so that every call fails.
         """
         self._directory = directory
 
@@ -39,34 +40,35 @@ class OfflineEngine:
         metadata: Mapping[str, str],
         timeout: float | None,  # noqa: ARG002  as the protocol has it
     ) -> bytes:
-        if method != "HasCollection":
+        if method != "HasCollection" or self._directory is None:
             raise EngineUnavailable(_REASON, _ABSENT)
         name = messages.HasCollectionRequest.FromString(payload).collection_name
-        found = self._has(metadata.get("dbname") or DEFAULT_DATABASE, name)
+        found = _has(self._directory, metadata.get("dbname") or DEFAULT_DATABASE, name)
         return bytes(messages.BoolResponse(status=messages.Status(), value=found).SerializeToString())
-
-    def _has(self, database: str, name: str) -> bool:
-        """Return whether the files of Milvus Lite hold a collection or an alias of this name.
-
-        Raises:
-            EngineUnavailable: they cannot be read.
-        """
-        if not (_is_file_name(database) and _is_file_name(name)):
-            return False
-        root = self._directory if database == DEFAULT_DATABASE else self._directory / "databases" / database
-        try:
-            if (root / "collections" / name / "schema.json").is_file():
-                return True
-            aliases = root / "aliases.json"
-            return aliases.is_file() and name in json.loads(aliases.read_bytes())
-        except (OSError, ValueError) as error:
-            raise EngineUnavailable("the files of the engine cannot be read") from error
 
     def health(self) -> EngineHealth:
         return EngineHealth(ready=False, reason=_REASON, detail=_ABSENT)
 
     async def close(self) -> None:
         """Do nothing: no resources are held."""
+
+
+def _has(directory: Path, database: str, name: str) -> bool:
+    """Return whether the files of Milvus Lite hold a collection or an alias of this name.
+
+    Raises:
+        EngineUnavailable: they cannot be read.
+    """
+    if not (_is_file_name(database) and _is_file_name(name)):
+        return False
+    root = directory if database == DEFAULT_DATABASE else directory / "databases" / database
+    try:
+        if (root / "collections" / name / "schema.json").is_file():
+            return True
+        aliases = root / "aliases.json"
+        return aliases.is_file() and name in json.loads(aliases.read_bytes())
+    except (OSError, ValueError) as error:
+        raise EngineUnavailable("the files of the engine cannot be read") from error
 
 
 def _is_file_name(name: str) -> bool:

@@ -4,6 +4,8 @@ from enum import IntEnum
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
+    EngineAccessDenied,
+    EngineAccountRejected,
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
@@ -28,12 +30,14 @@ class StatusCode(IntEnum):
     UNAUTHENTICATED = 16
 
 
-def domain_error(method: str, code: int) -> EngineError:
-    """Return the error for a call that did not end with OK. The engine's own text never reaches a caller.
+def domain_error(method: str, code: int, text: str = "") -> EngineError:
+    """Return the error for a call that did not end with OK.
 
     Args:
         method: the name of the RPC.
         code: the number of a gRPC status code.
+        text: the text of a remote engine, which callers get with its code. Not where it is about the connection, or
+            about the service account, which callers would take for their own.
     """
     match code:
         case StatusCode.UNAVAILABLE | StatusCode.CANCELLED:
@@ -44,6 +48,22 @@ def domain_error(method: str, code: int) -> EngineError:
             return EngineLacksOperation(
                 f"the engine does not implement `{method}`", _about(ErrorCode.ENGINE_LACKS_OPERATION, method)
             )
+        case StatusCode.UNAUTHENTICATED:
+            return EngineAccountRejected("the engine does not accept the service account of this server")
+        case StatusCode.PERMISSION_DENIED:
+            return EngineAccessDenied(
+                f"the engine does not allow `{method}` to the service account of this server",
+                _about(ErrorCode.ENGINE_ACCESS_DENIED, method),
+            )
+    if text:
+        detail = ErrorDetail(ErrorCode.ENGINE_FAILED, {"operation": method}, quoted=text)
+        return EngineRejected(text, detail, grpc_code=code)
+    return _rejection(method, code)
+
+
+def _rejection(method: str, code: int) -> EngineRejected:
+    """Return the error for a call that the engine refused without a text."""
+    match code:
         case StatusCode.INVALID_ARGUMENT:
             return EngineRejected(
                 f"the engine cannot read this `{method}` request", _about(ErrorCode.ENGINE_REQUEST_UNREADABLE, method)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, EngineRejected, EngineUnavailable
@@ -14,6 +15,8 @@ from kiteward.net.http2 import ClientStream, Http2Client
 
 _PREFIX_BYTES: Final = 5
 """The flag of compression and the length of a message, which precede it."""
+
+_UNREACHABLE: Final = "the engine cannot be reached"
 
 _AT_ONCE: Final = 64 * 1024
 """Bytes of a message that are copied behind its prefix."""
@@ -138,7 +141,8 @@ class UnaryCall(ClientStream):
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
-            self._fail(domain_error(self._method, int(status) if status.isdigit() else StatusCode.UNKNOWN))
+            code = int(status) if status.isdigit() else StatusCode.UNKNOWN
+            self._fail(domain_error(self._method, code, _text_in(trailers)))
         elif message is None:
             self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
@@ -168,7 +172,7 @@ class UnaryCall(ClientStream):
 
     def lose(self, cause: str) -> None:
         """Take that there is no connection, or no more."""
-        self._fail(EngineUnavailable(f"the engine cannot be reached: it {cause}"))
+        self._fail(EngineUnavailable(f"{_UNREACHABLE}: it {cause}"))
 
     def abandon(self) -> None:
         """End the call upstream, because its caller needs no answer any more."""
@@ -250,6 +254,12 @@ class UnaryCall(ClientStream):
             self._reserved = self._waits = False
             self._budget.release(self)
         self._buffer = None
+
+
+def _text_in(trailers: Fields) -> str:
+    """Return the text of the gRPC status, which is percent-encoded UTF-8, or empty."""
+    found = next((value for name, value in trailers if name == b"grpc-message"), b"")
+    return unquote_to_bytes(found).decode(errors="replace")
 
 
 def rejected(method: str, text: str) -> EngineRejected:

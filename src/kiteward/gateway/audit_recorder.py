@@ -45,7 +45,6 @@ from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
-from kiteward.iam.json_api.base import Outcome as Returned
 from kiteward.milvus import messages
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
@@ -76,6 +75,7 @@ class Recording:
         message: the decoded request, where it was decoded.
         details: the details of a change.
         result: what a change did, in addition to its details.
+        status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
     """
@@ -93,6 +93,7 @@ class Recording:
         "result",
         "row",
         "started",
+        "status",
         "time",
     )
 
@@ -106,6 +107,7 @@ class Recording:
         self.message: messages.ProtocolMessage | None = None
         self.details: Mapping[str, Any] = NO_DETAILS
         self.result: dict[str, Any] = {}
+        self.status = 0
         self.hidden = False
         self.apart = False
         self.time = time.time()
@@ -166,13 +168,13 @@ class Recorder:
         # The trail has them in full already; the event at the end has enough to be found by.
         recording.details = shortened_details(recording.details)
 
-    async def end(self, recording: Recording, answer: bytes | Returned) -> None:
+    async def end(self, recording: Recording) -> None:
         """Record that a change has been executed.
 
         Raises:
             AuditUnavailable: the change was executed and its beginning is recorded, but its end is not.
         """
-        outcome, name = _outcome(recording, None, answer)
+        outcome, name = _outcome(recording, None)
         try:
             await self._sink.record_durably(self._event(recording, _kind(recording), outcome, error=name))
         except AuditUnavailable:
@@ -184,13 +186,13 @@ class Recorder:
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
         """Record that a change that had begun was not executed."""
-        outcome, name = _outcome(recording, error, b"")
+        outcome, name = _outcome(recording, error)
         self._sink.record(self._event(recording, _kind(recording), outcome, error=name))
 
-    def note(self, recording: Recording, error: BaseException | None, answer: bytes | Returned = b"") -> None:
+    def note(self, recording: Recording, error: BaseException | None) -> None:
         """Record the end of a request that did not begin a change."""
         if error is None and (recording.decision is None or recording.decision.allowed):
-            self._note_execution(recording, None, answer)
+            self._note_execution(recording, None)
         elif isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
             self._note_unauthenticated(recording, error)
         elif isinstance(error, OperationRefused):
@@ -198,12 +200,12 @@ class Recorder:
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
             self._sink.record(self._event(recording, Event.REFUSAL, Outcome.REFUSED, reason=str(error or "")))
         else:
-            self._note_execution(recording, error, answer)
+            self._note_execution(recording, error)
 
-    def _note_execution(self, recording: Recording, error: BaseException | None, answer: bytes | Returned) -> None:
+    def _note_execution(self, recording: Recording, error: BaseException | None) -> None:
         kind = _kind(recording)
         if kind is not None and (self._data_operations or kind not in _DATA):
-            outcome, name = _outcome(recording, error, answer)
+            outcome, name = _outcome(recording, error)
             self._sink.record(self._event(recording, kind, outcome, error=name))
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
@@ -360,14 +362,11 @@ def _kind(recording: Recording) -> Event | None:
     return None if recording.row is None else recording.row.event
 
 
-def _outcome(recording: Recording, error: BaseException | None, answer: bytes | Returned) -> tuple[Outcome, str]:
+def _outcome(recording: Recording, error: BaseException | None) -> tuple[Outcome, str]:
     """Return the outcome of a request and the class of its error, but not its text, which may quote data."""
     if error is None:
         # Handlers of Kiteward raise; the engine reports a failure in its response.
-        row, code = recording.operation, 0
-        if row is not None and row.by_engine and isinstance(answer, bytes):
-            code = messages.status_code(row.name, answer)
-        return (Outcome.FAILED, f"status {code}") if code else (Outcome.SUCCEEDED, "")
+        return (Outcome.FAILED, f"status {recording.status}") if recording.status else (Outcome.SUCCEEDED, "")
     if isinstance(error, AccessDenied | AuthenticationError):
         return Outcome.REFUSED, _name(error)
     if isinstance(error, OldPasswordWrong):

@@ -14,6 +14,7 @@ from kiteward.gateway.object_ids import ObjectIds
 from kiteward.milvus import messages
 
 _TIMEOUT = 30.0
+_ALIAS_NOT_FOUND = 1600
 
 
 class Catalog:
@@ -81,7 +82,8 @@ class Catalog:
         Raises:
             EngineError: it does not respond, or refuses.
         """
-        answer = await self._ask("ShowCollections", database, b"")
+        request = messages.ShowCollectionsRequest(db_name=database).SerializeToString()
+        answer = await self._ask("ShowCollections", database, request)
         return sorted(messages.ShowCollectionsResponse.FromString(answer).collection_names)
 
     async def has_collection(self, database: str, name: str) -> bool:
@@ -95,18 +97,21 @@ class Catalog:
         return bool(messages.BoolResponse.FromString(answer).value)
 
     async def _load(self, database: str) -> dict[str, str]:
-        listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, b""))
+        request = messages.ListAliasesRequest(db_name=database).SerializeToString()
+        listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, request))
         found: dict[str, str] = {}
         for alias in listed.aliases:
             request = messages.DescribeAliasRequest(db_name=database, alias=alias).SerializeToString()
-            described = messages.DescribeAliasResponse.FromString(await self._ask("DescribeAlias", database, request))
-            found[alias] = described.collection
+            answer = await self._ask("DescribeAlias", database, request, accepts=_ALIAS_NOT_FOUND)
+            collection = messages.DescribeAliasResponse.FromString(answer).collection
+            if collection:  # otherwise it was dropped meanwhile
+                found[alias] = collection
         return found
 
-    async def _ask(self, operation: str, database: str, payload: bytes) -> bytes:
+    async def _ask(self, operation: str, database: str, payload: bytes, *, accepts: int = 0) -> bytes:
         answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=_TIMEOUT)
         status = messages.status_code(operation, answer)
-        if status:
+        if status not in (0, accepts):
             detail = ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status})
             raise EngineUnavailable(f"the engine refused {operation}", detail)
         return answer

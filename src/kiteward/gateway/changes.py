@@ -49,7 +49,7 @@ class Changes:
         except BaseException as error:
             self._recorder.give_up(recording, error)
             raise
-        await self._recorder.end(recording, answer)
+        await self._recorder.end(recording)
         return answer
 
     def _finished(self, task: "asyncio.Task[Any]") -> None:

@@ -32,6 +32,9 @@ _TIMEOUT: Final = 300.0
 The caller's own deadline does not apply, so that a change is not abandoned halfway.
 """
 
+_NO_SUCH_NAME: Final = frozenset({100, 1100})
+"""Codes of a name that no collection has: there is none, or the name is illegal (contract appendix A)."""
+
 _PAUSE: Final = 0.5
 """Seconds between two attempts to reach an engine that did not respond."""
 
@@ -59,13 +62,16 @@ class DdlExecutor:
     async def recover(self) -> None:
         """Complete or discard the intents that were open when the server last stopped.
 
-        Raises:
-            EngineUnavailable: the engine does not respond; no change is allowed before it has.
+        If the engine does not respond now, this is done when it does; no change is made before.
         """
         async with self._policy_cache.change() as transaction:
             self._open = list(await transaction.intents.all())
-        async with self._turn:
-            await self._reconcile()
+        try:
+            async with self._turn:
+                await self._reconcile()
+        except EngineError as error:
+            _log.warning("changes that the last stop interrupted are completed when the engine responds: %s", error)
+            self._recover_later()
 
     async def run(
         self, request: AuthorizedRequest, authorize_again: Callable[[], Awaitable[AuthorizedRequest]]
@@ -218,7 +224,10 @@ class DdlExecutor:
             return False
         request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
         answer = await self._engine.call("HasCollection", request, metadata={"dbname": database}, timeout=_TIMEOUT)
-        if messages.status_code("HasCollection", answer):
+        code = messages.status_code("HasCollection", answer)
+        if code in _NO_SUCH_NAME:
+            return False
+        if code:
             raise EngineUnavailable("the engine cannot report whether a collection exists")
         return bool(messages.BoolResponse.FromString(answer).value)
 

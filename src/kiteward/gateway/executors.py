@@ -47,7 +47,7 @@ class EngineExecutor:
         self._catalog = catalog
         self._authorizer = authorizer
 
-    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:  # noqa: ARG002  the signature is shared
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
         row, resolved, call = request.operation, request.resolved, request.call
@@ -56,9 +56,9 @@ class EngineExecutor:
         metadata = {**call.forward, "dbname": resolved.database}
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
-        if row.response_ids is not None:
+        recording.status = messages.status_code(row.name, answer)
+        if row.response_ids is not None and not recording.status:
             ids.learn(
-                row.name,
                 answer,
                 ids_of=row.response_ids,
                 database=resolved.database,
@@ -85,7 +85,13 @@ class CatalogExecutor:
         require_authorized(request)
         # While the change waits, the caller may be deleted or lose a role, and an alias may move.
         again = functools.partial(self._authorizer.authorize, recording, again=True)
-        return await self._changes.run(recording, lambda: self._ddl.run(request, again))
+
+        async def change() -> bytes:
+            answer = await self._ddl.run(request, again)
+            recording.status = messages.status_code(request.operation.name, answer)
+            return answer
+
+        return await self._changes.run(recording, change)
 
 
 @dataclass(frozen=True, slots=True)

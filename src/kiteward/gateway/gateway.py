@@ -122,7 +122,7 @@ class Gateway:
             raise
         span.end(Outcome.OK)
         if not recording.apart:
-            self._recorder.note(recording, None, answer)
+            self._recorder.note(recording, None)
         return answer
 
     async def admit(self, call: Call[bytes]) -> Principal:

@@ -11,7 +11,14 @@ from typing import Final, TypeVar
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authz.model import BUILT_IN_ROLES
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES
-from kiteward.domain.errors import ConfigurationError, EngineError, EngineLacksOperation, EngineRejected
+from kiteward.domain.errors import (
+    ConfigurationError,
+    EngineAccessDenied,
+    EngineAccountRejected,
+    EngineError,
+    EngineLacksOperation,
+    EngineRejected,
+)
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
 from kiteward.engine.channel import EngineChannel as Channel
@@ -111,7 +118,7 @@ class Source:
             )
         except EngineLacksOperation:
             raise
-        except EngineRejected as error:
+        except (EngineAccountRejected, EngineAccessDenied, EngineRejected) as error:
             raise ConfigurationError(
                 f"the source refuses {operation}: give the credential of an administrator of it"
             ) from error

@@ -59,7 +59,6 @@ class ObjectIds:
 
     def learn(
         self,
-        operation: str,
         answer: bytes,
         *,
         ids_of: IdsOf,
@@ -70,14 +69,13 @@ class ObjectIds:
         """Keep the ids in a response.
 
         Args:
-            operation: the RPC.
-            answer: its response.
+            answer: the response of an RPC that succeeded.
             ids_of: returns the ids in such a response.
             database: the database of the request.
             collections: the collections of the request, aliases resolved.
             mark: what `mark` returned before the engine was called.
         """
-        if mark != self._forgotten or messages.status_code(operation, answer):
+        if mark != self._forgotten:
             return
         for kind, number, collection in ids_of(answer, collections):
             if not number:
@@ -105,13 +103,13 @@ class ObjectIds:
 
 def of_described_collection(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the id in a response of DescribeCollection."""
-    response = messages.DescribeCollectionResponse.FromString(answer)
+    response = messages.read_response(messages.DescribeCollectionResponse, answer)
     return [("collection", response.collectionID, response.collection_name)]
 
 
 def of_listed_collections(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the ids in a response of ShowCollections."""
-    response = messages.ShowCollectionsResponse.FromString(answer)
+    response = messages.read_response(messages.ShowCollectionsResponse, answer)
     return [
         ("collection", number, name)
         for name, number in zip(response.collection_names, response.collection_ids, strict=False)
@@ -120,7 +118,7 @@ def of_listed_collections(answer: bytes, _: tuple[str, ...]) -> Ids:
 
 def of_flushed_segments(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the ids of segments in a response of Flush."""
-    response = messages.FlushResponse.FromString(answer)
+    response = messages.read_response(messages.FlushResponse, answer)
     return [
         ("segment", number, name)
         for segments in (response.coll_segIDs, response.flush_coll_segIDs)
@@ -131,17 +129,17 @@ def of_flushed_segments(answer: bytes, _: tuple[str, ...]) -> Ids:
 
 def of_compaction(answer: bytes, collections: tuple[str, ...]) -> Ids:
     """Return the id in a response of ManualCompaction."""
-    response = messages.ManualCompactionResponse.FromString(answer)
+    response = messages.read_response(messages.ManualCompactionResponse, answer)
     return [("compaction", response.compactionID, name) for name in collections]
 
 
 def of_persistent_segments(answer: bytes, collections: tuple[str, ...]) -> Ids:
     """Return the ids in a response of GetPersistentSegmentInfo."""
-    response = messages.GetPersistentSegmentInfoResponse.FromString(answer)
+    response = messages.read_response(messages.GetPersistentSegmentInfoResponse, answer)
     return [("segment", info.segmentID, name) for info in response.infos for name in collections]
 
 
 def of_query_segments(answer: bytes, collections: tuple[str, ...]) -> Ids:
     """Return the ids in a response of GetQuerySegmentInfo."""
-    response = messages.GetQuerySegmentInfoResponse.FromString(answer)
+    response = messages.read_response(messages.GetQuerySegmentInfoResponse, answer)
     return [("segment", info.segmentID, name) for info in response.infos for name in collections]

@@ -34,6 +34,9 @@ def resolve_request(operation: Operation, call: Call[bytes], catalog: Catalog) -
             database, _conditions(operation, fields, database, (), catalog), call.payload, (), fields
         )
     replacements: dict[str, str | list[str]] = {}
+    if database != DEFAULT_DATABASE and fields.get(operation.database) == "" and operation.by_engine:
+        # Milvus 2.3 ignores the database of the connection for some requests, and would use `default`.
+        replacements[operation.database] = database
     fields = _named_by_id(operation, fields, database, catalog, replacements)
     collections = _resolve(operation, fields, database, catalog, replacements)
     other_database = _target_database(operation, fields, database, replacements)

@@ -39,14 +39,14 @@ def collections(
     answer: bytes, principal: Principal, snapshot: PolicySnapshot, resolved: ResolvedRequest, _: Catalog
 ) -> bytes:
     """Filter the response of ShowCollections."""
-    message = messages.ShowCollectionsResponse.FromString(answer)
+    message = messages.read_response(messages.ShowCollectionsResponse, answer)
     kept = listed_collections(principal, resolved.database, list(message.collection_names), snapshot)
     return answer if all(kept) else _keep(message, _COLLECTION_COLUMNS, kept)
 
 
 def databases(answer: bytes, principal: Principal, snapshot: PolicySnapshot, _: ResolvedRequest, __: Catalog) -> bytes:
     """Filter the response of ListDatabases."""
-    message = messages.ListDatabasesResponse.FromString(answer)
+    message = messages.read_response(messages.ListDatabasesResponse, answer)
     kept = listed_databases(principal, list(message.db_names), snapshot)
     return answer if all(kept) else _keep(message, _DATABASE_COLUMNS, kept)
 
@@ -55,7 +55,7 @@ def aliases(
     answer: bytes, principal: Principal, snapshot: PolicySnapshot, resolved: ResolvedRequest, catalog: Catalog
 ) -> bytes:
     """Filter the response of ListAliases: an alias is shown with its collection."""
-    message = messages.ListAliasesResponse.FromString(answer)
+    message = messages.read_response(messages.ListAliasesResponse, answer)
     targets = [catalog.resolve(resolved.database, alias) for alias in message.aliases]
     kept = listed_collections(principal, resolved.database, targets, snapshot)
     return answer if all(kept) else _keep(message, ("aliases",), kept)

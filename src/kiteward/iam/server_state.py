@@ -1,18 +1,37 @@
 """The server for clients and administrators: its version and state."""
 
+import asyncio
 import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kiteward import __version__
 from kiteward.domain.errors import EngineError
+from kiteward.engine.base import EngineHealth
 from kiteward.iam.caller import Caller
 from kiteward.iam.readiness import components
 from kiteward.iam.services import ComponentHealth, Services
 
-VERSION: Final = f"3.0.0+kiteward.{__version__}"
-"""The Milvus version whose protocol and rules apply, with our own as its build, in the syntax of PEP 440 and semver."""
+_PROTOCOL: Final = "3.0.0"
+"""The Milvus version whose protocol and rules apply."""
+
+_NUMBERS: Final = re.compile(r"\d+\.\d+\.\d+")
+
+_DATABASES_WITHIN: Final = 1.0
+"""Seconds within which the engine must list its databases, so that the state of the others is known in time."""
+
+
+def version_of(engine: EngineHealth) -> str:
+    """Return the version that clients are shown, in the syntax of PEP 440 and semver.
+
+    It is that of the remote engine, by which SDKs decide which requests about data it understands. For the embedded
+    engine, and for one that does not say a version of three numbers, it is that of our protocol. Our own version is its
+    build.
+    """
+    found = _NUMBERS.match(engine.version)
+    return f"{_PROTOCOL if found is None else found[0]}+kiteward.{__version__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +40,14 @@ class ServerState:
 
     Attributes:
         components: `store`, `engine` and `audit` -> their health.
+        version: what clients are shown.
         revision: revision of the policy in force.
         databases: the number of databases; None while the engine does not respond.
         roles, groups, sessions: their numbers.
     """
 
     components: Mapping[str, ComponentHealth]
+    version: str
     revision: int
     databases: int | None
     roles: int
@@ -43,9 +64,16 @@ async def describe_server(services: Services, caller: Caller) -> ServerState:
     """Return the state of the server."""
     found = await components(services)
     databases = None
-    with contextlib.suppress(EngineError):
-        databases = len(await services.catalog.database_names())
+    with contextlib.suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(_DATABASES_WITHIN):
+            databases = len(await services.catalog.database_names())
     snapshot = caller.snapshot
     return ServerState(
-        found, snapshot.revision, databases, len(snapshot.roles), len(snapshot.groups), services.sessions.count()
+        found,
+        version_of(services.engine.health()),
+        snapshot.revision,
+        databases,
+        len(snapshot.roles),
+        len(snapshot.groups),
+        services.sessions.count(),
     )

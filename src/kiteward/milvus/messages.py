@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -19,7 +19,7 @@ from pymilvus.grpc_gen import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exporte
 from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
 from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
-from kiteward.domain.errors import OperationUnknown, PayloadMalformed
+from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, steps
 from kiteward.milvus.wire_format import FieldReader, Step
 
@@ -60,6 +60,7 @@ HasCollectionRequest: TypeAlias = milvus_pb2.HasCollectionRequest
 HybridSearchRequest: TypeAlias = milvus_pb2.HybridSearchRequest
 InsertRequest: TypeAlias = milvus_pb2.InsertRequest
 KeyValuePair: TypeAlias = common_pb2.KeyValuePair
+ListAliasesRequest: TypeAlias = milvus_pb2.ListAliasesRequest
 ListAliasesResponse: TypeAlias = milvus_pb2.ListAliasesResponse
 ListCredUsersRequest: TypeAlias = milvus_pb2.ListCredUsersRequest
 ListCredUsersResponse: TypeAlias = milvus_pb2.ListCredUsersResponse
@@ -120,6 +121,7 @@ LEGACY_COLLECTION_NOT_EXISTS = ErrorCode.CollectionNotExists
 ProtocolDescriptor: TypeAlias = Descriptor
 ProtocolField: TypeAlias = FieldDescriptor
 ProtocolMessage: TypeAlias = Message
+_M = TypeVar("_M", bound=Message)
 MessageType = type[Message]
 
 
@@ -305,13 +307,34 @@ def status_code(method: str, response: bytes) -> int:
 
     Raises:
         OperationUnknown: there is no such RPC.
-        PayloadMalformed: the bytes are not a message.
+        EngineResponseUnreadable: the bytes are not a message.
     """
     rpc = method_of(method)
     if rpc.status_field is None:
         return 0
-    code, legacy_code = _status_reader(method).read(response)
+    try:
+        code, legacy_code = _status_reader(method).read(response)
+    except PayloadMalformed:
+        raise EngineResponseUnreadable(f"the engine's response to `{method}` cannot be read") from None
     return int(code or legacy_code)
+
+
+def read_response(kind: type[_M], response: bytes) -> _M:
+    """Return the decoded response of an engine.
+
+    Args:
+        kind: the type of the response.
+        response: its bytes.
+
+    Raises:
+        EngineResponseUnreadable: they are not such a message.
+    """
+    try:
+        return kind.FromString(response)
+    except DecodeError:
+        raise EngineResponseUnreadable(
+            f"the engine's response, which should be a {kind.DESCRIPTOR.name}, cannot be read"
+        ) from None
 
 
 @cache

@@ -133,7 +133,9 @@ class _ServerCollector(Collector):
         sources = self._sources
         generation, audit, revision = sources.generation(), sources.audit(), sources.revision()
         yield _gauge("kiteward_engine_up", "1 while the engine accepts calls, else 0.", sources.engine_ready())
-        yield _gauge("kiteward_engine_generation", "Starts of the engine.", generation)
+        yield _gauge(
+            "kiteward_engine_generation", "Starts of the engine, or how often it became reachable.", generation
+        )
         yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)

@@ -55,6 +55,13 @@ def test_collection_is_said_to_be_missing_only_where_it_is(run: Run, tmp_path: P
         assert (f"the collection research.{name} does not exist" in run(*asked, name)[1]) is missing
 
 
+def test_no_collection_is_said_to_be_missing_from_a_remote_engine(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KITEWARD_ENGINE_ADDRESS", "grpc://milvus.invalid")
+    status, printed = run("explain", "--user", "alice", "--privilege", "Insert", "--collection", "docs")
+    assert (status, printed.splitlines()[0]) == (3, "refused: no role of `alice` holds Insert on `default.docs`")
+    assert "does not exist" not in printed
+
+
 def test_role_that_would_do_is_named(run: Run) -> None:
     run("users", "create", "bob", "--role", "public")
     _, printed = run("explain", "--user", "bob", "--privilege", "Insert", "--collection", "docs", "--json")

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.bootstrap.engine_review import EngineReview
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
+from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
+from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.store.sql import SqlStore
 
 
@@ -61,6 +64,49 @@ def test_what_confines_the_engine_is_reported_and_what_does_not(
     assert status == 0
     assert "native code of the engine can access the network" in shown
     assert "native code of the engine can access files outside its directories" in shown
+
+
+def test_remote_engine_is_reviewed_instead_of_the_embedded_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reviewed: list[RemoteEngineSettings] = []
+
+    async def review(settings: RemoteEngineSettings) -> EngineReview:
+        reviewed.append(settings)
+        return EngineReview(("it is Milvus",), ("it lacks Insert",), ("it accepts everybody",))
+
+    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    monkeypatch.setenv("KITEWARD_ENGINE_PASSWORD", "Canary-Canary-2")
+    Path("data/engine/collections").mkdir(parents=True)
+    status, shown = diagnosis(
+        capsys, "kiteward: {engine: {user: kiteward, syncMode: none}}", "--engine", "grpc://milvus"
+    )
+    assert status == 1
+    assert [str(settings.address) for settings in reviewed] == ["grpc://milvus:19530"]
+    for line in (
+        "kiteward.engine.address = grpc://milvus  (command line)",
+        "kiteward.engine.password = set  (KITEWARD_ENGINE_PASSWORD)",
+        "note: it is Milvus",
+        "fault: it lacks Insert",
+        "unsafe: it accepts everybody",
+        "note: data/engine holds data of the embedded engine, which are not served with a remote one",
+    ):
+        assert line in shown.splitlines()
+    assert "syncMode is none" not in shown
+    assert "confinement" not in shown
+
+
+def test_fault_alone_is_a_status_of_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def review(_settings: RemoteEngineSettings) -> EngineReview:
+        raise ConfigurationError("kiteward.engine.tls.ca cannot be used")
+
+    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    status, shown = diagnosis(capsys, "", "--engine", "grpcs://milvus")
+    assert status == 1
+    assert "fault: kiteward.engine.tls.ca cannot be used" in shown
+    assert "nothing unsafe was found" in shown
 
 
 @pytest.mark.parametrize(

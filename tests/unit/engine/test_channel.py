@@ -9,6 +9,8 @@ import pytest
 from tests.unit.engine.samples import until
 
 from kiteward.domain.errors import (
+    EngineAccessDenied,
+    EngineAccountRejected,
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
@@ -51,6 +53,14 @@ async def never(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
     raise AssertionError
 
 
+def refusing(code: grpc.StatusCode, text: str) -> Answer:
+    async def refuse(_payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        await context.abort(code, text)
+        raise AssertionError
+
+    return refuse
+
+
 @pytest.fixture
 def upstream() -> Upstream:
     return Upstream()
@@ -88,25 +98,36 @@ async def test_bytes_pass_unchanged_to_the_named_rpc(channel: EngineChannel, ups
         (grpc.StatusCode.CANCELLED, EngineUnavailable),
         (grpc.StatusCode.DEADLINE_EXCEEDED, EngineDeadlineExceeded),
         (grpc.StatusCode.UNIMPLEMENTED, EngineLacksOperation),
-        (grpc.StatusCode.INVALID_ARGUMENT, EngineRejected),
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, EngineRejected),
-        (grpc.StatusCode.UNAUTHENTICATED, EngineRejected),
-        (grpc.StatusCode.INTERNAL, EngineRejected),
-        (grpc.StatusCode.UNKNOWN, EngineRejected),
+        (grpc.StatusCode.UNAUTHENTICATED, EngineAccountRejected),
+        (grpc.StatusCode.PERMISSION_DENIED, EngineAccessDenied),
     ],
 )
-async def test_status_becomes_a_fact_without_the_text_of_the_engine(
+async def test_status_about_the_way_or_the_account_becomes_a_fact_without_the_text_of_the_engine(
     channel: EngineChannel, upstream: Upstream, code: grpc.StatusCode, expected: type[EngineError]
 ) -> None:
-    async def refuse(payload: bytes, context: grpc.aio.ServicerContext) -> bytes:
-        await context.abort(code, "at 10.0.0.7:19530")
-        raise AssertionError
-
-    upstream.answer = refuse
+    upstream.answer = refusing(code, "at 10.0.0.7:19530 for kiteward")
     with pytest.raises(EngineError) as raised:
         await ask(channel)
     assert type(raised.value) is expected
     assert "10.0.0.7" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        code
+        for code in grpc.StatusCode
+        if code.name not in ("OK", "UNAVAILABLE", "CANCELLED", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "UNAUTHENTICATED")
+        and code.name != "PERMISSION_DENIED"
+    ],
+)
+async def test_any_other_status_is_passed_on_with_its_text(
+    channel: EngineChannel, upstream: Upstream, code: grpc.StatusCode
+) -> None:
+    upstream.answer = refusing(code, "request rate limited: 100 % of größte")
+    with pytest.raises(EngineRejected) as raised:
+        await ask(channel)
+    assert (raised.value.grpc_code, str(raised.value)) == (code.value[0], "request rate limited: 100 % of größte")
 
 
 async def test_unavailable_call_is_not_repeated(channel: EngineChannel, upstream: Upstream) -> None:

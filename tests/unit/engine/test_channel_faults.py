@@ -10,6 +10,8 @@ from tests.support.http2_peer import RESPONSE, Peer, Peers, framed, listening, s
 from tests.unit.engine.samples import until
 
 from kiteward.domain.errors import (
+    EngineAccessDenied,
+    EngineAccountRejected,
     EngineDeadlineExceeded,
     EngineError,
     EngineLacksOperation,
@@ -144,7 +146,7 @@ async def test_status_in_a_response_of_fields_alone_counts(channel: EngineChanne
         (b"502", b"text/plain", EngineUnavailable, "it answers with HTTP status 502"),
         (b"200", b"text/html", EngineRejected, "does not speak gRPC"),
         (b"500", b"text/html", EngineRejected, "does not speak gRPC: it answers with HTTP status 500"),
-        (b"401", b"text/html", EngineRejected, "failed to execute `Search`"),
+        (b"401", b"text/html", EngineAccountRejected, "does not accept the service account"),
     ],
 )
 async def test_server_that_is_not_grpc_is_described_by_its_http_status(
@@ -167,7 +169,7 @@ async def test_server_that_is_not_grpc_is_described_by_its_http_status(
         (0x07, EngineUnavailable, "did not execute it"),
         (0x08, EngineUnavailable, "cannot be reached"),
         (0x0B, EngineRejected, "resources"),
-        (0x0C, EngineRejected, "failed to execute"),
+        (0x0C, EngineAccessDenied, "does not allow `Search` to the service account"),
         (0xFF, EngineRejected, "failed to execute"),
     ],
 )

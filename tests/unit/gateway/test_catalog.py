@@ -53,6 +53,23 @@ async def test_reload_and_restart_see_what_changed(catalog: Catalog, engine: Fak
     assert not catalog.has_database("other")
 
 
+async def test_each_request_names_its_database_where_the_engine_reads_it(catalog: Catalog, engine: FakeEngine) -> None:
+    await catalog.refresh()
+    await catalog.collection_names("other")
+    for method in ("ListAliases", "ShowCollections"):
+        for call in engine.called(method):
+            assert call.request.db_name == call.metadata["dbname"]
+    assert {call.request.db_name for call in engine.called("ListAliases")} == {"default", "other"}
+
+
+async def test_alias_that_is_dropped_while_it_is_read_is_none(catalog: Catalog, engine: FakeEngine) -> None:
+    engine.answers["DescribeAlias"] = messages.failure(
+        "DescribeAlias", code=1600, legacy_code=messages.ErrorCode.UnexpectedError, reason="not found"
+    )
+    await catalog.refresh()
+    assert catalog.resolve("default", "current") == "current"
+
+
 async def test_catalog_stays_stale_when_the_engine_cannot_tell(catalog: Catalog, engine: FakeEngine) -> None:
     engine.failures["ListAliases"] = EngineUnavailable("away")
     with pytest.raises(EngineUnavailable):

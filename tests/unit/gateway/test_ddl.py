@@ -561,18 +561,41 @@ async def test_creation_cut_short_by_death_keeps_grants_until_the_collection_is_
     await creating
 
 
-async def test_server_does_not_start_on_open_intents_without_an_engine_that_can_tell(
-    granted: GatewayHarness, engine: FakeEngine
+async def test_open_intent_waits_for_an_engine_that_can_tell_and_no_change_overtakes_it(
+    granted: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ddl, "_PAUSE", 0.01)
     engine.failures_after["DropCollection"] = EngineDeadlineExceeded("no answer")
     with pytest.raises(EngineDeadlineExceeded):
         await granted.call("DropCollection", collection_name="docs")
     engine.answers["HasCollection"] = messages.failure(
         "HasCollection", code=5, legacy_code=messages.ErrorCode.UnexpectedError, reason="not now"
     )
+    await granted.ddl.recover()
     with pytest.raises(EngineUnavailable):
-        await granted.ddl.recover()
+        await granted.call("CreateCollection", collection_name="docs")
     assert await open_intents(granted) == 1
+    del engine.answers["HasCollection"]
+    async with asyncio.timeout(5):
+        while await open_intents(granted):
+            await asyncio.sleep(0.01)
+    assert await all_grants(granted) == []
+
+
+@pytest.mark.parametrize("code", [100, 1100])
+async def test_name_that_the_engine_calls_illegal_is_left_to_it(
+    granted: GatewayHarness, engine: FakeEngine, code: int
+) -> None:
+    engine.answers["HasCollection"] = messages.failure(
+        "HasCollection", code=code, legacy_code=messages.ErrorCode.UnexpectedError, reason="no such name"
+    )
+    engine.answers["DropCollection"] = messages.failure(
+        "DropCollection", code=1100, legacy_code=messages.ErrorCode.UnexpectedError, reason="bad name"
+    )
+    status = await granted.status("DropCollection", collection_name="docs")
+    assert (status.code, status.reason) == (1100, "bad name")
+    assert await open_intents(granted) == 0
+    assert await all_grants(granted) == ALL
 
 
 async def test_change_goes_on_when_its_caller_is_gone(granted: GatewayHarness, engine: FakeEngine) -> None:

@@ -9,11 +9,14 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, presented
 
+from kiteward.audit.events import Outcome
+from kiteward.domain.errors import EngineResponseUnreadable
 from kiteward.gateway import executors
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest
 from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DdlExecutor
+from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.rows import ROWS
 from kiteward.iam import milvus_rpc
@@ -123,3 +126,37 @@ def test_handler_reads_no_message_of_another_rpc() -> None:
     assert request.read(messages.CreateRoleRequest) is message
     with pytest.raises(TypeError, match="CreateRole is no DropRoleRequest"):
         request.read(messages.DropRoleRequest)
+
+
+async def test_ids_in_a_failed_response_are_not_kept(harness: GatewayHarness, engine: FakeEngine) -> None:
+    engine.create("docs")
+    for number, status in ((1, {"code": 100}), (2, {})):
+        response = messages.method_of("ManualCompaction").response(status=status, compactionID=number)
+        engine.answers["ManualCompaction"] = response.SerializeToString()
+        await harness.call("ManualCompaction", collection_name="docs")
+    ids = harness.catalog.ids
+    assert (ids.owner("compactionID", 1), ids.owner("compactionID", 2)) == (None, Owner("default", "docs"))
+
+
+@pytest.mark.parametrize("by", ["root", "alice"])
+@pytest.mark.parametrize(
+    ("operation", "fields"),
+    [
+        ("Search", {"collection_name": "docs"}),
+        ("Insert", {"collection_name": "docs"}),
+        ("ShowCollections", {}),
+        ("ManualCompaction", {"collection_name": "docs"}),
+        ("CreateAlias", {"collection_name": "docs", "alias": "papers"}),
+    ],
+)
+async def test_unreadable_response_is_the_engines_failure_and_is_recorded_as_one(
+    harness: GatewayHarness, engine: FakeEngine, operation: str, fields: dict[str, Any], by: str
+) -> None:
+    engine.create("docs")
+    await harness.role("all", ("CollectionAdmin", "default", "*"))
+    await harness.user("alice", "all")
+    engine.answers[operation] = b"\x0a\xff"  # a field that crosses the end of its message
+    with pytest.raises(EngineResponseUnreadable, match="response"):
+        await harness.call(operation, by=by, **fields)
+    event = harness.trail.events[-1]
+    assert (event.operation, event.outcome, event.error) == (operation, Outcome.FAILED, "EngineResponseUnreadable")

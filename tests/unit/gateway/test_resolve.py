@@ -48,6 +48,15 @@ def test_database_is_the_bodys_then_the_connections_then_default(
     assert found.conditions == needs("Query", expected, "docs")
 
 
+@pytest.mark.parametrize("method", [name for name, row in OPERATIONS.items() if row.by_engine and row.database])
+def test_database_of_the_connection_is_written_into_what_is_forwarded(catalog: Catalog, method: str) -> None:
+    field = OPERATIONS[method].database
+    assert getattr(messages.decode(method, resolved(catalog, method, "other").payload), field) == "other"
+    assert getattr(messages.decode(method, resolved(catalog, method, "default").payload), field) == ""
+    named = resolved(catalog, method, "default", **{field: "other"})
+    assert getattr(messages.decode(method, named.payload), field) == "other"
+
+
 def test_request_without_an_alias_stays_byte_for_byte(catalog: Catalog) -> None:
     payload = b"\x1a\x01x\x1a\x04docs\xf2\xff\x01\x03new"
     found = resolve_request(OPERATIONS["Query"], Call("Query", payload, presented("alice")), catalog)

@@ -3,7 +3,7 @@
 import pytest
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from kiteward.domain.errors import OperationUnknown, PayloadMalformed
+from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
 from kiteward.milvus.messages import (
     METHODS,
     SERVICE,
@@ -145,7 +145,7 @@ def test_status_code_is_found_in_a_oneof() -> None:
 
 
 def test_status_code_of_what_is_not_a_message_is_refused() -> None:
-    with pytest.raises(PayloadMalformed):
+    with pytest.raises(EngineResponseUnreadable):
         status_code("Search", b"\x0a\x05")
 
 

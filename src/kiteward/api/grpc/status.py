@@ -55,6 +55,8 @@ class MilvusStatus:
 
 _INVALID: Final = "invalid parameter"
 
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
 # The Node SDK takes gRPC's UNIMPLEMENTED for success (decision 0033).
 _NOT_OFFERED: Final = MilvusStatus(
     10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
@@ -93,9 +95,12 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.ResponseFailed: MilvusStatus(65535, _UNEXPECTED),
     errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineAccountRejected: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
     errors.EngineLacksOperation: _NOT_OFFERED,
+    errors.EngineAccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
     errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.EngineResponseUnreadable: GrpcStatus(grpc.StatusCode.INTERNAL),
     errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
     errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
@@ -123,6 +128,8 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
         response has no status field (contract 2.1), streams among them, fail with a gRPC status that no SDK retries.
     """
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    if isinstance(error, errors.EngineRejected):
+        return GrpcStatus(_CODES.get(error.grpc_code, grpc.StatusCode.UNKNOWN), text=str(error))
     if isinstance(status, GrpcStatus):
         return GrpcStatus(status.code, text=str(error)) if status.shown else status
     text = str(error)

@@ -4,7 +4,7 @@ from typing import Final
 
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request
-from kiteward.iam.server_state import VERSION, describe_server
+from kiteward.iam.server_state import describe_server
 from kiteward.iam.services import Services
 
 
@@ -43,7 +43,7 @@ async def described(services: Services, request: Request, _arguments: Arguments)
     }
     return ServerState(
         ready=found.ready,
-        version=VERSION,
+        version=found.version,
         revision=found.revision,
         databases=found.databases,
         roles=found.roles,

@@ -7,7 +7,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import DatabaseNotFound
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.iam.milvus_rpc.base import Request
-from kiteward.iam.server_state import VERSION
+from kiteward.iam.server_state import version_of
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 
@@ -22,19 +22,23 @@ async def connect(services: Services, request: Request) -> bytes:
                 f"database not found[database={database}]",
                 ErrorDetail(ErrorCode.DATABASE_NOT_FOUND, {"name": database}),
             )
+    engine = services.engine.health()
     return bytes(
         messages.ConnectResponse(
             status=messages.Status(),
-            server_info=messages.ServerInfo(build_tags=VERSION, deploy_mode="STANDALONE"),
+            server_info=messages.ServerInfo(
+                build_tags=version_of(engine), deploy_mode=engine.deploy_mode or "STANDALONE"
+            ),
             # Any number but zero: the Node SDK takes zero for a server without Connect, and nobody looks it up later.
             identifier=secrets.randbelow(2**62) + 1,
         ).SerializeToString()
     )
 
 
-async def get_version(_services: Services, _request: Request) -> bytes:
+async def get_version(services: Services, _request: Request) -> bytes:
     """Return the version."""
-    return bytes(messages.GetVersionResponse(status=messages.Status(), version=VERSION).SerializeToString())
+    version = version_of(services.engine.health())
+    return bytes(messages.GetVersionResponse(status=messages.Status(), version=version).SerializeToString())
 
 
 async def check_health(services: Services, _request: Request) -> bytes:

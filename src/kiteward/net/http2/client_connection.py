@@ -68,14 +68,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._owner = owner
         self._limits = limits
-        self._session = Connection(
-            Role.CLIENT,
-            Configuration(
-                auto_window_update=False,
-                max_reserved_remote_streams=0,
-                max_inbound_header_list_size=limits.field_section,
-            ),
-        )
+        self._session = _session(limits)
         self._transport: asyncio.Transport | None = None
         self._streams: dict[int, ClientStream] = {}
         self._queue: OrderedDict[ClientStream, None] = OrderedDict()
@@ -392,3 +385,10 @@ class ClientConnection(asyncio.Protocol):
     def _usable(self) -> bool:
         """Return whether the session still takes requests and changes."""
         return not self._over and self._transport is not None and not self._transport.is_closing()
+
+
+def _session(limits: ClientLimits) -> Connection:
+    configuration = Configuration(
+        auto_window_update=False, max_reserved_remote_streams=0, max_inbound_header_list_size=limits.field_section
+    )
+    return Connection(Role.CLIENT, configuration)

@@ -1,5 +1,7 @@
 """What administrators look at: what a user holds and is shown, and how the server is."""
 
+import asyncio
+
 import pytest
 from tests.support.engine import Database
 from tests.unit.iam.json_api.conftest import Own
@@ -27,6 +29,13 @@ async def test_an_administrator_sees_everything(own: Own) -> None:
     assert view["administrator"]
     with pytest.raises(NotFound):
         await own("ViewAsUser", userName="nobody")
+
+
+async def test_the_server_tells_how_it_is_while_its_engine_stalls(own: Own) -> None:
+    own.harness.engine.hold("ListDatabases")
+    async with asyncio.timeout(5):
+        state = await own("DescribeServer")
+    assert (state["databases"], state["roles"]) == (None, 2)
 
 
 async def test_the_server_tells_how_it_is(own: Own) -> None:

@@ -25,11 +25,24 @@ async def test_client_is_greeted_with_version_and_a_number(harness: GatewayHarne
     assert len({answer.identifier for answer in answers}) == 3
 
 
-def test_version_is_read_and_ordered_by_the_parsers_of_clients() -> None:
-    assert Version("2.6.99") < Version("3.0.0") < Version(server_state.VERSION) < Version("3.0.1")
-    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", server_state.VERSION)
+@pytest.mark.parametrize(
+    ("engine", "numbers"),
+    [("", (3, 0, 0)), ("2.3.5-lite", (2, 3, 5)), ("2.6.17", (2, 6, 17)), ("master-20260728-a1b2c3", (3, 0, 0))],
+)
+def test_version_is_the_engines_and_read_by_the_parsers_of_clients(engine: str, numbers: tuple[int, ...]) -> None:
+    version = server_state.version_of(EngineHealth(ready=True, version=engine))
+    assert Version(version).release == numbers
+    semver = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*", version)
     assert semver is not None
-    assert semver.groups() == ("3", "0", "0")
+    assert tuple(map(int, semver.groups())) == numbers
+
+
+async def test_client_is_told_the_version_and_deployment_of_a_remote_engine(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    engine.ready = EngineHealth(ready=True, version="2.6.17", deploy_mode="CLUSTER")
+    told = (await harness.succeed("Connect", by="bob")).server_info
+    assert (told.build_tags, told.deploy_mode) == (f"2.6.17+kiteward.{__version__}", "CLUSTER")
 
 
 async def test_version_is_the_one_of_the_greeting(harness: GatewayHarness) -> None:
