@@ -117,7 +117,8 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         except SessionError as error:
             self._fail(error)
             return
-        self._schedule_flush()
+        if self._session.want_write:
+            self._schedule_flush()
         if scanner.waiting and not self._closed and not self._in_turns:
             self._in_turns = True
             self._transport.pause_reading()
