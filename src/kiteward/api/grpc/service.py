@@ -1,6 +1,5 @@
 """The gRPC service: reads credential and options of a call from its metadata and passes its bytes to the gateway."""
 
-import asyncio
 import base64
 import binascii
 import logging
@@ -153,7 +152,7 @@ class _GatewayCallHandler:
         self._budget = budget
         self._caller = caller
         self._stream = stream
-        self._loop = asyncio.get_running_loop()
+        self._loop = stream.loop
         self._late_at = None if caller.timeout is None else self._loop.time() + caller.timeout
         self._request_id = new_request_id()
 

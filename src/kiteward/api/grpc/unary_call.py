@@ -95,7 +95,7 @@ class UnaryCall:
         self._task: asyncio.Task[None] | None = None
         self._unpacking: asyncio.Future[bytes] | None = None
         self._whole: asyncio.Event | None = None
-        self._deadline = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._late)
+        self._deadline = None if timeout is None else stream.loop.call_later(timeout, self._late)
 
     def received(self, data: bytes) -> None:
         """Append bytes of the message."""
@@ -131,7 +131,7 @@ class UnaryCall:
         self._end()
 
     def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._task = self._stream.loop.create_task(self._serve())
 
     def _read_prefix(self) -> Refusal | None:
         came = self._came
@@ -186,8 +186,9 @@ class UnaryCall:
         try:
             limit = protocol.unpacked_limit(message, self._encoding, MAX_MESSAGE_BYTES)
             await self._claim.wait_for(limit)
-            loop = asyncio.get_running_loop()
-            self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)
+            self._unpacking = self._stream.loop.run_in_executor(
+                None, protocol.decompressed, message, self._encoding, limit
+            )
             plain = await asyncio.shield(self._unpacking)
         except protocol.TooLarge as error:
             raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error

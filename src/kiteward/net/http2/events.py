@@ -90,7 +90,7 @@ class EventHandlers:
         self._application = application
         self._session = session
         self._limits = application.limits
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
         self._last = 0  # the highest identifier of a stream
         self._unreported_blocks = self._unreported_data = 0  # of what the session got last
@@ -98,7 +98,7 @@ class EventHandlers:
         self._head: Head | None = None  # of the last request but those with large heads
         self._kept = 0  # bytes that are reserved for it
         self._responded: list[Stream] = []  # since the last flush
-        self._heard = self._loop.time()
+        self._heard = self.loop.time()
         self._limiter = ControlFrameLimiter(application.limits, self._heard)
         self._closed_here: dict[int, None] = {}  # streams that were reset here: more of them may be on its way
         self._congested_since: float | None = None
@@ -195,7 +195,7 @@ class EventHandlers:
         """Write at the end of this turn of the loop."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Write what the session has to send, and handle what that has ended."""
@@ -218,7 +218,7 @@ class EventHandlers:
         """Reserve what is left of a response that could not be written at once."""
         left = self._session.queued_body_size(stream.number)
         if left or self._congested_since is not None:
-            stream.waits_since = self._loop.time()
+            stream.waits_since = self.loop.time()
             if left and not self._reservations.response(stream, left):
                 self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
         else:

@@ -1,5 +1,6 @@
 """One request and its response, as the application sees them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final, Protocol
@@ -83,6 +84,7 @@ IGNORED: Final = IgnoredExchange()
 class Owner(Protocol):
     """The connection of a stream."""
 
+    loop: asyncio.AbstractEventLoop
     address: str
     source: str
 
@@ -145,6 +147,11 @@ class Stream:
         self.response_size = 0
         self.unread = 0
         self.waits_since: float | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the connection; to ask for the running one takes a system call (CPython 3.11)."""
+        return self._owner.loop
 
     @property
     def address(self) -> str:

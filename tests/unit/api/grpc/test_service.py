@@ -4,6 +4,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import grpc
@@ -460,7 +461,8 @@ async def test_what_a_head_says_is_kept_for_the_next_call_unless_it_has_no_crede
     fields = () if value is None else ((b"authorization", value),)
     pseudo = ((b":method", b"POST"), (b":path", messages.method_of("Query").path.encode()))
     head = Head((*pseudo, (b"content-type", b"application/grpc"), *fields), 16_384)
-    service.GrpcService(harness.gateway).begin(Stream(cast("Owner", None), 1, since=0.0), head)
+    owner = cast("Owner", SimpleNamespace(loop=asyncio.get_running_loop()))
+    service.GrpcService(harness.gateway).begin(Stream(owner, 1, since=0.0), head)
     assert (head.kept is not None) is isinstance(presented_credential(value), PasswordCredential)
 
 
