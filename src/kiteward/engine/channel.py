@@ -133,7 +133,6 @@ class EngineChannel:
             raise
         finally:
             self._deadlines.discard(call)
-            call.release()
             self._in_flight -= 1
             if self._drained is not None and not self._in_flight:
                 self._drained.set()

@@ -43,10 +43,18 @@ def allowed(metadata: Mapping[str, str | bytes] | Iterable[tuple[str, str | byte
         name = key.lower()
         if name in ALLOWED_KEYS and name not in kept and isinstance(value, str) and is_metadata_text(value):
             kept[name] = value
-    if not _TRACE_PARENT.fullmatch(kept.get("traceparent", "")) or len(kept.get("tracestate", "")) > _LONGEST_STATE:
-        for name in TRACE_KEYS:
-            kept.pop(name, None)
+    drop_malformed_trace(kept)
     return kept
+
+
+def drop_malformed_trace(metadata: dict[str, str]) -> None:
+    """Remove a trace that is not as W3C's Trace Context has it. Keys are in lower case."""
+    parent, state = metadata.get("traceparent"), metadata.get("tracestate", "")
+    if parent is None:
+        metadata.pop("tracestate", None)
+    elif not _TRACE_PARENT.fullmatch(parent) or len(state) > _LONGEST_STATE:
+        for name in TRACE_KEYS:
+            metadata.pop(name, None)
 
 
 def is_metadata_text(value: str) -> bool:

@@ -132,8 +132,12 @@ class UnaryCall(ClientStream):
 
     def end(self, trailers: Fields) -> None:
         """Take the gRPC status; without an error the message is the result."""
-        status = next((value for name, value in trailers if name == b"grpc-status"), None)
         message = self._message if self._buffer is None else self._assembled(self._buffer)
+        status = None
+        for name, value in trailers:
+            if name == b"grpc-status":
+                status = value
+                break
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
@@ -174,6 +178,7 @@ class UnaryCall(ClientStream):
         """End the call upstream, because its caller needs no answer any more."""
         if self.answer.done() and not self.answer.cancelled():
             self.answer.exception()  # it came in the same turn of the event loop, and is not to be reported as unseen
+        self._release()
         self._client.cancel(self)
 
     # Deadline ---------------------------------------------------------------------------------------------------------
@@ -239,10 +244,11 @@ class UnaryCall(ClientStream):
         if self.answer.done():
             return True
         self.finished = True
-        self.release()
+        if self._buffer is not None:
+            self._release()
         return False
 
-    def release(self) -> None:
+    def _release(self) -> None:
         """Give back the memory of a long message."""
         if self._reserved or self._waits:
             self._reserved = self._waits = False

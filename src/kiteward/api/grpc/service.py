@@ -1,12 +1,10 @@
 """The gRPC service: reads credential and options of a call from its metadata and passes its bytes to the gateway."""
 
-import asyncio
 import base64
 import binascii
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 
@@ -34,7 +32,7 @@ _log = logging.getLogger("kiteward.grpc")
 
 _METHODS: Final = {method.path.encode(): method for method in messages.METHODS.values()}
 
-_FORWARDED: Final = {key.encode(): key for key in engine_metadata.ALLOWED_KEYS}
+_FORWARDED: Final = tuple((key.encode(), key) for key in engine_metadata.ALLOWED_KEYS)
 
 
 def presented_credential(header: str | bytes | None) -> PresentedCredential | AuthenticationError:
@@ -55,12 +53,12 @@ def presented_credential(header: str | bytes | None) -> PresentedCredential | Au
     return KeyCredential(Secret(text)) if text else KeyRejected(WRONG_KEY)
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The method, the credential and the options of a call, read from its head.
 
     Attributes:
         method: the RPC.
+        authorization: the metadata that holds the credential; None when it is missing.
         credential: the presented credential, or why it could not be read.
         forward: metadata to forward to the engine.
         database: the database of the connection, or empty.
@@ -70,6 +68,7 @@ class Caller:
     """
 
     method: messages.Method
+    authorization: bytes | None
     credential: PresentedCredential | AuthenticationError
     forward: Mapping[str, str]
     database: str
@@ -77,6 +76,9 @@ class Caller:
     encoding: str
     client: str
     client_id: str
+
+    def __repr__(self) -> str:
+        return f"Caller({self.method.name!r})"
 
 
 def caller_of(head: Head) -> Caller:
@@ -100,10 +102,16 @@ def caller_of(head: Head) -> Caller:
         seconds = None if timeout is None else protocol.timeout_of(timeout)
     except ValueError as error:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
-    forward = engine_metadata.allowed(_forwarded(fields))
+    authorization, before = fields.get(b"authorization"), head.before
+    if isinstance(before, Caller) and before.authorization == authorization:
+        credential = before.credential
+    else:
+        credential = presented_credential(authorization)
+    forward = _forwarded(fields)
     return Caller(
         method=method,
-        credential=presented_credential(fields.get(b"authorization")),
+        authorization=authorization,
+        credential=credential,
         database=forward.pop("dbname", ""),
         forward=forward,
         timeout=seconds,
@@ -114,34 +122,38 @@ def caller_of(head: Head) -> Caller:
 
 
 def _forwarded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
-    """Return the metadata that an engine may see.
+    """Return the metadata that an engine may see, as `engine_metadata.allowed` does.
 
     Raises:
         Refusal: gRPC could not carry a value. The call would mean something else without it: without `dbname`, for
             example, another database.
     """
-    found = {key: fields[name].decode("latin-1") for name, key in _FORWARDED.items() if name in fields}
-    for key, value in found.items():
-        if not engine_metadata.is_metadata_text(value):
+    found: dict[str, str] = {}
+    for name, key in _FORWARDED:
+        value = fields.get(name)
+        if value is None:
+            continue
+        found[key] = text = value.decode("latin-1")
+        if not engine_metadata.is_metadata_text(text):
             raise Refusal(
                 grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
             )
+    engine_metadata.drop_malformed_trace(found)
     return found
 
 
 class _GatewayCallHandler:
     """Passes one call to the gateway. Implements `unary_call.CallHandler`."""
 
-    __slots__ = ("_address", "_budget", "_caller", "_gateway", "_late_at", "_request_id", "_source")
+    __slots__ = ("_budget", "_caller", "_gateway", "_late_at", "_loop", "_request_id", "_stream")
 
     def __init__(self, gateway: Gateway, budget: Budget, caller: Caller, stream: Stream) -> None:
         self._gateway = gateway
         self._budget = budget
         self._caller = caller
-        self._address = stream.address
-        self._source = stream.source
-        timeout = caller.timeout
-        self._late_at = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._stream = stream
+        self._loop = stream.loop
+        self._late_at = None if caller.timeout is None else self._loop.time() + caller.timeout
         self._request_id = new_request_id()
 
     async def admit(self) -> Claim:
@@ -157,7 +169,7 @@ class _GatewayCallHandler:
             if isinstance(failure, bytes):  # the call has no response message yet: it fails with a gRPC status
                 failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
             raise Refusal(failure.code, failure.text) from error
-        return self._budget.of_user(principal.user_name, self._source)
+        return self._budget.of_user(principal.user_name, self._stream.source)
 
     async def run(self, message: bytes) -> bytes:
         """Return the response message to a request message.
@@ -190,9 +202,9 @@ class _GatewayCallHandler:
             payload=message,
             credential=caller.credential,
             database=caller.database,
-            timeout=None if late_at is None else max(0.0, late_at - asyncio.get_running_loop().time()),
+            timeout=None if late_at is None else max(0.0, late_at - self._loop.time()),
             forward=caller.forward,
-            address=self._address,
+            address=self._stream.address,
             request_id=self._request_id,
             transport="grpc",
             client=caller.client,
@@ -222,10 +234,12 @@ class GrpcService(Http2Server):
                 stream.respond(protocol.bare(status))
                 return IGNORED
             try:
-                caller = head.kept = caller_of(head)
+                caller = caller_of(head)
             except Refusal as refusal:
                 stream.respond(protocol.failure(refusal.code, str(refusal)))
                 return IGNORED
+            if not isinstance(caller.credential, AuthenticationError):  # raised again, it would grow with each call
+                head.kept = caller
         kind = UnreadCall if caller.method.streaming else UnaryCall
         work = _GatewayCallHandler(self._gateway, self.budget, caller, stream)
         return kind(stream, work, timeout=caller.timeout, encoding=caller.encoding)

@@ -95,7 +95,7 @@ class UnaryCall:
         self._task: asyncio.Task[None] | None = None
         self._unpacking: asyncio.Future[bytes] | None = None
         self._whole: asyncio.Event | None = None
-        self._deadline = None if timeout is None else asyncio.get_running_loop().call_later(timeout, self._late)
+        self._deadline = None if timeout is None else stream.loop.call_later(timeout, self._late)
 
     def received(self, data: bytes) -> None:
         """Append bytes of the message."""
@@ -131,7 +131,7 @@ class UnaryCall:
         self._end()
 
     def _start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._task = self._stream.loop.create_task(self._serve())
 
     def _read_prefix(self) -> Refusal | None:
         came = self._came
@@ -150,7 +150,10 @@ class UnaryCall:
         try:
             if self._whole is not None:
                 await self._admit(self._whole)
-            answer = await self._work.run(await self._message())
+            message, self._came = bytes(self._came), b""
+            if self._compressed:
+                message = await self._unpacked(message)
+            answer = await self._work.run(message)
         except Refusal as refusal:
             self._task = None
             self._refuse(refusal)
@@ -177,17 +180,15 @@ class UnaryCall:
         self._stream.admit(self._due)
         await whole.wait()
 
-    async def _message(self) -> bytes:
-        message, self._came = bytes(self._came), b""
-        if not self._compressed:
-            return message
+    async def _unpacked(self, message: bytes) -> bytes:
         if self._claim is None:
             raise AssertionError("unreachable: compressed messages are admitted first")
         try:
             limit = protocol.unpacked_limit(message, self._encoding, MAX_MESSAGE_BYTES)
             await self._claim.wait_for(limit)
-            loop = asyncio.get_running_loop()
-            self._unpacking = loop.run_in_executor(None, protocol.decompressed, message, self._encoding, limit)
+            self._unpacking = self._stream.loop.run_in_executor(
+                None, protocol.decompressed, message, self._encoding, limit
+            )
             plain = await asyncio.shield(self._unpacking)
         except protocol.TooLarge as error:
             raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error
@@ -212,12 +213,12 @@ class UnaryCall:
         if self._unpacking is not None and not self._unpacking.done():
             # The thread cannot be stopped: its result stays reserved until it has ended.
             self._unpacking.add_done_callback(self._release)
-        else:
-            self._release(None)
+        elif self._claim is not None:
+            self._claim.close()
 
-    def _release(self, unpacked: asyncio.Future[bytes] | None) -> None:
+    def _release(self, unpacked: asyncio.Future[bytes]) -> None:
         """Release the claim of this call."""
-        if unpacked is not None and not unpacked.cancelled():
+        if not unpacked.cancelled():
             unpacked.exception()  # marks it as retrieved: nothing else reads it
         if self._claim is not None:
             self._claim.close()

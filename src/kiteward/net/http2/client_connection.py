@@ -344,7 +344,8 @@ class ClientConnection(asyncio.Protocol):
         number = event.stream_id
         stream = self._streams.pop(number)
         self._sending.pop(number, None)
-        self._acknowledge(stream)
+        if stream.unacknowledged:
+            self._acknowledge(stream)
         if not stream.finished:
             stream.reset(event.error_code)
         if self._queue:

@@ -95,7 +95,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closed:
             return
-        self._heard = self._loop.time()
+        self._heard = self.loop.time()
         self._pinged_at = None
         self._take_turn(data)
 
@@ -117,11 +117,12 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         except SessionError as error:
             self._fail(error)
             return
-        self._schedule_flush()
+        if self._session.want_write:
+            self._schedule_flush()
         if scanner.waiting and not self._closed and not self._in_turns:
             self._in_turns = True
             self._transport.pause_reading()
-            self._loop.call_soon(self._next_turn)
+            self.loop.call_soon(self._next_turn)
 
     def _parse(self, frames: bytes | memoryview) -> None:
         """Let the session parse frames, and handle what they say."""
@@ -150,7 +151,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        self._congested_since = self._loop.time()
+        self._congested_since = self.loop.time()
         if not self._closed:
             # While a client does not read its responses, no more of its requests are read.
             self._transport.pause_reading()
@@ -212,7 +213,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         # session sends a PING before all other frames, so that GOAWAY has to have left it already.
         self._session.ping(SHUTDOWN_PING)
         self._schedule_flush()
-        self._loop.call_later(self._limits.goaway_grace, self._finish)
+        self.loop.call_later(self._limits.goaway_grace, self._finish)
 
     def abort(self) -> None:
         """Break off."""
@@ -264,7 +265,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             self._closed = True
             self._transport.close()
             # A client that reads nothing any more must not hold its connection for ever.
-            self._closing = self._loop.call_later(self._limits.close_timeout, self._transport.abort)
+            self._closing = self.loop.call_later(self._limits.close_timeout, self._transport.abort)
 
     def _linger(self) -> None:
         """Close after an error: further input is discarded for `Http2Limits.error_linger` seconds.
@@ -276,7 +277,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
             return
         self._closed = True
         self._transport.write_eof()
-        self._closing = self._loop.call_later(self._limits.error_linger, self._transport.abort)
+        self._closing = self.loop.call_later(self._limits.error_linger, self._transport.abort)
 
 
 def _session(home: Home) -> Session:

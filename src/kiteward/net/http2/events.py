@@ -90,15 +90,15 @@ class EventHandlers:
         self._application = application
         self._session = session
         self._limits = application.limits
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._streams: dict[int, Stream] = {}
         self._last = 0  # the highest identifier of a stream
         self._unreported_blocks = self._unreported_data = 0  # of what the session got last
         self._headers: tuple[Header, ...] = ()
-        self._head: Head  # of the last request but those with large heads
+        self._head: Head | None = None  # of the last request but those with large heads
         self._kept = 0  # bytes that are reserved for it
         self._responded: list[Stream] = []  # since the last flush
-        self._heard = self._loop.time()
+        self._heard = self.loop.time()
         self._limiter = ControlFrameLimiter(application.limits, self._heard)
         self._closed_here: dict[int, None] = {}  # streams that were reset here: more of them may be on its way
         self._congested_since: float | None = None
@@ -123,7 +123,8 @@ class EventHandlers:
         if stream.responded or self._streams.get(stream.number) is not stream:
             return
         stream.responded = True
-        self._schedule_flush()
+        if not self._flush_scheduled:
+            self._schedule_flush()
         try:
             self._send(stream, head, body, trailers)
         except SessionError:
@@ -154,7 +155,8 @@ class EventHandlers:
         """Take a body of `size` bytes in all."""
         if not self._closed:
             self._inbound.admit(stream, size)
-            self._schedule_flush()
+            if not self._flush_scheduled:
+                self._schedule_flush()
 
     def _drop(self, stream: Stream, code: ErrorCode) -> None:
         """End a stream at once: reset it for the client, and report its loss to the exchange."""
@@ -193,7 +195,7 @@ class EventHandlers:
         """Write at the end of this turn of the loop."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Write what the session has to send, and handle what that has ended."""
@@ -216,7 +218,7 @@ class EventHandlers:
         """Reserve what is left of a response that could not be written at once."""
         left = self._session.queued_body_size(stream.number)
         if left or self._congested_since is not None:
-            stream.waits_since = self._loop.time()
+            stream.waits_since = self.loop.time()
             if left and not self._reservations.response(stream, left):
                 self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
         else:
@@ -246,15 +248,14 @@ class EventHandlers:
         self._handling = True
         try:
             for event in events:
-                match event:
-                    case RequestReceived():
-                        self._on_request(event)
-                    case DataReceived():
-                        self._on_data(event)
-                    case StreamClosed():
-                        self._on_stream_closed(event)
-                    case _:
-                        self._on_other(event)
+                if type(event) is DataReceived:
+                    self._on_data(event)
+                elif type(event) is RequestReceived:
+                    self._on_request(event)
+                elif type(event) is StreamClosed:
+                    self._on_stream_closed(event)
+                else:
+                    self._on_other(event)
         finally:
             self._handling = False
 
@@ -319,6 +320,7 @@ class EventHandlers:
             stream.receiving = False
         try:
             stream.exchange = self._application.begin(stream, head)
+            head.before = None
         except Exception:  # noqa: BLE001  one request fails, not its connection
             _log.exception("starting a request failed")
             self._limiter.count(1)
@@ -329,9 +331,13 @@ class EventHandlers:
 
     def _head_of(self, headers: tuple[Header, ...]) -> Head:
         """Return the head of a request: that of the request before if it is the same, as it is for most clients."""
-        if headers == self._headers:
-            return self._head
-        head = Head(headers, self._limits.header_list)
+        last = self._head
+        if last is None:
+            head = Head(headers, self._limits.header_list)
+        elif headers == self._headers:
+            return last
+        else:
+            head = Head(headers, self._limits.header_list, before=last.kept)
         if head.size <= _KEPT:
             self._headers, self._head = headers, head
             self._kept = max(self._kept, head.size)
@@ -339,14 +345,14 @@ class EventHandlers:
 
     def _on_data(self, event: DataReceived) -> None:
         self._unreported_data -= 1
-        data = event.data
+        data, ended = event.data, event.end_stream
         stream = self._streams.get(event.stream_id)
         if stream is None or stream.responded:
             self._inbound.discard(event.stream_id, len(data))
-            if stream is not None and event.end_stream:
+            if stream is not None and ended:
                 stream.receiving = False
             return
-        if event.end_stream:
+        if ended:
             stream.receiving = False
         if data:
             if not self._inbound.receive(stream, len(data)):
@@ -354,9 +360,9 @@ class EventHandlers:
                 self._drop(stream, ErrorCode.ENHANCE_YOUR_CALM)
                 return
             stream.exchange.received(data)
-        elif not event.end_stream:
+        elif not ended:
             self._limiter.count(1)
-        if event.end_stream and not stream.responded:
+        if ended and not stream.responded:
             stream.exchange.ended()
 
     def _on_trailers(self, event: TrailersReceived) -> None:

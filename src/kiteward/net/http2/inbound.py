@@ -60,18 +60,26 @@ class InboundFlowControl:
     def discard(self, number: int, amount: int) -> None:
         """Let the client send as many bytes as were received on a stream and are not held."""
         if amount:
-            with contextlib.suppress(SessionError):  # where the session has ended, which its next event says
+            try:
                 self._session.acknowledge_received_data(amount, number)
+            except SessionError:
+                return  # the session has ended, which its next event says
 
     def admit(self, stream: Stream, size: int) -> None:
         """Allow a body of `size` bytes in all and its end, and hold no more of it against the connection."""
+        opens = stream.receiving and size + _BEYOND > DEFAULT_WINDOW
+        if opens or not self.authenticated:
+            self._open(stream.number, size + _BEYOND if opens else 0)
+        self.release(stream)
+
+    def _open(self, number: int, window: int) -> None:
+        """Open the window of the connection for authenticated callers, and that of a stream if it has a size."""
         with contextlib.suppress(SessionError):  # where stream or session have ended, which their next event says
             if not self.authenticated:
                 self.authenticated = True
                 self._session.set_local_window_size(self._limits.unauthenticated + self._limits.authenticated)
-            if stream.receiving and size + _BEYOND > DEFAULT_WINDOW:
-                self._session.set_local_window_size(size + _BEYOND, stream_id=stream.number)
-        self.release(stream)
+            if window:
+                self._session.set_local_window_size(window, stream_id=number)
 
     def release(self, stream: Stream) -> None:
         """Exclude a stream, with what it holds, from the window of the connection."""

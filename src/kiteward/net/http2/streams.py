@@ -1,5 +1,6 @@
 """One request and its response, as the application sees them."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Final, Protocol
@@ -21,16 +22,19 @@ class Head:
         too_large: whether the header list is larger than allowed.
         kept: what the application made of it, to be found again in the next request of the connection with the same
             fields.
+        before: what the application kept of an earlier request of the connection with other fields, while the request
+            begins; else None.
     """
 
-    __slots__ = ("fields", "kept", "method", "path", "size", "too_large")
+    __slots__ = ("before", "fields", "kept", "method", "path", "size", "too_large")
 
-    def __init__(self, headers: tuple[Header, ...], limit: int) -> None:
+    def __init__(self, headers: tuple[Header, ...], limit: int, *, before: object = None) -> None:
         """Create the head of a header list that the session has checked (RFC 9113, 8.2 and 8.3).
 
         Args:
             headers: the fields in the order they came.
             limit: bytes that a header list may have.
+            before: what the application kept of an earlier request.
         """
         self.fields: Mapping[bytes, bytes] = dict(headers[::-1])
         self.method = self.fields[b":method"]
@@ -38,6 +42,7 @@ class Head:
         self.size = _OVERHEAD * len(headers) + sum(map(len, chain.from_iterable(headers)))
         self.too_large = self.size > limit
         self.kept: object = None
+        self.before = before
 
     def __repr__(self) -> str:
         return f"Head({self.method!r}, {self.path!r})"
@@ -79,6 +84,7 @@ IGNORED: Final = IgnoredExchange()
 class Owner(Protocol):
     """The connection of a stream."""
 
+    loop: asyncio.AbstractEventLoop
     address: str
     source: str
 
@@ -141,6 +147,11 @@ class Stream:
         self.response_size = 0
         self.unread = 0
         self.waits_since: float | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the connection; to ask for the running one takes a system call (CPython 3.11)."""
+        return self._owner.loop
 
     @property
     def address(self) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import base64
 import logging
 from collections.abc import AsyncIterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -22,7 +23,7 @@ from kiteward.domain.errors import AuthenticationError, CredentialMalformed, Cre
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
 from kiteward.engine import metadata as engine_metadata
 from kiteward.milvus import messages
-from kiteward.net.http2.streams import Head
+from kiteward.net.http2.streams import Head, Owner, Stream
 
 SERVICE = "milvus.proto.milvus.MilvusService"
 ROOT, ALICE = "root:Milvus", "alice:Password-1"
@@ -432,6 +433,43 @@ def test_metadata_that_cannot_be_forwarded_is_refused_and_not_left_out(key: str)
     with pytest.raises(Refusal, match=f"the metadata `{key}` has characters other than printable ASCII") as refused:
         service.caller_of(head)
     assert refused.value.code is StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("value", "same"), [(header(ROOT).encode(), True), (header(ALICE).encode(), False), (None, False)]
+)
+def test_a_credential_is_read_anew_unless_the_connection_has_sent_the_same_one_before(
+    value: bytes | None, *, same: bool
+) -> None:
+    path = messages.method_of("Query").path.encode()
+    pseudo = ((b":method", b"POST"), (b":path", path))
+    first = service.caller_of(Head((*pseudo, (b"authorization", header(ROOT).encode())), 16_384))
+    fields = () if value is None else ((b"authorization", value),)
+    second = service.caller_of(Head((*pseudo, *fields), 16_384, before=first))
+    assert (second.credential is first.credential) is same
+    expected = presented_credential(value)
+    assert type(second.credential) is type(expected)
+    if isinstance(expected, PasswordCredential):
+        assert second.credential == expected
+
+
+@pytest.mark.parametrize("value", [None, b"not base64", header(ROOT).encode()])
+async def test_what_a_head_says_is_kept_for_the_next_call_unless_it_has_no_credential(
+    harness: GatewayHarness, value: bytes | None
+) -> None:
+    # An error that is raised for each of many calls would hold the frames of all of them.
+    fields = () if value is None else ((b"authorization", value),)
+    pseudo = ((b":method", b"POST"), (b":path", messages.method_of("Query").path.encode()))
+    head = Head((*pseudo, (b"content-type", b"application/grpc"), *fields), 16_384)
+    owner = cast("Owner", SimpleNamespace(loop=asyncio.get_running_loop()))
+    service.GrpcService(harness.gateway).begin(Stream(owner, 1, since=0.0), head)
+    assert (head.kept is not None) is isinstance(presented_credential(value), PasswordCredential)
+
+
+def test_what_a_head_says_is_shown_without_its_credential() -> None:
+    path = messages.method_of("Query").path.encode()
+    head = Head(((b":method", b"POST"), (b":path", path), (b"authorization", header(ROOT).encode())), 16_384)
+    assert repr(service.caller_of(head)) == "Caller('Query')"
 
 
 async def test_callers_deadline_is_forwarded(client: Client, engine: FakeEngine) -> None:

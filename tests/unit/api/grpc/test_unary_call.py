@@ -34,6 +34,7 @@ class Wire:
     """
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
         self.address, self.source = "192.0.2.1:4000", "192.0.2.1"
         self.answers: list[tuple[dict[str, str], bytes]] = []
         self.admitted_up_to: list[int] = []

@@ -5,7 +5,7 @@ import pytest
 from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
 from tests.support import http2_frames as frames
 from tests.support.http2 import REQUEST as HEAD
-from tests.support.http2 import Clock, Link, data, headers
+from tests.support.http2 import Asked, Clock, Link, data, headers
 
 from kiteward.net.budget import INCLUDED, REQUEST, Budget, ByteLimits
 from kiteward.net.http2.limits import Http2Limits
@@ -45,6 +45,20 @@ async def test_a_request_with_the_head_of_the_one_before_gets_what_was_kept_with
     link.asked[0].head.kept = "what the application made of it"
     link.send(headers(3, end=True), headers(5, [*HEAD, ("a", "b")], end=True), headers(7, end=True))
     assert [asked.head.kept for asked in link.asked[1:]] == ["what the application made of it", None, None]
+
+
+async def test_a_request_with_another_head_gets_while_it_begins_what_was_kept_of_the_one_before() -> None:
+    link = Link()
+    seen: list[object] = []
+
+    def begin(asked: Asked) -> None:
+        seen.append(asked.head.before)
+        asked.head.kept = len(seen)
+
+    link.application.at_once = begin
+    link.send(headers(1, end=True), headers(3, [*HEAD, ("a", "b")], end=True), headers(5, end=True))
+    assert seen == [None, 1, 2]
+    assert [asked.head.before for asked in link.asked] == [None, None, None]
 
 
 async def test_an_authenticated_caller_no_longer_counts_as_unauthenticated_with_the_body() -> None:
