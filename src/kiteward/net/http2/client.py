@@ -1,7 +1,6 @@
 """HTTP/2 for clients: a few connections to one server, kept up, and the requests on them."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +37,7 @@ class Http2Client:
         """Set up a client without a connection: the first request makes one, or `connect`."""
         self._settings = settings
         self._links = [ClientLink(self, address, settings) for _ in range(settings.connections)]
-        self._waiting: deque[ClientStream] = deque()
+        self._waiting: dict[ClientStream, None] = {}
         self._address = address
         self._cause = "has not been connected to yet"
         self._closed = False
@@ -63,10 +62,10 @@ class Http2Client:
         elif self._closed:
             stream.lose(self._cause)
         elif any(link.connecting for link in self._links):
-            self._waiting.append(stream)
+            self._waiting[stream] = None
         elif self._links[0].idle:
             self._links[0].connect()
-            self._waiting.append(stream)
+            self._waiting[stream] = None
         else:
             stream.lose(self._cause)
 
@@ -74,9 +73,9 @@ class Http2Client:
         """End a request whose owner needs no response any more."""
         if stream.connection is not None:
             stream.connection.cancel(stream)
-        elif not stream.finished:
+        else:
             stream.finished = True
-            self._waiting.remove(stream)
+            self._waiting.pop(stream, None)
 
     async def close(self) -> None:
         """End all connections and requests."""
@@ -104,7 +103,7 @@ class Http2Client:
     def available(self) -> None:
         """Send what has waited."""
         self.generation += 1
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, {}
         for stream in waiting:
             self.send(stream)
 
@@ -114,7 +113,7 @@ class Http2Client:
             self._cause = cause
         if any(link.current is not None or link.connecting for link in self._links) and not self._closed:
             return
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, {}
         for stream in waiting:
             stream.lose(cause)
 
