@@ -33,6 +33,9 @@ _OF_HTTP_STATUS: Final = {
 }
 """What an HTTP status means where a response has no gRPC status (gRPC's http-grpc-status-mapping)."""
 
+_FAILURES: Final = {b"%d" % code: code for code in range(1, 17)}
+"""The statuses of gRPC other than OK; what is none of them counts as UNKNOWN."""
+
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
@@ -137,8 +140,7 @@ class UnaryCall(ClientStream):
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
-            code = int(status) if status.isdigit() else StatusCode.UNKNOWN
-            self._fail(domain_error(self._method, code, _text_in(trailers)))
+            self._fail(domain_error(self._method, _FAILURES.get(status, StatusCode.UNKNOWN), _text_in(trailers)))
         elif message is None:
             self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():

@@ -291,6 +291,76 @@ async def test_answers_cut_short_in_the_middle_of_a_frame_do_not_use_up_the_conn
     await channel.close()
 
 
+@pytest.mark.parametrize(
+    "status", [b"00", b"17", b"99", b"-1", b"\xb2", b"9" * 5000, b""], ids=lambda status: status[:5]
+)
+async def test_status_that_grpc_does_not_have_is_an_unknown_error_of_its_call_alone(
+    channel: EngineChannel, peers: Peers, status: bytes
+) -> None:
+    other = await asking(channel, peers)
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_trailers(number, [(b"grpc-status", status), (b"grpc-message", b"text")])
+
+    peers.on_request = respond
+    error = await failure(channel)
+    assert type(error) is EngineRejected
+    assert (error.grpc_code, str(error)) == (2, "text")
+    peers.last.answer(1)
+    assert await other == b"answer"
+
+
+async def test_long_response_that_is_reset_where_it_begins_leaves_other_calls_alone(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    other = await asking(channel, peers)
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_data(number, framed(b"begins", length=8 * 1024 * 1024))
+        begun = peer.session.data_to_send()
+        peer.session.reset_stream(number, 2)
+        peer.transport.write(begun + peer.session.data_to_send())
+
+    peers.on_request = respond
+    assert type(await failure(channel)) is EngineRejected
+    peers.last.answer(1)
+    assert await other == b"answer"
+    assert len(peers.all) == 1
+
+
+async def test_request_is_given_up_that_was_answered_before_the_peer_took_it(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    peers.settings = {Setting.INITIAL_WINDOW_SIZE: 0}
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, (*RESPONSE, (b"grpc-status", b"8")), end_stream=True)
+
+    peers.on_request = respond
+    with pytest.raises(EngineRejected):
+        await ask(channel, bytes(60_000))
+    await until(lambda: bool(peers.last.resets))
+    assert peers.last.resets == {1: 8}
+
+
+async def test_malformed_response_in_the_middle_of_an_upload_ends_its_call(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    malformed = b"\x88\x00\x01A\x01b"  # :status 200, and a name in upper case
+
+    def respond(peer: Peer, number: int) -> None:
+        frame = len(malformed).to_bytes(3, "big") + b"\x01\x04" + number.to_bytes(4, "big")
+        peer.transport.write(frame + malformed)
+
+    peers.on_request = respond
+    with pytest.raises(EngineRejected):
+        await ask(channel, bytes(8 * 1024 * 1024))
+    peers.on_request = lambda peer, number: peer.answer(number)
+    assert await ask(channel) == b"answer"
+
+
 # The end of connections -----------------------------------------------------------------------------------------------
 
 
@@ -312,6 +382,19 @@ async def test_calls_above_the_last_stream_of_goaway_were_not_executed_and_other
     assert await following == b"answer"
     assert channel.generation == 2
     await asyncio.wait_for(first.lost.wait(), 5)
+
+
+async def test_call_whose_deadline_passes_before_there_is_a_connection_is_never_sent(
+    channel: EngineChannel, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Peer, "flush", lambda _: None)  # so that the connection does not become ready
+    assert type(await failure(channel, timeout=0.1)) is EngineDeadlineExceeded
+    monkeypatch.undo()
+    peer = peers.last
+    peer.flush()
+    peers.on_request = lambda peer, number: peer.answer(number)
+    assert await ask(channel, b"following") == b"answer"
+    assert [bytes(body) for body in peer.bodies.values()] == [framed(b"following")]
 
 
 async def test_call_that_was_sent_is_not_sent_again(channel: EngineChannel, peers: Peers) -> None:
