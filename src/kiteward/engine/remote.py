@@ -64,7 +64,8 @@ class RemoteEngine:
     """A Milvus behind the network. Implements `kiteward.engine.base.Engine`; made by `start`.
 
     It is checked periodically, and at once after a call that could not reach it. `generation` grows each time that it
-    becomes ready.
+    becomes ready, and each time that a connection replaces one that has ended: it may have been restarted in between,
+    also where no check has noticed.
     """
 
     def __init__(self, settings: RemoteEngineSettings) -> None:
@@ -86,6 +87,7 @@ class RemoteEngine:
             longest_call=settings.timeout,
         )
         self._generation = 0
+        self._generation_at_fault = 0
         self._fault = "the remote engine has not responded yet"
         self._told = messages.ServerInfo()
         self._checked = asyncio.Event()
@@ -106,8 +108,8 @@ class RemoteEngine:
 
     @property
     def generation(self) -> int:
-        """How often it has become ready."""
-        return self._generation
+        """How often it has become ready or was reconnected to."""
+        return self._generation + self._channel.reconnections
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request as the service account. See `kiteward.engine.base.Engine.call`."""
@@ -180,8 +182,10 @@ class RemoteEngine:
             return
         if fault:
             _log.error("%s is not ready: %s", self._settings.address, fault)
+            if not self._fault:
+                self._generation_at_fault = self.generation
         else:
-            self._generation += 1
+            self._generation += max(0, self._generation_at_fault + 1 - self.generation)
             _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
         self._fault = fault
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from benchmarks.peers import free_port
-from tests.support import fake_upstream
+from tests.support import fake_upstream, http2_peer
 from tests.support.fake_upstream import Certificates, FakeMilvus, Serve, listening, serving
 
 from kiteward.domain.errors import (
@@ -231,6 +232,22 @@ async def test_files_of_tls_that_cannot_be_used_stop_the_start() -> None:
         ConfigurationError, match=r"kiteward\.engine\.tls\.ca \(/missing\) cannot be used: No such file"
     ):
         await RemoteEngine.start(settings)
+
+
+def has_generation(engine: RemoteEngine, generation: int) -> bool:
+    return engine.generation == generation
+
+
+async def test_restart_between_two_checks_is_noticed_by_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PAUSE", 60.0)
+    async with http2_peer.listening() as peers:
+        peers.on_request = lambda peer, number: peer.answer(number, b"")
+        async with started(Address("127.0.0.1", peers.port)) as engine:
+            assert engine.generation == 1
+            for generation in (2, 3):
+                peers.last.transport.abort()
+                await until(functools.partial(has_generation, engine, generation))
+                assert engine.health().ready
 
 
 async def test_engine_that_is_down_at_the_start_is_used_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:

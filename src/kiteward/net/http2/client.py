@@ -31,6 +31,10 @@ class Http2Client:
 
     While there is no connection and one is being made, requests wait for it. Between attempts they end at once, with
     the cause of the last failure. A request that was sent is never sent again.
+
+    Attributes:
+        generation: how many connections were made.
+        reconnections: how many of them replaced one that had ended.
     """
 
     def __init__(self, address: Address, settings: ClientSettings) -> None:
@@ -42,6 +46,7 @@ class Http2Client:
         self._cause = "has not been connected to yet"
         self._closed = False
         self.generation = 0
+        self.reconnections = 0
 
     def connect(self) -> None:
         """Begin to make a connection, without waiting for it; one that ends is made again."""
@@ -100,9 +105,10 @@ class Http2Client:
 
     # What links report ------------------------------------------------------------------------------------------------
 
-    def available(self) -> None:
+    def available(self, *, again: bool) -> None:
         """Send what has waited."""
         self.generation += 1
+        self.reconnections += again
         waiting, self._waiting = self._waiting, {}
         for stream in waiting:
             self.send(stream)
