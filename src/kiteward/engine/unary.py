@@ -120,7 +120,10 @@ class UnaryCall(ClientStream):
     def receive(self, data: bytes) -> bool:
         """Take a part of the message. A long one is continued when the memory for it is reserved."""
         if self._foreign:
-            return True  # what a server sends that is not gRPC
+            # What a server sends that is not gRPC has no status behind it, and need not have an end.
+            self._fail(self._without_status())
+            self._client.cancel(self)
+            return True
         if self._buffer is not None:
             self._append(self._buffer, data)
         elif not self._prefix and len(data) >= _PREFIX_BYTES and self._message is None:

@@ -115,6 +115,16 @@ async def test_empty_message_is_an_answer(channel: EngineChannel, peers: Peers) 
     assert await ask(channel) == b""
 
 
+async def test_body_of_a_server_that_is_not_grpc_is_not_read_to_its_end(channel: EngineChannel, peers: Peers) -> None:
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, [(b":status", b"200"), (b"content-type", b"text/html")])
+        peer.session.send_data(number, b"<html>")
+
+    peers.on_request = respond
+    assert "does not speak gRPC" in str(await failure(channel))
+    await until(lambda: bool(peers.last.resets))
+
+
 async def test_answer_without_trailers_is_rejected(channel: EngineChannel, peers: Peers) -> None:
     def respond(peer: Peer, number: int) -> None:
         peer.session.send_response(number, RESPONSE)
