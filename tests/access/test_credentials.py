@@ -48,7 +48,8 @@ _OWN_ROWS: Final = {
     "+----": "BeginSession",
     "-----": """
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
-        ListCollectionAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer ViewAsUser
+        ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
+        ViewAsUser
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

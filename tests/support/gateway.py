@@ -92,7 +92,14 @@ class GatewayHarness:
             waits sets its `step`.
     """
 
-    def __init__(self, store: SqlStore, hasher: PasswordHasher, engine: FakeEngine, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        hasher: PasswordHasher,
+        engine: FakeEngine,
+        settings: Settings,
+        catalog: Catalog | None = None,
+    ) -> None:
         self.store = store
         self.hasher = hasher
         self.engine = engine
@@ -103,7 +110,7 @@ class GatewayHarness:
         self.trail = RecordedEvents()
         self.recorder = Recorder(self.trail)
         self.policy_cache = PolicyCache(store, self.authenticator, self.recorder)
-        self.catalog = Catalog(engine)
+        self.catalog = catalog or Catalog(engine)
         self.ddl = DdlExecutor(engine, self.catalog, self.policy_cache, self.recorder)
         self.services = Services(
             store,
@@ -300,20 +307,26 @@ def bootstrapped(path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def opened(
-    store_path: Path, engine: FakeEngine | None = None, settings: Settings | None = None
+    store_path: Path,
+    engine: FakeEngine | None = None,
+    settings: Settings | None = None,
+    *,
+    catalog: Catalog | None = None,
 ) -> AsyncIterator[GatewayHarness]:
     """Open a store with a gateway before it, as a start of the server does."""
     settings = settings or Settings()
+    engine = engine or FakeEngine()
     hasher = PasswordHasher(TESTING)
     store = await SqlStore.open(store_path)
     try:
-        harness = GatewayHarness(store, hasher, engine or FakeEngine(), settings)
+        harness = GatewayHarness(store, hasher, engine, settings, catalog)
         await harness.policy_cache.load()
         await bootstrap(settings, harness.policy_cache, hasher, harness.recorder)
-        await harness.catalog.refresh()
+        await harness.catalog.start()
         await harness.ddl.recover()
         yield harness
         await harness.gateway.drain()
+        await harness.catalog.close()
         await harness.authenticator.close()
     finally:
         await store.close()

@@ -14,7 +14,7 @@ from kiteward.config.settings import Settings
 from kiteward.config.sources import variable_of
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
-from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
+from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.net.tls import TlsSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
@@ -64,6 +64,9 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
     "kiteward.engine.address": ("grpcs://milvus:1953", "engine.address", Address("milvus", 1953, tls=True)),
+    "kiteward.engine.catalog.maximumAge": (2, "engine", None),
+    "kiteward.engine.catalog.removeVanishedGrants": ("true", "engine", None),
+    "kiteward.engine.catalog.vanishedAfter": (30, "engine", None),
     "kiteward.engine.connections": (2, "engine", None),
     "kiteward.engine.password": ("Other-1", "engine", None),
     "kiteward.engine.passwordFile": ("/password", "engine", None),
@@ -387,6 +390,16 @@ def test_remote_engine_has_an_address_a_service_account_and_tls() -> None:
         connections=2,
         timeout=5,
     )
+
+
+def test_catalog_of_a_remote_engine_is_at_most_five_seconds_old_unless_given() -> None:
+    given = {"maximumAge": 2, "vanishedAfter": 30, "removeVanishedGrants": True}
+    engine = with_keys(**REMOTE, **{f"kiteward.engine.catalog.{name}": value for name, value in given.items()}).engine
+    assert engine is not None
+    assert engine.catalog == CatalogSettings(2.0, 30.0, remove_vanished_grants=True)
+    unset = with_keys(**REMOTE).engine
+    assert unset is not None
+    assert unset.catalog == CatalogSettings(5.0, 60.0, remove_vanished_grants=False)
 
 
 def test_embedded_engine_may_be_named() -> None:

@@ -31,7 +31,6 @@ from kiteward.bootstrap.first_start import (
 from kiteward.bootstrap.ports import PublicPort, open_metrics
 from kiteward.config.keys import EMBEDDED
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import EngineError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
@@ -42,6 +41,8 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.upstream_catalog import UpstreamCatalog
+from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
 from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
@@ -62,6 +63,10 @@ _FOLLOW_SECONDS: Final = 0.25
 
 _NOTE_SECONDS: Final = 5.0
 """Seconds between two updates of when users and keys were last used."""
+
+
+_VANISHED_SECONDS: Final = 1.0
+"""Seconds between two checks whether collections have vanished from a remote engine."""
 
 
 _LEFT_OUT_SECONDS: Final = 1.0
@@ -127,9 +132,9 @@ class Server:
             access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
-            gateway = await _start_gateway(stack, settings, access, engine, telemetry)
+            gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port)
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -209,19 +214,43 @@ async def _start_engine(
     return InstrumentedEngine(engine, telemetry)
 
 
+def _catalog(settings: Settings, engine: Engine) -> Catalog:
+    """Return the catalog of the engine, which holds nothing yet."""
+    if settings.engine is None:
+        return Catalog(engine)
+    return UpstreamCatalog(engine, maximum_age=settings.engine.catalog.maximum_age)
+
+
+def _watched(settings: Settings, access: AccessControl, *, catalog: Catalog, ddl: DdlExecutor) -> VanishedGrants | None:
+    """Return what resolves what becomes of the grants of collections that vanish around us, for a remote engine."""
+    if settings.engine is None or not isinstance(catalog, UpstreamCatalog):
+        return None
+    return VanishedGrants(
+        catalog,
+        access.policy_cache,
+        ddl=ddl,
+        recorder=access.recorder,
+        after=settings.engine.catalog.vanished_after,
+        removes=settings.engine.catalog.remove_vanished_grants,
+    )
+
+
 async def _start_gateway(
     stack: AsyncExitStack, settings: Settings, access: AccessControl, engine: Engine, telemetry: Telemetry
-) -> Gateway:
-    """Finish the catalogue changes that a crash interrupted, and return the gateway; `stack` drains it.
+) -> tuple[Gateway, Catalog]:
+    """Finish the catalogue changes that a crash interrupted, and return gateway and catalog; `stack` ends them.
 
     The periodic work of the server starts here as well.
     """
     _start_periodic_work(stack, access)
-    catalog = Catalog(engine)
+    catalog = _catalog(settings, engine)
     ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
+    vanished = _watched(settings, access, catalog=catalog, ddl=ddl)
+    stack.push_async_callback(catalog.close)
+    await catalog.start()
     await ddl.recover()
-    with contextlib.suppress(EngineError):  # requests that need the catalog load it; until then the server is not ready
-        await catalog.refresh()
+    if vanished is not None:
+        repeat(stack, _VANISHED_SECONDS, "resolving the grants of what has vanished", vanished.act)
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -233,11 +262,16 @@ async def _start_gateway(
         telemetry=telemetry,
     )
     stack.push_async_callback(gateway.drain)
-    return gateway
+    return gateway, catalog
 
 
 def _sources(
-    access: AccessControl, engine: InstrumentedEngine, telemetry: Telemetry, public_port: PublicPort
+    access: AccessControl,
+    engine: InstrumentedEngine,
+    telemetry: Telemetry,
+    public_port: PublicPort,
+    *,
+    catalog: Catalog,
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -251,6 +285,7 @@ def _sources(
         engine_ready=lambda: engine.health().ready,
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
+        catalog=lambda: catalog.state,
     )
 
 

@@ -43,6 +43,7 @@ def add_parsers(commands: Any) -> None:
     parser.add_argument(
         "--unused-since", default="", metavar="TIME", help="grants and API keys not used since, such as 2026-11-27"
     )
+    parser.add_argument("--missing", action="store_true", help="grants on collections that do not exist")
     _finish(parser, _access)
 
 
@@ -143,12 +144,14 @@ def _grant(grant: Any) -> str:
 
 
 async def _access(arguments: argparse.Namespace) -> int:
-    asked = [arguments.collection, arguments.user or arguments.key, arguments.unused_since]
+    asked = [arguments.collection, arguments.user or arguments.key, arguments.unused_since, arguments.missing]
     if len([each for each in asked if each]) != 1:
-        raise ConfigurationError("give one of --collection NAME, --user NAME, --key ID, --unused-since TIME")
+        raise ConfigurationError("give one of --collection NAME, --user NAME, --key ID, --unused-since TIME, --missing")
     async with open_local(settings_of(arguments)) as gateway:
         if arguments.collection:
             answer = await _everybody(gateway, arguments)
+        elif arguments.missing:
+            answer = await call(gateway, "ListMissingAccess", {})
         elif arguments.unused_since:
             answer = await call(gateway, "ListUnusedAccess", {"since": _moment(arguments.unused_since)})
         else:
@@ -174,6 +177,10 @@ def _listed(answer: Any) -> list[str]:
     if "holders" in answer:
         lines = [line for holder in answer["holders"] for line in _holder(holder)]
         return [*_about_existence(answer), *(lines or ["nobody has access to it"])]
+    if "complete" in answer:
+        unknown = [] if answer["complete"] else ["of some collections it is not known: ask the server (access/missing)"]
+        found = [*(f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]), *unknown]
+        return found or ["no grant is on a collection that does not exist"]
     if "grants" in answer:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]

@@ -3,42 +3,18 @@
 The defaults are those of `Settings`; a row refers to them.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config.kinds import FLAG, Choice, Kind, Names, Number, Text
+from kiteward.config.key import Key
+from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.embedded.sync_mode import SYNC_MODES, SyncMode
 from kiteward.iam.api_keys import LONGEST_LIFE
 from kiteward.net.budget import MEBIBYTE
 from kiteward.telemetry.logs import LEVELS, Level
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Key(Generic[T]):
-    """A setting.
-
-    Attributes:
-        name: the dotted key.
-        kind: the type of its value.
-        default: its value where none is given.
-        meaning: what it sets, for the documents.
-        secret: whether its value is never shown.
-        unset: what the documents show as the default, where that is not `default` itself.
-    """
-
-    name: str
-    kind: Kind[T]
-    default: T
-    meaning: str
-    secret: bool = False
-    unset: str = ""
-
 
 EMBEDDED: Final = "embedded"
 """`kiteward.engine.address` of the embedded engine."""
@@ -145,6 +121,24 @@ ENGINE_ADDRESS: Final[Key[str]] = Key(
     Text("address"),
     EMBEDDED,
     "the engine: `embedded`, or the address of a Milvus, `grpc://host:19530` or `grpcs://host:19530`",
+)
+CATALOG_MAXIMUM_AGE: Final[Key[int]] = Key(
+    "kiteward.engine.catalog.maximumAge",
+    Number("seconds", 1, 60),
+    5,
+    "how old the catalog of the remote engine may be: its databases, collections and aliases",
+)
+CATALOG_REMOVE_VANISHED_GRANTS: Final[Key[bool]] = Key(
+    "kiteward.engine.catalog.removeVanishedGrants",
+    FLAG,
+    False,
+    "whether grants on a collection are removed when it has vanished from the remote engine",
+)
+CATALOG_VANISHED_AFTER: Final[Key[int]] = Key(
+    "kiteward.engine.catalog.vanishedAfter",
+    Number("seconds", 5, 86_400),
+    60,
+    "time after which a collection that is absent from the remote engine has vanished",
 )
 ENGINE_CONNECTIONS: Final[Key[int]] = Key(
     "kiteward.engine.connections",
@@ -344,6 +338,9 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
     ENGINE_ADDRESS,
+    CATALOG_MAXIMUM_AGE,
+    CATALOG_REMOVE_VANISHED_GRANTS,
+    CATALOG_VANISHED_AFTER,
     ENGINE_CONNECTIONS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,

@@ -29,7 +29,7 @@ from kiteward.config.sources import (
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
-from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
+from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -150,6 +150,7 @@ def _tracing(reader: Reader) -> TracingSettings:
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
     text = reader.get(keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
+    catalog = _engine_catalog(reader)
     user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
     timeout = float(reader.get(keys.ENGINE_TIMEOUT))
     password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
@@ -177,7 +178,21 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
     if ":" in user:
         raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
     return RemoteEngineSettings(
-        address, tls=tls, user=user, password=password, connections=connections, timeout=timeout
+        address,
+        tls=tls,
+        user=user,
+        password=password,
+        connections=connections,
+        timeout=timeout,
+        catalog=catalog,
+    )
+
+
+def _engine_catalog(reader: Reader) -> CatalogSettings:
+    return CatalogSettings(
+        maximum_age=float(reader.get(keys.CATALOG_MAXIMUM_AGE)),
+        vanished_after=float(reader.get(keys.CATALOG_VANISHED_AFTER)),
+        remove_vanished_grants=reader.get(keys.CATALOG_REMOVE_VANISHED_GRANTS),
     )
 
 

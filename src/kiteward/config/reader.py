@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from kiteward.config.keys import DEFAULT_ROOT_PASSWORD_KEY, Key
+from kiteward.config.key import Key
+from kiteward.config.keys import DEFAULT_ROOT_PASSWORD_KEY
 from kiteward.config.sources import DEFAULT, File, root_password, shown_as, variable_of
 from kiteward.domain.errors import ConfigurationError
 

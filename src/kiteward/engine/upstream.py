@@ -107,6 +107,21 @@ class UpstreamTls:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """How old the catalog of a remote engine may be, and what happens to the grants of what vanishes there.
+
+    Attributes:
+        maximum_age: seconds, `kiteward.engine.catalog.maximumAge`.
+        vanished_after: seconds that a collection must be absent, `kiteward.engine.catalog.vanishedAfter`.
+        remove_vanished_grants: whether its grants are then removed, `kiteward.engine.catalog.removeVanishedGrants`.
+    """
+
+    maximum_age: float = 5.0
+    vanished_after: float = 60.0
+    remove_vanished_grants: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteEngineSettings:
     """A remote engine, the service account that it is called as, and limits.
 
@@ -117,6 +132,7 @@ class RemoteEngineSettings:
         password: its password, from `kiteward.engine.password` or the file `kiteward.engine.passwordFile`.
         connections: how many connections there are at most, `kiteward.engine.connections`.
         timeout: seconds within which it must respond to a call without a deadline, `kiteward.engine.timeout`.
+        catalog: `kiteward.engine.catalog.*`.
     """
 
     address: Address
@@ -126,6 +142,7 @@ class RemoteEngineSettings:
     password: Secret = field(default_factory=lambda: Secret(""))
     connections: int = 4
     timeout: float = 300.0
+    catalog: CatalogSettings = CatalogSettings()
 
     def authorization(self) -> Secret | None:
         """Return the value of the metadata `authorization`, or None without a service account."""

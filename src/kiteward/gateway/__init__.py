@@ -6,7 +6,10 @@
 - `authorize.py`: authenticates, resolves and authorizes; it alone creates the proof that executors require.
 - `executors.py`, `changes.py`: the executor of each kind of operation; completing changes whose caller is gone.
 - `resolve.py`, `resolved_request.py`: the database, the collections behind aliases, the payload to forward.
-- `catalog.py`, `object_ids.py`: the databases and aliases of the engine; the collections that ids belong to.
+- `catalog.py`, `catalog_reading.py`, `object_ids.py`: the databases and aliases of the engine; the collections that ids
+  belong to.
+- `upstream_catalog.py`, `lookups.py`, `vanished_grants.py`: the same for a remote engine, which others change too; the
+  grants of collections that they drop.
 - `policy_cache.py`: the compiled policy in force, updated with each change.
 - `ddl.py`, `ddl_intents.py`: changes of databases, collections and aliases, and the changes of grants that follow.
 - `response_filter.py`: responses reduced to what the caller may see.

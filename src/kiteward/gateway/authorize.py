@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 
-from kiteward.authz.policy import Decision, PolicySnapshot, decide, listed_databases
+from kiteward.authz.policy import Decision, PolicySnapshot, decide, holds_anywhere, listed_databases
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, OperationRefused, OperationUnknown
 from kiteward.domain.identity import Principal
@@ -17,7 +17,7 @@ from kiteward.engine import metadata as engine_metadata
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
-from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
@@ -144,14 +144,17 @@ class Authorizer:
             )
         return principal
 
-    async def authorize(self, recording: Recording, *, again: bool = False) -> AuthorizedRequest:
+    async def authorize(
+        self, recording: Recording, *, again: bool = False, since: float | None = None
+    ) -> AuthorizedRequest:
         """Authenticate, resolve and authorize a request, by the current policy and catalog.
 
         Args:
             recording: of the request.
             again: whether this repeats the decision of a queued change at the head of the queue. Policy and catalog are
                 then used as they are, because loading them would wait for the change itself. Otherwise they are
-                loaded first if they are missing or out of date.
+                loaded first if they are missing or out of date. Names that the catalog does not hold are looked up.
+            since: the time since which names have been looked up for this request, if any have.
 
         Raises:
             OperationUnknown: there is no such operation.
@@ -160,6 +163,7 @@ class Authorizer:
             RequestRefused, PayloadMalformed: the request is wrong.
             DatabaseNotFound: its database does not exist for this caller.
             EngineUnavailable, StoreUnavailable: the catalog or the policy cannot be loaded.
+            LimitReached: the caller has named too many objects that the catalog does not hold.
             NotReady: there is no policy, and this is `again`.
         """
         principal = await self.authenticate(recording)
@@ -172,13 +176,56 @@ class Authorizer:
             principal = await self.authenticate(recording)
         if row is None:
             return self._authorize_admin(recording, principal)
+        if again and row.needs_catalog:
+            self._catalog.require_usable()
+        try:
+            return self._authorize_rpc(row, recording, principal, since)
+        except NamesUnknown as unknown:
+            since = self._catalog.now if since is None else since
+            await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
+        return await self.authorize(recording, again=again, since=since)
+
+    def _authorize_rpc(
+        self, row: Operation, recording: Recording, principal: Principal, since: float | None
+    ) -> AuthorizedRequest:
+        """Resolve and authorize a request to an RPC. Raises NamesUnknown, and as `authorize`."""
         snapshot = self._policy_cache.current()
-        resolved = recording.resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
+        try:
+            resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
+        except NamesUnknown:
+            given = self._as_given(row, recording, principal, snapshot)
+            if given is None:
+                raise
+            resolved = given
+        recording.resolved = resolved
         begun = perf_counter()
         decision = decide(principal, resolved.conditions, snapshot, credential=row.credential)
         self._require_allowed(recording, decision, begun)
+        if self._catalog.unproven(resolved.database, resolved.named, since):
+            raise NamesUnknown(resolved.database, resolved.named)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
         return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database)
+
+    def _as_given(
+        self, row: Operation, recording: Recording, principal: Principal, snapshot: PolicySnapshot
+    ) -> ResolvedRequest | None:
+        """Return a request as if each name were that of a collection, if its outcome does not depend on them.
+
+        Returns:
+            None if it does, so that the names that the catalog does not hold have to be looked up.
+        """
+        resolved = resolve_request(row, rpc_call(recording.call), AsGiven())
+        if not resolved.conditions:
+            seen = row.handler is not None or listed_databases(principal, [resolved.database], snapshot)[0]
+            return None if seen else resolved
+        visible = row.visibility_is_enough
+        if any(
+            holds_anywhere(principal, condition.privilege, snapshot, visibility_is_enough=visible)
+            for condition in resolved.conditions
+        ):
+            return None
+        allowed = decide(principal, resolved.conditions, snapshot, credential=row.credential).allowed
+        return None if allowed else resolved
 
     def _is_ready(self, row: Operation | None) -> bool:
         """Return whether the policy and the catalog that the decision is made by are up to date."""

@@ -1,20 +1,69 @@
 """The engine's databases and their aliases, as far as decisions need them.
 
 INVARIANT: every change of databases and aliases passes `gateway.ddl`, which reloads this catalog before it
-acknowledges. After a restart of the engine the catalog is reloaded before it is used. So it is never stale.
+acknowledges. After a restart of the engine the catalog is reloaded before it is used. So it is never stale. This holds
+for the embedded engine, which nobody else reaches; `gateway.upstream_catalog` is the catalog of a remote one.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Protocol
 
-from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.errors import EngineError, EngineUnavailable
 from kiteward.domain.naming import DEFAULT_DATABASE
 from kiteward.engine.base import Engine
+from kiteward.gateway.catalog_reading import CatalogReader
 from kiteward.gateway.object_ids import ObjectIds
-from kiteward.milvus import messages
+from kiteward.telemetry.counters import CatalogState
 
 _TIMEOUT = 30.0
-_ALIAS_NOT_FOUND = 1600
+
+
+class NamesUnknown(Exception):
+    """The catalog does not hold a database, or names in it, so that `Catalog.ensure` has to look them up first."""
+
+    def __init__(self, database: str, names: Iterable[str] = ()) -> None:
+        super().__init__(database)
+        self.database = database
+        self.names = tuple(names)
+
+
+class Resolver(Protocol):
+    """What requests are resolved by."""
+
+    ids: ObjectIds
+
+    def has_database(self, name: str) -> bool:
+        """Return whether the database exists; raises NamesUnknown."""
+        ...
+
+    def resolve(self, database: str, name: str) -> str:
+        """Return the collection that an alias names, any other name unchanged; raises NamesUnknown."""
+        ...
+
+    def aliases_of(self, database: str, collection: str) -> list[str]:
+        """Return the aliases of a collection, sorted."""
+        ...
+
+
+class AsGiven:
+    """Takes every name as that of a collection. Implements `Resolver` for a request that is refused whatever it names.
+
+    Looking names up for it would let anybody make the engine work, and would tell by its time which names exist.
+    """
+
+    def __init__(self) -> None:
+        self.ids = ObjectIds()
+
+    def has_database(self, name: str) -> bool:  # noqa: ARG002  as the protocol has it
+        return True
+
+    def resolve(self, database: str, name: str) -> str:  # noqa: ARG002
+        return name
+
+    def aliases_of(self, database: str, collection: str) -> list[str]:  # noqa: ARG002
+        return []
 
 
 class Catalog:
@@ -24,17 +73,44 @@ class Catalog:
         ids: the ids that the engine returned, with their collections.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, timeout: float = _TIMEOUT, concurrency: int = 1) -> None:
+        """Set up a catalog that holds nothing yet.
+
+        Args:
+            engine: the engine.
+            timeout: seconds within which it must respond to one call that reads the catalog.
+            concurrency: most calls at a time.
+        """
         self._engine = engine
+        self._reader = CatalogReader(engine, timeout=timeout, concurrency=concurrency)
         self.ids = ObjectIds()
-        self._aliases: dict[str, dict[str, str]] = {DEFAULT_DATABASE: {}}
+        self._names: dict[str, dict[str, str]] = {DEFAULT_DATABASE: {}}
         self._generation = -1
+        self._forgotten = 0
         self._loading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Load it once if the engine responds; otherwise it is loaded for the first request that needs it."""
+        with contextlib.suppress(EngineError):
+            await self.refresh()
+
+    async def close(self) -> None:
+        """Do nothing: it is loaded for requests only."""
 
     @property
     def fresh(self) -> bool:
         """Return whether nothing can have changed since the last load."""
         return self._generation == self._engine.generation
+
+    @property
+    def state(self) -> CatalogState | None:
+        """The state for metrics; None where everything held is known to be true."""
+        return None
+
+    @property
+    def fault(self) -> EngineUnavailable | None:
+        """Why requests that need it are refused, or None."""
+        return None
 
     async def refresh(self) -> None:
         """Load databases and aliases if the engine has restarted, or `forget` was called, since the last load.
@@ -44,28 +120,105 @@ class Catalog:
         """
         async with self._loading:
             while not self.fresh:
-                generation = self._engine.generation
-                aliases = {name: await self._load(name) for name in await self.database_names()}
-                if generation == self._engine.generation:
-                    self._aliases, self._generation = aliases, generation
+                generation, forgotten = self._engine.generation, self._forgotten
+                names = {name: await self._reader.aliases(name) for name in await self.database_names()}
+                if (generation, forgotten) == (self._engine.generation, self._forgotten):
+                    self._names, self._generation = names, generation
 
-    def forget(self) -> None:
-        """Mark the catalog as stale until the next `refresh`, because a change may or may not have happened."""
+    async def ensure(self, database: str, *names: str, caller: str = "") -> None:  # noqa: ARG002  everything is held
+        """Make `has_database` and `resolve` answer for a database and names in it.
+
+        Args:
+            database: the database.
+            names: collections and aliases in it.
+            caller: the user who names them.
+
+        Raises:
+            EngineUnavailable: the engine does not respond now.
+            LimitReached: the user has named too many that have to be looked up.
+        """
+        if not self.fresh:
+            await self.refresh()
+
+    async def renew(self, databases: Iterable[str], names: Iterable[str]) -> None:  # noqa: ARG002  as `forget`
+        """Make what is held of a change's objects true as of now, before it is decided for the last time.
+
+        Raises:
+            EngineUnavailable: the engine does not respond now.
+        """
+        if not self.fresh:
+            await self.refresh()
+
+    async def identity(self, database: str, name: str) -> int | None:  # noqa: ARG002  nobody else gives names
+        """Return the engine's id of a collection, where others can give its name to another one; else 0.
+
+        Returns:
+            None if the collection does not exist there.
+
+        Raises:
+            EngineError: the engine does not respond, or refuses.
+        """
+        return 0
+
+    @property
+    def now(self) -> float:
+        """The time by which lookups are dated, in seconds."""
+        return 0.0
+
+    def unproven(self, database: str, names: Iterable[str], since: float | None) -> bool:  # noqa: ARG002  as `forget`
+        """Return whether there is a name of which is only known that it named nothing some time ago.
+
+        By such a name a request may be refused, and not be allowed: it may have become an alias.
+
+        Args:
+            database: the database of the names.
+            names: collections and aliases of a request.
+            since: what was looked up since this time is known; None if nothing was looked up for the request.
+        """
+        return False
+
+    def require_usable(self) -> None:
+        """Require that a decision may be made now without loading anything.
+
+        Raises:
+            EngineUnavailable: what is in memory is too old.
+        """
+
+    def forget(self, databases: Iterable[str], names: Iterable[str] = ()) -> None:  # noqa: ARG002  all of it
+        """Mark the catalog as stale until the next `refresh`, because a change may or may not have happened.
+
+        Args:
+            databases: where the change may have happened.
+            names: the collections and aliases that it was about; none for a change of whole databases.
+        """
         self._generation = -1
+        self._forgotten += 1
+
+    def forget_ids(self, database: str, collection: str | None) -> None:
+        """Forget the ids of a collection that is dropped or renamed, or for None of all collections of a database."""
+        self.ids.forget(database, collection)
 
     def has_database(self, name: str) -> bool:
-        """Return whether the database exists."""
-        return name in self._aliases
+        """Return whether the database exists.
+
+        Raises:
+            NamesUnknown: it has to be looked up first. The embedded engine's catalog holds all.
+        """
+        return name in self._names
 
     def resolve(self, database: str, name: str) -> str:
-        """Return the collection that an alias names; any other name unchanged."""
-        aliases = self._aliases.get(database)
-        return aliases.get(name, name) if aliases else name
+        """Return the collection that an alias names; any other name unchanged.
+
+        Raises:
+            NamesUnknown: it has to be looked up first. The embedded engine's catalog holds all.
+        """
+        names = self._names.get(database)
+        return names.get(name, name) if names else name
 
     def aliases_of(self, database: str, collection: str) -> list[str]:
         """Return the aliases of a collection, sorted."""
-        aliases = self._aliases.get(database, {})
-        return sorted(alias for alias, target in aliases.items() if target == collection)
+        names = self._names.get(database, {})
+        return sorted(name for name, target in names.items() if target == collection != name)
 
     async def database_names(self) -> list[str]:
         """Request the names of all databases from the engine and return them sorted.
@@ -73,8 +226,7 @@ class Catalog:
         Raises:
             EngineError: it does not respond, or refuses.
         """
-        answer = await self._ask("ListDatabases", DEFAULT_DATABASE, b"")
-        return sorted(messages.ListDatabasesResponse.FromString(answer).db_names)
+        return await self._reader.database_names()
 
     async def collection_names(self, database: str) -> list[str]:
         """Request the names of a database's collections from the engine and return them sorted.
@@ -82,9 +234,7 @@ class Catalog:
         Raises:
             EngineError: it does not respond, or refuses.
         """
-        request = messages.ShowCollectionsRequest(db_name=database).SerializeToString()
-        answer = await self._ask("ShowCollections", database, request)
-        return sorted(messages.ShowCollectionsResponse.FromString(answer).collection_names)
+        return sorted(await self._reader.collections(database))
 
     async def has_collection(self, database: str, name: str) -> bool:
         """Request from the engine whether a collection exists.
@@ -92,26 +242,4 @@ class Catalog:
         Raises:
             EngineError: it does not respond, or refuses, as for a database that does not exist.
         """
-        request = messages.method_of("HasCollection").request(db_name=database, collection_name=name)
-        answer = await self._ask("HasCollection", database, request.SerializeToString())
-        return bool(messages.BoolResponse.FromString(answer).value)
-
-    async def _load(self, database: str) -> dict[str, str]:
-        request = messages.ListAliasesRequest(db_name=database).SerializeToString()
-        listed = messages.ListAliasesResponse.FromString(await self._ask("ListAliases", database, request))
-        found: dict[str, str] = {}
-        for alias in listed.aliases:
-            request = messages.DescribeAliasRequest(db_name=database, alias=alias).SerializeToString()
-            answer = await self._ask("DescribeAlias", database, request, accepts=_ALIAS_NOT_FOUND)
-            collection = messages.DescribeAliasResponse.FromString(answer).collection
-            if collection:  # otherwise it was dropped meanwhile
-                found[alias] = collection
-        return found
-
-    async def _ask(self, operation: str, database: str, payload: bytes, *, accepts: int = 0) -> bytes:
-        answer = await self._engine.call(operation, payload, metadata={"dbname": database}, timeout=_TIMEOUT)
-        status = messages.status_code(operation, answer)
-        if status not in (0, accepts):
-            detail = ErrorDetail(ErrorCode.ENGINE_RESPONSE_FAILED, {"operation": operation, "status": status})
-            raise EngineUnavailable(f"the engine refused {operation}", detail)
-        return answer
+        return await self._reader.has_collection(database, name)

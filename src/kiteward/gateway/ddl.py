@@ -19,6 +19,7 @@ from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
 from kiteward.engine.base import Engine
 from kiteward.gateway.authorize import AuthorizedRequest, require_authorized
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
@@ -93,16 +94,41 @@ class DdlExecutor:
         require_authorized(request)
         async with self._turn:
             await self._reconcile()
-            await self._catalog.refresh()
+            await self._catalog.renew(*_objects_of(request.operation, request.resolved))
             request = await authorize_again()
             require_authorized(request)
             row, resolved = request.operation, request.resolved
             intent = row.intent(request.principal, resolved) if row.intent is not None else None
             if intent is not None and await self._is_possible(intent):
-                return await self._with_intent(row.name, resolved, intent)
+                return await self._with_intent(row, resolved, intent)
             if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
                 return messages.success(row.name)
-            return await self._ask(row.name, resolved, intent)
+            return await self._ask(row, resolved, intent)
+
+    async def release_kept(self, appeared: Callable[[str, str], bool]) -> None:
+        """Remove the grants that are kept on names of collections that others than we have created (decision 0030).
+
+        Args:
+            appeared: returns whether there is a collection, by its database and name.
+
+        Raises:
+            EngineError, StoreError: it failed, and can be repeated.
+        """
+        async with self._turn:
+            await self._reconcile()  # what was created by its claimant is kept for nobody any more
+            async with self._policy_cache.change() as transaction:
+                for database, name in await transaction.grants.kept_objects():
+                    if not appeared(database, name):
+                        continue
+                    lost = (await transaction.grants.release_object(database, name, None)).lost
+                    self._recorder.note_system_event(
+                        Event.GRANT_CHANGE,
+                        "ReleaseGrants",
+                        because="created_around_us",
+                        database=database,
+                        object=name,
+                        roles=list(lost),
+                    )
 
     async def _is_possible(self, intent: Intent) -> bool:
         """Return whether the change can happen, so that grants may have to follow.
@@ -110,6 +136,7 @@ class DdlExecutor:
         An object that does not exist cannot be dropped, and the engine refuses a name that is taken.
         """
         if intent.kind is IntentKind.DROP_DATABASE:
+            await self._catalog.ensure(intent.db_name)
             return self._catalog.has_database(intent.db_name)
         if intent.kind is IntentKind.CREATE_COLLECTION:
             return await self._is_kept(intent) and not await self._has_collection(intent.db_name, intent.object_name)
@@ -122,12 +149,17 @@ class DdlExecutor:
         async with self._policy_cache.change() as transaction:
             return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
-    async def _with_intent(self, operation: str, resolved: ResolvedRequest, intent: Intent) -> bytes:
+    async def _with_intent(self, row: Operation, resolved: ResolvedRequest, intent: Intent) -> bytes:
+        if intent.kind in (IntentKind.DROP_COLLECTION, IntentKind.RENAME_COLLECTION):
+            object_id = await self._catalog.identity(intent.db_name, intent.object_name)
+            if object_id is None:  # it has just been dropped or renamed around us
+                return await self._ask(row, resolved, intent)
+            intent = replace(intent, object_id=object_id)
         if await self._store_intent(intent) is None:
-            return await self._ask(operation, resolved, intent)
+            return await self._ask(row, resolved, intent)
         try:
-            answer = await self._ask(operation, resolved, intent)
-            await self._reconcile()
+            answer = await self._ask(row, resolved, intent)
+            await self._reconcile(refused=messages.status_code(row.name, answer) != 0)
         except (EngineError, StoreError):
             self._recover_later()
             raise
@@ -166,21 +198,21 @@ class DdlExecutor:
             except (EngineError, StoreError) as error:
                 _log.warning("the outcome of a change is not known yet: %s", error)
 
-    async def _ask(self, operation: str, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
+    async def _ask(self, row: Operation, resolved: ResolvedRequest, intent: Intent | None) -> bytes:
         self._forget_ids(intent)
         try:
             return await self._engine.call(
-                operation, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
+                row.name, resolved.payload, metadata={"dbname": resolved.database}, timeout=_TIMEOUT
             )
         finally:
             self._forget_ids(intent)
-            self._catalog.forget()
+            self._catalog.forget(*_objects_of(row, resolved))
             await self._refresh_quietly()
 
     def _forget_ids(self, intent: Intent | None) -> None:
         """Forget the ids of a dropped or renamed object, so that they are not resolved to a name that is reused."""
         if intent is not None and intent.kind is not IntentKind.CREATE_COLLECTION:
-            self._catalog.ids.forget(intent.db_name, intent.object_name or None)
+            self._catalog.forget_ids(intent.db_name, intent.object_name or None)
 
     async def _refresh_quietly(self) -> None:
         try:
@@ -189,11 +221,16 @@ class DdlExecutor:
             # The catalog stays marked as stale; the next request that needs it tries again.
             _log.warning("reading databases and aliases after a change failed: %s", error)
 
-    async def _reconcile(self) -> None:
-        """Compare every open intent with the engine's objects, and update grants."""
+    async def _reconcile(self, *, refused: bool = False) -> None:
+        """Compare every open intent with the engine's objects, and update grants.
+
+        Args:
+            refused: whether the engine has just refused the change: what it did not create, others did.
+        """
         while self._open:
             intent = self._open[0]
-            happened = await self._happened(intent)
+            created_by_others = refused and intent.kind is IntentKind.CREATE_COLLECTION
+            happened = not created_by_others and await self._happened(intent)
             kept: Sequence[str] = ()
             async with self._policy_cache.change() as transaction:
                 if happened:
@@ -210,16 +247,25 @@ class DdlExecutor:
         """Return whether the engine executed the change.
 
         An intent to drop or rename is only stored for an object that exists, so its absence is the proof. An intent to
-        create is only stored for an object that does not exist.
+        create is only stored for an object that does not exist. Where others change objects too, one with another id is
+        another object, and a collection has been renamed if it is found under its new name.
         """
         if intent.kind is IntentKind.DROP_DATABASE:
-            await self._catalog.refresh()
+            await self._catalog.ensure(intent.db_name)
             return not self._catalog.has_database(intent.db_name)
+        if intent.object_id:
+            if intent.kind is IntentKind.DROP_COLLECTION:
+                return await self._identity(intent.db_name, intent.object_name) != intent.object_id
+            return await self._identity(intent.new_db_name, intent.new_object_name) == intent.object_id
         there = await self._has_collection(intent.db_name, intent.object_name)
         return there is (intent.kind is IntentKind.CREATE_COLLECTION)
 
+    async def _identity(self, database: str, name: str) -> int | None:
+        await self._catalog.ensure(database)
+        return await self._catalog.identity(database, name) if self._catalog.has_database(database) else None
+
     async def _has_collection(self, database: str, name: str) -> bool:
-        await self._catalog.refresh()
+        await self._catalog.ensure(database)
         if not self._catalog.has_database(database):
             return False
         request = messages.HasCollectionRequest(db_name=database, collection_name=name).SerializeToString()
@@ -229,7 +275,18 @@ class DdlExecutor:
             return False
         if code:
             raise EngineUnavailable("the engine cannot report whether a collection exists")
-        return bool(messages.BoolResponse.FromString(answer).value)
+        return bool(messages.read_response(messages.BoolResponse, answer).value)
+
+
+def _objects_of(row: Operation, resolved: ResolvedRequest) -> tuple[set[str], set[str]]:
+    """Return the databases and the names of collections and aliases that a change is about."""
+    databases = {resolved.database}
+    if row.target_database:
+        databases.add(str(resolved.fields[row.target_database]) or resolved.database)
+    names = set(resolved.collections)
+    for path in (*row.collections, *row.new_collections, *row.aliases, *row.creates):
+        names.add(str(resolved.fields[path]))
+    return databases, names - {""}
 
 
 def _followed_details(intent: Intent) -> dict[str, str]:

@@ -4,6 +4,8 @@ import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_details import details_of, result_of
@@ -57,6 +59,14 @@ class EngineExecutor:
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
         recording.status = messages.status_code(row.name, answer)
+        if row.shows_alias is not None and row.shows_alias(answer, resolved):
+            # The name was a collection's when the request was decided. Whose it is now has not been decided.
+            self._catalog.forget([resolved.database], resolved.collections)
+            name = resolved.collections[0]
+            raise EngineUnavailable(
+                f"{name} was just made an alias: send the request again",
+                ErrorDetail(ErrorCode.ENGINE_CATALOG_CHANGING),
+            )
         if row.response_ids is not None and not recording.status:
             ids.learn(
                 answer,

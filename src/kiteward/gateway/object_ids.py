@@ -89,6 +89,20 @@ class ObjectIds:
         """Return the collection that the id in a request's field belongs to, or None if it is not known here."""
         return None if isinstance(given, str) else self._owners.get((KINDS.get(path, ""), given))
 
+    def keep(self, holds: Callable[[str, int, str, str], bool]) -> None:
+        """Remove the ids that no longer belong to their collection.
+
+        Args:
+            holds: returns whether an id does, by its kind, the id, and the database and name of its collection.
+        """
+        gone = [
+            (kind, number)
+            for (kind, number), owner in self._owners.items()
+            if not holds(kind, number, owner.database, owner.collection)
+        ]
+        for key in gone:
+            del self._owners[key]
+
     def forget(self, database: str, collection: str | None) -> None:
         """Remove the ids of a collection, or for None of all collections of a database."""
         self._forgotten += 1
@@ -104,6 +118,8 @@ class ObjectIds:
 def of_described_collection(answer: bytes, _: tuple[str, ...]) -> Ids:
     """Return the id in a response of DescribeCollection."""
     response = messages.read_response(messages.DescribeCollectionResponse, answer)
+    if response.collection_name in response.aliases:
+        return []  # Milvus 2.3 returns the name as given, which has become an alias
     return [("collection", response.collectionID, response.collection_name)]
 
 

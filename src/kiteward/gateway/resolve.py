@@ -11,7 +11,7 @@ from kiteward.authz.privileges import Level, ObjectType
 from kiteward.domain.errors import AliasConflict, InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
 from kiteward.gateway.call import Call
-from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.catalog import NamesUnknown, Resolver
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest, Value
@@ -21,18 +21,31 @@ _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
 """What a field gives a name to, where that is not a collection."""
 
 
-def resolve_request(operation: Operation, call: Call[bytes], catalog: Catalog) -> ResolvedRequest:
+def resolve_request(operation: Operation, call: Call[bytes], catalog: Resolver) -> ResolvedRequest:
     """Read the fields of a request that select objects, and resolve it.
 
     Raises:
         PayloadMalformed: the bytes are not a message of this operation.
+        NamesUnknown: the catalog does not hold its database, or names in it.
     """
     fields: Mapping[str, Value] = operation.selection.read(call.payload) if operation.selection else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
+    try:
+        resolved = _resolved(operation, call.payload, fields, database, catalog)
+        if operation.needs_catalog and not resolved.collections:
+            catalog.has_database(database)
+    except NamesUnknown as unknown:
+        paths = (*operation.collections, *operation.aliases, *operation.must_match)
+        others = (name for path in paths for name in _texts(fields[path]))
+        raise NamesUnknown(database, {*unknown.names, *others}) from None
+    return resolved
+
+
+def _resolved(
+    operation: Operation, payload: bytes, fields: Mapping[str, Value], database: str, catalog: Resolver
+) -> ResolvedRequest:
     if not fields:  # no field of it selects an object
-        return ResolvedRequest(
-            database, _conditions(operation, fields, database, (), catalog), call.payload, (), fields
-        )
+        return ResolvedRequest(database, _conditions(operation, fields, database, (), catalog), payload, (), fields)
     replacements: dict[str, str | list[str]] = {}
     if database != DEFAULT_DATABASE and fields.get(operation.database) == "" and operation.by_engine:
         # Milvus 2.3 ignores the database of the connection for some requests, and would use `default`.
@@ -41,11 +54,14 @@ def resolve_request(operation: Operation, call: Call[bytes], catalog: Catalog) -
     collections = _resolve(operation, fields, database, catalog, replacements)
     other_database = _target_database(operation, fields, database, replacements)
     conditions = _conditions(operation, fields, ANY if other_database else database, collections, catalog)
-    payload = replace(call.payload, operation.name, replacements) if replacements else call.payload
+    payload = replace(payload, operation.name, replacements) if replacements else payload
     refusal = _contradiction(operation, fields, database, collections, catalog) or _alias_conflict(
         operation, fields, database, collections, catalog
     )
-    return ResolvedRequest(database, conditions, payload, collections, fields, refusal)
+    named = collections
+    for path in operation.aliases:
+        named += tuple(catalog.resolve(database, name) for name in _texts(fields[path]))
+    return ResolvedRequest(database, conditions, payload, collections, fields, refusal, named)
 
 
 def check_new_names(operation: Operation, resolved: ResolvedRequest, naming: NamingRules) -> None:
@@ -83,7 +99,7 @@ def _named_by_id(
     operation: Operation,
     fields: Mapping[str, Value],
     database: str,
-    catalog: Catalog,
+    catalog: Resolver,
     replacements: dict[str, str | list[str]],
 ) -> Mapping[str, Value]:
     """Return the fields that were read, with the name of a collection that was selected by its id alone.
@@ -109,7 +125,7 @@ def _resolve(
     operation: Operation,
     fields: Mapping[str, Value],
     database: str,
-    catalog: Catalog,
+    catalog: Resolver,
     replacements: dict[str, str | list[str]],
 ) -> tuple[str, ...]:
     """Return the named collections, aliases resolved, and add the changed fields to `replacements`."""
@@ -124,7 +140,7 @@ def _resolve(
 
 
 def _contradiction(
-    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Resolver
 ) -> InvalidArgument | None:
     """Return the error for sub-requests that name other objects than the request. Engines ignore those names."""
     for path in operation.must_match:
@@ -143,7 +159,7 @@ def _contradiction(
 
 
 def _alias_conflict(
-    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Resolver
 ) -> AliasConflict | None:
     """Return the error for an alias that prevents an operation on the collection itself."""
     if operation.not_by_alias:
@@ -172,7 +188,7 @@ def _target_database(
 
 
 def _conditions(
-    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Resolver
 ) -> tuple[Condition, ...]:
     privilege = operation.privilege
     if privilege is None:
@@ -192,7 +208,7 @@ def _conditions(
     return (Condition(privilege, database, distinct, operation.visibility_is_enough),)
 
 
-def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Catalog) -> tuple[str, ...]:
+def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Resolver) -> tuple[str, ...]:
     """Return the new collections and the collections behind aliases that the request names."""
     if not (operation.new_collections or operation.aliases):
         return ()
@@ -202,7 +218,7 @@ def _others(operation: Operation, fields: Mapping[str, Value], database: str, ca
 
 
 def _by_ids(
-    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Catalog
+    operation: Operation, fields: Mapping[str, Value], database: str, collections: tuple[str, ...], catalog: Resolver
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return the database, the named collections, and the objects that ids in the request select."""
     owners, unknown = _owners(operation, fields, catalog)
@@ -216,7 +232,7 @@ def _by_ids(
     return database, collections, (*judged, *([ANY] if unknown else []))
 
 
-def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Catalog) -> tuple[list[Owner], bool]:
+def _owners(operation: Operation, fields: Mapping[str, Value], catalog: Resolver) -> tuple[list[Owner], bool]:
     """Return the collections that ids belong to, and whether there is an id whose collection is not known.
 
     Such an id selects without a name, so that the privilege is needed on every object.

@@ -19,6 +19,7 @@ class ResolvedRequest(NamedTuple):
         collections: the collections it names, aliases resolved.
         fields: the fields that were read from the request.
         refusal: why nobody may make it: a contradicting sub-request, or an alias that is not allowed; else None.
+        named: the collections, and what is behind the aliases that it names.
     """
 
     database: str
@@ -27,6 +28,7 @@ class ResolvedRequest(NamedTuple):
     collections: tuple[str, ...]
     fields: Mapping[str, Value]
     refusal: RequestRefused | None = None
+    named: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return what it is about without the payload, which may hold a password."""

@@ -10,7 +10,7 @@ from typing import Final
 from kiteward.authz.policy import PolicySnapshot, listed_collections, listed_databases
 from kiteward.domain.errors import EngineResponseUnreadable
 from kiteward.domain.identity import Principal
-from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.catalog import Catalog, NamesUnknown
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.milvus import messages
 
@@ -63,9 +63,23 @@ def aliases(
 ) -> bytes:
     """Filter the response of ListAliases: an alias is shown with its collection."""
     message = messages.read_response(messages.ListAliasesResponse, answer)
-    targets = [catalog.resolve(resolved.database, alias) for alias in message.aliases]
+    targets = [_behind(catalog, resolved.database, alias) for alias in message.aliases]
     kept = listed_collections(principal, resolved.database, targets, snapshot)
     return answer if all(kept) else _keep(message, ("aliases",), kept)
+
+
+def _behind(catalog: Catalog, database: str, alias: str) -> str:
+    """Return the collection of an alias; one that the catalog does not hold yet is on nothing that anybody may see."""
+    try:
+        return catalog.resolve(database, alias)
+    except NamesUnknown:
+        return ""
+
+
+def describes_behind_alias(answer: bytes, resolved: ResolvedRequest) -> bool:
+    """Return whether a response of DescribeCollection is about the collection behind the name that was forwarded."""
+    message = messages.read_response(messages.DescribeCollectionResponse, answer)
+    return any(name in message.aliases for name in resolved.collections)
 
 
 def has_no_collection(_: ResolvedRequest) -> bytes:

@@ -72,10 +72,12 @@ async def give_grant(services: Services, caller: Caller, *, role: str, scope: Pr
         InvalidGrant: there is no such privilege, or it cannot be granted there.
     """
     _check_names(services, role, scope)
+    await _look_up(services, caller, scope.key)
     require_database(services, caller, scope.key)
     async with caller.change() as transaction:
         await require_role(transaction, role)
         await _check_privilege(transaction, scope)
+        await _look_up(services, caller, scope.key)
         keys = _with_companions(_on_collection(services, scope.key))
         await transaction.grants.add([Grant(role, each, caller.principal.user_name) for each in keys])
         _record(caller, scope.key, keys, changed=True)
@@ -91,9 +93,11 @@ async def revoke_grant(services: Services, caller: Caller, *, role: str, scope: 
         DatabaseNotFound: the role does not hold it, there is no such database, and the caller may know that.
     """
     _check_names(services, role, scope)
+    await _look_up(services, caller, scope.key)
     async with caller.change() as transaction:
         await require_role(transaction, role)
         await _check_privilege(transaction, scope)
+        await _look_up(services, caller, scope.key)
         keys = _revoked_keys(services, scope)
         changed = bool(await transaction.grants.remove(role, keys))
         if not changed:
@@ -122,10 +126,12 @@ async def change_grants(
         EngineError: the engine's aliases are not in memory, and it does not respond.
     """
     _require_within_limit(len(grant) + len(revoke))
-    if not services.catalog.fresh:
-        await services.catalog.refresh()
+    for scope in (*grant, *revoke):
+        await _look_up(services, caller, scope.key)
     async with caller.change() as transaction:
         await require_role(transaction, role)
+        for scope in (*grant, *revoke):
+            await _look_up(services, caller, scope.key)
         stored = await transaction.grants.of_role(role)
         held = {each.key for each in stored if each.kept_for is None}
         wanted = {key for scope in grant for key in await _granted_keys(services, transaction, caller, scope)}
@@ -149,7 +155,7 @@ def _require_within_limit(number: int) -> None:
         )
 
 
-def list_grants(
+async def list_grants(
     services: Services, caller: Caller, role: str, *, database: str, named: tuple[ObjectType, str] | None
 ) -> Sequence[Grant]:
     """Return the grants of a role.
@@ -166,7 +172,7 @@ def list_grants(
         DatabaseNotFound: as of `give_grant`.
         RoleNotFound: there is no such role.
     """
-    objects = None if named is None else _listed_objects(services, caller, database, *named)
+    objects = None if named is None else await _listed_objects(services, caller, database, *named)
     found = caller.snapshot.roles.get(role)
     if found is None:
         raise RoleNotFound(
@@ -242,6 +248,15 @@ def _with_companions(key: GrantKey) -> list[GrantKey]:
     return [key, *(replace(key, privilege=name) for name in along)]
 
 
+async def _look_up(services: Services, caller: Caller, key: GrantKey) -> None:
+    """Make the catalog hold the database and the object of a grant.
+
+    It is called once more in a transaction, where it takes no time unless the catalog was read again meanwhile.
+    """
+    if key.object_type is not ObjectType.USER:
+        await services.catalog.ensure(key.db_name, key.object_name, caller=caller.principal.user_name)
+
+
 def _on_collection(services: Services, key: GrantKey) -> GrantKey:
     """Return the key of a grant as it is stored: on the collection behind an alias (contract 4.10).
 
@@ -266,12 +281,13 @@ def _revoked_keys(services: Services, scope: PrivilegeScope) -> list[GrantKey]:
     return list(dict.fromkeys(each for named in meant for each in _with_companions(named)))
 
 
-def _listed_objects(
+async def _listed_objects(
     services: Services, caller: Caller, database: str, kind: ObjectType, name: str
 ) -> frozenset[tuple[ObjectType, str]]:
     if kind is not ObjectType.COLLECTION:
         return frozenset({(kind, name)})
     key = GrantKey(kind, database, name, ANY)
+    await _look_up(services, caller, key)
     require_database(services, caller, key)
     return frozenset({(kind, each.object_name) for each in (key, _on_collection(services, key))})
 

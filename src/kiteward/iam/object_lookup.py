@@ -10,8 +10,7 @@ from kiteward.iam.services import Catalog
 async def behind_alias(catalog: Catalog, database: str, name: str) -> str:
     """Return the collection behind an alias, resolved as in requests; without an engine, the name unchanged."""
     with contextlib.suppress(EngineError):
-        if not catalog.fresh:
-            await catalog.refresh()
+        await catalog.ensure(database, name)
         return catalog.resolve(database, name)
     return name
 
@@ -22,7 +21,9 @@ async def exists(catalog: Catalog, database: str, name: str) -> bool | None:
         return None
     with contextlib.suppress(EngineError):
         # The engine refuses a database that does not exist; such a database has no collections.
-        if catalog.fresh and not catalog.has_database(database):
-            return False
+        if catalog.fresh:
+            await catalog.ensure(database)
+            if not catalog.has_database(database):
+                return False
         return await catalog.has_collection(database, name)
     return None

@@ -16,14 +16,19 @@ _AUDIT_NOT_WRITABLE: Final = ComponentHealth(
 
 
 async def components(services: Services) -> Mapping[str, ComponentHealth]:
-    """Return the health of `store`, `engine` and `audit`."""
+    """Return the health of `store`, `engine` and `audit`. An engine whose catalog is too old is not ready."""
     try:
         await services.store.user(ROOT)
         store = ComponentHealth()
     except StoreError as error:
         store = ComponentHealth(ready=False, reason=str(error), details=error.details)
-    engine = services.engine.health()
     working = services.audit().working
     audit = ComponentHealth() if working else _AUDIT_NOT_WRITABLE
-    blocked = () if engine.ready else (engine.detail,)
-    return {"store": store, "engine": ComponentHealth(engine.ready, engine.reason, blocked), "audit": audit}
+    return {"store": store, "engine": _engine(services), "audit": audit}
+
+
+def _engine(services: Services) -> ComponentHealth:
+    health, fault = services.engine.health(), services.catalog.fault
+    if not health.ready:
+        return ComponentHealth(ready=False, reason=health.reason, details=(health.detail,))
+    return ComponentHealth() if fault is None else ComponentHealth(False, str(fault), fault.details)

@@ -12,6 +12,7 @@ from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import Sessions
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorDetail
+from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.base import Engine
@@ -26,8 +27,17 @@ class Catalog(Protocol):
         """Whether databases and aliases in memory are those of the engine."""
         ...
 
+    @property
+    def fault(self) -> EngineUnavailable | None:
+        """Why requests that need databases and aliases are refused, or None."""
+        ...
+
     async def refresh(self) -> None:
         """Load databases and aliases unless they are fresh; raises EngineUnavailable."""
+        ...
+
+    async def ensure(self, database: str, *names: str, caller: str = "") -> None:
+        """Make memory hold a database and names in it; raises EngineUnavailable, LimitReached."""
         ...
 
     def has_database(self, name: str) -> bool:

@@ -85,6 +85,20 @@ class Grants:
         await self._remove_where(and_(gone, not_(of_claimant)))
         return await self._mark_where(gone, kept_for.user_name)
 
+    async def remove_plain(self, db_name: str, object_name: str) -> Sequence[str]:
+        """Remove the Collection and Global grants on exactly this object that are kept for nobody.
+
+        Returns:
+            The roles that held them, sorted.
+        """
+        return await self._remove_where(and_(_on_object(db_name, object_name), _grants.kept_for.is_(None)))
+
+    async def kept_objects(self) -> Sequence[tuple[str, str]]:
+        """Return the database and name of every object on which there are kept grants, sorted."""
+        columns = (_grants.db_name, _grants.object_name)
+        found = select(*columns).where(_grants.kept_for.is_not(None)).distinct().order_by(*columns)
+        return [(db_name, object_name) for db_name, object_name in await self._write_transaction.rows(found)]
+
     async def kept_on(self, db_name: str, object_name: str) -> Sequence[str]:
         """Return the roles that hold kept grants on exactly this object, sorted."""
         return await self._roles_where(_kept_on(db_name, object_name))

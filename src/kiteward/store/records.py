@@ -184,6 +184,7 @@ class Intent:
         db_name, object_name: what is dropped, renamed or created; object_name is empty for a database.
         new_db_name, new_object_name: the new name of a renamed collection, else empty.
         claimant: who drops or creates a collection, where grants are kept for that user.
+        object_id: the engine's id of what is dropped or renamed, where others can change it too; else 0.
     """
 
     kind: IntentKind
@@ -193,3 +194,4 @@ class Intent:
     new_object_name: str = ""
     intent_id: int = 0
     claimant: Claimant | None = None
+    object_id: int = 0

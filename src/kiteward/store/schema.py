@@ -6,6 +6,7 @@ Alembic revisions in `migrations/versions` build these tables; a test proves tha
 from typing import Any, Final
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -166,5 +167,6 @@ intents: Final = Table(
     Column("new_object_name", _name(), nullable=False),
     Column("claimant", _name()),
     Column("claimant_roles", Text()),
+    Column("object_id", BigInteger()),
     sqlite_autoincrement=True,
 )

@@ -268,8 +268,9 @@ class Intents:
                 new_object_name,
                 intent_id,
                 None if user_name is None else Claimant(user_name, tuple(json.loads(roles))),
+                object_id or 0,
             )
-            for intent_id, kind, db_name, object_name, new_db_name, new_object_name, user_name, roles in rows
+            for intent_id, kind, db_name, object_name, new_db_name, new_object_name, user_name, roles, object_id in rows
         ]
 
     async def add(self, intent: Intent) -> int:
@@ -282,6 +283,7 @@ class Intents:
             "new_object_name": intent.new_object_name,
             "claimant": intent.claimant.user_name if intent.claimant else None,
             "claimant_roles": json.dumps(intent.claimant.roles) if intent.claimant else None,
+            "object_id": intent.object_id,
         }
         rows = await self._write_transaction.rows(insert(schema.intents).values(values).returning(schema.intents.c.id))
         return int(rows[0][0])

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -56,3 +57,20 @@ class RequestCounts:
     def __iter__(self) -> Iterator[tuple[str, Outcome, int]]:
         """Yield every operation, outcome and their number."""
         return iter([(operation, outcome, number) for (operation, outcome), number in self._counts.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogState:
+    """The state of the catalog of a remote engine.
+
+    Attributes:
+        age: seconds since what it holds was true; None before the first read.
+        reads: how often it was read since the start.
+        failures: how often that failed.
+        lookups: how often a name was looked up.
+    """
+
+    age: float | None
+    reads: int
+    failures: int
+    lookups: int

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from kiteward.audit.writer import AuditState
+from kiteward.telemetry.counters import CatalogState
 from kiteward.telemetry.latency import BOUNDS, Histogram
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -33,6 +34,7 @@ class Sources:
         held: bytes held for clients by kind: how many, how many there may be, and how often there was no room.
         generation: how often the engine was started.
         engine_ready: whether a call sent now would reach the engine.
+        catalog: the state of the catalog of a remote engine; None for the embedded one.
         revision: the revision of the policy in force; None while there is none.
         audit: the state of the audit trail.
     """
@@ -46,6 +48,7 @@ class Sources:
     engine_ready: Callable[[], bool]
     revision: Callable[[], int | None]
     audit: Callable[[], AuditState]
+    catalog: Callable[[], CatalogState | None] = lambda: None
 
 
 class Metrics:
@@ -139,11 +142,22 @@ class _ServerCollector(Collector):
             generation,
         )
         yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
+        yield from _catalog(sources.catalog())
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
         yield _gauge("kiteward_audit_queue", "Audit events that wait to be written.", audit.queued)
         yield _gauge("kiteward_audit_queue_bytes", "Approximate memory of these events.", audit.queued_bytes)
         yield _counter("kiteward_audit_lost", "Audit events that were lost.", (), [((), audit.lost)])
+
+
+def _catalog(state: CatalogState | None) -> Iterator[Metric]:
+    if state is None:
+        return
+    if state.age is not None:
+        yield _gauge("kiteward_catalog_age_seconds", "Age of the catalog of the remote engine.", state.age)
+    yield _counter("kiteward_catalog_reads", "Reads of the catalog of the remote engine.", (), [((), state.reads)])
+    yield _counter("kiteward_catalog_read_failures", "Reads of it that failed.", (), [((), state.failures)])
+    yield _counter("kiteward_catalog_lookups", "Names that were looked up in the engine.", (), [((), state.lookups)])
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -28,6 +28,7 @@ from kiteward.engine.upstream import Address, RemoteEngineSettings, UpstreamTls
 from kiteward.milvus import messages
 
 REFUSED = "the engine cannot be reached: it refuses connections"
+UNREAD = "the catalog of the remote engine has not been read yet"
 PASSWORD = "Hunter2-Hunter2"
 ROOT = base64.b64encode(b"root:Milvus").decode()
 ACCOUNT = base64.b64encode(f"kiteward:{PASSWORD}".encode()).decode()
@@ -106,7 +107,7 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
         assert await readiness(server) == (503, REFUSED)
         status, _, body = await ask(server.metrics_port, "/healthz")
         assert (status, body) == (503, "not ready: engine")
-        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", REFUSED)
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", f"{UNREAD}: {REFUSED}")
         assert (await call(server, "ListCredUsers")).usernames == ["root"]
         health = await call(server, "CheckHealth")
         assert (health.isHealthy, list(health.reasons)) == (False, [REFUSED])
@@ -114,7 +115,8 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
         assert f"serves on http://127.0.0.1:{server.port} and is not ready: {REFUSED}" in line
 
         async def is_ready() -> bool:
-            return (await readiness(server))[0] == 200
+            # Not `readiness`, whose two answers may differ while the state changes.
+            return (await ask(server.metrics_port, "/healthz"))[0] == 200
 
         async with upstream(FakeMilvus(), port=port):
             await until(is_ready)
@@ -148,10 +150,8 @@ async def test_wrong_password_of_the_service_account_is_said_everywhere_and_neve
     caplog.set_level(logging.DEBUG)
     async with upstream(FakeMilvus(accepted=set())) as address, serving(tmp_path, address) as server:
         assert await readiness(server) == (503, remote.ACCOUNT_REJECTED)
-        assert await refusal(server, "ShowCollections") == (
-            "UNAVAILABLE",
-            "the engine does not accept the service account of this server",
-        )
+        refused = "the engine does not accept the service account of this server"
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", f"{UNREAD}: {refused}")
     assert f"{address} is not ready: {remote.ACCOUNT_REJECTED}" in caplog.text
     assert PASSWORD not in caplog.text
     assert ACCOUNT not in caplog.text
@@ -168,12 +168,21 @@ async def test_rpc_that_the_engine_lacks_is_named_to_the_caller(tmp_path: Path) 
 
 
 async def test_privilege_that_the_service_account_lacks_is_not_taken_for_the_callers(tmp_path: Path) -> None:
-    allowed = {"ListDatabases", "Connect", "ListAliases"}
+    allowed = {"ListDatabases", "Connect", "ListAliases", "ShowCollections"}
     async with upstream(FakeMilvus(allowed=allowed)) as address, serving(tmp_path, address) as server:
-        assert await refusal(server, "ShowCollections") == (
+        assert await refusal(server, "DescribeDatabase") == (
             "PERMISSION_DENIED",
-            "the engine does not allow `ShowCollections` to the service account of this server",
+            "the engine does not allow `DescribeDatabase` to the service account of this server",
         )
+
+
+async def test_engine_whose_collections_cannot_be_read_is_not_ready(tmp_path: Path) -> None:
+    allowed = {"ListDatabases", "Connect", "ListAliases"}
+    denied = "the engine does not allow `ShowCollections` to the service account of this server"
+    unread = f"{UNREAD}: {denied}"
+    async with upstream(FakeMilvus(allowed=allowed)) as address, serving(tmp_path, address) as server:
+        assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", unread)
+        assert await readiness(server) == (503, unread)
 
 
 async def test_files_of_tls_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:

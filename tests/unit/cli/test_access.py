@@ -9,6 +9,7 @@ from tests.support.command_line import Run, on
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
+from kiteward.cli.access import _listed
 
 
 @pytest.fixture
@@ -100,7 +101,19 @@ def test_what_was_not_used(run: Run) -> None:
     assert f"API key {key_id} of alice" in printed.splitlines()
 
 
-@pytest.mark.parametrize("words", [[], ["--user", "a", "--collection", "b"]])
+def test_no_grant_on_what_does_not_exist_is_said_too(run: Run) -> None:
+    assert run("access", "--missing") == (0, "no grant is on a collection that does not exist\n")
+
+
+def test_grants_on_what_does_not_exist_are_listed_by_line() -> None:
+    grant = {"role": "reading", "privilege": "Query", "dbName": "default", "objectName": "docs"}
+    assert _listed({"grants": [grant], "complete": True}) == ["grant Query on default.docs to reading"]
+    assert _listed({"grants": [], "complete": False}) == [
+        "of some collections it is not known: ask the server (access/missing)"
+    ]
+
+
+@pytest.mark.parametrize("words", [[], ["--user", "a", "--collection", "b"], ["--user", "a", "--missing"]])
 def test_one_question_at_a_time(run: Run, words: list[str]) -> None:
     status, printed = run("access", *words)
     assert status == 1

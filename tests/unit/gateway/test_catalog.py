@@ -43,7 +43,7 @@ async def test_fresh_catalog_asks_nothing(catalog: Catalog, engine: FakeEngine) 
 async def test_reload_and_restart_see_what_changed(catalog: Catalog, engine: FakeEngine) -> None:
     await catalog.refresh()
     engine.databases["default"].aliases["current"] = "papers"
-    catalog.forget()
+    catalog.forget(["default"])
     await catalog.refresh()
     assert catalog.resolve("default", "current") == "papers"
     del engine.databases["other"]

@@ -30,7 +30,7 @@ async def granted(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness
     """Two roles hold grants of every kind on `docs`, and others near it."""
     engine.create("docs", "docs2")
     engine.create("docs", database="other")
-    harness.catalog.forget()
+    harness.catalog.forget(["default"])
     await harness.group("mine", "Query")
     await harness.role("reader", ("Query", "default", "docs"), ("CollectionReadOnly", "default", "docs"))
     await harness.role("writer", ("DescribeCollection", "default", "docs"), ("mine", "default", "docs"))

@@ -31,7 +31,7 @@ async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness
     engine.create("docs", "secrets")
     engine.create("papers", database="other")
     engine.databases["default"].aliases["current"] = "docs"
-    harness.catalog.forget()
+    harness.catalog.forget(["default"])
     await harness.role("reader", ("Query", "default", "docs"))
     await harness.user("alice", "reader")
     await harness.user("bob")

@@ -28,7 +28,7 @@ def padded(method: str, size: int = LARGE + 1, /, **fields: object) -> bytes:
 async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness:
     """Alice may query `docs`, bob may do nothing."""
     engine.create("docs")
-    harness.catalog.forget()
+    harness.catalog.forget(["default"])
     await harness.role("reader", ("Query", "default", "docs"))
     await harness.user("alice", "reader")
     await harness.user("bob")

@@ -20,7 +20,7 @@ async def peopled(harness: GatewayHarness, engine: FakeEngine) -> GatewayHarness
     engine.create("before", "docs", "after")
     engine.create("papers", database="other")
     engine.databases["default"].aliases.update(current="docs", hidden="after")
-    harness.catalog.forget()
+    harness.catalog.forget(["default"])
     await harness.role("reader", ("Query", "default", "docs"))
     await harness.user("alice", "reader")
     await harness.user("bob")

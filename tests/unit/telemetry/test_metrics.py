@@ -23,7 +23,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.milvus import messages
-from kiteward.telemetry.counters import OTHER, Outcome
+from kiteward.telemetry.counters import OTHER, CatalogState, Outcome
 from kiteward.telemetry.latency import BOUNDS, Histogram
 from kiteward.telemetry.metrics import Metrics, Sources
 from kiteward.telemetry.telemetry import Stage, Telemetry
@@ -220,3 +220,27 @@ def test_watching_a_request_costs_a_few_microseconds() -> None:
     cost = min(one_round() for _ in range(20))
     print(f"{cost * 1e6:.2f} µs")
     assert cost < 10e-6
+
+
+def test_the_catalog_of_a_remote_engine_says_how_old_it_is() -> None:
+    states = iter([None, CatalogState(None, 0, 3, 0), CatalogState(1.5, 7, 3, 12)])
+    metrics = Metrics(
+        Sources(
+            Telemetry(),
+            authentications=dict,
+            connections=dict,
+            refused=dict,
+            held=dict,
+            generation=lambda: 0,
+            engine_ready=lambda: True,
+            revision=lambda: None,
+            audit=AuditState,
+            catalog=lambda: next(states),
+        )
+    )
+    embedded, unread, read = (parsed(metrics.text().decode()) for _ in range(3))
+    assert not [name for name, _ in embedded if name.startswith("kiteward_catalog")]
+    assert ("kiteward_catalog_age_seconds", ()) not in unread
+    assert unread["kiteward_catalog_read_failures_total", ()] == 3
+    assert read["kiteward_catalog_age_seconds", ()] == 1.5
+    assert (read["kiteward_catalog_reads_total", ()], read["kiteward_catalog_lookups_total", ()]) == (7, 12)

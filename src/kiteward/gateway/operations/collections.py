@@ -75,6 +75,7 @@ _DESCRIPTIONS: Final = (
         ids=("collectionID",),
         visibility_is_enough=True,
         hidden_response=response_filter.collection_not_found,
+        shows_alias=response_filter.describes_behind_alias,
         response_ids=object_ids.of_described_collection,
     ),
     *reads(

@@ -26,6 +26,7 @@ Handler = Callable[[Services, Request], Awaitable[bytes]]
 IntentOf = Callable[[Principal, ResolvedRequest], Intent]
 ResponseFilter = Callable[[bytes, Principal, PolicySnapshot, ResolvedRequest, Catalog], bytes]
 HiddenResponse = Callable[[ResolvedRequest], bytes]
+ShowsAlias = Callable[[bytes, ResolvedRequest], bool]
 
 
 class Executor(StrEnum):
@@ -90,6 +91,8 @@ class Operation:
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         filter_response: reduces a response that lists objects to those the principal may see; None for no such list.
         hidden_response: the response for a collection that the principal may not know of; None reports the refusal.
+        shows_alias: returns whether a response shows that the name in the forwarded request is an alias, so that it is
+            about another collection than the one that was authorized; None where responses do not show that.
         response_ids: the ids that a response contains: their kind, the id, and the collection it belongs to.
         failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
         unimplemented_by_grpc: whether SDKs expect the gRPC status UNIMPLEMENTED where it is not offered.
@@ -136,6 +139,7 @@ class Operation:
     details_limit: int = DETAILS_LIMIT
     filter_response: ResponseFilter | None = None
     hidden_response: HiddenResponse | None = None
+    shows_alias: ShowsAlias | None = None
     response_ids: IdsOf | None = None
     failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False

@@ -109,7 +109,7 @@ async def select(services: Services, request: Request) -> bytes:
     services.naming.check_role_name(entity.role.name)
     named = _named_object(services, entity)
     with reworded(RoleNotFound, f'the role "{entity.role.name}" does not exist'):
-        found = grants.list_grants(
+        found = await grants.list_grants(
             services, request, entity.role.name, database=_database(request, entity.db_name), named=named
         )
     entities = [grant_entity(grant) for grant in found]

@@ -17,6 +17,8 @@ async def connect(services: Services, request: Request) -> bytes:
     database = request.call.database or DEFAULT_DATABASE
     if database != DEFAULT_DATABASE:
         visible = listed_databases(request.principal, [database], request.snapshot)[0]
+        if visible:
+            await services.catalog.ensure(database, caller=request.principal.user_name)
         if not visible or not services.catalog.has_database(database):
             raise DatabaseNotFound(
                 f"database not found[database={database}]",

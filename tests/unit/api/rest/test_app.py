@@ -652,7 +652,7 @@ async def test_a_large_body_is_read_for_whoever_holds_what_it_needs(
     harness: GatewayHarness, engine: FakeEngine
 ) -> None:
     engine.create("docs")
-    harness.catalog.forget()
+    harness.catalog.forget(["default"])
     await harness.role("reader", ("Query", "default", "docs"))
     await harness.user("alice", "reader")
     body = {"collectionName": "docs", "filter": " " * ANYBODYS + "id > 0"}

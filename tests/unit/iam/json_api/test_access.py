@@ -13,7 +13,7 @@ from tests.unit.iam.json_api.conftest import Own, key
 
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.writer import AuditWriter
-from kiteward.domain.errors import AccessDenied, InvalidArgument, NotFound, PasswordRejected
+from kiteward.domain.errors import AccessDenied, EngineUnavailable, InvalidArgument, NotFound, PasswordRejected
 from kiteward.gateway.audit_recorder import Recorder
 
 
@@ -198,6 +198,27 @@ async def test_everything_somebody_may_do_is_reported(team: Own) -> None:
     assert mine == answer
     root = await team("DescribeUserAccess", userName="root")
     assert (root["administrator"], root["collections"], root["cluster"]) == (True, [], [])
+
+
+async def test_grants_on_collections_that_do_not_exist_are_listed(team: Own) -> None:
+    harness: GatewayHarness = team.harness
+    harness.engine.create("there")
+    await harness.role(
+        "planning", ("Query", "default", "there"), ("Query", "default", "not_yet"), ("Query", "default", "*")
+    )
+    harness.engine.databases["default"].collections.remove("there")
+    answer = await team("ListMissingAccess")
+    listed = [(grant["role"], grant["dbName"], grant["objectName"]) for grant in answer["grants"]]
+    assert [each for each in listed if each[0] == "planning"] == [
+        ("planning", "default", "not_yet"),
+        ("planning", "default", "there"),
+    ]
+    assert answer["complete"] is True
+    harness.engine.failures["HasCollection"] = EngineUnavailable("away")
+    answer = await team("ListMissingAccess")
+    assert (answer["grants"], answer["complete"]) == ([], False)
+    with pytest.raises(AccessDenied):
+        await team("ListMissingAccess", by="alice")
 
 
 async def test_grants_and_keys_nobody_has_used_are_reported_by_the_trail(team: Own, tmp_path: Path) -> None:

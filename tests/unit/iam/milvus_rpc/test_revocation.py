@@ -102,7 +102,7 @@ async def test_revocation_that_takes_nothing_away_succeeds_as_in_milvus_and_says
 async def test_grant_in_a_database_that_is_gone_can_be_revoked(harness: GatewayHarness, engine: FakeEngine) -> None:
     await harness.grant("idle", "Query", "other", "papers")
     del engine.databases["other"]
-    harness.catalog.forget()
+    harness.catalog.forget(["other"])
     await harness.revoke("idle", "Query", "other", "papers")
     assert await harness.grants("idle") == []
     assert (await harness.status("OperatePrivilegeV2", **v2("idle", "Query", "other", "papers"), type=1)).code == 800

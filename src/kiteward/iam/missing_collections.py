@@ -1,0 +1,49 @@
+"""Grants on collections that do not exist: not yet, or not any more."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kiteward.authz.model import Grant
+from kiteward.authz.privileges import ObjectType
+from kiteward.domain.naming import ANY
+from kiteward.iam.caller import Caller
+from kiteward.iam.object_lookup import exists
+from kiteward.iam.services import Services
+
+_AT_A_TIME: Final = 16
+"""Collections that the engine is asked for at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class GrantsOnMissing:
+    """Grants whose collection does not exist.
+
+    Attributes:
+        grants: the grants, by role and key, without those that are kept for a user (decision 0030).
+        complete: whether the engine has responded for all collections.
+    """
+
+    grants: Sequence[Grant]
+    complete: bool
+
+
+async def list_grants_on_missing(services: Services, caller: Caller) -> GrantsOnMissing:
+    """Return the grants that name a collection that does not exist."""
+    named = [grant for role in caller.snapshot.roles.values() for grant in role.grants if _names_collection(grant)]
+    objects = sorted({(grant.key.db_name, grant.key.object_name) for grant in named})
+    found: dict[tuple[str, str], bool | None] = {}
+    for begin in range(0, len(objects), _AT_A_TIME):
+        several = objects[begin : begin + _AT_A_TIME]
+        there = await asyncio.gather(*(exists(services.catalog, database, name) for database, name in several))
+        found.update(zip(several, there, strict=True))
+    missing = [grant for grant in named if found[grant.key.db_name, grant.key.object_name] is False]
+    return GrantsOnMissing(sorted(missing, key=lambda grant: (grant.role, grant.key)), None not in found.values())
+
+
+def _names_collection(grant: Grant) -> bool:
+    key = grant.key
+    if grant.kept_for is not None or key.object_type is ObjectType.USER:
+        return False
+    return ANY not in (key.db_name, key.object_name)
