@@ -18,6 +18,7 @@ from kiteward.domain.errors import (
     EngineRejected,
     EngineUnavailable,
 )
+from kiteward.domain.identity import Secret
 from kiteward.engine.channel import EngineChannel
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientLimits, ClientSettings
@@ -298,6 +299,29 @@ async def test_answers_cut_short_in_the_middle_of_a_frame_do_not_use_up_the_conn
     peers.on_request = lambda peer, number: peer.answer(number, bytes(60_000))
     assert len(await ask(channel)) == 60_000
     assert channel.generation > 1
+    await channel.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"no%20such%20k%C3%B6rper", "no such k\u00f6rper"),
+        (b"bad%0D%0Aok: all is well%1B[2J%C2%9B%E2%80%AE", "bad  ok: all is well [2J  "),
+        (b"invalid token c2VydmljZTpIdW50ZXIyOkh1bnRlcjI=", "the engine failed to execute `Search`"),
+        (b"invalid password Hunter2:Hunter2 of service", "the engine failed to execute `Search`"),
+    ],
+)
+async def test_text_of_an_engine_is_one_line_without_what_it_was_authenticated_by(
+    peers: Peers, sent: bytes, shown: str
+) -> None:
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_trailers(number, [(b"grpc-status", b"2"), (b"grpc-message", sent)])
+
+    peers.on_request = respond
+    account = {"authorization": Secret("c2VydmljZTpIdW50ZXIyOkh1bnRlcjI=")}
+    channel = EngineChannel(peers.target, metadata=account, settings=QUICK)
+    assert str(await failure(channel)) == shown
     await channel.close()
 
 
