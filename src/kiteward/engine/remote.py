@@ -57,6 +57,9 @@ NO_MILVUS: Final = (
     f"the remote engine does not implement {_CHECK} as Milvus does: it is no Milvus, or older than version 2.2.9"
 )
 
+_LONGEST_NAME: Final = 64
+"""Most characters of the names of a version and of a kind of deployment."""
+
 _log = logging.getLogger("kiteward.engine")
 
 
@@ -126,8 +129,8 @@ class RemoteEngine:
             ready=not self._fault,
             reason=self._fault,
             detail=ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE, quoted=self._fault),
-            version=told.build_tags.removeprefix("v"),
-            deploy_mode=told.deploy_mode,
+            version=_told(told.build_tags).removeprefix("v"),
+            deploy_mode=_told(told.deploy_mode),
         )
 
     async def check(self) -> str:
@@ -186,8 +189,13 @@ class RemoteEngine:
                 self._generation_at_fault = self.generation
         else:
             self._generation += max(0, self._generation_at_fault + 1 - self.generation)
-            _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
+            _log.info("%s is ready: Milvus %s", self._settings.address, _told(self._told.build_tags))
         self._fault = fault
 
     async def _ask(self, method: str) -> bytes:
         return await self._channel.call(method, b"", metadata={}, timeout=_CHECK_TIMEOUT)
+
+
+def _told(name: str) -> str:
+    """Return what an engine says of itself, or empty if it is not one short line."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else ""

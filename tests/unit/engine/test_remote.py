@@ -75,6 +75,15 @@ async def test_engine_that_answers_is_ready_and_tells_its_version() -> None:
         assert engine.generation == 1
 
 
+@pytest.mark.parametrize("told", ["2.6\nok", "2.6\x1b[2J", "2" * 65])
+async def test_version_that_is_not_one_short_line_counts_as_unknown(told: str) -> None:
+    info = messages.ServerInfo(build_tags=told, deploy_mode=told)
+    connected = messages.ConnectResponse(status=messages.Status(), server_info=info).SerializeToString()
+    async with serving(FakeMilvus(answers={"Connect": connected})) as address, started(address) as engine:
+        health = engine.health()
+        assert (health.ready, health.version, health.deploy_mode) == (True, "", "")
+
+
 async def test_every_call_goes_as_the_service_account_and_with_what_is_allowed_only() -> None:
     milvus = FakeMilvus(accepted={AUTHORIZATION})
     async with serving(milvus) as address, started(address) as engine:
