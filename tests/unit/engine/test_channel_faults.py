@@ -431,6 +431,13 @@ async def test_call_whose_deadline_passes_before_there_is_a_connection_is_never_
     assert [bytes(body) for body in peer.bodies.values()] == [framed(b"following")]
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", ".example"])
+async def test_host_that_no_resolver_takes_is_said_at_once(host: str) -> None:
+    channel = EngineChannel(f"{host}:19530", settings=QUICK)
+    assert "it has a host name that cannot be resolved" in str(await failure(channel))
+    await channel.close()
+
+
 async def test_call_that_was_sent_is_not_sent_again(channel: EngineChannel, peers: Peers) -> None:
     calling = await asking(channel, peers)
     peers.last.transport.abort()
