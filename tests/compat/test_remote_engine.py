@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -34,18 +35,20 @@ def root(remote: RunningServer) -> Iterator[MilvusClient]:
 def doctor(milvus: Upstream, scheme: str = "grpc", password: str = upstream.SERVICE_PASSWORD) -> tuple[int, list[str]]:
     """Return the exit status of the doctor, and what it found about the engine."""
     command = [sys.executable, "-m", "kiteward", "doctor", "--engine", f"{scheme}://{milvus.address}"]
-    ran = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={
-            "KITEWARD_ENGINE_USER": upstream.SERVICE_USER,
-            "KITEWARD_ENGINE_PASSWORD": password,
-            "KITEWARD_ROOT_PASSWORD": "Doctor-Doctor-1",
-        },
-    )
+    with tempfile.TemporaryDirectory() as empty:
+        ran = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=empty,
+            env={
+                "KITEWARD_ENGINE_USER": upstream.SERVICE_USER,
+                "KITEWARD_ENGINE_PASSWORD": password,
+                "KITEWARD_ROOT_PASSWORD": "Doctor-Doctor-1",
+            },
+        )
     assert upstream.SERVICE_PASSWORD not in ran.stdout + ran.stderr
     assert ran.stderr == ""
     return ran.returncode, [line for line in ran.stdout.splitlines() if line.startswith(("note:", "fault:", "unsafe:"))]
@@ -101,18 +104,23 @@ def said(server: RunningServer, operation: str) -> str:
         return str(error.details())
 
 
+def rows_by_type(names: Collection[str]) -> list[str]:
+    """Return a row of a table for each object type, with the privileges that are granted on it."""
+    by_type = {
+        kind: sorted(name for name in names if str(PRIVILEGES[name].object_type) == kind)
+        for kind in ("Global", "Collection")
+    }
+    assert sum(map(len, by_type.values())) == len(set(names))
+    return [f"| {kind} | {', '.join(f'`{name}`' for name in found)} |" for kind, found in by_type.items()]
+
+
 def test_the_page_says_what_the_account_needs_and_what_the_older_version_lacks(
     remote: RunningServer, milvus: Upstream
 ) -> None:
     needed = upstream.NEEDED
-    by_type = {
-        kind: sorted(name for name in needed if str(PRIVILEGES[name].object_type) == kind)
-        for kind in ("Global", "Collection")
-    }
-    rest = sorted({row.privilege.name for row in OPERATIONS.values() if row.by_engine and row.privilege} - set(needed))
-    rows = [f"| {kind} | {', '.join(f'`{name}`' for name in names)} |" for kind, names in by_type.items()]
-    account = ["| type | privileges that the account needs for data |", "| --- | --- |", *rows]
-    account += ["", f"For what only some administrators do, also: {', '.join(f'`{name}`' for name in rest)}."]
+    rest = {row.privilege.name for row in OPERATIONS.values() if row.by_engine and row.privilege} - set(needed)
+    account = ["| type | privileges that the account needs for data |", "| --- | --- |", *rows_by_type(needed)]
+    account += ["", "| type | for what only some administrators do, also |", "| --- | --- |", *rows_by_type(rest)]
     generated_sections.demand(PAGE, WRITER, "\n".join(account))
     asked = [name for name, row in OPERATIONS.items() if row.by_engine and not messages.METHODS[name].streaming]
     missing = {name for name in asked if name not in HARMFUL and lacks(milvus, name)}

@@ -66,8 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"fault: {fault}")
     for finding in found:
         print(f"unsafe: {finding}")
-    print(f"{len(found)} unsafe" if found else "nothing unsafe was found")
+    print(_summary(len(engine.faults), len(found)))
     return 1 if found or engine.faults else 0
+
+
+def _summary(faults: int, unsafe: int) -> str:
+    counted = [f"{faults} fault{'s' if faults > 1 else ''}"] if faults else []
+    counted += [f"{unsafe} unsafe"] if unsafe else []
+    return ", ".join(counted) or "nothing unsafe was found"
 
 
 def _engine(settings: Settings) -> EngineReview:

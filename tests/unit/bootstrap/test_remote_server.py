@@ -109,13 +109,15 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
         assert (status, body) == (503, "not ready: engine")
         assert await refusal(server, "ShowCollections") == ("UNAVAILABLE", f"{UNREAD}: {REFUSED}")
         assert (await call(server, "ListCredUsers")).usernames == ["root"]
+        # Clients connect, so that users can be managed and requests for data return the reason.
+        assert (await call(server, "Connect")).status.code == 0
         health = await call(server, "CheckHealth")
         assert (health.isHealthy, list(health.reasons)) == (False, [REFUSED])
         line = ready(server, settings(tmp_path, address)).splitlines()[0]
         assert f"serves on http://127.0.0.1:{server.port} and is not ready: {REFUSED}" in line
 
         async def is_ready() -> bool:
-            # Not `readiness`, whose two answers may differ while the state changes.
+            # Not `readiness`, whose status and text may differ while the state changes.
             return (await ask(server.metrics_port, "/healthz"))[0] == 200
 
         async with upstream(FakeMilvus(), port=port):
@@ -123,7 +125,7 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
             assert (await call(server, "ShowCollections")).status.code == 0
 
         async def is_away() -> bool:
-            return await readiness(server) == (503, REFUSED)
+            return not await is_ready() and await readiness(server) == (503, REFUSED)
 
         await until(is_away)
     assert PASSWORD not in caplog.text

@@ -106,7 +106,10 @@ def test_fault_alone_is_a_status_of_failure(
     status, shown = diagnosis(capsys, "", "--engine", "grpcs://milvus")
     assert status == 1
     assert "fault: kiteward.engine.tls.ca cannot be used" in shown
-    assert "nothing unsafe was found" in shown
+    assert shown.splitlines()[-1] == "1 fault"
+    monkeypatch.delenv("KITEWARD_ROOT_PASSWORD")
+    _, shown = diagnosis(capsys, "", "--engine", "grpcs://milvus")
+    assert shown.splitlines()[-1] == "1 fault, 1 unsafe"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, ser
 _TIMESTAMPS: Final = {"created_utc_timestamps": UNUSED, "modified_utc_timestamps": UNUSED}
 
 _SERVER: Final = (
-    *tells("Connect", server.connect, one_time_password=True, needs_catalog=True, introduces_client=True),
+    *tells("Connect", server.connect, one_time_password=True, introduces_client=True),
     *tells("GetVersion", server.get_version, one_time_password=True),
     *tells("CheckHealth", server.check_health),
 )

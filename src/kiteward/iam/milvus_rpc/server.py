@@ -13,7 +13,14 @@ from kiteward.milvus import messages
 
 
 async def connect(services: Services, request: Request) -> bytes:
-    """Return the server's identity. The client's database must exist and be visible to it; `default` always is."""
+    """Return the server's identity. The client's database must exist and be visible to it; `default` always is.
+
+    So clients connect while the engine is away, for what does not need it, and see the reason where they do.
+
+    Raises:
+        DatabaseNotFound: the database does not exist for this caller.
+        EngineUnavailable: the engine does not respond now, and the database is not `default`.
+    """
     database = request.call.database or DEFAULT_DATABASE
     if database != DEFAULT_DATABASE:
         visible = listed_databases(request.principal, [database], request.snapshot)[0]

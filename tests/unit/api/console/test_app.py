@@ -425,7 +425,7 @@ async def test_failed_response_of_the_engine_is_a_chinese_sentence_with_its_numb
     answer = await opened_with_failed_response(65535, "channel <dml_0> has no leader")
     assert answer.status_code == 422
     assert "引擎未能完成 <code>DescribeCollection</code>，错误代码为 65535。" in answer.text  # noqa: RUF001  Chinese
-    assert "<figcaption>引擎的原始消息</figcaption>" in answer.text
+    assert "<figcaption>原始消息</figcaption>" in answer.text
     assert '<blockquote lang="en">channel &lt;dml_0&gt; has no leader</blockquote>' in answer.text
     assert "no leader" not in outside_quotations(answer.text)
 

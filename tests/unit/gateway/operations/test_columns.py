@@ -85,7 +85,7 @@ def test_names_are_resolved_on_a_catalog_that_is_up_to_date() -> None:
         if row.database or row.collections or row.aliases:
             assert row.needs_catalog, row.name
     answering = {row.name for row in OPERATIONS.values() if row.handler is not None and row.needs_catalog}
-    assert answering == {"Connect", "OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"}
+    assert answering == {"OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"}
 
 
 # Responses
