@@ -87,6 +87,11 @@ class EngineChannel:
         """The number of connections that were made: it grows when the engine may have been restarted."""
         return self._client.generation if self._client is not None else 0
 
+    @property
+    def reconnections(self) -> int:
+        """The number of connections that replaced one that had ended: those that only join others are not counted."""
+        return self._client.reconnections if self._client is not None else 0
+
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the engine."""
         if self._refusal or self._client is None:

@@ -57,6 +57,9 @@ NO_MILVUS: Final = (
     f"the remote engine does not implement {_CHECK} as Milvus does: it is no Milvus, or older than version 2.2.9"
 )
 
+_LONGEST_NAME: Final = 64
+"""Most characters of the names of a version and of a kind of deployment."""
+
 _log = logging.getLogger("kiteward.engine")
 
 
@@ -64,7 +67,8 @@ class RemoteEngine:
     """A Milvus behind the network. Implements `kiteward.engine.base.Engine`; made by `start`.
 
     It is checked periodically, and at once after a call that could not reach it. `generation` grows each time that it
-    becomes ready.
+    becomes ready, and each time that a connection replaces one that has ended: it may have been restarted in between,
+    also where no check has noticed.
     """
 
     def __init__(self, settings: RemoteEngineSettings) -> None:
@@ -86,6 +90,7 @@ class RemoteEngine:
             longest_call=settings.timeout,
         )
         self._generation = 0
+        self._generation_at_fault = 0
         self._fault = "the remote engine has not responded yet"
         self._told = messages.ServerInfo()
         self._checked = asyncio.Event()
@@ -106,8 +111,8 @@ class RemoteEngine:
 
     @property
     def generation(self) -> int:
-        """How often it has become ready."""
-        return self._generation
+        """How often it has become ready or was reconnected to."""
+        return self._generation + self._channel.reconnections
 
     async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
         """Send one unary request as the service account. See `kiteward.engine.base.Engine.call`."""
@@ -124,8 +129,8 @@ class RemoteEngine:
             ready=not self._fault,
             reason=self._fault,
             detail=ErrorDetail(ErrorCode.ENGINE_UNAVAILABLE, quoted=self._fault),
-            version=told.build_tags.removeprefix("v"),
-            deploy_mode=told.deploy_mode,
+            version=_told(told.build_tags).removeprefix("v"),
+            deploy_mode=_told(told.deploy_mode),
         )
 
     async def check(self) -> str:
@@ -180,10 +185,17 @@ class RemoteEngine:
             return
         if fault:
             _log.error("%s is not ready: %s", self._settings.address, fault)
+            if not self._fault:
+                self._generation_at_fault = self.generation
         else:
-            self._generation += 1
-            _log.info("%s is ready: Milvus %s", self._settings.address, self._told.build_tags)
+            self._generation += max(0, self._generation_at_fault + 1 - self.generation)
+            _log.info("%s is ready: Milvus %s", self._settings.address, _told(self._told.build_tags))
         self._fault = fault
 
     async def _ask(self, method: str) -> bytes:
         return await self._channel.call(method, b"", metadata={}, timeout=_CHECK_TIMEOUT)
+
+
+def _told(name: str) -> str:
+    """Return what an engine says of itself, or empty if it is not one short line."""
+    return name if name.isprintable() and len(name) <= _LONGEST_NAME else ""

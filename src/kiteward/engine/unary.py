@@ -1,6 +1,8 @@
 """One unary gRPC call as a client: a message each way, and how it ends."""
 
 import asyncio
+import re
+from base64 import b64decode
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Final
@@ -33,6 +35,9 @@ _OF_HTTP_STATUS: Final = {
 }
 """What an HTTP status means where a response has no gRPC status (gRPC's http-grpc-status-mapping)."""
 
+_FAILURES: Final = {b"%d" % code: code for code in range(1, 17)}
+"""The statuses of gRPC other than OK; everything else counts as UNKNOWN."""
+
 _REFUSED_STREAM: Final = 0x07
 _RESET_CANCEL: Final = 0x08
 
@@ -42,6 +47,9 @@ _OF_RESET: Final = {
     0x0C: StatusCode.PERMISSION_DENIED,
 }
 """What the code of RST_STREAM means; every other one is an internal error (gRPC's PROTOCOL-HTTP2)."""
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters by which a text could forge a line, or control a terminal."""
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -117,7 +125,10 @@ class UnaryCall(ClientStream):
     def receive(self, data: bytes) -> bool:
         """Take a part of the message. A long one is continued when the memory for it is reserved."""
         if self._foreign:
-            return True  # what a server sends that is not gRPC
+            # What a server sends that is not gRPC has no status behind it, and need not have an end.
+            self._fail(self._without_status())
+            self._client.cancel(self)
+            return True
         if self._buffer is not None:
             self._append(self._buffer, data)
         elif not self._prefix and len(data) >= _PREFIX_BYTES and self._message is None:
@@ -141,8 +152,7 @@ class UnaryCall(ClientStream):
         if status is None:
             self._fail(self._without_status())
         elif status != b"0":
-            code = int(status) if status.isdigit() else StatusCode.UNKNOWN
-            self._fail(domain_error(self._method, code, _text_in(trailers)))
+            self._fail(domain_error(self._method, _FAILURES.get(status, StatusCode.UNKNOWN), self._text_in(trailers)))
         elif message is None:
             self._fail(rejected(self._method, f"the engine's answer to `{self._method}` is not one whole message"))
         elif not self._finish():
@@ -228,6 +238,18 @@ class UnaryCall(ClientStream):
         """Return the message, or None if a part of it is missing."""
         return buffer.getvalue() if buffer.tell() == self._expected else None
 
+    def _text_in(self, trailers: Fields) -> str:
+        """Return the text of the gRPC status, which is percent-encoded UTF-8, as one line; or empty.
+
+        Callers and logs show it. So a text that repeats what the call was authenticated by counts as none.
+        """
+        found = next((value for name, value in trailers if name == b"grpc-message"), b"")
+        text = unquote_to_bytes(found)
+        for name, value in self.head:
+            if name == b"authorization" and any(secret in text for secret in _secrets(value)):
+                return ""
+        return _UNPRINTABLE.sub(" ", text.decode(errors="replace"))
+
     # The end ----------------------------------------------------------------------------------------------------------
 
     def _refuse(self, text: str) -> None:
@@ -256,10 +278,14 @@ class UnaryCall(ClientStream):
         self._buffer = None
 
 
-def _text_in(trailers: Fields) -> str:
-    """Return the text of the gRPC status, which is percent-encoded UTF-8, or empty."""
-    found = next((value for name, value in trailers if name == b"grpc-message"), b"")
-    return unquote_to_bytes(found).decode(errors="replace")
+def _secrets(authorization: bytes) -> tuple[bytes, ...]:
+    """Return the value of `authorization`, and the token or password that it encodes."""
+    try:
+        user, colon, password = b64decode(authorization).partition(b":")
+    except ValueError:
+        return (authorization,)
+    secret = password if colon else user
+    return (authorization, secret) if secret else (authorization,)
 
 
 def rejected(method: str, text: str) -> EngineRejected:

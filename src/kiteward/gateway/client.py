@@ -104,7 +104,7 @@ class GatewayClient:
         if response not in (None, rpc.response):
             raise TypeError(f"{rpc.name} is answered by {rpc.response.DESCRIPTOR.name}")
         answer = await self.gateway.handle(self._call(rpc.name, request.SerializeToString(), database))
-        message: Any = rpc.response.FromString(answer)
+        message: Any = messages.read_response(rpc.response, answer)
         if rpc.status_field is not None:
             named = getattr(request, "db_name", "") or (self.database if database is None else database)
             status = getattr(message, rpc.status_field) if rpc.status_field else message

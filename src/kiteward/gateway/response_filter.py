@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiteward.authz.policy import PolicySnapshot, listed_collections, listed_databases
+from kiteward.domain.errors import EngineResponseUnreadable
 from kiteward.domain.identity import Principal
 from kiteward.gateway.catalog import Catalog, NamesUnknown
 from kiteward.gateway.resolved_request import ResolvedRequest
@@ -26,9 +27,15 @@ _DATABASE_COLUMNS: Final = ("db_names", "created_timestamp", "db_ids")
 
 
 def _keep(message: messages.ProtocolMessage, columns: Sequence[str], kept: Sequence[bool]) -> bytes:
-    """Remove entries from parallel columns; a column that the engine left empty stays empty."""
+    """Remove entries from parallel columns; a column that the engine left empty stays empty.
+
+    Raises:
+        EngineResponseUnreadable: a column has another length than the names have.
+    """
     for name in columns:
         column = getattr(message, name)
+        if len(column) not in (0, len(kept)):
+            raise EngineResponseUnreadable(f"the engine's list has another number of {name} than of names")
         values = [value for value, keep in zip(column, kept, strict=True) if keep] if len(column) else []
         del column[:]
         column.extend(values)

@@ -137,7 +137,9 @@ class _ServerCollector(Collector):
         generation, audit, revision = sources.generation(), sources.audit(), sources.revision()
         yield _gauge("kiteward_engine_up", "1 while the engine accepts calls, else 0.", sources.engine_ready())
         yield _gauge(
-            "kiteward_engine_generation", "Starts of the engine, or how often it became reachable.", generation
+            "kiteward_engine_generation",
+            "Starts of the engine; of a remote one, how often it became ready or was reconnected to.",
+            generation,
         )
         yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
         yield from _catalog(sources.catalog())

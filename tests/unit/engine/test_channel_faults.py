@@ -18,6 +18,7 @@ from kiteward.domain.errors import (
     EngineRejected,
     EngineUnavailable,
 )
+from kiteward.domain.identity import Secret
 from kiteward.engine.channel import EngineChannel
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.http2 import ClientLimits, ClientSettings
@@ -113,6 +114,16 @@ async def test_message_arrives_whole_however_it_is_cut(channel: EngineChannel, p
 async def test_empty_message_is_an_answer(channel: EngineChannel, peers: Peers) -> None:
     peers.on_request = lambda peer, number: peer.answer(number, b"")
     assert await ask(channel) == b""
+
+
+async def test_body_of_a_server_that_is_not_grpc_is_not_read_to_its_end(channel: EngineChannel, peers: Peers) -> None:
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, [(b":status", b"200"), (b"content-type", b"text/html")])
+        peer.session.send_data(number, b"<html>")
+
+    peers.on_request = respond
+    assert "does not speak gRPC" in str(await failure(channel))
+    await until(lambda: bool(peers.last.resets))
 
 
 async def test_answer_without_trailers_is_rejected(channel: EngineChannel, peers: Peers) -> None:
@@ -291,6 +302,99 @@ async def test_answers_cut_short_in_the_middle_of_a_frame_do_not_use_up_the_conn
     await channel.close()
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        (b"no%20such%20k%C3%B6rper", "no such k\u00f6rper"),
+        (b"bad%0D%0Aok: all is well%1B[2J%C2%9B%E2%80%AE", "bad  ok: all is well [2J  "),
+        (b"invalid token c2VydmljZTpIdW50ZXIyOkh1bnRlcjI=", "the engine failed to execute `Search`"),
+        (b"invalid password Hunter2:Hunter2 of service", "the engine failed to execute `Search`"),
+    ],
+)
+async def test_text_of_an_engine_is_one_line_without_what_it_was_authenticated_by(
+    peers: Peers, sent: bytes, shown: str
+) -> None:
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_trailers(number, [(b"grpc-status", b"2"), (b"grpc-message", sent)])
+
+    peers.on_request = respond
+    account = {"authorization": Secret("c2VydmljZTpIdW50ZXIyOkh1bnRlcjI=")}
+    channel = EngineChannel(peers.target, metadata=account, settings=QUICK)
+    assert str(await failure(channel)) == shown
+    await channel.close()
+
+
+@pytest.mark.parametrize(
+    "status", [b"00", b"17", b"99", b"-1", b"\xb2", b"9" * 5000, b""], ids=lambda status: status[:5]
+)
+async def test_status_that_grpc_does_not_have_is_an_unknown_error_of_its_call_alone(
+    channel: EngineChannel, peers: Peers, status: bytes
+) -> None:
+    other = await asking(channel, peers)
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_trailers(number, [(b"grpc-status", status), (b"grpc-message", b"text")])
+
+    peers.on_request = respond
+    error = await failure(channel)
+    assert type(error) is EngineRejected
+    assert (error.grpc_code, str(error)) == (2, "text")
+    peers.last.answer(1)
+    assert await other == b"answer"
+
+
+async def test_long_response_that_is_reset_where_it_begins_leaves_other_calls_alone(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    other = await asking(channel, peers)
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, RESPONSE)
+        peer.session.send_data(number, framed(b"begins", length=8 * 1024 * 1024))
+        begun = peer.session.data_to_send()
+        peer.session.reset_stream(number, 2)
+        peer.transport.write(begun + peer.session.data_to_send())
+
+    peers.on_request = respond
+    assert type(await failure(channel)) is EngineRejected
+    peers.last.answer(1)
+    assert await other == b"answer"
+    assert len(peers.all) == 1
+
+
+async def test_request_is_given_up_that_was_answered_before_the_peer_took_it(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    peers.settings = {Setting.INITIAL_WINDOW_SIZE: 0}
+
+    def respond(peer: Peer, number: int) -> None:
+        peer.session.send_response(number, (*RESPONSE, (b"grpc-status", b"8")), end_stream=True)
+
+    peers.on_request = respond
+    with pytest.raises(EngineRejected):
+        await ask(channel, bytes(60_000))
+    await until(lambda: bool(peers.last.resets))
+    assert peers.last.resets == {1: 8}
+
+
+async def test_malformed_response_in_the_middle_of_an_upload_ends_its_call(
+    channel: EngineChannel, peers: Peers
+) -> None:
+    malformed = b"\x88\x00\x01A\x01b"  # :status 200, and a name in upper case
+
+    def respond(peer: Peer, number: int) -> None:
+        frame = len(malformed).to_bytes(3, "big") + b"\x01\x04" + number.to_bytes(4, "big")
+        peer.transport.write(frame + malformed)
+
+    peers.on_request = respond
+    with pytest.raises(EngineRejected):
+        await ask(channel, bytes(8 * 1024 * 1024))
+    peers.on_request = lambda peer, number: peer.answer(number)
+    assert await ask(channel) == b"answer"
+
+
 # The end of connections -----------------------------------------------------------------------------------------------
 
 
@@ -312,6 +416,26 @@ async def test_calls_above_the_last_stream_of_goaway_were_not_executed_and_other
     assert await following == b"answer"
     assert channel.generation == 2
     await asyncio.wait_for(first.lost.wait(), 5)
+
+
+async def test_call_whose_deadline_passes_before_there_is_a_connection_is_never_sent(
+    channel: EngineChannel, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Peer, "flush", lambda _: None)  # so that the connection does not become ready
+    assert type(await failure(channel, timeout=0.1)) is EngineDeadlineExceeded
+    monkeypatch.undo()
+    peer = peers.last
+    peer.flush()
+    peers.on_request = lambda peer, number: peer.answer(number)
+    assert await ask(channel, b"following") == b"answer"
+    assert [bytes(body) for body in peer.bodies.values()] == [framed(b"following")]
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64 + ".example", ".example"])
+async def test_host_that_no_resolver_takes_is_said_at_once(host: str) -> None:
+    channel = EngineChannel(f"{host}:19530", settings=QUICK)
+    assert "it has a host name that cannot be resolved" in str(await failure(channel))
+    await channel.close()
 
 
 async def test_call_that_was_sent_is_not_sent_again(channel: EngineChannel, peers: Peers) -> None:

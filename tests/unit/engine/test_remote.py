@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from benchmarks.peers import free_port
-from tests.support import fake_upstream
+from tests.support import fake_upstream, http2_peer
 from tests.support.fake_upstream import Certificates, FakeMilvus, Serve, listening, serving
 
 from kiteward.domain.errors import (
@@ -72,6 +73,15 @@ async def test_engine_that_answers_is_ready_and_tells_its_version() -> None:
         assert (health.ready, health.reason) == (True, "")
         assert (health.version, health.deploy_mode) == ("2.6.17", "CLUSTER")
         assert engine.generation == 1
+
+
+@pytest.mark.parametrize("told", ["2.6\nok", "2.6\x1b[2J", "2" * 65])
+async def test_version_that_is_not_one_short_line_counts_as_unknown(told: str) -> None:
+    info = messages.ServerInfo(build_tags=told, deploy_mode=told)
+    connected = messages.ConnectResponse(status=messages.Status(), server_info=info).SerializeToString()
+    async with serving(FakeMilvus(answers={"Connect": connected})) as address, started(address) as engine:
+        health = engine.health()
+        assert (health.ready, health.version, health.deploy_mode) == (True, "", "")
 
 
 async def test_every_call_goes_as_the_service_account_and_with_what_is_allowed_only() -> None:
@@ -231,6 +241,22 @@ async def test_files_of_tls_that_cannot_be_used_stop_the_start() -> None:
         ConfigurationError, match=r"kiteward\.engine\.tls\.ca \(/missing\) cannot be used: No such file"
     ):
         await RemoteEngine.start(settings)
+
+
+def has_generation(engine: RemoteEngine, generation: int) -> bool:
+    return engine.generation == generation
+
+
+async def test_restart_between_two_checks_is_noticed_by_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_PAUSE", 60.0)
+    async with http2_peer.listening() as peers:
+        peers.on_request = lambda peer, number: peer.answer(number, b"")
+        async with started(Address("127.0.0.1", peers.port)) as engine:
+            assert engine.generation == 1
+            for generation in (2, 3):
+                peers.last.transport.abort()
+                await until(functools.partial(has_generation, engine, generation))
+                assert engine.health().ready
 
 
 async def test_engine_that_is_down_at_the_start_is_used_when_it_comes(caplog: pytest.LogCaptureFixture) -> None:

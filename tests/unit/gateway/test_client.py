@@ -13,6 +13,7 @@ import kiteward
 from kiteward.domain.errors import (
     AccessDenied,
     CollectionNotFound,
+    EngineResponseUnreadable,
     InvalidArgument,
     KitewardError,
     OperationUnknown,
@@ -59,6 +60,11 @@ def test_only_the_client_and_the_grpc_service_make_calls() -> None:
         path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if made_by_hand(path.read_text("utf-8"))
     }
     assert makers == {"gateway/client.py", "api/grpc/service.py"}
+
+
+async def test_response_that_cannot_be_read_is_an_error_of_the_engine() -> None:
+    with pytest.raises(EngineResponseUnreadable):
+        await client_of(Answering(b"\x12\x02\xff\xfe")).call(messages.ListAliasesRequest())
 
 
 def test_every_rpc_has_a_request_type_of_its_own() -> None:

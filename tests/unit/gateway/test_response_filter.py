@@ -7,7 +7,7 @@ import pytest
 from tests.support.engine import FakeEngine
 from tests.support.gateway import GatewayHarness, presented
 
-from kiteward.domain.errors import AccessDenied, DatabaseNotFound
+from kiteward.domain.errors import AccessDenied, DatabaseNotFound, EngineResponseUnreadable
 from kiteward.gateway import response_filter
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
@@ -68,6 +68,13 @@ async def test_answer_for_those_who_see_everything_stays_byte_for_byte(
     engine.answers["ShowCollections"] = answer
     for by in ("root", "alice"):
         assert (await peopled.call("ShowCollections", by=by)).SerializeToString() == answer
+
+
+async def test_columns_of_different_lengths_are_not_shown(peopled: GatewayHarness, engine: FakeEngine) -> None:
+    listed = messages.ShowCollectionsResponse(collection_names=["before", "docs"], collection_ids=[1, 2, 3])
+    engine.answers["ShowCollections"] = listed.SerializeToString()
+    with pytest.raises(EngineResponseUnreadable):
+        await peopled.call("ShowCollections", by="alice")
 
 
 async def test_databases_are_trimmed_with_every_column_in_step(peopled: GatewayHarness) -> None:

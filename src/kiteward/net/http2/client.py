@@ -1,7 +1,6 @@
 """HTTP/2 for clients: a few connections to one server, kept up, and the requests on them."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,17 +31,22 @@ class Http2Client:
 
     While there is no connection and one is being made, requests wait for it. Between attempts they end at once, with
     the cause of the last failure. A request that was sent is never sent again.
+
+    Attributes:
+        generation: how many connections were made.
+        reconnections: how many of them replaced one that had ended.
     """
 
     def __init__(self, address: Address, settings: ClientSettings) -> None:
         """Set up a client without a connection: the first request makes one, or `connect`."""
         self._settings = settings
         self._links = [ClientLink(self, address, settings) for _ in range(settings.connections)]
-        self._waiting: deque[ClientStream] = deque()
+        self._waiting: dict[ClientStream, None] = {}
         self._address = address
         self._cause = "has not been connected to yet"
         self._closed = False
         self.generation = 0
+        self.reconnections = 0
 
     def connect(self) -> None:
         """Begin to make a connection, without waiting for it; one that ends is made again."""
@@ -63,10 +67,10 @@ class Http2Client:
         elif self._closed:
             stream.lose(self._cause)
         elif any(link.connecting for link in self._links):
-            self._waiting.append(stream)
+            self._waiting[stream] = None
         elif self._links[0].idle:
             self._links[0].connect()
-            self._waiting.append(stream)
+            self._waiting[stream] = None
         else:
             stream.lose(self._cause)
 
@@ -74,9 +78,9 @@ class Http2Client:
         """End a request whose owner needs no response any more."""
         if stream.connection is not None:
             stream.connection.cancel(stream)
-        elif not stream.finished:
+        else:
             stream.finished = True
-            self._waiting.remove(stream)
+            self._waiting.pop(stream, None)
 
     async def close(self) -> None:
         """End all connections and requests."""
@@ -101,10 +105,11 @@ class Http2Client:
 
     # What links report ------------------------------------------------------------------------------------------------
 
-    def available(self) -> None:
+    def available(self, *, again: bool) -> None:
         """Send what has waited."""
         self.generation += 1
-        waiting, self._waiting = self._waiting, deque()
+        self.reconnections += again
+        waiting, self._waiting = self._waiting, {}
         for stream in waiting:
             self.send(stream)
 
@@ -114,7 +119,7 @@ class Http2Client:
             self._cause = cause
         if any(link.current is not None or link.connecting for link in self._links) and not self._closed:
             return
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self._waiting = self._waiting, {}
         for stream in waiting:
             stream.lose(cause)
 

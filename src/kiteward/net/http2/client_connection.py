@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, cast
 
 from kiteward.net.http2.client_settings import ClientLimits
@@ -131,7 +132,8 @@ class ClientConnection(asyncio.Protocol):
             window: bytes that it may send without another acknowledgement.
         """
         if stream.stream_id in self._streams and self._usable():
-            self._session.set_local_window_size(window, stream_id=stream.stream_id)
+            with suppress(SessionError):  # where the stream has ended, which its next event says
+                self._session.set_local_window_size(window, stream_id=stream.stream_id)
             self._acknowledge(stream)
             self._schedule()
 
@@ -331,9 +333,11 @@ class ClientConnection(asyncio.Protocol):
     def _end(self, stream: ClientStream, trailers: Sequence[tuple[bytes, bytes]]) -> None:
         if not stream.finished:
             stream.end(trailers)
-        if self._sending.pop(stream.stream_id, None) is not None and not self._over:
+        number = stream.stream_id
+        unsent = self._sending.pop(number, None) is not None or self._session.queued_body_size(number)
+        if unsent and not self._over:
             # The response came before all of the request was sent, so the rest is not wanted.
-            self._session.reset_stream(stream.stream_id, _CANCEL)
+            self._session.reset_stream(number, _CANCEL)
 
     def _acknowledge(self, stream: ClientStream) -> None:
         if stream.unacknowledged and not self._over:

@@ -26,8 +26,8 @@ _FAREWELL: Final = 1.0
 class LinkOwner(Protocol):
     """The user of a link, which is notified of its states."""
 
-    def available(self) -> None:
-        """Take that there is a connection."""
+    def available(self, *, again: bool) -> None:
+        """Take that there is a connection, in place of one that has ended if it is there `again`."""
 
     def unavailable(self, cause: str) -> None:
         """Take that there is none, because of what the server does."""
@@ -138,11 +138,11 @@ class ClientLink:
         if self._ready is not None and not self._ready.done():
             self._ready.set_result(None)
             self.current = connection
-            self._since = self._loop.time()
+            again, self._since = self._since > 0, self._loop.time()
             if self._logged:
                 self._logged = ""
                 _log.info("connected to %s", self._address)
-            self._owner.available()
+            self._owner.available(again=again)
 
     def retired(self, connection: ClientConnection, unsent: list[ClientStream], cause: str) -> None:
         """Replace a connection that takes no more requests."""

@@ -80,7 +80,7 @@ async def dial(address: Address, protocol: Callable[[], asyncio.Protocol], *, ti
     """
     try:
         await _dial(address, protocol, timeout)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # names that are not host names are ValueErrors
         raise DialError(cause_of(address, error)) from None
 
 
@@ -149,7 +149,7 @@ def cause_of(address: Address, error: Exception) -> str:
         case ssl.SSLCertVerificationError():
             problem = _CERTIFICATE_PROBLEMS.get(error.verify_code, f"that is not valid: {error.verify_message}")
             return f"presents a certificate {problem}"
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():
             return "has a host name that cannot be resolved"
         case ConnectionRefusedError() | FileNotFoundError():
             return "refuses connections"
