@@ -22,6 +22,13 @@ def pytest_asyncio_loop_factories(
     return {"loop": uvloop.new_event_loop if item.path.name == "test_tls.py" else asyncio.new_event_loop}
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`."""
+    if "server" in metafunc.fixturenames and not hasattr(metafunc.module, "server"):
+        engines = getattr(metafunc.module, "ENGINES", ENGINES)
+        metafunc.parametrize("server", engines, indirect=True, scope="session")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Expect the tests to fail that need what Milvus 2.3.5 lacks; where one passes, the table is wrong."""
     for item in items:
@@ -55,7 +62,7 @@ def remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
-@pytest.fixture(scope="session", params=ENGINES)
+@pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> RunningServer:
     """A server that no test stops or reconfigures, with each engine; each test uses names of its own."""
     found: RunningServer = request.getfixturevalue(request.param)

@@ -7,6 +7,7 @@ from tests.compat import accounts
 from tests.support import raw_grpc
 from tests.support.server import ROOT_TOKEN, RunningServer
 
+ENGINES = ("embedded",)  # no engine takes part
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 PASSWORD_REFUSED = "auth check failure, please check username and password are correct"
 KEY_REFUSED = "auth check failure, please check api key is correct"

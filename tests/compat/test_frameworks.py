@@ -10,17 +10,12 @@ from tests.compat import accounts
 from tests.support import environments, toolchains
 from tests.support.server import RunningServer
 
+ENGINES = ("embedded",)  # which privileges a program needs does not depend on the engine
 SCRIPT = Path(__file__).with_name("scripts") / "frameworks.py"
 OWN = ("langchain", "haystack")
 SCENARIOS = ["langchain", "haystack", "wrong_password"]
 WITHIN = 100
 """How long the scenarios may take, in seconds."""
-
-
-@pytest.fixture(scope="session")
-def server(embedded: RunningServer) -> RunningServer:
-    """A server with the embedded engine: which privileges a program needs does not depend on the engine."""
-    return embedded
 
 
 @pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)

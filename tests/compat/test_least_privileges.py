@@ -14,6 +14,7 @@ from tests.compat.privilege_trials import Job, Readings, Trial, create, drop, re
 from tests.support import environments, generated_sections, toolchains
 from tests.support.server import RunningServer
 
+ENGINES = ("embedded",)  # which privileges a program needs does not depend on the engine
 _HERE: Final = Path(__file__).parent
 DATABASE: Final = "atelier"
 TABLE: Final = _HERE.parents[1] / "docs" / "compatibility.md"
@@ -166,12 +167,6 @@ TITLES: Final[Mapping[str, Callable[[], str]]] = {
     "java": lambda: maven("milvus-sdk-java"),
     "javav1": lambda: f"{maven('milvus-sdk-java')} (`MilvusServiceClient`)",
 }
-
-
-@pytest.fixture(scope="session")
-def server(embedded: RunningServer) -> RunningServer:
-    """A server with the embedded engine: which privileges a program needs does not depend on the engine."""
-    return embedded
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,8 @@ def furnish(server: RunningServer) -> str:
     """Put in place what every walk finds, and nothing else, and return an API key of `keyholder`."""
     with closing(MilvusClient(uri=server.uri, token=ROOT_TOKEN, dedicated=True)) as root:
         for left in root.list_collections():
+            for alias in root.list_aliases(left)["aliases"]:
+                root.drop_alias(alias)
             root.drop_collection(left)
         root.create_collection("secrets", dimension=4, metric_type="L2")
         root.insert("secrets", [{"id": number, "vector": [1.0, number, 0.0, 0.0]} for number in range(3)])

@@ -8,6 +8,8 @@ from tests.compat import accounts
 from tests.compat.accounts import denied
 from tests.support.server import RunningServer
 
+ENGINES = ("embedded",)  # no engine takes part
+
 
 def grants(client: MilvusClient, role: str, database: str = "") -> list[tuple[str, str, str, str]]:
     """Return what `describe_role` lists: object type, object name, database, privilege."""

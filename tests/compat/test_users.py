@@ -8,6 +8,7 @@ from tests.compat.accounts import denied
 from tests.support import raw_grpc
 from tests.support.server import RunningServer
 
+ENGINES = ("embedded",)  # no engine takes part
 NEW_PASSWORD = "An0ther-password"
 
 
