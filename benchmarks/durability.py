@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from pymilvus.grpc_gen import milvus_pb2, schema_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from benchmarks.filling import vectors
 from benchmarks.frames import COLLECTION, DIMENSION
@@ -31,7 +31,7 @@ async def _collection(engine: EmbeddedEngine) -> None:
         schema_pb2.FieldSchema(
             name="vector",
             data_type=schema_pb2.DataType.FloatVector,
-            type_params=[{"key": "dim", "value": str(DIMENSION)}],
+            type_params=[common_pb2.KeyValuePair(key="dim", value=str(DIMENSION))],
         ),
     ]
     schema = schema_pb2.CollectionSchema(name=COLLECTION, fields=fields).SerializeToString()
@@ -44,12 +44,12 @@ def _insert(first: int, rows: int) -> bytes:
     ids = schema_pb2.FieldData(
         type=schema_pb2.DataType.Int64,
         field_name="id",
-        scalars={"long_data": {"data": range(first, first + rows)}},
+        scalars=schema_pb2.ScalarField(long_data=schema_pb2.LongArray(data=range(first, first + rows))),
     )
     vector = schema_pb2.FieldData(
         type=schema_pb2.DataType.FloatVector,
         field_name="vector",
-        vectors={"dim": DIMENSION, "float_vector": {"data": numbers}},
+        vectors=schema_pb2.VectorField(dim=DIMENSION, float_vector=schema_pb2.FloatArray(data=numbers)),
     )
     request = milvus_pb2.InsertRequest(collection_name=COLLECTION, fields_data=[ids, vector], num_rows=rows)
     return bytes(request.SerializeToString())

@@ -33,7 +33,7 @@ async def _fill(path: Path, users: int) -> None:
     """Put users with a key each into a store, past the hashing that a creation costs."""
     store = await SqlStore.open(path)
     names = [f"user{number:06}" for number in range(users)]
-    async with store._writer.turn() as turn:  # noqa: SLF001  past what a creation costs
+    async with store._writer.write_transaction() as writing:  # noqa: SLF001  past what a creation costs
         for start in range(0, users, 10_000):
             part = names[start : start + 10_000]
             same = {
@@ -43,11 +43,11 @@ async def _fill(path: Path, users: int) -> None:
                 "created_at": 0,
                 "changed_at": 0,
             }
-            await turn.run(insert(schema.users), [{"name": name, **same} for name in part])
+            await writing.run(insert(schema.users), [{"name": name, **same} for name in part])
             key = {"digest": "none", "description": "", "created_at": 0, "created_by": "root", "narrowed": False}
             key |= {"networks": "", "enabled": True}
-            await turn.run(insert(schema.api_keys), [{"key_id": name[4:], "owner": name, **key} for name in part])
-        await turn.commit()
+            await writing.run(insert(schema.api_keys), [{"key_id": name[4:], "owner": name, **key} for name in part])
+        await writing.commit()
     await store.close()
 
 
