@@ -217,10 +217,8 @@ class _Parser:
         if negated:
             if not reader.has(Feature.NEGATION):
                 raise reader.lacks("`not in`", first, right="say which rows are allowed")
-            second = reader.take()
-            tight = reader.text[first.position : second.position + 2].lower() == "not in"
-            if not tight and not reader.has(Feature.LOOSE):
-                raise refusal("`not in` has exactly one blank", first.position)
+            reader.check_phrase(first, "not in")
+            reader.take()
         if not isinstance(left, Field | JsonPath) and not (
             reader.has(Feature.VARIABLE) and isinstance(left, _VALUES) and not isinstance(left, Literal)
         ):
@@ -253,6 +251,7 @@ class _Parser:
         if not reader.at_word("null"):
             raise reader.unexpected("expected `null`")
         reader.take()
+        reader.check_phrase(token, "is not null" if negated else "is null")
         return IsNull(value, negated)
 
     def _exists(self) -> Expression:

@@ -88,6 +88,16 @@ class Reader:
         if not self.grammar.any_case and token.text not in (lower, lower.upper()):
             raise refusal(f"unexpected {shown(token.text)}", token.position, right=f"write `{lower}`")
 
+    def check_phrase(self, start: Token, phrase: str) -> None:
+        """Refuse keywords that are one token in Milvus and are not written as it has them.
+
+        Raises:
+            FilterSyntaxError: there is something else than one blank between them, or their cases differ.
+        """
+        written = self.text[start.position : start.position + len(phrase)]
+        if not self.has(Feature.LOOSE) and written not in (phrase, phrase.upper()):
+            raise refusal(f"unexpected {shown(written)}", start.position, right=f"write `{phrase}`, with single blanks")
+
     def expect(self, symbol: str) -> Token:
         """Read a symbol.
 
