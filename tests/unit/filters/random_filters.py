@@ -10,7 +10,26 @@ PLACES: Final = ('j["k"]', 'j["k"]["l"]', 'j["a"][0]', "a[1]", '$meta["d"]', "j[
 BLANKS: Final = ("", " ", " ", " ", "  ", "\n", "\t")
 _SCRAPS: Final = (
     *("(", ")", "[", "]", '"', "'", "\\", "and", "or", "not", "in", "==", "=", "<", "-", "%", "like", "exists"),
-    *("is", "null", "--", "/*", "#", ";", "{", "}", "$", "$meta", "union", "\0", "\xa0", "\u2028", "٣", "²", "İn", "\ufeff"),
+    *(
+        "is",
+        "null",
+        "--",
+        "/*",
+        "#",
+        ";",
+        "{",
+        "}",
+        "$",
+        "$meta",
+        "union",
+        "\0",
+        "\xa0",
+        "\u2028",
+        "٣",
+        "²",
+        "İn",
+        "\ufeff",
+    ),
     *("true", "0x", "1e", ".", "&&", "||", "!", "&", "|", "~", "**", "r'", "u8", "n", "s", "1", "ISO", "interval"),
 )
 
@@ -107,7 +126,9 @@ class RandomFilters:
         b = self._blank()
         match self._random.randrange(4):
             case 0:
-                return f"{name}{b}({b}{self._pick(('a', 'j', PLACES[0]))},{b}{self._pick(('1', '(-2)', self.string()))})"
+                return (
+                    f"{name}{b}({b}{self._pick(('a', 'j', PLACES[0]))},{b}{self._pick(('1', '(-2)', self.string()))})"
+                )
             case 1:
                 which = self._pick(("_all", "_any", "_ANY"))
                 return f"{name}{which}({self._pick(('a', PLACES[2]))}, [{self._literal()}{b},{self._literal()}])"
@@ -136,6 +157,26 @@ class RandomFilters:
 
     def string(self) -> str:
         """Return a string in quotes."""
-        pieces = ("a", "b", "ab", "%", "_", "\\\\", '\\"', "\\'", "\\n", "\\t", "\\r", ")", "(", " and ", "é", "中", "😀", "{x}", "**")
+        pieces = (
+            "a",
+            "b",
+            "ab",
+            "%",
+            "_",
+            "\\\\",
+            '\\"',
+            "\\'",
+            "\\n",
+            "\\t",
+            "\\r",
+            ")",
+            "(",
+            " and ",
+            "é",
+            "中",
+            "😀",
+            "{x}",
+            "**",
+        )
         text = "".join(self._random.choices(pieces, k=self._random.randint(0, 4)))
         return self._pick((f'"{text}"', f"'{text}'"))
