@@ -12,7 +12,6 @@ from tests.support import raw_grpc
 from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
-ENGINES = ("embedded",)
 OWN = "owner == $current_principal"
 
 
