@@ -96,6 +96,7 @@ IN_THE_EMBEDDED_ENGINE_ONLY: Final[Mapping[str, Expression]] = {
     'j [ "k" ] == 1': Comparison("==", JsonPath("j", (Literal("k"),)), ONE),
     "n not  in [1]": Membership(N, ListOf((ONE,)), negated=True),
     "s is  null": IsNull(Field("s")),
+    "1 < (n) < 2": Range(ONE, "<", N, "<", TWO),
     "-n == 1": Comparison("==", Arithmetic("-", Literal(0), N), ONE),
     "array_contains(a, (-1))": Call("array_contains", (Field("a"), Literal(-1))),
     "größe == 1": Comparison("==", Field("größe"), ONE),

@@ -53,7 +53,7 @@ _JSON: Final = (
     "{}",
     None,
 )
-_ARRAYS: Final = ([], [1], [1, -2], [0, 2], None)
+_ARRAYS: Final[tuple[list[int] | None, ...]] = ([], [1], [1, -2], [0, 2], None)
 
 
 @pytest.fixture
