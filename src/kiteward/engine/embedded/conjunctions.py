@@ -56,17 +56,20 @@ def evaluate_in_order(compiled: CompiledExpr, data: Any) -> pa.BooleanArray:
     if not isinstance(compiled.ast, And):
         return evaluate(compiled, data)
     table = data if isinstance(data, pa.Table) else pa.Table.from_batches([data])
-    read = [name for name in table.column_names if name in compiled.fields or name == _DYNAMIC]
-    kept = table.select(read or table.column_names[:1])
-    chosen = np.arange(table.num_rows)
+    read = {*compiled.fields} if compiled.backend == "arrow" else {*compiled.fields, _DYNAMIC}
+    # A table without columns has no rows either.
+    kept = table.select([name for name in table.column_names if name in read] or table.column_names[:1])
+    chosen, passed = np.arange(table.num_rows), np.ones(table.num_rows, dtype=bool)
     for part in _parts(compiled.ast):
+        if not passed.all():
+            chosen, kept = chosen[passed], kept.filter(pa.array(passed))
         if not len(chosen):
             break
-        mask = evaluate(_compiled(compiled, part), kept).to_numpy(zero_copy_only=False).astype(bool, copy=False)
-        if not mask.all():
-            chosen, kept = chosen[mask], kept.filter(pa.array(mask))
+        mask = evaluate(_compiled(compiled, part), kept)
+        passed = mask.to_numpy(zero_copy_only=False).astype(bool, copy=False)
     selected = np.zeros(table.num_rows, dtype=bool)
-    selected[chosen] = True
+    if len(chosen):
+        selected[chosen] = passed
     return pa.array(selected)
 
 
