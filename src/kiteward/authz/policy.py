@@ -12,7 +12,8 @@ from typing import Final, NamedTuple, Self
 
 from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.privileges import COLLECTION_LEVEL, Level, ObjectType, Privilege
+from kiteward.authz.privileges import COLLECTION_LEVEL, PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
@@ -29,6 +30,8 @@ class Condition(NamedTuple):
             privileges, collections for the others. Empty for requests about a database or the cluster as a whole.
         visibility_is_enough: whether any other privilege on the object satisfies the condition.
         own_role: a role whose holders are exempt (SelectGrant, SelectRole: contract 4.6 rule 7), or empty.
+        not_oneself: whether nobody but an administrator meets it as one of the named users, with any privilege; else
+            one needs no privilege as the named user (contract 4.6 rule 7).
     """
 
     privilege: Privilege
@@ -36,6 +39,7 @@ class Condition(NamedTuple):
     names: tuple[str, ...] = ()
     visibility_is_enough: bool = False
     own_role: str = ""
+    not_oneself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,13 @@ class PolicySnapshot:
         revision: the store's revision at which it was read.
         roles: role name -> compiled role.
         groups: custom privilege groups by name.
+        row_rules: (database, collection) -> compiled row policies, enforced or not.
     """
 
     revision: int
     roles: Mapping[str, CompiledRole]
     groups: Mapping[str, PrivilegeGroup]
+    row_rules: Mapping[tuple[str, str], CompiledRowRules] = field(default_factory=dict)
 
     @classmethod
     def compile(cls, policy: Policy) -> Self:
@@ -154,7 +160,32 @@ class PolicySnapshot:
         for grant in policy.grants:
             held[grant.role].append(grant)
         roles = {role.name: CompiledRole.compile(role, held[role.name], groups) for role in policy.roles}
-        return cls(policy.revision, roles, groups)
+        rules = {(each.database, each.collection): CompiledRowRules.compile(each) for each in policy.protected}
+        return cls(policy.revision, roles, groups, rules)
+
+    def protected(self, database: str, collection: str) -> CompiledRowRules | None:
+        """Return the row policies of a collection where they are enforced, or None."""
+        rules = self.row_rules.get((database, collection))
+        return rules if rules is not None and rules.enabled else None
+
+    def skips_row_policies(self, principal: Principal, database: str, collection: str) -> bool:
+        """Return whether a principal bypasses row policies that are not forced.
+
+        Administrators do, and holders of SkipRLS on the collection.
+        """
+        if principal.unrestricted or ADMIN_ROLE in principal.roles:
+            return True
+        return any(role.on(database, collection) & _SKIP_RLS for role in self.held_by(principal))
+
+    def with_collections(self, changed: Mapping[tuple[str, str], ProtectedCollection | None]) -> Self:
+        """Return a snapshot with the row policies of these collections changed; None: it has none any more."""
+        rules = {**self.row_rules}
+        for key, stored in changed.items():
+            if stored is None:
+                rules.pop(key, None)
+            else:
+                rules[key] = CompiledRowRules.compile(stored)
+        return replace(self, row_rules=rules)
 
     def with_groups(self, changed: Mapping[str, PrivilegeGroup | None]) -> Self:
         """Return a snapshot with these groups changed. None stands for a group that was deleted.
@@ -195,6 +226,8 @@ class PolicySnapshot:
         return found
 
 
+_SKIP_RLS: Final = PRIVILEGES["SkipRLS"].bit
+
 _ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ROOT))
 _ALLOWED_ADMIN: Final = Decision(
     True, "the role `admin` may do everything", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ADMINISTRATORS)
@@ -233,6 +266,8 @@ def decide(
     held = snapshot.held_by(principal)
     exempt = _is_open(principal, credential)
     for condition in conditions:
+        if condition.not_oneself and principal.user_name in condition.names:
+            return _denied_to_oneself(principal, condition)
         lacking = _lacking(principal, condition, held, exempt=exempt)
         if lacking is not None:
             return denied(principal, condition, lacking)
@@ -327,6 +362,17 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
         ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
+    )
+
+
+def _denied_to_oneself(principal: Principal, condition: Condition) -> Decision:
+    name = condition.privilege.name
+    return Decision(
+        False,
+        f"only administrators do this as `{principal.user_name}` to `{principal.user_name}`, with or without {name}",
+        f"Privilege{name}: permission deny to {principal.user_name}: only administrators change their own tags, "
+        "and those of their own API keys",
+        ErrorDetail(ErrorCode.TAGS_OF_ONESELF),
     )
 
 

@@ -18,6 +18,8 @@ from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.services import Services
@@ -110,13 +112,16 @@ def dialect_of(settings: Settings) -> Dialect:
     return Dialect.EMBEDDED if settings.engine is None else Dialect.MILVUS
 
 
-def make_services(settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog) -> Services:
+def make_services(
+    settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog, *, ddl: DdlExecutor
+) -> Services:
     """Return the services that the handlers of operations use, configured from the settings."""
     recorder = access.recorder
     return Services(
         access.store,
         engine,
         catalog,
+        CollectionDefinitions(engine, ddl, shared=settings.engine is not None),
         access.hasher,
         settings.passwords,
         OPERATIONS,

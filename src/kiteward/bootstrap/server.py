@@ -258,7 +258,7 @@ async def _start_gateway(
         engine=engine,
         catalog=catalog,
         ddl=ddl,
-        services=make_services(settings, access, engine, catalog),
+        services=make_services(settings, access, engine, catalog, ddl=ddl),
         recorder=access.recorder,
         dialect=dialect_of(settings),
         telemetry=telemetry,

@@ -39,6 +39,17 @@ FOR_EVERYBODY = {
     "EndSession",
     "EndSessions",
     "DescribePasswordPolicy",
+    # Their services require a privilege.
+    "MakeRowPolicy",
+    "ChangeRowPolicy",
+    "RemoveRowPolicy",
+    "DescribeRowPolicies",
+    "EnableRowPolicies",
+    "DisableRowPolicies",
+    "DescribeTags",
+    "SetTags",
+    "DeleteTags",
+    "ListTaggedUsers",
 }
 
 
@@ -129,6 +140,9 @@ def _given(kind: Any) -> Iterator[Any]:
         yield Secret("x" * 1_001)
     elif get_origin(kind) is list:
         yield from ([each] for each in _given(get_args(kind)[0]))
+    elif get_origin(kind) is dict:
+        yield from ({each: "x"} for each in _given(get_args(kind)[0]))
+        yield from ({"x": each} for each in _given(get_args(kind)[1]))
     elif get_args(kind):
         yield from (each for member in get_args(kind) for each in _given(member))
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
