@@ -3,9 +3,8 @@
 The same snapshot decides about privileges and rows, so that a request sees one revision of the policy.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from kiteward.authz.policy import PolicySnapshot
@@ -18,11 +17,6 @@ from kiteward.gateway.operations import Operation, RowUse
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.row_access.reading import FilteredRead
 from kiteward.milvus import messages
-
-_ACTIONS: Final[Mapping[str, RowAction]] = MappingProxyType(
-    {"Query": RowAction.QUERY, "Search": RowAction.SEARCH, "HybridSearch": RowAction.SEARCH}
-)
-"""The RPC of a filtered read -> the action of the policies that apply."""
 
 _BY_NUMBER: Final = "(a field by its number)"
 
@@ -87,7 +81,8 @@ def row_access(
         return None
     if row.rows is RowUse.COUNTS:
         return RowAccess(**named)
-    rule = rules.using(principal, _ACTIONS[row.name])
+    # The actions of reads are named as their privileges; a hybrid search needs that of a search.
+    rule = rules.using(principal, RowAction(row.privilege.name if row.privilege else ""))
     return RowAccess(**named, read=FilteredRead.of(row.name, resolved.payload, rule, dialect=dialect))
 
 

@@ -20,6 +20,7 @@ from kiteward.filters import (
     ListOf,
     Literal,
     Membership,
+    TemplateValue,
     conjoin,
     fill,
     parse,
@@ -32,8 +33,6 @@ from kiteward.milvus.messages import common_pb2, schema_pb2
 _SCALARS: Final = frozenset({"bool_val", "int64_val", "float_val", "string_val"})
 _LISTS: Final = frozenset({"bool_data", "long_data", "double_data", "string_data"})
 _COUNT: Final = "count(*)"
-
-TemplateValue = bool | int | float | str | list[bool | int | float | str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,9 @@ class _Part:
     message: Any
     filter: Expression | None
 
-    def select(self, policy: Expression | None, dialect: Dialect) -> None:
-        """Write the filter that joins the policy and the caller's; None stands for all rows."""
-        both = self.filter if policy is None else conjoin(policy, self.filter)
-        text = "" if both is None else write(both, dialect)
+    def select(self, policy: Expression, dialect: Dialect, *, primary_key: str) -> None:
+        """Write the filter that joins the policy and the caller's."""
+        text = write(conjoin(policy, self.filter), dialect, key=primary_key)
         if isinstance(self.message, messages.QueryRequest):
             self.message.expr = text
         else:
@@ -96,10 +94,9 @@ class FilteredRead:
         parts = tuple(_Part(each, _filter_of(each, dialect)) for each in _with_filters(message))
         return cls(message, parts, rule, tuple(dict.fromkeys(_ids_of(message))))
 
-    @property
-    def needs_primary_key(self) -> bool:
-        """Whether `payload` needs the name of the primary key."""
-        return bool(self.ids) or self.rule.expression == Constant(False)
+    def needs_primary_key(self, dialect: Dialect) -> bool:
+        """Return whether `payload` needs the name of the primary key: Milvus has no filter that is always false."""
+        return bool(self.ids) or (dialect is Dialect.MILVUS and self.rule.expression == Constant(False))
 
     def payload(self, dialect: Dialect, *, primary_key: str = "") -> bytes:
         """Return the request to forward.
@@ -111,14 +108,8 @@ class FilteredRead:
         Raises:
             FilterSyntaxError: the joined filter is too long, or nested too deep.
         """
-        policy: Expression | None = self.rule.expression
-        if policy == Constant(True):
-            policy = None
-        elif policy == Constant(False):
-            # Not every engine reads constants.
-            policy = Membership(Field(primary_key), ListOf(()))
         for part in self.parts:
-            part.select(policy, dialect)
+            part.select(self.rule.expression, dialect, primary_key=primary_key)
         return bytes(self.message.SerializeToString())
 
 
@@ -145,7 +136,7 @@ class FilteredReads:
             AccessDenied: an id is not that of a row that the caller may see.
             EngineError: the engine does not answer as it should.
         """
-        if not read.needs_primary_key:
+        if not read.needs_primary_key(self._dialect):
             return read.payload(self._dialect)
         named = {"db_name": database, "collection_name": collection}
         describe = messages.DescribeCollectionRequest(**named).SerializeToString()
