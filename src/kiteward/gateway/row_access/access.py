@@ -66,9 +66,11 @@ def row_access(
     if row.rows is RowUse.NONE or not snapshot.row_rules:
         return None
     if row.rows is RowUse.DEFINITION:
-        return _check_definition(row, resolved, snapshot)
+        _check_definition(row, resolved, snapshot)
+        return None
     if row.rows is RowUse.WHOLE:
-        return _check_whole(row, resolved, principal, snapshot)
+        _check_whole(row, resolved, principal, snapshot)
+        return None
     collection = resolved.collections[0]
     rules = snapshot.protected(resolved.database, collection)
     if rules is None:
@@ -150,6 +152,7 @@ def _changed_fields(message: Any) -> Iterator[str]:
             yield dropped.field_name
         if dropped.field_id:
             yield _BY_NUMBER
-        yield from message.action.add_request.func_schema.output_field_names
+        for function in message.action.add_request.func_schema:
+            yield from function.output_field_names
     elif hasattr(message, "functionSchema"):
         yield from message.functionSchema.output_field_names

@@ -138,16 +138,17 @@ class FilteredReads:
         """
         if not read.needs_primary_key(self._dialect):
             return read.payload(self._dialect)
-        named = {"db_name": database, "collection_name": collection}
-        describe = messages.DescribeCollectionRequest(**named).SerializeToString()
-        told = await self._engine.call("DescribeCollection", describe, metadata=metadata, timeout=timeout)
+        describe = messages.DescribeCollectionRequest(db_name=database, collection_name=collection)
+        told = await self._engine.call(
+            "DescribeCollection", describe.SerializeToString(), metadata=metadata, timeout=timeout
+        )
         described = messages.read_response(messages.DescribeCollectionResponse, told)
         key = next((field.name for field in described.schema.fields if field.is_primary_key), "")
         if not key:
             raise EngineResponseUnreadable("the engine does not tell the primary key of the collection")
         if read.ids:
             wanted = Membership(Field(key), ListOf(tuple(Literal(each) for each in read.ids)))
-            request = messages.QueryRequest(**named, output_fields=[_COUNT])
+            request = messages.QueryRequest(db_name=database, collection_name=collection, output_fields=[_COUNT])
             counting = FilteredRead(request, (_Part(request, wanted),), read.rule, ())
             question = counting.payload(self._dialect, primary_key=key)
             answer = await self._engine.call("Query", question, metadata=metadata, timeout=timeout)
