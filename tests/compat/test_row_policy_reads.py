@@ -1,4 +1,4 @@
-"""Two confined users read a collection with row policies, by pymilvus and REST, before Milvus Lite and a real Milvus."""
+"""Two confined users read a collection with row policies, by pymilvus and REST, before each engine."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final

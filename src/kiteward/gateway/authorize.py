@@ -40,7 +40,7 @@ class _Fields(NamedTuple):
     snapshot: PolicySnapshot
     resolved: ResolvedRequest
     hides_database: bool
-    row_access: RowAccess | None = None
+    row_access: RowAccess | None
 
 
 class AuthorizedRequest(_Fields):
@@ -278,7 +278,7 @@ class Authorizer:
         snapshot = self._policy_cache.current()
         begun = perf_counter()
         self._require_allowed(recording, row.decide(principal), begun)
-        return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False)
+        return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False, None)
 
     async def require_reach(self, recording: Recording, *, size: int) -> Principal:
         """Return the caller, if some large request of this kind could be allowed to that caller.
