@@ -145,7 +145,11 @@ def ask(
             name,
             [{**each, "owner": reader if each["owner"] == READER else "other"} for each in MINE + OTHERS[other]],
         )
-        policy: dict[str, Any] = {"policy_name": "own", "actions": ["Query", "Search"], "using_expr": "owner == $current_principal"}
+        policy: dict[str, Any] = {
+            "policy_name": "own",
+            "actions": ["Query", "Search"],
+            "using_expr": "owner == $current_principal",
+        }
         header = raw_grpc.authorization(ROOT_TOKEN)
         assert not raw_grpc.call(server.uri, "CreateRowPolicy", header=header, collection_name=name, **policy).code
         root.alter_collection_properties(name, {"rls.enabled": "true"})
