@@ -24,6 +24,7 @@ LACKING: Final[Mapping[str, str]] = {
     "test_confined_users.py::test_call_is_allowed_with_just_its_privilege_and_on_the_named_collection_only": VECTORS,
     "test_older_client.py::test_older_client_finds_all_it_knows[remote-collections_and_data]": VECTORS,
     "test_outbound.py": FUNCTIONS,
+    "test_row_policy_reads.py::test_every_part_of_a_hybrid_search_is_filtered": VECTORS,
 }
 """Beginning of the name of a test, from its file on -> what it needs."""
 

@@ -42,6 +42,10 @@ class ErrorCode(StrEnum):
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     LARGE_REQUEST_DENIED = auto()
+    ROW_POLICIES_ALL_ROWS = auto()
+    ROW_POLICIES_IDS_NOT_VISIBLE = auto()
+    ROW_POLICIES_READ_CONTENT = auto()
+    ROW_POLICIES_READ_FIELD = auto()
 
     # Operations.
     OPERATION_CLOSED = auto()

@@ -8,6 +8,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
@@ -26,6 +27,7 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.rows import ROWS, row_of
 from kiteward.iam import readiness
 from kiteward.iam.json_api.base import Arguments
@@ -51,6 +53,7 @@ class Gateway:
         ddl: DdlExecutor,
         services: Services,
         recorder: Recorder,
+        dialect: Dialect,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._telemetry = telemetry or Telemetry()
@@ -61,7 +64,7 @@ class Gateway:
         self._changes = Changes(recorder)
         instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry
+            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry, dialect=dialect
         )
         context = HandlerContext(
             services,
@@ -72,7 +75,7 @@ class Gateway:
             changes=self._changes,
         )
         self._executors: Mapping[Executor, RequestExecutor] = {
-            Executor.ENGINE: EngineExecutor(engine, catalog, authorizer),
+            Executor.ENGINE: EngineExecutor(engine, catalog, authorizer, FilteredReads(engine, dialect)),
             Executor.DDL: CatalogExecutor(ddl, authorizer, self._changes),
             Executor.HERE: RpcExecutor(context),
         }
