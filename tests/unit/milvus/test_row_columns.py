@@ -38,7 +38,10 @@ def _length(number: int) -> bytes:
 
 
 def test_values_are_read_of_the_columns_that_are_asked_for() -> None:
-    write = read_write("Upsert", request_of(*(each.SerializeToString() for each in (scalar_column("owner", "a", "b"), vector_column(2)))))
+    write = read_write(
+        "Upsert",
+        request_of(*(each.SerializeToString() for each in (scalar_column("owner", "a", "b"), vector_column(2)))),
+    )
     assert [column.head.field_name for column in write.columns] == ["owner", "vector"]
     assert write.columns[0].values() == scalar_column("owner", "a", "b")
     assert write.message.num_rows == 2
