@@ -1,7 +1,7 @@
 """The columns of an Insert or Upsert, read from its bytes without decoding what nobody asks for, such as vectors.
 
 A column is decoded by the generated classes, after the contents of the fields that are not wanted were taken out of its
-bytes. What remains of such a field is that it is there, so that of the alternatives of a oneof the last one still counts.
+bytes. What remains of such a field is that it is there, so that of the alternatives of a oneof the last one counts.
 """
 
 from collections.abc import Collection

@@ -95,11 +95,10 @@ def stored_columns(
         values = _raw_values(given, field)
         if values is None:
             raise EngineResponseUnreadable(f"the engine returned values of another type for the field `{name}`")
-        if given.valid_data:
-            if len(given.valid_data) != len(values):
-                raise EngineResponseUnreadable(f"the engine returned too few values for the field `{name}`")
-            values = [value if valid else None for value, valid in zip(values, given.valid_data, strict=True)]
-        found[name] = values
+        if given.valid_data and len(given.valid_data) != len(values):
+            raise EngineResponseUnreadable(f"the engine returned too few values for the field `{name}`")
+        marks = given.valid_data or [True] * len(values)
+        found[name] = [value if valid else None for value, valid in zip(values, marks, strict=True)]
         lengths.add(len(values))
     if len(lengths) > 1:
         raise EngineResponseUnreadable("the engine returned columns of different lengths")
@@ -176,7 +175,7 @@ def _scalars(scalars: schema_pb2.ScalarField, field: Field) -> list[Any] | None:
 
 
 def _check_dynamic(column: Column, count: int, fields: CollectionFields) -> None:
-    """Require that the column of dynamic fields gives no value of a declared field: engines let it replace the column."""
+    """Require that the column of dynamic fields gives no value of a field, which engines take instead of the column's."""
     head = column.head
     if not fields.dynamic or head.field_name not in ("", _DYNAMIC) or head.type != DataType.JSON:
         raise _odd(head.field_name, "it is not the collection's column of dynamic fields")
@@ -208,7 +207,8 @@ def _check_keys(text: bytes, row: int, fields: CollectionFields) -> None:
 
 
 def _type_name(number: int) -> str:
-    return DataType.Name(number) if number in DataType.values() else str(number)
+    value = schema_pb2.DataType.DESCRIPTOR.values_by_number.get(number)
+    return str(number) if value is None else value.name
 
 
 def _odd(column: str, what: str) -> InvalidArgument:

@@ -26,7 +26,7 @@ _VALUES_IN: Final[Mapping[int, str]] = MappingProxyType(
 )
 """Type of a field -> the alternative of `ScalarField` and of `ValueField` that holds its values."""
 
-_BITS: Final = {DataType.Int8: 8, DataType.Int16: 16}
+_BITS: Final[Mapping[int, int]] = MappingProxyType({DataType.Int8: 8, DataType.Int16: 16})
 """Types with fewer values than the messages can hold. Some Milvus versions cut larger numbers to these bits."""
 
 _ENGINES_OWN: Final = frozenset({"$meta", "_seq", "_partition"})

@@ -11,13 +11,13 @@ from kiteward.filters import Dialect, Field, ListOf, Literal, Membership, write
 from kiteward.gateway.row_access.columns import stored_columns
 from kiteward.gateway.row_access.fields import CollectionFields, Value, fields_of_collection
 from kiteward.milvus import messages
-from kiteward.milvus.messages import schema_pb2
+from kiteward.milvus.messages import common_pb2, schema_pb2
 
 Row = Mapping[str, Value | None]
 Key = str | int
 
 _MOST_KEYS: Final = {Dialect.EMBEDDED: 1_000, Dialect.MILVUS: 8_000}
-"""Most keys in one filter. A Milvus takes 0.2 s for a consistent answer, about as long for one key as for all of them."""
+"""Most keys in one filter. A Milvus takes 0.2 s for a consistent answer, for one key as for thousands."""
 
 _MOST_CHARACTERS: Final = 256 * 1024
 """Most characters of keys in one filter."""
@@ -94,8 +94,8 @@ class StoredRows:
         counted = await self._query(wanted, [_COUNT])
         if [value for each in counted for value in each.scalars.long_data.data] != [count]:
             raise InvalidArgument(
-                f"the collection {self.collection} has more than one row with the primary key of a row that is written, "
-                "so that its row policies cannot be checked: delete the rows with this key first",
+                f"the collection {self.collection} has more than one row with the primary key of a row that is written: "
+                "delete the rows with this key first, because its row policies cannot be checked for them",
                 ErrorDetail(ErrorCode.ROW_STORED_TWICE, {"collection": self.collection}),
             )
 
@@ -105,7 +105,7 @@ class StoredRows:
             collection_name=self.collection,
             expr=wanted,
             output_fields=names,
-            consistency_level="Strong",
+            consistency_level=common_pb2.ConsistencyLevel.Strong,
         )
         answer = await self._ask("Query", request.SerializeToString())
         return messages.read_response(messages.QueryResults, answer).fields_data

@@ -20,9 +20,8 @@ from kiteward.filters import fields_of, matches
 from kiteward.gateway.row_access.columns import GivenRows, Values, given_rows
 from kiteward.gateway.row_access.fields import CollectionFields, Value
 from kiteward.gateway.row_access.stored_rows import Key, Row, StoredRows
-from kiteward.milvus import messages
-from kiteward.milvus.row_columns import WriteRequest
 from kiteward.milvus.messages import schema_pb2
+from kiteward.milvus.row_columns import WriteRequest
 
 _ROWS_AT_A_TIME: Final = 5_000
 """Rows that are checked before other requests get the event loop: some milliseconds."""

@@ -1,23 +1,30 @@
 """Executes writes: on a collection with row policies each after its check, while nobody else writes to the collection.
 
 Whoever bypasses the policies is not checked, and writes beside others who are not. The lock of a collection is held
-until the engine has answered, even when the caller is gone: a write that is still under way would otherwise come between
-the check of the next one and its write.
+until the engine has answered, even when the caller is gone: a write that is still in progress would otherwise come
+between the check of the next one and its write.
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
-from kiteward.domain.errors import EngineDeadlineExceeded
+from kiteward.authz.policy import Decision
+from kiteward.authz.row_policies import RowAction
+from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
-from kiteward.gateway.row_access.deletes import narrowed, without_engine_text
+from kiteward.gateway.operations import RowUse
+from kiteward.gateway.row_access.access import RowAccess
+from kiteward.gateway.row_access.deletes import narrowed
 from kiteward.gateway.row_access.locks import CollectionLocks, Key
+from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
 from kiteward.gateway.row_access.stored_rows import StoredRows
 from kiteward.gateway.row_access.write_checks import WriteCheck
+from kiteward.milvus import messages
 from kiteward.milvus.row_columns import read_write
 
 _LONGEST: Final = 300.0
@@ -47,7 +54,11 @@ class RowWrites:
         self._running: set[asyncio.Task[bytes]] = set()
 
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
-        """Execute a write and return the serialised response. If its caller leaves, a write that has begun is completed.
+        """Execute a write and return the serialised response. Where its caller leaves, what has begun is completed.
+
+        Args:
+            request: the authorized request.
+            recording: its state; the policies by which it was checked are added.
 
         Raises:
             TypeError: the request is not authorized.
@@ -77,27 +88,42 @@ class RowWrites:
                     request = await self._authorizer.authorize(recording)
                     if _lock_of(request) != (key, alone):
                         continue
-                if request.row_access is None:
-                    return await self._write(request, request.resolved.payload, timeout=request.call.timeout)
-                payload = await self._checked(request)
-                return await self._to_its_end(request, payload, held)
+                access = request.row_access
+                if access is None:
+                    return await self._write(request, recording, timeout=request.call.timeout)
+                if access.bypassed:
+                    return await self._to_its_end(self._write(request, recording, timeout=_LONGEST), held)
+                payload = await self._checked(request, recording, access)
+                return await self._to_its_end(self._restricted(request, recording, payload), held)
 
-    async def _checked(self, request: AuthorizedRequest) -> bytes:
-        """Return what is forwarded of a write to a collection with row policies, after its check."""
-        access, resolved, name = request.row_access, request.resolved, request.row.name
-        if access is None or access.bypassed:
-            return resolved.payload
-        if name == "Delete":
-            return narrowed(resolved.payload, access.rules, request.principal, dialect=self._dialect)
-        stored = StoredRows(self._engine, self._dialect, resolved.database, resolved.collections[0])
-        check = WriteCheck(access.rules, request.principal, stored)
-        write = read_write(name, resolved.payload)
-        await (check.insert(write) if name == "Insert" else check.upsert(write))
-        return resolved.payload
+    async def _checked(self, request: AuthorizedRequest, recording: Recording, access: RowAccess) -> bytes:
+        """Return what is forwarded of a write, after its check by row policies.
 
-    async def _to_its_end(self, request: AuthorizedRequest, payload: bytes, held: ExitStack) -> bytes:
-        """Have the engine write, and keep the lock until it has answered."""
-        task = asyncio.ensure_future(self._write(request, payload, timeout=_LONGEST))
+        Raises:
+            AccessDenied: they do not allow it.
+            InvalidArgument, PayloadMalformed: it is wrong, or cannot be checked.
+            EngineError: the stored rows cannot be read.
+        """
+        name, payload, rules, principal = request.row.name, request.resolved.payload, access.rules, request.principal
+        stored = StoredRows(self._engine, self._dialect, access.database, access.collection)
+        try:
+            if name == "Delete":
+                rule = rules.using(principal, RowAction.DELETE)
+                key = (await stored.fields()).key.name
+                payload = narrowed(payload, rule.expression, dialect=self._dialect, primary_key=key)
+            else:
+                rule = rules.check(principal, RowAction(name))
+                check, write = WriteCheck(rules, principal, stored), read_write(name, payload)
+                await (check.insert(write) if name == "Insert" else check.upsert(write))
+        except AccessDenied as error:
+            recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
+            raise
+        recording.result["row_policies"] = list(rule.policies)
+        return payload
+
+    async def _to_its_end(self, writing: Coroutine[Any, Any, bytes], held: ExitStack) -> bytes:
+        """Return the engine's answer, and keep the lock until it is there, even if the caller is gone before."""
+        task = asyncio.ensure_future(writing)
         self._running.add(task)
         lock = held.pop_all()
         task.add_done_callback(lambda ended: self._end(ended, lock))
@@ -109,9 +135,26 @@ class RowWrites:
         if not task.cancelled():
             task.exception()  # its caller may be gone
 
-    async def _write(self, request: AuthorizedRequest, payload: bytes, *, timeout: float | None) -> bytes:
-        metadata = {**request.call.forward, "dbname": request.resolved.database}
-        return await self._engine.call(request.row.name, payload, metadata=metadata, timeout=timeout)
+    async def _restricted(self, request: AuthorizedRequest, recording: Recording, payload: bytes) -> bytes:
+        """Have the engine write what was checked. What it says of a delete may be about rows that are hidden."""
+        try:
+            answer = await self._write(request, recording, payload, timeout=_LONGEST)
+        except EngineRejected as error:
+            if request.row.name != "Delete":
+                raise
+            raise EngineRejected(HIDDEN_FAILURE, grpc_code=error.grpc_code) from None
+        return shown("Delete", answer, RowUse.WRITTEN) if request.row.name == "Delete" else answer
+
+    async def _write(
+        self, request: AuthorizedRequest, recording: Recording, payload: bytes | None = None, *, timeout: float | None
+    ) -> bytes:
+        """Forward a write: its payload, or another one."""
+        resolved, name = request.resolved, request.row.name
+        metadata = {**request.call.forward, "dbname": resolved.database}
+        forwarded = resolved.payload if payload is None else payload
+        answer = await self._engine.call(name, forwarded, metadata=metadata, timeout=timeout)
+        recording.status = messages.status_code(name, answer)
+        return answer
 
 
 def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool]:

@@ -22,7 +22,7 @@ SLOTS: Final = {
 }
 
 
-def field(name: str, kind: int, **facts: Any) -> schema_pb2.FieldSchema:
+def field(name: str, kind: schema_pb2.DataType.ValueType, **facts: Any) -> schema_pb2.FieldSchema:
     """Return a field; its number is the length of its name, so that numbers differ."""
     return schema_pb2.FieldSchema(name=name, data_type=kind, fieldID=100 + len(name), **facts)
 
@@ -50,7 +50,7 @@ def fields(**facts: Any) -> CollectionFields:
     return fields_of_collection(documents(**facts))
 
 
-def column(name: str, kind: int, values: Sequence[Any], *, elements: int = 0, **facts: Any) -> schema_pb2.FieldData:
+def column(name: str, kind: schema_pb2.DataType.ValueType, values: Sequence[Any], *, elements: schema_pb2.DataType.ValueType = Type.Value("None"), **facts: Any) -> schema_pb2.FieldData:
     """Return a column of values; of arrays if `elements` is their type."""
     data = schema_pb2.FieldData(field_name=name, type=kind, **facts)
     if kind == Type.Array:

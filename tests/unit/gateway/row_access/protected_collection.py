@@ -75,7 +75,7 @@ class CollectionEngine:
         """Return the payloads of the calls of one RPC."""
         return [payload for name, payload in self.calls if name == method]
 
-    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:
+    async def call(self, method: str, payload: bytes, *, metadata: Mapping[str, str], timeout: float | None) -> bytes:  # noqa: ARG002
         """Answer a call. See `kiteward.engine.base.Engine.call`."""
         self.calls.append((method, payload))
         assert metadata["dbname"] == "default"
