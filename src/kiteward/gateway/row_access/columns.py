@@ -175,7 +175,7 @@ def _scalars(scalars: schema_pb2.ScalarField, field: Field) -> list[Any] | None:
 
 
 def _check_dynamic(column: Column, count: int, fields: CollectionFields) -> None:
-    """Require that the column of dynamic fields gives no value of a field, which engines take instead of the column's."""
+    """Require that the column of dynamic fields gives no value of a field: engines prefer it to that of the column."""
     head = column.head
     if not fields.dynamic or head.field_name not in ("", _DYNAMIC) or head.type != DataType.JSON:
         raise _odd(head.field_name, "it is not the collection's column of dynamic fields")

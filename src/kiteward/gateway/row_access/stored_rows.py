@@ -16,8 +16,10 @@ from kiteward.milvus.messages import common_pb2, schema_pb2
 Row = Mapping[str, Value | None]
 Key = str | int
 
-_MOST_KEYS: Final = {Dialect.EMBEDDED: 1_000, Dialect.MILVUS: 8_000}
-"""Most keys in one filter. A Milvus takes 0.2 s for a consistent answer, for one key as for thousands."""
+_MOST_KEYS: Final = 10_000
+"""Most keys in one filter. The embedded engine reads so many in milliseconds (`kiteward.engine.embedded.key_lists`). A
+Milvus takes 0.2 s for a consistent answer, for one key as for thousands.
+"""
 
 _MOST_CHARACTERS: Final = 256 * 1024
 """Most characters of keys in one filter."""
@@ -77,7 +79,7 @@ class StoredRows:
         """
         key, names = fields.key.name, sorted({fields.key.name, *needed})
         found: dict[Key, Row] = {}
-        for batch in _batches(keys, _MOST_KEYS[self.dialect]):
+        for batch in _batches(keys):
             wanted = write(Membership(Field(key), ListOf(tuple(Literal(each) for each in batch))), self.dialect)
             data = await self._query(wanted, names)
             if not data:  # how some versions of Milvus answer that there is no row
@@ -94,8 +96,8 @@ class StoredRows:
         counted = await self._query(wanted, [_COUNT])
         if [value for each in counted for value in each.scalars.long_data.data] != [count]:
             raise InvalidArgument(
-                f"the collection {self.collection} has more than one row with the primary key of a row that is written: "
-                "delete the rows with this key first, because its row policies cannot be checked for them",
+                f"the collection {self.collection} has more than one row with the primary key of a row that is "
+                "written, so that its row policies cannot be checked: delete the rows with this key first",
                 ErrorDetail(ErrorCode.ROW_STORED_TWICE, {"collection": self.collection}),
             )
 
@@ -130,12 +132,12 @@ class StoredRows:
         return answer
 
 
-def _batches(keys: Sequence[Key], most: int) -> Iterator[Sequence[Key]]:
+def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """Yield the keys in parts that are small enough for one filter."""
     begin = characters = 0
     for index, key in enumerate(keys):
         size = len(key) if isinstance(key, str) else 20
-        if index > begin and (index - begin == most or characters + size > _MOST_CHARACTERS):
+        if index > begin and (index - begin == _MOST_KEYS or characters + size > _MOST_CHARACTERS):
             yield keys[begin:index]
             begin, characters = index, 0
         characters += size

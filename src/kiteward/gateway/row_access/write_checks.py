@@ -20,6 +20,7 @@ from kiteward.filters import fields_of, matches
 from kiteward.gateway.row_access.columns import GivenRows, Values, given_rows
 from kiteward.gateway.row_access.fields import CollectionFields, Value
 from kiteward.gateway.row_access.stored_rows import Key, Row, StoredRows
+from kiteward.gateway.row_access.verdicts import Verdicts
 from kiteward.milvus.messages import schema_pb2
 from kiteward.milvus.row_columns import WriteRequest
 
@@ -105,12 +106,12 @@ class WriteCheck:
         """Return the rows under these keys, all of which the caller may replace, with the fields that are needed."""
         using = self.rules.using(self.principal, RowAction.UPSERT)
         stored = await self.stored.under(keys, needed | _fields(using), fields=fields)
-        verdicts = _Verdicts(using)
+        verdicts = Verdicts(using)
         for index, key in enumerate(keys):
             row = stored.get(key)
             if row is None and not fields.generates_keys:
                 continue
-            if row is None or not verdicts.allow(tuple(row[name] for name in verdicts.names)):
+            if row is None or not verdicts.allow_row(row):
                 raise self._foreign(index)
             if index % _ROWS_AT_A_TIME == _ROWS_AT_A_TIME - 1:
                 await asyncio.sleep(0)
@@ -133,7 +134,7 @@ class WriteCheck:
             action: what the rule is about.
             places: their numbers in the request; None where all are there, in order.
         """
-        verdicts = _Verdicts(rule)
+        verdicts = Verdicts(rule)
         given = [columns[name] for name in verdicts.names]
         for begin in range(0, count, _ROWS_AT_A_TIME):
             for index in range(begin, min(begin + _ROWS_AT_A_TIME, count)):
@@ -183,27 +184,6 @@ class WriteCheck:
         for each in getattr(write.message, "field_ops", ()):
             if each.op != _REPLACE and each.field_name in {fields.key.name, *self.rules.read_fields}:
                 raise _unchecked(each.field_name, "it is read by a row policy, so that it can be replaced only")
-
-
-class _Verdicts:
-    """What a rule says of rows, evaluated once for equal values.
-
-    Attributes:
-        names: the fields that it reads, in the order of the values.
-    """
-
-    def __init__(self, rule: BoundRule) -> None:
-        self.names = tuple(sorted(fields_of(rule.expression)))
-        self._expression = rule.expression
-        self._known: dict[tuple[Value | None, ...], bool] = {}
-
-    def allow(self, values: tuple[Value | None, ...]) -> bool:
-        """Return whether the rule allows a row with these values."""
-        known = self._known.get(values)
-        if known is None:
-            row = dict(zip(self.names, values, strict=True))
-            known = self._known[values] = matches(self._expression, row)
-        return known
 
 
 def _fields(rule: BoundRule) -> frozenset[str]:

@@ -109,8 +109,7 @@ class RowWrites:
         try:
             if name == "Delete":
                 rule = rules.using(principal, RowAction.DELETE)
-                key = (await stored.fields()).key.name
-                payload = narrowed(payload, rule.expression, dialect=self._dialect, primary_key=key)
+                payload = await narrowed(payload, rule, stored=stored, dialect=self._dialect)
             else:
                 rule = rules.check(principal, RowAction(name))
                 check, write = WriteCheck(rules, principal, stored), read_write(name, payload)

@@ -50,7 +50,14 @@ def fields(**facts: Any) -> CollectionFields:
     return fields_of_collection(documents(**facts))
 
 
-def column(name: str, kind: schema_pb2.DataType.ValueType, values: Sequence[Any], *, elements: schema_pb2.DataType.ValueType = Type.Value("None"), **facts: Any) -> schema_pb2.FieldData:
+def column(
+    name: str,
+    kind: schema_pb2.DataType.ValueType,
+    values: Sequence[Any],
+    *,
+    elements: schema_pb2.DataType.ValueType | None = None,
+    **facts: Any,
+) -> schema_pb2.FieldData:
     """Return a column of values; of arrays if `elements` is their type."""
     data = schema_pb2.FieldData(field_name=name, type=kind, **facts)
     if kind == Type.Array:
