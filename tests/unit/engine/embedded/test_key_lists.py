@@ -1,12 +1,14 @@
 """Lists of primary keys are read as Milvus Lite reads them, and everything else is left to it."""
 
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 
+from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.key_lists import keys_in
 from kiteward.engine.embedded.servicer import EngineServicer
 from kiteward.filters import Dialect, Field, ListOf, Literal, Membership, write
@@ -57,7 +59,7 @@ def test_other_filters_are_left_to_milvus_lite(expr: str) -> None:
 def test_what_is_read_is_what_milvus_lite_reads(keys: list[int | str]) -> None:
     expr = write(Membership(Field("id"), ListOf(tuple(Literal(key) for key in keys))), Dialect.EMBEDDED)
     theirs = MilvusServicer._extract_pks_from_expr(expr, COLLECTION)
-    assert EngineServicer._extract_pks_from_expr(expr, COLLECTION) == theirs == keys
+    assert EngineServicer._extract_pks_from_expr(expr, cast("ServedCollection", COLLECTION)) == theirs == keys
 
 
 @given(st.text(alphabet="id n[]\",1\\' \t\n-."))

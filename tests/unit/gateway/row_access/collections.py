@@ -60,7 +60,7 @@ def column(
 ) -> schema_pb2.FieldData:
     """Return a column of values; of arrays if `elements` is their type."""
     data = schema_pb2.FieldData(field_name=name, type=kind, **facts)
-    if kind == Type.Array:
+    if kind == Type.Array and elements is not None:
         arrays = data.scalars.array_data
         arrays.element_type = elements
         for value in values:

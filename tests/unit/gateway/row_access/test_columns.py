@@ -59,7 +59,9 @@ def test_columns_that_are_not_needed_are_not_read() -> None:
         (Type.VarChar, ["", "'\"\\\n\0ä"]),
     ],
 )
-def test_values_of_every_type_that_policies_read_are_exact(kind: int, values: list[Any]) -> None:
+def test_values_of_every_type_that_policies_read_are_exact(
+    kind: schema_pb2.DataType.ValueType, values: list[Any]
+) -> None:
     described = documents(others=[field("other", kind), field("others", Type.Array, element_type=kind)])
     given = columns_of(column("other", kind, values), column("others", Type.Array, [values, []], elements=kind))
     found = given_rows(given, 2, fields=fields_of_collection(described), needed=["other", "others"]).columns

@@ -266,13 +266,12 @@ async def test_an_answer_without_columns_is_one_without_rows() -> None:
     await write(engine, "Upsert", 1, keys(2), owners("ann"))
 
 
-@pytest.mark.parametrize(("dialect", "queries"), [(EMBEDDED, 3), (MILVUS, 1)])
-async def test_many_rows_are_read_in_parts(dialect: Dialect, queries: int) -> None:
-    engine = CollectionEngine({"id": 2_400, "owner": "bob"})
-    given = keys(*range(2_500)), owners(*["ann"] * 2_500)
-    error = await denied(engine, "Upsert", 2_500, *given, dialect=dialect)
-    assert "row 2400" in str(error)
-    assert len([call for call in engine.called("Query") if b"count" not in call]) == queries
+async def test_many_rows_are_read_in_parts() -> None:
+    engine = CollectionEngine({"id": 12_400, "owner": "bob"})
+    given = keys(*range(12_500)), owners(*["ann"] * 12_500)
+    error = await denied(engine, "Upsert", 12_500, *given)
+    assert "row 12400" in str(error)
+    assert len(engine.called("Query")) == 2
 
 
 async def test_ten_thousand_rows_are_checked_to_the_last() -> None:
