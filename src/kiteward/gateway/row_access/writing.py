@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from kiteward.authz.policy import Decision
 from kiteward.authz.row_policies import RowAction
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
@@ -115,7 +116,8 @@ class RowWrites:
                 check, write = WriteCheck(rules, principal, stored), read_write(name, payload)
                 await (check.insert(write) if name == "Insert" else check.upsert(write))
         except AccessDenied as error:
-            recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
+            detail = ErrorDetail(error.code, error.details[0].parameters)
+            recording.decision = Decision(False, f"row policies: {error}", str(error), detail)
             raise
         recording.result["row_policies"] = list(rule.policies)
         return payload
@@ -141,7 +143,8 @@ class RowWrites:
         except EngineRejected as error:
             if request.row.name != "Delete":
                 raise
-            raise EngineRejected(HIDDEN_FAILURE, grpc_code=error.grpc_code) from None
+            failed = ErrorDetail(ErrorCode.ENGINE_FAILED, {"operation": request.row.name})
+            raise EngineRejected(HIDDEN_FAILURE, failed, grpc_code=error.grpc_code) from None
         return shown("Delete", answer, RowUse.WRITTEN) if request.row.name == "Delete" else answer
 
     async def _write(
