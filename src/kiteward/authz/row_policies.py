@@ -1,7 +1,7 @@
 """Row policies: which rows of a collection a principal may read and write. Compiled and bound here; pure.
 
 A row is allowed if a permissive policy allows it and every restrictive one does. Policies are enforced where the
-collection's property `rls.enabled` is true. Then nothing is allowed that no permissive policy allows.
+collection's property for it is true. Then nothing is allowed that no permissive policy allows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -74,8 +74,8 @@ class ProtectedCollection:
 
     Attributes:
         database, collection: its names.
-        enabled: whether the policies are enforced: `rls.enabled`.
-        force: whether they also apply to those who bypass them otherwise: `rls.force`.
+        enabled: whether the policies are enforced.
+        force: whether they also apply to those who bypass them otherwise.
         policies: its policies, sorted by name.
     """
 

@@ -148,6 +148,9 @@ _MILVUS: Final = Grammar(
         **_CONTAINS_LIST,
         "array_length": Function((Argument.PLACE,), condition=False),
         "text_match": _FIELD_TEXT,
+        **{f"st_{name}": _FIELD_TEXT for name in (*_SPATIAL, "equals", "touches", "overlaps", "crosses")},
+        "st_isvalid": Function((Argument.FIELD,)),
+        "st_dwithin": Function((Argument.FIELD, Argument.TEXT, Argument.AMOUNT)),
         "phrase_match": Function((Argument.FIELD, Argument.TEXT, Argument.AMOUNT), optional=1),
     },
 )

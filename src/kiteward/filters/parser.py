@@ -10,6 +10,7 @@ from typing import Final, get_args
 from kiteward.filters.arguments import call
 from kiteward.filters.dialect import MAX_ARITHMETIC, Dialect, Feature
 from kiteward.filters.policy_rules import check_list, compared_in_policy
+from kiteward.filters.quoting import LEAST_INTEGER
 from kiteward.filters.reader import Reader
 from kiteward.filters.refusals import refusal, shown
 from kiteward.filters.tokens import Kind, Token
@@ -59,6 +60,11 @@ def parse(text: str, dialect: Dialect) -> Expression:
 class _Parser:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._arithmetic = 0
+        self._closed = (
+            -1,
+            -1,
+        )  # position of the last parenthesis that was closed, tokens read by then
 
     def whole(self) -> Expression:
         reader = self._reader
@@ -113,21 +119,9 @@ class _Parser:
 
     def _check_tight(self, operand: Expression, start: Token) -> None:
         """Refuse what Milvus reads as the negation of a part: it binds `not` stronger than comparisons."""
-        if isinstance(operand, Call | Like) or (start.text == "(" and self._closes(start)):
+        if isinstance(operand, Call | Like) or (self._closed == (start.position, self._reader.taken)):
             return
         raise refusal("`not` binds stronger than the condition", start.position, right="write `not (…)`")
-
-    def _closes(self, start: Token) -> bool:
-        """Return whether the parenthesis that opens at a token is closed by the token that was just read."""
-        depth = 0
-        at = -1
-        while (token := self._reader.peek(at)).position >= start.position:
-            if token.kind is Kind.SYMBOL:
-                depth += (token.text == ")") - (token.text == "(")
-            if depth == 0:
-                return token.position == start.position
-            at -= 1
-        return False
 
     def _condition(self, found: Expression, start: Token) -> Expression:
         """Return an expression as a condition."""
@@ -162,7 +156,7 @@ class _Parser:
         token = reader.peek()
         if token.kind is Kind.SYMBOL and token.text in _COMPARISONS:
             return self._compared(self._value(left, start), start)
-        if reader.at_word("in") or (reader.at_word("not") and reader.at_word("in", ahead=1)):
+        if reader.at_word("in") or (reader.at_words("not", "in")):
             return self._membership(left, start)
         if reader.at_word("like"):
             return self._like(self._value(left, start))
@@ -217,10 +211,8 @@ class _Parser:
         if negated:
             if not reader.has(Feature.NEGATION):
                 raise reader.lacks("`not in`", first, right="say which rows are allowed")
-            second = reader.take()
-            tight = reader.text[first.position : second.position + 2].lower() == "not in"
-            if not tight and not reader.has(Feature.LOOSE):
-                raise refusal("`not in` has exactly one blank", first.position)
+            reader.check_phrase(first, "not in")
+            reader.take()
         if not isinstance(left, Field | JsonPath) and not (
             reader.has(Feature.VARIABLE) and isinstance(left, _VALUES) and not isinstance(left, Literal)
         ):
@@ -253,6 +245,7 @@ class _Parser:
         if not reader.at_word("null"):
             raise reader.unexpected("expected `null`")
         reader.take()
+        reader.check_phrase(token, "is not null" if negated else "is null")
         return IsNull(value, negated)
 
     def _exists(self) -> Expression:
@@ -281,8 +274,8 @@ class _Parser:
             reader.take()
             if not reader.has(Feature.ARITHMETIC):
                 raise reader.lacks(f"`{token.text}`", token)
-            reader.arithmetic += 1
-            if reader.arithmetic > MAX_ARITHMETIC:
+            self._arithmetic += 1
+            if self._arithmetic > MAX_ARITHMETIC:
                 raise refusal(f"more than {MAX_ARITHMETIC} arithmetic operators", token.position)
             at = reader.peek()
             right = self._value(self._computed(_STRENGTH[token.text] + 1), at)
@@ -311,7 +304,7 @@ class _Parser:
             raise reader.lacks("the sign of a value that is no number", start)
         value = self._value(found, start)
         for _ in range(signs):
-            value = Arithmetic("-", Literal(0), value)
+            value = _opposite(value) if isinstance(value, Literal) else Arithmetic("-", Literal(0), value)
         return value
 
     def _primary(self) -> Expression:
@@ -322,10 +315,18 @@ class _Parser:
             found = self._joined(Or)
             reader.expect(")")
             reader.leave()
+            self._closed = (token.position, reader.taken)
             return found
         scalar = reader.scalar()
         if scalar is not None:
             return scalar
-        if token.kind is Kind.NAME and reader.peek(1)[:2] == (Kind.SYMBOL, "("):
+        if token.kind is Kind.NAME and reader.peek_second()[:2] == (Kind.SYMBOL, "("):
             return call(reader)
         return reader.place("expected a field, a value, or `(`")
+
+
+def _opposite(number: Literal) -> Expression:
+    """Return a number with the other sign; other values have none, which the engine says."""
+    if isinstance(number.value, str | bool) or number.value == LEAST_INTEGER:
+        return Arithmetic("-", Literal(0), number)
+    return Literal(-number.value, number.spelling[1:] if number.spelling[0] == "-" else f"-{number.spelling}")

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from kiteward.filters.dialect import GRAMMARS, MAX_NESTING, Dialect, Feature
@@ -29,7 +30,13 @@ _INTEGER: Final[Mapping[Dialect, re.Pattern[str]]] = {
     Dialect.MILVUS: re.compile(r"(?:0|[1-9][0-9]{0,29}|0[0-7]{1,30}|0[xX][0-9a-fA-F]{1,30}|0[bB][01]{1,70})\Z"),
     Dialect.POLICY: re.compile(r"(?:0|[1-9][0-9]{0,29})\Z"),
 }
+_PLACE: Final = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
 _FLOAT: Final = re.compile(r"(?:[0-9]+\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)\Z")
+
+_AMOUNT: Final = r"([0-9]+(?:\.[0-9]+)?)"
+_DURATION: Final = re.compile(
+    f"P(?:{_AMOUNT}W)?(?:{_AMOUNT}D)?(?:T(?:{_AMOUNT}H)?(?:{_AMOUNT}M)?(?:{_AMOUNT}S)?)?\\Z", re.IGNORECASE
+)
 
 Scalar = Literal | Moment | Template | Principal | Tag
 
@@ -47,18 +54,24 @@ class Reader:
         self.text = text
         self._dialect = dialect
         self._tokens = tokenize(text)
-        self._next = 0
+        self._next = next(self._tokens)
+        self._second = next(self._tokens)
         self._nesting = 0
-        self.arithmetic = 0
+        self.taken = 0
 
-    def peek(self, ahead: int = 0) -> Token:
-        """Return a token that is still to be read; the last one is an END."""
-        return self._tokens[min(self._next + ahead, len(self._tokens) - 1)]
+    def peek(self) -> Token:
+        """Return the next token; behind the last one is an END."""
+        return self._next
+
+    def peek_second(self) -> Token:
+        """Return the token after the next one."""
+        return self._second
 
     def take(self) -> Token:
         """Return the next token, and go on to the one after it."""
-        token = self.peek()
-        self._next += 1
+        token = self._next
+        self._next, self._second = self._second, next(self._tokens)
+        self.taken += 1
         return token
 
     def has(self, feature: Feature) -> bool:
@@ -67,17 +80,26 @@ class Reader:
 
     def at_symbol(self, *symbols: str) -> bool:
         """Return whether the next token is one of some symbols."""
-        token = self.peek()
-        return token.kind is Kind.SYMBOL and token.text in symbols
+        return self._next.kind is Kind.SYMBOL and self._next.text in symbols
 
-    def at_word(self, *words: str, ahead: int = 0) -> bool:
-        """Return whether a token is one of some keywords, as the dialect spells them.
+    def at_word(self, word: str) -> bool:
+        """Return whether the next token is a keyword, as the dialect spells it.
 
         Raises:
-            FilterSyntaxError: it is one, in a mix of cases that the dialect does not have.
+            FilterSyntaxError: it is, in a mix of cases that the dialect does not have.
         """
-        token = self.peek(ahead)
-        if token.kind is not Kind.NAME or token.text.lower() not in words:
+        return self._is_word(self._next, word)
+
+    def at_words(self, first: str, second: str) -> bool:
+        """Return whether the next two tokens are keywords.
+
+        Raises:
+            FilterSyntaxError: they are, in a mix of cases that the dialect does not have.
+        """
+        return self._is_word(self._next, first) and self._is_word(self._second, second)
+
+    def _is_word(self, token: Token, word: str) -> bool:
+        if token.kind is not Kind.NAME or token.text.lower() != word:
             return False
         self.check_case(token)
         return True
@@ -87,6 +109,16 @@ class Reader:
         lower = token.text.lower()
         if not self.grammar.any_case and token.text not in (lower, lower.upper()):
             raise refusal(f"unexpected {shown(token.text)}", token.position, right=f"write `{lower}`")
+
+    def check_phrase(self, start: Token, phrase: str) -> None:
+        """Refuse keywords that are one token in Milvus and are not written as it has them.
+
+        Raises:
+            FilterSyntaxError: there is something else than one blank between them, or their cases differ.
+        """
+        written = self.text[start.position : start.position + len(phrase)]
+        if not self.has(Feature.LOOSE) and written not in (phrase, phrase.upper()):
+            raise refusal(f"unexpected {shown(written)}", start.position, right=f"write `{phrase}`, with single blanks")
 
     def expect(self, symbol: str) -> Token:
         """Read a symbol.
@@ -166,30 +198,25 @@ class Reader:
 
     def _keys(self, start: Token) -> tuple[Literal, ...]:
         keys: list[Literal] = []
+        width = len(start.text)
         while self.at_symbol("["):
             self.take()
             token = self.peek()
             if token.kind is Kind.STRING:
                 keys.append(self.string("a key"))
-            elif token.kind is Kind.NUMBER and (token.text == "0" or (token.text.isdigit() and token.text[0] != "0")):
+            elif token.kind is Kind.NUMBER and _PLACE.match(token.text):
                 keys.append(self.number(negative=False))
             else:
                 raise self.unexpected('a path has keys and places, as `["color"]` and `[0]`')
             end = self.expect("]")
-            if not self.has(Feature.LOOSE) and self._blanks(start.position, end.position + 1):
+            width += len(token.text) + len("[]")
+            if not self.has(Feature.LOOSE) and end.position + 1 - start.position != width:
                 raise refusal("a path has a blank", start.position, right='write it without, as `a["b"][0]`')
-        if isinstance(keys[0].value, int) and start.text == META:
+            if len(keys) > MAX_NESTING:
+                raise refusal("a path is too long", start.position, right=f"it has at most {MAX_NESTING} keys")
+        if start.text == META and isinstance(keys[0].value, int):
             raise refusal("`$meta` has no places", start.position, right='it takes a key, as `$meta["color"]`')
         return tuple(keys)
-
-    def _blanks(self, start: int, end: int) -> bool:
-        """Return whether the tokens of a part of the text are not next to one another."""
-        covered = 0
-        at = self._next - 1
-        while at >= 0 and self._tokens[at].position >= start:
-            covered += len(self._tokens[at].text)
-            at -= 1
-        return covered != end - start
 
     def string(self, expected: str) -> Literal:
         """Read a string.
@@ -278,7 +305,13 @@ class Reader:
         if not self.has(Feature.MOMENT):
             raise self.lacks(shown(token.text), token)
         self.take()
+        return self._moment(word, token)
+
+    def _moment(self, word: str, token: Token) -> Moment:
         text = self.string("a time" if word == "iso" else "a duration")
+        if not (_is_time if word == "iso" else _is_duration)(str(text.value)):
+            example = "2026-01-31T12:00:00Z" if word == "iso" else "P1DT12H"
+            raise refusal("this is not ISO 8601", token.position, right=f"write it as '{example}'")
         return Moment("ISO" if word == "iso" else "INTERVAL", text)
 
     def _variable(self) -> Principal | Tag | None:
@@ -302,11 +335,11 @@ class Reader:
         Raises:
             FilterSyntaxError: something else comes.
         """
-        if self.at_symbol("-") and self.peek(1).kind is Kind.NUMBER:
+        if self.at_symbol("-") and self._second.kind is Kind.NUMBER:
             self.take()
             return self.number(negative=True)
         found = self.scalar()
-        if found is None:
+        if found is None or (isinstance(found, Moment) and found.keyword == "INTERVAL"):
             raise self.unexpected("expected a value: a string, a number, true or false")
         return found
 
@@ -331,3 +364,16 @@ class Reader:
         self.take()
         self.leave()
         return ListOf(tuple(items))
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(re.sub(r"Z\Z", "+00:00", text.strip()))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_duration(text: str) -> bool:
+    found = _DURATION.match(text)
+    return found is not None and (any(float(each) for each in found.groups("0")) or text.upper() == "P0D")

@@ -1,7 +1,7 @@
 """A filter's text in tokens. Nothing is skipped but blanks: what is no token is refused."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -46,8 +46,8 @@ _TOKEN: Final = re.compile(
 _KINDS: Final[Mapping[str | None, Kind]] = {kind.name: kind for kind in Kind}
 
 
-def tokenize(text: str) -> list[Token]:
-    """Return a filter's tokens, with an END after the last.
+def tokenize(text: str) -> Iterator[Token]:
+    """Yield a filter's tokens as they are asked for, then END again and again.
 
     Raises:
         FilterSyntaxError: the text is too long, or has something that is no token: an unknown character, a string that
@@ -56,15 +56,14 @@ def tokenize(text: str) -> list[Token]:
     if len(text) > MAX_LENGTH:
         raise refusal(f"the filter has {len(text)} characters", right=f"a filter has at most {MAX_LENGTH}")
     check_characters(text)
-    tokens: list[Token] = []
     for found in _TOKEN.finditer(text):
         kind = _KINDS.get(found.lastgroup)
         if kind is not None:
-            tokens.append(Token(kind, found[0], found.start()))
+            yield Token(kind, found[0], found.start())
         elif found.lastgroup != "BLANK":
             raise _not_a_token(text, found.start())
-    tokens.append(Token(Kind.END, "", len(text)))
-    return tokens
+    while True:
+        yield Token(Kind.END, "", len(text))
 
 
 def _not_a_token(text: str, position: int) -> Exception:

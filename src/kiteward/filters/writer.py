@@ -1,5 +1,6 @@
 """From a filter's tree to its text: the only writer. Joining is explicit, with few parentheses."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -33,49 +34,37 @@ from kiteward.filters.tree import (
 _MAX_DEPTH: Final = 300
 """Deepest tree that is written. What is parsed is less deep: by `MAX_NESTING` and `MAX_ARITHMETIC`."""
 
+_CUT: Final = re.compile("[\U00016fe0-\U00016fff\U00020000-\U0003ffff]")
+"""Characters of the script Han beyond U+FFFF. Milvus 2.4 and newer cut them to their last 16 bits when they read a
+filter, so that U+20041 becomes `A`."""
+
 _STRENGTH: Final[Mapping[str, int]] = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2}
 
 
-def write(tree: Expression, dialect: Dialect, *, key: str = "") -> str:
+def write(tree: Expression, dialect: Dialect) -> str:
     """Return the text of a filter. Its reader gets the meaning of the tree.
 
     Args:
         tree: parsed from the same dialect, or from that of policies with values in place of variables, or both
             joined by `conjoin`.
         dialect: who reads the text.
-        key: the primary key's name. Milvus has no constants: there a filter that no row matches is written about it,
-            and one that every row matches is empty, which is no filter.
 
     Raises:
-        FilterSyntaxError: the tree has a template or, for an engine, a variable; Milvus needs `key`; a constant is
-            inside something else than `conjoin` makes; the text would be too long or too deep.
+        FilterSyntaxError: the tree has a template or, for an engine, a variable; it has a constant, which Milvus does
+            not read; it has a string that Milvus would read as another; the text would be too long or too deep.
     """
-    if dialect is Dialect.MILVUS:
-        tree = _without_constants(tree)
-        if isinstance(tree, Constant):
-            return "" if tree.value else _nothing(key)
-    text = _Writer(dialect).text(tree)
+    text = _Writer(dialect).text(_without_true(tree) if dialect is Dialect.MILVUS else tree)
     if len(text) > MAX_LENGTH:
         raise refusal(f"the filter has {len(text)} characters", right=f"a filter has at most {MAX_LENGTH}")
     return text
 
 
-def _without_constants(tree: Expression) -> Expression:
-    """Return a conjunction without what is always true, or what it comes to."""
-    if not isinstance(tree, And):
-        return tree
-    rest = tuple(each for each in tree.operands if each != Constant(True))
-    if Constant(False) in rest:
-        return Constant(False)
-    if len(rest) > 1:
-        return And(rest)
-    return rest[0] if rest else Constant(True)
-
-
-def _nothing(key: str) -> str:
-    if not key:
-        raise refusal("Milvus has no constants", right="name the primary key")
-    return f"{key} in []"
+def _without_true(tree: Expression) -> Expression:
+    """Return a conjunction without the constant that `conjoin` may have added."""
+    match tree:
+        case And((alone, Constant(True))):
+            return alone
+    return tree
 
 
 class _Writer:
@@ -134,7 +123,7 @@ class _Writer:
     def _value(self, node: Expression | ListOf) -> str:
         match node:
             case Literal(value, spelling):
-                return spelling or quote(value)
+                return spelling or self._quoted(value)
             case Field(name):
                 return name
             case JsonPath(root, keys):
@@ -150,6 +139,11 @@ class _Writer:
                 return f"{function}({', '.join(map(self._argument, arguments))})"
             case _:
                 return self._variable(node)
+
+    def _quoted(self, value: bool | int | float | str) -> str:
+        if self._dialect is Dialect.MILVUS and isinstance(value, str) and _CUT.search(value):
+            raise refusal("Milvus reads Chinese characters beyond U+FFFF as others", right="use others in its values")
+        return quote(value)
 
     def _factor(self, node: Expression, strength: int) -> str:
         text = self.text(node)

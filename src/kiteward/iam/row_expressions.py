@@ -145,13 +145,13 @@ class _Check:
                 ErrorDetail(ErrorCode.ROW_POLICY_LITERAL_TYPE, {"name": name, "type": kind}),
             )
         if kind in _INTEGERS and isinstance(value, int):
-            most = 2 ** (_INTEGERS[kind] - 1) - 1
-            if not -most - 1 <= value <= most:
+            beyond = 1 << (_INTEGERS[kind] - 1)
+            least, most = -beyond, beyond - 1
+            if not least <= value <= most:
                 self._refuse(
-                    f"{name} is of type {kind}, whose values are from {-most - 1} to {most}",
+                    f"{name} is of type {kind}, whose values are from {least} to {most}",
                     ErrorDetail(
-                        ErrorCode.ROW_POLICY_LITERAL_RANGE,
-                        {"name": name, "type": kind, "least": -most - 1, "most": most},
+                        ErrorCode.ROW_POLICY_LITERAL_RANGE, {"name": name, "type": kind, "least": least, "most": most}
                     ),
                 )
 

@@ -184,14 +184,14 @@ def recorded(policy: RowPolicy) -> dict[str, object]:
 def warnings_of(services: Services, held: ProtectedCollection) -> list[ErrorDetail]:
     """Return what the operator of a collection should know about its policies."""
     found: list[ErrorDetail] = []
-    names = {"database": held.database, "collection": held.collection}
+    database, name = held.database, held.collection
     if held.policies and not held.enabled:
-        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_NOT_ENFORCED, names))
+        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_NOT_ENFORCED, {"database": database, "collection": name}))
     if held.enabled and not any(_shows(policy) for policy in held.policies):
         code = ErrorCode.ROW_POLICIES_HIDE_FROM_ALL if held.force else ErrorCode.ROW_POLICIES_HIDE_ALL
-        found.append(ErrorDetail(code, names))
+        found.append(ErrorDetail(code, {"database": database, "collection": name}))
     if held.enabled and services.collections.shared:
-        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_SHARED_ENGINE, names))
+        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_SHARED_ENGINE, {"database": database, "collection": name}))
     return found
 
 

@@ -35,7 +35,7 @@ _KEY_CHARACTERS: Final = "_.-:/@"
 
 @dataclass(frozen=True, slots=True)
 class TagHolder:
-    """A user or an API key; exactly one of both, or neither for the caller."""
+    """A user or an API key; without either, the credential that the caller uses."""
 
     user_name: str = ""
     key_id: str = ""
@@ -80,7 +80,7 @@ async def set_tags(caller: Caller, holder: TagHolder, tags: Mapping[str, str]) -
                 field="tags",
             )
         await held.put(name, tags)
-        caller.record(before={key: before[key] for key in tags if key in before})
+        caller.record(before={key: before[key] for key in tags if key in before}, after=dict(tags))
 
 
 async def delete_tags(caller: Caller, holder: TagHolder, keys: Sequence[str]) -> Sequence[str]:
@@ -112,16 +112,10 @@ async def held_tags(services: Services, caller: Caller, holder: TagHolder) -> He
         AccessDenied: for another user, the caller lacks SelectUser.
         NotFound: there is no such user, or no such API key that the caller manages.
     """
-    _require_one(holder)
-    principal = caller.principal
-    if not (holder.user_name or holder.key_id):
-        own_key = principal.key.key_id if principal.key is not None else ""
-        holder = TagHolder(key_id=own_key) if own_key else TagHolder(principal.user_name)
+    holder = _named(caller, holder)
     if holder.key_id:
         return await _held_by_key(services, caller, holder.key_id)
-    decide(
-        principal, (Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)),), caller.snapshot
-    ).require_allowed()
+    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(holder.user_name,)))
     record = await stored_user(services, holder.user_name)
     return HeldTags(record.name, None, record.tags, record.tags)
 
@@ -134,7 +128,7 @@ async def users_with_tag(services: Services, caller: Caller, key: str, value: st
         AccessDenied: the caller lacks SelectUser on all users.
     """
     check_tag_key(key)
-    decide(caller.principal, (Condition(PRIVILEGES["SelectUser"], names=(ANY,)),), caller.snapshot).require_allowed()
+    _require(caller, Condition(PRIVILEGES["SelectUser"], names=(ANY,)))
     return await services.store.users_with_tag(key, value)
 
 
@@ -142,14 +136,12 @@ async def require_tagging(transaction: Transaction, caller: Caller, holder: TagH
     """Return what a change of tags is made by: the name or id of the holder, and its part of the transaction.
 
     Raises:
-        InvalidArgument: not exactly one of user and API key is given.
+        InvalidArgument: both a user and an API key are given.
         AccessDenied: the caller lacks UpdateUser on the user or the owner of the key; or is that user, and no
             administrator.
         NotFound: there is no such user or API key.
     """
-    if not (holder.user_name or holder.key_id):
-        raise _not_exactly_one()
-    _require_one(holder)
+    holder = _named(caller, holder)
     if not holder.key_id:
         require_tagging_of(caller, holder.user_name)
         await require_user(transaction, holder.user_name)
@@ -170,7 +162,10 @@ def require_tagging_of(caller: Caller, user_name: str) -> None:
     Raises:
         AccessDenied: it may not.
     """
-    condition = Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True)
+    _require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
+
+
+def _require(caller: Caller, condition: Condition) -> None:
     decide(caller.principal, (condition,), caller.snapshot).require_allowed()
 
 
@@ -218,14 +213,19 @@ def _require_some(given: Iterable[str]) -> None:
         raise InvalidArgument("no tag is given: give at least one", ErrorDetail(ErrorCode.TAGS_MISSING), field="tags")
 
 
-def _require_one(holder: TagHolder) -> None:
+def _named(caller: Caller, holder: TagHolder) -> TagHolder:
+    """Return a user or an API key; without either, the credential that the caller uses.
+
+    Raises:
+        InvalidArgument: both are given.
+    """
     if holder.user_name and holder.key_id:
-        raise _not_exactly_one()
-
-
-def _not_exactly_one() -> InvalidArgument:
-    detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "keyId"})
-    return InvalidArgument("give either `userName` or `keyId`", detail)
+        detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "keyId"})
+        raise InvalidArgument("give either `userName` or `keyId`", detail)
+    if holder.user_name or holder.key_id:
+        return holder
+    key = caller.principal.key
+    return TagHolder(caller.principal.user_name) if key is None else TagHolder(key_id=key.key_id)
 
 
 def _no_key(key_id: str) -> NotFound:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, ScalarSelect, Select, Table, delete, insert, select
 
@@ -13,6 +13,8 @@ from kiteward.store.records import Subject
 from kiteward.store.sqlite import json_object
 
 _users = schema.user_tags.c
+
+_NONE: Final = "{}"
 
 
 def of_user(name: ColumnElement[str]) -> ScalarSelect[Any]:
@@ -31,6 +33,8 @@ def _selected(table: Table, where: ColumnElement[bool]) -> ScalarSelect[Any]:
 
 def read(column: str) -> Mapping[str, str]:
     """Return the tags that such a column holds, sorted by key."""
+    if column == _NONE:
+        return {}
     found: dict[str, str] = json.loads(column)
     return dict(sorted(found.items()))
 

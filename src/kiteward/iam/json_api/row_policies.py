@@ -192,7 +192,7 @@ def _row(name: str, action: str, arguments: type[Arguments], run: object, summar
         changes=changes,
         event=Event.ROW_POLICY_CHANGE if changes else Event.ADMINISTRATIVE_READ,
         # The recorded request says what changed, and the service adds what was there before.
-        unrecorded_results=frozenset({"policies", "warnings"}),
+        unrecorded_results=frozenset({"policies", "warnings"}) if changes else frozenset(),
     )
 
 

@@ -43,7 +43,7 @@ async def move_in(harness: GatewayHarness, engine: FakeEngine) -> None:
     The user carol holds SkipRLS on `docs` as well.
     """
     engine.create("docs", "open")
-    schema = {"fields": [{"name": "id", "is_primary_key": True}, {"name": "owner"}]}
+    schema: Any = {"fields": [{"name": "id", "is_primary_key": True}, {"name": "owner"}]}
     engine.answers["DescribeCollection"] = messages.DescribeCollectionResponse(schema=schema).SerializeToString()
     await harness.role("members", ("CollectionAdmin", "default", "*"), ("DatabaseAdmin", "default", "*"))
     await harness.role("skippers", ("SkipRLS", "default", "docs"))

@@ -183,7 +183,8 @@ async def test_a_search_by_ids_needs_rows_that_the_caller_sees(
         assert (asked.expr, list(asked.output_fields)) == (f"{ALICE} and id in {listed}", ["count(*)"])
         assert len(engine.called(method)) == 1
         refusals = set()
-        for answer in (counted(1), counted(0), messages.QueryResults(status={"code": 1}).SerializeToString(), b""):
+        failed = messages.QueryResults(status=messages.Status(code=1)).SerializeToString()
+        for answer in (counted(1), counted(0), failed, b""):
             engine.answers["Query"] = answer
             with pytest.raises(AccessDenied) as refusal:
                 await harness.call(method, by="alice", collection_name="docs", **fields)

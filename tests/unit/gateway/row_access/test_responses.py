@@ -56,7 +56,7 @@ def test_a_search_keeps_what_was_found_and_nothing_about_the_rest() -> None:
         },
         session_ts=7,
     )
-    kept = {
+    kept: Any = {
         "num_queries": 2,
         "top_k": 2,
         "topks": [2, 1],
@@ -64,7 +64,7 @@ def test_a_search_keeps_what_was_found_and_nothing_about_the_rest() -> None:
         "ids": {"int_id": {"data": [1, 2, 3]}},
         "primary_field_name": "id",
     }
-    assert response == messages.SearchResults(status={}, results=kept, session_ts=7)
+    assert response == messages.SearchResults(status=messages.Status(), results=kept, session_ts=7)
 
 
 def test_an_empty_page_of_an_iterator_has_one_form() -> None:
@@ -78,7 +78,8 @@ def test_an_empty_page_of_an_iterator_has_one_form() -> None:
 
 def test_a_field_that_is_unknown_here_is_not_told() -> None:
     unknown = bytes([200 << 3 & 127 | 128, 200 << 3 >> 7, 1])
-    assert shown("Query", unknown, RowUse.FILTERED) == messages.QueryResults(status={}).SerializeToString()
+    nothing = messages.QueryResults(status=messages.Status()).SerializeToString()
+    assert shown("Query", unknown, RowUse.FILTERED) == nothing
     with pytest.raises(EngineResponseUnreadable):
         shown("Query", b"\xff", RowUse.FILTERED)
 

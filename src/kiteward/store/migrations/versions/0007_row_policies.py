@@ -13,6 +13,7 @@ down_revision: Final = "0006"
 def upgrade() -> None:
     """Add the tables of row policies, and those of tags."""
     _create_row_policies()
+    _create_roles()
     for table, holder, column in (
         ("user_tags", "users.name", "user_name"),
         ("api_key_tags", "api_keys.key_id", "key_id"),
@@ -58,6 +59,9 @@ def _create_row_policies() -> None:
         ),
         sqlite_with_rowid=False,
     )
+
+
+def _create_roles() -> None:
     op.create_table(
         "row_policy_roles",
         sa.Column("db_name", _name(), nullable=False),
