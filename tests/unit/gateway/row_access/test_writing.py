@@ -176,7 +176,9 @@ async def test_a_delete_whose_filter_cannot_be_parsed_is_refused(
 async def test_what_the_engine_says_of_a_delete_that_fails_is_not_shown(
     harness: GatewayHarness, engine: FakeEngine
 ) -> None:
-    engine.answers["Delete"] = messages.failure("Delete", code=1, legacy_code=1, reason="row 77 of bob")
+    engine.answers["Delete"] = messages.failure(
+        "Delete", code=1, legacy_code=messages.ErrorCode.UnexpectedError, reason="row 77 of bob"
+    )
     failed = await harness.call("Delete", by="alice", payload=request_of("Delete"))
     assert failed.status.code == 1
     assert "bob" not in str(failed)
@@ -325,7 +327,7 @@ async def test_a_deadline_ends_the_wait_of_the_caller_and_not_the_write(
     call = Call("Upsert", request_of("Upsert"), presented("alice"), timeout=0.05)
     with pytest.raises(EngineDeadlineExceeded):
         await harness.gateway.handle(call)
-    assert engine.called("Upsert")[0].timeout > 100
+    assert (engine.called("Upsert")[0].timeout or 0) > 100
     checked = asyncio.ensure_future(harness.call("Insert", by="bob", payload=insert("bob")))
     await settled(harness, checked)
     assert not engine.called("Insert")
