@@ -94,24 +94,29 @@ def _filled(node: Any, values: Mapping[str, TemplateValue]) -> Any:
 
 
 def _fits(node: Any) -> bool:
-    """Return whether lists are where a node takes lists."""
+    """Return whether lists are where a node takes lists, and values where it takes values."""
     match node:
-        case Membership(field, values):
-            return isinstance(values, ListOf) and not isinstance(field, ListOf)
-        case Call(function, (place, *rest)):
-            takes_lists = function.endswith(("_all", "_any"))
-            lists = [isinstance(each, ListOf) for each in rest]
-            fits = all(lists) if takes_lists else function == "json_contains" or not any(lists)
-            return fits and not isinstance(place, ListOf)
         case ListOf():
             return True
+        case Membership(field, values):
+            return _is_flat(values) and not isinstance(field, ListOf)
+        case Call(function, (_, argument)) if function.endswith(("_all", "_any")):
+            return isinstance(argument, ListOf) and bool(argument.items)
+        case Call("json_contains"):
+            return True
+        case Call(_, arguments):
+            return not any(isinstance(each, ListOf) for each in arguments)
     return not any(isinstance(getattr(node, part.name), ListOf) for part in fields(node))
+
+
+def _is_flat(values: Any) -> bool:
+    return isinstance(values, ListOf) and not any(isinstance(each, ListOf) for each in values.items)
 
 
 def _literal(name: str, value: TemplateValue) -> Literal | ListOf:
     if isinstance(value, bool | int | float | str):
         quote(value)  # refuses what a filter cannot hold
         return Literal(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         return ListOf(tuple(_literal(name, each) for each in value))
     raise refusal(f"the value of `{{{name}}}` is of a type that a filter cannot hold")

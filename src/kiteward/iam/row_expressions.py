@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import InvalidArgument
+from kiteward.domain.errors import FilterSyntaxError, InvalidArgument
 from kiteward.filters import (
     And,
     Call,
@@ -49,7 +49,12 @@ def check_expression(name: str, text: str, fields: Mapping[str, CollectionField]
     Raises:
         RequestRefused: it cannot be parsed, or does not fit the fields; the error says what would be right.
     """
-    _Check(name, fields).condition(parse(text, Dialect.POLICY))
+    try:
+        tree = parse(text, Dialect.POLICY)
+    except FilterSyntaxError as error:
+        told = f"`{name}`: {error}"
+        raise FilterSyntaxError(told, *error.details, field=_ARGUMENTS[name], position=error.position) from None
+    _Check(name, fields).condition(tree)
 
 
 class _Check:

@@ -200,6 +200,7 @@ def _shows(policy: RowPolicy) -> bool:
 
 
 async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
+    _require(caller, "ManageRLS", await _resolved(services, place))
     _check_form(services, policy)
     async with _changing(services, caller, place, looked_up=True, policy=policy) as (target, transaction):
         before = await _held(transaction, target)

@@ -1,7 +1,7 @@
 """Row policies in requests to collections that have them (decisions 0044 and 0045).
 
 - `access`: decides how they bear on an authorized request, by the same snapshot as its privileges.
-- `reading`: writes reads anew, so that they find only rows that the caller may see.
+- `reading`: rewrites reads, so that they find only rows that the caller may see.
 - `read_rules`: what a read may contain.
 - `responses`: removes from responses what would say something about other rows.
 - `writing`: executes inserts, upserts and deletes, each after its check, while nobody else writes to the collection.

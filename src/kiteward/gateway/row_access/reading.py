@@ -1,4 +1,4 @@
-"""Writes reads of a collection with row policies anew, so that they find only rows that the caller may see.
+"""Rewrites reads of a collection with row policies, so that they find only rows that the caller may see.
 
 The caller's filter is parsed by the grammar of the engine, its templates are replaced by values, and the request gets a
 filter that is written from both trees: `(policy) and (filter)`. No text of the request reaches the engine as a filter.
@@ -47,9 +47,11 @@ class _Part:
     message: Any
     filter: Expression | None
 
-    def select(self, policy: Expression, dialect: Dialect, *, primary_key: str) -> None:
+    def select(self, policy: Expression, dialect: Dialect) -> None:
         """Write the filter that joins the policy and the caller's."""
-        text = write(conjoin(policy, self.filter), dialect, key=primary_key)
+        both = conjoin(policy, self.filter)
+        # Without a filter, Milvus finds all rows; it has no filter that says so.
+        text = "" if dialect is Dialect.MILVUS and both == Constant(True) else write(both, dialect)
         if isinstance(self.message, messages.QueryRequest):
             self.message.expr = text
         else:
@@ -108,8 +110,11 @@ class FilteredRead:
         Raises:
             FilterSyntaxError: the joined filter is too long, or nested too deep.
         """
+        policy = self.rule.expression
+        if dialect is Dialect.MILVUS and policy == Constant(False):
+            policy = Membership(Field(primary_key), ListOf(()))
         for part in self.parts:
-            part.select(self.rule.expression, dialect, primary_key=primary_key)
+            part.select(policy, dialect)
         return bytes(self.message.SerializeToString())
 
 

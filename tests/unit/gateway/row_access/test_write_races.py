@@ -37,9 +37,8 @@ class StoringEngine(FakeEngine):
 
     async def call(self, method: str, payload: bytes, *, metadata: Any, timeout: float | None) -> bytes:
         """Answer after some turns of the event loop, before and after it has acted."""
-        act: Callable[[Any], bytes] | None = {"Query": self._query, "Upsert": self._store, "Insert": self._store}.get(
-            method
-        )
+        acts: dict[str, Callable[[Any], bytes]] = {"Query": self._query, "Upsert": self._store, "Insert": self._store}
+        act = acts.get(method)
         if act is None:
             return await super().call(method, payload, metadata=metadata, timeout=timeout)
         await self._pause()
