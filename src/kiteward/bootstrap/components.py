@@ -121,7 +121,7 @@ def make_services(
         access.store,
         engine,
         catalog,
-        CollectionDefinitions(engine, ddl, shared=settings.engine is not None),
+        CollectionDefinitions(engine, ddl, shared=catalog.shared),
         access.hasher,
         settings.passwords,
         OPERATIONS,

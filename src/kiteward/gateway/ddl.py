@@ -26,7 +26,15 @@ from kiteward.gateway.ddl_following import Followed, follow, followed_details, p
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolved_request import ResolvedRequest
-from kiteward.iam.row_policies import ENABLED, FORCE, Place, PropertyChange, apply_properties
+from kiteward.iam.row_policies import (
+    ENABLED,
+    FORCE,
+    Place,
+    PropertyChange,
+    apply_properties,
+    logged,
+    warnings_of,
+)
 from kiteward.milvus import messages
 from kiteward.store.records import Intent, IntentKind
 
@@ -213,7 +221,21 @@ class DdlExecutor:
         if messages.status_code(row.name, answer) == 0:
             async with self._policy_cache.change() as transaction:
                 await apply_properties(transaction, target, properties)
+            self._warn_of_row_policies(target)
         return answer
+
+    def _warn_of_row_policies(self, target: Place) -> None:
+        """Log and record what the operator of a collection should know whose properties were just set."""
+        rules = self._policy_cache.current().row_rules.get((target.database, target.collection))
+        warnings = [] if rules is None else warnings_of(rules.stored, shared=self._catalog.shared)
+        if rules is not None and warnings:
+            self._recorder.note_system_event(
+                Event.ROW_POLICY_CHANGE,
+                "WarnOfRowPolicies",
+                database=target.database,
+                object=target.collection,
+                warnings=logged(rules.stored, warnings),
+            )
 
     async def _is_kept(self, intent: Intent) -> bool:
         async with self._policy_cache.change() as transaction:
@@ -232,6 +254,8 @@ class DdlExecutor:
         try:
             answer = await self._ask(row, resolved, intent)
             await self._reconcile(refused=messages.status_code(row.name, answer) != 0)
+            if properties is not None:
+                self._warn_of_row_policies(Place(intent.db_name, intent.object_name))
         except (EngineError, StoreError):
             self._recover_later()
             raise

@@ -92,7 +92,7 @@ def _target(intent: Intent) -> tuple[str, str]:
 async def _after_drop_collection(transaction: Transaction, intent: Intent) -> Followed:
     held = await transaction.row_policies.get(*_source(intent))
     await transaction.row_policies.drop(*_source(intent))
-    # Who drops a protected collection keeps nothing on its name: made anew, it would not be protected (decision 0043).
+    # Nothing is kept on the name of a protected collection: re-created, it would not be protected (decision 0043).
     claimant = None if held is not None and held.enabled else intent.claimant
     kept = await transaction.grants.drop_object(*_source(intent), kept_for=claimant)
     return Followed(kept, _names(held))

@@ -181,8 +181,13 @@ def recorded(policy: RowPolicy) -> dict[str, object]:
     }
 
 
-def warnings_of(services: Services, held: ProtectedCollection) -> list[ErrorDetail]:
-    """Return what the operator of a collection should know about its policies."""
+def warnings_of(held: ProtectedCollection, *, shared: bool) -> list[ErrorDetail]:
+    """Return what the operator of a collection should know about its policies.
+
+    Args:
+        held: the collection.
+        shared: whether others than Kiteward can write to it.
+    """
     found: list[ErrorDetail] = []
     database, name = held.database, held.collection
     if held.policies and not held.enabled:
@@ -190,7 +195,7 @@ def warnings_of(services: Services, held: ProtectedCollection) -> list[ErrorDeta
     if held.enabled and not any(_shows(policy) for policy in held.policies):
         code = ErrorCode.ROW_POLICIES_HIDE_FROM_ALL if held.force else ErrorCode.ROW_POLICIES_HIDE_ALL
         found.append(ErrorDetail(code, {"database": database, "collection": name}))
-    if held.enabled and services.collections.shared:
+    if held.enabled and shared:
         found.append(ErrorDetail(ErrorCode.ROW_POLICIES_SHARED_ENGINE, {"database": database, "collection": name}))
     return found
 
@@ -277,14 +282,21 @@ def _reviewed(services: Services, caller: Caller, held: ProtectedCollection) -> 
     """Return a changed collection with its warnings, which are logged and recorded as well."""
     protection = _with_warnings(services, held)
     if protection.warnings:
-        codes = [detail.code.value for detail in protection.warnings]
-        caller.record(warnings=codes)
-        _log.warning("row policies of %s.%s: %s", held.database, held.collection, ", ".join(codes))
+        caller.record(warnings=logged(held, protection.warnings))
     return protection
 
 
+def logged(held: ProtectedCollection, warnings: Sequence[ErrorDetail]) -> list[str]:
+    """Log warnings about a collection, and return their codes, for the audit trail."""
+    codes = [detail.code.value for detail in warnings]
+    _log.warning("row policies of %s.%s: %s", held.database, held.collection, ", ".join(codes))
+    return codes
+
+
 def _with_warnings(services: Services, held: ProtectedCollection) -> Protection:
-    return Protection(held, dict(CompiledRowRules.compile(held).faults), warnings_of(services, held))
+    return Protection(
+        held, dict(CompiledRowRules.compile(held).faults), warnings_of(held, shared=services.collections.shared)
+    )
 
 
 def _check_form(services: Services, policy: RowPolicy) -> None:

@@ -160,7 +160,7 @@ def require_tagging_of(caller: Caller, user_name: str) -> None:
     """Require that the caller may change the tags of a user and of its API keys; `*` stands for every user.
 
     Raises:
-        AccessDenied: it may not.
+        AccessDenied: it is not allowed to.
     """
     _require(caller, Condition(PRIVILEGES["UpdateUser"], names=(user_name,), not_oneself=True))
 
