@@ -169,15 +169,15 @@ class _Parser:
     def _compared(self, left: Expression, start: Token) -> Expression:
         reader = self._reader
         operators: list[Token] = []
-        values = [left]
+        values, starts = [left], [start]
         while reader.peek().kind is Kind.SYMBOL and reader.peek().text in _COMPARISONS:
             if len(operators) == 2:  # noqa: PLR2004  # a range has two
                 raise reader.unexpected("join comparisons by `and`")
             operators.append(reader.take())
             if operators[-1].text != "==" and not reader.has(Feature.INEQUALITY):
                 raise reader.lacks(f"`{operators[-1].text}`", operators[-1], right="write `==` or `in`")
-            at = reader.peek()
-            values.append(self._value(self._computed(), at))
+            starts.append(reader.peek())
+            values.append(self._value(self._computed(), starts[-1]))
         if len(operators) == 1:
             if reader.has(Feature.VARIABLE):
                 return compared_in_policy(values[0], values[1], start)
@@ -190,7 +190,7 @@ class _Parser:
         if not one_way:
             raise refusal("a range has one direction", second.position, right="write `1 < a <= 5`, or use `and`")
         if not reader.has(Feature.LOOSE):
-            self._check_range(values, start)
+            self._check_range(values, starts)
         return Range(values[0], first.text, values[1], second.text, values[2])
 
     def _check_sides(self, values: list[Expression], start: Token) -> None:
@@ -199,10 +199,11 @@ class _Parser:
         ):
             raise refusal("two values are compared", start.position, right="compare a field with a value")
 
-    def _check_range(self, values: list[Expression], start: Token) -> None:
+    def _check_range(self, values: list[Expression], starts: list[Token]) -> None:
+        """Refuse what is no range in Milvus. There it would be the comparison of a comparison."""
         ends = all(isinstance(each, Literal | Template) for each in (values[0], values[2]))
-        if not ends or not isinstance(values[1], Field | JsonPath):
-            raise refusal("this is no range", start.position, right="a range is a field between two values")
+        if not ends or not isinstance(values[1], Field | JsonPath) or starts[1].text == "(":
+            raise refusal("this is no range", starts[1].position, right="a range is a field between two values")
 
     def _membership(self, left: Expression, start: Token) -> Expression:
         reader = self._reader

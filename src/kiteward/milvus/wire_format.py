@@ -246,7 +246,7 @@ def _charge(values: list[Any], cost: int) -> None:
 
 
 def top_level(view: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the tag of each field of a message, in order, with where the field, its content and the next field begin.
+    """Yield each field of a message, in order: its tag, its position, that of its content, and the position after it.
 
     Raises:
         PayloadMalformed: the top level of the message is not that of one.

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Final
 
 import pytest
@@ -16,11 +17,21 @@ from kiteward.filters import (
     Or,
     Principal,
     Tag,
+    Value,
     matches,
     parse,
 )
 
-ROW: Final = {"s": "ann", "n": 5, "f": 0.5, "b": True, "a": ["x", "y"], "i": [1, 2], "none": None, "empty": []}
+ROW: Final[Mapping[str, Value]] = {
+    "s": "ann",
+    "n": 5,
+    "f": 0.5,
+    "b": True,
+    "a": ["x", "y"],
+    "i": [1, 2],
+    "none": None,
+    "empty": [],
+}
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from kiteward.filters import Comparison, Dialect, Field, Literal, parse, quote, 
         ("", '""'),
         ('a"b', r'"a\"b"'),
         ("a\\", r'"a\\"'),
-        ("\\\"') or true or (\"", r'''"\\\"') or true or (\""'''),
+        ('\\"\') or true or ("', r'''"\\\"') or true or (\""'''),
         ("\n\r\t", r'"\n\r\t"'),
         ("\0\x1f\x7f\u2028\ufeff", '"\0\x1f\x7f\u2028\ufeff"'),
         ("it's {x} % _ 中 😀", '"it\'s {x} % _ 中 😀"'),
@@ -31,7 +31,9 @@ def test_values_are_written_as_both_engines_read_them(value: bool | int | float 
     assert quote(value) == text
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 2**63, -(2**63) - 1, "\ud800", "a\udfffb"])
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf"), 2**63, -(2**63) - 1, "\ud800", "a\udfffb"]
+)
 def test_value_that_no_filter_holds_is_refused(value: bool | int | float | str) -> None:
     with pytest.raises(FilterSyntaxError):
         quote(value)

@@ -44,7 +44,7 @@ SCHEMA: Final = CollectionSchema(
 )
 
 _NUMBERS: Final = (0, 1, 2, -1, -3, 7, None, 2)
-_STRINGS: Final = ("", "a", "b", "ab", "a%", "\\", ') or (', None, '"', "a and b", "中", "é\n")
+_STRINGS: Final = ("", "a", "b", "ab", "a%", "\\", ") or (", None, '"', "a and b", "中", "é\n")
 _JSON: Final = (
     '{"k": 1}',
     '{"k": {"l": 2}, "a": [1, "a"], "it\'s": true}',
@@ -53,7 +53,7 @@ _JSON: Final = (
     "{}",
     None,
 )
-_ARRAYS: Final = ([], [1], [1, -2], [0, 2], None)
+_ARRAYS: Final[tuple[list[int] | None, ...]] = ([], [1], [1, -2], [0, 2], None)
 
 
 @pytest.fixture

@@ -79,7 +79,9 @@ def test_written_filter_has_the_same_tree(seed: int) -> None:
     assert read > 200
 
 
-@pytest.mark.parametrize("text", ["$current_principal == 'a\\\"'", "n in [1, -1] or $current_principal_tags[\"k'\"] == n", "true"])
+@pytest.mark.parametrize(
+    "text", ["$current_principal == 'a\\\"'", 'n in [1, -1] or $current_principal_tags["k\'"] == n', "true"]
+)
 def test_policies_are_written_as_policies(text: str) -> None:
     tree = parse(text, Dialect.POLICY)
     assert parse(write(tree, Dialect.POLICY), Dialect.POLICY) == tree

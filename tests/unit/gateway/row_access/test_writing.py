@@ -1,4 +1,4 @@
-"""Writes to a collection with row policies are checked and executed one after the other; others are not held up."""
+"""Writes to a collection with row policies are checked and executed one after the other; others do not wait."""
 
 import asyncio
 from collections.abc import Awaitable
