@@ -116,8 +116,9 @@ class RowWrites:
                 check, write = WriteCheck(rules, principal, stored), read_write(name, payload)
                 await (check.insert(write) if name == "Insert" else check.upsert(write))
         except AccessDenied as error:
-            detail = ErrorDetail(error.code, error.details[0].parameters)
-            recording.decision = Decision(False, f"row policies: {error}", str(error), detail)
+            recording.decision = Decision(
+                False, f"row policies: {error}", str(error), ErrorDetail(error.code, error.details[0].parameters)
+            )
             raise
         recording.result["row_policies"] = list(rule.policies)
         return payload
