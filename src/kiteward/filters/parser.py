@@ -200,7 +200,7 @@ class _Parser:
             raise refusal("two values are compared", start.position, right="compare a field with a value")
 
     def _check_range(self, values: list[Expression], starts: list[Token]) -> None:
-        """Refuse what is no range in Milvus. There it would be the comparison of a comparison."""
+        """Refuse anything that is not a range in Milvus. There it would be the comparison of a comparison."""
         ends = all(isinstance(each, Literal | Template) for each in (values[0], values[2]))
         if not ends or not isinstance(values[1], Field | JsonPath) or starts[1].text == "(":
             raise refusal("this is no range", starts[1].position, right="a range is a field between two values")

@@ -17,10 +17,11 @@ def refusal(problem: str, position: int = 0, *, right: str = "") -> FilterSyntax
         position: the offset of the character at fault; 0 too if the filter as a whole is at fault.
         right: what would be right, if `problem` does not say it.
     """
-    sentence = f"the filter is not valid at character {position + 1}: {problem}"
+    character = position + 1
+    sentence = f"the filter is not valid at character {character}: {problem}"
     return FilterSyntaxError(
         f"{sentence}; {right}" if right else sentence,
-        ErrorDetail(ErrorCode.FILTER_INVALID, {"position": position + 1}),
+        ErrorDetail(ErrorCode.FILTER_INVALID, {"position": character}),
         field="filter",
         position=position,
     )

@@ -1,4 +1,4 @@
-"""A filter's text in tokens. Nothing is skipped but blanks: what is no token is refused."""
+"""A filter's text in tokens. Nothing is skipped but blanks: anything that is not a token is refused."""
 
 import re
 from collections.abc import Iterator, Mapping
