@@ -47,6 +47,17 @@ class ErrorCode(StrEnum):
     ROW_POLICIES_READ_CONTENT = auto()
     ROW_POLICIES_READ_FIELD = auto()
 
+    # Row policies: what is written.
+    COLUMN_MISSING = auto()
+    COLUMN_UNCHECKABLE = auto()
+    ROW_KEY_TAKEN = auto()
+    ROW_KEY_TWICE = auto()
+    ROW_NOT_REPLACEABLE = auto()
+    ROW_POLICY_ABSENT = auto()
+    ROW_STORED_TWICE = auto()
+    ROW_VIOLATES_POLICY = auto()
+    ROWS_NOT_LOADED = auto()
+
     # Operations.
     OPERATION_CLOSED = auto()
     OPERATION_UNKNOWN = auto()

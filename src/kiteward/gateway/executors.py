@@ -24,6 +24,7 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
+from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
@@ -51,9 +52,12 @@ class RequestExecutor(Protocol):
 class EngineExecutor:
     """Passes requests through to the engine; only names behind aliases are replaced."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, authorizer: Authorizer, reads: FilteredReads) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, authorizer: Authorizer, *, reads: FilteredReads, writes: RowWrites
+    ) -> None:
         self._engine = engine
         self._reads = reads
+        self._writes = writes
         self._catalog = catalog
         self._authorizer = authorizer
 
@@ -63,6 +67,8 @@ class EngineExecutor:
         row, resolved, call = request.operation, request.resolved, request.call
         if request.hides_database:
             return messages.success(row.name)
+        if row.rows is RowUse.WRITTEN:
+            return await self._writes.run(request, recording)
         metadata = {**call.forward, "dbname": resolved.database}
         if request.row_access is not None:
             return await self._restricted(request, request.row_access, recording, metadata)
@@ -99,12 +105,9 @@ class EngineExecutor:
         """Execute a request whose response is restricted by row policies, and return what its caller may see.
 
         Raises:
-            TypeError: it writes.
             KitewardError: as of `Gateway.handle`.
         """
         row, payload, timeout = request.operation, request.resolved.payload, request.call.timeout
-        if row.rows is RowUse.WRITTEN:
-            raise TypeError(f"{row.name} is checked by row policies and cannot be passed through")
         if access.read is not None:
             payload = await self._reads.payload(
                 access.read,

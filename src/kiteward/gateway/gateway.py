@@ -28,6 +28,7 @@ from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_o
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.reading import FilteredReads
+from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of
 from kiteward.iam import readiness
 from kiteward.iam.json_api.base import Arguments
@@ -74,8 +75,11 @@ class Gateway:
             recorder=recorder,
             changes=self._changes,
         )
+        self._writes = RowWrites(engine, authorizer, dialect)
         self._executors: Mapping[Executor, RequestExecutor] = {
-            Executor.ENGINE: EngineExecutor(engine, catalog, authorizer, FilteredReads(engine, dialect)),
+            Executor.ENGINE: EngineExecutor(
+                engine, catalog, authorizer, reads=FilteredReads(engine, dialect), writes=self._writes
+            ),
             Executor.DDL: CatalogExecutor(ddl, authorizer, self._changes),
             Executor.HERE: RpcExecutor(context),
         }
@@ -180,6 +184,7 @@ class Gateway:
     async def drain(self) -> None:
         """Wait for changes in progress, which continue when their caller is gone."""
         await self._changes.drain()
+        await self._writes.drain()
         await self._ddl.close()
 
     async def _answer(self, recording: Recording) -> bytes | Returned:

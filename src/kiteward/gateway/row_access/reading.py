@@ -204,8 +204,16 @@ def _filter_of(message: Any, dialect: Dialect) -> Expression | None:
         return None
     if not isinstance(message, messages.QueryRequest) and message.dsl_type != common_pb2.DslType.BoolExprV1:
         raise refused("a `dsl_type` other than BoolExprV1")
-    values = {name: _value_of(name, value) for name, value in message.expr_template_values.items()}
-    return fill(parse(text, dialect), values)
+    return fill(parse(text, dialect), template_values(message))
+
+
+def template_values(message: Any) -> Mapping[str, TemplateValue]:
+    """Return the values that a message has for the templates of its filter.
+
+    Raises:
+        AccessDenied: one is of a type that no filter can hold.
+    """
+    return {name: _value_of(name, value) for name, value in message.expr_template_values.items()}
 
 
 def _value_of(name: str, value: schema_pb2.TemplateValue) -> TemplateValue:

@@ -201,11 +201,3 @@ async def test_the_trail_says_why_a_request_was_refused(harness: GatewayHarness)
     }
     assert read.reason.startswith("row policies: `travel_timestamp` is not accepted")
     assert statistics.reason.startswith("row policies: GetCollectionStatistics is about all rows")
-
-
-@pytest.mark.usefixtures("docs")
-async def test_a_write_is_never_passed_through(harness: GatewayHarness, engine: FakeEngine) -> None:
-    for operation in sorted(name for name, row in OPERATIONS.items() if row.rows is RowUse.WRITTEN):
-        with pytest.raises(TypeError, match="cannot be passed through"):
-            await harness.call(operation, by="alice", collection_name="docs")
-        assert not engine.called(operation)
