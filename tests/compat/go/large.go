@@ -41,7 +41,8 @@ func main() {
 	if err := client.CreateCollection(ctx, create); err != nil {
 		panic(err)
 	}
-	if err := must(client.LoadCollection(ctx, milvusclient.NewLoadCollectionOption(collection))).Await(ctx); err != nil {
+	loading := must(client.LoadCollection(ctx, milvusclient.NewLoadCollectionOption(collection)))
+	if err := loading.Await(ctx); err != nil {
 		panic(err)
 	}
 	ids, vectors := make([]int64, rows), make([][]float32, rows)
