@@ -9,7 +9,7 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
 from typing import Final
 
 from tests.row_policies.races import RACES
@@ -81,11 +81,22 @@ def _work(parts: Sequence[Part], processes: int, deadline: float, result: Result
                 break
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for each in done:
-                result.add(each.result())
+                part = _result(each)
+                result.add(part)
                 print(f"{result.operations:,} operations, {len(result.faults)} faults", file=sys.stderr, flush=True)
-                for fault in each.result().faults:
+                for fault in part.faults:
                     print(fault, flush=True)
+            if any(isinstance(each.exception(), BrokenExecutor) for each in done):
+                break
     return len(waiting)
+
+
+def _result(part: Future[Result]) -> Result:
+    """Return what a part consisted of; a process that is gone is a fault."""
+    try:
+        return part.result()
+    except BrokenExecutor as error:
+        return Result(faults=[f"a process ended: {error}"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The parts of a run, each a server of its own in a process of its own, and how a fault is cut down."""
 
 import asyncio
+import faulthandler
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ def parts_of(operations: int, seed: int, *, protected: bool = True, each: int = 
 
 def work(part: Part) -> Result:
     """Run one part."""
+    faulthandler.enable()
     logging.disable(logging.CRITICAL)  # what the servers log of thousands of refusals is of no use
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run(part))
