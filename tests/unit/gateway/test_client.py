@@ -49,6 +49,8 @@ def client_of(gateway: Answering, **facts: Any) -> GatewayClient:
 
 
 def made_by_hand(source: str) -> bool:
+    if "kiteward.gateway" not in source:
+        return False  # a call in a filter, which has the same name
     return any(
         isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call"
         for node in ast.walk(ast.parse(source))
