@@ -43,7 +43,7 @@ from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 COLLECTION = "shared_documents"
 ROLE = "document_readers"
 CORPUS = Path(cwe2.__file__).with_name("database_v49") / "navigate_cwe" / "699.csv"
-DOCUMENTS = 150
+DOCUMENTS = 90
 FOUND = 4
 
 TEAMS = {"docs_ana": "platform", "docs_ben": "payments", "docs_eve": None}
