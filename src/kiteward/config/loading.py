@@ -30,6 +30,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
+from kiteward.gateway.admission import Admission
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -117,7 +118,20 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
+        admission=_admission(reader),
     )
+
+
+def _admission(reader: Reader) -> Admission:
+    fields = reader.get(keys.FORWARDED_FIELDS)
+    if fields and reader.get(keys.ENGINE_ADDRESS) == keys.EMBEDDED:
+        raise ConfigurationError(
+            f"{keys.FORWARDED_FIELDS.name} is for a remote engine: the embedded one knows no other fields; leave it out"
+        )
+    try:
+        return Admission.of(fields, reader.get(keys.UNKNOWN_PARAMETERS))
+    except ValueError as error:
+        raise ConfigurationError(f"{keys.FORWARDED_FIELDS.name} {error}") from None
 
 
 def _naming(reader: Reader) -> NamingRules:
