@@ -19,7 +19,7 @@ from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
 from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
 from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
-from kiteward.milvus.field_paths import find
+from kiteward.milvus.field_paths import find, inner
 from kiteward.milvus.wire_format import LENGTH, top_level
 
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
@@ -369,6 +369,12 @@ def annotation(method: str) -> Annotation | None:
         name_index=declared.object_name_index,
         names_index=declared.object_name_indexs,
     )
+
+
+def serialised_in(request: MessageType) -> Mapping[str, MessageType]:
+    """Return the bytes fields of a request that hold a message, with its type."""
+    held = ((field, inner(field)) for field in descriptor_of(request).fields if field.message_type is None)
+    return {field.name: GetMessageClass(message) for field, message in held if message is not None}
 
 
 def paths_to(method: str, message: str) -> tuple[str, ...]:

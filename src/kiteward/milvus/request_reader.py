@@ -11,7 +11,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from kiteward.domain.errors import PayloadMalformed
 from kiteward.milvus.field_budget import FieldBudget
-from kiteward.milvus.messages import MessageType, descriptor_of
+from kiteward.milvus.messages import MessageType, descriptor_of, serialised_in
 from kiteward.milvus.request_types import RequestTypes
 
 Values = dict[str, Any]
@@ -47,10 +47,11 @@ class RequestReader:
     A path names a field, through messages if need be: `collection_name`, `user.name`, `requests.partition_names`. The
     value of a path without repeated elements is a single value, by default `""`, 0 or False. A path with repeated
     elements gives a flat list: all values of a repeated field; for a field of a repeated message one value per element,
-    the default where an element lacks it. The entries of a map are elements with the fields `key` and `value`.
+    the default where an element lacks it. The entries of a map are elements with the fields `key` and `value`. A path
+    also leads through a message that is serialised in a bytes field (`SERIALISED`).
     """
 
-    __slots__ = ("_budget", "_defaults", "_get", "_groups", "_names", "_parse", "_types")
+    __slots__ = ("_budget", "_defaults", "_get", "_groups", "_names", "_parse", "_serialised", "_types")
 
     def __init__(
         self, types: RequestTypes, request: MessageType, paths: Sequence[str], *, most_fields: int = 0
@@ -73,7 +74,13 @@ class RequestReader:
         self._types = types
         self._parse = derived.FromString
         self._budget = FieldBudget(descriptor, most_fields) if most_fields else None
-        fields = {path: _fields_of(descriptor, path) for path in paths}
+        self._serialised = {
+            name: RequestReader(types, held, _below(name, paths), most_fields=most_fields)
+            for name, held in serialised_in(request).items()
+        }
+        fields = {
+            path: _fields_of(descriptor, path) for path in paths if path.partition(".")[0] not in self._serialised
+        }
         self._names = tuple(path for path, steps in fields.items() if len(steps) == 1 and not steps[0].is_repeated)
         self._get = attrgetter(*self._names) if len(self._names) > 1 else _tuple_getter(self._names)
         self._defaults: Values = {path: _default(steps) for path, steps in fields.items()}
@@ -95,8 +102,8 @@ class RequestReader:
         size = message.ByteSize()
         message.DiscardUnknownFields()
         if message.ByteSize() != size:
-            for field in _unaccepted(self._message(payload), self._types):
-                judge(field)
+            for unaccepted in _unaccepted(self._message(payload), self._types):
+                judge(unaccepted)
         values = {**self._defaults}
         if self._names:
             values.update(zip(self._names, self._get(message), strict=True))
@@ -104,6 +111,9 @@ class RequestReader:
             for field, _ in message.ListFields():
                 for path, read in self._groups.get(field.name, ()):
                     values[path] = read(message)
+        for name, inside in self._serialised.items():
+            found = inside.read(getattr(message, name), judge)
+            values.update((f"{name}.{path}", value) for path, value in found.items())
         return values
 
     def _message(self, payload: bytes) -> Message:
@@ -118,6 +128,10 @@ _Read = Callable[[Message], Any]
 
 def _tuple_getter(names: Sequence[str]) -> Callable[[Message], tuple[Any, ...]]:
     return lambda message: tuple(getattr(message, name) for name in names)
+
+
+def _below(name: str, paths: Sequence[str]) -> list[str]:
+    return [path.removeprefix(f"{name}.") for path in paths if path.startswith(f"{name}.")]
 
 
 def _fields_of(message: Descriptor, path: str) -> list[FieldDescriptor]:
@@ -173,20 +187,18 @@ def _inside(found: Sequence[Any], step: FieldDescriptor) -> Iterator[Any]:
 
 def _unaccepted(message: Message, types: RequestTypes) -> Iterator[Unaccepted]:
     """Yield every field of a message, through messages inside it, that its type does not hold."""
-    descriptor = message.DESCRIPTOR
-    for unknown in UnknownFieldSet(message):
+    descriptor = descriptor_of(type(message))
+    unknown_fields: Any = UnknownFieldSet(message)  # a sequence, which its stubs do not say
+    for unknown in unknown_fields:
         yield _described(types.real(descriptor), descriptor, unknown)
     for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for each in _messages_in(field, value):
+        for each in () if field.message_type is None else _messages_in(field, field.message_type, value):
             yield from _unaccepted(each, types)
 
 
-def _messages_in(field: FieldDescriptor, value: Any) -> Sequence[Message]:
-    if field.message_type.GetOptions().map_entry:
-        held = field.message_type.fields_by_name["value"].message_type
-        return [] if held is None else list(value.values())
+def _messages_in(field: FieldDescriptor, kind: Descriptor, value: Any) -> Sequence[Message]:
+    if kind.GetOptions().map_entry:
+        return [] if kind.fields_by_name["value"].message_type is None else list(value.values())
     return value if field.is_repeated else [value]
 
 

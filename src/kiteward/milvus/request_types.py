@@ -2,11 +2,10 @@
 
 A derived type has the name of the real one, in a pool of its own, and only the fields that are accepted. The parser
 then puts everything else where unknown fields go: fields of a newer protocol, fields that are not accepted, values of
-an enum that have no name, and values in another encoding. It differs in three more ways:
+an enum that have no name, and values in another encoding. It differs in two more ways:
 
 1. Enums are closed, so that a value without a name is an unknown field.
-2. A bytes field that holds a message (`SERIALISED`) is a field of that type.
-3. Bulk data is bytes, which the parser does not walk through: a request of 30 MB costs about a millisecond.
+2. Bulk data is bytes, which the parser does not walk through: a request of 30 MB costs about a millisecond.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -23,8 +22,7 @@ from google.protobuf.descriptor_pb2 import (
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 
-from kiteward.milvus.field_paths import SERIALISED, inner
-from kiteward.milvus.messages import MessageType
+from kiteward.milvus.messages import MessageType, descriptor_of
 
 Admitted = Mapping[str, Collection[str]]
 """Full name of a message type -> its fields that are accepted."""
@@ -37,7 +35,7 @@ class RequestTypes:
         """Derive the types.
 
         Args:
-            requests: the real types of the requests.
+            requests: the real types of the requests, and of the messages that are serialised in bytes fields.
             admitted: what is accepted of these and of all types inside them, but for the entries of maps.
             bulk: full names of message types and of repeated fields of numbers that are bytes here.
 
@@ -48,14 +46,14 @@ class RequestTypes:
         self._bulk: Final = frozenset(bulk)
         self._types: Final[dict[str, Descriptor]] = {}
         for request in requests:
-            self._reach(request.DESCRIPTOR)
+            self._reach(descriptor_of(request))
         self._pool: Final = DescriptorPool()
         for file in self._files():
             self._pool.Add(file)
 
     def derived(self, request: MessageType) -> MessageType:
         """Return the type that is derived from a real one."""
-        return GetMessageClass(self._pool.FindMessageTypeByName(request.DESCRIPTOR.full_name))
+        return GetMessageClass(self._pool.FindMessageTypeByName(descriptor_of(request).full_name))
 
     def real(self, derived: Descriptor) -> Descriptor:
         """Return what the protocol declares of the message that a derived type stands for."""
@@ -66,9 +64,8 @@ class RequestTypes:
             return
         self._types[message.full_name] = message
         for field in self._fields(message):
-            held = inner(field)
-            if held is not None and not self._is_bulk(field):
-                self._reach(held)
+            if field.message_type is not None and not self._is_bulk(field):
+                self._reach(field.message_type)
 
     def _fields(self, message: Descriptor) -> Iterator[FieldDescriptor]:
         accepted = None if message.GetOptions().map_entry else self._admitted[message.full_name]
@@ -135,8 +132,6 @@ class RequestTypes:
             made.oneof_index = oneofs.setdefault(real.oneof_index, len(oneofs))
         if self._is_bulk(field):
             made.type = FieldDescriptorProto.TYPE_BYTES
-        elif field.full_name in SERIALISED:
-            made.type, made.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{SERIALISED[field.full_name]}"
         elif real.type_name:
             made.type_name = real.type_name
         return made

@@ -26,7 +26,7 @@ class FieldUse(StrEnum):
     REWRITTEN = "rewritten"
     """It is read and judged, and forwarded with the resolved name where that differs."""
     FORWARDED = "forwarded"
-    """The engine alone interprets it. It selects nothing that privileges are about."""
+    """The engine alone interprets it. It selects nothing that privileges are about. Parameters are judged by key."""
     UNUSED = "unused"
     """It is accepted because SDKs send it, and has no effect. No engine gets it."""
     REFUSED = "refused"
@@ -56,7 +56,8 @@ def uses_of(row: Operation) -> Mapping[str, FieldUse]:
 def _of_engine_row(row: Operation) -> Mapping[FieldUse, Iterable[str]]:
     refused = {*row.refused, *(place.path for place in row.places if outbound.must_be_empty(place.rule))}
     rewritten = row.rewritten()
-    judged = {*row.fields(), *row.content()}.difference(refused, rewritten)
+    by_key = {place.keys for place in row.parameters}
+    judged = {*row.fields(), *row.content()}.difference(refused, rewritten, by_key)
     base = {"base"} & set(messages.descriptor_of(messages.method_of(row.name).request).fields_by_name)
     return {
         FieldUse.REFUSED: _top(refused),
@@ -93,7 +94,9 @@ def with_readers(rows: Iterable[Operation]) -> tuple[Operation, ...]:
         accepted = {name for name, use in uses_of(row).items() if use is not FieldUse.REFUSED}
         admitted[messages.descriptor_of(messages.method_of(row.name).request).full_name] = tuple(accepted | read)
     bulk = {*BULK_NUMBERS, *(name for name, fields in MESSAGES.items() if fields.bulk)}
-    types = RequestTypes([messages.method_of(row.name).request for row in opened], admitted, bulk=bulk)
+    requests = [messages.method_of(row.name).request for row in opened]
+    serialised = [held for request in requests for held in messages.serialised_in(request).values()]
+    types = RequestTypes([*requests, *serialised], admitted, bulk=bulk)
     return tuple(replace(row, reader=_reader(types, row)) if row in opened else row for row in rows)
 
 
