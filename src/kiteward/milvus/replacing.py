@@ -40,7 +40,8 @@ def replace(payload: bytes, method: str, values: Mapping[str, str | Sequence[str
 @lru_cache(maxsize=256)
 def _string_field(method: str, name: str) -> FieldDescriptor:
     field = descriptor_of(method_of(method).request).fields_by_name.get(name)
-    if field is None or field.type != FieldDescriptor.TYPE_STRING or field.containing_oneof is not None:
+    oneof = None if field is None else field.containing_oneof
+    if field is None or field.type != FieldDescriptor.TYPE_STRING or (oneof is not None and len(oneof.fields) > 1):
         raise ValueError(f"`{name}` is not a top-level string field of {method}")
     return field
 

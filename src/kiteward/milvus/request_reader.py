@@ -9,10 +9,10 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from kiteward.domain.errors import PayloadMalformed
 from kiteward.milvus.field_budget import FieldBudget
 from kiteward.milvus.messages import MessageType, descriptor_of, serialised_in
 from kiteward.milvus.request_types import RequestTypes
+from kiteward.milvus.wire_format import malformed
 
 Values = dict[str, Any]
 """Path -> a value, or a list of them if the path has a repeated element."""
@@ -87,7 +87,7 @@ class RequestReader:
         self._groups = _groups({path: steps for path, steps in fields.items() if path not in self._names})
 
     def read(self, payload: bytes, judge: Judge) -> Values:
-        """Return the value of each path.
+        """Return the value of each path. Its lists are not to be changed.
 
         Args:
             payload: the request.
@@ -120,8 +120,11 @@ class RequestReader:
         try:
             return self._parse(payload)
         except DecodeError:
-            raise PayloadMalformed("the payload is not a readable message of this operation") from None
+            raise malformed("it is not of this operation") from None
 
+
+_MOST_LOOKED_AT: Final = 1_000
+"""Most messages, and most unknown fields of one, that are looked at to name a field. It takes two milliseconds."""
 
 _Read = Callable[[Message], Any]
 
@@ -187,13 +190,21 @@ def _inside(found: Sequence[Any], step: FieldDescriptor) -> Iterator[Any]:
 
 def _unaccepted(message: Message, types: RequestTypes) -> Iterator[Unaccepted]:
     """Yield every field of a message, through messages inside it, that its type does not hold."""
-    descriptor = descriptor_of(type(message))
-    unknown_fields: Any = UnknownFieldSet(message)  # a sequence, which its stubs do not say
-    for unknown in unknown_fields:
-        yield _described(types.real(descriptor), descriptor, unknown)
-    for field, value in message.ListFields():
-        for each in () if field.message_type is None else _messages_in(field, field.message_type, value):
-            yield from _unaccepted(each, types)
+    waiting = [message]
+    for _ in range(_MOST_LOOKED_AT):
+        if not waiting:
+            return
+        inside = waiting.pop()
+        descriptor = descriptor_of(type(inside))
+        unknown_fields: Any = UnknownFieldSet(inside)  # a sequence, which its stubs do not say
+        if len(unknown_fields) > _MOST_LOOKED_AT:
+            break
+        for unknown in unknown_fields:
+            yield _described(types.real(descriptor), descriptor, unknown)
+        for field, value in inside.ListFields():
+            if field.message_type is not None:
+                waiting += _messages_in(field, field.message_type, value)
+    raise malformed("it holds a field that this server does not know, among too many others to name it")
 
 
 def _messages_in(field: FieldDescriptor, kind: Descriptor, value: Any) -> Sequence[Message]:
@@ -212,7 +223,7 @@ def _described(real: Descriptor, derived: Descriptor, unknown: Any) -> Unaccepte
         return Unaccepted(real.full_name, number, "", is_set=True)
     value = unknown.data if unknown.wire_type == _VARINT else None
     is_enum = field.enum_type is not None and number in derived.fields_by_number
-    has_default = unknown.data in (0, b"") and not field.has_presence
+    has_default = unknown.data in (0, b"") and not field.has_presence and field.message_type is None
     return Unaccepted(
         real.full_name,
         number,

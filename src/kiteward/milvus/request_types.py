@@ -4,17 +4,18 @@ A derived type has the name of the real one, in a pool of its own, and only the 
 then puts everything else where unknown fields go: fields of a newer protocol, fields that are not accepted, values of
 an enum that have no name, and values in another encoding. It differs in two more ways:
 
-1. Enums are closed, so that a value without a name is an unknown field.
+1. Enums are closed, so that a value that is not accepted is an unknown field.
 2. Bulk data is bytes, which the parser does not walk through: a request of 30 MB costs about a millisecond.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     Edition,
+    EnumDescriptorProto,
     FeatureSet,
     FieldDescriptorProto,
     FileDescriptorProto,
@@ -27,22 +28,34 @@ from kiteward.milvus.messages import MessageType, descriptor_of
 Admitted = Mapping[str, Collection[str]]
 """Full name of a message type -> its fields that are accepted."""
 
+AdmittedValues = Mapping[str, Collection[int]]
+"""Full name of an enum -> its values that are accepted."""
+
 
 class RequestTypes:
     """The derived types of some requests."""
 
-    def __init__(self, requests: Collection[MessageType], admitted: Admitted, *, bulk: Collection[str]) -> None:
+    def __init__(
+        self,
+        requests: Collection[MessageType],
+        admitted: Admitted,
+        *,
+        enums: AdmittedValues,
+        bulk: Collection[str],
+    ) -> None:
         """Derive the types.
 
         Args:
             requests: the real types of the requests, and of the messages that are serialised in bytes fields.
             admitted: what is accepted of these and of all types inside them, but for the entries of maps.
+            enums: the values that are accepted of every enum in these.
             bulk: full names of message types and of repeated fields of numbers that are bytes here.
 
         Raises:
-            KeyError: nothing is said about a type that an accepted field holds.
+            KeyError: nothing is said about a message type or an enum that an accepted field holds.
         """
         self._admitted: Final = admitted
+        self._enums: Final = enums
         self._bulk: Final = frozenset(bulk)
         self._types: Final[dict[str, Descriptor]] = {}
         for request in requests:
@@ -64,6 +77,8 @@ class RequestTypes:
             return
         self._types[message.full_name] = message
         for field in self._fields(message):
+            if field.enum_type is not None and field.enum_type.full_name not in self._enums:
+                raise KeyError(field.enum_type.full_name)
             if field.message_type is not None and not self._is_bulk(field):
                 self._reach(field.message_type)
 
@@ -100,10 +115,18 @@ class RequestTypes:
             name=real.name, package=real.package, syntax="editions", edition=Edition.EDITION_2023, dependency=needed
         )
         made.options.features.enum_type = FeatureSet.EnumType.CLOSED
-        made.enum_type.extend(real.enum_type)
+        made.enum_type.extend(self._kept_enums(real.enum_type, real.package))
         kept = (self._message(each, f"{real.package}.{each.name}") for each in real.message_type)
         made.message_type.extend(each for each in kept if each is not None)
         return made
+
+    def _kept_enums(self, real: Iterable[EnumDescriptorProto], inside: str) -> Iterator[EnumDescriptorProto]:
+        """Yield the enums that are accepted, each with the values that are."""
+        for enum in real:
+            accepted = self._enums.get(f"{inside}.{enum.name}", ())
+            values = [value for value in enum.value if value.number in accepted]
+            if values:
+                yield EnumDescriptorProto(name=enum.name, value=values, options=enum.options)
 
     def _message(self, real: DescriptorProto, name: str) -> DescriptorProto | None:
         """Return the derived type of a message, None if neither it nor a message inside it is needed."""
@@ -115,7 +138,7 @@ class RequestTypes:
         made = DescriptorProto(name=real.name, nested_type=kept)
         if descriptor is None:
             return made
-        made.enum_type.extend(real.enum_type)
+        made.enum_type.extend(self._kept_enums(real.enum_type, name))
         made.options.map_entry = real.options.map_entry
         oneofs: dict[int, int] = {}
         written = {field.name: field for field in real.field}

@@ -40,6 +40,13 @@ _REPLICATION: Final = "requests cannot be marked as replicated from another clus
 _STORAGE: Final = "the engine reads and writes no files or storage that a request names; leave it out"
 _INTERNAL: Final = "it is for messages between the components of Milvus"
 
+
+def numbers(text: str) -> frozenset[int]:
+    """Return the numbers in a text such as `0-4 10`."""
+    spans = (part.partition("-") for part in text.split())
+    return frozenset(n for first, _, last in spans for n in range(int(first), int(last or first) + 1))
+
+
 _COMMON: Final = {
     "common.MsgBase": accepts(
         "msg_type msgID timestamp sourceID targetID", properties=_INTERNAL, replicateInfo=_REPLICATION
@@ -189,3 +196,27 @@ BULK_NUMBERS: Final = frozenset(
     }
 )
 """Fields with one number for each row, which are not read either."""
+
+ENUMS: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
+    {
+        "milvus.proto.common.ConsistencyLevel": numbers("0-4"),
+        "milvus.proto.common.DslType": numbers("0-1"),
+        "milvus.proto.common.HighlightType": numbers("0-1"),
+        "milvus.proto.common.MsgType": numbers(
+            "0 100-119 200-206 250-258 300-304 400-409 500-519 600-603 1200-1212 1500-1504 1600-1615 1700-1706 "
+            "1801-1805 1900 2000 2100-2111 2200 2300-2302"
+        ),
+        "milvus.proto.common.SegmentState": numbers("0-7"),
+        "milvus.proto.common.WALName": numbers("0-4 999"),
+        "milvus.proto.milvus.OperatePrivilegeGroupType": numbers("0-1"),
+        "milvus.proto.milvus.OperatePrivilegeType": numbers("0-1"),
+        "milvus.proto.milvus.OperateUserRoleType": numbers("0-1"),
+        "milvus.proto.milvus.ShowType": numbers("0-1"),
+        "milvus.proto.schema.DataType": numbers("0-5 10-11 20-30 100-106 200-201"),
+        "milvus.proto.schema.FieldPartialUpdateOp.OpType": numbers("0-2"),
+        "milvus.proto.schema.FieldState": numbers("0-3"),
+        "milvus.proto.schema.FunctionChainStage": numbers("0-6"),
+        "milvus.proto.schema.FunctionType": numbers("0-5"),
+    }
+)
+"""Full name of an enum -> its values that are accepted."""
