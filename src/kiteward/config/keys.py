@@ -147,6 +147,12 @@ ENGINE_CONNECTIONS: Final[Key[int]] = Key(
     4,
     "maximum number of connections to the remote engine; more than one are made under load",
 )
+FORWARDED_FIELDS: Final[Key[frozenset[str]]] = Key(
+    "kiteward.engine.forwardedFields",
+    Names("fields"),
+    frozenset(),
+    "fields that the remote engine knows and this server does not, which are forwarded; as QueryRequest.27",
+)
 ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
@@ -230,12 +236,6 @@ METRICS_PORT: Final[Key[int | None]] = Key(
 )
 PASSWORD_POLICY: Final[Key[str]] = Key(
     "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
-)
-FORWARDED_FIELDS: Final[Key[frozenset[str]]] = Key(
-    "kiteward.requests.forwardedFields",
-    Names("fields"),
-    frozenset(),
-    "fields that the remote engine knows and this server does not, which are forwarded; as QueryRequest.27",
 )
 UNKNOWN_PARAMETERS: Final[Key[UnknownParameters]] = Key(
     "kiteward.requests.unknownParameters",
@@ -355,6 +355,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CATALOG_REMOVE_VANISHED_GRANTS,
     CATALOG_VANISHED_AFTER,
     ENGINE_CONNECTIONS,
+    FORWARDED_FIELDS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
     SYNC_MODE,
@@ -375,7 +376,6 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_HOST,
     METRICS_PORT,
     PASSWORD_POLICY,
-    FORWARDED_FIELDS,
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,

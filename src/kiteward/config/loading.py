@@ -92,6 +92,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _build_settings(reader: Reader) -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
+    engine = _engine(reader)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
@@ -108,7 +109,7 @@ def _build_settings(reader: Reader) -> Settings:
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
         passwords=_password_policy(reader),
-        engine=_engine(reader),
+        engine=engine,
         sync_mode=reader.get(keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
@@ -118,20 +119,17 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
-        admission=_admission(reader),
+        admission=_admission(reader, remote=engine is not None),
     )
 
 
-def _admission(reader: Reader) -> Admission:
-    fields = reader.get(keys.FORWARDED_FIELDS)
-    if fields and reader.get(keys.ENGINE_ADDRESS) == keys.EMBEDDED:
-        raise ConfigurationError(
-            f"{keys.FORWARDED_FIELDS.name} is for a remote engine: the embedded one knows no other fields; leave it out"
-        )
+def _admission(reader: Reader, *, remote: bool) -> Admission:
     try:
-        return Admission.of(fields, reader.get(keys.UNKNOWN_PARAMETERS))
+        admission = Admission.of(reader.get(keys.FORWARDED_FIELDS), reader.get(keys.UNKNOWN_PARAMETERS))
     except ValueError as error:
         raise ConfigurationError(f"{keys.FORWARDED_FIELDS.name} {error}") from None
+    # The embedded engine knows no other fields.
+    return admission if remote else replace(admission, forwarded_fields=frozenset())
 
 
 def _naming(reader: Reader) -> NamingRules:

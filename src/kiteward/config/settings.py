@@ -54,8 +54,8 @@ class Settings:
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
-        admission: what passes that this server does not know, `kiteward.requests.forwardedFields` and
-            `unknownParameters`.
+        admission: what passes that this server does not know, `kiteward.engine.forwardedFields` and
+            `kiteward.requests.unknownParameters`.
     """
 
     host: str = "127.0.0.1"

@@ -43,8 +43,8 @@ class Admission:
         """Return the rules for fields that are written `QueryRequest.27`.
 
         Raises:
-            ValueError: a field is not written so, or is one that this server knows. The message completes a sentence
-                that begins with the name of the setting.
+            ValueError: a field is not written so. The message completes a sentence that begins with the name of the
+                setting.
         """
         return cls(frozenset(map(_parsed, fields)), unknown_parameters)
 
