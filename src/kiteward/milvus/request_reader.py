@@ -1,6 +1,6 @@
 """Reads requests with the derived types (`kiteward.milvus.request_types`), and finds what they hold beyond these."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from kiteward.milvus.field_budget import FieldBudget
+from kiteward.milvus.large_payloads import LargePayloads
 from kiteward.milvus.messages import MessageType, descriptor_of, serialised_in
 from kiteward.milvus.request_types import RequestTypes
 from kiteward.milvus.wire_format import malformed
@@ -51,7 +51,7 @@ class RequestReader:
     also leads through a message that is serialised in a bytes field (`SERIALISED`).
     """
 
-    __slots__ = ("_budget", "_defaults", "_get", "_groups", "_names", "_parse", "_serialised", "_types")
+    __slots__ = ("_defaults", "_groups", "_large", "_parse", "_serialised", "_singles", "_types")
 
     def __init__(
         self, types: RequestTypes, request: MessageType, paths: Sequence[str], *, most_fields: int = 0
@@ -73,7 +73,7 @@ class RequestReader:
         descriptor = descriptor_of(derived)
         self._types = types
         self._parse = derived.FromString
-        self._budget = FieldBudget(descriptor, most_fields) if most_fields else None
+        self._large = LargePayloads(descriptor, most_fields) if most_fields else None
         self._serialised = {
             name: RequestReader(types, held, _below(name, paths), most_fields=most_fields)
             for name, held in serialised_in(request).items()
@@ -81,10 +81,12 @@ class RequestReader:
         fields = {
             path: _fields_of(descriptor, path) for path in paths if path.partition(".")[0] not in self._serialised
         }
-        self._names = tuple(path for path, steps in fields.items() if len(steps) == 1 and not steps[0].is_repeated)
-        self._get = attrgetter(*self._names) if len(self._names) > 1 else _tuple_getter(self._names)
         self._defaults: Values = {path: _default(steps) for path, steps in fields.items()}
-        self._groups = _groups({path: steps for path, steps in fields.items() if path not in self._names})
+        for name, inside in self._serialised.items():
+            self._defaults.update(_prefixed(name, inside.absent()))
+        singles = [path for path, steps in fields.items() if len(steps) == 1 and not steps[0].is_repeated]
+        self._singles = tuple((path, attrgetter(path)) for path in singles)
+        self._groups = _groups({path: steps for path, steps in fields.items() if path not in singles})
 
     def read(self, payload: bytes, check: Check) -> Values:
         """Return the value of each path. Its lists are not to be changed.
@@ -96,25 +98,30 @@ class RequestReader:
         Raises:
             PayloadMalformed: the payload is not a message of this type, or has too many fields.
         """
-        if self._budget is not None:
-            self._budget.check(payload)
+        if not payload:
+            return self.absent()
+        if self._large is not None:
+            payload = self._large.without_bulk(payload)
         message = self._message(payload)
         size = message.ByteSize()
         message.DiscardUnknownFields()
         if message.ByteSize() != size:
             for unaccepted in _unaccepted(self._message(payload), self._types):
                 check(unaccepted)
-        values = {**self._defaults}
-        if self._names:
-            values.update(zip(self._names, self._get(message), strict=True))
-        if self._groups:
-            for field, _ in message.ListFields():
-                for path, read in self._groups.get(field.name, ()):
-                    values[path] = read(message)
+        values = self._defaults.copy()
+        for path, get in self._singles:
+            values[path] = get(message)
+        for content_of, paths in self._groups:
+            if content := content_of(message):
+                for path, read in paths:
+                    values[path] = read(content)
         for name, inside in self._serialised.items():
-            found = inside.read(getattr(message, name), check)
-            values.update((f"{name}.{path}", value) for path, value in found.items())
+            values.update(_prefixed(name, inside.read(getattr(message, name), check)))
         return values
+
+    def absent(self) -> Values:
+        """Return the values of a request that holds nothing."""
+        return self._defaults.copy()
 
     def _message(self, payload: bytes) -> Message:
         try:
@@ -126,11 +133,11 @@ class RequestReader:
 _MOST_LOOKED_AT: Final = 1_000
 """Most messages, and most unknown fields of one, that are looked at to name a field. It takes two milliseconds."""
 
-_Read = Callable[[Message], Any]
+_Get = Callable[[Any], Any]
 
 
-def _tuple_getter(names: Sequence[str]) -> Callable[[Message], tuple[Any, ...]]:
-    return lambda message: tuple(getattr(message, name) for name in names)
+def _prefixed(name: str, values: Values) -> Values:
+    return {f"{name}.{path}": value for path, value in values.items()}
 
 
 def _below(name: str, paths: Sequence[str]) -> list[str]:
@@ -157,32 +164,55 @@ def _default(steps: Sequence[FieldDescriptor]) -> Any:
     return steps[-1].default_value
 
 
-def _groups(paths: Mapping[str, Sequence[FieldDescriptor]]) -> dict[str, tuple[tuple[str, _Read], ...]]:
-    """Return the paths with a reader each, by the field of the request that has to be there for them to hold any."""
-    groups: dict[str, tuple[tuple[str, _Read], ...]] = {}
-    for path, steps in paths.items():
-        read = _list_reader(steps) if any(step.is_repeated for step in steps) else attrgetter(path)
-        groups[steps[0].name] = (*groups.get(steps[0].name, ()), (path, read))
-    return groups
+def _groups(paths: Mapping[str, Sequence[FieldDescriptor]]) -> tuple[tuple[_Get, tuple[tuple[str, _Get], ...]], ...]:
+    """Return the paths by the field of the request in which they lead on, most of which most requests do not have.
+
+    Returns:
+        What returns the content of that field, which is false if there is none; and each path, with what returns its
+        value from that content.
+    """
+    groups: dict[str, list[tuple[str, _Get]]] = {}
+    first = {steps[0].name: steps[0] for steps in paths.values()}
+    for path, (begin, *steps) in paths.items():
+        groups.setdefault(begin.name, []).append((path, _getter(begin, steps)))
+    return tuple((_content(first[name]), tuple(getters)) for name, getters in groups.items())
 
 
-def _list_reader(steps: Sequence[FieldDescriptor]) -> _Read:
-    def read(message: Any) -> list[Any]:
-        found = [message]
+def _content(field: FieldDescriptor) -> _Get:
+    name = field.name
+    if field.is_repeated:
+        return attrgetter(name)
+    return lambda message: getattr(message, name) if message.HasField(name) else None
+
+
+def _getter(begin: FieldDescriptor, steps: Sequence[FieldDescriptor]) -> _Get:
+    """Return what returns the value of a path from the content of its first field."""
+    if not begin.is_repeated and not any(step.is_repeated for step in steps):
+        return attrgetter(".".join(step.name for step in steps))
+    if len(steps) == 1 and not steps[0].is_repeated and not _is_map(begin):  # as of nearly all parameters
+        get = attrgetter(steps[0].name)
+        return lambda elements: list(map(get, elements))
+
+    def read(content: Any) -> list[Any]:
+        found = content.items() if _is_map(begin) else content if begin.is_repeated else [content]
         for step in steps:
-            found = list(_inside(found, step))
-        return found
+            found = _inside(found, step)
+        return list(found)
 
     return read
 
 
-def _inside(found: Sequence[Any], step: FieldDescriptor) -> Iterator[Any]:
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _inside(found: Iterable[Any], step: FieldDescriptor) -> Iterator[Any]:
     for each in found:
         if type(each) is tuple:  # the entry of a map
             yield each[0] if step.name == "key" else each[1]
         elif not step.is_repeated:
             yield getattr(each, step.name)
-        elif step.message_type is not None and step.message_type.GetOptions().map_entry:
+        elif _is_map(step):
             yield from getattr(each, step.name).items()
         else:
             yield from getattr(each, step.name)

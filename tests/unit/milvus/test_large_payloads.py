@@ -1,19 +1,26 @@
-"""A request holds a limited number of fields, however they are written."""
+"""A large request holds a limited number of fields, however they are written, and is parsed without its bulk data."""
 
 import pytest
 from tests.unit.milvus.payloads import group, length_field, tag
 
 from kiteward.domain.errors import PayloadMalformed
-from kiteward.milvus.field_budget import FieldBudget
-from kiteward.milvus.messages import METHODS, HybridSearchRequest, KeyValuePair, SearchRequest, descriptor_of
+from kiteward.milvus.large_payloads import LargePayloads
+from kiteward.milvus.messages import (
+    METHODS,
+    CreateCollectionRequest,
+    HybridSearchRequest,
+    KeyValuePair,
+    SearchRequest,
+    descriptor_of,
+)
 from kiteward.milvus.wire_format import encode_varint
 
 MOST = 1_000
 PARAMS = SearchRequest.DESCRIPTOR.fields_by_name["search_params"].number
 
 
-def check(method: str, payload: bytes) -> None:
-    FieldBudget(descriptor_of(METHODS[method].request), MOST).check(payload)
+def check(method: str, payload: bytes) -> bytes:
+    return LargePayloads(descriptor_of(METHODS[method].request), MOST).without_bulk(payload)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +63,30 @@ def test_what_is_inside_groups_counts_by_its_bytes() -> None:
         check("Search", group(99, b"\x08\x01" * (MOST + 1)))
 
 
-def test_large_texts_are_stepped_over() -> None:
-    check("Search", length_field(6, b"\x00" * 100 * MOST))
+def test_a_small_payload_stays_as_it_is() -> None:
+    payload = length_field(6, b"\x00" * MOST)
+    assert check("Search", payload) is payload
+
+
+def test_bulk_data_is_left_out_and_all_else_stays() -> None:
+    request = HybridSearchRequest(
+        db_name="books",
+        requests=[
+            SearchRequest(dsl="a", placeholder_group=b"x" * 3 * MOST, nq=1),
+            SearchRequest(collection_name="docs", placeholder_group=b"y"),
+            SearchRequest(search_params=[KeyValuePair(key="k", value="v")]),
+        ],
+        collection_name="docs",
+    )
+    small = HybridSearchRequest.FromString(check("HybridSearch", request.SerializeToString()))
+    for sub in request.requests[:2]:
+        sub.placeholder_group = b""
+    assert small == request
+
+
+def test_serialised_messages_are_kept() -> None:
+    payload = CreateCollectionRequest(schema=b"x" * 3 * MOST).SerializeToString()
+    assert check("CreateCollection", payload) == payload
 
 
 @pytest.mark.parametrize("ending", [b"\x1a", b"\x1a\x05docs", b"\x07", length_field(PARAMS, b"\x0a\x05x")])
