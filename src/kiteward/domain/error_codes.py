@@ -58,6 +58,7 @@ class ErrorCode(StrEnum):
     ROW_POLICIES_MISSING = auto()
     CLIENT_TELEMETRY_CLOSED = auto()
     EXACTLY_ONE_ARGUMENT = auto()
+    FILTER_INVALID = auto()
     PAGE_SIZE_OUT_OF_RANGE = auto()
 
     # Databases, the engine and the store.

@@ -16,6 +16,7 @@ KitewardError
 ├── PayloadMalformed                 the request is not a message of its type
 ├── RequestRefused                   the request is readable and wrong
 │   ├── InvalidArgument              a value breaks a rule
+│   │   └── FilterSyntaxError        a filter cannot be read
 │   ├── InvalidGroupName             a privilege group name breaks a rule
 │   ├── InvalidGrant                 a grant, binding or group change whose parts do not fit together
 │   ├── NotFound                     a named thing does not exist
@@ -144,6 +145,18 @@ class InvalidArgument(RequestRefused):
     """A value breaks a rule."""
 
     default_code = ErrorCode.INVALID_ARGUMENT
+
+
+class FilterSyntaxError(InvalidArgument):
+    """A filter cannot be read, or holds what its reader does not take.
+
+    Attributes:
+        position: offset of the character at fault, 0 for the first of the filter; 0 too if no single one is at fault.
+    """
+
+    def __init__(self, message: str = "", *details: ErrorDetail, field: str = "", position: int = 0) -> None:
+        super().__init__(message, *details, field=field)
+        self.position = position
 
 
 class InvalidGroupName(RequestRefused):

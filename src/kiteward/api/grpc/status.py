@@ -76,6 +76,7 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.PayloadMalformed: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
     errors.RequestRefused: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
     errors.InvalidArgument: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
+    errors.FilterSyntaxError: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
     errors.InvalidGroupName: MilvusStatus(1402, _UNEXPECTED),
     errors.InvalidGrant: MilvusStatus(1100, None, _INVALID),
     errors.NotFound: MilvusStatus(1100, None, _INVALID),

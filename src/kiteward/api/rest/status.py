@@ -110,6 +110,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.PayloadMalformed: _INVALID,
     errors.RequestRefused: _INVALID,
     errors.InvalidArgument: _INVALID,
+    errors.FilterSyntaxError: _INVALID,
     errors.InvalidGroupName: Row(1402),
     errors.InvalidGrant: _INVALID,
     errors.NotFound: _INVALID,
