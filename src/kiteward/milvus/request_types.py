@@ -4,7 +4,7 @@ A derived type has the name of the real one, in a pool of its own, and only the 
 then puts everything else where unknown fields go: fields of a newer protocol, fields that are not accepted, values of
 an enum that have no name, and values in another encoding. It differs in two more ways:
 
-1. Enums are closed, so that a value that is not accepted is an unknown field.
+1. Enums are closed, but for some, so that a value that is not accepted is an unknown field.
 2. Bulk data is bytes, which the parser does not walk through: a request of 30 MB costs about a millisecond.
 """
 
@@ -41,6 +41,7 @@ class RequestTypes:
         admitted: Admitted,
         *,
         enums: AdmittedValues,
+        open_enums: Collection[str] = (),
         bulk: Collection[str],
     ) -> None:
         """Derive the types.
@@ -49,6 +50,7 @@ class RequestTypes:
             requests: the real types of the requests, and of the messages that are serialised in bytes fields.
             admitted: what is accepted of these and of all types inside them, but for the entries of maps.
             enums: the values that are accepted of every enum in these.
+            open_enums: further enums, of which every value is accepted.
             bulk: full names of message types and of repeated fields of numbers that are bytes here.
 
         Raises:
@@ -56,6 +58,7 @@ class RequestTypes:
         """
         self._admitted: Final = admitted
         self._enums: Final = enums
+        self._open_enums: Final = frozenset(open_enums)
         self._bulk: Final = frozenset(bulk)
         self._types: Final[dict[str, Descriptor]] = {}
         for request in requests:
@@ -77,8 +80,9 @@ class RequestTypes:
             return
         self._types[message.full_name] = message
         for field in self._fields(message):
-            if field.enum_type is not None and field.enum_type.full_name not in self._enums:
-                raise KeyError(field.enum_type.full_name)
+            kind = field.enum_type
+            if kind is not None and kind.full_name not in {*self._enums, *self._open_enums}:
+                raise KeyError(kind.full_name)
             if field.message_type is not None and not self._is_bulk(field):
                 self._reach(field.message_type)
 
@@ -123,6 +127,10 @@ class RequestTypes:
     def _kept_enums(self, real: Iterable[EnumDescriptorProto], inside: str) -> Iterator[EnumDescriptorProto]:
         """Yield the enums that are accepted, each with the values that are."""
         for enum in real:
+            if f"{inside}.{enum.name}" in self._open_enums:
+                made = EnumDescriptorProto(name=enum.name, value=enum.value, options=enum.options)
+                made.options.features.enum_type = FeatureSet.EnumType.OPEN
+                yield made
             accepted = self._enums.get(f"{inside}.{enum.name}", ())
             values = [value for value in enum.value if value.number in accepted]
             if values:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_details import paths_of
 from kiteward.gateway.operations.declare import UNUSED
-from kiteward.gateway.operations.message_fields import BULK_NUMBERS, ENUMS, MESSAGES
+from kiteward.gateway.operations.message_fields import BULK_NUMBERS, ENUMS, MESSAGES, OWN_ENUMS
 from kiteward.gateway.operations.row import Executor, Operation
 from kiteward.milvus import messages
 from kiteward.milvus.request_reader import RequestReader
@@ -96,7 +96,7 @@ def with_readers(rows: Iterable[Operation]) -> tuple[Operation, ...]:
     bulk = {*BULK_NUMBERS, *(name for name, fields in MESSAGES.items() if fields.bulk)}
     requests = [messages.method_of(row.name).request for row in opened]
     serialised = [held for request in requests for held in messages.serialised_in(request).values()]
-    types = RequestTypes([*requests, *serialised], admitted, enums=ENUMS, bulk=bulk)
+    types = RequestTypes([*requests, *serialised], admitted, enums=ENUMS, open_enums=OWN_ENUMS, bulk=bulk)
     return tuple(replace(row, reader=_reader(types, row)) if row in opened else row for row in rows)
 
 

@@ -208,9 +208,6 @@ ENUMS: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
         ),
         "milvus.proto.common.SegmentState": numbers("0-7"),
         "milvus.proto.common.WALName": numbers("0-4 999"),
-        "milvus.proto.milvus.OperatePrivilegeGroupType": numbers("0-1"),
-        "milvus.proto.milvus.OperatePrivilegeType": numbers("0-1"),
-        "milvus.proto.milvus.OperateUserRoleType": numbers("0-1"),
         "milvus.proto.milvus.ShowType": numbers("0-1"),
         "milvus.proto.schema.DataType": numbers("0-5 10-11 20-30 100-106 200-201"),
         "milvus.proto.schema.FieldPartialUpdateOp.OpType": numbers("0-2"),
@@ -220,3 +217,12 @@ ENUMS: Final[Mapping[str, frozenset[int]]] = MappingProxyType(
     }
 )
 """Full name of an enum -> its values that are accepted."""
+
+OWN_ENUMS: Final = frozenset(
+    {
+        "milvus.proto.milvus.OperatePrivilegeGroupType",
+        "milvus.proto.milvus.OperatePrivilegeType",
+        "milvus.proto.milvus.OperateUserRoleType",
+    }
+)
+"""Enums that no engine gets: the handlers refuse other values, in the order and with the sentences of Milvus."""
