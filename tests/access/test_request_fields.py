@@ -25,6 +25,7 @@ UNKNOWN: Final = 9_999
 
 WITHOUT_KEYS_OF_OURS: Final = {
     "common.ClientInfo.reserved": "a client says there what it likes about itself; little of it is kept",
+    "milvus.AddUserTagsRequest.tags": "the names are those of tags",
     "milvus.DeleteRequest.expr_template_values": "the names are those of the filter's placeholders",
     "milvus.GetFlushAllStateRequest.flush_all_tss": "the names are those of channels",
     "milvus.QueryRequest.expr_template_values": "the names are those of the filter's placeholders",
@@ -318,7 +319,7 @@ def test_fields_that_the_operator_names_pass_by_message_and_number() -> None:
 # Key-value parameters
 
 
-def test_every_key_value_parameter_is_judged_by_its_key() -> None:
+def test_every_key_value_parameter_is_checked_by_its_key() -> None:
     checked = {f"{each.message}.{each.field}" for each in PARAMETERS}
     checked |= {f"{rule.message}.{rule.field.removesuffix('.key')}" for rule in outbound.RULES}
     checked |= {"milvus.proto.schema.FunctionChainOp.params", "milvus.proto.schema.FunctionChainExpr.params"}
@@ -334,7 +335,7 @@ def test_every_key_value_parameter_is_judged_by_its_key() -> None:
     assert pairs - checked == {f"milvus.proto.{name}" for name in WITHOUT_KEYS_OF_OURS}
 
 
-def test_keys_to_delete_are_judged_as_keys_to_set() -> None:
+def test_keys_to_delete_are_checked_as_keys_to_set() -> None:
     deleting = {message.full_name for message in ALL.values() if "delete_keys" in message.fields_by_name}
     assert deleting == {each.message for each in PARAMETERS if each.field == "delete_keys"}
 

@@ -15,8 +15,11 @@ from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.services import Services
@@ -104,13 +107,21 @@ def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
     return tracing
 
 
-def make_services(settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog) -> Services:
+def dialect_of(settings: Settings) -> Dialect:
+    """Return the language of filters of the engine that the settings name."""
+    return Dialect.EMBEDDED if settings.engine is None else Dialect.MILVUS
+
+
+def make_services(
+    settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog, *, ddl: DdlExecutor
+) -> Services:
     """Return the services that the handlers of operations use, configured from the settings."""
     recorder = access.recorder
     return Services(
         access.store,
         engine,
         catalog,
+        CollectionDefinitions(engine, ddl, shared=catalog.shared),
         access.hasher,
         settings.passwords,
         OPERATIONS,

@@ -8,7 +8,13 @@ from contextlib import AsyncExitStack
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.bootstrap.components import AccessControl, load_access_control, make_services, open_recorder
+from kiteward.bootstrap.components import (
+    AccessControl,
+    dialect_of,
+    load_access_control,
+    make_services,
+    open_recorder,
+)
 from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
@@ -47,14 +53,16 @@ async def open_local(
         access = await _open_access_control(stack, settings, directory, create=create, hashing=hashing)
         engine = OfflineEngine(directory.engine_path if settings.engine is None else None)
         catalog = Catalog(engine)
+        ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
         gateway = Gateway(
             access.authenticator,
             access.policy_cache,
             engine=engine,
             catalog=catalog,
-            ddl=DdlExecutor(engine, catalog, access.policy_cache, access.recorder),
-            services=make_services(settings, access, engine, catalog),
+            ddl=ddl,
+            services=make_services(settings, access, engine, catalog, ddl=ddl),
             recorder=access.recorder,
+            dialect=dialect_of(settings),
         )
         stack.push_async_callback(gateway.drain)
         yield gateway

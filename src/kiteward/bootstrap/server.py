@@ -16,6 +16,7 @@ from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
 from kiteward.bootstrap.components import (
     AccessControl,
+    dialect_of,
     load_access_control,
     make_services,
     open_recorder,
@@ -257,9 +258,10 @@ async def _start_gateway(
         engine=engine,
         catalog=catalog,
         ddl=ddl,
-        services=make_services(settings, access, engine, catalog),
+        services=make_services(settings, access, engine, catalog, ddl=ddl),
         recorder=access.recorder,
         admission=settings.admission,
+        dialect=dialect_of(settings),
         telemetry=telemetry,
     )
     stack.push_async_callback(gateway.drain)

@@ -1,13 +1,16 @@
 """Executes authorized requests. Each executor takes an `AuthorizedRequest`, so that nothing runs without a decision."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.errors import EngineRejected, EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
+from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
@@ -16,7 +19,12 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
+from kiteward.gateway.operations import RowUse
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.access import RowAccess
+from kiteward.gateway.row_access.reading import FilteredReads
+from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
+from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
@@ -44,8 +52,12 @@ class RequestExecutor(Protocol):
 class EngineExecutor:
     """Passes requests through to the engine; only names behind aliases are replaced."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, authorizer: Authorizer) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, authorizer: Authorizer, *, reads: FilteredReads, writes: RowWrites
+    ) -> None:
         self._engine = engine
+        self._reads = reads
+        self._writes = writes
         self._catalog = catalog
         self._authorizer = authorizer
 
@@ -55,7 +67,11 @@ class EngineExecutor:
         row, resolved, call = request.operation, request.resolved, request.call
         if request.hides_database:
             return messages.success(row.name)
+        if row.rows is RowUse.WRITTEN:
+            return await self._writes.run(request, recording)
         metadata = {**call.forward, "dbname": resolved.database}
+        if request.row_access is not None:
+            return await self._restricted(request, request.row_access, recording, metadata)
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
         recording.status = messages.status_code(row.name, answer)
@@ -75,11 +91,39 @@ class EngineExecutor:
                 collections=resolved.collections,
                 mark=mark,
             )
+        if row.shows_properties and not recording.status:
+            answer = row_properties.shown(row.name, answer, request.snapshot, resolved)
         if row.filter_response is None or request.principal.unrestricted:
             return answer
         # By the current policy, not the one when the engine was called: what was revoked meanwhile is not shown.
         snapshot = await self._authorizer.policy()
         return row.filter_response(answer, request.principal, snapshot, resolved, self._catalog)
+
+    async def _restricted(
+        self, request: AuthorizedRequest, access: RowAccess, recording: Recording, metadata: Mapping[str, str]
+    ) -> bytes:
+        """Execute a request whose response is restricted by row policies, and return what its caller may see.
+
+        Raises:
+            KitewardError: as of `Gateway.handle`.
+        """
+        row, payload, timeout = request.operation, request.resolved.payload, request.call.timeout
+        if access.read is not None:
+            payload = await self._reads.payload(
+                access.read,
+                database=access.database,
+                collection=access.collection,
+                metadata=metadata,
+                timeout=timeout,
+            )
+        try:
+            answer = await self._engine.call(row.name, payload, metadata=metadata, timeout=timeout)
+        except EngineRejected as error:
+            raise EngineRejected(
+                HIDDEN_FAILURE, ErrorDetail(ErrorCode.ENGINE_REJECTED), grpc_code=error.grpc_code
+            ) from None
+        recording.status = messages.status_code(row.name, answer)
+        return shown(row.name, answer, row.rows)
 
 
 class CatalogExecutor:
@@ -191,8 +235,9 @@ class AdminExecutor:
     def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:
         call = request.call
 
-        async def caller_now() -> Principal:
-            return (await self._context.authorizer.authorize(recording, again=True)).principal
+        async def caller_now() -> tuple[Principal, PolicySnapshot]:
+            again = await self._context.authorizer.authorize(recording, again=True)
+            return again.principal, again.snapshot
 
         async def begin_session(description: str) -> Secret:
             return await self._context.authenticator.begin_session(

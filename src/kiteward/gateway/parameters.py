@@ -8,7 +8,7 @@ not been checked. About all others the operator decides.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Parameters:
         known: names that are forwarded.
         what: what the error calls such a parameter.
         nested: names whose values are JSON objects with parameters of the same kind.
+        elsewhere: the beginning of names that `row_properties` checks; empty for none.
         names_only: whether the elements are names without values.
     """
 
@@ -60,6 +61,11 @@ class Parameters:
     what: str
     nested: frozenset[str] = frozenset()
     names_only: bool = False
+    elsewhere: str = ""
+
+    def passes(self, name: str) -> bool:
+        """Return whether a name is known, or checked elsewhere."""
+        return name in self.known or bool(self.elsewhere and name.strip().lower().startswith(self.elsewhere))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ def _known(names: str) -> frozenset[str]:
 
 _MILVUS: Final = "milvus.proto.milvus"
 _SCHEMA: Final = "milvus.proto.schema"
+_ROW_POLICIES: Final = "rls."
 _PARAMS: Final = frozenset({"params"})
 
 
@@ -142,9 +149,14 @@ PARAMETERS: Final = (
     _of(f"{_MILVUS}.SubSearchRequest", "search_params", _SEARCH, "search parameter", nested=True),
     _of(f"{_MILVUS}.HybridSearchRequest", "rank_params", _SEARCH, "ranking parameter", nested=True),
     _of(f"{_MILVUS}.QueryRequest", "query_params", _SEARCH, "query parameter", nested=True),
-    _of(f"{_MILVUS}.CreateCollectionRequest", "properties", _COLLECTION, "collection property"),
-    *_altered("AlterCollectionRequest", "properties", _COLLECTION, "collection property"),
-    _of(f"{_SCHEMA}.CollectionSchema", "properties", _COLLECTION, "collection property"),
+    *(
+        replace(each, elsewhere=_ROW_POLICIES)
+        for each in (
+            _of(f"{_MILVUS}.CreateCollectionRequest", "properties", _COLLECTION, "collection property"),
+            *_altered("AlterCollectionRequest", "properties", _COLLECTION, "collection property"),
+            _of(f"{_SCHEMA}.CollectionSchema", "properties", _COLLECTION, "collection property"),
+        )
+    ),
     _of(f"{_MILVUS}.CreateDatabaseRequest", "properties", _DATABASE, "database property"),
     *_altered("AlterDatabaseRequest", "properties", _DATABASE, "database property"),
     *_altered("AlterCollectionFieldRequest", "properties", _FIELD, "field property"),
@@ -213,7 +225,7 @@ def check_parameters(
 
 def _check_names(parameters: Parameters, names: Iterable[str], unknown: UnknownParameters) -> None:
     for name in names:
-        if name in parameters.known:
+        if parameters.passes(name):
             continue
         if _PROTECTED.search(name):
             raise _refused(parameters, name, "it may speak of rows, tenants, callers, files or addresses")

@@ -87,13 +87,21 @@ def test_what_is_not_json_is_the_engines_to_refuse() -> None:
     check("Search", search_params=pairs(params="namespace"))
 
 
-@pytest.mark.parametrize("name", ["rls.skip", "namespace.enabled"])
-def test_properties_are_judged_where_they_are_set_and_where_they_are_deleted(name: str) -> None:
-    for operation, what in (("AlterDatabase", "database"), ("AlterCollection", "collection")):
-        with pytest.raises(InvalidArgument, match=f"{what} property `{name}`"):
-            check(operation, properties=pairs(**{name: "true"}))
-        with pytest.raises(InvalidArgument, match=f"{what} property `{name}`"):
-            check(operation, delete_keys=[name])
+@pytest.mark.parametrize(("operation", "what"), [("AlterDatabase", "database"), ("AlterCollection", "collection")])
+def test_properties_are_checked_where_they_are_set_and_where_they_are_deleted(operation: str, what: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"{what} property `namespace.enabled`"):
+        check(operation, properties=pairs(**{"namespace.enabled": "true"}))
+    with pytest.raises(InvalidArgument, match=f"{what} property `namespace.enabled`"):
+        check(operation, delete_keys=["namespace.enabled"])
+
+
+def test_properties_about_row_policies_are_of_collections_alone_where_they_are_checked_elsewhere() -> None:
+    properties = pairs(**{"rls.enabled": "true"})
+    check("AlterCollection", properties=properties, delete_keys=["rls.force"], unknown=UnknownParameters.REFUSE)
+    check("CreateCollection", properties=properties)
+    for operation in ("AlterDatabase", "CreateDatabase", "AlterCollectionField"):
+        with pytest.raises(InvalidArgument, match=r"`rls\.enabled` is not accepted"):
+            check(operation, properties=properties)
 
 
 def test_an_error_repeats_little_of_a_name() -> None:

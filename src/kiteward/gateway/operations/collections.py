@@ -25,6 +25,7 @@ _LIFECYCLE: Final = (
             "schema.struct_array_fields.name",
             "schema.struct_array_fields.fields.name",
         ),
+        properties=("properties.key", "properties.value", "schema.properties.key"),
         intent=ddl_intents.create_collection,
         recorded={
             "collection": "collection_name",
@@ -81,6 +82,7 @@ _DESCRIPTIONS: Final = (
         visibility_is_enough=True,
         hidden_response=response_filter.collection_not_found,
         shows_alias=response_filter.describes_behind_alias,
+        shows_properties=True,
         response_ids=object_ids.of_described_collection,
         forwarded="time_stamp",
     ),
@@ -91,6 +93,7 @@ _DESCRIPTIONS: Final = (
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
+        shows_properties=True,
     ),
     # Every response is filtered to what the caller may see, so the list itself needs no privilege.
     *reads(
@@ -119,12 +122,19 @@ _SCHEMAS: Final = (
         collections=ONE_COLLECTION,
         forwarded="field_name properties delete_keys",
     ),
-    *defines(
+    # One at a time with drops and renames, whose protection by row policies it may change.
+    *changes_catalog(
         "AlterCollection",
         "CreateCollection",
-        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
+        properties=("properties.key", "properties.value", "delete_keys"),
+        recorded={
+            "collection": "collection_name",
+            "id": "collectionID",
+            "properties": "properties",
+            "deleted": "delete_keys",
+        },
         forwarded="properties delete_keys",
     ),
     *defines(

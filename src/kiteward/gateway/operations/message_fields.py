@@ -223,6 +223,7 @@ OWN_ENUMS: Final = frozenset(
         "milvus.proto.milvus.OperatePrivilegeGroupType",
         "milvus.proto.milvus.OperatePrivilegeType",
         "milvus.proto.milvus.OperateUserRoleType",
+        "milvus.proto.milvus.RowPolicyAction",
     }
 )
 """Enums that no engine gets: the handlers refuse other values, in the order and with the sentences of Milvus."""

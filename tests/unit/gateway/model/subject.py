@@ -20,9 +20,11 @@ from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import BUILT_IN_ROLES, Role
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
@@ -64,7 +66,15 @@ class Subject:
             await catalog.refresh()
             ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
             await ddl.recover()
-            services = Services(store, engine, catalog, hasher, POLICIES["standard"], OPERATIONS)
+            services = Services(
+                store,
+                engine,
+                catalog,
+                CollectionDefinitions(engine, ddl, shared=False),
+                hasher,
+                POLICIES["standard"],
+                OPERATIONS,
+            )
             gateway = Gateway(
                 authenticator,
                 policy_cache,
@@ -73,6 +83,7 @@ class Subject:
                 ddl=ddl,
                 services=services,
                 recorder=recorder,
+                dialect=Dialect.EMBEDDED,
             )
             stack.push_async_callback(gateway.drain)
             return cls(stack.pop_all(), gateway, engine)
