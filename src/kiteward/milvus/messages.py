@@ -1,4 +1,4 @@
-"""The Milvus messages: the only module that imports the generated code.
+"""The Milvus messages: the only module that knows the generated code.
 
 The generated classes that many modules use are exported under their own names, all others through their modules. This
 module also holds what the rest of Kiteward needs
@@ -13,13 +13,13 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import common_pb2 as common_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
 from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
 from kiteward.milvus.field_paths import find, inner
+from kiteward.milvus.generated import common_pb2 as common_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 from kiteward.milvus.wire_format import LENGTH, top_level
 
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest

@@ -120,7 +120,8 @@ async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answe
     described = await describe_collection(context, body.collection_name)
     shape = shape_of(described)
     requests = [await context.run_in_executor(_sub_request, each, body, shape) for each in body.search]
-    request = builders.hybrid_search(
+    request = await context.run_in_executor(
+        builders.hybrid_search,
         requests,
         collection=body.collection_name,
         limit=body.limit,
