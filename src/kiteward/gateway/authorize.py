@@ -4,7 +4,7 @@ Only `Authorizer.authorize` creates an `AuthorizedRequest`, which each executor 
 again before a change that has waited in a queue, so that a decision is never older than the wait.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 
@@ -14,7 +14,8 @@ from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, Ope
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
-from kiteward.gateway import outbound
+from kiteward.engine.base import EngineHealth
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
@@ -117,12 +118,14 @@ class Authorizer:
         policy_cache: PolicyCache,
         catalog: Catalog,
         *,
+        engine: Callable[[], EngineHealth],
         naming: NamingRules,
         telemetry: Telemetry,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
         self._catalog = catalog
+        self._engine = engine
         self._naming = naming
         self._telemetry = telemetry
 
@@ -304,7 +307,8 @@ class Authorizer:
         Raises:
             InvalidArgument, AliasConflict: the request contradicts itself, or an alias is not allowed.
             DatabaseNotFound: the database does not exist for this caller.
-            RequestRefused: an illegal name, or an address, file or credential that comes with the request.
+            RequestRefused: an illegal name; an address, file or credential that comes with the request; or a field that
+                the engine would ignore.
         """
         resolved.require_consistent()
         if not row.database:
@@ -315,6 +319,7 @@ class Authorizer:
             return True
         check_new_names(row, resolved, self._naming)
         outbound.check(row.places, resolved.fields)
+        unheeded.check(row.unheeded_places, resolved.fields, self._engine)
         return False
 
     def _is_hidden(

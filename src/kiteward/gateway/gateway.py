@@ -61,7 +61,12 @@ class Gateway:
         self._changes = Changes(recorder)
         instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry
+            instrumented,
+            policy_cache,
+            catalog,
+            engine=engine.health,
+            naming=services.naming,
+            telemetry=self._telemetry,
         )
         context = HandlerContext(
             services,

@@ -12,7 +12,7 @@ from kiteward.audit.events import Event
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
 from kiteward.gateway.operations.row import Executor, Handler, Operation
 from kiteward.milvus import messages
@@ -83,8 +83,9 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     if "failure" in given:
         given["failure_code"] = messages.ErrorCode.Value(given.pop("failure"))
     given.setdefault("needs_catalog", any(given.get(rule) for rule in ("database", "collections", "aliases")))
-    places = outbound.places(name) if executor in (Executor.ENGINE, Executor.DDL) else ()
-    row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
+    if executor in (Executor.ENGINE, Executor.DDL):
+        given |= {"places": outbound.places(name), "unheeded_places": unheeded.places(name)}
+    row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
     selecting, content = row.fields(), row.content()
     selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))

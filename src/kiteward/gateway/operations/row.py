@@ -11,7 +11,7 @@ from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.engine.base import Access
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
@@ -98,6 +98,7 @@ class Operation:
         unimplemented_by_grpc: whether SDKs expect the gRPC status UNIMPLEMENTED where it is not offered.
         creates_names: whether it gives a name to anything new.
         places: the fields to which the rules about addresses and files apply, found by `outbound`.
+        unheeded_places: the fields that an engine may ignore, found by `unheeded`.
         selection: reads the fields of the rules above.
         readers: read the recorded values.
     """
@@ -145,6 +146,7 @@ class Operation:
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
+    unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
     selection: FieldSelection | None = field(default=None, repr=False, compare=False)
     readers: Readers = field(default=(), repr=False, compare=False)
 
@@ -186,7 +188,8 @@ class Operation:
     def content(self) -> tuple[str, ...]:
         """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
-        return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
+        checked = (place.path for place in (*self.places, *self.unheeded_places))
+        return tuple(dict.fromkeys(path for path in (*named, *checked) if path not in self.fields()))
 
     def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.
