@@ -188,7 +188,7 @@ class Operation:
     def content(self) -> tuple[str, ...]:
         """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
-        checked = (place.path for place in (*self.places, *self.unheeded_places))
+        checked = (*(place.path for place in self.places), *(place.path for place in self.unheeded_places))
         return tuple(dict.fromkeys(path for path in (*named, *checked) if path not in self.fields()))
 
     def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
