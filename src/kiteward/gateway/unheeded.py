@@ -99,7 +99,6 @@ _OF_READS: Final = (
     Rule(f"{_MILVUS}.SearchRequest", "ids.str_id.data", "it does not search by ids; send the vectors", (2, 6), _none),
     Rule(f"{_MILVUS}.SearchRequest", "search_by_primary_keys", "it does not search by ids; send the vectors"),
     Rule(f"{_MILVUS}.SearchRequest", "sub_reqs.dsl", "call HybridSearch", (2, 4), _none),
-    Rule(f"{_MILVUS}.SearchRequest", "highlighter.type", "it does not highlight", (2, 6)),
     Rule(f"{_MILVUS}.SearchRequest", "highlighter.params.key", "it does not highlight", (2, 6), _none),
     Rule(f"{_MILVUS}.SearchRequest", "search_aggregation.fields", "it does not aggregate hits", (3, 0), _none),
     Rule(f"{_MILVUS}.SearchRequest", "search_aggregation.size", "it does not aggregate hits", (3, 0)),
@@ -117,7 +116,7 @@ _OF_READS: Final = (
     ),
     *(
         Rule(f"{_MILVUS}.{name}", "expr_template_values.key", "", (2, 4), _none)
-        for name in ("QueryRequest", "SearchRequest", "SubSearchRequest", "DeleteRequest")
+        for name in ("QueryRequest", "SearchRequest", "DeleteRequest")
     ),
 )
 

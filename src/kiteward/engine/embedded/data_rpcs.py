@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
-from milvus_lite.exceptions import PartitionNotFoundError
+from milvus_lite.exceptions import PartitionNotFoundError, SchemaValidationError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from kiteward.engine.embedded import iterators
@@ -87,6 +87,7 @@ class DataServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries
         if refusal:
             return milvus_pb2.SearchResults(status=invalid_parameter(refusal))
         self.require_partitions(request, context)
+        self._require_metric(request, self._get_collection(request, context))
         _prepare(request)
         if page is not None:
             iterators.narrow(request, page)
@@ -107,6 +108,7 @@ class DataServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries
         collection = self._get_collection(request, context)
         for part in request.requests:
             require_partitions(collection, part.partition_names)
+            self._require_metric(part, collection)
             _prepare(part)
         response: milvus_pb2.SearchResults = super().HybridSearch(request, context)
         _round(response, request.rank_params)
@@ -117,6 +119,24 @@ class DataServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carries
         names = getattr(request, "partition_names")  # noqa: B009  every request that this is called with has them
         if names:
             require_partitions(self._get_collection(request, context), names)
+
+    @staticmethod
+    def _require_metric(search: milvus_pb2.SearchRequest, collection: ServedCollection) -> None:
+        """Require that a search names the metric of the index that it uses. Milvus Lite returns scores of neither.
+
+        Raises:
+            SchemaValidationError: it names another.
+        """
+        given = {pair.key: pair.value for pair in search.search_params}
+        asked, field = given.get("metric_type", ""), given.get("anns_field", "")
+        metrics = {
+            record.field_name: record.parameters["metric_type"]
+            for record in collection.index_records()
+            if record.parameters.get("metric_type")
+        }
+        metric = metrics.get(field, "") if field or len(metrics) != 1 else next(iter(metrics.values()))
+        if asked and metric and asked.upper() != metric.upper():
+            raise SchemaValidationError(f"metric type not match: expected={metric}, actual={asked[:20]}")
 
     def _without_rows(
         self, request: milvus_pb2.InsertRequest | milvus_pb2.UpsertRequest, context: CallContext

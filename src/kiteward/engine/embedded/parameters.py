@@ -89,7 +89,7 @@ PROPERTIES_WITHOUT_EFFECT: Final = (
 _FIELD_KEYS: Final = (
     "dim max_length max_capacity enable_analyzer enable_match analyzer_params mmap.enabled mmap_enabled warmup"
 )
-_FIELD: Final = frozenset(_FIELD_KEYS.split())
+FIELD: Final = frozenset(_FIELD_KEYS.split())
 
 _OFF: Final = frozenset({"", "0", "-1", "false", "none", "null", "[]", "{}", '""'})
 """Values with which a parameter asks for nothing."""
@@ -183,7 +183,7 @@ def _field_refusal(field: schema_pb2.FieldSchema) -> str:
         )
     if _inner(given.get("analyzer_params", "")) is None:
         return f"analyzer_params of field {field.name} must be a JSON object"
-    return _unknown(given, _FIELD, f"field {field.name}")
+    return _unknown(given, FIELD, f"field {field.name}")
 
 
 def _unknown(given: Mapping[str, str], known: frozenset[str], what: str) -> str:
