@@ -69,6 +69,8 @@ def put(message: Any, path: list[str], *, required: bool = False) -> None:
     elif rest:
         held = getattr(message, name)
         put(held.add() if field.is_repeated else held, rest, required=required)
+    elif inside is not None:
+        put(getattr(message, name), ["data"], required=required)
     elif field.is_repeated:
         getattr(message, name).append(value_of(field))
     else:

@@ -11,7 +11,10 @@ from google.protobuf.descriptor import Descriptor
 from kiteward.engine.embedded import parameters
 from kiteward.engine.embedded.operations import served_rpcs
 from kiteward.engine.embedded.servicer import EngineServicer
-from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway import outbound
+from kiteward.gateway.operations import ENGINE_RPCS, OPERATIONS
+from kiteward.gateway.operations.field_use import FieldUse, uses_of
+from kiteward.gateway.operations.message_fields import MESSAGES as INNER
 from kiteward.gateway.unheeded import NEVER, RULES
 from kiteward.milvus import messages
 from kiteward.milvus.field_paths import inner
@@ -112,13 +115,34 @@ def test_page_says_of_each_refusal_by_whom_it_is_refused(name: str, field: str, 
         assert not line.milvus.startswith("refused")
 
 
+def refused_by_all() -> set[tuple[str, str]]:
+    """Return the fields that are refused for every engine: by the rows, in messages, and as addresses."""
+    found = {
+        (messages.method_of(row.name).request.DESCRIPTOR.name, field)
+        for row in OPERATIONS.values()
+        for field, use in uses_of(row).items()
+        if use is FieldUse.REFUSED
+    }
+    found |= {(name.rpartition(".")[2], field) for name, held in INNER.items() for field in held.refused}
+    return found | {
+        (rule.message.rpartition(".")[2], rule.field) for rule in outbound.RULES if outbound.must_be_empty(rule)
+    }
+
+
 def test_everything_that_the_page_calls_refused_is_refused_by_a_rule() -> None:
-    ruled = {(name, field) for name, field, _, _ in refusals()}
-    whole = re.compile(r"refused (with `|unless it replaces|for all engines)|refused: the embedded engine")
+    ruled = {(name, field) for name, field, _, _ in refusals()} | refused_by_all()
+    whole = re.compile(r"refused (with `|unless it replaces)|refused: the embedded engine")
     for name in MESSAGES:
         for field, line in lines(name).items():
             if line.embedded.startswith("refused") and not whole.match(line.embedded):
                 assert (name, field) in ruled, (name, field)
+
+
+def test_what_is_refused_for_every_engine_is_called_so() -> None:
+    for name, field in refused_by_all():
+        if name in MESSAGES:
+            assert lines(name)[field].embedded.startswith("refused"), (name, field)
+            assert lines(name)[field].milvus.startswith("refused"), (name, field)
 
 
 def test_rpcs_without_the_embedded_engine_are_listed() -> None:

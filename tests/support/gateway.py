@@ -24,6 +24,7 @@ from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -126,6 +127,7 @@ class GatewayHarness:
             key_rules=settings.key_rules,
             sessions=self.authenticator.sessions,
         )
+        self.admission = Admission()
         self.gateway = self._gateway()
 
     def _gateway(self) -> Gateway:
@@ -137,6 +139,7 @@ class GatewayHarness:
             ddl=self.ddl,
             services=self.services,
             recorder=self.recorder,
+            admission=self.admission,
         )
 
     def configure(self, **parts: Any) -> None:

@@ -259,6 +259,7 @@ async def _start_gateway(
         ddl=ddl,
         services=make_services(settings, access, engine, catalog),
         recorder=access.recorder,
+        admission=settings.admission,
         telemetry=telemetry,
     )
     stack.push_async_callback(gateway.drain)

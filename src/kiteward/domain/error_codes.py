@@ -43,6 +43,12 @@ class ErrorCode(StrEnum):
     ONE_TIME_PASSWORD = auto()
     LARGE_REQUEST_DENIED = auto()
 
+    # Fields and parameters of requests.
+    FIELD_UNKNOWN = auto()
+    FIELD_NOT_ACCEPTED = auto()
+    VALUE_UNKNOWN = auto()
+    PARAMETER_NOT_ACCEPTED = auto()
+
     # Operations.
     OPERATION_CLOSED = auto()
     OPERATION_UNKNOWN = auto()

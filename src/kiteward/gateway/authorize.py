@@ -16,12 +16,14 @@ from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import EngineHealth
 from kiteward.gateway import outbound, unheeded
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
@@ -120,6 +122,7 @@ class Authorizer:
         *,
         engine: Callable[[], EngineHealth],
         naming: NamingRules,
+        admission: Admission,
         telemetry: Telemetry,
     ) -> None:
         self._authenticator = authenticator
@@ -127,6 +130,7 @@ class Authorizer:
         self._catalog = catalog
         self._engine = engine
         self._naming = naming
+        self._admission = admission
         self._telemetry = telemetry
 
     async def authenticate(self, recording: Recording) -> Principal:
@@ -194,7 +198,7 @@ class Authorizer:
         """Resolve and authorize a request to an RPC. Raises NamesUnknown, and as `authorize`."""
         snapshot = self._policy_cache.current()
         try:
-            resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
+            resolved = resolve_request(row, rpc_call(recording.call), self._catalog, self._admission.judge)
         except NamesUnknown:
             given = self._as_given(row, recording, principal, snapshot)
             if given is None:
@@ -217,7 +221,7 @@ class Authorizer:
         Returns:
             None if it does, so that the names that the catalog does not hold have to be looked up.
         """
-        resolved = resolve_request(row, rpc_call(recording.call), AsGiven())
+        resolved = resolve_request(row, rpc_call(recording.call), AsGiven(), self._admission.judge)
         if not resolved.conditions:
             seen = row.handler is not None or listed_databases(principal, [resolved.database], snapshot)[0]
             return None if seen else resolved
@@ -319,6 +323,7 @@ class Authorizer:
             return True
         check_new_names(row, resolved, self._naming)
         outbound.check(row.places, resolved.fields)
+        check_parameters(row.parameters, resolved.fields, unknown=self._admission.unknown_parameters)
         unheeded.check(row.unheeded_places, resolved.fields, self._engine)
         return False
 

@@ -8,6 +8,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
@@ -51,6 +52,7 @@ class Gateway:
         ddl: DdlExecutor,
         services: Services,
         recorder: Recorder,
+        admission: Admission | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._telemetry = telemetry or Telemetry()
@@ -66,6 +68,7 @@ class Gateway:
             catalog,
             engine=engine.health,
             naming=services.naming,
+            admission=admission or Admission(),
             telemetry=self._telemetry,
         )
         context = HandlerContext(

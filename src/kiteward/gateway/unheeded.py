@@ -64,7 +64,6 @@ class Place:
     rule: Rule
 
 
-_NO_NAMESPACES: Final = "it has no namespaces; use a partition or a partition key"
 _NO_TIME_TRAVEL: Final = "no version of Milvus since 2.3 reads the past; leave it out"
 _ONE_REPLICA: Final = "it has one replica; leave it out, or set it to 1"
 _DEFAULT_GROUP: Final = frozenset({"", "__default_resource_group"})
@@ -74,14 +73,6 @@ _BOOLEAN_EXPRESSION: Final = frozenset({1})
 _ONE_OR_UNSET: Final = frozenset({0, 1})
 
 _READS: Final = ("QueryRequest", "SearchRequest", "HybridSearchRequest")
-
-
-def _namespaces() -> tuple[Rule, ...]:
-    since = {"DeleteRequest": (3, 0)}
-    return tuple(
-        Rule(f"{_MILVUS}.{name}", "namespace", _NO_NAMESPACES, since.get(name, (2, 6)))
-        for name in (*_READS, "SubSearchRequest", "InsertRequest", "UpsertRequest", "DeleteRequest")
-    )
 
 
 _OF_READS: Final = (
@@ -95,8 +86,8 @@ _OF_READS: Final = (
         required=True,
         otherwise="which fails unless it is 1 (BoolExprV1)",
     ),
-    Rule(f"{_MILVUS}.SearchRequest", "ids.int_id.data", "it does not search by ids; send the vectors", (2, 6), _none),
-    Rule(f"{_MILVUS}.SearchRequest", "ids.str_id.data", "it does not search by ids; send the vectors", (2, 6), _none),
+    Rule(f"{_MILVUS}.SearchRequest", "ids.int_id", "it does not search by ids; send the vectors", (2, 6), _none),
+    Rule(f"{_MILVUS}.SearchRequest", "ids.str_id", "it does not search by ids; send the vectors", (2, 6), _none),
     Rule(f"{_MILVUS}.SearchRequest", "search_by_primary_keys", "it does not search by ids; send the vectors"),
     Rule(f"{_MILVUS}.SearchRequest", "sub_reqs.dsl", "call HybridSearch", (2, 4), _none),
     Rule(f"{_MILVUS}.SearchRequest", "highlighter.params.key", "it does not highlight", (2, 6), _none),
@@ -133,14 +124,11 @@ _OF_WRITES: Final = (
 _OF_DEFINITIONS: Final = (
     Rule(f"{_SCHEMA}.CollectionSchema", "struct_array_fields.name", "it has no struct fields", (2, 6), _none),
     Rule(f"{_SCHEMA}.CollectionSchema", "functions.name", "", (2, 5), _none),
-    Rule(f"{_SCHEMA}.CollectionSchema", "enable_namespace", _NO_NAMESPACES, (2, 6)),
-    Rule(f"{_SCHEMA}.CollectionSchema", "file_resource_ids", "it has no file resources", (3, 0)),
     Rule(f"{_SCHEMA}.CollectionSchema", "do_physical_backfill", "fields are not added later", (3, 0)),
     Rule(f"{_SCHEMA}.CollectionSchema", "properties.key", "set the properties of the request", (2, 4), _none),
     Rule(f"{_SCHEMA}.FieldSchema", "nullable", "", (2, 5)),
     Rule(f"{_SCHEMA}.FieldSchema", "is_function_output", "", (2, 5)),
     Rule(f"{_SCHEMA}.FieldSchema", "is_clustering_key", "", (2, 4)),
-    Rule(f"{_SCHEMA}.FieldSchema", "external_field", "it has no external collections", (3, 0)),
     Rule(f"{_SCHEMA}.FieldSchema", "is_dynamic", "set `enable_dynamic_field` of the schema"),
     Rule(f"{_SCHEMA}.FieldSchema", "index_params.key", "create the index with CreateIndex", None, _none),
     Rule(f"{_MILVUS}.AlterCollectionRequest", "delete_keys", "", (2, 4), _none),
@@ -172,7 +160,7 @@ _OF_SEGMENTS: Final = (
     Rule(f"{_MILVUS}.GetPersistentSegmentInfoRequest", "states", "", (3, 0), _none),
 )
 
-RULES: Final = (*_namespaces(), *_OF_READS, *_OF_WRITES, *_OF_DEFINITIONS, *_OF_LOADING, *_OF_SEGMENTS)
+RULES: Final = (*_OF_READS, *_OF_WRITES, *_OF_DEFINITIONS, *_OF_LOADING, *_OF_SEGMENTS)
 """Every field that an engine ignores though it changes the result."""
 
 

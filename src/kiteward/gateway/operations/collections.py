@@ -12,6 +12,7 @@ from kiteward.gateway.operations.declare import (
     reads,
     writes,
 )
+from kiteward.gateway.operations.row import RowUse
 
 _LIFECYCLE: Final = (
     *changes_catalog(
@@ -33,6 +34,7 @@ _LIFECYCLE: Final = (
             "partitions": "num_partitions",
             "properties": "properties",
         },
+        forwarded="schema shards_num consistency_level properties num_partitions",
     ),
     *changes_catalog(
         "DropCollection",
@@ -57,30 +59,35 @@ _LIFECYCLE: Final = (
         intent=ddl_intents.rename_collection,
         recorded={"collection": "oldName", "new_name": "newName", "new_database": "newDBName"},
     ),
-    *writes("TruncateCollection", "DropCollection", collections=ONE_COLLECTION),
+    *writes("TruncateCollection", "DropCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
 )
 
 _DESCRIPTIONS: Final = (
     *reads(
         "HasCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
         hidden_response=response_filter.has_no_collection,
+        forwarded="time_stamp",
     ),
     *reads(
         "DescribeCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
         hidden_response=response_filter.collection_not_found,
         shows_alias=response_filter.describes_behind_alias,
         response_ids=object_ids.of_described_collection,
+        forwarded="time_stamp",
     ),
     *reads(
         "BatchDescribeCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
@@ -89,82 +96,211 @@ _DESCRIPTIONS: Final = (
     *reads(
         "ShowCollections",
         None,
+        rows=RowUse.NONE,
         credential=ANY_CREDENTIAL,
         filter_response=response_filter.collections,
         response_ids=object_ids.of_listed_collections,
+        forwarded="time_stamp type collection_names",
     ),
-    *reads("GetCollectionStatistics GetPartitionStatistics", "GetStatistics", collections=ONE_COLLECTION),
+    *reads(
+        "GetCollectionStatistics GetPartitionStatistics",
+        "GetStatistics",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name",
+    ),
 )
 
 _SCHEMAS: Final = (
-    *defines("AlterCollectionField", "CreateCollection", collections=ONE_COLLECTION),
     *defines(
-        "AlterCollection AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
+        "AlterCollectionField",
         "CreateCollection",
+        rows=RowUse.DEFINITION,
+        collections=ONE_COLLECTION,
+        forwarded="field_name properties delete_keys",
+    ),
+    *defines(
+        "AlterCollection",
+        "CreateCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
+        forwarded="properties delete_keys",
+    ),
+    *defines(
+        "AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
+        "CreateCollection",
+        rows=RowUse.DEFINITION,
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        forwarded="functionSchema function_name",
     ),
     *defines(
         "AddCollectionField",
         "AddCollectionField",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("schema.name",),
+        forwarded="schema",
     ),
     *defines(
         "AddCollectionStructField",
         "AddCollectionField",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
+        forwarded="struct_array_field_schema",
     ),
     # The Node SDK recognises the gRPC status, and then calls `AddCollectionField`.
     *defines(
         "AlterCollectionSchema",
         "AlterCollectionSchema",
+        rows=RowUse.DEFINITION,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("action.add_request.field_infos.field_schema.name",),
         creates_indexes=("action.add_request.field_infos.index_name",),
         unimplemented_by_grpc=True,
+        forwarded="action",
     ),
 )
 
 _LOADING: Final = (
-    *defines("LoadCollection LoadPartitions Prewarm", "Load", collections=ONE_COLLECTION),
-    *defines("ReleaseCollection ReleasePartitions", "Release", collections=ONE_COLLECTION),
-    *reads("GetLoadState GetLoadingProgress", "GetLoadState", collections=ONE_COLLECTION),
+    *defines(
+        "LoadCollection LoadPartitions Prewarm",
+        "Load",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded=(
+            "replica_number resource_groups refresh load_fields skip_load_dynamic_field load_params "
+            "partition_names namespace ttl_seconds priority"
+        ),
+    ),
+    *defines(
+        "ReleaseCollection ReleasePartitions",
+        "Release",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_names",
+    ),
+    *reads(
+        "GetLoadState GetLoadingProgress",
+        "GetLoadState",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_names",
+    ),
 )
 
 _PARTITIONS: Final = (
-    *defines("CreatePartition", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("partition_name",)),
-    *defines("CreateNamespace", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("namespace_name",)),
-    *defines("DropPartition DropNamespace", "DropPartition", collections=ONE_COLLECTION),
-    *reads("HasPartition HasNamespace", "HasPartition", collections=ONE_COLLECTION),
-    *reads("ShowPartitions", "ShowPartitions", collections=ONE_COLLECTION, ids=("collectionID",)),
-    *reads("DescribeNamespace ListNamespaces GetNamespaceStats", "ShowPartitions", collections=ONE_COLLECTION),
+    *defines(
+        "CreatePartition",
+        "CreatePartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_partitions=("partition_name",),
+    ),
+    *defines(
+        "CreateNamespace",
+        "CreatePartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_partitions=("namespace_name",),
+    ),
+    *defines(
+        "DropPartition DropNamespace",
+        "DropPartition",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name namespace_name",
+    ),
+    *reads(
+        "HasPartition HasNamespace",
+        "HasPartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name namespace_name",
+    ),
+    *reads(
+        "ShowPartitions",
+        "ShowPartitions",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        forwarded="partition_names type",
+    ),
+    *reads(
+        "DescribeNamespace ListNamespaces GetNamespaceStats",
+        "ShowPartitions",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="namespace_name prefix page_size page_token exact",
+    ),
 )
 
 _INDEXES: Final = (
-    *defines("CreateIndex", "CreateIndex", collections=ONE_COLLECTION, creates_indexes=("index_name",)),
-    *defines("AlterIndex", "CreateIndex", collections=ONE_COLLECTION),
-    *defines("DropIndex", "DropIndex", collections=ONE_COLLECTION),
+    *defines(
+        "CreateIndex",
+        "CreateIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_indexes=("index_name",),
+        forwarded="field_name extra_params",
+    ),
+    *defines(
+        "AlterIndex",
+        "CreateIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="index_name extra_params delete_keys",
+    ),
+    *defines(
+        "DropIndex",
+        "DropIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="field_name index_name",
+    ),
     *reads(
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
         "IndexDetail",
+        rows=RowUse.COUNTS,
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
+        forwarded="field_name index_name timestamp",
     ),
 )
 
 _SNAPSHOTS: Final = (
-    *defines("CreateSnapshot", "CreateSnapshot", collections=ONE_COLLECTION, creates=("name",)),
-    *defines("DropSnapshot", "DropSnapshot", collections=ONE_COLLECTION),
-    *reads("ListSnapshots", "ListSnapshots", collections=ONE_COLLECTION),
-    *reads("DescribeSnapshot", "DescribeSnapshot", collections=ONE_COLLECTION),
+    *defines(
+        "CreateSnapshot",
+        "CreateSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        creates=("name",),
+        forwarded="description compaction_protection_seconds",
+    ),
+    *defines(
+        "DropSnapshot",
+        "DropSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="name",
+    ),
+    *reads("ListSnapshots", "ListSnapshots", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads(
+        "DescribeSnapshot",
+        "DescribeSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="name",
+    ),
     *changes_catalog(
         "RestoreSnapshot",
         "RestoreSnapshot",
+        rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
         new_collections=("target_collection_name",),
         creates=("target_collection_name",),
@@ -177,10 +313,13 @@ _SNAPSHOTS: Final = (
             "target_database": "target_db_name",
             "rewritten": "rewrite_data",
         },
+        forwarded="name rewrite_data",
     ),
-    *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", collections=ONE_COLLECTION),
-    *defines("RefreshExternalCollection", "RefreshExternalCollection", collections=ONE_COLLECTION),
-    *reads("ListRefreshExternalCollectionJobs", "RefreshExternalCollection", collections=ONE_COLLECTION),
+    *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *defines("RefreshExternalCollection", "RefreshExternalCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads(
+        "ListRefreshExternalCollectionJobs", "RefreshExternalCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION
+    ),
 )
 
 ROWS: Final = (*_LIFECYCLE, *_DESCRIPTIONS, *_SCHEMAS, *_LOADING, *_PARTITIONS, *_INDEXES, *_SNAPSHOTS)

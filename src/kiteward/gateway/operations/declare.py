@@ -14,9 +14,9 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
 from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
-from kiteward.gateway.operations.row import Executor, Handler, Operation
+from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
+from kiteward.gateway.parameters import parameter_places
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
 
 Rows = tuple[Operation, ...]
 
@@ -30,25 +30,27 @@ CONFIDENTIAL: Final = "it is secret, or may be"
 """Why a field is not recorded."""
 
 
-def reads(names: str, privilege: str | None, **rules: Any) -> Rows:
+def reads(names: str, privilege: str | None, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change nothing. The database field is `db_name` unless given."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_READ, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_READ, "rows": rows, **rules})
 
 
-def writes(names: str, privilege: str, **rules: Any) -> Rows:
+def writes(names: str, privilege: str, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change entities."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_WRITE, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_WRITE, "rows": rows, **rules})
 
 
-def defines(names: str, privilege: str, **rules: Any) -> Rows:
+def defines(names: str, privilege: str, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change the definition of collections, databases or resources."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, "rows": rows, **rules})
 
 
-def changes_catalog(name: str, privilege: str, *, recorded: Mapping[str, Recorded], **rules: Any) -> Rows:
+def changes_catalog(
+    name: str, privilege: str, *, recorded: Mapping[str, Recorded], rows: RowUse = RowUse.NONE, **rules: Any
+) -> Rows:
     """Return the row of an operation that creates, drops or renames databases, collections or aliases."""
     left_out = {"db_name": RESOLVED, **rules.pop("left_out", {})}
-    rules = {"event": Event.OBJECT_CHANGE, "recorded": recorded, "left_out": left_out, **rules}
+    rules = {"event": Event.OBJECT_CHANGE, "rows": rows, "recorded": recorded, "left_out": left_out, **rules}
     return _engine_rows(name, privilege, Executor.DDL, rules)
 
 
@@ -75,7 +77,10 @@ def closed(names: str, code: ErrorCode, why: str, **rules: Any) -> Rows:
 
 
 def _engine_rows(names: str, privilege: str | None, executor: Executor, rules: Mapping[str, Any]) -> Rows:
-    return tuple(_row(name, executor, privilege, {"database": "db_name", **rules}) for name in names.split())
+    rows = tuple(_row(name, executor, privilege, {"database": "db_name", **rules}) for name in names.split())
+    if unknown := set(rules.get("forwarded", "").split()).difference(*(row.forwarded for row in rows)):
+        raise ValueError(f"{names} have no fields {', '.join(sorted(unknown))}")
+    return rows
 
 
 def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[str, Any]) -> Operation:
@@ -83,11 +88,21 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     if "failure" in given:
         given["failure_code"] = messages.ErrorCode.Value(given.pop("failure"))
     given.setdefault("needs_catalog", any(given.get(rule) for rule in ("database", "collections", "aliases")))
+    given["forwarded"] = _those_of(name, given.get("forwarded", ""))
+    given["used"] = _those_of(name, given.get("used", ""))
     if executor in (Executor.ENGINE, Executor.DDL):
-        given |= {"places": outbound.places(name), "unheeded_places": unheeded.places(name)}
+        given.update(
+            places=outbound.places(name),
+            parameters=parameter_places(name),
+            unheeded_places=unheeded.places(name),
+        )
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
-    selecting, content = row.fields(), row.content()
-    selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))
     named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
-    return replace(row, selection=selection, readers=readers, creates_names=any(named))
+    return replace(row, readers=readers, creates_names=any(named))
+
+
+def _those_of(name: str, fields: str) -> tuple[str, ...]:
+    """Return the fields that the request of an RPC has; its row may share its rules with others that have more."""
+    known = messages.descriptor_of(messages.method_of(name).request).fields_by_name
+    return tuple(each for each in fields.split() if each in known)

@@ -15,11 +15,12 @@ from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
+from kiteward.gateway.parameters import ParameterPlace
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
+from kiteward.milvus.request_reader import RequestReader
 from kiteward.store.records import Intent
 
 Handler = Callable[[Services, Request], Awaitable[bytes]]
@@ -40,6 +41,29 @@ class Executor(StrEnum):
     __hash__ = str.__hash__
 
 
+class RowUse(StrEnum):
+    """What an RPC does with the rows of a collection, as far as row policies are concerned (decision 0044)."""
+
+    NONE = "none"
+    """It reads and writes no rows, and its response reveals nothing about them."""
+    FILTERED = "filtered"
+    """It returns rows: those that the caller may see."""
+    WRITTEN = "written"
+    """It writes or deletes rows: those that the caller may write."""
+    WHOLE = "whole"
+    """It is about all rows at once, so that only who bypasses the policies may make it."""
+    DEFINITION = "definition"
+    """It changes fields: never one that a policy reads."""
+    COUNTS = "counts"
+    """Its response counts all rows; who does not bypass the policies gets zeros."""
+
+    __hash__ = str.__hash__
+
+
+REQUEST_BUDGET: Final = 16_384
+"""Most fields that a request may hold, enough for 1,024 searches in one. Bulk data is in a few large fields; a request
+with more can only be meant to exhaust the server."""
+
 _READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
 
 
@@ -49,6 +73,7 @@ class Operation:
 
     Attributes:
         name: RPC name, unique over the services on the port.
+        rows: what it does with rows, for collections that have row policies.
         executor: what executes it: the engine; the engine through `gateway.ddl`, because the catalog changes;
             Kiteward's `handler`; or nothing, because it is closed on purpose.
         closed: for NOBODY, why, as the message of the refusal says it.
@@ -97,15 +122,21 @@ class Operation:
         failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
         unimplemented_by_grpc: whether SDKs expect the gRPC status UNIMPLEMENTED where it is not offered.
         creates_names: whether it gives a name to anything new.
+        parameters: the fields with key-value parameters, found by `parameters`.
         places: the fields to which the rules about addresses and files apply, found by `outbound`.
         unheeded_places: the fields that an engine may ignore, found by `unheeded`.
-        selection: reads the fields of the rules above.
+        forwarded: fields that the engine alone interprets.
+        refused: field -> why a request that sets it is refused.
+        used: of an RPC that is executed here, further fields that the handler reads.
+        most_fields: how many fields a request may hold, nested ones included; 0 stands for any number.
+        reader: reads the fields of the rules above; None where nothing is read, because it is closed.
         readers: read the recorded values.
     """
 
     name: str
     executor: Executor
     privilege: Privilege | None = None
+    rows: RowUse = RowUse.NONE
     closed: str = ""
     closed_code: ErrorCode | None = None
     database: str = ""
@@ -145,9 +176,14 @@ class Operation:
     failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
+    parameters: tuple[ParameterPlace, ...] = field(default=(), repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
     unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
-    selection: FieldSelection | None = field(default=None, repr=False, compare=False)
+    forwarded: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict, compare=False)
+    used: tuple[str, ...] = ()
+    most_fields: int = REQUEST_BUDGET
+    reader: RequestReader | None = field(default=None, repr=False, compare=False)
     readers: Readers = field(default=(), repr=False, compare=False)
 
     @property
@@ -188,8 +224,14 @@ class Operation:
     def content(self) -> tuple[str, ...]:
         """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
-        checked = (*(place.path for place in self.places), *(place.path for place in self.unheeded_places))
-        return tuple(dict.fromkeys(path for path in (*named, *checked) if path not in self.fields()))
+        texts = (path for place in self.parameters for path in (place.keys, place.values) if path)
+        return tuple(dict.fromkeys((*named, *(place.path for place in self.places), *texts)))
+
+    def rewritten(self) -> tuple[str, ...]:
+        """Return the fields that are forwarded with another value, where the resolved one differs from the given."""
+        if not self.by_engine:
+            return ()
+        return tuple(path for path in (self.database, self.target_database, *self.collections) if path)
 
     def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.

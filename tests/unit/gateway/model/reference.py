@@ -70,6 +70,12 @@ class User:
     roles: set[str] = field(default_factory=set)
 
 
+def _has_unnamed_value(message: Any) -> bool:
+    """Return whether a request holds a value of an enum that the protocol gives no name to [decision 0046]."""
+    enums = (field for field in message.DESCRIPTOR.fields if field.enum_type is not None and not field.is_repeated)
+    return any(getattr(message, field.name) not in field.enum_type.values_by_number for field in enums)
+
+
 Rule = Callable[["Reference", Step, Authorizer], Outcome]
 
 
@@ -91,4 +97,6 @@ class Reference:
         user = self.users.get(step.caller)
         if user is None or user.password != step.password:
             return UNAUTHENTICATED
+        if _has_unnamed_value(step.message):
+            return refused(1100, 5)
         return self.rules[step.operation](self, step, Authorizer(self.policy, step.caller, user.roles))
