@@ -14,6 +14,7 @@
 - `ddl.py`, `ddl_intents.py`: changes of databases, collections and aliases, and the changes of grants that follow.
 - `response_filter.py`: responses reduced to what the caller may see.
 - `large_requests.py`, `outbound.py`: limits for large requests; addresses, files and credentials in requests.
+- `unheeded.py`: fields that the engine would ignore.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
 - `import_policy.py`: importing users, roles and grants from a Milvus.
 
