@@ -33,7 +33,7 @@ WITHOUT_KEYS_OF_OURS: Final = {
     "milvus.UpdateResourceGroupsRequest.resource_groups": "the names are those of resource groups",
     "common.SearchAggregationSpec.metrics": "the names are those of the results",
     "rg.ResourceGroupNodeFilter.node_labels": "the names are those of labels that an operator gives to nodes",
-    "schema.FunctionParamObject.fields": "a value of a parameter whose name is judged",
+    "schema.FunctionParamObject.fields": "a value of a parameter whose name is checked",
 }
 """Maps and lists of pairs whose keys are no parameters."""
 
@@ -195,7 +195,7 @@ def encoded(row: Operation, request: Any, chain: list[Any]) -> bytes:
 
 def read(row: Operation, payload: bytes, admission: Admission | None = None) -> dict[str, Any]:
     assert row.reader is not None
-    return row.reader.read(payload, (admission or Admission()).judge)
+    return row.reader.read(payload, (admission or Admission()).check)
 
 
 def is_data(chain: list[Any]) -> bool:
@@ -309,9 +309,9 @@ def test_fields_that_the_operator_names_pass_by_message_and_number() -> None:
 
 
 def test_every_key_value_parameter_is_judged_by_its_key() -> None:
-    judged = {f"{each.message}.{each.field}" for each in PARAMETERS}
-    judged |= {f"{rule.message}.{rule.field.removesuffix('.key')}" for rule in outbound.RULES}
-    judged |= {"milvus.proto.schema.FunctionChainOp.params", "milvus.proto.schema.FunctionChainExpr.params"}
+    checked = {f"{each.message}.{each.field}" for each in PARAMETERS}
+    checked |= {f"{rule.message}.{rule.field.removesuffix('.key')}" for rule in outbound.RULES}
+    checked |= {"milvus.proto.schema.FunctionChainOp.params", "milvus.proto.schema.FunctionChainExpr.params"}
     pairs = {
         field.full_name
         for message in ALL.values()
@@ -321,7 +321,7 @@ def test_every_key_value_parameter_is_judged_by_its_key() -> None:
         and (held.full_name == KEY_VALUE or held.GetOptions().map_entry)
         and field.name not in (MESSAGES[message.full_name].refused if message.full_name in MESSAGES else ())
     }
-    assert pairs - judged == {f"milvus.proto.{name}" for name in WITHOUT_KEYS_OF_OURS}
+    assert pairs - checked == {f"milvus.proto.{name}" for name in WITHOUT_KEYS_OF_OURS}
 
 
 def test_keys_to_delete_are_judged_as_keys_to_set() -> None:

@@ -13,8 +13,10 @@
 - `policy_cache.py`: the compiled policy in force, updated with each change.
 - `ddl.py`, `ddl_intents.py`: changes of databases, collections and aliases, and the changes of grants that follow.
 - `response_filter.py`: responses reduced to what the caller may see.
-- `large_requests.py`, `outbound.py`: limits for large requests; addresses, files and credentials in requests.
-- `unheeded.py`: fields that the engine would ignore.
+- `large_requests.py`: limits for large requests.
+- `admission.py`, `parameters.py`, `outbound.py`: what is refused in requests: what is not known; addresses, files and
+  credentials.
+- `unheeded.py`: refuses what the engine would ignore.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
 - `import_policy.py`: importing users, roles and grants from a Milvus.
 

@@ -1,4 +1,4 @@
-"""Judges what a request holds beyond the fields that are accepted of it (decision 0046)."""
+"""Checks what a request holds beyond the fields that are accepted of it (decision 0046)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class Admission:
         """
         return cls(frozenset(map(_parsed, fields)), unknown_parameters)
 
-    def judge(self, field: Unaccepted) -> None:
+    def check(self, field: Unaccepted) -> None:
         """Refuse a field, unless it may pass or is not set.
 
         Raises:

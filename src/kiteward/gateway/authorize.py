@@ -198,7 +198,7 @@ class Authorizer:
         """Resolve and authorize a request to an RPC. Raises NamesUnknown, and as `authorize`."""
         snapshot = self._policy_cache.current()
         try:
-            resolved = resolve_request(row, rpc_call(recording.call), self._catalog, self._admission.judge)
+            resolved = resolve_request(row, rpc_call(recording.call), self._catalog, self._admission.check)
         except NamesUnknown:
             given = self._as_given(row, recording, principal, snapshot)
             if given is None:
@@ -221,7 +221,7 @@ class Authorizer:
         Returns:
             None if it does, so that the names that the catalog does not hold have to be looked up.
         """
-        resolved = resolve_request(row, rpc_call(recording.call), AsGiven(), self._admission.judge)
+        resolved = resolve_request(row, rpc_call(recording.call), AsGiven(), self._admission.check)
         if not resolved.conditions:
             seen = row.handler is not None or listed_databases(principal, [resolved.database], snapshot)[0]
             return None if seen else resolved

@@ -2,7 +2,7 @@
 
 The parameters of searches, indexes and collections are texts with names. Names that are known are forwarded. Another
 name that speaks of rows, tenants, callers, files or addresses is refused, because whatever an engine may mean by it has
-not been judged. About all others the operator decides.
+not been checked. About all others the operator decides.
 """
 
 import json
@@ -167,7 +167,7 @@ PARAMETERS: Final = (
         "highlighter parameter",
     ),
 )
-"""Every field with parameters that are judged here. Those of functions and rerankers are judged by `outbound`."""
+"""Every field with parameters that are checked here. Those of functions and rerankers are checked by `outbound`."""
 
 
 def parameter_places(operation: str) -> tuple[ParameterPlace, ...]:
@@ -184,7 +184,7 @@ def parameter_places(operation: str) -> tuple[ParameterPlace, ...]:
 def check_parameters(
     held: Sequence[ParameterPlace], fields: Mapping[str, Any], *, unknown: UnknownParameters = UnknownParameters.FORWARD
 ) -> None:
-    """Refuse a request with parameters that nobody has judged. It must be called after the decision.
+    """Refuse a request with parameters that nobody has checked. It must be called after the decision.
 
     Args:
         held: the places of its operation.

@@ -37,7 +37,7 @@ class Unaccepted:
     enum_value: int | None = None
 
 
-Judge = Callable[[Unaccepted], None]
+Check = Callable[[Unaccepted], None]
 """Raises an error for a field that is to be refused."""
 
 
@@ -86,12 +86,12 @@ class RequestReader:
         self._defaults: Values = {path: _default(steps) for path, steps in fields.items()}
         self._groups = _groups({path: steps for path, steps in fields.items() if path not in self._names})
 
-    def read(self, payload: bytes, judge: Judge) -> Values:
+    def read(self, payload: bytes, check: Check) -> Values:
         """Return the value of each path. Its lists are not to be changed.
 
         Args:
             payload: the request.
-            judge: is called for each field that is not accepted. The fields for which it raises nothing are ignored.
+            check: is called for each field that is not accepted. The fields for which it raises nothing are ignored.
 
         Raises:
             PayloadMalformed: the payload is not a message of this type, or has too many fields.
@@ -103,7 +103,7 @@ class RequestReader:
         message.DiscardUnknownFields()
         if message.ByteSize() != size:
             for unaccepted in _unaccepted(self._message(payload), self._types):
-                judge(unaccepted)
+                check(unaccepted)
         values = {**self._defaults}
         if self._names:
             values.update(zip(self._names, self._get(message), strict=True))
@@ -112,7 +112,7 @@ class RequestReader:
                 for path, read in self._groups.get(field.name, ()):
                     values[path] = read(message)
         for name, inside in self._serialised.items():
-            found = inside.read(getattr(message, name), judge)
+            found = inside.read(getattr(message, name), check)
             values.update((f"{name}.{path}", value) for path, value in found.items())
         return values
 

@@ -19,7 +19,7 @@ _MASK_64 = (1 << 64) - 1
 
 
 def top_level(view: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the tag of each field of a message, in order, with where the field, its content and the next field begin.
+    """Yield the tag of each field of a message, and the positions of the field, of its content and of what follows.
 
     Raises:
         PayloadMalformed: the top level of the message is not that of one.

@@ -48,7 +48,7 @@ def learn(ids: ObjectIds, operation: str, about: tuple[str, str], *, mark: int |
 def resolved(catalog: Catalog, method: str, database: str = "", **fields: Any) -> ResolvedRequest:
     payload = messages.method_of(method).request(**fields).SerializeToString()
     return resolve_request(
-        OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog, Admission().judge
+        OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog, Admission().check
     )
 
 

@@ -18,7 +18,7 @@ def check(operation: str, *, unknown: UnknownParameters = UnknownParameters.FORW
     row = OPERATIONS[operation]
     assert row.reader is not None
     payload = messages.method_of(operation).request(**fields).SerializeToString()
-    check_parameters(row.parameters, row.reader.read(payload, Admission().judge), unknown=unknown)
+    check_parameters(row.parameters, row.reader.read(payload, Admission().check), unknown=unknown)
 
 
 def pairs(**parameters: str) -> list[dict[str, str]]:

@@ -31,7 +31,7 @@ async def catalog(engine: FakeEngine) -> Catalog:
 def resolved(catalog: Catalog, method: str, database: str = "", **fields: Any) -> ResolvedRequest:
     payload = messages.method_of(method).request(**fields).SerializeToString()
     return resolve_request(
-        OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog, Admission().judge
+        OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog, Admission().check
     )
 
 
@@ -62,7 +62,7 @@ def test_database_of_the_connection_is_written_into_what_is_forwarded(catalog: C
 
 def test_request_without_an_alias_stays_byte_for_byte(catalog: Catalog) -> None:
     payload = b"\x1a\x01x\x1a\x04docs"
-    found = resolve_request(OPERATIONS["Query"], Call("Query", payload, presented("alice")), catalog, Admission().judge)
+    found = resolve_request(OPERATIONS["Query"], Call("Query", payload, presented("alice")), catalog, Admission().check)
     assert found.payload is payload
     assert found.collections == ("docs",)
 
@@ -145,4 +145,4 @@ def test_every_operation_that_reads_fields_refuses_what_is_not_a_message(catalog
     for name, operation in OPERATIONS.items():
         if operation.reader is not None:
             with pytest.raises(PayloadMalformed):
-                resolve_request(operation, Call(name, b"\xff\xff", presented("alice")), catalog, Admission().judge)
+                resolve_request(operation, Call(name, b"\xff\xff", presented("alice")), catalog, Admission().check)

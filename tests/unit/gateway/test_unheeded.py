@@ -26,9 +26,9 @@ async def send(harness: GatewayHarness, operation: str, *, user: str = "root", *
     await harness.gateway.handle(Call(operation, request.SerializeToString(), presented(user)))
 
 
-def be(engine: FakeEngine, health: EngineHealth, monkeypatch: pytest.MonkeyPatch) -> None:
+def be(engine: FakeEngine, health: EngineHealth) -> None:
     engine.databases["default"].collections.append("docs")
-    monkeypatch.setattr(type(engine), "health", lambda _: health)
+    engine.ready = health
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,12 @@ def be(engine: FakeEngine, health: EngineHealth, monkeypatch: pytest.MonkeyPatch
 async def test_field_that_the_engine_ignores_is_refused_by_name(
     harness: GatewayHarness,
     engine: FakeEngine,
-    monkeypatch: pytest.MonkeyPatch,
     health: EngineHealth,
     operation: str,
     fields: dict[str, Any],
     told: str,
 ) -> None:
-    be(engine, health, monkeypatch)
+    be(engine, health)
     with pytest.raises(InvalidArgument, match=told):
         await send(harness, operation, **fields)
     assert operation not in {call.method for call in engine.calls}
@@ -73,20 +72,17 @@ async def test_field_that_the_engine_ignores_is_refused_by_name(
 async def test_field_that_the_engine_heeds_is_forwarded(
     harness: GatewayHarness,
     engine: FakeEngine,
-    monkeypatch: pytest.MonkeyPatch,
     health: EngineHealth,
     operation: str,
     fields: dict[str, Any],
 ) -> None:
-    be(engine, health, monkeypatch)
+    be(engine, health)
     await send(harness, operation, **fields)
     assert operation in {call.method for call in engine.calls}
 
 
-async def test_who_is_not_allowed_learns_nothing_of_the_engine(
-    harness: GatewayHarness, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    be(engine, EMBEDDED, monkeypatch)
+async def test_who_is_not_allowed_learns_nothing_of_the_engine(harness: GatewayHarness, engine: FakeEngine) -> None:
+    be(engine, EMBEDDED)
     await harness.user("alice")
     with pytest.raises(AccessDenied):
         await send(harness, "Query", user="alice", travel_timestamp=1)

@@ -31,7 +31,7 @@ class NotAccepted(Exception):
     """Raised for the first field that is not accepted."""
 
 
-def judge(field: Unaccepted) -> None:
+def check(field: Unaccepted) -> None:
     raise NotAccepted(field)
 
 
@@ -74,7 +74,7 @@ def test_reader_reads_what_it_names() -> None:
         requests=[SearchRequest(collection_name="docs", nq=3), SearchRequest(db_name="other")],
     )
     paths = ["db_name", "collection_name", "requests.collection_name", "requests.nq", "requests.partition_names"]
-    assert reader("HybridSearch", *paths).read(request.SerializeToString(), judge) == {
+    assert reader("HybridSearch", *paths).read(request.SerializeToString(), check) == {
         "db_name": "books",
         "collection_name": "docs",
         "requests.collection_name": ["docs", ""],
@@ -85,22 +85,22 @@ def test_reader_reads_what_it_names() -> None:
 
 def test_absent_fields_have_their_defaults() -> None:
     paths = {"dsl": "", "nq": 0, "not_return_all_meta": False, "partition_names": [], "search_params.key": []}
-    assert reader("Search", *paths).read(b"", judge) == paths
+    assert reader("Search", *paths).read(b"", check) == paths
 
 
 def test_entries_of_a_map_have_a_key_and_a_value() -> None:
     request = METHODS["LoadCollection"].request(load_params={"load_priority": "low"})
     read = reader("LoadCollection", "load_params.key", "load_params.value")
-    assert read.read(request.SerializeToString(), judge) == {
+    assert read.read(request.SerializeToString(), check) == {
         "load_params.key": ["load_priority"],
         "load_params.value": ["low"],
     }
 
 
 def test_reader_of_nothing_still_refuses_what_is_not_a_message() -> None:
-    assert reader("GetVersion").read(b"", judge) == {}
+    assert reader("GetVersion").read(b"", check) == {}
     with pytest.raises(PayloadMalformed):
-        reader("GetVersion").read(b"\x07", judge)
+        reader("GetVersion").read(b"\x07", check)
 
 
 @pytest.mark.parametrize("path", ["", "nothing", "base", "base.nothing", "db_name.length", "search_params."])
@@ -130,7 +130,7 @@ def test_a_type_of_which_nothing_is_said_is_an_error() -> None:
 def test_a_field_that_is_not_accepted_is_told_by_name_and_number() -> None:
     read = reader("Search", "db_name", SearchRequest=["db_name"])
     with pytest.raises(NotAccepted) as told:
-        read.read(SearchRequest(db_name="a", dsl="b").SerializeToString(), judge)
+        read.read(SearchRequest(db_name="a", dsl="b").SerializeToString(), check)
     assert told.value.args == (Unaccepted("milvus.proto.milvus.SearchRequest", 5, "dsl", is_set=True),)
 
 
@@ -161,7 +161,7 @@ def test_reader_reads_a_serialised_message_as_the_engine_does(parts: list[list[s
         payload += request(schema=schema.SerializeToString()).SerializeToString()
     kept = messages.DescribeCollectionResponse().schema.FromString(request.FromString(payload).schema)
     paths = ["collection_name", "schema.name", "schema.fields.name", "schema.fields.type_params.key"]
-    assert list(reader("CreateCollection", *paths).read(payload, judge).values()) == [
+    assert list(reader("CreateCollection", *paths).read(payload, check).values()) == [
         name,
         kept.name,
         [field.name for field in kept.fields],
@@ -172,7 +172,7 @@ def test_reader_reads_a_serialised_message_as_the_engine_does(parts: list[list[s
 def test_a_field_of_a_serialised_message_is_judged_too() -> None:
     payload = messages.CreateCollectionRequest(schema=b"\xf8\xf0\x04\x01").SerializeToString()
     with pytest.raises(NotAccepted, match="CollectionSchema"):
-        reader("CreateCollection").read(payload, judge)
+        reader("CreateCollection").read(payload, check)
 
 
 def test_bulk_data_is_not_walked_through() -> None:
@@ -180,12 +180,12 @@ def test_bulk_data_is_not_walked_through() -> None:
     read = reader("Insert", "fields_data.field_name", bulk=BULK)
     broken = request.SerializeToString().replace(b"\x0a\x02\x01\x02", b"\xff\xff\xff\xff")
     assert broken != request.SerializeToString()
-    assert read.read(broken, judge) == {"fields_data.field_name": ["a"]}
+    assert read.read(broken, check) == {"fields_data.field_name": ["a"]}
 
 
 def test_refusal_does_not_repeat_the_payload() -> None:
     with pytest.raises(PayloadMalformed) as refusal:
-        reader("CreateCredential", "username").read(text_field(3, "secret") + b"\x12\x7f", judge)
+        reader("CreateCredential", "username").read(text_field(3, "secret") + b"\x12\x7f", check)
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
 
@@ -253,7 +253,7 @@ def value_at(message: Any, path: str) -> Any:
 
 def read(method: str, payload: bytes) -> Any:
     try:
-        return reader_of_all(method)[1].read(payload, judge)
+        return reader_of_all(method)[1].read(payload, check)
     except (KitewardError, NotAccepted):
         return None
 

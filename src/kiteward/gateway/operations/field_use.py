@@ -22,11 +22,11 @@ class FieldUse(StrEnum):
     """What happens to a field of a request."""
 
     SELECTS = "selects"
-    """It is read, and judged or executed by it here. It is forwarded as it is."""
+    """It is read, and checked or executed by it here. It is forwarded as it is."""
     REWRITTEN = "rewritten"
-    """It is read and judged, and forwarded with the resolved name where that differs."""
+    """It is read and checked, and forwarded with the resolved name where that differs."""
     FORWARDED = "forwarded"
-    """The engine alone interprets it. It selects nothing that privileges are about. Parameters are judged by key."""
+    """The engine alone interprets it. It selects nothing that privileges are about. Parameters are checked by key."""
     UNUSED = "unused"
     """It is accepted because SDKs send it, and has no effect. No engine gets it."""
     REFUSED = "refused"
@@ -57,12 +57,12 @@ def _of_engine_row(row: Operation) -> Mapping[FieldUse, Iterable[str]]:
     refused = {*row.refused, *(place.path for place in row.places if outbound.must_be_empty(place.rule))}
     rewritten = row.rewritten()
     by_key = {place.keys for place in row.parameters}
-    judged = {*row.fields(), *row.content()}.difference(refused, rewritten, by_key)
+    checked = {*row.fields(), *row.content()}.difference(refused, rewritten, by_key)
     base = {"base"} & set(messages.descriptor_of(messages.method_of(row.name).request).fields_by_name)
     return {
         FieldUse.REFUSED: _top(refused),
         FieldUse.REWRITTEN: rewritten,
-        FieldUse.SELECTS: _top(judged),
+        FieldUse.SELECTS: _top(checked),
         FieldUse.FORWARDED: (*row.forwarded, *base),
     }
 

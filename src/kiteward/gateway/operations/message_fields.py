@@ -14,7 +14,7 @@ class MessageFields:
     """What happens to the fields of one type of message inside requests.
 
     Attributes:
-        accepted: its fields that are accepted. Those that a row names are judged; the engine interprets the others, or
+        accepted: its fields that are accepted. Those that a row names are checked; the engine interprets the others, or
             the handler of the operation.
         refused: field -> why a request that sets it is refused.
         bulk: whether such a message is data, which is neither read nor walked through.
