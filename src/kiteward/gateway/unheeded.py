@@ -195,7 +195,7 @@ def check(held: Sequence[Place], fields: Mapping[str, Any], engine: Callable[[],
 def _require_heeded(place: Place, engine: EngineHealth) -> None:
     """Refuse a field unless the engine heeds it.
 
-    An engine that does not say its version is taken for the newest, as clients are told.
+    An engine that does not say its version is taken for the newest, as clients are shown.
     """
     rule = place.rule
     if engine.embedded:
