@@ -25,6 +25,7 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
 from kiteward.filters import Dialect
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -129,6 +130,7 @@ class GatewayHarness:
             key_rules=settings.key_rules,
             sessions=self.authenticator.sessions,
         )
+        self.admission = Admission()
         self.gateway = self._gateway()
 
     def _gateway(self) -> Gateway:
@@ -140,6 +142,7 @@ class GatewayHarness:
             ddl=self.ddl,
             services=self.services,
             recorder=self.recorder,
+            admission=self.admission,
             dialect=Dialect.EMBEDDED,
         )
 
