@@ -138,11 +138,12 @@ class Writes:
         text = wanted.filter.text
         if not text:
             text = "true"
-        seen = self._model.within(self._model.visible(caller, Action.DELETE), ())
+        partition = draw.of(self._model.schema.partitions) if draw.chance(0.2) else ""
+        seen = self._model.within(self._model.visible(caller, Action.DELETE), (partition,) if partition else ())
         found = None
         if wanted.found is not None:
             found = {key for key, row in seen.items() if wanted.filter.matches(row)}
-        message = self._message(draw, text)
+        message = self._message(draw, text, partition_name=partition)
         wire.fill_templates(message, wanted.filter.templates)
         return Deletion(self._model, caller, message, set(seen), found)
 
@@ -153,9 +154,9 @@ class Writes:
         text = self._filters.of_keys(draw, keys).text
         return Deletion(self._model, caller, self._message(draw, text), seen, seen & set(keys))
 
-    def _message(self, draw: Draw, text: str) -> Any:
+    def _message(self, draw: Draw, text: str, **more: Any) -> Any:
         return milvus_pb2.DeleteRequest(
-            db_name=self._place.database, collection_name=draw.of(self._place.names), expr=text
+            db_name=self._place.database, collection_name=draw.of(self._place.names), expr=text, **more
         )
 
 
@@ -194,12 +195,16 @@ class Write:
         for place, given in enumerate(self._rows):
             stored = model.stored.get(given[name]) if name in given else None
             before = stored.row if stored else None
-            row = model.completed(given, before if self._method == "Upsert" else None)
+            row = model.completed(given, before if self._partial else None)
             forbidden = self._forbidden(before, row) or self._incomplete(row)
             if forbidden:
                 return [], f"row {place}: {forbidden}"
             made.append(row)
         return made, ""
+
+    @property
+    def _partial(self) -> bool:
+        return self._method == "Upsert" and bool(self._message.partial_update)
 
     def _forbidden(self, before: Row | None, row: Row) -> str:
         """Return why policies do not let a row be written over another one, or as a new one."""
@@ -220,8 +225,7 @@ class Write:
         keys = [row[name] for row in given if name in row]
         new = [key for key in keys if key not in self._model.stored]
         absent = any(field.name not in row for row in given for field in schema.fields)
-        partial = self._message.DESCRIPTOR.name == "UpsertRequest" and self._message.partial_update
-        if len(set(keys)) < len(keys) or (absent and (new or not partial)):
+        if len(set(keys)) < len(keys) or (absent and (new or not self._partial)):
             return True
         return schema.auto_id and bool(keys if self._method == "Insert" else new)
 
