@@ -110,7 +110,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus24 --excludes requirements/excluded.txt --output-file requirements/pymilvus24.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
 	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
-	$(compile) --group frameworks --output-file requirements/frameworks.lock
+	$(compile) --group frameworks --excludes requirements/excluded-frameworks.txt --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 	$(compile) --group envoy --output-file requirements/envoy.lock
 	$(compile) --group audit --output-file requirements/audit.lock

@@ -18,6 +18,7 @@
 - `large_requests.py`: limits for large requests.
 - `admission.py`, `parameters.py`, `outbound.py`: what is refused in requests: what is not known; addresses, files and
   credentials.
+- `unheeded.py`: refuses what the engine would ignore.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
 - `import_policy.py`: importing users, roles and grants from a Milvus.
 

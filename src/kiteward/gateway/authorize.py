@@ -4,7 +4,7 @@ Only `Authorizer.authorize` creates an `AuthorizedRequest`, which each executor 
 again before a change that has waited in a queue, so that a decision is never older than the wait.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 
@@ -14,8 +14,9 @@ from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, Ope
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
+from kiteward.engine.base import EngineHealth
 from kiteward.filters import Dialect
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
@@ -123,6 +124,7 @@ class Authorizer:
         policy_cache: PolicyCache,
         catalog: Catalog,
         *,
+        engine: Callable[[], EngineHealth],
         naming: NamingRules,
         admission: Admission,
         telemetry: Telemetry,
@@ -131,6 +133,7 @@ class Authorizer:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
         self._catalog = catalog
+        self._engine = engine
         self._naming = naming
         self._admission = admission
         self._telemetry = telemetry
@@ -318,7 +321,8 @@ class Authorizer:
         Raises:
             InvalidArgument, AliasConflict: the request contradicts itself, or an alias is not allowed.
             DatabaseNotFound: the database does not exist for this caller.
-            RequestRefused: an illegal name, or an address, file or credential that comes with the request.
+            RequestRefused: an illegal name; an address, file or credential that comes with the request; or a field that
+                the engine would ignore.
         """
         resolved.require_consistent()
         if not row.database:
@@ -330,6 +334,7 @@ class Authorizer:
         check_new_names(row, resolved, self._naming)
         outbound.check(row.places, resolved.fields)
         check_parameters(row.parameters, resolved.fields, unknown=self._admission.unknown_parameters)
+        unheeded.check(row.unheeded_places, resolved.fields, self._engine)
         return False
 
     def _is_hidden(

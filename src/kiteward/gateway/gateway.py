@@ -70,6 +70,7 @@ class Gateway:
             instrumented,
             policy_cache,
             catalog,
+            engine=engine.health,
             naming=services.naming,
             admission=admission or Admission(),
             telemetry=self._telemetry,

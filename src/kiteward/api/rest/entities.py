@@ -48,7 +48,7 @@ Row = dict[str, Any]
 _Request = TypeVar("_Request", messages.InsertRequest, messages.UpsertRequest)
 
 
-class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What an upsert does with the value of a field instead of replacing it."""
 
     field_name: Name

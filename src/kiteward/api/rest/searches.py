@@ -20,14 +20,14 @@ from kiteward.milvus import builders, messages
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
 
-class FunctionScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FunctionScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Functions that compute new scores of hits."""
 
     functions: list[FunctionReq] = []
     params: dict[str, Any] = {}
 
 
-class Ranking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Ranking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """How the hits of several searches are ranked together."""
 
     strategy: str = "rrf"
@@ -58,7 +58,7 @@ class SearchReq(Grouped):
     expr_params: dict[str, Any] = {}
 
 
-class SubSearch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SubSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """One of the searches of a hybrid search."""
 
     data: list[Any]

@@ -12,7 +12,7 @@ from kiteward.audit.events import Event
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
 from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
 from kiteward.gateway.parameters import parameter_places
@@ -91,7 +91,11 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     given["forwarded"] = _those_of(name, given.get("forwarded", ""))
     given["used"] = _those_of(name, given.get("used", ""))
     if executor in (Executor.ENGINE, Executor.DDL):
-        given.update(places=outbound.places(name), parameters=parameter_places(name))
+        given.update(
+            places=outbound.places(name),
+            parameters=parameter_places(name),
+            unheeded_places=unheeded.places(name),
+        )
     row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))
     named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)

@@ -101,5 +101,5 @@ def with_readers(rows: Iterable[Operation]) -> tuple[Operation, ...]:
 
 
 def _reader(types: RequestTypes, row: Operation) -> RequestReader:
-    paths = (*row.fields(), *row.content())
-    return RequestReader(types, messages.method_of(row.name).request, paths, most_fields=row.most_fields)
+    paths = dict.fromkeys((*row.fields(), *row.content(), *(place.path for place in row.unheeded_places)))
+    return RequestReader(types, messages.method_of(row.name).request, tuple(paths), most_fields=row.most_fields)

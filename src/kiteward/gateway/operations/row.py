@@ -11,7 +11,7 @@ from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.engine.base import Access
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
@@ -128,6 +128,7 @@ class Operation:
         creates_names: whether it gives a name to anything new.
         parameters: the fields with key-value parameters, found by `parameters`.
         places: the fields to which the rules about addresses and files apply, found by `outbound`.
+        unheeded_places: the fields that an engine may ignore, found by `unheeded`.
         forwarded: fields that the engine alone interprets.
         refused: field -> why a request that sets it is refused.
         used: of an RPC that is executed here, further fields that the handler reads.
@@ -184,6 +185,7 @@ class Operation:
     creates_names: bool = field(default=False, repr=False, compare=False)
     parameters: tuple[ParameterPlace, ...] = field(default=(), repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
+    unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
     forwarded: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict, compare=False)
     used: tuple[str, ...] = ()

@@ -248,10 +248,10 @@ async def test_closed_methods_say_why_in_their_answer_and_never_reach_the_engine
     client: Client, engine: FakeEngine
 ) -> None:
     engine.calls.clear()
-    answer = await client.call("CreateRowPolicy")
+    answer = (await client.call("CalcDistance")).status
     assert answer.code == NOT_OFFERED
-    reason = "CreateRowPolicy is not supported here: row-level security is not implemented: service unimplemented"
-    assert answer.reason == reason
+    reason = "CalcDistance is not supported here: Milvus no longer offers it, and it selects stored vectors by id"
+    assert answer.reason == f"{reason}: service unimplemented"
     assert engine.calls == []
 
 
