@@ -96,9 +96,12 @@ _ROWS: Final = {
     """,
     # Legacy groups on a collection reach the database with what looks at it as a whole.
     "++--++++++-----": "DescribeDatabase",
+    # CollectionAdmin, in no legacy group
+    "++-----++-----+": "CreateRowPolicy DropRowPolicy ListRowPolicies",
     # Cluster-level; on `default` only the one privilege that the grant names.
     "++--------+-++-": "CreateCredential CreateRole AlterRole",
     "++--------+--+-": """
+        AddUserTags DeleteUserTags GetUserTags ListUsersWithTag
         UpdateCredential DeleteCredential ListCredUsers SelectUser DropRole SelectRole SelectGrant OperateUserRole
         OperatePrivilege OperatePrivilegeV2 BackupRBAC RestoreRBAC CreatePrivilegeGroup DropPrivilegeGroup
         ListPrivilegeGroups OperatePrivilegeGroup
@@ -111,7 +114,6 @@ _ROWS: Final = {
     """,
     "UUUUUUUUUUUUUUU": """
         CalcDistance Dummy RegisterLink CreateReplicateStream DumpMessages
-        AddUserTags DeleteUserTags GetUserTags ListUsersWithTag CreateRowPolicy DropRowPolicy ListRowPolicies
         ClientHeartbeat GetClientTelemetry PushClientCommand DeleteClientCommand
     """,
 }

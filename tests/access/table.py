@@ -46,16 +46,8 @@ UNANNOTATED: Final = {
 """Contract 4.3, with what we decided for each (decision 0008)."""
 
 NOT_AS_ANNOTATED: Final = dict.fromkeys(
-    (
-        "AddUserTags",
-        "DeleteUserTags",
-        "GetUserTags",
-        "ListUsersWithTag",
-        "CreateRowPolicy",
-        "DropRowPolicy",
-        "ListRowPolicies",
-    ),
-    "row-level security is closed, so that there is nothing to need a privilege for",
+    ("CreateRowPolicy", "DropRowPolicy", "ListRowPolicies"),
+    "they need ManageRLS and ViewRLS on the collection, as in later protocols; the pinned one has no such privileges",
 )
 """Annotated operations whose row does not need the privilege that the protocol names, with the reason."""
 
@@ -114,11 +106,9 @@ _FIELDS_BY_REASON: Final = {
         DescribeSegmentIndexData.segmentsIDs
     """,
     "the answer is trimmed to what the caller may see": "ShowCollections.collection_names",
+    "it is who a policy applies to, which needs the privilege on the collection alone": "CreateRowPolicy.roles",
     _NOBODY: "Connect.client_info.user",
     _CLOSED: """
-        AddUserTags.user_name DeleteUserTags.user_name GetUserTags.user_name
-        CreateRowPolicy.db_name CreateRowPolicy.collection_name CreateRowPolicy.roles
-        DropRowPolicy.db_name DropRowPolicy.collection_name ListRowPolicies.db_name ListRowPolicies.collection_name
         CalcDistance.op_left.id_array.collection_name CalcDistance.op_right.id_array.collection_name
         CreateReplicateStream.replicate_message.source_cluster_id CreateReplicateStream.replicate_message.message.id
         DumpMessages.start_message_id DumpMessages.start_message_id.id

@@ -30,6 +30,7 @@ CREDENTIALS: Final = ("password", "session", "key", "narrowed", "nothing")
 ABOUT_ONESELF: Final[dict[str, dict[str, Any]]] = {
     "UpdateCredential": {"username": USER, "description": "mine"},
     "SelectUser": {"user": {"name": USER}},
+    "GetUserTags": {"user_name": USER},
     "SelectRole": {"role": {"name": f"of_{USER}"}},
     "SelectGrant": {"entity": {"role": {"name": f"of_{USER}"}}},
 }
@@ -40,7 +41,7 @@ _HAS: Final = {"+": "+", "1": "+", "v": "+", "-": "-", "x": "x", "U": "U"}
 
 _OWN_ROWS: Final = {
     # Answered for the credential itself.
-    "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys",
+    "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys DescribeTags",
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
     # About another key of the user, which does not exist for a limited one.
@@ -50,6 +51,8 @@ _OWN_ROWS: Final = {
         ListUserAccounts CreateUserAccount DeleteUserAccount ResetPassword DisableUser EnableUser UnlockUser
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
         ViewAsUser
+        MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
+        SetTags DeleteTags ListTaggedUsers
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}
@@ -144,7 +147,9 @@ def expected(operation: str) -> str:
 
 def test_every_operation_is_expected() -> None:
     assert set(OWN) == set(ADMIN_OPERATIONS)
-    assert {name for name, row in OPERATIONS.items() if row.user or row.own_role} == set(ABOUT_ONESELF)
+    assert {name for name, row in OPERATIONS.items() if (row.user and not row.not_oneself) or row.own_role} == set(
+        ABOUT_ONESELF
+    )
 
 
 async def test_a_limited_key_calls_what_it_may_itself_and_nothing_as_its_user(holder: Holder) -> None:

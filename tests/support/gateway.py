@@ -27,6 +27,7 @@ from kiteward.domain.identity import PasswordCredential, PresentedCredential, Se
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
@@ -116,6 +117,7 @@ class GatewayHarness:
             store,
             engine,
             self.catalog,
+            CollectionDefinitions(engine, self.ddl, shared=False),
             hasher,
             settings.passwords,
             OPERATIONS,
@@ -258,7 +260,8 @@ def own_call(
 
 def least_arguments(operation: str) -> Arguments:
     """Return arguments of one of our own operations, whose required fields alone are given."""
-    row, values = ADMIN_OPERATIONS[operation], {int: 1, datetime: datetime.now(UTC)}
+    row = ADMIN_OPERATIONS[operation]
+    values: dict[Any, Any] = {int: 1, datetime: datetime.now(UTC), list[str]: ["Query"], dict[str, str]: {"x": "x"}}
     required = (field for field in msgspec.structs.fields(row.arguments) if field.required)
     return row.arguments_of({field.encode_name: values.get(field.type, "x") for field in required})
 

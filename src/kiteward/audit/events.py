@@ -30,6 +30,8 @@ class Event(Enum):
     GROUP_CHANGE = (3004, "privilege_group")
     KEY_CHANGE = (3005, "api_key")
     POLICY_CHANGE = (3006, "policy")
+    ROW_POLICY_CHANGE = (3007, "row_policy")
+    TAG_CHANGE = (3008, "tag")
     OBJECT_CHANGE = (3101, "object")
     ADMINISTRATIVE_READ = (4001, "administrative_read")
     DATA_READ = (5001, "data")

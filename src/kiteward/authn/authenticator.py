@@ -276,7 +276,7 @@ class Authenticator:
             return None
         lineage, owners = found
         principal = self._principal(owners[lineage[0].owner])
-        known = CachedKey.of(lineage[0], principal, closed=block_of_key(lineage, owners) is not None)
+        known = CachedKey.of(lineage, principal, closed=block_of_key(lineage, owners) is not None)
         self._known_keys.remember(known, lineage)
         return known
 

@@ -3,7 +3,7 @@
 import hmac
 import ipaddress
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -31,19 +31,20 @@ class CachedKey:
     before: Principal
 
     @classmethod
-    def of(cls, record: KeyRecord, owner: Principal, *, closed: bool) -> Self:
+    def of(cls, lineage: Sequence[KeyRecord], owner: Principal, *, closed: bool) -> Self:
         """Return the cache entry of a key.
 
         Args:
-            record: the key as stored.
+            lineage: the key as stored, then those that it descends from.
             owner: the current principal of its owner's own credential.
             closed: whether the key, one that it descends from, or the owner of one of them is blocked.
         """
+        record, tags = lineage[0], _tags_of(lineage)
         networks = tuple(ipaddress.ip_network(network) for network in record.networks)
-        principal = before = _restricted(owner, record)
+        principal = before = _restricted(owner, record, tags)
         if record.previous is not None:
             ends = min(record.previous.valid_until, record.expires_at or math.inf)
-            before = _restricted(owner, replace(record, expires_at=ends))
+            before = _restricted(owner, replace(record, expires_at=ends), tags)
         return cls(None if closed else record, networks, principal, before)
 
     def principal_for(self, digest: str, now: float, address: str) -> Principal | None:
@@ -103,19 +104,24 @@ class KeyCache:
         self._of_key.clear()
 
 
-def _restricted(owner: Principal, record: KeyRecord) -> Principal:
-    """Return the principal of a key: its current owner, restricted as the key is.
+def _tags_of(lineage: Sequence[KeyRecord]) -> Mapping[str, str]:
+    """Return the tags of a key: those of the keys that it descends from, then its own in their place."""
+    return {key: value for record in reversed(lineage) for key, value in record.tags.items()}
+
+
+def _restricted(owner: Principal, record: KeyRecord, tags: Mapping[str, str]) -> Principal:
+    """Return the principal of a key: its current owner, restricted as the key is, with the tags of the key.
 
     The keys of an unrestricted owner may hold any role. Those of other owners hold only roles that the owner holds.
     """
-    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks)
-    credential = f"key:{record.key_id}"
+    scope = KeyScope(record.key_id, record.roles is not None, record.expires_at, record.networks, bool(tags))
+    key = replace(owner, credential=f"key:{record.key_id}", key=scope, tags={**owner.tags, **tags})
     if record.roles is None:
-        return Principal(owner.user_name, owner.roles, owner.unrestricted, credential, scope)
+        return key
     roles = frozenset(record.roles)
     if not owner.unrestricted and ADMIN_ROLE not in owner.roles:
         roles &= owner.roles
-    return Principal(owner.user_name, roles, credential=credential, key=scope)
+    return replace(key, roles=roles, unrestricted=False, withheld_roles=owner.roles - roles)
 
 
 def _within(address: str, networks: tuple[Network, ...]) -> bool:

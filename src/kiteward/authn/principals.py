@@ -18,7 +18,8 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
         record: the user.
         root_bypass: whether `root` needs no roles.
     """
-    return Principal(record.name, frozenset(record.roles), unrestricted=root_bypass and record.name == ROOT)
+    unrestricted = root_bypass and record.name == ROOT
+    return Principal(record.name, frozenset(record.roles), unrestricted=unrestricted, tags=record.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,17 @@ class PrincipalLookup:
         record, closed = lineage[0], block_of_key(lineage, owners)
         if closed is None and record.expires_at is not None and self._clock() >= record.expires_at:
             closed = AccessBlock("the API key has expired", details=(ErrorDetail(ErrorCode.API_KEY_EXPIRED),))
-        return PrincipalState(self.of_key(record, owners[record.owner]), closed)
+        return PrincipalState(self.of_key(lineage, owners[record.owner]), closed)
 
     def of_user(self, record: UserRecord) -> PrincipalState:
         """Return the state of a user."""
         return PrincipalState(principal_of(record, root_bypass=self._root_bypass), block_of_user(record))
 
-    def of_key(self, record: KeyRecord, owner: UserRecord) -> Principal:
-        """Return the principal of an API key, whether or not the key can authenticate."""
-        return CachedKey.of(record, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal
+    def of_key(self, lineage: Sequence[KeyRecord], owner: UserRecord) -> Principal:
+        """Return the principal of an API key, whether or not the key can authenticate.
+
+        Args:
+            lineage: the key, then those that it descends from; these matter for its tags alone.
+            owner: its owner.
+        """
+        return CachedKey.of(lineage, principal_of(owner, root_bypass=self._root_bypass), closed=False).principal

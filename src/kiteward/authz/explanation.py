@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
+from kiteward.authz.compiled_role import CompiledRole
 from kiteward.authz.model import ADMIN_ROLE, Grant, GrantKey
-from kiteward.authz.policy import CompiledRole, Condition, Decision, PolicySnapshot, decide, denied
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide, denied
 from kiteward.authz.privileges import LEGACY_GROUPS, PRIVILEGES, Level, ObjectType, Privilege
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE

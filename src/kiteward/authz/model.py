@@ -1,9 +1,12 @@
 """The parts of the policy: roles, grants and privilege groups as they are stored and listed."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kiteward.authz.privileges import ObjectType
+
+if TYPE_CHECKING:
+    from kiteward.authz.row_policies import ProtectedCollection
 
 ADMIN_ROLE: Final = "admin"
 """Its holders may do everything; it has no stored grants (contract 4.7)."""
@@ -67,9 +70,10 @@ class PrivilegeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """All roles, grants and groups at one revision, as the store holds them."""
+    """All roles, grants, groups and protected collections at one revision, as the store holds them."""
 
     revision: int
     roles: tuple[Role, ...]
     grants: tuple[Grant, ...]
     groups: tuple[PrivilegeGroup, ...]
+    protected: "tuple[ProtectedCollection, ...]" = ()

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Self
 
-from kiteward.authz.granted_masks import granted_masks
+from kiteward.authz.compiled_role import CompiledRole
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.privileges import COLLECTION_LEVEL, Level, ObjectType, Privilege
+from kiteward.authz.privileges import COLLECTION_LEVEL, PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
@@ -29,6 +30,8 @@ class Condition(NamedTuple):
             privileges, collections for the others. Empty for requests about a database or the cluster as a whole.
         visibility_is_enough: whether any other privilege on the object satisfies the condition.
         own_role: a role whose holders are exempt (SelectGrant, SelectRole: contract 4.6 rule 7), or empty.
+        not_oneself: whether nobody but an administrator meets it as one of the named users, with any privilege; else
+            one needs no privilege as the named user (contract 4.6 rule 7).
     """
 
     privilege: Privilege
@@ -36,6 +39,7 @@ class Condition(NamedTuple):
     names: tuple[str, ...] = ()
     visibility_is_enough: bool = False
     own_role: str = ""
+    not_oneself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,74 +69,6 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledRole:
-    """One role with its grants, in the form that decisions read.
-
-    Attributes:
-        role: the role.
-        grants: its grants in the order of their keys.
-        rows: (database, collection) -> mask of database- and collection-level privileges; either part may be `*`.
-        cluster: mask of the cluster-level privileges of type Global.
-        users: user name or `*` -> mask of the privileges of type User.
-        databases: databases that its grants name, `*` included.
-        anywhere: mask of the privileges that it holds on at least one object.
-    """
-
-    role: Role
-    grants: tuple[Grant, ...] = ()
-    rows: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    cluster: int = 0
-    users: Mapping[str, int] = field(default_factory=dict)
-    databases: frozenset[str] = frozenset()
-    anywhere: int = 0
-
-    @classmethod
-    def compile(cls, role: Role, grants: Iterable[Grant], groups: Mapping[str, PrivilegeGroup]) -> Self:
-        """Compile a role from its grants and the custom privilege groups in force."""
-        rows: dict[tuple[str, str], int] = {}
-        users: dict[str, int] = {}
-        cluster = anywhere = 0
-        databases: set[str] = set()
-        ordered = tuple(sorted(grants, key=lambda grant: grant.key))
-        for grant in ordered:
-            key = grant.key
-            databases.add(key.db_name)
-            granted = granted_masks(grant, groups)
-            for row, mask in granted.rows:
-                rows[row] = rows.get(row, 0) | mask
-                anywhere |= mask
-            if granted.users:
-                name = key.object_name if key.object_type is ObjectType.USER else ANY
-                users[name] = users.get(name, 0) | granted.users
-            cluster |= granted.cluster
-            anywhere |= granted.cluster | granted.users
-        return cls(role, ordered, rows, cluster, users, frozenset(databases), anywhere)
-
-    def on(self, database: str, collection: str) -> int:
-        """Return the mask of the role's privileges on a collection.
-
-        For `*`: on every collection of the database.
-        """
-        get = self.rows.get
-        return get((database, collection), 0) | get((database, ANY), 0) | get((ANY, collection), 0) | get((ANY, ANY), 0)
-
-    def on_user(self, name: str) -> int:
-        """Return the mask of the role's privileges on a user."""
-        return self.users.get(name, 0) | self.users.get(ANY, 0)
-
-    def shows(self, database: str, collection: str) -> bool:
-        """Return whether the role makes a collection visible.
-
-        Any collection-level privilege on it does, and any grant that names it.
-        """
-        get = self.rows.get
-        if (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL:
-            return True
-        # `*` names no collection: a grant on it shows what it allows, and a privilege on the database shows nothing.
-        return collection != ANY and bool(get((database, collection), 0) | get((ANY, collection), 0))
-
-
-@dataclass(frozen=True, slots=True)
 class PolicySnapshot:
     """Immutable, indexed copy of the policy at one revision. Decisions depend on it and the request alone.
 
@@ -140,11 +76,13 @@ class PolicySnapshot:
         revision: the store's revision at which it was read.
         roles: role name -> compiled role.
         groups: custom privilege groups by name.
+        row_rules: (database, collection) -> compiled row policies, enforced or not.
     """
 
     revision: int
     roles: Mapping[str, CompiledRole]
     groups: Mapping[str, PrivilegeGroup]
+    row_rules: Mapping[tuple[str, str], CompiledRowRules] = field(default_factory=dict)
 
     @classmethod
     def compile(cls, policy: Policy) -> Self:
@@ -154,7 +92,32 @@ class PolicySnapshot:
         for grant in policy.grants:
             held[grant.role].append(grant)
         roles = {role.name: CompiledRole.compile(role, held[role.name], groups) for role in policy.roles}
-        return cls(policy.revision, roles, groups)
+        rules = {(each.database, each.collection): CompiledRowRules.compile(each) for each in policy.protected}
+        return cls(policy.revision, roles, groups, rules)
+
+    def protected(self, database: str, collection: str) -> CompiledRowRules | None:
+        """Return the row policies of a collection where they are enforced, or None."""
+        rules = self.row_rules.get((database, collection))
+        return rules if rules is not None and rules.enabled else None
+
+    def skips_row_policies(self, principal: Principal, database: str, collection: str) -> bool:
+        """Return whether a principal bypasses row policies that are not forced.
+
+        Administrators do, and holders of SkipRLS on the collection.
+        """
+        if principal.unrestricted or ADMIN_ROLE in principal.roles:
+            return True
+        return any(role.on(database, collection) & _SKIP_RLS for role in self.held_by(principal))
+
+    def with_collections(self, changed: Mapping[tuple[str, str], ProtectedCollection | None]) -> Self:
+        """Return a snapshot with the row policies of these collections changed; None: it has none any more."""
+        rules = {**self.row_rules}
+        for key, stored in changed.items():
+            if stored is None:
+                rules.pop(key, None)
+            else:
+                rules[key] = CompiledRowRules.compile(stored)
+        return replace(self, row_rules=rules)
 
     def with_groups(self, changed: Mapping[str, PrivilegeGroup | None]) -> Self:
         """Return a snapshot with these groups changed. None stands for a group that was deleted.
@@ -195,6 +158,8 @@ class PolicySnapshot:
         return found
 
 
+_SKIP_RLS: Final = PRIVILEGES["SkipRLS"].bit
+
 _ALLOWED_ROOT: Final = Decision(True, "`root` is not restricted", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ROOT))
 _ALLOWED_ADMIN: Final = Decision(
     True, "the role `admin` may do everything", detail=ErrorDetail(ErrorCode.ALLOWED_TO_ADMINISTRATORS)
@@ -233,6 +198,8 @@ def decide(
     held = snapshot.held_by(principal)
     exempt = _is_open(principal, credential)
     for condition in conditions:
+        if condition.not_oneself and principal.user_name in condition.names:
+            return _denied_to_oneself(principal, condition)
         lacking = _lacking(principal, condition, held, exempt=exempt)
         if lacking is not None:
             return denied(principal, condition, lacking)
@@ -327,6 +294,17 @@ def denied(principal: Principal, condition: Condition, name: str) -> Decision:
         f"no role of `{principal.user_name}` holds {privilege.name} on `{database}.{name}`",
         f"Privilege{privilege.name}: permission deny to {principal.user_name} in the `{database}` database",
         ErrorDetail(ErrorCode.PRIVILEGE_MISSING, {"privilege": privilege.name, "database": database}),
+    )
+
+
+def _denied_to_oneself(principal: Principal, condition: Condition) -> Decision:
+    name = condition.privilege.name
+    return Decision(
+        False,
+        f"only administrators do this as `{principal.user_name}` to `{principal.user_name}`, with or without {name}",
+        f"Privilege{name}: permission deny to {principal.user_name}: only administrators change their own tags, "
+        "and those of their own API keys",
+        ErrorDetail(ErrorCode.TAGS_OF_ONESELF),
     )
 
 

@@ -99,6 +99,9 @@ _ROWS: Final = (
     ),
     ("CollectionAdmin", "Global", True, "CreateAlias DropAlias"),
     ("CollectionAdmin", "Collection", True, "RestoreSnapshot"),
+    ("CollectionAdmin", "Global", False, "ManageRLS ViewRLS"),
+    # In no group.
+    ("Collection", "Global", False, "SkipRLS"),
 )
 
 _GROUP_RANKS: Final = ("ReadOnly", "ReadWrite", "Admin")
@@ -130,8 +133,12 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
+BY_NAME_ONLY: Final = mask_of(("SkipRLS",))
+"""Privileges that `All` and `*` do not stand for: they are granted by their names, or in a custom group."""
+
+
 def _mask_where(*, object_type: ObjectType | None = None, level: Level | None = None) -> int:
-    return mask_of(
+    return ~BY_NAME_ONLY & mask_of(
         p.name for p in PRIVILEGES.values() if object_type in (None, p.object_type) and level in (None, p.level)
     )
 

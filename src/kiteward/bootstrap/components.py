@@ -17,6 +17,8 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
+from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.iam.services import Services
@@ -104,13 +106,16 @@ def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
     return tracing
 
 
-def make_services(settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog) -> Services:
+def make_services(
+    settings: Settings, access: AccessControl, engine: Engine, catalog: Catalog, *, ddl: DdlExecutor
+) -> Services:
     """Return the services that the handlers of operations use, configured from the settings."""
     recorder = access.recorder
     return Services(
         access.store,
         engine,
         catalog,
+        CollectionDefinitions(engine, ddl, shared=catalog.shared),
         access.hasher,
         settings.passwords,
         OPERATIONS,

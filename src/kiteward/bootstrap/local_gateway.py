@@ -47,13 +47,14 @@ async def open_local(
         access = await _open_access_control(stack, settings, directory, create=create, hashing=hashing)
         engine = OfflineEngine(directory.engine_path if settings.engine is None else None)
         catalog = Catalog(engine)
+        ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
         gateway = Gateway(
             access.authenticator,
             access.policy_cache,
             engine=engine,
             catalog=catalog,
-            ddl=DdlExecutor(engine, catalog, access.policy_cache, access.recorder),
-            services=make_services(settings, access, engine, catalog),
+            ddl=ddl,
+            services=make_services(settings, access, engine, catalog, ddl=ddl),
             recorder=access.recorder,
         )
         stack.push_async_callback(gateway.drain)

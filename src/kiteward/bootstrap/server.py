@@ -257,7 +257,7 @@ async def _start_gateway(
         engine=engine,
         catalog=catalog,
         ddl=ddl,
-        services=make_services(settings, access, engine, catalog),
+        services=make_services(settings, access, engine, catalog, ddl=ddl),
         recorder=access.recorder,
         telemetry=telemetry,
     )

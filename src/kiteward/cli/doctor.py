@@ -2,16 +2,19 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from kiteward.bootstrap.engine_review import EngineReview, review_engine
 from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
+from kiteward.bootstrap.row_policy_review import review_row_policies
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
 from kiteward.config.loading import explain, unknown_environment
@@ -22,6 +25,8 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
 from kiteward.net.hosts import ANY_HOST
 from kiteward.net.tls import ServerTls
+
+_R = TypeVar("_R")
 
 _FLAGS = {"host": "kiteward.host", "port": "proxy.port", "data_dir": "kiteward.dataDir"}
 
@@ -60,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     engine = _engine(settings)
     found += engine.unsafe
-    for note in (*_notes(settings), *engine.notes):
+    for note in (*_notes(settings), *_row_policies(settings), *engine.notes):
         print(f"note: {note}")
     for fault in engine.faults:
         print(f"fault: {fault}")
@@ -154,7 +159,7 @@ def _unsafe_data(settings: Settings) -> Iterator[str]:
             return
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
             yield f"the data directory {directory} is open to other users: chmod 700"
-        weakness = _weakness_in(directory, settings)
+        weakness = _in_copy(directory, lambda store: root_password_weakness_in(store, settings))
         if weakness:
             yield f"{weakness}: change it (MilvusClient.update_password)"
     except PermissionError:
@@ -163,8 +168,16 @@ def _unsafe_data(settings: Settings) -> Iterator[str]:
         yield f"the password of root cannot be checked: {error}"
 
 
-def _weakness_in(directory: Path, settings: Settings) -> str:
-    """Return what is wrong with the password of `root` in a data directory, or empty.
+def _row_policies(settings: Settings) -> Iterator[str]:
+    """Yield what is to be said about stored row policies. What cannot be read is said by `_unsafe_data`."""
+    if (settings.data_dir / "store.db").exists():
+        shared = settings.engine is not None
+        with contextlib.suppress(OSError, KitewardError):
+            yield from _in_copy(settings.data_dir, lambda store: review_row_policies(store, shared=shared))
+
+
+def _in_copy(directory: Path, review: Callable[[Path], Coroutine[None, None, _R]]) -> _R:
+    """Return the result of a review of a copy of the store in a data directory.
 
     Raises:
         OSError: its files cannot be read.
@@ -174,6 +187,6 @@ def _weakness_in(directory: Path, settings: Settings) -> str:
         for file in directory.glob("store.db*"):
             shutil.copyfile(file, Path(copy) / file.name)
         try:
-            return asyncio.run(root_password_weakness_in(Path(copy) / "store.db", settings))
+            return asyncio.run(review(Path(copy) / "store.db"))
         except StoreError as error:
             raise StoreError(str(error).replace(copy, str(directory))) from error

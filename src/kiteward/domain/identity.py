@@ -1,6 +1,7 @@
 """Who calls: secrets, presented credentials and the principal a call runs as."""
 
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -93,17 +94,19 @@ class KeyScope:
         narrowed: whether it is restricted to fewer roles than its owner has.
         expires_at: when it expires, in seconds since the epoch, or None.
         networks: the networks from which it is accepted, in CIDR form; empty for any.
+        tagged: whether it, or a key that it descends from, has tags of its own.
     """
 
     key_id: str
     narrowed: bool = False
     expires_at: float | None = None
     networks: tuple[str, ...] = ()
+    tagged: bool = False
 
     @property
     def limited(self) -> bool:
-        """Whether it is limited: restricted to roles or networks, or with an expiry."""
-        return self.narrowed or self.expires_at is not None or bool(self.networks)
+        """Whether it is limited: restricted to roles or networks, with an expiry, or with tags of its own."""
+        return self.narrowed or self.expires_at is not None or bool(self.networks) or self.tagged
 
 
 class CredentialReach(StrEnum):
@@ -132,6 +135,10 @@ class Principal:
             the stored credential, `key:<key id>`, `session:<session id>`, `local` or `none`.
         key: the limits of its API key; None when it did not authenticate with one.
         one_time: whether it authenticated with a one-time password, which may only be used to set another.
+        tags: what row policies read as `$current_principal_tags`: the user's tags; for an API key with the tags of the
+            keys that it descends from, and its own, in their place.
+        withheld_roles: roles of the user that its API key leaves out. They allow nothing, and restrictive row policies
+            for them apply.
     """
 
     user_name: str
@@ -140,6 +147,8 @@ class Principal:
     credential: str = field(default="password", compare=False)
     key: KeyScope | None = field(default=None, compare=False)
     one_time: bool = field(default=False, compare=False)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    withheld_roles: frozenset[str] = frozenset()
 
     @property
     def limited(self) -> bool:

@@ -154,6 +154,14 @@ class NamingRules:
             return f"{what.capitalize()} name can only contain numbers, letters, and underscores."
         return ""
 
+    def check_policy_name(self, name: str) -> None:
+        """Refuse an illegal name of a row policy.
+
+        Raises:
+            InvalidArgument: as Milvus' rule for collection names.
+        """
+        self._check_name(name, "policy name", self.object_characters, field="policyName")
+
     def check_database_name(self, name: str) -> None:
         """Refuse an illegal database name. The caller handles `*` before.
 

@@ -11,7 +11,9 @@
 - `upstream_catalog.py`, `lookups.py`, `vanished_grants.py`: the same for a remote engine, which others change too; the
   grants of collections that they drop.
 - `policy_cache.py`: the compiled policy in force, updated with each change.
-- `ddl.py`, `ddl_intents.py`: changes of databases, collections and aliases, and the changes of grants that follow.
+- `ddl.py`, `ddl_intents.py`, `ddl_following.py`: changes of databases, collections and aliases, and the changes of
+  grants and row policies that follow.
+- `row_properties.py`, `collection_definitions.py`: the properties that enforce row policies; the fields they read.
 - `response_filter.py`: responses reduced to what the caller may see.
 - `large_requests.py`, `outbound.py`: limits for large requests; addresses, files and credentials in requests.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.

@@ -26,7 +26,7 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """A repeated message of which each element is recorded.
+    """A repeated message, or a map, of which each element is recorded.
 
     Attributes:
         path: the path of the field.
@@ -202,8 +202,14 @@ def _reader_of(place: Recorded, descriptor: messages.ProtocolDescriptor) -> Read
     """Return a reader of a field: it returns the value, or None where the request does not give one."""
     match place:
         case Elements():
+            kind = _message_type(_field_at(place.path, descriptor))
+            readers = readers_of(place.fields, kind)
+            if kind.GetOptions().map_entry:
+                read_map = _map_at(place.path)
+                return lambda message: (
+                    [{"key": key, "value": value} for key, value in read_map(message).items()] or None
+                )
             read_rows = _elements_at(place.path)
-            readers = readers_of(place.fields, _message_type(_field_at(place.path, descriptor)))
             return lambda message: [_given(each, readers) for each in read_rows(message)] or None
         case Converted():
             read_encoded = _value_at(place.path, descriptor)
@@ -217,6 +223,11 @@ def _reader_of(place: Recorded, descriptor: messages.ProtocolDescriptor) -> Read
 
 def _elements_at(path: str) -> Callable[[messages.ProtocolMessage], Sequence[messages.ProtocolMessage]]:
     """Return a reader of the repeated message at a path through single messages."""
+    return attrgetter(path)
+
+
+def _map_at(path: str) -> Callable[[messages.ProtocolMessage], Mapping[str, str]]:
+    """Return a reader of the map of texts at a path through single messages."""
     return attrgetter(path)
 
 

@@ -103,6 +103,11 @@ class Catalog:
         return self._generation == self._engine.generation
 
     @property
+    def shared(self) -> bool:
+        """Return whether others than Kiteward can change what the engine has."""
+        return False
+
+    @property
     def state(self) -> CatalogState | None:
         """The state for metrics; None where everything held is known to be true."""
         return None

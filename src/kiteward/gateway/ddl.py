@@ -9,22 +9,34 @@ objects. Open intents are compared with the engine at the next start, and comple
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from kiteward.audit.events import Event
-from kiteward.domain.errors import EngineError, EngineUnavailable, StoreError
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import CollectionNotFound, EngineError, EngineUnavailable, InvalidArgument, StoreError
 from kiteward.engine.base import Engine
+from kiteward.gateway import row_properties
 from kiteward.gateway.authorize import AuthorizedRequest, require_authorized
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.ddl_following import Followed, follow, followed_details, prepare, undo
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.iam.row_policies import (
+    ENABLED,
+    FORCE,
+    Place,
+    PropertyChange,
+    apply_properties,
+    logged,
+    warnings_of,
+)
 from kiteward.milvus import messages
-from kiteward.store.records import Intent, IntentKind, Released
-from kiteward.store.transaction import Transaction
+from kiteward.store.records import Intent, IntentKind
 
 _log = logging.getLogger("kiteward.gateway")
 _TIMEOUT: Final = 300.0
@@ -98,12 +110,29 @@ class DdlExecutor:
             request = await authorize_again()
             require_authorized(request)
             row, resolved = request.operation, request.resolved
-            intent = row.intent(request.principal, resolved) if row.intent is not None else None
-            if intent is not None and await self._is_possible(intent):
-                return await self._with_intent(row, resolved, intent)
-            if intent is not None and intent.kind is IntentKind.DROP_DATABASE:
+            properties = row_properties.read(row, resolved)
+            if row.intent is None:
+                return await self._define(row, resolved, properties)
+            intent = row.intent(request.principal, resolved)
+            if properties is not None:
+                payload = row_properties.without(row.name, resolved.payload) or b""
+                resolved = resolved._replace(payload=payload)
+            if await self._is_possible(intent, properties):
+                return await self._with_intent(row, resolved, intent, properties)
+            if intent.kind is IntentKind.DROP_DATABASE:
                 return messages.success(row.name)
             return await self._ask(row, resolved, intent)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep databases, collections and aliases from being changed here until the block ends.
+
+        Raises:
+            EngineError, StoreError: an earlier change cannot be completed now.
+        """
+        async with self._turn:
+            await self._reconcile()
+            yield
 
     async def release_kept(self, appeared: Callable[[str, str], bool]) -> None:
         """Remove the grants that are kept on names of collections that others than we have created (decision 0030).
@@ -130,7 +159,7 @@ class DdlExecutor:
                         roles=list(lost),
                     )
 
-    async def _is_possible(self, intent: Intent) -> bool:
+    async def _is_possible(self, intent: Intent, properties: PropertyChange | None) -> bool:
         """Return whether the change can happen, so that grants may have to follow.
 
         An object that does not exist cannot be dropped, and the engine refuses a name that is taken.
@@ -139,46 +168,113 @@ class DdlExecutor:
             await self._catalog.ensure(intent.db_name)
             return self._catalog.has_database(intent.db_name)
         if intent.kind is IntentKind.CREATE_COLLECTION:
-            return await self._is_kept(intent) and not await self._has_collection(intent.db_name, intent.object_name)
+            if properties is None and not await self._is_kept(intent):
+                return False
+            there = await self._has_collection(intent.db_name, intent.object_name)
+            if there and properties is not None:
+                self._require_protected_so(intent, properties)
+            return not there
         if not await self._has_collection(intent.db_name, intent.object_name):
             return False
         renamed = intent.kind is IntentKind.RENAME_COLLECTION
         return not (renamed and await self._has_collection(intent.new_db_name, intent.new_object_name))
 
+    def _require_protected_so(self, intent: Intent, properties: PropertyChange) -> None:
+        """Require that a collection that exists already is protected as the request to create it says.
+
+        An engine may answer that the collection was created, where it exists with the same schema.
+
+        Raises:
+            InvalidArgument: it is not.
+        """
+        rules = self._policy_cache.current().row_rules.get((intent.db_name, intent.object_name))
+        given = ((ENABLED, properties.enabled), (FORCE, properties.force))
+        held = (False, False) if rules is None else (rules.enabled, rules.force)
+        for (name, wanted), value in zip(given, held, strict=True):
+            if wanted not in (None, value):
+                raise InvalidArgument(
+                    f"the collection {intent.object_name} exists with another {name}: change it with AlterCollection",
+                    ErrorDetail(ErrorCode.RLS_PROPERTY_DIFFERS, {"name": name}),
+                )
+
+    async def _define(self, row: Operation, resolved: ResolvedRequest, properties: PropertyChange | None) -> bytes:
+        """Have the engine execute a change that nothing has to follow, and change the properties of row policies.
+
+        What enforces them precedes the engine's part, and stays if that fails. What does not follows it.
+
+        Raises:
+            CollectionNotFound: there is no such collection.
+        """
+        if properties is None:
+            return await self._ask(row, resolved, None)
+        target = Place(resolved.database, next(iter(resolved.collections), ""))
+        if not target.collection or not await self._has_collection(target.database, target.collection):
+            raise CollectionNotFound(
+                f"collection not found[database={target.database}][collection={target.collection}]"
+            )
+        async with self._policy_cache.change() as transaction:
+            await apply_properties(transaction, target, properties.tightening)
+        payload = row_properties.without(row.name, resolved.payload)
+        answer = messages.success(row.name)
+        if payload is not None:
+            answer = await self._ask(row, resolved._replace(payload=payload), None)
+        if messages.status_code(row.name, answer) == 0:
+            async with self._policy_cache.change() as transaction:
+                await apply_properties(transaction, target, properties)
+            self._warn_of_row_policies(target)
+        return answer
+
+    def _warn_of_row_policies(self, target: Place) -> None:
+        """Log and record what the operator of a collection should know whose properties were just set."""
+        rules = self._policy_cache.current().row_rules.get((target.database, target.collection))
+        warnings = [] if rules is None else warnings_of(rules.stored, shared=self._catalog.shared)
+        if rules is not None and warnings:
+            self._recorder.note_system_event(
+                Event.ROW_POLICY_CHANGE,
+                "WarnOfRowPolicies",
+                database=target.database,
+                object=target.collection,
+                warnings=logged(rules.stored, warnings),
+            )
+
     async def _is_kept(self, intent: Intent) -> bool:
         async with self._policy_cache.change() as transaction:
             return bool(await transaction.grants.kept_on(intent.db_name, intent.object_name))
 
-    async def _with_intent(self, row: Operation, resolved: ResolvedRequest, intent: Intent) -> bytes:
+    async def _with_intent(
+        self, row: Operation, resolved: ResolvedRequest, intent: Intent, properties: PropertyChange | None
+    ) -> bytes:
         if intent.kind in (IntentKind.DROP_COLLECTION, IntentKind.RENAME_COLLECTION):
             object_id = await self._catalog.identity(intent.db_name, intent.object_name)
             if object_id is None:  # it has just been dropped or renamed around us
                 return await self._ask(row, resolved, intent)
             intent = replace(intent, object_id=object_id)
-        if await self._store_intent(intent) is None:
+        if await self._store_intent(intent, properties) is None:
             return await self._ask(row, resolved, intent)
         try:
             answer = await self._ask(row, resolved, intent)
             await self._reconcile(refused=messages.status_code(row.name, answer) != 0)
+            if properties is not None:
+                self._warn_of_row_policies(Place(intent.db_name, intent.object_name))
         except (EngineError, StoreError):
             self._recover_later()
             raise
         return answer
 
-    async def _store_intent(self, intent: Intent) -> Intent | None:
-        """Store an intent, after removing what other users' roles have left on the name that it gives to a collection.
+    async def _store_intent(self, intent: Intent, properties: PropertyChange | None) -> Intent | None:
+        """Store an intent, after `prepare`.
 
         Returns:
-            The intent as stored; None for a creation that no grant has to follow.
+            The intent as stored; None for a creation that nothing has to follow.
         """
         async with self._policy_cache.change() as transaction:
-            released = await _release(transaction, intent)
+            released = await prepare(transaction, intent, properties)
             stored = None
-            if released.kept or intent.kind is not IntentKind.CREATE_COLLECTION:
+            if released.kept or properties is not None or intent.kind is not IntentKind.CREATE_COLLECTION:
                 stored = replace(intent, intent_id=await transaction.intents.add(intent))
         if released.lost:
             self._recorder.note_system_event(
-                Event.GRANT_CHANGE, "ReleaseGrants", **_followed_details(intent), roles=list(released.lost)
+                Event.GRANT_CHANGE, "ReleaseGrants", **followed_details(intent), roles=list(released.lost)
             )
         if stored is not None:
             self._open.append(stored)
@@ -231,16 +327,18 @@ class DdlExecutor:
             intent = self._open[0]
             created_by_others = refused and intent.kind is IntentKind.CREATE_COLLECTION
             happened = not created_by_others and await self._happened(intent)
-            kept: Sequence[str] = ()
+            followed = Followed()
             async with self._policy_cache.change() as transaction:
                 if happened:
-                    kept = await _FOLLOW[intent.kind](transaction, intent)
+                    followed = await follow(transaction, intent)
+                else:
+                    await undo(transaction, intent)
                 await transaction.intents.remove(intent.intent_id)
             self._open.pop(0)
             if happened:
                 self._forget_ids(intent)
                 self._recorder.note_system_event(
-                    Event.GRANT_CHANGE, "FollowObject", **_followed_details(intent), **_kept_details(intent, kept)
+                    Event.GRANT_CHANGE, "FollowObject", **followed_details(intent), **followed.details(intent)
                 )
 
     async def _happened(self, intent: Intent) -> bool:
@@ -287,51 +385,3 @@ def _objects_of(row: Operation, resolved: ResolvedRequest) -> tuple[set[str], se
     for path in (*row.collections, *row.new_collections, *row.aliases, *row.creates):
         names.add(str(resolved.fields[path]))
     return databases, names - {""}
-
-
-def _followed_details(intent: Intent) -> dict[str, str]:
-    """Return what is recorded of grants that followed their object."""
-    old = {"because": intent.kind.value, "database": intent.db_name, "object": intent.object_name}
-    moved = {"to_database": intent.new_db_name, "to_object": intent.new_object_name}
-    return {name: value for name, value in {**old, **moved}.items() if value}
-
-
-def _kept_details(intent: Intent, roles: Sequence[str]) -> dict[str, Any]:
-    """Return what is recorded of kept grants on a dropped collection, or of those that became ordinary grants again."""
-    return {"user": intent.claimant.user_name, "kept_roles": list(roles)} if intent.claimant and roles else {}
-
-
-async def _release(transaction: Transaction, intent: Intent) -> Released:
-    """Remove the kept grants on the name of a collection to be created, except those of its creator."""
-    if intent.kind is IntentKind.CREATE_COLLECTION:
-        return await transaction.grants.release_object(intent.db_name, intent.object_name, intent.claimant)
-    if intent.kind is IntentKind.RENAME_COLLECTION:
-        return await transaction.grants.release_object(intent.new_db_name, intent.new_object_name, None)
-    return Released((), ())
-
-
-async def _after_drop_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
-    return await transaction.grants.drop_object(intent.db_name, intent.object_name, kept_for=intent.claimant)
-
-
-async def _after_drop_database(transaction: Transaction, intent: Intent) -> Sequence[str]:
-    return await transaction.grants.drop_object(intent.db_name, None)
-
-
-async def _after_rename(transaction: Transaction, intent: Intent) -> Sequence[str]:
-    await transaction.grants.move_object(
-        (intent.db_name, intent.object_name), (intent.new_db_name, intent.new_object_name)
-    )
-    return ()
-
-
-async def _after_create_collection(transaction: Transaction, intent: Intent) -> Sequence[str]:
-    return await transaction.grants.confirm_object(intent.db_name, intent.object_name)
-
-
-_FOLLOW: Final[dict[IntentKind, Callable[[Transaction, Intent], Awaitable[Sequence[str]]]]] = {
-    IntentKind.DROP_COLLECTION: _after_drop_collection,
-    IntentKind.RENAME_COLLECTION: _after_rename,
-    IntentKind.CREATE_COLLECTION: _after_create_collection,
-    IntentKind.DROP_DATABASE: _after_drop_database,
-}

@@ -4,10 +4,12 @@ import functools
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
+from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
+from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
@@ -75,6 +77,8 @@ class EngineExecutor:
                 collections=resolved.collections,
                 mark=mark,
             )
+        if row.shows_properties and not recording.status:
+            answer = row_properties.shown(row.name, answer, request.snapshot, resolved)
         if row.filter_response is None or request.principal.unrestricted:
             return answer
         # By the current policy, not the one when the engine was called: what was revoked meanwhile is not shown.
@@ -191,8 +195,9 @@ class AdminExecutor:
     def _asked(self, request: AuthorizedRequest, recording: Recording) -> AdminRequest:
         call = request.call
 
-        async def caller_now() -> Principal:
-            return (await self._context.authorizer.authorize(recording, again=True)).principal
+        async def caller_now() -> tuple[Principal, PolicySnapshot]:
+            again = await self._context.authorizer.authorize(recording, again=True)
+            return again.principal, again.snapshot
 
         async def begin_session(description: str) -> Secret:
             return await self._context.authenticator.begin_session(

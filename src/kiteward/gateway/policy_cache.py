@@ -9,7 +9,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import NotReady
 from kiteward.store.base import Store
-from kiteward.store.records import Change, Committed, Subject
+from kiteward.store.records import Change, Committed, Subject, subject_collection
 from kiteward.store.transaction import Transaction
 
 
@@ -138,8 +138,13 @@ class PolicyCache:
     async def _next(self, committed: Committed) -> PolicySnapshot:
         groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}
         roles = {name: await self._store.role(name) for name in _names(committed.changes, Subject.ROLE)}
-        before = self.current()
-        snapshot = before.with_groups(groups) if groups else before
+        collections = [subject_collection(name) for name in _names(committed.changes, Subject.COLLECTION)]
+        protected = {(database, name): await self._store.protected(database, name) for database, name in collections}
+        snapshot = self.current()
+        if groups:
+            snapshot = snapshot.with_groups(groups)
+        if protected:
+            snapshot = snapshot.with_collections(protected)
         return snapshot.with_roles(roles, revision=committed.revision)
 
 

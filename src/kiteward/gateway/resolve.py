@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from kiteward.authz.policy import Condition
-from kiteward.authz.privileges import Level, ObjectType
+from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType
 from kiteward.domain.errors import AliasConflict, InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
+from kiteward.gateway import row_properties
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import NamesUnknown, Resolver
 from kiteward.gateway.object_ids import Owner
@@ -194,7 +195,8 @@ def _conditions(
     if privilege is None:
         return ()
     if privilege.object_type is ObjectType.USER:
-        return (Condition(privilege, names=(str(fields[operation.user]) or ANY,)),)
+        named = str(fields[operation.user]) if operation.user else ""
+        return (Condition(privilege, names=(named or ANY,), not_oneself=operation.not_oneself),)
     if privilege.level is Level.CLUSTER:
         own_role = str(fields[operation.own_role]) if operation.own_role else ""
         return (Condition(privilege, own_role=own_role),)
@@ -205,7 +207,10 @@ def _conditions(
     if operation.if_named and not any(names):
         return ()
     distinct = names if len(names) == 1 else tuple(dict.fromkeys(names)) or (ANY,)
-    return (Condition(privilege, database, distinct, operation.visibility_is_enough),)
+    condition = Condition(privilege, database, distinct, operation.visibility_is_enough)
+    if operation.properties and row_properties.are_named(operation, fields):
+        return condition, Condition(PRIVILEGES["ManageRLS"], database, distinct)
+    return (condition,)
 
 
 def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Resolver) -> tuple[str, ...]:

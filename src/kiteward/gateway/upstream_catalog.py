@@ -103,6 +103,11 @@ class UpstreamCatalog(Catalog):
         return CatalogState(age if known else None, counts["reads"], counts["failures"], self._lookups.count)
 
     @property
+    def shared(self) -> bool:
+        """Return whether others than Kiteward can change what the engine has."""
+        return True
+
+    @property
     def fault(self) -> EngineUnavailable | None:
         """Why requests that need it are refused, or None."""
         return None if self.fresh else self._fault()

@@ -1,5 +1,8 @@
 """Finds the grants of collections that others drop, rename or replace in a remote engine, and removes them by setting.
 
+Row policies are never removed: without them, a collection that others create under the name would be open. Those of a
+collection that others rename are given to its new name, where they are found under the id of the collection.
+
 A collection has vanished if a read of the catalog showed it, and all reads during some time after it did not, and the
 engine then says that there is none. An engine that does not respond, or refuses, says nothing.
 """
@@ -51,6 +54,7 @@ class VanishedGrants:
         self._clock = clock
         self._gone: dict[tuple[str, str], float] = {}
         self._replaced: set[tuple[str, str]] = set()
+        self._renamed: dict[tuple[str, str], tuple[str, str]] = {}
         self._collections: Collections = {}
         self._appeared = False
         self._read_at = float("-inf")
@@ -65,6 +69,8 @@ class VanishedGrants:
         if self._appeared:
             await self._ddl.release_kept(lambda database, name: name in self._collections.get(database, {}))
             self._appeared = False
+        while self._renamed:
+            await self._protect(*self._renamed.popitem())
         while self._replaced:
             self._report("ReplaceCollection", *self._replaced.pop())
         for key, since in list(self._gone.items()):
@@ -75,9 +81,12 @@ class VanishedGrants:
     def _note(self, before: Collections, now: Collections) -> None:
         """Compare two reads of the catalog. What has vanished between them is absent since then."""
         self._read_at, self._collections = self._clock(), now
+        places = {number: (database, name) for database, there in now.items() for name, number in there.items()}
         for database, held in before.items():
             there = now.get(database, {})
-            for name, _ in held.items() - there.items():
+            for name, number in held.items() - there.items():
+                if number in places:
+                    self._renamed[database, name] = places[number]
                 if name in there:
                     self._replaced.add((database, name))
                 else:
@@ -90,8 +99,27 @@ class VanishedGrants:
             if name not in now.get(database, {})
         }
 
+    async def _protect(self, old: tuple[str, str], new: tuple[str, str]) -> None:
+        """Protect a collection under the new name that others have given it, unless that is protected already."""
+        rules = self._policy_cache.current().row_rules
+        if old not in rules or new in rules:
+            return
+        async with self._policy_cache.change() as transaction:
+            await transaction.row_policies.copy(old, new)
+        _log.warning("renamed around us: the row policies of %s.%s are those of %s.%s too", *old, *new)
+        self._recorder.note_system_event(
+            Event.ROW_POLICY_CHANGE,
+            "FollowRename",
+            because="renamed_around_us",
+            database=old[0],
+            object=old[1],
+            to_database=new[0],
+            to_object=new[1],
+        )
+
     async def _end(self, database: str, name: str) -> None:
-        if not self._roles_on(database, name) or await self._is_there(database, name):
+        known = self._roles_on(database, name) or (database, name) in self._policy_cache.current().row_rules
+        if not known or await self._is_there(database, name):
             return
         self._report("VanishCollection", database, name)
         if not self._removes:
@@ -121,11 +149,27 @@ class VanishedGrants:
 
     def _report(self, what: str, database: str, name: str) -> None:
         roles = self._roles_on(database, name)
-        if roles:
-            _log.warning("%s around us: %s.%s, on which %d roles have grants", what, database, name, len(roles))
-            self._recorder.note_system_event(
-                Event.OBJECT_CHANGE, what, because="changed_around_us", database=database, object=name, roles=roles
-            )
+        rules = self._policy_cache.current().row_rules.get((database, name))
+        policies = [] if rules is None else [policy.name for policy in rules.stored.policies]
+        if not roles and rules is None:
+            return
+        _log.warning(
+            "%s around us: %s.%s, on which %d roles have grants, with %d row policies",
+            what,
+            database,
+            name,
+            len(roles),
+            len(policies),
+        )
+        self._recorder.note_system_event(
+            Event.OBJECT_CHANGE,
+            what,
+            because="changed_around_us",
+            database=database,
+            object=name,
+            roles=roles,
+            **({} if rules is None else {"row_policies": policies}),
+        )
 
     def _roles_on(self, database: str, name: str) -> list[str]:
         """Return the roles with grants on exactly this object, sorted."""

@@ -1,9 +1,9 @@
-"""Identity management: users, roles, grants, privilege groups, API keys, sessions and access reviews.
+"""Identity management: users, roles, grants, groups, API keys, tags, row policies, sessions and access reviews.
 
 The services take typed values, return typed values and raise errors of `domain.errors`:
 
 - `users.py`, `passwords.py`, `roles.py`, `grants.py`, `grantable.py`, `privilege_groups.py`, `policy_backup.py`,
-  `api_keys.py`, `sessions.py`: what is managed.
+  `api_keys.py`, `tags.py`, `row_policies.py`, `row_expressions.py`, `sessions.py`: what is managed.
 - `access.py`, `collection_access.py`, `unused_access.py`, `user_view.py`, `audit_review.py`: access reviews.
 - `readiness.py`, `server_state.py`: the state of store, engine and audit trail, and of the server.
 - `services.py`, `caller.py`: what every service works with, and who calls it.

@@ -18,14 +18,17 @@ from kiteward.authz.explanation import (
 from kiteward.authz.model import Grant
 from kiteward.authz.policy import PolicySnapshot, decide, decide_administrator
 from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.row_policies import CHECK_ACTIONS, USING_ACTIONS, BoundPolicy, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
+from kiteward.filters import Constant
 from kiteward.iam.api_keys import manages_key
 from kiteward.iam.caller import Caller, is_administrator, require_owner
 from kiteward.iam.lookup import stored_user
 from kiteward.iam.object_lookup import behind_alias, exists
+from kiteward.iam.row_policies import Place
 from kiteward.iam.services import Services
 
 
@@ -57,6 +60,25 @@ class AccessQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class RowAccess:
+    """Which rows of a protected collection a request may touch.
+
+    Attributes:
+        bypassed: whether row policies do not apply to the principal; the others are then empty.
+        using: the policies that apply to stored rows, with the values of the principal.
+        check: likewise those that apply to written rows.
+        every_row: whether the policies allow every row.
+        no_row: whether they allow none.
+    """
+
+    bypassed: bool
+    using: Sequence[BoundPolicy] = ()
+    check: Sequence[BoundPolicy] = ()
+    every_row: bool = False
+    no_row: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AccessExplanation:
     """A decision with its explanation.
 
@@ -69,6 +91,7 @@ class AccessExplanation:
         exists: whether the collection exists; None where that is not known, or not shown to this caller.
         explanation: what the roles allow, whether or not the user or key is blocked.
         block: why the user or key cannot authenticate, or None.
+        rows: the rows that it may touch, where its roles allow it, and row policies are enforced; else None.
     """
 
     user_name: str
@@ -79,6 +102,7 @@ class AccessExplanation:
     exists: bool | None
     explanation: Explanation
     block: AccessBlock | None
+    rows: RowAccess | None = None
 
     @property
     def allowed(self) -> bool:
@@ -153,6 +177,32 @@ async def explain_access(services: Services, caller: Caller, question: AccessQue
         exists=await exists(services.catalog, database, name) if administrator and on_collection else None,
         explanation=explanation,
         block=state.closed,
+        rows=row_access(state.principal, privilege, Place(database, name), caller.snapshot)
+        if privilege is not None and explanation.decision.allowed
+        else None,
+    )
+
+
+def row_access(principal: Principal, privilege: Privilege, target: Place, snapshot: PolicySnapshot) -> RowAccess | None:
+    """Return which rows a principal may touch with a privilege on a collection.
+
+    Returns:
+        None where the privilege is not about rows, or no row policies are enforced on the collection.
+    """
+    rules = snapshot.protected(target.database, target.collection)
+    if rules is None or privilege.name not in frozenset(RowAction):
+        return None
+    if rules.bypassed_by(principal, snapshot):
+        return RowAccess(bypassed=True)
+    action = RowAction(privilege.name)
+    found = [rules.using(principal, action)] if action in USING_ACTIONS else []
+    found += [rules.check(principal, action)] if action in CHECK_ACTIONS else []
+    return RowAccess(
+        bypassed=False,
+        using=found[0].parts if action in USING_ACTIONS else (),
+        check=found[-1].parts if action in CHECK_ACTIONS else (),
+        every_row=all(rule.expression == Constant(True) for rule in found),
+        no_row=any(rule.expression == Constant(False) for rule in found),
     )
 
 

@@ -82,13 +82,13 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
         services: what services work with.
         caller: who drops it.
         name: the role.
-        force: whether it is dropped even if it holds grants; kept grants do not count.
+        force: whether it is dropped even if it holds grants, or row policies name it; kept grants do not count.
 
     Raises:
         InvalidArgument: the name breaks the naming rule.
         ProtectedObject: it is a built-in role.
         RoleNotFound: there is no such role.
-        InUse: it holds grants.
+        InUse: it holds grants, or row policies name it.
     """
     services.naming.check_role_name(name)
     _require_custom(name, "dropped")
@@ -102,6 +102,14 @@ async def drop_role(services: Services, caller: Caller, name: str, *, force: boo
                 "fail to drop the role that it has privileges. Use REVOKE API to revoke privileges",
                 ErrorDetail(ErrorCode.ROLE_HAS_GRANTS, {"name": name}),
             )
+        naming = await transaction.row_policies.naming_role(name)
+        if naming and not force:
+            database, collection, policy = naming[0]
+            raise InUse(
+                f"the row policy {policy} of {database}.{collection} names the role {name}: drop or change it first",
+                ErrorDetail(ErrorCode.ROLE_IN_ROW_POLICIES, {"name": name}),
+            )
+        caller.record(row_policies=["/".join(each) for each in naming])
         await transaction.roles.remove(name)
 
 

@@ -1,6 +1,7 @@
 """What every service of identity management works with, and what it needs from the layers above."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -58,6 +59,51 @@ class Catalog(Protocol):
 
     async def has_collection(self, database: str, name: str) -> bool:
         """Return whether a collection exists in the engine; raises EngineError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionField:
+    """A field that the schema of a collection declares.
+
+    Attributes:
+        name: its name.
+        kind: its type, as the protocol spells it: `VarChar`, `Int64`, `Array`.
+        element: the type of the elements of an array, else empty.
+        nullable: whether it may have no value.
+        generated: whether the engine gives rows its values.
+    """
+
+    name: str
+    kind: str
+    element: str = ""
+    nullable: bool = False
+    generated: bool = False
+
+
+class Collections(Protocol):
+    """The collections of the engine while a change of what belongs to them is made; implemented by the gateway."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether others than Kiteward can change them: the engine is a remote one."""
+        ...
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Keep collections and aliases from being created, dropped, renamed or moved here until the block ends.
+
+        A transaction is opened inside such a block, never around one. It raises EngineError, StoreError where an
+        earlier change cannot be completed.
+        """
+        ...
+
+    async def fields(self, database: str, name: str) -> Mapping[str, CollectionField]:
+        """Return the fields that a collection declares, by name.
+
+        Raises:
+            CollectionNotFound: there is none of this name, which is no alias.
+            EngineError: the engine does not respond, or refuses.
+        """
         ...
 
 
@@ -163,6 +209,7 @@ class Services:
         store: users and everything else that is stored.
         engine: for its health only.
         catalog: databases and aliases.
+        collections: holds and describes collections.
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
@@ -180,6 +227,7 @@ class Services:
     store: Store
     engine: Engine
     catalog: Catalog
+    collections: Collections
     hasher: PasswordHasher
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]

@@ -1,8 +1,8 @@
-"""The store: users, roles, grants, privilege groups, API keys and intents, durable and transactional.
+"""The store: users, roles, grants, groups, API keys, tags, row policies and intents, durable and transactional.
 
 - `base.py`: the contract of a store; `tests/conformance/store` holds every implementation to it.
 - `records.py`: what it keeps of users, API keys and intents, and what a transaction announces.
-- `transaction.py`, `grants.py`, `keys.py`: a transaction, the same for every SQL database.
+- `transaction.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every database.
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
 - `sqlite.py`, `schema.py`, `migrations/`: SQLite, the tables, and how a data directory gets them.
 - `data_directory.py`: the private directory of a server, and its lock.

@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
+from kiteward.authz.row_policies import ProtectedCollection
 from kiteward.store.records import Change, HashSchemes, KeyRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
 
 class Store(Protocol):
-    """Keeps users, roles, role bindings, grants, privilege groups, API keys and intents.
+    """Keeps users, roles, role bindings, grants, privilege groups, API keys, tags, row policies and intents.
 
     Requirements for every implementation, checked by `tests/conformance/store`:
 
@@ -26,7 +27,7 @@ class Store(Protocol):
     """
 
     async def policy(self) -> Policy:
-        """Return all roles, grants and groups at one revision."""
+        """Return all roles, grants, groups and protected collections at one revision."""
         ...
 
     async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
@@ -35,6 +36,10 @@ class Store(Protocol):
 
     async def group(self, name: str) -> PrivilegeGroup | None:
         """Return one custom privilege group, or None."""
+        ...
+
+    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
+        """Return a collection with its row policies; None if it has none and no property of theirs was ever set."""
         ...
 
     async def user(self, name: str) -> UserRecord | None:
@@ -86,6 +91,10 @@ class Store(Protocol):
 
     async def user_names(self) -> Sequence[str]:
         """Return every user name, sorted."""
+        ...
+
+    async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
+        """Return the names of the users who have a tag of this key and value, sorted."""
         ...
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:

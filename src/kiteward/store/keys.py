@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
-from kiteward.store import schema
+from kiteward.store import schema, tags
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
 from kiteward.store.records import KeyRecord, PreviousSecret, Subject
 
 _keys = schema.api_keys.c
 _roles = schema.api_key_roles.c
-_COLUMNS: Final = tuple(_keys)
+_COLUMNS: Final = (*_keys, tags.of_key(_keys.key_id).label("tags"))
 _WIDTH: Final = len(_COLUMNS)
 
 
@@ -82,6 +82,7 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
             used_at=held["used_at"],
             previous=None if until is None else PreviousSecret(held["former_digest"], "", until),
             made_by_key=held["made_by_key"],
+            tags=tags.read(held["tags"]),
         )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store import schema
+from kiteward.store import schema, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.sqlite import position
@@ -25,7 +25,7 @@ _groups = schema.privilege_groups.c
 _USER: Final = tuple(_users)
 
 USERS: Final[Select[*tuple[Any, ...]]] = (
-    select(*_USER, _bindings.role_name)
+    select(*_USER, tags.of_user(_users.name), _bindings.role_name)
     .select_from(schema.users.outerjoin(schema.role_bindings, _bindings.user_name == _users.name))
     .order_by(_users.name, _bindings.role_name)
 )
@@ -122,10 +122,10 @@ def _beginning(column: ColumnElement[Any]) -> ColumnElement[str]:
 
 def user_records(rows: Rows) -> Iterator[UserRecord]:
     """Yield what the rows of `USERS` mean."""
-    width = len(_USER)
+    width = len(_USER) + 1
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
-        enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:]
+        enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time, held_tags = columns[6:]
         yield UserRecord(
             name,
             password_hash,
@@ -139,6 +139,7 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             locked_at=locked_at,
             previous=None if former_until is None else PreviousSecret(former_hash, former_id, former_until),
             one_time=one_time,
+            tags=tags.read(held_tags),
         )
 
 

@@ -1,8 +1,9 @@
 """What the store keeps of users, API keys and intents, and what its transactions announce."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Subject(StrEnum):
@@ -14,13 +15,30 @@ class Subject(StrEnum):
     KEY = "key"
     CREDENTIAL = "credential"
     """A user was created, given another password, unlocked or enabled: earlier failures no longer count."""
+    COLLECTION = "collection"
+    """The row policies of a collection, or whether they are enforced; named as `collection_subject` says."""
+
+
+_SEPARATOR: Final = "/"
+"""Between the parts of a collection's name in the change feed; no name of a database contains it."""
+
+
+def collection_subject(db_name: str, collection_name: str) -> str:
+    """Return the name of a collection in the change feed."""
+    return f"{db_name}{_SEPARATOR}{collection_name}"
+
+
+def subject_collection(name: str) -> tuple[str, str]:
+    """Return the database and the collection that a name in the change feed stands for."""
+    db_name, _, collection_name = name.partition(_SEPARATOR)
+    return db_name, collection_name
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
 
-    A `CREDENTIAL` accompanies the `USER` of the same name.
+    Tags are part of a user or API key. A `CREDENTIAL` accompanies the `USER` of the same name.
     """
 
     subject: Subject
@@ -86,6 +104,7 @@ class UserRecord:
         locked_at: when too many wrong passwords locked the user, or None.
         previous: the password before the last reset, while it is still accepted.
         one_time: whether the password only allows setting another one.
+        tags: its tags, sorted by key.
     """
 
     name: str
@@ -100,6 +119,7 @@ class UserRecord:
     locked_at: float | None = None
     previous: PreviousSecret | None = None
     one_time: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
@@ -123,6 +143,7 @@ class KeyRecord:
         enabled: whether it is accepted.
         used_at: when it was last used, or None.
         previous: the key before the last rotation, while it is still accepted.
+        tags: its own tags, sorted by key, which take the place of those of its owner.
     """
 
     key_id: str
@@ -138,6 +159,7 @@ class KeyRecord:
     used_at: float | None = None
     previous: PreviousSecret | None = None
     made_by_key: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -135,6 +136,73 @@ api_key_roles: Final = Table(
     Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
     Column("role_name", _name(), ForeignKey("roles.name", ondelete="CASCADE"), primary_key=True),
     Index("api_key_roles_by_role", "role_name", "key_id"),
+    sqlite_with_rowid=False,
+)
+
+user_tags: Final = Table(
+    "user_tags",
+    metadata,
+    Column("user_name", _name(), ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("tag_key", _name(), primary_key=True),
+    Column("tag_value", _name(), nullable=False),
+    Index("user_tags_by_value", "tag_key", "tag_value", "user_name"),
+    sqlite_with_rowid=False,
+)
+
+api_key_tags: Final = Table(
+    # A key's own tags, which take the place of its owner's of the same name.
+    "api_key_tags",
+    metadata,
+    Column("key_id", _name(), ForeignKey("api_keys.key_id", ondelete="CASCADE"), primary_key=True),
+    Column("tag_key", _name(), primary_key=True),
+    Column("tag_value", _name(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+protected_collections: Final = Table(
+    "protected_collections",
+    metadata,
+    Column("db_name", _name(), primary_key=True),
+    Column("collection_name", _name(), primary_key=True),
+    Column("enabled", Boolean(), nullable=False),
+    Column("force", Boolean(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+row_policies: Final = Table(
+    "row_policies",
+    metadata,
+    Column("db_name", _name(), primary_key=True),
+    Column("collection_name", _name(), primary_key=True),
+    Column("policy_name", _name(), primary_key=True),
+    Column("policy_type", Text(), nullable=False),
+    Column("actions", Text(), nullable=False),
+    Column("using_expr", Text(), nullable=False),
+    Column("check_expr", Text(), nullable=False),
+    Column("description", Text(), nullable=False),
+    Column("created_at", Float(), nullable=False),
+    ForeignKeyConstraint(
+        ["db_name", "collection_name"],
+        ["protected_collections.db_name", "protected_collections.collection_name"],
+        ondelete="CASCADE",
+    ),
+    sqlite_with_rowid=False,
+)
+
+row_policy_roles: Final = Table(
+    # A policy without rows here is for everybody. So a role is never removed by itself: what named it alone goes first.
+    "row_policy_roles",
+    metadata,
+    Column("db_name", _name(), primary_key=True),
+    Column("collection_name", _name(), primary_key=True),
+    Column("policy_name", _name(), primary_key=True),
+    Column("role_name", _name(), ForeignKey("roles.name"), primary_key=True),
+    ForeignKeyConstraint(
+        ["db_name", "collection_name", "policy_name"],
+        ["row_policies.db_name", "row_policies.collection_name", "row_policies.policy_name"],
+        ondelete="CASCADE",
+    ),
+    Index("row_policy_roles_by_role", "role_name"),
     sqlite_with_rowid=False,
 )
 

@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
-from kiteward.store import keys, migrations, queries, schema, sqlite
+from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
 from kiteward.store.transaction import FEED_LENGTH, Transaction
@@ -61,11 +62,17 @@ class SqlStore:
         return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
 
     async def policy(self) -> Policy:
-        revision, roles, grants, groups = await self._reader.rows(
-            queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS
+        revision, roles, grants, groups, protected = await self._reader.rows(
+            queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS, row_policies.SELECTED
         )
         held = await _gathered(queries.grants(grants))
-        return Policy(revision[0][0], queries.roles(roles), tuple(held), queries.groups(groups))
+        return Policy(
+            revision[0][0],
+            queries.roles(roles),
+            tuple(held),
+            queries.groups(groups),
+            tuple(await _gathered(row_policies.collections(protected))),
+        )
 
     async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
         roles, grants = await self._reader.rows(queries.roles_named(name), queries.grants_of(name))
@@ -76,6 +83,10 @@ class SqlStore:
     async def group(self, name: str) -> PrivilegeGroup | None:
         (rows,) = await self._reader.rows(queries.groups_named(name))
         return next(iter(queries.groups(rows)), None)
+
+    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
+        (rows,) = await self._reader.rows(row_policies.selected_on(db_name, collection_name))
+        return next(row_policies.collections(rows), None)
 
     async def user(self, name: str) -> UserRecord | None:
         try:
@@ -128,6 +139,10 @@ class SqlStore:
 
     async def user_names(self) -> Sequence[str]:
         (rows,) = await self._reader.rows(queries.USER_NAMES)
+        return [name for (name,) in rows]
+
+    async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
+        (rows,) = await self._reader.rows(tags.users_with(key, value))
         return [name for (name,) in rows]
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:

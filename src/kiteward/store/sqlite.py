@@ -102,6 +102,11 @@ def position(column: ColumnElement[Any], text: str) -> ColumnElement[int]:
     return func.instr(column, text)
 
 
+def json_object(key: ColumnElement[str], value: ColumnElement[str]) -> ColumnElement[str]:
+    """Return the aggregate of the rows of a group as the text of a JSON object, `{}` for no rows."""
+    return func.json_group_object(key, value)
+
+
 def broken_references(connection: Connection) -> int:
     """Return how many rows refer to a row that is not there."""
     return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())

@@ -14,7 +14,9 @@ from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.row_policies import RowPolicies
 from kiteward.store.sqlite import insert_missing
+from kiteward.store.tags import Tags
 
 FEED_LENGTH: Final = 10_000
 """Number of revisions that the change feed holds."""
@@ -155,9 +157,10 @@ class Users:
 class Roles:
     """Roles and role bindings inside a transaction."""
 
-    def __init__(self, write_transaction: WriteTransaction, changes: Changes) -> None:
+    def __init__(self, write_transaction: WriteTransaction, changes: Changes, *, row_policies: RowPolicies) -> None:
         self._write_transaction = write_transaction
         self._changes = changes
+        self._row_policies = row_policies
 
     async def get(self, name: str) -> Role | None:
         """Return the role, or None."""
@@ -180,7 +183,11 @@ class Roles:
         self._changes.add(Subject.ROLE, role.name)
 
     async def remove(self, name: str) -> None:
-        """Remove a role with its bindings and grants; every user who held it counts as changed."""
+        """Remove a role with its bindings and grants; every user who held it counts as changed.
+
+        It leaves the row policies that name it, as `RowPolicies.forget_role` says.
+        """
+        await self._row_policies.forget_role(name)
         holders = await self._write_transaction.rows(
             select(_bindings.user_name).where(_bindings.role_name == name).order_by(_bindings.user_name)
         )
@@ -305,7 +312,10 @@ class Transaction:
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
         self.users = Users(write_transaction, self._changes, keys=self.keys, grants=self.grants, clock=clock)
-        self.roles = Roles(write_transaction, self._changes)
+        self.row_policies = RowPolicies(write_transaction, self._changes, clock)
+        self.user_tags = Tags(write_transaction, self._changes, Subject.USER, schema.user_tags.c.user_name)
+        self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)
+        self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies)
         self.groups = Groups(write_transaction, self._changes)
         self.intents = Intents(write_transaction)
 

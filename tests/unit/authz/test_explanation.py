@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from kiteward.authz.compiled_role import CompiledRole
 from kiteward.authz.explanation import (
     allowing_grants_of,
     condition_of,
@@ -18,7 +19,7 @@ from kiteward.authz.explanation import (
     rows_of,
 )
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, GrantKey, Policy, PrivilegeGroup, Role
-from kiteward.authz.policy import CompiledRole, Condition, PolicySnapshot, decide
+from kiteward.authz.policy import Condition, PolicySnapshot, decide
 from kiteward.authz.privileges import ALL, BUILT_IN_GROUPS, LEGACY_GROUPS, PRIVILEGES, Level, ObjectType
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import ANY

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.bootstrap.engine_review import EngineReview
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
@@ -224,3 +225,38 @@ def test_store_with_another_password_is_well_and_its_directory_must_be_private(
     status, shown = diagnosis(capsys)
     assert status == 1
     assert "is open to other users" in shown
+
+
+async def store_with_row_policies() -> None:
+    await store_with("A-safe-password-1")
+    store = await SqlStore.open("data/store.db")
+    try:
+        async with store.transaction() as transaction:
+            for name, enabled, expression in (("on", True, "a == ("), ("off", False, "a == 1")):
+                policy = RowPolicy(
+                    "p", PolicyType.PERMISSIVE, actions=frozenset({RowAction.QUERY}), using_expr=expression
+                )
+                await transaction.row_policies.put("default", name, policy)
+                await transaction.row_policies.protect("default", name, enabled=enabled, force=False)
+            await transaction.commit()
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_row_policies_that_do_not_protect_as_they_seem_to_are_noted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    Path("data").mkdir(mode=0o700)
+    asyncio.run(store_with_row_policies())
+
+    async def review(_: RemoteEngineSettings) -> EngineReview:
+        return EngineReview()
+
+    monkeypatch.setattr("kiteward.cli.doctor.review_engine", review)
+    monkeypatch.setenv("KITEWARD_ENGINE_PASSWORD", "Canary-Canary-2")
+    text = "kiteward: {engine: {address: 'grpc://127.0.0.1:1', user: kiteward}}" if shared else ""
+    _, shown = diagnosis(capsys, text)
+    assert "note: the row policy p of default.on allows nothing: " in shown
+    assert "note: the row policies of default.off are not enforced: set its property rls.enabled to true" in shown
+    assert ("note: the row policies of default.on hold only for what is sent through Kiteward" in shown) is shared

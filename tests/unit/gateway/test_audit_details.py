@@ -109,10 +109,14 @@ class Filled:
             repeated = hasattr(getattr(message, field.name), "extend")
             if field.name == "base":
                 continue
-            if field.message_type is not None:
+            if field.message_type is not None and field.message_type.GetOptions().map_entry:
+                getattr(message, field.name).update({self.text(path): self.text(path) for _ in range(MANY)})
+            elif field.message_type is not None:
                 below = getattr(message, field.name)
                 for element in [below.add() for _ in range(MANY)] if repeated else [below]:
                     self.fill(element, f"{path}.")
+            elif repeated and field.enum_type is not None:
+                getattr(message, field.name).append(1)
             elif repeated:
                 getattr(message, field.name).extend(self.text(path) for _ in range(MANY))
             else:
@@ -183,6 +187,8 @@ def given(kind: Any) -> Any:
     members = [member for member in get_args(kind) if member is not type(None)]
     if get_origin(kind) is list:
         return [given(members[0]) for _ in range(MANY)]
+    if get_origin(kind) is dict:
+        return {given(members[0]): given(members[-1]) for _ in range(MANY)}
     if members:
         return given(members[0])
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

@@ -7,6 +7,7 @@ import pytest
 from tests.support.shared_engine import SharedEngine
 from tests.unit.gateway.shared import Clock, SharedGateway, shared_gateway
 
+from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.milvus import messages
@@ -175,3 +176,54 @@ async def test_grants_kept_for_a_user_end_when_others_create_the_collection(gate
     (released,) = gateway.events("ReleaseGrants")
     assert released["because"] == "created_around_us"
     assert released["roles"] == ["owning", "reading"]
+
+
+# Row policies
+
+
+async def protect(gateway: SharedGateway, name: str) -> None:
+    policy = RowPolicy("own", PolicyType.PERMISSIVE, actions=frozenset({RowAction.QUERY}), using_expr="true")
+    async with gateway.harness.policy_cache.change() as transaction:
+        await transaction.row_policies.put("default", name, policy)
+        await transaction.row_policies.protect("default", name, enabled=True, force=False)
+
+
+def protected(gateway: SharedGateway, name: str) -> bool:
+    return gateway.harness.policy_cache.current().protected("default", name) is not None
+
+
+async def test_row_policies_of_what_vanished_are_reported_and_stay(gateway: SharedGateway) -> None:
+    watch = Watch(gateway, removes=True)
+    await protect(gateway, "papers")
+    await watch.read()
+    gateway.engine.around.drop("papers")
+    await watch.read(later=1)
+    await watch.read(later=AFTER)
+    assert [each["row_policies"] for each in gateway.events("VanishCollection")] == [["own"]]
+    assert protected(gateway, "papers")
+    gateway.engine.around.create("papers")
+    await watch.read(later=1)
+    assert protected(gateway, "papers")
+
+
+async def test_row_policies_follow_a_collection_that_others_rename(gateway: SharedGateway) -> None:
+    watch = Watch(gateway, removes=False)
+    await protect(gateway, "papers")
+    await watch.read()
+    gateway.engine.around.rename("papers", "archive")
+    await watch.read(later=1)
+    assert protected(gateway, "archive")
+    assert protected(gateway, "papers")
+    assert [each["to_object"] for each in gateway.events("FollowRename")] == ["archive"]
+
+
+async def test_a_collection_that_is_protected_already_keeps_its_own_policies(gateway: SharedGateway) -> None:
+    watch = Watch(gateway, removes=False)
+    await protect(gateway, "papers")
+    async with gateway.harness.policy_cache.change() as transaction:
+        await transaction.row_policies.protect("default", "archive", enabled=True, force=True)
+    await watch.read()
+    gateway.engine.around.rename("papers", "archive")
+    await watch.read(later=1)
+    assert gateway.harness.policy_cache.current().row_rules["default", "archive"].force
+    assert gateway.events("FollowRename") == []

@@ -15,11 +15,6 @@ ROWS: Final = (
         "CalcDistance", ErrorCode.OPERATION_REMOVED, "Milvus no longer offers it, and it selects stored vectors by id"
     ),
     *closed("CreateReplicateStream DumpMessages", ErrorCode.OPERATION_STREAMING, "streaming calls are not authorized"),
-    *closed(
-        "AddUserTags DeleteUserTags GetUserTags ListUsersWithTag CreateRowPolicy DropRowPolicy ListRowPolicies",
-        ErrorCode.ROW_POLICIES_MISSING,
-        "row-level security is not implemented",
-    ),
     # The Node SDK recognises the gRPC status, and then sends heartbeats less often.
     *closed(
         "ClientHeartbeat",

@@ -24,6 +24,7 @@ _LIFECYCLE: Final = (
             "schema.struct_array_fields.name",
             "schema.struct_array_fields.fields.name",
         ),
+        properties=("properties.key", "properties.value", "schema.properties.key"),
         intent=ddl_intents.create_collection,
         recorded={
             "collection": "collection_name",
@@ -76,6 +77,7 @@ _DESCRIPTIONS: Final = (
         visibility_is_enough=True,
         hidden_response=response_filter.collection_not_found,
         shows_alias=response_filter.describes_behind_alias,
+        shows_properties=True,
         response_ids=object_ids.of_described_collection,
     ),
     *reads(
@@ -84,6 +86,7 @@ _DESCRIPTIONS: Final = (
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
+        shows_properties=True,
     ),
     # Every response is filtered to what the caller may see, so the list itself needs no privilege.
     *reads(
@@ -98,8 +101,22 @@ _DESCRIPTIONS: Final = (
 
 _SCHEMAS: Final = (
     *defines("AlterCollectionField", "CreateCollection", collections=ONE_COLLECTION),
+    # One at a time with drops and renames, whose protection by row policies it may change.
+    *changes_catalog(
+        "AlterCollection",
+        "CreateCollection",
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        properties=("properties.key", "properties.value", "delete_keys"),
+        recorded={
+            "collection": "collection_name",
+            "id": "collectionID",
+            "properties": "properties",
+            "deleted": "delete_keys",
+        },
+    ),
     *defines(
-        "AlterCollection AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
+        "AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
         "CreateCollection",
         collections=ONE_COLLECTION,
         ids=("collectionID",),

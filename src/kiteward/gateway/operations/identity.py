@@ -4,8 +4,16 @@ from typing import Final
 
 from kiteward.audit.events import Event
 from kiteward.gateway.audit_details import Elements
-from kiteward.gateway.operations.declare import CONFIDENTIAL, UNUSED, changes, shows, tells
-from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, server, users
+from kiteward.gateway.operations.declare import (
+    CONFIDENTIAL,
+    ONE_COLLECTION,
+    RESOLVED,
+    UNUSED,
+    changes,
+    shows,
+    tells,
+)
+from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, row_policies, server, tags, users
 
 _TIMESTAMPS: Final = {"created_utc_timestamps": UNUSED, "modified_utc_timestamps": UNUSED}
 
@@ -216,4 +224,77 @@ _BACKUP: Final = (
     ),
 )
 
-ROWS: Final = (*_SERVER, *_USERS, *_ROLES, *_GRANTS, *_PRIVILEGE_GROUPS, *_BACKUP)
+_POLICY_NAMED: Final = {"collection": "collection_name", "policy": "policy_name"}
+
+_ROW_POLICIES: Final = (
+    *changes(
+        "CreateRowPolicy",
+        "ManageRLS",
+        row_policies.create,
+        event=Event.ROW_POLICY_CHANGE,
+        database="db_name",
+        collections=ONE_COLLECTION,
+        recorded={
+            **_POLICY_NAMED,
+            "actions": "actions",
+            "roles": "roles",
+            "using_expr": "using_expr",
+            "check_expr": "check_expr",
+            "description": "description",
+        },
+        left_out={"db_name": RESOLVED},
+    ),
+    *changes(
+        "DropRowPolicy",
+        "ManageRLS",
+        row_policies.drop,
+        event=Event.ROW_POLICY_CHANGE,
+        database="db_name",
+        collections=ONE_COLLECTION,
+        recorded=_POLICY_NAMED,
+        left_out={"db_name": RESOLVED},
+    ),
+    *shows(
+        "ListRowPolicies",
+        "ViewRLS",
+        row_policies.list_all,
+        database="db_name",
+        collections=ONE_COLLECTION,
+        recorded={"collection": "collection_name"},
+        left_out={"db_name": RESOLVED},
+    ),
+)
+
+_TAGS: Final = (
+    *changes(
+        "AddUserTags",
+        "UpdateUser",
+        tags.add,
+        event=Event.TAG_CHANGE,
+        user="user_name",
+        not_oneself=True,
+        recorded={"user": "user_name", "tags": Elements("tags", {"key": "key", "value": "value"})},
+    ),
+    *changes(
+        "DeleteUserTags",
+        "UpdateUser",
+        tags.delete,
+        event=Event.TAG_CHANGE,
+        user="user_name",
+        not_oneself=True,
+        recorded={"user": "user_name", "keys": "tag_keys"},
+    ),
+    *shows("GetUserTags", "SelectUser", tags.get, user="user_name", recorded={"user": "user_name"}),
+    *shows("ListUsersWithTag", "SelectUser", tags.list_users, recorded={"key": "tag_key", "value": "tag_value"}),
+)
+
+ROWS: Final = (
+    *_SERVER,
+    *_USERS,
+    *_ROLES,
+    *_GRANTS,
+    *_PRIVILEGE_GROUPS,
+    *_BACKUP,
+    *_ROW_POLICIES,
+    *_TAGS,
+)

@@ -66,11 +66,15 @@ class Operation:
         creates_fields: fields that give a name to a new field, or to one inside it; checked against its naming rule.
         creates_indexes: fields that give a name to a new index, or leave it to the engine; checked against its naming
             rule.
+        properties: fields with the properties of a collection. One about row policies needs ManageRLS as well, is kept
+            here, and is not forwarded.
+        shows_properties: whether its response describes collections, with those properties.
         must_match: fields inside sub-requests that must name the same collection, or none.
         database_must_match: fields inside sub-requests that must name the same database, or none.
         target_database: field that names a second database; when it differs, the privilege is needed on every database.
         ids: fields that select by id; if set, the privilege is needed on `*`, unless the collection of the id is known.
         user: field that names a user, for privileges of type User.
+        not_oneself: whether only administrators call it for their own user; else no privilege is needed for that.
         own_role: field that names a role whose holders need no privilege.
         visibility_is_enough: whether any privilege on the collection suffices.
         if_named: whether the privilege is needed only when a collection is named.
@@ -116,11 +120,14 @@ class Operation:
     creates_partitions: tuple[str, ...] = ()
     creates_fields: tuple[str, ...] = ()
     creates_indexes: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    shows_properties: bool = False
     must_match: tuple[str, ...] = ()
     database_must_match: tuple[str, ...] = ()
     target_database: str = ""
     ids: tuple[str, ...] = ()
     user: str = ""
+    not_oneself: bool = False
     own_role: str = ""
     visibility_is_enough: bool = False
     if_named: bool = False
@@ -186,7 +193,7 @@ class Operation:
     def content(self) -> tuple[str, ...]:
         """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
-        return tuple(dict.fromkeys((*named, *(place.path for place in self.places))))
+        return tuple(dict.fromkeys((*named, *self.properties, *(place.path for place in self.places))))
 
     def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.

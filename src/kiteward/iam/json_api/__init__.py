@@ -8,10 +8,23 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from kiteward.iam.json_api import access, accounts, audit, grants, keys, missing, server, sessions, unused, views
+from kiteward.iam.json_api import (
+    access,
+    accounts,
+    audit,
+    grants,
+    keys,
+    missing,
+    row_policies,
+    server,
+    sessions,
+    tags,
+    unused,
+    views,
+)
 from kiteward.iam.json_api.base import AdminOperation
 
-TOPICS: Final = (access, missing, unused, accounts, audit, grants, keys, server, sessions, views)
+TOPICS: Final = (access, missing, unused, accounts, audit, grants, row_policies, tags, keys, server, sessions, views)
 """The modules that declare operations."""
 
 ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(

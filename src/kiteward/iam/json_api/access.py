@@ -1,13 +1,16 @@
 """Explanations of access, by the function that decides requests."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from kiteward.authn.principals import AccessBlock
 from kiteward.authz.model import GrantKey
+from kiteward.authz.row_policies import BoundPolicy
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access, held_access
+from kiteward.filters import Dialect, write
+from kiteward.iam.access import AccessExplanation, AccessQuestion, RowAccess, Who, explain_access, held_access
 from kiteward.iam.caller import is_administrator
 from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
@@ -45,10 +48,33 @@ class Opening(Outcome):
     name: str
 
 
+class AppliedPolicy(Outcome):
+    """A row policy that applies; `rows` are those that it allows, with the values of the user, for administrators."""
+
+    policy_name: str
+    policy_type: str
+    rows: str
+
+
+class RowsExplained(Outcome):
+    """Which rows of a protected collection may be touched.
+
+    `bypassed` says that row policies do not apply. Else `using` are the policies that apply to stored rows, and `check`
+    those that apply to written rows.
+    """
+
+    bypassed: bool
+    every_row: bool
+    no_row: bool
+    using: list[AppliedPolicy]
+    check: list[AppliedPolicy]
+
+
 class Explained(Outcome):
     """A decision, and the grants behind it. `closed` says why the user or key cannot authenticate.
 
     `details` is `reason` as codes with parameters, for programs and translations.
+    `rows` says which row policies apply, null where none are enforced or it is refused.
     `held` says whether its roles allow it, whether or not it can authenticate; `ways` and `remedies` explain `held`.
     Only administrators get `remedies`, `opening`, whether the collection exists (null where that is not known), and the
     collection behind an alias; others get the name that they gave.
@@ -68,6 +94,7 @@ class Explained(Outcome):
     remedies: list[Remedy]
     closed: str
     opening: Opening | None
+    rows: RowsExplained | None
 
 
 class OfCollection(Arguments):
@@ -203,6 +230,27 @@ def explanation_shape(request: Request, found: AccessExplanation) -> Explained:
         remedies=[_remedy(remedy.role, remedy.grant) for remedy in found.explanation.remedies],
         closed=_reason(found.block),
         opening=_opening(found.block) if is_administrator(request) else None,
+        rows=None if found.rows is None else _rows(found.rows, expressions=is_administrator(request)),
+    )
+
+
+def _rows(found: RowAccess, *, expressions: bool) -> RowsExplained:
+    def shown(policies: Sequence[BoundPolicy]) -> list[AppliedPolicy]:
+        return [
+            AppliedPolicy(
+                policy_name=policy.name,
+                policy_type=policy.policy_type.value,
+                rows=write(policy.expression, Dialect.POLICY) if expressions else "",
+            )
+            for policy in policies
+        ]
+
+    return RowsExplained(
+        bypassed=found.bypassed,
+        every_row=found.every_row,
+        no_row=found.no_row,
+        using=shown(found.using),
+        check=shown(found.check),
     )
 
 

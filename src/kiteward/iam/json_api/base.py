@@ -51,7 +51,7 @@ class Request:
 
     Attributes:
         principal: the caller; after `change` has been entered, as it is then.
-        snapshot: the policy by which it was allowed.
+        snapshot: the policy by which it was allowed; likewise.
         root_bypass: whether `root` needs no roles.
         record: adds keyword arguments to the recorded result of a change in the audit trail, besides request and
             outcome; never a secret.
@@ -62,7 +62,7 @@ class Request:
         principal: Principal,
         snapshot: PolicySnapshot,
         change: Callable[[Callable[[], Awaitable[None]]], AbstractAsyncContextManager[Transaction]],
-        caller_now: Callable[[], Awaitable[Principal]],
+        caller_now: Callable[[], Awaitable[tuple[Principal, PolicySnapshot]]],
         *,
         begin_session: Callable[[str], Awaitable[Secret]],
         root_bypass: bool,
@@ -89,11 +89,12 @@ class Request:
     async def change(self) -> AsyncIterator[Transaction]:
         """Open the transaction of a change.
 
-        The caller is authenticated and authorized again when the transaction has begun. `principal` is then updated.
+        The caller is authenticated and authorized again when the transaction has begun. `principal` and `snapshot` are
+        then updated.
         """
 
         async def again() -> None:
-            self.principal = await self._caller_now()
+            self.principal, self.snapshot = await self._caller_now()
 
         async with self._change(again) as transaction:
             yield transaction
@@ -204,6 +205,8 @@ def size_of_arguments(arguments: Arguments, most: int) -> int:
             left += [getattr(value, name) for name in value.__struct_fields__]
         elif isinstance(value, list):
             left += value
+        elif isinstance(value, dict):
+            left += [*value.keys(), *value.values()]
         elif isinstance(value, str):
             size += len(value)
         elif isinstance(value, Secret):

@@ -23,6 +23,7 @@ from kiteward.domain.identity import PasswordCredential, Secret
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
+from kiteward.gateway.collection_definitions import CollectionDefinitions
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
@@ -64,7 +65,15 @@ class Subject:
             await catalog.refresh()
             ddl = DdlExecutor(engine, catalog, policy_cache, recorder)
             await ddl.recover()
-            services = Services(store, engine, catalog, hasher, POLICIES["standard"], OPERATIONS)
+            services = Services(
+                store,
+                engine,
+                catalog,
+                CollectionDefinitions(engine, ddl, shared=False),
+                hasher,
+                POLICIES["standard"],
+                OPERATIONS,
+            )
             gateway = Gateway(
                 authenticator,
                 policy_cache,

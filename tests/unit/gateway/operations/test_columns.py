@@ -67,7 +67,10 @@ def test_what_writes_entities_differs_from_what_defines() -> None:
 
 
 def test_every_rpc_that_changes_which_objects_there_are_is_a_change_of_the_catalog() -> None:
-    changing = re.compile(r"(Create|Drop|Rename)(Collection|Alias|Database)|AlterAlias|Restore(External)?Snapshot")
+    changing = re.compile(
+        r"(Create|Drop|Rename)(Collection|Alias|Database)|AlterAlias|Restore(External)?Snapshot"
+        r"|AlterCollection"  # it changes whether row policies are enforced
+    )
     expected = {name for name in messages.METHODS if changing.fullmatch(name)}
     assert {row.name for row in OPERATIONS.values() if row.executor is Executor.DDL} == expected
 
@@ -75,7 +78,7 @@ def test_every_rpc_that_changes_which_objects_there_are_is_a_change_of_the_catal
 def test_grants_follow_every_change_of_what_they_can_name() -> None:
     """A grant names a database or a collection, never an alias; one on a database that is to be names nothing yet."""
     without = {row.name for row in OPERATIONS.values() if row.executor is Executor.DDL and row.intent is None}
-    assert without == {"CreateAlias", "AlterAlias", "DropAlias", "CreateDatabase"}
+    assert without == {"CreateAlias", "AlterAlias", "DropAlias", "CreateDatabase", "AlterCollection"}
     assert all(row.intent is None for row in OPERATIONS.values() if row.executor is not Executor.DDL)
     assert len(IntentKind) == 4
 
@@ -85,7 +88,8 @@ def test_names_are_resolved_on_a_catalog_that_is_up_to_date() -> None:
         if row.database or row.collections or row.aliases:
             assert row.needs_catalog, row.name
     answering = {row.name for row in OPERATIONS.values() if row.handler is not None and row.needs_catalog}
-    assert answering == {"OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"}
+    of_row_policies = {"CreateRowPolicy", "DropRowPolicy", "ListRowPolicies"}
+    assert answering == {"OperatePrivilege", "OperatePrivilegeV2", "SelectGrant"} | of_row_policies
 
 
 # Responses

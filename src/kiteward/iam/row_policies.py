@@ -1,0 +1,354 @@
+"""Row policies: create, change, drop, list, and whether they are enforced.
+
+Each change is made while collections are held, so that it is on the collection that was looked up.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from kiteward.authz.policy import Condition, decide
+from kiteward.authz.privileges import PRIVILEGES
+from kiteward.authz.row_policies import (
+    CHECK_ACTIONS,
+    USING_ACTIONS,
+    CompiledRowRules,
+    PolicyType,
+    ProtectedCollection,
+    RowAction,
+    RowPolicy,
+)
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AlreadyExists, InvalidArgument, LimitReached, NotFound
+from kiteward.iam.caller import Caller
+from kiteward.iam.lookup import require_role
+from kiteward.iam.object_lookup import behind_alias
+from kiteward.iam.row_expressions import check_expression
+from kiteward.iam.services import Services
+from kiteward.store.transaction import Transaction
+
+_log = logging.getLogger("kiteward.iam")
+
+MOST_POLICIES: Final = 1_000
+"""Most row policies of a collection."""
+
+LONGEST_EXPRESSION: Final = 16 * 1024
+"""Most bytes of an expression."""
+
+LONGEST_DESCRIPTION: Final = 1024
+"""Most bytes of a description."""
+
+ENABLED: Final = "rls.enabled"
+FORCE: Final = "rls.force"
+PROPERTIES: Final = (ENABLED, FORCE)
+"""The properties of a collection that are about row policies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A collection as a request names it: its database, and its name or an alias."""
+
+    database: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class PropertyChange:
+    """New values of the properties of row policies; None where one stays as it is."""
+
+    enabled: bool | None = None
+    force: bool | None = None
+
+    def of(self, held: ProtectedCollection) -> ProtectedCollection:
+        """Return a collection with the new values."""
+        enabled = held.enabled if self.enabled is None else self.enabled
+        return replace(held, enabled=enabled, force=held.force if self.force is None else self.force)
+
+    @property
+    def tightening(self) -> "PropertyChange":
+        """The part that allows less than before."""
+        return PropertyChange(self.enabled or None, self.force or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """A collection with its policies, and what its operator should know.
+
+    Attributes:
+        collection: the collection; without policies where it has none.
+        faults: name of a policy -> why it allows nothing.
+        warnings: what is allowed and perhaps not meant.
+    """
+
+    collection: ProtectedCollection
+    faults: dict[str, str]
+    warnings: Sequence[ErrorDetail] = ()
+
+
+async def create_policy(services: Services, caller: Caller, place: Place, policy: RowPolicy) -> Protection:
+    """Create a row policy.
+
+    Raises:
+        AlreadyExists: the collection has a policy of this name.
+        InvalidArgument, LimitReached, RoleNotFound: the policy breaks a rule.
+        CollectionNotFound: there is no such collection.
+        AccessDenied: the caller lacks ManageRLS on it.
+        EngineError: the engine does not respond, or refuses.
+    """
+    return await _put(services, caller, place, policy, new=True)
+
+
+async def change_policy(services: Services, caller: Caller, place: Place, policy: RowPolicy) -> Protection:
+    """Replace the row policy of this name.
+
+    Raises:
+        NotFound: the collection has no policy of this name.
+        Others as of `create_policy`.
+    """
+    return await _put(services, caller, place, policy, new=False)
+
+
+async def drop_policy(services: Services, caller: Caller, place: Place, name: str) -> Protection:
+    """Drop a row policy; also of a collection that the engine no longer has.
+
+    Raises:
+        NotFound: the collection has no policy of this name.
+        AccessDenied: the caller lacks ManageRLS on it.
+    """
+    async with _changing(services, caller, place) as (target, transaction):
+        before = await _held(transaction, target)
+        policy = before.policy(name)
+        if policy is None:
+            raise _no_policy(name, target)
+        await transaction.row_policies.remove(target.database, target.collection, name)
+        caller.record(before=recorded(policy))
+        return _reviewed(services, caller, await _held(transaction, target))
+
+
+async def describe_protection(services: Services, caller: Caller, place: Place) -> Protection:
+    """Return the row policies of a collection, and whether they are enforced.
+
+    Raises:
+        AccessDenied: the caller lacks ViewRLS on it.
+        CollectionNotFound: it has no policies, and the engine has no such collection.
+        EngineError: it has no policies, and the engine does not respond.
+    """
+    target = await _resolved(services, place)
+    _require(caller, "ViewRLS", target)
+    rules = caller.snapshot.row_rules.get((target.database, target.collection))
+    if rules is None:
+        await services.collections.fields(target.database, target.collection)
+    return _with_warnings(services, rules.stored if rules is not None else _unprotected(target))
+
+
+async def set_properties(services: Services, caller: Caller, place: Place, change: PropertyChange) -> Protection:
+    """Set whether the row policies of a collection are enforced, and on whom. It is in force when this returns.
+
+    Raises:
+        CollectionNotFound: they are to be enforced, and there is no such collection.
+        AccessDenied: the caller lacks ManageRLS on it.
+        EngineError: they are to be enforced, and the engine does not respond.
+    """
+    async with _changing(services, caller, place, looked_up=bool(change.enabled)) as (target, transaction):
+        before = await apply_properties(transaction, target, change)
+        caller.record(before={"enabled": before.enabled, "force": before.force})
+        return _reviewed(services, caller, await _held(transaction, target))
+
+
+async def apply_properties(transaction: Transaction, target: Place, change: PropertyChange) -> ProtectedCollection:
+    """Set the properties of a collection, and return it as it was before."""
+    before = await _held(transaction, target)
+    after = change.of(before)
+    if after != before:
+        await transaction.row_policies.protect(
+            target.database, target.collection, enabled=after.enabled, force=after.force
+        )
+    return before
+
+
+def recorded(policy: RowPolicy) -> dict[str, object]:
+    """Return what the audit trail records of a policy: all of it but its time."""
+    return {
+        "policy": policy.name,
+        "type": policy.policy_type.value,
+        "actions": sorted(action.value for action in policy.actions),
+        "roles": list(policy.roles),
+        "using_expr": policy.using_expr,
+        "check_expr": policy.check_expr,
+        "description": policy.description,
+    }
+
+
+def warnings_of(held: ProtectedCollection, *, shared: bool) -> list[ErrorDetail]:
+    """Return what the operator of a collection should know about its policies.
+
+    Args:
+        held: the collection.
+        shared: whether others than Kiteward can write to it.
+    """
+    found: list[ErrorDetail] = []
+    database, name = held.database, held.collection
+    if held.policies and not held.enabled:
+        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_NOT_ENFORCED, {"database": database, "collection": name}))
+    if held.enabled and not any(_shows(policy) for policy in held.policies):
+        code = ErrorCode.ROW_POLICIES_HIDE_FROM_ALL if held.force else ErrorCode.ROW_POLICIES_HIDE_ALL
+        found.append(ErrorDetail(code, {"database": database, "collection": name}))
+    if held.enabled and shared:
+        found.append(ErrorDetail(ErrorCode.ROW_POLICIES_SHARED_ENGINE, {"database": database, "collection": name}))
+    return found
+
+
+def _shows(policy: RowPolicy) -> bool:
+    return policy.policy_type is PolicyType.PERMISSIVE and bool(policy.actions & {RowAction.QUERY, RowAction.SEARCH})
+
+
+async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
+    _require(caller, "ManageRLS", await _resolved(services, place))
+    _check_form(services, policy)
+    async with _changing(services, caller, place, looked_up=True, policy=policy) as (target, transaction):
+        before = await _held(transaction, target)
+        present = before.policy(policy.name)
+        if new and present is not None:
+            raise AlreadyExists(
+                f"the row policy {policy.name} of {target.collection} exists already",
+                ErrorDetail(ErrorCode.ROW_POLICY_EXISTS, {"name": policy.name}),
+                field="policyName",
+            )
+        if not new and present is None:
+            raise _no_policy(policy.name, target)
+        if present is None and len(before.policies) >= MOST_POLICIES:
+            raise LimitReached(
+                f"a collection has at most {MOST_POLICIES} row policies",
+                ErrorDetail(ErrorCode.ROW_POLICIES_LIMIT, {"limit": MOST_POLICIES}),
+            )
+        for role in policy.roles:
+            await require_role(transaction, role, field="roles")
+        await transaction.row_policies.put(target.database, target.collection, policy)
+        if present is not None:
+            caller.record(before=recorded(present))
+        return _reviewed(services, caller, await _held(transaction, target))
+
+
+@asynccontextmanager
+async def _changing(
+    services: Services, caller: Caller, place: Place, *, looked_up: bool = False, policy: RowPolicy | None = None
+) -> AsyncIterator[tuple[Place, Transaction]]:
+    """Hold a collection, and open the transaction of a change of its policies.
+
+    The caller's privilege is checked before anything is looked up, and by the policy in force in the transaction.
+
+    Args:
+        services: what services work with.
+        caller: who changes them.
+        place: the collection as named.
+        looked_up: whether the collection must exist.
+        policy: a policy whose expressions are checked against the fields of the collection.
+    """
+    _require(caller, "ManageRLS", await _resolved(services, place))
+    async with services.collections.held():
+        target = await _resolved(services, place)
+        _require(caller, "ManageRLS", target)
+        if looked_up:
+            fields = await services.collections.fields(target.database, target.collection)
+            if policy is not None:
+                for expression, text in (("using_expr", policy.using_expr), ("check_expr", policy.check_expr)):
+                    if text:
+                        check_expression(expression, text, fields)
+        async with caller.change() as transaction:
+            _require(caller, "ManageRLS", target)
+            yield target, transaction
+
+
+async def _resolved(services: Services, place: Place) -> Place:
+    return replace(place, collection=await behind_alias(services.catalog, place.database, place.collection))
+
+
+def _require(caller: Caller, privilege: str, target: Place) -> None:
+    condition = Condition(PRIVILEGES[privilege], target.database, (target.collection,))
+    decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+
+
+async def _held(transaction: Transaction, target: Place) -> ProtectedCollection:
+    return await transaction.row_policies.get(target.database, target.collection) or _unprotected(target)
+
+
+def _unprotected(target: Place) -> ProtectedCollection:
+    return ProtectedCollection(database=target.database, collection=target.collection, enabled=False, force=False)
+
+
+def _reviewed(services: Services, caller: Caller, held: ProtectedCollection) -> Protection:
+    """Return a changed collection with its warnings, which are logged and recorded as well."""
+    protection = _with_warnings(services, held)
+    if protection.warnings:
+        caller.record(warnings=logged(held, protection.warnings))
+    return protection
+
+
+def logged(held: ProtectedCollection, warnings: Sequence[ErrorDetail]) -> list[str]:
+    """Log warnings about a collection, and return their codes, for the audit trail."""
+    codes = [detail.code.value for detail in warnings]
+    _log.warning("row policies of %s.%s: %s", held.database, held.collection, ", ".join(codes))
+    return codes
+
+
+def _with_warnings(services: Services, held: ProtectedCollection) -> Protection:
+    return Protection(
+        held, dict(CompiledRowRules.compile(held).faults), warnings_of(held, shared=services.collections.shared)
+    )
+
+
+def _check_form(services: Services, policy: RowPolicy) -> None:
+    """Check what can be checked of a policy by itself."""
+    services.naming.check_policy_name(policy.name)
+    if len(policy.description.encode()) > LONGEST_DESCRIPTION:
+        raise InvalidArgument(
+            f"`description` must be at most {LONGEST_DESCRIPTION} bytes",
+            ErrorDetail(ErrorCode.DESCRIPTION_TOO_LONG, {"limit": LONGEST_DESCRIPTION}),
+            field="description",
+        )
+    if not policy.actions:
+        known = ", ".join(RowAction)
+        raise InvalidArgument(
+            f"a row policy needs at least one action: {known}",
+            ErrorDetail(ErrorCode.ROW_POLICY_WITHOUT_ACTION, {"known": known}),
+            field="actions",
+        )
+    _check_use("using_expr", policy.using_expr, policy.actions, USING_ACTIONS)
+    _check_use("check_expr", policy.check_expr, policy.actions, CHECK_ACTIONS)
+
+
+def _check_use(expression: str, text: str, actions: frozenset[RowAction], users: frozenset[RowAction]) -> None:
+    """Check that an expression is given if, and only if, one of the actions uses it."""
+    field = {"using_expr": "usingExpr", "check_expr": "checkExpr"}[expression]
+    using = [action for action in RowAction if action in actions & users]
+    if using and not text.strip():
+        raise InvalidArgument(
+            f"the action {using[0]} needs `{expression}`",
+            ErrorDetail(ErrorCode.ROW_POLICY_EXPRESSION_MISSING, {"action": using[0], "expression": expression}),
+            field=field,
+        )
+    if text and not using:
+        known = ", ".join(action for action in RowAction if action in users)
+        raise InvalidArgument(
+            f"no action of the policy uses `{expression}`: leave it out, or add one of {known}",
+            ErrorDetail(ErrorCode.ROW_POLICY_EXPRESSION_UNUSED, {"expression": expression, "known": known}),
+            field=field,
+        )
+    if len(text.encode()) > LONGEST_EXPRESSION:
+        raise InvalidArgument(
+            f"`{expression}` must be at most {LONGEST_EXPRESSION} bytes",
+            ErrorDetail(
+                ErrorCode.ROW_POLICY_EXPRESSION_TOO_LONG, {"expression": expression, "limit": LONGEST_EXPRESSION}
+            ),
+            field=field,
+        )
+
+
+def _no_policy(name: str, target: Place) -> NotFound:
+    return NotFound(
+        f"row policy not found: {name} of {target.collection}",
+        ErrorDetail(ErrorCode.ROW_POLICY_NOT_FOUND, {"name": name}),
+        field="policyName",
+    )
