@@ -24,6 +24,7 @@ from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -139,6 +140,7 @@ class GatewayHarness:
             ddl=self.ddl,
             services=self.services,
             recorder=self.recorder,
+            dialect=Dialect.EMBEDDED,
         )
 
     def configure(self, **parts: Any) -> None:

@@ -15,6 +15,7 @@ from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.collection_definitions import CollectionDefinitions
@@ -104,6 +105,11 @@ def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
     tracing = OtlpTracing(settings.tracing.endpoint, settings.tracing.percent)
     stack.push_async_callback(asyncio.to_thread, tracing.close)
     return tracing
+
+
+def dialect_of(settings: Settings) -> Dialect:
+    """Return the language of filters of the engine that the settings name."""
+    return Dialect.EMBEDDED if settings.engine is None else Dialect.MILVUS
 
 
 def make_services(

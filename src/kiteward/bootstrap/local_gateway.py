@@ -8,7 +8,13 @@ from contextlib import AsyncExitStack
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
-from kiteward.bootstrap.components import AccessControl, load_access_control, make_services, open_recorder
+from kiteward.bootstrap.components import (
+    AccessControl,
+    dialect_of,
+    load_access_control,
+    make_services,
+    open_recorder,
+)
 from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
@@ -56,6 +62,7 @@ async def open_local(
             ddl=ddl,
             services=make_services(settings, access, engine, catalog, ddl=ddl),
             recorder=access.recorder,
+            dialect=dialect_of(settings),
         )
         stack.push_async_callback(gateway.drain)
         yield gateway

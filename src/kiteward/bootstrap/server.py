@@ -16,6 +16,7 @@ from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
 from kiteward.bootstrap.components import (
     AccessControl,
+    dialect_of,
     load_access_control,
     make_services,
     open_recorder,
@@ -259,6 +260,7 @@ async def _start_gateway(
         ddl=ddl,
         services=make_services(settings, access, engine, catalog, ddl=ddl),
         recorder=access.recorder,
+        dialect=dialect_of(settings),
         telemetry=telemetry,
     )
     stack.push_async_callback(gateway.drain)

@@ -42,6 +42,21 @@ class ErrorCode(StrEnum):
     ADMINISTRATOR_NEEDED = auto()
     ONE_TIME_PASSWORD = auto()
     LARGE_REQUEST_DENIED = auto()
+    ROW_POLICIES_ALL_ROWS = auto()
+    ROW_POLICIES_IDS_NOT_VISIBLE = auto()
+    ROW_POLICIES_READ_CONTENT = auto()
+    ROW_POLICIES_READ_FIELD = auto()
+
+    # Row policies: what is written.
+    COLUMN_MISSING = auto()
+    COLUMN_UNCHECKABLE = auto()
+    ROW_KEY_TAKEN = auto()
+    ROW_KEY_TWICE = auto()
+    ROW_NOT_REPLACEABLE = auto()
+    ROW_POLICY_ABSENT = auto()
+    ROW_STORED_TWICE = auto()
+    ROW_VIOLATES_POLICY = auto()
+    ROWS_NOT_LOADED = auto()
 
     # Operations.
     OPERATION_CLOSED = auto()

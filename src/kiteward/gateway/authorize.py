@@ -14,16 +14,18 @@ from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, Ope
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
+from kiteward.filters import Dialect
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
-from kiteward.gateway.operations import Operation
+from kiteward.gateway.operations import Operation, RowUse
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
+from kiteward.gateway.row_access.access import RowAccess, row_access
 from kiteward.gateway.rows import Row
 from kiteward.iam.json_api.base import AdminOperation
 from kiteward.telemetry.telemetry import Telemetry
@@ -38,6 +40,7 @@ class _Fields(NamedTuple):
     snapshot: PolicySnapshot
     resolved: ResolvedRequest
     hides_database: bool
+    row_access: RowAccess | None
 
 
 class AuthorizedRequest(_Fields):
@@ -50,6 +53,7 @@ class AuthorizedRequest(_Fields):
         snapshot: the policy by which it was allowed.
         resolved: the resolved request.
         hides_database: whether the principal may not know whether its database exists, so that its list is empty.
+        row_access: how row policies bear on it; None where they do not, or where the principal bypasses them to read.
     """
 
     __slots__ = ()
@@ -119,12 +123,14 @@ class Authorizer:
         *,
         naming: NamingRules,
         telemetry: Telemetry,
+        dialect: Dialect,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
         self._catalog = catalog
         self._naming = naming
         self._telemetry = telemetry
+        self._dialect = dialect
 
     async def authenticate(self, recording: Recording) -> Principal:
         """Return the authenticated caller.
@@ -204,7 +210,33 @@ class Authorizer:
         if self._catalog.unproven(resolved.database, resolved.named, since):
             raise NamesUnknown(resolved.database, resolved.named)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
-        return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database)
+        access = None
+        if snapshot.row_rules and row.rows is not RowUse.NONE:
+            access = self._row_access(recording, resolved, principal, snapshot)
+            if access is not None and access.read is not None:
+                # What is forwarded is written from `access.read`, never the payload as it came.
+                resolved = resolved._replace(payload=b"")
+        return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database, access)
+
+    def _row_access(
+        self, recording: Recording, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot
+    ) -> RowAccess | None:
+        """Return how row policies bear on an allowed request, and record by which of them a read is answered.
+
+        Raises:
+            AccessDenied, InUse, PayloadMalformed, FilterSyntaxError: as `row_access`.
+        """
+        row = recording.operation
+        if row is None:
+            return None
+        try:
+            access = row_access(row, resolved, principal, snapshot, dialect=self._dialect)
+        except AccessDenied as error:
+            recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
+            raise
+        if access is not None and access.read is not None:
+            recording.result["row_policies"] = list(access.policies)
+        return access
 
     def _as_given(
         self, row: Operation, recording: Recording, principal: Principal, snapshot: PolicySnapshot
@@ -246,7 +278,7 @@ class Authorizer:
         snapshot = self._policy_cache.current()
         begun = perf_counter()
         self._require_allowed(recording, row.decide(principal), begun)
-        return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False)
+        return AuthorizedRequest(_PROOF, row, call, principal, snapshot, NOTHING_RESOLVED, False, None)
 
     async def require_reach(self, recording: Recording, *, size: int) -> Principal:
         """Return the caller, if some large request of this kind could be allowed to that caller.

@@ -1,12 +1,13 @@
 """Executes authorized requests. Each executor takes an `AuthorizedRequest`, so that nothing runs without a decision."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Protocol
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import EngineUnavailable
+from kiteward.domain.errors import EngineRejected, EngineUnavailable
 from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
@@ -18,7 +19,12 @@ from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
+from kiteward.gateway.operations import RowUse
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.access import RowAccess
+from kiteward.gateway.row_access.reading import FilteredReads
+from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
+from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
@@ -46,8 +52,12 @@ class RequestExecutor(Protocol):
 class EngineExecutor:
     """Passes requests through to the engine; only names behind aliases are replaced."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, authorizer: Authorizer) -> None:
+    def __init__(
+        self, engine: Engine, catalog: Catalog, authorizer: Authorizer, *, reads: FilteredReads, writes: RowWrites
+    ) -> None:
         self._engine = engine
+        self._reads = reads
+        self._writes = writes
         self._catalog = catalog
         self._authorizer = authorizer
 
@@ -57,7 +67,11 @@ class EngineExecutor:
         row, resolved, call = request.operation, request.resolved, request.call
         if request.hides_database:
             return messages.success(row.name)
+        if row.rows is RowUse.WRITTEN:
+            return await self._writes.run(request, recording)
         metadata = {**call.forward, "dbname": resolved.database}
+        if request.row_access is not None:
+            return await self._restricted(request, request.row_access, recording, metadata)
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
         answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
         recording.status = messages.status_code(row.name, answer)
@@ -84,6 +98,30 @@ class EngineExecutor:
         # By the current policy, not the one when the engine was called: what was revoked meanwhile is not shown.
         snapshot = await self._authorizer.policy()
         return row.filter_response(answer, request.principal, snapshot, resolved, self._catalog)
+
+    async def _restricted(
+        self, request: AuthorizedRequest, access: RowAccess, recording: Recording, metadata: Mapping[str, str]
+    ) -> bytes:
+        """Execute a request whose response is restricted by row policies, and return what its caller may see.
+
+        Raises:
+            KitewardError: as of `Gateway.handle`.
+        """
+        row, payload, timeout = request.operation, request.resolved.payload, request.call.timeout
+        if access.read is not None:
+            payload = await self._reads.payload(
+                access.read,
+                database=access.database,
+                collection=access.collection,
+                metadata=metadata,
+                timeout=timeout,
+            )
+        try:
+            answer = await self._engine.call(row.name, payload, metadata=metadata, timeout=timeout)
+        except EngineRejected as error:
+            raise EngineRejected(HIDDEN_FAILURE, grpc_code=error.grpc_code) from None
+        recording.status = messages.status_code(row.name, answer)
+        return shown(row.name, answer, row.rows)
 
 
 class CatalogExecutor:

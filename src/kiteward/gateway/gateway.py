@@ -8,6 +8,7 @@ from kiteward.authn.authenticator import Authenticator
 from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
@@ -26,6 +27,8 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.reading import FilteredReads
+from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of
 from kiteward.iam import readiness
 from kiteward.iam.json_api.base import Arguments
@@ -51,6 +54,7 @@ class Gateway:
         ddl: DdlExecutor,
         services: Services,
         recorder: Recorder,
+        dialect: Dialect,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._telemetry = telemetry or Telemetry()
@@ -61,7 +65,12 @@ class Gateway:
         self._changes = Changes(recorder)
         instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry
+            instrumented,
+            policy_cache,
+            catalog,
+            naming=services.naming,
+            telemetry=self._telemetry,
+            dialect=dialect,
         )
         context = HandlerContext(
             services,
@@ -71,8 +80,11 @@ class Gateway:
             recorder=recorder,
             changes=self._changes,
         )
+        self._writes = RowWrites(engine, authorizer, dialect)
         self._executors: Mapping[Executor, RequestExecutor] = {
-            Executor.ENGINE: EngineExecutor(engine, catalog, authorizer),
+            Executor.ENGINE: EngineExecutor(
+                engine, catalog, authorizer, reads=FilteredReads(engine, dialect), writes=self._writes
+            ),
             Executor.DDL: CatalogExecutor(ddl, authorizer, self._changes),
             Executor.HERE: RpcExecutor(context),
         }
@@ -177,6 +189,7 @@ class Gateway:
     async def drain(self) -> None:
         """Wait for changes in progress, which continue when their caller is gone."""
         await self._changes.drain()
+        await self._writes.drain()
         await self._ddl.close()
 
     async def _answer(self, recording: Recording) -> bytes | Returned:

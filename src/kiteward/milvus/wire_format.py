@@ -16,7 +16,7 @@ the name the engine reads. What is not read is skipped: neither copied nor exami
 8. A reader may have a budget of fields: Python is so slow that millions of them would block the event loop.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -245,6 +245,26 @@ def _charge(values: list[Any], cost: int) -> None:
         raise _too_many()
 
 
+def top_level(view: memoryview) -> Iterator[tuple[int, int, int, int]]:
+    """Yield each field of a message, in order: its tag, its position, that of its content, and the position after it.
+
+    Raises:
+        PayloadMalformed: the top level of the message is not that of one.
+    """
+    pos = 0
+    try:
+        while pos < len(view):
+            start = pos
+            tag, pos = _tag(view, start)
+            begin = _length(view, pos)[1] if tag & 7 == LENGTH else pos
+            pos = _skip(view, pos, tag, depth=0)
+            if pos > len(view):
+                raise _malformed("a field crosses the end of its message")
+            yield tag, start, begin, pos
+    except IndexError:
+        raise _malformed("it is cut short") from None
+
+
 def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
     """Return the pieces of a message that remain when its fields of these tags are taken out, uncopied and in order.
 
@@ -253,19 +273,11 @@ def without_fields(payload: bytes, tags: Collection[int]) -> list[memoryview]:
     """
     view = memoryview(payload)
     pieces = []
-    pos = kept = 0
-    try:
-        while pos < len(payload):
-            start = pos
-            tag, pos = _tag(payload, start)
-            pos = _skip(payload, pos, tag, depth=0)
-            if pos > len(payload):
-                raise _malformed("a field crosses the end of its message")
-            if tag in tags:
-                pieces.append(view[kept:start])
-                kept = pos
-    except IndexError:
-        raise _malformed("it is cut short") from None
+    kept = 0
+    for tag, start, _, end in top_level(view):
+        if tag in tags:
+            pieces.append(view[kept:start])
+            kept = end
     pieces.append(view[kept:])
     return pieces
 
@@ -295,7 +307,7 @@ def _in_kind(kind: Kind, number: int) -> int:
             return number
 
 
-def _varint(payload: bytes, pos: int) -> tuple[int, int]:
+def _varint(payload: bytes | memoryview, pos: int) -> tuple[int, int]:
     """Return the number at a position, cut to 64 bits, and the position after it (rules 1 and 2)."""
     byte = payload[pos]
     if byte < 128:
@@ -310,19 +322,19 @@ def _varint(payload: bytes, pos: int) -> tuple[int, int]:
     raise _malformed("a number is longer than 10 bytes")
 
 
-def _tag(payload: bytes, pos: int) -> tuple[int, int]:
+def _tag(payload: bytes | memoryview, pos: int) -> tuple[int, int]:
     """Return the tag at a position and the position after it (rule 1)."""
     byte = payload[pos]
     return (byte, pos + 1) if byte < 128 else _long_varint(payload, pos, bits=32)
 
 
-def _length(payload: bytes, pos: int) -> tuple[int, int]:
+def _length(payload: bytes | memoryview, pos: int) -> tuple[int, int]:
     """Return the length at a position and the position after it (rule 1)."""
     byte = payload[pos]
     return (byte, pos + 1) if byte < 128 else _long_varint(payload, pos, bits=31)
 
 
-def _long_varint(payload: bytes, pos: int, *, bits: int) -> tuple[int, int]:
+def _long_varint(payload: bytes | memoryview, pos: int, *, bits: int) -> tuple[int, int]:
     number = 0
     for shift in range(0, 35, 7):
         byte = payload[pos]
@@ -337,7 +349,7 @@ def _long_varint(payload: bytes, pos: int, *, bits: int) -> tuple[int, int]:
     return number, pos
 
 
-def _skip(payload: bytes, pos: int, tag: int, *, depth: int) -> int:
+def _skip(payload: bytes | memoryview, pos: int, tag: int, *, depth: int) -> int:
     """Return the position after an unread field, whose value begins at `pos`; it may lie beyond the end."""
     if tag < 8:
         raise _malformed("a field has the number 0")
@@ -345,7 +357,7 @@ def _skip(payload: bytes, pos: int, tag: int, *, depth: int) -> int:
     return _skip_group(payload, pos, tag, depth) if wire_type == GROUP else _skip_value(payload, pos, wire_type)
 
 
-def _skip_value(payload: bytes, pos: int, wire_type: int) -> int:
+def _skip_value(payload: bytes | memoryview, pos: int, wire_type: int) -> int:
     if wire_type == LENGTH:
         length, pos = _length(payload, pos)
         return pos + length
@@ -358,7 +370,7 @@ def _skip_value(payload: bytes, pos: int, wire_type: int) -> int:
     raise _malformed(f"wire type {wire_type} has no place here")
 
 
-def _skip_group(payload: bytes, pos: int, tag: int, depth: int) -> int:
+def _skip_group(payload: bytes | memoryview, pos: int, tag: int, depth: int) -> int:
     """Return the position after a group, whose content begins at `pos` (rules 4 and 5)."""
     open_groups = [tag >> 3]
     while open_groups:

@@ -14,6 +14,7 @@ from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.index_rpcs import IndexServicer
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
+from kiteward.engine.embedded.key_lists import keys_in
 from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
 from kiteward.engine.embedded.operations import Execution, executed
 from kiteward.engine.embedded.read_view import load_state_taken_for
@@ -56,6 +57,14 @@ class EngineServicer(IndexServicer, SegmentServicer):
                 if collection.metadata.collection_id() == number:
                     return collection
         raise CollectionNotFoundError(f"collection not found[collection={number}]")
+
+    @staticmethod
+    def _extract_pks_from_expr(expr: str, col: ServedCollection) -> list[int | str] | None:
+        """Return the keys of a filter that is a list of primary keys, None for another one."""
+        keys = keys_in(expr, col.pk_field)
+        if keys is None:
+            keys = IndexServicer._extract_pks_from_expr(expr, col)  # noqa: SLF001  it is static, so that there is no super
+        return keys
 
     @executed(Execution.ON_THE_LOOP)
     @answering(milvus_pb2.BoolResponse)

@@ -19,10 +19,10 @@ from typing import Final
 
 from kiteward.engine.base import Access
 from kiteward.gateway.operations import closed, cluster, collections, data, databases, identity
-from kiteward.gateway.operations.row import Executor, Operation
+from kiteward.gateway.operations.row import Executor, Operation, RowUse
 from kiteward.milvus import messages
 
-__all__ = ["ENGINE_RPCS", "OPERATIONS", "Executor", "Operation", "missing_operations"]
+__all__ = ["ENGINE_RPCS", "OPERATIONS", "Executor", "Operation", "RowUse", "missing_operations"]
 
 
 def _table(rows: Iterable[Operation]) -> Mapping[str, Operation]:

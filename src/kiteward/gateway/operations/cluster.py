@@ -8,28 +8,31 @@ from typing import Final
 from kiteward.gateway import ddl_intents
 from kiteward.gateway.audit_details import Converted, uri_without_secrets
 from kiteward.gateway.operations.declare import CONFIDENTIAL, ONE_COLLECTION, changes_catalog, defines, reads, writes
+from kiteward.gateway.operations.row import RowUse
 
 ROWS: Final = (
-    *defines("CreateResourceGroup", "CreateResourceGroup", database=""),
-    *defines("DropResourceGroup", "DropResourceGroup", database=""),
-    *defines("UpdateResourceGroups", "UpdateResourceGroups", database=""),
-    *defines("TransferNode", "TransferNode", database=""),
-    *defines("TransferReplica", "TransferReplica", collections=ONE_COLLECTION),
-    *reads("ListResourceGroups", "ListResourceGroups", database=""),
-    *reads("DescribeResourceGroup", "DescribeResourceGroup", database=""),
+    *defines("CreateResourceGroup", "CreateResourceGroup", rows=RowUse.NONE, database=""),
+    *defines("DropResourceGroup", "DropResourceGroup", rows=RowUse.NONE, database=""),
+    *defines("UpdateResourceGroups", "UpdateResourceGroups", rows=RowUse.NONE, database=""),
+    *defines("TransferNode", "TransferNode", rows=RowUse.NONE, database=""),
+    *defines("TransferReplica", "TransferReplica", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *reads("ListResourceGroups", "ListResourceGroups", rows=RowUse.NONE, database=""),
+    *reads("DescribeResourceGroup", "DescribeResourceGroup", rows=RowUse.NONE, database=""),
     # Milvus does not restrict these two. They describe nodes and load, as the RPCs about resource groups do.
-    *reads("GetMetrics GetComponentStates", "DescribeResourceGroup", database=""),
-    *defines("AddFileResource", "AddFileResource", database=""),
-    *defines("RemoveFileResource", "RemoveFileResource", database=""),
-    *reads("ListFileResources", "ListFileResources", database=""),
-    *defines("UpdateReplicateConfiguration", "UpdateReplicateConfiguration", database=""),
-    *writes("ReplicateMessage", "UpdateReplicateConfiguration", database=""),
-    *reads("GetReplicateConfiguration GetReplicateInfo", "GetReplicateConfiguration", database=""),
-    *defines("FlushAll", "FlushAll"),
-    *reads("GetFlushAllState", "FlushAll"),
+    *reads("GetMetrics", "DescribeResourceGroup", rows=RowUse.WHOLE, database=""),
+    *reads("GetComponentStates", "DescribeResourceGroup", rows=RowUse.NONE, database=""),
+    *defines("AddFileResource", "AddFileResource", rows=RowUse.NONE, database=""),
+    *defines("RemoveFileResource", "RemoveFileResource", rows=RowUse.NONE, database=""),
+    *reads("ListFileResources", "ListFileResources", rows=RowUse.NONE, database=""),
+    *defines("UpdateReplicateConfiguration", "UpdateReplicateConfiguration", rows=RowUse.WHOLE, database=""),
+    *writes("ReplicateMessage", "UpdateReplicateConfiguration", rows=RowUse.WHOLE, database=""),
+    *reads("GetReplicateConfiguration GetReplicateInfo", "GetReplicateConfiguration", rows=RowUse.NONE, database=""),
+    *defines("FlushAll", "FlushAll", rows=RowUse.NONE),
+    *reads("GetFlushAllState", "FlushAll", rows=RowUse.NONE),
     *changes_catalog(
         "RestoreExternalSnapshot",
         "RestoreExternalSnapshot",
+        rows=RowUse.WHOLE,
         creates=("target_collection_name",),
         intent=ddl_intents.restore_snapshot,
         recorded={
@@ -38,8 +41,8 @@ ROWS: Final = (
         },
         left_out={"external_spec": CONFIDENTIAL},
     ),
-    *defines("ExportSnapshot", "ExportSnapshot", collections=ONE_COLLECTION),
-    *reads("GetExportSnapshotState", "ExportSnapshot", database=""),
-    *defines("PinSnapshotData", "PinSnapshotData", collections=ONE_COLLECTION),
-    *defines("UnpinSnapshotData", "UnpinSnapshotData", database=""),
+    *defines("ExportSnapshot", "ExportSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads("GetExportSnapshotState", "ExportSnapshot", rows=RowUse.WHOLE, database=""),
+    *defines("PinSnapshotData", "PinSnapshotData", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *defines("UnpinSnapshotData", "UnpinSnapshotData", rows=RowUse.WHOLE, database=""),
 )

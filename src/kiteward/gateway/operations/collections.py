@@ -12,6 +12,7 @@ from kiteward.gateway.operations.declare import (
     reads,
     writes,
 )
+from kiteward.gateway.operations.row import RowUse
 
 _LIFECYCLE: Final = (
     *changes_catalog(
@@ -58,13 +59,14 @@ _LIFECYCLE: Final = (
         intent=ddl_intents.rename_collection,
         recorded={"collection": "oldName", "new_name": "newName", "new_database": "newDBName"},
     ),
-    *writes("TruncateCollection", "DropCollection", collections=ONE_COLLECTION),
+    *writes("TruncateCollection", "DropCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
 )
 
 _DESCRIPTIONS: Final = (
     *reads(
         "HasCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
         hidden_response=response_filter.has_no_collection,
@@ -72,6 +74,7 @@ _DESCRIPTIONS: Final = (
     *reads(
         "DescribeCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
@@ -83,6 +86,7 @@ _DESCRIPTIONS: Final = (
     *reads(
         "BatchDescribeCollection",
         "DescribeCollection",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         visibility_is_enough=True,
@@ -92,15 +96,18 @@ _DESCRIPTIONS: Final = (
     *reads(
         "ShowCollections",
         None,
+        rows=RowUse.NONE,
         credential=ANY_CREDENTIAL,
         filter_response=response_filter.collections,
         response_ids=object_ids.of_listed_collections,
     ),
-    *reads("GetCollectionStatistics GetPartitionStatistics", "GetStatistics", collections=ONE_COLLECTION),
+    *reads(
+        "GetCollectionStatistics GetPartitionStatistics", "GetStatistics", rows=RowUse.WHOLE, collections=ONE_COLLECTION
+    ),
 )
 
 _SCHEMAS: Final = (
-    *defines("AlterCollectionField", "CreateCollection", collections=ONE_COLLECTION),
+    *defines("AlterCollectionField", "CreateCollection", rows=RowUse.DEFINITION, collections=ONE_COLLECTION),
     # One at a time with drops and renames, whose protection by row policies it may change.
     *changes_catalog(
         "AlterCollection",
@@ -118,12 +125,14 @@ _SCHEMAS: Final = (
     *defines(
         "AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
         "CreateCollection",
+        rows=RowUse.DEFINITION,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
     ),
     *defines(
         "AddCollectionField",
         "AddCollectionField",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("schema.name",),
@@ -131,6 +140,7 @@ _SCHEMAS: Final = (
     *defines(
         "AddCollectionStructField",
         "AddCollectionField",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
@@ -139,6 +149,7 @@ _SCHEMAS: Final = (
     *defines(
         "AlterCollectionSchema",
         "AlterCollectionSchema",
+        rows=RowUse.DEFINITION,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("action.add_request.field_infos.field_schema.name",),
@@ -148,40 +159,61 @@ _SCHEMAS: Final = (
 )
 
 _LOADING: Final = (
-    *defines("LoadCollection LoadPartitions Prewarm", "Load", collections=ONE_COLLECTION),
-    *defines("ReleaseCollection ReleasePartitions", "Release", collections=ONE_COLLECTION),
-    *reads("GetLoadState GetLoadingProgress", "GetLoadState", collections=ONE_COLLECTION),
+    *defines("LoadCollection LoadPartitions Prewarm", "Load", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *defines("ReleaseCollection ReleasePartitions", "Release", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *reads("GetLoadState GetLoadingProgress", "GetLoadState", rows=RowUse.NONE, collections=ONE_COLLECTION),
 )
 
 _PARTITIONS: Final = (
-    *defines("CreatePartition", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("partition_name",)),
-    *defines("CreateNamespace", "CreatePartition", collections=ONE_COLLECTION, creates_partitions=("namespace_name",)),
-    *defines("DropPartition DropNamespace", "DropPartition", collections=ONE_COLLECTION),
-    *reads("HasPartition HasNamespace", "HasPartition", collections=ONE_COLLECTION),
-    *reads("ShowPartitions", "ShowPartitions", collections=ONE_COLLECTION, ids=("collectionID",)),
-    *reads("DescribeNamespace ListNamespaces GetNamespaceStats", "ShowPartitions", collections=ONE_COLLECTION),
+    *defines(
+        "CreatePartition",
+        "CreatePartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_partitions=("partition_name",),
+    ),
+    *defines(
+        "CreateNamespace",
+        "CreatePartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_partitions=("namespace_name",),
+    ),
+    *defines("DropPartition DropNamespace", "DropPartition", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads("HasPartition HasNamespace", "HasPartition", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *reads("ShowPartitions", "ShowPartitions", rows=RowUse.NONE, collections=ONE_COLLECTION, ids=("collectionID",)),
+    *reads(
+        "DescribeNamespace ListNamespaces GetNamespaceStats",
+        "ShowPartitions",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+    ),
 )
 
 _INDEXES: Final = (
-    *defines("CreateIndex", "CreateIndex", collections=ONE_COLLECTION, creates_indexes=("index_name",)),
-    *defines("AlterIndex", "CreateIndex", collections=ONE_COLLECTION),
-    *defines("DropIndex", "DropIndex", collections=ONE_COLLECTION),
+    *defines(
+        "CreateIndex", "CreateIndex", rows=RowUse.NONE, collections=ONE_COLLECTION, creates_indexes=("index_name",)
+    ),
+    *defines("AlterIndex", "CreateIndex", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *defines("DropIndex", "DropIndex", rows=RowUse.NONE, collections=ONE_COLLECTION),
     *reads(
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
         "IndexDetail",
+        rows=RowUse.COUNTS,
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
     ),
 )
 
 _SNAPSHOTS: Final = (
-    *defines("CreateSnapshot", "CreateSnapshot", collections=ONE_COLLECTION, creates=("name",)),
-    *defines("DropSnapshot", "DropSnapshot", collections=ONE_COLLECTION),
-    *reads("ListSnapshots", "ListSnapshots", collections=ONE_COLLECTION),
-    *reads("DescribeSnapshot", "DescribeSnapshot", collections=ONE_COLLECTION),
+    *defines("CreateSnapshot", "CreateSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION, creates=("name",)),
+    *defines("DropSnapshot", "DropSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads("ListSnapshots", "ListSnapshots", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads("DescribeSnapshot", "DescribeSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
     *changes_catalog(
         "RestoreSnapshot",
         "RestoreSnapshot",
+        rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
         new_collections=("target_collection_name",),
         creates=("target_collection_name",),
@@ -195,9 +227,11 @@ _SNAPSHOTS: Final = (
             "rewritten": "rewrite_data",
         },
     ),
-    *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", collections=ONE_COLLECTION),
-    *defines("RefreshExternalCollection", "RefreshExternalCollection", collections=ONE_COLLECTION),
-    *reads("ListRefreshExternalCollectionJobs", "RefreshExternalCollection", collections=ONE_COLLECTION),
+    *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *defines("RefreshExternalCollection", "RefreshExternalCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads(
+        "ListRefreshExternalCollectionJobs", "RefreshExternalCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION
+    ),
 )
 
 ROWS: Final = (*_LIFECYCLE, *_DESCRIPTIONS, *_SCHEMAS, *_LOADING, *_PARTITIONS, *_INDEXES, *_SNAPSHOTS)

@@ -4,6 +4,7 @@ from typing import Final
 
 from kiteward.gateway import ddl_intents, response_filter
 from kiteward.gateway.operations.declare import ANY_CREDENTIAL, ONE_COLLECTION, changes_catalog, defines, reads
+from kiteward.gateway.operations.row import RowUse
 
 ROWS: Final = (
     # An unused name is authorized as given: a user who may use some names only does not learn which others are taken.
@@ -23,11 +24,12 @@ ROWS: Final = (
         recorded={"alias": "alias", "collection": "collection_name"},
     ),
     *changes_catalog("DropAlias", "DropAlias", aliases=("alias",), recorded={"alias": "alias"}),
-    *reads("DescribeAlias", "DescribeAlias", aliases=("alias",)),
+    *reads("DescribeAlias", "DescribeAlias", rows=RowUse.NONE, aliases=("alias",)),
     # Without a collection the response is filtered to aliases of collections the caller may see.
     *reads(
         "ListAliases",
         "ListAliases",
+        rows=RowUse.NONE,
         collections=ONE_COLLECTION,
         if_named=True,
         credential=ANY_CREDENTIAL,
@@ -45,10 +47,11 @@ ROWS: Final = (
     *reads(
         "ListDatabases",
         None,
+        rows=RowUse.NONE,
         database="",
         credential=ANY_CREDENTIAL,
         filter_response=response_filter.databases,
     ),
-    *defines("AlterDatabase", "AlterDatabase", ids=("db_id",)),
-    *reads("DescribeDatabase", "DescribeDatabase"),
+    *defines("AlterDatabase", "AlterDatabase", rows=RowUse.NONE, ids=("db_id",)),
+    *reads("DescribeDatabase", "DescribeDatabase", rows=RowUse.NONE),
 )

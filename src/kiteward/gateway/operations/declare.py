@@ -14,7 +14,7 @@ from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
 from kiteward.gateway import outbound
 from kiteward.gateway.audit_details import Recorded, readers_of
-from kiteward.gateway.operations.row import Executor, Handler, Operation
+from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
 from kiteward.milvus import messages
 from kiteward.milvus.field_selection import FieldSelection
 
@@ -30,25 +30,27 @@ CONFIDENTIAL: Final = "it is secret, or may be"
 """Why a field is not recorded."""
 
 
-def reads(names: str, privilege: str | None, **rules: Any) -> Rows:
+def reads(names: str, privilege: str | None, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change nothing. The database field is `db_name` unless given."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_READ, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_READ, "rows": rows, **rules})
 
 
-def writes(names: str, privilege: str, **rules: Any) -> Rows:
+def writes(names: str, privilege: str, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change entities."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_WRITE, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_WRITE, "rows": rows, **rules})
 
 
-def defines(names: str, privilege: str, **rules: Any) -> Rows:
+def defines(names: str, privilege: str, *, rows: RowUse, **rules: Any) -> Rows:
     """Return rows that the engine executes and that change the definition of collections, databases or resources."""
-    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, **rules})
+    return _engine_rows(names, privilege, Executor.ENGINE, {"event": Event.DATA_DEFINITION, "rows": rows, **rules})
 
 
-def changes_catalog(name: str, privilege: str, *, recorded: Mapping[str, Recorded], **rules: Any) -> Rows:
+def changes_catalog(
+    name: str, privilege: str, *, recorded: Mapping[str, Recorded], rows: RowUse = RowUse.NONE, **rules: Any
+) -> Rows:
     """Return the row of an operation that creates, drops or renames databases, collections or aliases."""
     left_out = {"db_name": RESOLVED, **rules.pop("left_out", {})}
-    rules = {"event": Event.OBJECT_CHANGE, "recorded": recorded, "left_out": left_out, **rules}
+    rules = {"event": Event.OBJECT_CHANGE, "rows": rows, "recorded": recorded, "left_out": left_out, **rules}
     return _engine_rows(name, privilege, Executor.DDL, rules)
 
 

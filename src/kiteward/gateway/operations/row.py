@@ -40,6 +40,25 @@ class Executor(StrEnum):
     __hash__ = str.__hash__
 
 
+class RowUse(StrEnum):
+    """What an RPC does with the rows of a collection, as far as row policies are concerned (decision 0044)."""
+
+    NONE = "none"
+    """It reads and writes no rows, and its response reveals nothing about them."""
+    FILTERED = "filtered"
+    """It returns rows: those that the caller may see."""
+    WRITTEN = "written"
+    """It writes or deletes rows: those that the caller may write."""
+    WHOLE = "whole"
+    """It is about all rows at once, so that only who bypasses the policies may make it."""
+    DEFINITION = "definition"
+    """It changes fields: never one that a policy reads."""
+    COUNTS = "counts"
+    """Its response counts all rows; who does not bypass the policies gets zeros."""
+
+    __hash__ = str.__hash__
+
+
 _READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
 
 
@@ -49,6 +68,7 @@ class Operation:
 
     Attributes:
         name: RPC name, unique over the services on the port.
+        rows: what it does with rows, for collections that have row policies.
         executor: what executes it: the engine; the engine through `gateway.ddl`, because the catalog changes;
             Kiteward's `handler`; or nothing, because it is closed on purpose.
         closed: for NOBODY, why, as the message of the refusal says it.
@@ -109,6 +129,7 @@ class Operation:
     name: str
     executor: Executor
     privilege: Privilege | None = None
+    rows: RowUse = RowUse.NONE
     closed: str = ""
     closed_code: ErrorCode | None = None
     database: str = ""

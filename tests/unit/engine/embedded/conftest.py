@@ -12,6 +12,7 @@ import milvus_lite.engine.compaction
 import milvus_lite.engine.flush
 import milvus_lite.engine.recovery
 import milvus_lite.rerank.factory
+import milvus_lite.search.filter
 import pytest
 from tests.support import event_loops
 
@@ -33,6 +34,7 @@ ADOPTED = [
     (milvus_lite.engine.flush, "write_delta_file"),
     (milvus_lite.engine.recovery, "MemTable"),
     (milvus_lite.rerank.factory, "create_rerank_provider"),
+    (milvus_lite.search.filter, "evaluate"),
 ]
 
 

@@ -20,6 +20,7 @@ from kiteward.authn.throttle import Throttle
 from kiteward.authz.model import BUILT_IN_ROLES, Role
 from kiteward.domain.errors import KitewardError
 from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -82,6 +83,7 @@ class Subject:
                 ddl=ddl,
                 services=services,
                 recorder=recorder,
+                dialect=Dialect.EMBEDDED,
             )
             stack.push_async_callback(gateway.drain)
             return cls(stack.pop_all(), gateway, engine)

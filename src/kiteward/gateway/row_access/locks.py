@@ -1,0 +1,89 @@
+"""One lock for each collection, so that nothing is written to it between the check of a write and the write.
+
+A checked write holds the lock alone. Writes without a check share it, and are as concurrent as without it.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+Key = tuple[str, str]
+"""Database and collection."""
+
+
+@dataclass(slots=True, eq=False)
+class _Line:
+    """The holders of one lock, and who waits for it, in order.
+
+    Attributes:
+        sharing: how many hold it together.
+        alone: whether one holds it alone.
+        waiting: whether it is wanted alone, and what is set when it is taken.
+    """
+
+    sharing: int = 0
+    alone: bool = False
+    waiting: deque[tuple[bool, "asyncio.Future[None]"]] = field(default_factory=deque)
+
+    def admits(self, *, alone: bool) -> bool:
+        return not self.alone and not (alone and self.sharing)
+
+    def take(self, *, alone: bool) -> None:
+        self.alone = alone
+        self.sharing += not alone
+
+    def give_back(self, *, alone: bool) -> None:
+        if alone:
+            self.alone = False
+        else:
+            self.sharing -= 1
+
+    def admit_next(self) -> None:
+        while self.waiting and (self.waiting[0][1].cancelled() or self.admits(alone=self.waiting[0][0])):
+            alone, taken = self.waiting.popleft()
+            if not taken.cancelled():
+                self.take(alone=alone)
+                taken.set_result(None)
+
+
+class CollectionLocks:
+    """Locks by collection, first come, first served. A collection that nobody writes to costs nothing."""
+
+    def __init__(self) -> None:
+        self._lines: dict[Key, _Line] = {}
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    async def acquire(self, key: Key, *, alone: bool) -> bool:
+        """Take the lock of a collection, alone or together with others who share it.
+
+        Returns:
+            Whether it had to be waited for.
+
+        Raises:
+            asyncio.CancelledError: the caller gave up; it does not hold the lock then.
+        """
+        line = self._lines.setdefault(key, _Line())
+        if not line.waiting and line.admits(alone=alone):
+            line.take(alone=alone)
+            return False
+        entry = (alone, asyncio.get_running_loop().create_future())
+        line.waiting.append(entry)
+        try:
+            await entry[1]
+        except asyncio.CancelledError:
+            if entry[1].cancelled():
+                line.admit_next()  # those who waited behind it
+            else:
+                self.release(key, alone=alone)
+            raise
+        return True
+
+    def release(self, key: Key, *, alone: bool) -> None:
+        """Give a lock back."""
+        line = self._lines[key]
+        line.give_back(alone=alone)
+        line.admit_next()
+        if not (line.sharing or line.alone or line.waiting):
+            del self._lines[key]

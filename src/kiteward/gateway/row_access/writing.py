@@ -1,0 +1,166 @@
+"""Executes writes: on a collection with row policies each after its check, while nobody else writes to the collection.
+
+Whoever bypasses the policies is not checked, and writes beside others who are not. The lock of a collection is held
+until the engine has answered, even when the caller is gone: a write that is still in progress would otherwise come
+between the check of the next one and its write.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from typing import Any, Final
+
+from kiteward.authz.policy import Decision
+from kiteward.authz.row_policies import RowAction
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
+from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
+from kiteward.engine.base import Engine
+from kiteward.filters import Dialect
+from kiteward.gateway.audit_recorder import Recording
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
+from kiteward.gateway.operations import RowUse
+from kiteward.gateway.row_access.access import RowAccess
+from kiteward.gateway.row_access.deletes import narrowed
+from kiteward.gateway.row_access.locks import CollectionLocks, Key
+from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
+from kiteward.gateway.row_access.stored_rows import StoredRows
+from kiteward.gateway.row_access.write_checks import WriteCheck
+from kiteward.milvus import messages
+from kiteward.milvus.row_columns import read_write
+
+_LONGEST: Final = 300.0
+"""Seconds that the engine may take for a write to a collection with row policies. The deadline of the caller ends the
+wait of the caller, not the write.
+"""
+
+_DRAIN: Final = 30.0
+"""Seconds that a stopping server waits for writes whose callers are gone."""
+
+
+class RowWrites:
+    """Executes Insert, Upsert and Delete."""
+
+    def __init__(self, engine: Engine, authorizer: Authorizer, dialect: Dialect) -> None:
+        """Set up without any write.
+
+        Args:
+            engine: what writes.
+            authorizer: authorizes a write again that has waited for its turn.
+            dialect: the engine's language of filters.
+        """
+        self._engine = engine
+        self._authorizer = authorizer
+        self._dialect = dialect
+        self._locks = CollectionLocks()
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        """Execute a write and return the serialised response. Where its caller leaves, what has begun is completed.
+
+        Args:
+            request: the authorized request.
+            recording: its state; the policies by which it was checked are added.
+
+        Raises:
+            TypeError: the request is not authorized.
+            AccessDenied: a row policy does not allow it, or the caller has lost a privilege while it waited.
+            RequestRefused, PayloadMalformed: it is wrong, or cannot be checked. Nothing has changed.
+            EngineError: it could not be executed.
+        """
+        require_authorized(request)
+        try:
+            async with asyncio.timeout(request.call.timeout):
+                return await self._in_turn(request, recording)
+        except TimeoutError:
+            raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
+
+    async def drain(self) -> None:
+        """Wait for writes whose callers are gone, for a limited time."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=_DRAIN)
+
+    async def _in_turn(self, request: AuthorizedRequest, recording: Recording) -> bytes:
+        while True:
+            key, alone = _lock_of(request)
+            with ExitStack() as held:
+                waited = await self._locks.acquire(key, alone=alone)
+                held.callback(self._locks.release, key, alone=alone)
+                if waited:
+                    request = await self._authorizer.authorize(recording)
+                    if _lock_of(request) != (key, alone):
+                        continue
+                access = request.row_access
+                if access is None:
+                    return await self._write(request, recording, timeout=request.call.timeout)
+                if access.bypassed:
+                    return await self._to_its_end(self._write(request, recording, timeout=_LONGEST), held)
+                payload = await self._checked(request, recording, access)
+                return await self._to_its_end(self._restricted(request, recording, payload), held)
+
+    async def _checked(self, request: AuthorizedRequest, recording: Recording, access: RowAccess) -> bytes:
+        """Return what is forwarded of a write, after its check by row policies.
+
+        Raises:
+            AccessDenied: they do not allow it.
+            InvalidArgument, PayloadMalformed: it is wrong, or cannot be checked.
+            EngineError: the stored rows cannot be read.
+        """
+        name, payload, rules, principal = request.row.name, request.resolved.payload, access.rules, request.principal
+        stored = StoredRows(self._engine, self._dialect, access.database, access.collection)
+        try:
+            if name == "Delete":
+                rule = rules.using(principal, RowAction.DELETE)
+                payload = await narrowed(payload, rule, stored=stored, dialect=self._dialect)
+            else:
+                rule = rules.check(principal, RowAction(name))
+                check, write = WriteCheck(rules, principal, stored), read_write(name, payload)
+                await (check.insert(write) if name == "Insert" else check.upsert(write))
+        except AccessDenied as error:
+            recording.decision = Decision(
+                False, f"row policies: {error}", str(error), ErrorDetail(error.code, error.details[0].parameters)
+            )
+            raise
+        recording.result["row_policies"] = list(rule.policies)
+        return payload
+
+    async def _to_its_end(self, writing: Coroutine[Any, Any, bytes], held: ExitStack) -> bytes:
+        """Return the engine's answer, and keep the lock until it is there, even if the caller is gone before."""
+        task = asyncio.ensure_future(writing)
+        self._running.add(task)
+        lock = held.pop_all()
+        task.add_done_callback(lambda ended: self._end(ended, lock))
+        return await asyncio.shield(task)
+
+    def _end(self, task: "asyncio.Task[bytes]", lock: ExitStack) -> None:
+        self._running.discard(task)
+        lock.close()
+        if not task.cancelled():
+            task.exception()  # its caller may be gone
+
+    async def _restricted(self, request: AuthorizedRequest, recording: Recording, payload: bytes) -> bytes:
+        """Have the engine write what was checked. What it says of a delete may be about rows that are hidden."""
+        try:
+            answer = await self._write(request, recording, payload, timeout=_LONGEST)
+        except EngineRejected as error:
+            if request.row.name != "Delete":
+                raise
+            failed = ErrorDetail(ErrorCode.ENGINE_FAILED, {"operation": request.row.name})
+            raise EngineRejected(HIDDEN_FAILURE, failed, grpc_code=error.grpc_code) from None
+        return shown("Delete", answer, RowUse.WRITTEN) if request.row.name == "Delete" else answer
+
+    async def _write(
+        self, request: AuthorizedRequest, recording: Recording, payload: bytes | None = None, *, timeout: float | None
+    ) -> bytes:
+        """Forward a write: its payload, or another one."""
+        resolved, name = request.resolved, request.row.name
+        metadata = {**request.call.forward, "dbname": resolved.database}
+        forwarded = resolved.payload if payload is None else payload
+        answer = await self._engine.call(name, forwarded, metadata=metadata, timeout=timeout)
+        recording.status = messages.status_code(name, answer)
+        return answer
+
+
+def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool]:
+    """Return the lock that a write needs, and whether it needs it alone."""
+    resolved, access = request.resolved, request.row_access
+    return (resolved.database, resolved.collections[0]), access is not None and not access.bypassed

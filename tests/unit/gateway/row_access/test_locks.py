@@ -1,0 +1,91 @@
+"""One lock for each collection: held alone by one, or shared by many."""
+
+import asyncio
+
+import pytest
+
+from kiteward.gateway.row_access.locks import CollectionLocks
+
+DOCS, OTHER = ("default", "docs"), ("default", "other")
+
+
+async def waiting(locks: CollectionLocks, key: tuple[str, str], *, alone: bool) -> "asyncio.Task[bool]":
+    """Return a task that has begun to wait for a lock."""
+    task = asyncio.ensure_future(locks.acquire(key, alone=alone))
+    await asyncio.sleep(0)
+    assert not task.done()
+    return task
+
+
+async def test_a_free_lock_is_taken_without_waiting() -> None:
+    locks = CollectionLocks()
+    assert await locks.acquire(DOCS, alone=True) is False
+    assert await locks.acquire(OTHER, alone=True) is False
+
+
+async def test_who_shares_a_lock_waits_for_nobody_who_shares_it() -> None:
+    locks = CollectionLocks()
+    assert await locks.acquire(DOCS, alone=False) is False
+    assert await locks.acquire(DOCS, alone=False) is False
+
+
+@pytest.mark.parametrize(("held", "wanted"), [(True, True), (True, False), (False, True)])
+async def test_who_wants_a_lock_that_is_held_otherwise_waits(held: bool, wanted: bool) -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=held)
+    task = await waiting(locks, DOCS, alone=wanted)
+    locks.release(DOCS, alone=held)
+    assert await task is True
+
+
+async def test_who_shares_a_lock_does_not_pass_who_waits_for_it_alone() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=False)
+    alone = await waiting(locks, DOCS, alone=True)
+    sharing = [await waiting(locks, DOCS, alone=False) for _ in range(2)]
+    locks.release(DOCS, alone=False)
+    assert await alone
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in sharing)
+    locks.release(DOCS, alone=True)
+    assert all(await asyncio.gather(*sharing))
+
+
+async def test_who_gives_up_lets_those_behind_pass() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=False)
+    alone = await waiting(locks, DOCS, alone=True)
+    sharing = await waiting(locks, DOCS, alone=False)
+    alone.cancel()
+    assert await sharing
+    assert alone.cancelled()
+
+
+async def test_who_gives_up_in_the_moment_of_getting_it_does_not_keep_it() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=True)
+    first, second = await waiting(locks, DOCS, alone=True), await waiting(locks, DOCS, alone=True)
+    locks.release(DOCS, alone=True)
+    first.cancel()
+    assert await second
+    assert first.cancelled()
+
+
+async def test_who_has_given_up_is_passed_over() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=True)
+    first, second = await waiting(locks, DOCS, alone=True), await waiting(locks, DOCS, alone=True)
+    first.cancel()
+    locks.release(DOCS, alone=True)
+    assert await second
+    assert first.cancelled()
+
+
+async def test_a_lock_that_nobody_holds_is_forgotten() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=True)
+    task = await waiting(locks, DOCS, alone=False)
+    task.cancel()
+    locks.release(DOCS, alone=True)
+    await asyncio.wait([task])
+    assert len(locks) == 0
