@@ -79,7 +79,7 @@ def reranker(**parameters: Any) -> schema_pb2.FunctionScore:
 
 
 DECAY: Final = reranker(reranker="decay", function="gauss", origin=10, scale=3, decay=0.5)
-PAGE: Final = {"search_iter_v2": True, "search_iter_batch_size": 5}
+PAGE: Final[dict[str, Any]] = {"search_iter_v2": True, "search_iter_batch_size": 5}
 
 REQUESTS: Final[Mapping[str, Any]] = {
     "query": query(),
@@ -145,7 +145,11 @@ def ask(
             name,
             [{**each, "owner": reader if each["owner"] == READER else "other"} for each in MINE + OTHERS[other]],
         )
-        policy = {"policy_name": "own", "actions": ["Query", "Search"], "using_expr": "owner == $current_principal"}
+        policy: dict[str, Any] = {
+            "policy_name": "own",
+            "actions": ["Query", "Search"],
+            "using_expr": "owner == $current_principal",
+        }
         header = raw_grpc.authorization(ROOT_TOKEN)
         assert not raw_grpc.call(server.uri, "CreateRowPolicy", header=header, collection_name=name, **policy).code
         root.alter_collection_properties(name, {"rls.enabled": "true"})

@@ -21,7 +21,7 @@ from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
-from kiteward.gateway.operations import Operation, RowUse
+from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
@@ -210,33 +210,11 @@ class Authorizer:
         if self._catalog.unproven(resolved.database, resolved.named, since):
             raise NamesUnknown(resolved.database, resolved.named)
         hides_database = row.handler is None and self._require_possible(row, resolved, principal, snapshot)
-        access = None
-        if snapshot.row_rules and row.rows is not RowUse.NONE:
-            access = self._row_access(recording, resolved, principal, snapshot)
-            if access is not None and access.read is not None:
-                # What is forwarded is written from `access.read`, never the payload as it came.
-                resolved = resolved._replace(payload=b"")
-        return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database, access)
-
-    def _row_access(
-        self, recording: Recording, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot
-    ) -> RowAccess | None:
-        """Return how row policies bear on an allowed request, and record by which of them a read is answered.
-
-        Raises:
-            AccessDenied, InUse, PayloadMalformed, FilterSyntaxError: as `row_access`.
-        """
-        row = recording.operation
-        if row is None:
-            return None
-        try:
-            access = row_access(row, resolved, principal, snapshot, dialect=self._dialect)
-        except AccessDenied as error:
-            recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
-            raise
+        access = row_access(recording, resolved, principal, snapshot, dialect=self._dialect)
         if access is not None and access.read is not None:
-            recording.result["row_policies"] = list(access.policies)
-        return access
+            # What is forwarded is written from `access.read`, never the payload as it came.
+            resolved = resolved._replace(payload=b"")
+        return AuthorizedRequest(_PROOF, row, recording.call, principal, snapshot, resolved, hides_database, access)
 
     def _as_given(
         self, row: Operation, recording: Recording, principal: Principal, snapshot: PolicySnapshot

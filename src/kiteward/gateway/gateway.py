@@ -65,12 +65,7 @@ class Gateway:
         self._changes = Changes(recorder)
         instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented,
-            policy_cache,
-            catalog,
-            naming=services.naming,
-            telemetry=self._telemetry,
-            dialect=dialect,
+            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry, dialect=dialect
         )
         context = HandlerContext(
             services,

@@ -12,8 +12,8 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final
 
 import milvus_lite.search.filter
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from milvus_lite.search.filter.ast import (
     And,
     ArithOp,
@@ -59,18 +59,18 @@ def evaluate_in_order(compiled: CompiledExpr, data: Any) -> pa.BooleanArray:
     read = {*compiled.fields} if compiled.backend == "arrow" else {*compiled.fields, _DYNAMIC}
     # A table without columns has no rows either.
     kept = table.select([name for name in table.column_names if name in read] or table.column_names[:1])
-    chosen, passed = np.arange(table.num_rows), np.ones(table.num_rows, dtype=bool)
+    masks: list[pa.BooleanArray] = []
     for part in _parts(compiled.ast):
-        if not passed.all():
-            chosen, kept = chosen[passed], kept.filter(pa.array(passed))
-        if not len(chosen):
+        if masks and masks[-1].true_count < len(masks[-1]):
+            kept = kept.filter(masks[-1])
+        masks.append(evaluate(_compiled(compiled, part), kept))
+        if not masks[-1].true_count:
             break
-        mask = evaluate(_compiled(compiled, part), kept)
-        passed = mask.to_numpy(zero_copy_only=False).astype(bool, copy=False)
-    selected = np.zeros(table.num_rows, dtype=bool)
-    if len(chosen):
-        selected[chosen] = passed
-    return pa.array(selected)
+    # Each mask is about the rows that the one before it has kept.
+    selected = masks.pop()
+    for mask in reversed(masks):
+        selected = pc.replace_with_mask(mask, mask, selected)
+    return selected
 
 
 def adopt() -> None:

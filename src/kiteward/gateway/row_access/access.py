@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kiteward.authz.policy import PolicySnapshot
+from kiteward.authz.policy import Decision, PolicySnapshot
 from kiteward.authz.row_policies import CompiledRowRules, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InUse
 from kiteward.domain.identity import Principal
 from kiteward.filters import Dialect
+from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.operations import Operation, RowUse
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.row_access.reading import FilteredRead
@@ -46,12 +47,19 @@ class RowAccess:
 
 
 def row_access(
-    row: Operation, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot, *, dialect: Dialect
+    recording: Recording,
+    resolved: ResolvedRequest,
+    principal: Principal,
+    snapshot: PolicySnapshot,
+    *,
+    dialect: Dialect,
 ) -> RowAccess | None:
-    """Return how row policies bear on a request; None where they do not.
+    """Return how row policies bear on a request to an RPC; None where they do not.
+
+    The policies by which a read is answered, and a refusal, are noted in the recording.
 
     Args:
-        row: its row of the operation table.
+        recording: of the request.
         resolved: the resolved request, whose privileges suffice.
         principal: the caller.
         snapshot: the policy by which its privileges were decided.
@@ -63,8 +71,22 @@ def row_access(
         PayloadMalformed: it is no message of its type.
         FilterSyntaxError: its filter cannot be parsed.
     """
-    if row.rows is RowUse.NONE or not snapshot.row_rules:
+    row = recording.operation
+    if not snapshot.row_rules or row is None or row.rows is RowUse.NONE:
         return None
+    try:
+        access = _decided(row, resolved, principal, snapshot, dialect)
+    except AccessDenied as error:
+        recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
+        raise
+    if access is not None and access.read is not None:
+        recording.result["row_policies"] = list(access.policies)
+    return access
+
+
+def _decided(
+    row: Operation, resolved: ResolvedRequest, principal: Principal, snapshot: PolicySnapshot, dialect: Dialect
+) -> RowAccess | None:
     if row.rows is RowUse.DEFINITION:
         _check_definition(row, resolved, snapshot)
         return None
