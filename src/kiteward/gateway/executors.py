@@ -119,7 +119,9 @@ class EngineExecutor:
         try:
             answer = await self._engine.call(row.name, payload, metadata=metadata, timeout=timeout)
         except EngineRejected as error:
-            raise EngineRejected(HIDDEN_FAILURE, grpc_code=error.grpc_code) from None
+            raise EngineRejected(
+                HIDDEN_FAILURE, ErrorDetail(ErrorCode.ENGINE_REJECTED), grpc_code=error.grpc_code
+            ) from None
         recording.status = messages.status_code(row.name, answer)
         return shown(row.name, answer, row.rows)
 

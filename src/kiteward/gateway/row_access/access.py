@@ -77,7 +77,9 @@ def row_access(
     try:
         access = _decided(row, resolved, principal, snapshot, dialect)
     except AccessDenied as error:
-        recording.decision = Decision(False, f"row policies: {error}", str(error), error.details[0])
+        recording.decision = Decision(
+            False, f"row policies: {error}", str(error), ErrorDetail(error.code, error.details[0].parameters)
+        )
         raise
     if access is not None and access.read is not None:
         recording.result["row_policies"] = list(access.policies)
