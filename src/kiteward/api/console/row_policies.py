@@ -145,7 +145,11 @@ async def enforce_form(request: ConsoleRequest) -> Response:
 async def _enforcing(request: ConsoleRequest) -> Form:
     text = request.text
     found = await request.client.invoke("DescribeRowPolicies", CollectionNamed(**_place(request)), Protection)
-    shown = [policy.policy_name for policy in found.policies if policy.policy_type == PolicyType.PERMISSIVE]
+    shown = [
+        policy.policy_name
+        for policy in found.policies
+        if policy.policy_type == PolicyType.PERMISSIVE and {RowAction.QUERY, RowAction.SEARCH} & {*policy.actions}
+    ]
     effects = [text("row_policies_enforce.effect"), text("row_policies_enforce.without")]
     effects.append(
         text("row_policies_enforce.shown", names=", ".join(shown)) if shown else text("row_policies_enforce.nobody")
@@ -200,8 +204,6 @@ async def preview(request: ConsoleRequest) -> Response:
     )
     try:
         found = await request.client.invoke("PreviewRows", question, PreviewedRows)
-    except NotFound as error:
-        return request.page_with_errors("row_preview.html", _at_field(request, error), found=None, **values)
     except RequestRefused as error:
         return request.page_with_errors("row_preview.html", _at_field(request, error), found=None, **values)
     return request.page("row_preview.html", found=found, sentence=_sentence(request, found), **values)
@@ -214,8 +216,12 @@ def _at_field(request: ConsoleRequest, error: RequestRefused) -> Mapping[str, Re
 def _sentence(request: ConsoleRequest, found: PreviewedRows) -> str:
     """Return the answer in one sentence: as whom, how many rows, through what."""
     who = found.user_name if found.key_id is None else request.text("row_preview.key", key=found.key_id)
-    through = [each.policy_name for each in found.policies if each.policy_type == PolicyType.PERMISSIVE]
-    kind = "bypassed" if found.bypassed else "some" if through else "none"
+    through = [
+        f"`{each.policy_name}`"
+        for each in found.policies
+        if each.policy_type == PolicyType.PERMISSIVE and each.rows != 0
+    ]
+    kind = "bypassed" if found.bypassed else "some" if found.visible_rows else "none"
     return request.text(
         f"row_preview.{kind}",
         who=who,
