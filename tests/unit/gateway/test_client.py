@@ -49,9 +49,15 @@ def client_of(gateway: Answering, **facts: Any) -> GatewayClient:
 
 
 def made_by_hand(source: str) -> bool:
+    """Return whether a module makes requests: it calls `Call` and does not have that name from the filter language."""
+    nodes = list(ast.walk(ast.parse(source)))
     return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call"
-        for node in ast.walk(ast.parse(source))
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Call" for node in nodes
+    ) and not any(
+        isinstance(node, ast.ImportFrom)
+        and str(node.module).startswith("kiteward.filters")
+        and any(alias.name == "Call" for alias in node.names)
+        for node in nodes
     )
 
 

@@ -23,7 +23,9 @@ USER_CLUSTER: Final = frozenset({"UpdateUser", "SelectUser"})
 GLOBAL_DATABASE: Final = frozenset(
     {"CreateCollection", "DropCollection", "RenameCollection", "ShowCollections", "DescribeDatabase", "AlterDatabase"}
 )
-GLOBAL_COLLECTION: Final = frozenset({"DescribeCollection", "CreateAlias", "DropAlias", "DescribeAlias", "ListAliases"})
+GLOBAL_COLLECTION: Final = _names(
+    "DescribeCollection CreateAlias DropAlias DescribeAlias ListAliases ManageRLS ViewRLS SkipRLS"
+)
 COLLECTION_COLLECTION: Final = _names(
     """
     Load Release Compaction Insert Delete GetStatistics CreateIndex IndexDetail DropIndex Search Flush Query LoadBalance
@@ -44,7 +46,10 @@ OF_TYPE: Final = {
     "User": USER_CLUSTER,
 }
 NOT_BY_V1: Final = frozenset(
-    {"AddFileResource", "RemoveFileResource", "ListFileResources", "GetReplicateConfiguration"}
+    {
+        *("AddFileResource", "RemoveFileResource", "ListFileResources", "GetReplicateConfiguration"),
+        *("ManageRLS", "ViewRLS", "SkipRLS"),
+    }
 )
 
 ALONG: Final = {"Load": ("GetLoadState", "GetLoadingProgress"), "Flush": ("GetFlushState",)}
@@ -72,7 +77,7 @@ _COLLECTION_RO, _COLLECTION_RW, _COLLECTION_ADMIN = _cumulative(
     "ListSnapshots",
     "Load Release Insert Delete Upsert Import Flush Compaction LoadBalance CreateIndex DropIndex CreatePartition "
     "DropPartition AddCollectionField AlterCollectionSchema RefreshExternalCollection CreateSnapshot DropSnapshot",
-    "CreateAlias DropAlias RestoreSnapshot",
+    "CreateAlias DropAlias RestoreSnapshot ManageRLS ViewRLS",
 )
 
 BUILT_IN: Final = {
