@@ -7,7 +7,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from kiteward.api.console.forms import Action, Field, Form, path_below, reason_at_field, show
-from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.authz.row_policies import USING_ACTIONS, PolicyType, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, NotFound, RequestRefused
@@ -17,7 +17,6 @@ from kiteward.iam.json_api.row_preview import PreviewedRows, PreviewRequest
 _BETWEEN: Final = re.compile(r"[\s,]+")
 _YES: Final = "true"
 _ACTIONS: Final = tuple((action.value, action.value) for action in RowAction)
-_PREVIEW_FIELDS: Final = (Field("user"), Field("key"), Field("action", "select"), Field("primary_keys"))
 
 
 async def protection(request: ConsoleRequest) -> Protection | None:
@@ -186,15 +185,11 @@ async def _stop(request: ConsoleRequest) -> None:
 
 async def preview(request: ConsoleRequest) -> Response:
     """Show how many rows somebody sees, and through which policies."""
-    names = ("user", "key", "action", "primary_keys")
-    asked = {name: request.query_value(name).strip() for name in names}
-    values: dict[str, Any] = {
-        **_place(request),
-        "asked": asked,
-        "actions": [action.value for action in RowAction if action in USING_ACTIONS],
-    }
+    asked = {name: request.query_value(name).strip() for name in ("user", "key", "action", "primary_keys")}
+    fields = _preview_fields(request, asked)
+    values: dict[str, Any] = {**_place(request), "fields": fields, "found": None}
     if not asked["action"]:
-        return request.page("row_preview.html", found=None, **values)
+        return request.page("row_preview.html", **values)
     question = PreviewRequest(
         **_place(request),
         user_name=asked["user"],
@@ -205,12 +200,20 @@ async def preview(request: ConsoleRequest) -> Response:
     try:
         found = await request.client.invoke("PreviewRows", question, PreviewedRows)
     except RequestRefused as error:
-        return request.page_with_errors("row_preview.html", _at_field(request, error), found=None, **values)
-    return request.page("row_preview.html", found=found, sentence=_sentence(request, found), **values)
+        errors = reason_at_field(request, error, fields, userName="user", keyId="key")
+        return request.page_with_errors("row_preview.html", errors, **values)
+    return request.page("row_preview.html", **{**values, "found": found, "sentence": _sentence(request, found)})
 
 
-def _at_field(request: ConsoleRequest, error: RequestRefused) -> Mapping[str, Reason]:
-    return reason_at_field(request, error, _PREVIEW_FIELDS, userName="user", keyId="key")
+def _preview_fields(request: ConsoleRequest, asked: Mapping[str, str]) -> list[Field]:
+    text = request.text
+    actions = [(action.value, action.value) for action in RowAction if action in USING_ACTIONS]
+    return [
+        Field("user", hint=text("row_preview.user"), value=asked["user"]),
+        Field("key", hint=text("row_preview.key_id"), value=asked["key"]),
+        Field("action", "select", options=actions, value=asked["action"]),
+        Field("primary_keys", hint=text("row_preview.keys_hint"), value=asked["primary_keys"]),
+    ]
 
 
 def _sentence(request: ConsoleRequest, found: PreviewedRows) -> str:

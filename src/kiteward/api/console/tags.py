@@ -9,14 +9,16 @@ from kiteward.api.console.request import ConsoleRequest, Page, Reason
 from kiteward.domain.errors import RequestRefused
 from kiteward.iam.json_api.tags import HolderNamed, TaggedUsers, TagNamed, Tags, TagsChanged, TagsGiven, TagsNamed
 
-_FIELDS: Final = (Field("tag_key"), Field("tag_value"))
-
 
 async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
     """Show the tags of a user or an API key, with a form for one more."""
     found = await request.client.invoke("DescribeTags", HolderNamed(**_holder(request)), Tags)
-    values: dict[str, Any] = {"tags": found, "here": _here(request), "fields": _FIELDS}
+    values: dict[str, Any] = {"tags": found, "here": _here(request), "fields": _fields(request)}
     return request.page_with_errors("tags.html", errors, **values) if errors else request.page("tags.html", **values)
+
+
+def _fields(request: ConsoleRequest) -> tuple[Field, ...]:
+    return Field("tag_key", hint=request.text("tags.key_hint"), required=True), Field("tag_value", required=True)
 
 
 async def set_tag(request: ConsoleRequest) -> Response:
@@ -29,7 +31,7 @@ async def set_tag(request: ConsoleRequest) -> Response:
     try:
         await request.client.invoke("SetTags", TagsGiven(**_holder(request), tags={key: value}), TagsChanged)
     except RequestRefused as error:
-        return await described(request, reason_at_field(request, error, _FIELDS, tags=_field_of(error)))
+        return await described(request, reason_at_field(request, error, _fields(request), tags=_field_of(error)))
     return request.redirect(_here(request), done="tag_set")
 
 
