@@ -33,7 +33,7 @@ locked := $(install) --require-hashes --no-deps
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test fuzz audit check format settings-table stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
+.PHONY: help serve unit test fuzz audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -73,6 +73,9 @@ format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the lint
 settings-table: $(venv)/.dev-ready ## write the table of settings in docs/configuration.md from their rows
 	$(bin)/python -m tests.docs.settings_table
 
+request-fields: $(venv)/.dev-ready ## write docs/request-fields.md from the operation table
+	$(bin)/python -m tests.docs.request_fields_page
+
 stubs: $(venv)/.dev-ready ## write stubs/, the types of the protocol's messages, from the pinned pymilvus
 	$(bin)/python .ci/protocol_stubs.py
 
@@ -107,7 +110,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group pymilvus24 --excludes requirements/excluded.txt --output-file requirements/pymilvus24.lock
 	$(compile) --group pymilvus25 --output-file requirements/pymilvus25.lock
 	$(compile) --group pymilvus26 --excludes requirements/excluded.txt --output-file requirements/pymilvus26.lock
-	$(compile) --group frameworks --output-file requirements/frameworks.lock
+	$(compile) --group frameworks --excludes requirements/excluded-frameworks.txt --output-file requirements/frameworks.lock
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 	$(compile) --group envoy --output-file requirements/envoy.lock
 	$(compile) --group audit --output-file requirements/audit.lock

@@ -25,6 +25,7 @@ from kiteward.config.settings import Settings
 from kiteward.domain.errors import AuditUnavailable, RequestRefused
 from kiteward.domain.identity import PasswordCredential, PresentedCredential, Secret
 from kiteward.filters import Dialect
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
@@ -131,6 +132,7 @@ class GatewayHarness:
             key_rules=settings.key_rules,
             sessions=self.authenticator.sessions,
         )
+        self.admission = Admission()
         self.gateway = self._gateway()
 
     def _gateway(self) -> Gateway:
@@ -142,6 +144,7 @@ class GatewayHarness:
             ddl=self.ddl,
             services=self.services,
             recorder=self.recorder,
+            admission=self.admission,
             dialect=Dialect.EMBEDDED,
         )
 

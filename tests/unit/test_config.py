@@ -87,6 +87,8 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
     "kiteward.metrics.port": (9191, "metrics.port", 9191),
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
+    "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
+    "kiteward.requests.unknownParameters": ("refuse", "admission.unknown_parameters", "refuse"),
     "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
     "kiteward.tracing.endpoint": (
         "http://localhost:4318/v1/traces",
@@ -400,6 +402,15 @@ def test_catalog_of_a_remote_engine_is_at_most_five_seconds_old_unless_given() -
     unset = with_keys(**REMOTE).engine
     assert unset is not None
     assert unset.catalog == CatalogSettings(5.0, 60.0, remove_vanished_grants=False)
+
+
+def test_fields_are_forwarded_to_a_remote_engine() -> None:
+    named = {"kiteward.engine.forwardedFields": "QueryRequest.27, SearchRequest.29"}
+    fields = frozenset({("QueryRequest", 27), ("SearchRequest", 29)})
+    assert with_keys(**REMOTE, **named).admission.forwarded_fields == fields
+    assert with_keys(**named).admission.forwarded_fields == frozenset()
+    with pytest.raises(ConfigurationError, match=r"forwardedFields must name fields as QueryRequest\.27"):
+        with_keys(**REMOTE, **{"kiteward.engine.forwardedFields": "namespace"})
 
 
 def test_embedded_engine_may_be_named() -> None:

@@ -260,6 +260,7 @@ async def _start_gateway(
         ddl=ddl,
         services=make_services(settings, access, engine, catalog, ddl=ddl),
         recorder=access.recorder,
+        admission=settings.admission,
         dialect=dialect_of(settings),
         telemetry=telemetry,
     )

@@ -12,6 +12,7 @@ from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.embedded.sync_mode import SYNC_MODES, SyncMode
+from kiteward.gateway.parameters import UnknownParameters
 from kiteward.iam.api_keys import LONGEST_LIFE
 from kiteward.net.budget import MEBIBYTE
 from kiteward.telemetry.logs import LEVELS, Level
@@ -146,6 +147,12 @@ ENGINE_CONNECTIONS: Final[Key[int]] = Key(
     4,
     "maximum number of connections to the remote engine; more than one are made under load",
 )
+FORWARDED_FIELDS: Final[Key[frozenset[str]]] = Key(
+    "kiteward.engine.forwardedFields",
+    Names("fields"),
+    frozenset(),
+    "fields that the remote engine knows and this server does not, which are forwarded; as QueryRequest.27",
+)
 ENGINE_PASSWORD: Final[Key[str]] = Key(
     "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
 )
@@ -229,6 +236,12 @@ METRICS_PORT: Final[Key[int | None]] = Key(
 )
 PASSWORD_POLICY: Final[Key[str]] = Key(
     "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
+)
+UNKNOWN_PARAMETERS: Final[Key[UnknownParameters]] = Key(
+    "kiteward.requests.unknownParameters",
+    Choice(tuple(UnknownParameters)),
+    _SETTINGS.admission.unknown_parameters,
+    "what happens to unknown key-value parameters that speak of nothing protected",
 )
 CORS_ORIGINS: Final[Key[frozenset[str]]] = Key(
     "kiteward.rest.corsOrigins", Names("origins"), _SETTINGS.rest.cors_origins, "allowed CORS origins; * for all"
@@ -342,6 +355,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CATALOG_REMOVE_VANISHED_GRANTS,
     CATALOG_VANISHED_AFTER,
     ENGINE_CONNECTIONS,
+    FORWARDED_FIELDS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
     SYNC_MODE,
@@ -362,6 +376,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_HOST,
     METRICS_PORT,
     PASSWORD_POLICY,
+    UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,
     TRACING_ENDPOINT,

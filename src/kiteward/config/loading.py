@@ -30,6 +30,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
+from kiteward.gateway.admission import Admission
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -91,6 +92,7 @@ def settings_from(document: Mapping[str, Any]) -> Settings:
 
 def _build_settings(reader: Reader) -> Settings:
     reader.require_known("kiteward", _OWN_KEYS)
+    engine = _engine(reader)
     return Settings(
         host=reader.get(keys.HOST),
         port=reader.get(keys.PORT),
@@ -107,7 +109,7 @@ def _build_settings(reader: Reader) -> Settings:
             per_user=reader.get(keys.API_KEYS_PER_USER), default_lifetime=reader.get(keys.API_KEY_EXPIRY) or None
         ),
         passwords=_password_policy(reader),
-        engine=_engine(reader),
+        engine=engine,
         sync_mode=reader.get(keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
@@ -117,7 +119,17 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
+        admission=_admission(reader, remote=engine is not None),
     )
+
+
+def _admission(reader: Reader, *, remote: bool) -> Admission:
+    try:
+        admission = Admission.of(reader.get(keys.FORWARDED_FIELDS), reader.get(keys.UNKNOWN_PARAMETERS))
+    except ValueError as error:
+        raise ConfigurationError(f"{keys.FORWARDED_FIELDS.name} {error}") from None
+    # The embedded engine knows no other fields.
+    return admission if remote else replace(admission, forwarded_fields=frozenset())
 
 
 def _naming(reader: Reader) -> NamingRules:

@@ -12,6 +12,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
+from kiteward.gateway.admission import Admission
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -53,6 +54,8 @@ class Settings:
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
+        admission: what passes that this server does not know, `kiteward.engine.forwardedFields` and
+            `kiteward.requests.unknownParameters`.
     """
 
     host: str = "127.0.0.1"
@@ -78,3 +81,4 @@ class Settings:
     tls: TlsSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    admission: Admission = field(default_factory=Admission)

@@ -58,6 +58,12 @@ class ErrorCode(StrEnum):
     ROW_VIOLATES_POLICY = auto()
     ROWS_NOT_LOADED = auto()
 
+    # Fields and parameters of requests.
+    FIELD_UNKNOWN = auto()
+    FIELD_NOT_ACCEPTED = auto()
+    VALUE_UNKNOWN = auto()
+    PARAMETER_NOT_ACCEPTED = auto()
+
     # Operations.
     OPERATION_CLOSED = auto()
     OPERATION_UNKNOWN = auto()

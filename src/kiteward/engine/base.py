@@ -31,6 +31,7 @@ class EngineHealth:
         version: the version of the Milvus that it is, without a leading `v`; empty for the embedded engine, and while
             it is not known.
         deploy_mode: how that Milvus is deployed, as it says itself; empty likewise.
+        embedded: whether it is the embedded engine.
     """
 
     ready: bool
@@ -38,6 +39,7 @@ class EngineHealth:
     detail: ErrorDetail = _UNREACHABLE
     version: str = ""
     deploy_mode: str = ""
+    embedded: bool = False
 
 
 class Engine(Protocol):

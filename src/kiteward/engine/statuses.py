@@ -15,18 +15,24 @@ from kiteward.domain.errors import (
 
 
 class StatusCode(IntEnum):
-    """Status codes of gRPC that engines answer with, or that stand for how a call ended."""
+    """Status codes of gRPC, as engines and this server answer with (grpc/doc/statuscodes.md)."""
 
     OK = 0
     CANCELLED = 1
     UNKNOWN = 2
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
+    DATA_LOSS = 15
     UNAUTHENTICATED = 16
 
 

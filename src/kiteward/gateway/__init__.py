@@ -15,7 +15,10 @@
   grants and row policies that follow.
 - `row_properties.py`, `collection_definitions.py`: the properties that enforce row policies; the fields they read.
 - `response_filter.py`: responses reduced to what the caller may see.
-- `large_requests.py`, `outbound.py`: limits for large requests; addresses, files and credentials in requests.
+- `large_requests.py`: limits for large requests.
+- `admission.py`, `parameters.py`, `outbound.py`: what is refused in requests: what is not known; addresses, files and
+  credentials.
+- `unheeded.py`: refuses what the engine would ignore.
 - `audit_recorder.py`, `audit_details.py`, `instrumentation.py`: what is recorded and measured.
 - `import_policy.py`: importing users, roles and grants from a Milvus.
 

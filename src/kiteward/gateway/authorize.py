@@ -4,7 +4,7 @@ Only `Authorizer.authorize` creates an `AuthorizedRequest`, which each executor 
 again before a change that has waited in a queue, so that a decision is never older than the wait.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Self
 
@@ -14,14 +14,17 @@ from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, Ope
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
+from kiteward.engine.base import EngineHealth
 from kiteward.filters import Dialect
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
@@ -121,14 +124,18 @@ class Authorizer:
         policy_cache: PolicyCache,
         catalog: Catalog,
         *,
+        engine: Callable[[], EngineHealth],
         naming: NamingRules,
+        admission: Admission,
         telemetry: Telemetry,
         dialect: Dialect,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
         self._catalog = catalog
+        self._engine = engine
         self._naming = naming
+        self._admission = admission
         self._telemetry = telemetry
         self._dialect = dialect
 
@@ -197,7 +204,7 @@ class Authorizer:
         """Resolve and authorize a request to an RPC. Raises NamesUnknown, and as `authorize`."""
         snapshot = self._policy_cache.current()
         try:
-            resolved = resolve_request(row, rpc_call(recording.call), self._catalog)
+            resolved = resolve_request(row, rpc_call(recording.call), self._catalog, self._admission.check)
         except NamesUnknown:
             given = self._as_given(row, recording, principal, snapshot)
             if given is None:
@@ -224,7 +231,7 @@ class Authorizer:
         Returns:
             None if it does, so that the names that the catalog does not hold have to be looked up.
         """
-        resolved = resolve_request(row, rpc_call(recording.call), AsGiven())
+        resolved = resolve_request(row, rpc_call(recording.call), AsGiven(), self._admission.check)
         if not resolved.conditions:
             seen = row.handler is not None or listed_databases(principal, [resolved.database], snapshot)[0]
             return None if seen else resolved
@@ -314,7 +321,8 @@ class Authorizer:
         Raises:
             InvalidArgument, AliasConflict: the request contradicts itself, or an alias is not allowed.
             DatabaseNotFound: the database does not exist for this caller.
-            RequestRefused: an illegal name, or an address, file or credential that comes with the request.
+            RequestRefused: an illegal name; an address, file or credential that comes with the request; or a field that
+                the engine would ignore.
         """
         resolved.require_consistent()
         if not row.database:
@@ -325,6 +333,8 @@ class Authorizer:
             return True
         check_new_names(row, resolved, self._naming)
         outbound.check(row.places, resolved.fields)
+        check_parameters(row.parameters, resolved.fields, unknown=self._admission.unknown_parameters)
+        unheeded.check(row.unheeded_places, resolved.fields, self._engine)
         return False
 
     def _is_hidden(

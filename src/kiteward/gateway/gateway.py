@@ -9,6 +9,7 @@ from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreE
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder, Recording
 from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
@@ -55,6 +56,7 @@ class Gateway:
         services: Services,
         recorder: Recorder,
         dialect: Dialect,
+        admission: Admission | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._telemetry = telemetry or Telemetry()
@@ -65,7 +67,14 @@ class Gateway:
         self._changes = Changes(recorder)
         instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented, policy_cache, catalog, naming=services.naming, telemetry=self._telemetry, dialect=dialect
+            instrumented,
+            policy_cache,
+            catalog,
+            engine=engine.health,
+            naming=services.naming,
+            admission=admission or Admission(),
+            telemetry=self._telemetry,
+            dialect=dialect,
         )
         context = HandlerContext(
             services,

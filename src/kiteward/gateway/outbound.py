@@ -164,6 +164,11 @@ RULES: Final = (
 """Every field that may name an address, a file or a credential for one; the engine uses all other content itself."""
 
 
+def must_be_empty(rule: Rule) -> bool:
+    """Return whether a rule accepts no value at all."""
+    return rule.accepts is _empty and not rule.what
+
+
 def places(operation: str) -> tuple[Place, ...]:
     """Return the fields of an RPC's request to which the rules apply."""
     return tuple(

@@ -16,20 +16,28 @@ from kiteward.gateway.catalog import NamesUnknown, Resolver
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest, Value
-from kiteward.milvus.field_selection import replace
+from kiteward.milvus.replacing import replace
+from kiteward.milvus.request_reader import Check
 
 _CREATED: Final[Mapping[str, str]] = {"alias": "alias", "name": "snapshot name"}
 """What a field gives a name to, where that is not a collection."""
 
 
-def resolve_request(operation: Operation, call: Call[bytes], catalog: Resolver) -> ResolvedRequest:
+def resolve_request(operation: Operation, call: Call[bytes], catalog: Resolver, check: Check) -> ResolvedRequest:
     """Read the fields of a request that select objects, and resolve it.
+
+    Args:
+        operation: its row.
+        call: the request.
+        catalog: resolves the names in it.
+        check: raises an error for a field that is not accepted.
 
     Raises:
         PayloadMalformed: the bytes are not a message of this operation.
+        InvalidArgument: it holds a field that is not accepted.
         NamesUnknown: the catalog does not hold its database, or names in it.
     """
-    fields: Mapping[str, Value] = operation.selection.read(call.payload) if operation.selection else {}
+    fields: Mapping[str, Value] = operation.reader.read(call.payload, check) if operation.reader else {}
     database = str(fields.get(operation.database) or "") or call.database or DEFAULT_DATABASE
     try:
         resolved = _resolved(operation, call.payload, fields, database, catalog)

@@ -3,16 +3,15 @@
 A transport that takes JSON sends the engine the same messages as the SDKs do, because the same code makes them. Values
 come in as pymilvus wants them; what it refuses is reported as `InvalidArgument` with its sentence. This module is the
 only one that knows those builders, which carry no promise of stability.
+
+The first request that is built imports pymilvus, and with it pandas, NumPy and gRPC: 110 MiB, and half a second. All
+functions of this module are therefore called in an executor.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any, TypedDict, Unpack
-
-from pymilvus.client.abstract import BaseRanker, CollectionSchema
-from pymilvus.client.prepare import Prepare
-from pymilvus.exceptions import MilvusException
-from pymilvus.orm.schema import Function, FunctionScore
 
 from kiteward.domain.errors import InvalidArgument
 from kiteward.milvus import messages
@@ -20,6 +19,10 @@ from kiteward.milvus.messages import common_pb2
 
 Row = Mapping[str, Any]
 Vectors = Sequence[Any]
+
+
+def _sdk() -> Any:
+    return import_module("pymilvus")
 
 
 def insert(
@@ -36,10 +39,10 @@ def insert(
     Raises:
         InvalidArgument: a row does not fit the schema.
     """
-    schema = CollectionSchema(described)
+    schema = _sdk().client.abstract.CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        request: messages.InsertRequest = Prepare.row_insert_param(
+        request: messages.InsertRequest = _sdk().Prepare.row_insert_param(
             collection,
             list(rows),
             partition,
@@ -73,10 +76,10 @@ def upsert(
     Raises:
         InvalidArgument: a row does not fit the schema, or an operation is unknown.
     """
-    schema = CollectionSchema(described)
+    schema = _sdk().client.abstract.CollectionSchema(described)
     info = schema.dict()
     with _refusals():
-        request: messages.UpsertRequest = Prepare.row_upsert_param(
+        request: messages.UpsertRequest = _sdk().Prepare.row_upsert_param(
             collection,
             list(rows),
             partition,
@@ -99,7 +102,7 @@ def delete(
         InvalidArgument: a template value has no type.
     """
     with _refusals():
-        request: messages.DeleteRequest = Prepare.delete_request(
+        request: messages.DeleteRequest = _sdk().Prepare.delete_request(
             collection,
             expression,
             partition_name=partition or None,
@@ -127,7 +130,7 @@ def query(
         InvalidArgument: a template value has no type, or an order cannot be read.
     """
     with _refusals():
-        request: messages.QueryRequest = Prepare.query_request(
+        request: messages.QueryRequest = _sdk().Prepare.query_request(
             collection,
             expression,
             list(output_fields),
@@ -196,7 +199,7 @@ def search(
     """
     vectors, ids = options.get("vectors"), options.get("ids")
     with _refusals():
-        request: messages.SearchRequest = Prepare.search_requests_with_expr(
+        request: messages.SearchRequest = _sdk().Prepare.search_requests_with_expr(
             collection,
             field,
             dict(options.get("parameters") or {}),
@@ -236,15 +239,15 @@ def hybrid_search(
     """
     with _refusals():
         score = _score(options.get("scoring"))
-        request: messages.HybridSearchRequest = Prepare.hybrid_search_request_with_ranker(
+        request: messages.HybridSearchRequest = _sdk().Prepare.hybrid_search_request_with_ranker(
             collection,
             list(requests),
-            _Ranking(strategy, strategy_parameters) if score is None else None,
+            _ranking(strategy, strategy_parameters) if score is None else None,
             limit,
             **_result_arguments(options),
         )
         if score is not None:
-            request.function_score.CopyFrom(Prepare.function_score_schema(score))
+            request.function_score.CopyFrom(_sdk().Prepare.function_score_schema(score))
         return request
 
 
@@ -259,14 +262,14 @@ def _result_arguments(options: ResultOptions) -> dict[str, Any]:
     }
 
 
-class _Ranking(BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types
-    """A ranking as the caller names it; the engine decides whether it exists."""
+def _ranking(strategy: str, parameters: Row) -> Any:
+    """Return a ranking as the caller names it; the engine decides whether it exists."""
 
-    def __init__(self, strategy: str, parameters: Row) -> None:
-        self._ranking = {"strategy": strategy, "params": dict(parameters)}
+    class Ranking(_sdk().client.abstract.BaseRanker):  # type: ignore[misc]  # pymilvus' client carries no types
+        def dict(self) -> dict[str, Any]:
+            return {"strategy": strategy, "params": dict(parameters)}
 
-    def dict(self) -> dict[str, Any]:
-        return dict(self._ranking)
+    return Ranking()
 
 
 def _consistency(level: common_pb2.ConsistencyLevel.ValueType | None) -> dict[str, Any]:
@@ -279,7 +282,7 @@ def _score(scoring: Row | None) -> Any:
     if not scoring:
         return None
     functions = [
-        Function(
+        _sdk().Function(
             each["name"],
             each["type"],
             list(each["input_field_names"]),
@@ -289,7 +292,7 @@ def _score(scoring: Row | None) -> Any:
         )
         for each in scoring["functions"]
     ]
-    return FunctionScore(functions, dict(scoring["params"]))
+    return _sdk().FunctionScore(functions, dict(scoring["params"]))
 
 
 @contextmanager
@@ -297,7 +300,7 @@ def _refusals() -> Iterator[None]:
     """Report what pymilvus refuses. Its builders raise whatever Python raises where they do not check."""
     try:
         yield
-    except MilvusException as error:
+    except _sdk().MilvusException as error:
         raise InvalidArgument(error.message) from None
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise InvalidArgument(f"the request cannot be built: {error}") from None

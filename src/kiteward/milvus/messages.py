@@ -1,4 +1,4 @@
-"""The Milvus messages: the only module that imports the generated code.
+"""The Milvus messages: the only module that knows the generated code.
 
 The generated classes that many modules use are exported under their own names, all others through their modules. This
 module also holds what the rest of Kiteward needs
@@ -7,21 +7,20 @@ from the protocol's descriptors: which RPCs there are, how each answers a failur
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import common_pb2 as common_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
-from pymilvus.grpc_gen import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
 
 from kiteward.domain.errors import EngineResponseUnreadable, OperationUnknown, PayloadMalformed
-from kiteward.milvus.field_paths import find, steps
-from kiteward.milvus.wire_format import FieldReader, Step
+from kiteward.milvus.field_paths import find, inner
+from kiteward.milvus.generated import common_pb2 as common_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import milvus_pb2 as milvus_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import rg_pb2 as rg_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.generated import schema_pb2 as schema_pb2  # noqa: PLC0414  exported
+from kiteward.milvus.wire_format import LENGTH, top_level
 
 AlterAliasRequest: TypeAlias = milvus_pb2.AlterAliasRequest
 AlterRoleRequest: TypeAlias = milvus_pb2.AlterRoleRequest
@@ -241,11 +240,19 @@ def decode(method: str, payload: bytes) -> Message:
         OperationUnknown: there is no such RPC.
         PayloadMalformed: the payload is not a message of its request type.
     """
-    request = method_of(method).request
+    return read_request(method_of(method).request, payload)
+
+
+def read_request(kind: type[_M], payload: bytes) -> _M:
+    """Return the request of a type that a payload holds.
+
+    Raises:
+        PayloadMalformed: the payload is not a message of that type.
+    """
     try:
-        return request.FromString(payload)
+        return kind.FromString(payload)
     except DecodeError:
-        raise PayloadMalformed(f"the payload is not a readable {request.DESCRIPTOR.name}") from None
+        raise PayloadMalformed(f"the payload is not a readable {kind.DESCRIPTOR.name}") from None
 
 
 def success(method: str) -> bytes:
@@ -313,10 +320,19 @@ def status_code(method: str, response: bytes) -> int:
     if rpc.status_field is None:
         return 0
     try:
-        code, legacy_code = _status_reader(method).read(response)
-    except PayloadMalformed:
+        status = Status.FromString(_status_bytes(rpc, response))
+    except (PayloadMalformed, DecodeError):
         raise EngineResponseUnreadable(f"the engine's response to `{method}` cannot be read") from None
-    return int(code or legacy_code)
+    return int(status.code or status.error_code)
+
+
+def _status_bytes(rpc: Method, response: bytes) -> bytes:
+    """Return the status in a response; its occurrences are merged, as the parser would."""
+    if not rpc.status_field:
+        return response
+    wanted = descriptor_of(rpc.response).fields_by_name[rpc.status_field].number << 3 | LENGTH
+    view = memoryview(response)
+    return b"".join([view[begin:end] for tag, _, begin, end in top_level(view) if tag == wanted])
 
 
 def read_response(kind: type[_M], response: bytes) -> _M:
@@ -337,14 +353,6 @@ def read_response(kind: type[_M], response: bytes) -> _M:
         ) from None
 
 
-@cache
-def _status_reader(method: str) -> FieldReader:
-    rpc = method_of(method)
-    prefix = f"{rpc.status_field}." if rpc.status_field else ""
-    names = [f"{prefix}{name}" for name in ("code", "error_code")]
-    return FieldReader([steps(descriptor_of(rpc.response), name, erasable=True) for name in names])
-
-
 def annotation(method: str) -> Annotation | None:
     """Return what the request of an RPC is annotated with, None if it is not.
 
@@ -363,20 +371,10 @@ def annotation(method: str) -> Annotation | None:
     )
 
 
-def field_path(source: str | MessageType, path: str, *, erasable: bool = False) -> tuple[Step, ...]:
-    """Return the steps of a dotted path.
-
-    Args:
-        source: the RPC whose request the path begins at, or a message class.
-        path: field names joined by dots; the last one names a string, integer, bool or enum.
-        erasable: whether the path may pass a oneof with several members; see `kiteward.milvus.field_paths.steps`.
-
-    Raises:
-        OperationUnknown: there is no such RPC.
-        ValueError: as `kiteward.milvus.field_paths.steps`.
-    """
-    message_type = method_of(source).request if isinstance(source, str) else source
-    return steps(descriptor_of(message_type), path, erasable=erasable)
+def serialised_in(request: MessageType) -> Mapping[str, MessageType]:
+    """Return the bytes fields of a request that hold a message, with its type."""
+    held = ((field, inner(field)) for field in descriptor_of(request).fields if field.message_type is None)
+    return {field.name: GetMessageClass(message) for field, message in held if message is not None}
 
 
 def paths_to(method: str, message: str) -> tuple[str, ...]:

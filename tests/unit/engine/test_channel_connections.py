@@ -11,7 +11,7 @@ from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import Secret
 from kiteward.engine.channel import EngineChannel
 from kiteward.net.http2 import ClientSettings, NeverIndexedHeader
-from kiteward.net.http2.session import Setting
+from kiteward.net.http2.session import Event, PingAcknowledged, Setting
 
 MIB = 1024 * 1024
 
@@ -74,6 +74,64 @@ async def test_calls_of_one_turn_are_written_at_once(peers: Peers, monkeypatch: 
     monkeypatch.setattr(Peer, "data_received", count)
     await asyncio.gather(*(ask(channel) for _ in range(20)))
     assert len(reads) <= 2
+    await channel.close()
+
+
+async def test_acknowledgements_are_sent_with_the_next_call(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pinged(peer: Peer, number: int) -> None:
+        peer.session.ping(b"how long")
+        peer.answer(number)
+
+    monkeypatch.setattr("kiteward.net.http2.late_flush._LATEST", 60.0)
+    peers.on_request = pinged
+    channel = EngineChannel(peers.target)
+    await ask(channel)
+    acknowledged: list[int] = []
+    take = Peer.take
+
+    def count(peer: Peer, event: Event) -> None:
+        if isinstance(event, PingAcknowledged):
+            acknowledged.append(len(peer.requests))
+        take(peer, event)
+
+    monkeypatch.setattr(Peer, "take", count)
+    for _ in range(3):
+        await ask(channel)
+    assert acknowledged == [1, 2, 3]  # before the request that came with it is taken
+    await channel.close()
+
+
+async def test_message_that_waits_for_its_window_goes_on_at_once(peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kiteward.net.http2.late_flush._LATEST", 60.0)
+    peers.settings[Setting.INITIAL_WINDOW_SIZE] = 1_000
+    payload = b"x" * 5_000
+    channel = EngineChannel(peers.target)
+    call = asyncio.create_task(ask(channel, payload))
+    await until(lambda: bool(peers.all and peers.last.bodies))
+    await until(lambda: len(peers.last.bodies[1]) == len(framed(payload)))
+    peers.last.answer(1)
+    assert await call == b"answer"
+    await channel.close()
+
+
+async def test_acknowledgement_waits_only_milliseconds_for_a_call(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledged = asyncio.Event()
+    take = Peer.take
+
+    def note(peer: Peer, event: Event) -> None:
+        if isinstance(event, PingAcknowledged):
+            acknowledged.set()
+        take(peer, event)
+
+    monkeypatch.setattr(Peer, "take", note)
+    peers.on_request = lambda peer, number: peer.answer(number)
+    channel = EngineChannel(peers.target)
+    await ask(channel)
+    peers.last.session.ping(b"how long")
+    peers.last.flush()
+    await asyncio.wait_for(acknowledged.wait(), 5)
     await channel.close()
 
 

@@ -67,7 +67,5 @@ def test_text_of_the_engine_is_passed_on_where_it_is_for_callers(code: grpc.Stat
         assert (type(error), error.code, str(error)) == expected
 
 
-def test_codes_have_the_numbers_of_grpc() -> None:
-    assert {code.name: code.value for code in StatusCode} == {
-        code.name: code.value[0] for code in grpc.StatusCode if code.name in StatusCode.__members__
-    }
+def test_codes_are_those_of_grpc() -> None:
+    assert {code.name: code.value for code in StatusCode} == {code.name: code.value[0] for code in grpc.StatusCode}

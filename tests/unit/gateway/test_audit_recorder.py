@@ -33,7 +33,7 @@ from kiteward.gateway.operations import OPERATIONS, Executor, Operation
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import AdminOperation, plain
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
+from kiteward.milvus.request_reader import RequestReader
 
 UNRECORDED = {"Connect", "GetVersion", "CheckHealth", "WhoAmI", "DescribePasswordPolicy"}
 
@@ -471,7 +471,7 @@ async def test_nothing_is_read_of_the_payload_of_an_unauthenticated_caller(
         raise AssertionError("the payload was read")
 
     monkeypatch.setattr(messages, "decode", reading)
-    monkeypatch.setattr(FieldSelection, "read", reading)
+    monkeypatch.setattr(RequestReader, "read", reading)
     monkeypatch.setattr(AdminOperation, "complete", reading)
     payload: Any = Unread()
     for name in [*OPERATIONS, "Made Up"]:

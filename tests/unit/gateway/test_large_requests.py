@@ -10,18 +10,27 @@ from kiteward.domain.errors import AccessDenied, AuthenticationError, PayloadMal
 from kiteward.gateway.call import Call
 from kiteward.gateway.large_requests import LARGE, LONG, PAUSE, EventLoopShares
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.operations.row import REQUEST_BUDGET
 from kiteward.iam.json_api.base import plain
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import REQUEST_BUDGET
 
 UNREAD = b"\x7a\x00"
 """A field that no request has."""
 
 
 def padded(method: str, size: int = LARGE + 1, /, **fields: object) -> bytes:
-    """Return a request of this many bytes, or one more, whose padding is unknown fields."""
+    """Return a request of at least this many bytes, whose padding is a field that occurs many times."""
     request = bytes(messages.method_of(method).request(**fields).SerializeToString())
-    return request + UNREAD * -((len(request) - size) // 2)
+    return request + padding(method) * -((len(request) - size) // 2)
+
+
+def padding(method: str) -> bytes:
+    """Return an occurrence, of two bytes, of a field that selects nothing; of an unknown field if there is none."""
+    declared = messages.method_of(method).request.DESCRIPTOR.fields_by_name
+    for name in ("base", "query_params"):
+        if name in declared:
+            return bytes([declared[name].number << 3 | 2, 0])
+    return UNREAD
 
 
 @pytest.fixture
@@ -49,7 +58,7 @@ async def test_nothing_large_is_read_of_a_user_without_roles(
         raise AssertionError("the message was read")
 
     monkeypatch.setattr("kiteward.gateway.authorize.resolve_request", read)
-    monkeypatch.setattr("kiteward.milvus.field_selection.FieldSelection.read", read)
+    monkeypatch.setattr("kiteward.milvus.request_reader.RequestReader.read", read)
     monkeypatch.setattr("kiteward.milvus.messages.decode", read)
     with pytest.raises(AccessDenied, match=f"more than {LARGE} bytes"):
         await peopled.call(name, by="bob", payload=padded(name))
@@ -111,7 +120,7 @@ async def test_a_refused_one_is_recorded_by_its_size_and_not_read(peopled: Gatew
 
 async def test_no_request_holds_more_fields_than_a_reader_has_time_for(peopled: GatewayHarness) -> None:
     payload = padded("Query", 2 * REQUEST_BUDGET + 100, collection_name="docs")
-    with pytest.raises(PayloadMalformed, match="too many fields"):
+    with pytest.raises(PayloadMalformed, match=f"more than {REQUEST_BUDGET} fields"):
         await peopled.call("Query", payload=payload)
 
 

@@ -9,6 +9,7 @@ from tests.support.gateway import presented
 from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.naming import ANY
+from kiteward.gateway.admission import Admission
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import ObjectIds, Owner
@@ -46,7 +47,9 @@ def learn(ids: ObjectIds, operation: str, about: tuple[str, str], *, mark: int |
 
 def resolved(catalog: Catalog, method: str, database: str = "", **fields: Any) -> ResolvedRequest:
     payload = messages.method_of(method).request(**fields).SerializeToString()
-    return resolve_request(OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog)
+    return resolve_request(
+        OPERATIONS[method], Call(method, payload, presented("alice"), database=database), catalog, Admission().check
+    )
 
 
 def needs(privilege: str, database: str, *names: str) -> Condition:

@@ -1,19 +1,14 @@
-"""Payloads for the tests of `kiteward.milvus`, and the real parser cut down to the fields that are read.
+"""Payloads for the tests of `kiteward.milvus`.
 
 Payloads are written field by field from a message descriptor, with every liberty the encoding allows (any order, fields
 repeated and messages split over several occurrences, numbers packed or not, padded varints, unknown fields and groups)
 and, rarely, one it does not; some are then damaged byte by byte.
 """
 
-from functools import cache
 from random import Random
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message_factory import GetMessageClass
 
-from kiteward.milvus.messages import METHODS, MessageType, descriptor_of, field_path
 from kiteward.milvus.wire_format import FIXED32, FIXED64, GROUP, LENGTH, VARINT
 
 _MAX_FIELDS = 6
@@ -23,12 +18,6 @@ _WIRE_TYPES = {
     FieldDescriptor.TYPE_FLOAT: FIXED32,
     FieldDescriptor.TYPE_MESSAGE: LENGTH,
     FieldDescriptor.TYPE_STRING: LENGTH,
-}
-_OPAQUE = {
-    FIXED32: FieldDescriptorProto.TYPE_FIXED32,
-    FIXED64: FieldDescriptorProto.TYPE_FIXED64,
-    LENGTH: FieldDescriptorProto.TYPE_BYTES,
-    VARINT: FieldDescriptorProto.TYPE_INT64,
 }
 _NUMBERS = [0, 1, 2, 100, 127, 128, 300, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**32 + 5, 2**63 - 1, 2**63, 2**64 - 1]
 _TEXTS = ["", "a", "docs", "_default", "Größe", "風箏", "\U0001fa81", "a\0b", " ", "x" * 130]
@@ -189,74 +178,3 @@ def held_by(field: FieldDescriptor) -> Descriptor:
     """Return the type of a field's messages."""
     assert field.message_type is not None
     return field.message_type
-
-
-def readable_paths(message_type: MessageType, *, depth: int = 3) -> list[str]:
-    """Return every path into a message, of at most that many fields, that a plan can read."""
-    paths = list(_paths(descriptor_of(message_type), depth))
-    return [path for path in paths if _is_readable(message_type, path)]
-
-
-def _paths(descriptor: Descriptor, depth: int) -> list[str]:
-    paths = []
-    for field in descriptor.fields:
-        if field.type != FieldDescriptor.TYPE_MESSAGE:
-            paths.append(field.name)
-        elif depth > 1:
-            paths += [f"{field.name}.{path}" for path in _paths(held_by(field), depth - 1)]
-    return paths
-
-
-def _is_readable(message_type: MessageType, path: str) -> bool:
-    try:
-        field_path(message_type, path)
-    except ValueError:
-        return False
-    return True
-
-
-@cache
-def path_sets(method: str) -> list[tuple[str, ...]]:
-    """Return selections of what a plan can read of an RPC's request: all of it, and parts."""
-    paths = tuple(readable_paths(METHODS[method].request))
-    selections = [paths, paths[::2], paths[1::2], paths[::3], paths[: len(paths) // 2], paths[-1:]]
-    return [selection for selection in dict.fromkeys(selections) if selection]
-
-
-@cache
-def only_read_fields(method: str, paths: tuple[str, ...]) -> MessageType:
-    """Return a class of the real parser for an RPC's request that knows nothing but the fields on these paths.
-
-    Maps are plain repeated messages in it, so that their entries can be compared one by one. An entry always knows both
-    its parts; one that is not read is opaque.
-    """
-    root = DescriptorProto(name="OnlyReadFields")
-    _declare(root, descriptor_of(METHODS[method].request), [path.split(".") for path in paths], f".{root.name}")
-    pool = DescriptorPool()
-    pool.Add(FileDescriptorProto(name="only_read_fields.proto", syntax="proto3", message_type=[root]))
-    message_type: MessageType = GetMessageClass(pool.FindMessageTypeByName(root.name))
-    return message_type
-
-
-def _declare(target: DescriptorProto, descriptor: Descriptor, paths: list[list[str]], full_name: str) -> None:
-    beyond: dict[str, list[list[str]]] = {}
-    for name, *rest in paths:
-        beyond.setdefault(name, []).append(rest)
-    for name, rests in beyond.items():
-        field = descriptor.fields_by_name[name]
-        if field.type == FieldDescriptor.TYPE_MESSAGE:
-            nested = target.nested_type.add(name=f"Of_{name}")
-            _declare(nested, held_by(field), rests, f"{full_name}.{nested.name}")
-            _declare_field(target, field, FieldDescriptorProto.TYPE_MESSAGE, f"{full_name}.{nested.name}")
-        else:
-            is_enum = field.type == FieldDescriptor.TYPE_ENUM
-            _declare_field(target, field, FieldDescriptorProto.TYPE_INT32 if is_enum else field.type)
-    if descriptor.GetOptions().map_entry:
-        for field in descriptor.fields:
-            if field.name not in beyond:
-                _declare_field(target, field, _OPAQUE[_WIRE_TYPES.get(field.type, VARINT)])
-
-
-def _declare_field(target: DescriptorProto, field: FieldDescriptor, kind: int, type_name: str | None = None) -> None:
-    label = FieldDescriptorProto.LABEL_REPEATED if field.is_repeated else FieldDescriptorProto.LABEL_OPTIONAL
-    target.field.add(name=field.name, number=field.number, label=label, type=kind, type_name=type_name)

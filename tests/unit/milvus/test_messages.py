@@ -8,7 +8,6 @@ from kiteward.milvus.messages import (
     METHODS,
     SERVICE,
     TELEMETRY_SERVICE,
-    AlterRoleRequest,
     CreateCredentialRequest,
     ErrorCode,
     SearchRequest,
@@ -17,12 +16,10 @@ from kiteward.milvus.messages import (
     annotation,
     decode,
     failure,
-    field_path,
     method_of,
     status_code,
     success,
 )
-from kiteward.milvus.wire_format import Kind
 
 WITHOUT_STATUS = {"CreateReplicateStream", "Dummy", "GetReplicateInfo"}
 
@@ -163,20 +160,3 @@ def test_every_annotation_names_a_privilege_of_the_protocol() -> None:
     for note in annotated:
         assert common_pb2.ObjectPrivilege.Value(f"Privilege{note.privilege}") > 0
         assert common_pb2.ObjectType.Value(note.object_type) >= 0
-
-
-def test_field_path_resolves_every_step() -> None:
-    steps = field_path("OperatePrivilege", "entity.grantor.privilege.name")
-    assert [(step.name, step.number, step.kind, step.repeated) for step in steps] == [
-        ("entity", 2, Kind.MESSAGE, False),
-        ("grantor", 4, Kind.MESSAGE, False),
-        ("privilege", 2, Kind.MESSAGE, False),
-        ("name", 1, Kind.STRING, False),
-    ]
-    assert field_path(AlterRoleRequest, "role_name")[0].kind is Kind.STRING
-
-
-def test_field_path_knows_what_a_map_entry_may_hold() -> None:
-    key = field_path("AddUserTags", "tags.key")[0]
-    assert (key.repeated, key.entry_tags) == (True, frozenset({1 << 3 | 2, 2 << 3 | 2}))
-    assert field_path("LoadCollection", "load_params.value")[0].entry_tags == {10, 18}

@@ -5,13 +5,11 @@ from typing import Final
 
 from kiteward.domain.errors import AuthenticationError, KitewardError, PayloadMalformed
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
 
 _CODE: Final = 1400
 """Milvus' code for an unauthenticated caller."""
 _LEGACY_CODE: Final = messages.ErrorCode.UnexpectedError
 
-_CLIENT: Final = FieldSelection.of("Connect", ("client_info.sdk_type", "client_info.sdk_version"))
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\b", re.ASCII)
 _HIDES_FROM: Final = (2, 6)
 """The first version of pymilvus that reports every gRPC status of `Connect` as an unavailable server."""
@@ -35,10 +33,10 @@ def refused_connect_response(operation: str, error: KitewardError, request: byte
 def _hides_status(request: bytes) -> bool:
     """Return whether the client that sent this `Connect` hides its gRPC status from the user."""
     try:
-        client = _CLIENT.read(request)
+        client = messages.read_request(messages.ConnectRequest, request).client_info
     except PayloadMalformed:
         return False
-    version = _VERSION.match(client["client_info.sdk_version"])
-    if client["client_info.sdk_type"] != "Python" or version is None:
+    version = _VERSION.match(client.sdk_version)
+    if client.sdk_type != "Python" or version is None:
         return False
     return (int(version[1]), int(version[2])) >= _HIDES_FROM

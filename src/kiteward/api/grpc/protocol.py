@@ -9,8 +9,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-import grpc
-
+from kiteward.engine.statuses import StatusCode
 from kiteward.net.http2 import Head, Header
 
 PREFIX_SIZE: Final = 5
@@ -65,13 +64,13 @@ def prefix(message: bytes) -> bytes:
     return b"\x00" + len(message).to_bytes(4, "big")
 
 
-def failure(code: grpc.StatusCode, text: str) -> tuple[Header, ...]:
+def failure(code: StatusCode, text: str) -> tuple[Header, ...]:
     """Return the head of a response without a message: a status other than OK, and its text."""
     message = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
     if len(message) > _LONGEST_TEXT:
         message = (message[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
-    status = ((b"grpc-status", b"%d" % code.value[0]), (b"grpc-message", quote(message, safe=_PRINTABLE).encode()))
-    accepted = ((b"grpc-accept-encoding", _ACCEPTED),) if code is grpc.StatusCode.UNIMPLEMENTED else ()
+    status = ((b"grpc-status", b"%d" % code), (b"grpc-message", quote(message, safe=_PRINTABLE).encode()))
+    accepted = ((b"grpc-accept-encoding", _ACCEPTED),) if code is StatusCode.UNIMPLEMENTED else ()
     return (*RESPONSE_HEAD, *status, *accepted)
 
 

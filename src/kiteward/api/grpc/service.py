@@ -6,8 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import grpc
-
 from kiteward.api.grpc import protocol
 from kiteward.api.grpc.connect_errors import refused_connect_response
 from kiteward.api.grpc.status import GrpcStatus, failure_of
@@ -22,6 +20,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
 from kiteward.engine import metadata as engine_metadata
+from kiteward.engine.statuses import StatusCode
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.milvus import messages
@@ -88,20 +87,20 @@ def caller_of(head: Head) -> Caller:
         Refusal: the head is too large, the method is unknown, or metadata is invalid.
     """
     if head.too_large:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
+        raise Refusal(StatusCode.INVALID_ARGUMENT, "the call's metadata is larger than allowed")
     method = _METHODS.get(head.path)
     if method is None:
         service, _, name = head.path.decode("latin-1").removeprefix("/").partition("/")
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
+        raise Refusal(StatusCode.UNIMPLEMENTED, f"unknown method {name} for service {service}")
     fields = head.fields
     encoding = fields.get(b"grpc-encoding", b"identity").decode("latin-1")
     if encoding not in protocol.ENCODINGS:
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
+        raise Refusal(StatusCode.UNIMPLEMENTED, f"compression by {encoding} is not supported")
     timeout = fields.get(b"grpc-timeout")
     try:
         seconds = None if timeout is None else protocol.timeout_of(timeout)
     except ValueError as error:
-        raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+        raise Refusal(StatusCode.INVALID_ARGUMENT, str(error)) from error
     authorization, before = fields.get(b"authorization"), head.before
     if isinstance(before, Caller) and before.authorization == authorization:
         credential = before.credential
@@ -136,7 +135,7 @@ def _forwarded(fields: Mapping[bytes, bytes]) -> dict[str, str]:
         found[key] = text = value.decode("latin-1")
         if not engine_metadata.is_metadata_text(text):
             raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
+                StatusCode.INVALID_ARGUMENT, f"the metadata `{key}` has characters other than printable ASCII"
             )
     engine_metadata.drop_malformed_trace(found)
     return found
@@ -167,7 +166,7 @@ class _GatewayCallHandler:
         except Exception as error:
             failure = self._failure(error)
             if isinstance(failure, bytes):  # the call has no response message yet: it fails with a gRPC status
-                failure = GrpcStatus(grpc.StatusCode.UNAVAILABLE, text=str(error))
+                failure = GrpcStatus(StatusCode.UNAVAILABLE, text=str(error))
             raise Refusal(failure.code, failure.text) from error
         return self._budget.of_user(principal.user_name, self._stream.source)
 
@@ -190,9 +189,7 @@ class _GatewayCallHandler:
             operation = self._caller.method.name
             return refused_connect_response(operation, error, message) or failure_of(operation, error)
         _log.error("request %s: %s failed unexpectedly", self._request_id, self._caller.method.name, exc_info=error)
-        return GrpcStatus(
-            grpc.StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}"
-        )
+        return GrpcStatus(StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}")
 
     def _call(self, message: bytes) -> Call[bytes]:
         caller = self._caller

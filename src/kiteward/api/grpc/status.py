@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import grpc
-
 from kiteward.domain import errors
+from kiteward.engine.statuses import StatusCode
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
 
@@ -29,7 +28,7 @@ class GrpcStatus:
         text: the text that is sent instead.
     """
 
-    code: grpc.StatusCode
+    code: StatusCode
     shown: bool = True
     text: str = ""
 
@@ -50,30 +49,28 @@ class MilvusStatus:
     legacy_code: messages.ErrorCode.ValueType | None = None
     suffix: str = ""
     input_error: bool = True
-    otherwise: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
+    otherwise: StatusCode = StatusCode.INVALID_ARGUMENT
 
 
 _INVALID: Final = "invalid parameter"
 
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-
 # The Node SDK takes gRPC's UNIMPLEMENTED for success (decision 0033).
 _NOT_OFFERED: Final = MilvusStatus(
-    10, None, "service unimplemented", input_error=False, otherwise=grpc.StatusCode.UNIMPLEMENTED
+    10, None, "service unimplemented", input_error=False, otherwise=StatusCode.UNIMPLEMENTED
 )
 
 STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] = {
-    errors.KitewardError: GrpcStatus(grpc.StatusCode.UNKNOWN, shown=False, text="the request failed"),
-    errors.AuthenticationError: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.CredentialMissing: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.CredentialMalformed: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.PasswordRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.KeyRejected: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.SessionEnded: GrpcStatus(grpc.StatusCode.UNAUTHENTICATED),
-    errors.AccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
+    errors.KitewardError: GrpcStatus(StatusCode.UNKNOWN, shown=False, text="the request failed"),
+    errors.AuthenticationError: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.CredentialMissing: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.CredentialMalformed: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.PasswordRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.KeyRejected: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.SessionEnded: GrpcStatus(StatusCode.UNAUTHENTICATED),
+    errors.AccessDenied: GrpcStatus(StatusCode.PERMISSION_DENIED),
     errors.OperationRefused: _NOT_OFFERED,
-    errors.OperationUnknown: GrpcStatus(grpc.StatusCode.UNIMPLEMENTED),
-    errors.PayloadMalformed: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
+    errors.OperationUnknown: GrpcStatus(StatusCode.UNIMPLEMENTED),
+    errors.PayloadMalformed: GrpcStatus(StatusCode.INVALID_ARGUMENT),
     errors.RequestRefused: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
     errors.InvalidArgument: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
     errors.FilterSyntaxError: MilvusStatus(1100, _ILLEGAL_ARGUMENT, _INVALID),
@@ -94,25 +91,25 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.CollectionNotFound: MilvusStatus(100, messages.LEGACY_COLLECTION_NOT_EXISTS),
     # Raised only by the in-process client: a gRPC client reads the response itself.
     errors.ResponseFailed: MilvusStatus(65535, _UNEXPECTED),
-    errors.EngineError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.EngineUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.EngineAccountRejected: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.EngineDeadlineExceeded: GrpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED),
+    errors.EngineError: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.EngineUnavailable: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.EngineAccountRejected: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.EngineDeadlineExceeded: GrpcStatus(StatusCode.DEADLINE_EXCEEDED),
     errors.EngineLacksOperation: _NOT_OFFERED,
-    errors.EngineAccessDenied: GrpcStatus(grpc.StatusCode.PERMISSION_DENIED),
-    errors.EngineRejected: GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT),
-    errors.EngineResponseUnreadable: GrpcStatus(grpc.StatusCode.INTERNAL),
-    errors.StoreError: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.StoreUnavailable: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
-    errors.DataDirectoryHeld: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.EngineAccessDenied: GrpcStatus(StatusCode.PERMISSION_DENIED),
+    errors.EngineRejected: GrpcStatus(StatusCode.INVALID_ARGUMENT),
+    errors.EngineResponseUnreadable: GrpcStatus(StatusCode.INTERNAL),
+    errors.StoreError: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.StoreUnavailable: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.DataDirectoryHeld: GrpcStatus(StatusCode.UNAVAILABLE),
     # A status in the response: SDKs retry on UNAVAILABLE, even a change that may have been carried out.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
     # Raised before anything was done: SDKs may retry.
-    errors.CapacityExceeded: GrpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED),
+    errors.CapacityExceeded: GrpcStatus(StatusCode.RESOURCE_EXHAUSTED),
     errors.ConfigurationError: GrpcStatus(
-        grpc.StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
+        StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),
-    errors.NotReady: GrpcStatus(grpc.StatusCode.UNAVAILABLE),
+    errors.NotReady: GrpcStatus(StatusCode.UNAVAILABLE),
 }
 """The status of each error class; a class without a row has that of its nearest ancestor."""
 
@@ -130,7 +127,7 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
     """
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(error, errors.EngineRejected):
-        return GrpcStatus(_CODES.get(error.grpc_code, grpc.StatusCode.UNKNOWN), text=str(error))
+        return GrpcStatus(_code_of(error), text=str(error))
     if isinstance(status, GrpcStatus):
         return GrpcStatus(status.code, text=str(error)) if status.shown else status
     text = str(error)
@@ -141,6 +138,13 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
     legacy = status.legacy_code if status.legacy_code is not None else row.failure_code
     extra = {"is_input_error": "true"} if status.input_error else {}
     return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
+
+
+def _code_of(error: errors.EngineRejected) -> StatusCode:
+    try:
+        return StatusCode(error.grpc_code)
+    except ValueError:
+        return StatusCode.UNKNOWN
 
 
 def _has_room(operation: str) -> bool:

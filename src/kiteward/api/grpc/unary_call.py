@@ -4,23 +4,20 @@ import asyncio
 import logging
 from typing import Protocol
 
-import grpc
-
 from kiteward.api.grpc import protocol
 from kiteward.domain.errors import CapacityExceeded
+from kiteward.engine.statuses import StatusCode
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Claim
 from kiteward.net.http2 import Stream
 
 _log = logging.getLogger("kiteward.grpc")
 
-_Code = grpc.StatusCode
-
 
 class Refusal(Exception):
     """A call ends with a status instead of a message."""
 
-    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+    def __init__(self, code: StatusCode, text: str) -> None:
         """Create a refusal.
 
         Args:
@@ -110,7 +107,7 @@ class UnaryCall:
         if not self._due and self._size >= protocol.PREFIX_SIZE:
             refusal = self._read_prefix()
         if self._due and self._size > self._due:
-            refusal = Refusal(_Code.INVALID_ARGUMENT, "a second message where one is expected")
+            refusal = Refusal(StatusCode.INVALID_ARGUMENT, "a second message where one is expected")
         if refusal is not None:
             self._refuse(refusal)
         elif self._task is None and self._due and (self._compressed or self._size != self._due):
@@ -120,7 +117,7 @@ class UnaryCall:
     def ended(self) -> None:
         """Handle the end of the request."""
         if not self._due or self._size < self._due:
-            self._refuse(Refusal(_Code.INVALID_ARGUMENT, "the call ended before its message was complete"))
+            self._refuse(Refusal(StatusCode.INVALID_ARGUMENT, "the call ended before its message was complete"))
         elif self._whole is not None:
             self._whole.set()
         else:
@@ -138,9 +135,9 @@ class UnaryCall:
         flag, length = came[0], int.from_bytes(came[1 : protocol.PREFIX_SIZE], "big")
         if length > MAX_MESSAGE_BYTES:
             text = f"a message of {length} bytes is larger than the {MAX_MESSAGE_BYTES} that are allowed"
-            return Refusal(_Code.RESOURCE_EXHAUSTED, text)
+            return Refusal(StatusCode.RESOURCE_EXHAUSTED, text)
         if flag > 1 or (flag and self._encoding == "identity"):
-            return Refusal(_Code.INVALID_ARGUMENT, "a compressed message without `grpc-encoding`")
+            return Refusal(StatusCode.INVALID_ARGUMENT, "a compressed message without `grpc-encoding`")
         self._compressed = bool(flag)
         self._came = came[protocol.PREFIX_SIZE :]
         self._due = protocol.PREFIX_SIZE + length
@@ -160,12 +157,12 @@ class UnaryCall:
             return
         except CapacityExceeded as error:
             self._task = None
-            self._refuse(Refusal(_Code.RESOURCE_EXHAUSTED, str(error)))
+            self._refuse(Refusal(StatusCode.RESOURCE_EXHAUSTED, str(error)))
             return
         except Exception:  # noqa: BLE001  the call is answered whatever happens; the log has the rest
             _log.exception("a call failed unexpectedly")
             self._task = None
-            self._refuse(Refusal(_Code.UNKNOWN, "the call failed unexpectedly"))
+            self._refuse(Refusal(StatusCode.UNKNOWN, "the call failed unexpectedly"))
             return
         self._task = None
         # A response implies an authenticated caller.
@@ -191,14 +188,14 @@ class UnaryCall:
             )
             plain = await asyncio.shield(self._unpacking)
         except protocol.TooLarge as error:
-            raise Refusal(_Code.RESOURCE_EXHAUSTED, str(error)) from error
+            raise Refusal(StatusCode.RESOURCE_EXHAUSTED, str(error)) from error
         except ValueError as error:
-            raise Refusal(_Code.INVALID_ARGUMENT, str(error)) from error
+            raise Refusal(StatusCode.INVALID_ARGUMENT, str(error)) from error
         self._claim.resize(len(plain))
         return plain
 
     def _late(self) -> None:
-        self._refuse(Refusal(_Code.DEADLINE_EXCEEDED, "the call's deadline has passed"))
+        self._refuse(Refusal(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed"))
 
     def _refuse(self, refusal: Refusal) -> None:
         self._stream.respond(protocol.failure(refusal.code, str(refusal)))

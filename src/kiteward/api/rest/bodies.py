@@ -20,14 +20,17 @@ _NOT_JSON: Final = "can only accept json format request"
 _MISSING: Final = re.compile(r"Object missing required field `(?P<field>[^`]+)`(?: - at `\$\.?(?P<path>[^`]*)`)?")
 _PLACE: Final = re.compile(r" - at `\$\.(?P<path>[^`]+)`")
 _RAW_NULL: Final = b"null"
+_NOTHING: Final = frozenset({b"null", b"false", b"0", b'""', b"[]", b"{}"})
 _EMPTY_RAW: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 
 
 def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     """Return the decoded body.
 
-    Unknown fields are ignored. As in Milvus, a top-level field that is `null` counts as not given, and a body that is
-    `null` as `{}`.
+    A field that a body about collections or their data does not know is refused: it is most likely misspelt. At the top
+    level it passes if it asks for nothing (`null`, `false`, `""`, 0, an empty list or object). Other bodies ignore
+    unknown fields. As in Milvus, a top-level field that is `null` counts as not given, and a body that is `null` as
+    `{}`.
 
     Args:
         kind: the declared type.
@@ -61,10 +64,15 @@ def _decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     try:
         return decoder.decode(raw)
     except msgspec.ValidationError as error:
-        if "got `null`" not in str(error):
+        if "got `null`" not in str(error) and "unknown field" not in str(error):
             raise
-    given = _MEMBERS.decode(raw)
-    return decoder.decode(_ENCODER.encode({name: value for name, value in given.items() if bytes(value) != _RAW_NULL}))
+    known = {spelled for _, spelled, _ in _fields(kind)}
+    given = {
+        name: value
+        for name, value in _MEMBERS.decode(raw).items()
+        if bytes(value) != _RAW_NULL and (name in known or bytes(value) not in _NOTHING)
+    }
+    return decoder.decode(_ENCODER.encode(given))
 
 
 @functools.cache

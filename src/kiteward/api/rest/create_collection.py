@@ -40,6 +40,8 @@ async def create(context: RequestContext, body: CollectionReq) -> Nothing:
     Milvus keeps the collection when a later step fails. Kiteward drops it again, so that the same request can be
     repeated. If the caller is not allowed to drop it, it stays.
     """
+    if body.schema.fields:
+        _require_no_quick_setup(body)
     schema, indexes = (body.schema, body.index_params) if body.schema.fields else _quick(body)
     message = schema_message(body.collection_name, schema, description=body.description)
     known = {field.field_name for field in schema.fields} | {field.field_name for field in schema.struct_fields}
@@ -139,6 +141,31 @@ def _quick(body: CollectionReq) -> tuple[SchemaReq, Sequence[IndexParam]]:
         metric_type=body.metric_type or _METRICS[vector_type],
     )
     return SchemaReq(fields=[_quick_key(body), vector], enable_dynamic_field=dynamic), [index]
+
+
+_QUICK: Final = (
+    ("dimension", "dimension", 0),
+    ("id_type", "idType", "Int64"),
+    ("auto_id", "autoID", False),
+    ("metric_type", "metricType", ""),
+    ("primary_field_name", "primaryFieldName", "id"),
+    ("vector_field_name", "vectorFieldName", "vector"),
+    ("vector_field_type", "vectorFieldType", "FloatVector"),
+)
+"""What a quick setup is described by: attribute, name in the body, default."""
+
+
+def _require_no_quick_setup(body: CollectionReq) -> None:
+    """Refuse a complete schema together with what describes a quick setup, which would be ignored.
+
+    Raises:
+        RestFailure: the error names the field.
+    """
+    for attribute, name, default in _QUICK:
+        if getattr(body, attribute) not in (default, ""):
+            raise RestFailure(
+                INVALID_PARAMETER, f"{name} describes a quick setup; with a schema, leave it out: invalid parameter"
+            )
 
 
 def _quick_key(body: CollectionReq) -> FieldReq:

@@ -48,7 +48,7 @@ Row = dict[str, Any]
 _Request = TypeVar("_Request", messages.InsertRequest, messages.UpsertRequest)
 
 
-class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FieldOperation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """What an upsert does with the value of a field instead of replacing it."""
 
     field_name: Name
@@ -177,7 +177,8 @@ async def _built(context: RequestContext, request: Callable[[], _Request]) -> _R
 
 async def delete(context: RequestContext, body: DeleteReq) -> Answer:
     """Answer `entities/delete`."""
-    request = builders.delete(
+    request = await context.run_in_executor(
+        builders.delete,
         collection=body.collection_name,
         expression=body.filter,
         partition=body.partition_name,
@@ -190,7 +191,8 @@ async def delete(context: RequestContext, body: DeleteReq) -> Answer:
 async def query(context: RequestContext, body: QueryReq) -> Answer:
     """Answer `entities/query`. A count has one row, so that no limit is sent."""
     counting = [name.strip().lower() for name in body.output_fields] == ["count(*)"]
-    request = builders.query(
+    request = await context.run_in_executor(
+        builders.query,
         collection=body.collection_name,
         expression=body.filter,
         output_fields=body.output_fields,
@@ -209,7 +211,8 @@ async def get(context: RequestContext, body: GetReq) -> Answer:
     described = await describe_collection(context, body.collection_name)
     key = shape_of(described).primary
     partitions = [*body.partition_names, body.partition_name] if body.partition_name else body.partition_names
-    request = builders.query(
+    request = await context.run_in_executor(
+        builders.query,
         collection=body.collection_name,
         expression=_lookup(key, body.id),
         output_fields=body.output_fields,

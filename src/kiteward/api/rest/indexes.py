@@ -11,7 +11,7 @@ from kiteward.milvus import messages
 from kiteward.milvus.messages import milvus_pb2
 
 
-class IndexParam(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class IndexParam(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """An index to create."""
 
     field_name: Name

@@ -14,7 +14,7 @@ from kiteward.milvus import messages
 from kiteward.milvus.messages import schema_pb2
 
 
-class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FieldReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A field to create."""
 
     field_name: Name
@@ -30,7 +30,7 @@ class FieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     default_value: Any = None
 
 
-class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A field of lists of structs to create."""
 
     field_name: Name
@@ -40,7 +40,7 @@ class StructFieldReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     nullable: bool = False
 
 
-class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A function that computes values or a score."""
 
     name: Name
@@ -51,7 +51,7 @@ class FunctionReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     params: dict[str, Any] = {}
 
 
-class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """A schema to create; without fields, a quick setup is used."""
 
     fields: list[FieldReq] = []

@@ -20,14 +20,14 @@ from kiteward.milvus import builders, messages
 Limit = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS)]
 
 
-class FunctionScore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FunctionScore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Functions that compute new scores of hits."""
 
     functions: list[FunctionReq] = []
     params: dict[str, Any] = {}
 
 
-class Ranking(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Ranking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """How the hits of several searches are ranked together."""
 
     strategy: str = "rrf"
@@ -58,7 +58,7 @@ class SearchReq(Grouped):
     expr_params: dict[str, Any] = {}
 
 
-class SubSearch(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SubSearch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """One of the searches of a hybrid search."""
 
     data: list[Any]
@@ -120,7 +120,8 @@ async def hybrid_search(context: RequestContext, body: HybridSearchReq) -> Answe
     described = await describe_collection(context, body.collection_name)
     shape = shape_of(described)
     requests = [await context.run_in_executor(_sub_request, each, body, shape) for each in body.search]
-    request = builders.hybrid_search(
+    request = await context.run_in_executor(
+        builders.hybrid_search,
         requests,
         collection=body.collection_name,
         limit=body.limit,

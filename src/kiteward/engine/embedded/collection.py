@@ -95,6 +95,16 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         with self._damaged_by_failure(), self._maintenance_lock:
             super()._trigger_flush()
 
+    def delete_matching(self, expr: str, partition_name: str) -> int:
+        """Delete the rows of one partition that a filter finds, and return how many. Milvus Lite would take all.
+
+        Raises:
+            FilterParseError: it is not a filter.
+        """
+        found = self.query(expr, output_fields=[self._pk_name], partition_names=[partition_name])
+        deleted: int = self.delete([row[self._pk_name] for row in found], partition_name=partition_name)
+        return deleted
+
     @contextmanager
     def _damaged_by_failure(self) -> Iterator[None]:
         log = self._wal

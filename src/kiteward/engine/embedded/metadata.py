@@ -39,6 +39,7 @@ class CollectionMetadata:
 
     Attributes:
         load_requested: whether a client has asked for the collection to be loaded; a new one is loaded without.
+        descriptions: `collection` -> its description; `fields`, `functions` -> name -> description.
     """
 
     def __init__(self, directory: str, *, synced: bool) -> None:
@@ -54,6 +55,7 @@ class CollectionMetadata:
         kept: Mapping[str, Any] = json.loads(self._path.read_bytes()) if self._path.exists() else {}
         self._id: int = kept.get("id", 0)
         self.load_requested: bool = kept.get("load_requested", False)
+        self.descriptions: Mapping[str, Any] = kept.get("descriptions", {})
         self._partitions: dict[str, int] = dict(kept.get("partitions", {}))
         self._indexes = {
             field: IndexRecord.from_json(field, record) for field, record in kept.get("indexes", {}).items()
@@ -88,6 +90,13 @@ class CollectionMetadata:
                 self.load_requested = value
                 self._save()
 
+    def set_descriptions(self, descriptions: Mapping[str, Any]) -> None:
+        """Store the descriptions of a new collection, if it has any."""
+        if any(descriptions.values()):
+            with self._lock:
+                self.descriptions = descriptions
+                self._save()
+
     def index(self, field_name: str) -> IndexRecord | None:
         """Return the record of a field's index."""
         return self._indexes.get(field_name)
@@ -112,6 +121,7 @@ class CollectionMetadata:
         content = {
             "id": self._id,
             "load_requested": self.load_requested,
+            "descriptions": self.descriptions,
             "partitions": self._partitions,
             "indexes": {field: record.to_json() for field, record in self._indexes.items()},
         }

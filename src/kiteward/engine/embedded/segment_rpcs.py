@@ -107,6 +107,7 @@ class SegmentServicer(MilvusServicer):  # type: ignore[misc]  # milvus_lite carr
                 is_sorted=True,
             )
             for segment in collection.segments()
+            if not request.states or common_pb2.SegmentState.Flushed in request.states
         ]
         return milvus_pb2.GetPersistentSegmentInfoResponse(status=success(), infos=infos)
 

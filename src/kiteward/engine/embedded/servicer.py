@@ -1,37 +1,34 @@
 """Milvus Lite's servicer with the answers a Milvus client expects where Milvus Lite's own are wrong."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 from milvus_lite.adapter.grpc import errors
 from milvus_lite.exceptions import CollectionNotFoundError, DatabaseNotFoundError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from kiteward.engine.embedded import iterators
 from kiteward.engine.embedded.call_context import CallContext
 from kiteward.engine.embedded.collection import ServedCollection
-from kiteward.engine.embedded.filters import filled_in
+from kiteward.engine.embedded.data_rpcs import DataServicer
 from kiteward.engine.embedded.index_rpcs import IndexServicer
-from kiteward.engine.embedded.indexes import search_parameters_without_tuning
 from kiteward.engine.embedded.key_lists import keys_in
 from kiteward.engine.embedded.metadata import milliseconds, next_timestamp
 from kiteward.engine.embedded.operations import Execution, executed
-from kiteward.engine.embedded.read_view import load_state_taken_for
-from kiteward.engine.embedded.responses import answering, invalid_parameter, success
+from kiteward.engine.embedded.parameters import properties_refusal, schema_refusal
+from kiteward.engine.embedded.responses import answering, invalid_parameter, status_alone, success
 from kiteward.engine.embedded.segment_rpcs import SegmentServicer
 
 CODE_DATABASE_NOT_FOUND = 800
 _IDS = ("collectionID", "collection_id")
 """Fields that select a collection by its id; a request has one of them at most."""
 
-LARGEST_WINDOW = 16_384
-LARGEST_GROUPED_WINDOW = 10 * LARGEST_WINDOW
-LARGEST_DIMENSION = 32_768
+_LOADED_ONLY = milvus_pb2.ShowType.InMemory
 _SHOWN_OF_EMBEDDINGS = ("provider", "model_name", "dimensions")
 
 
-class EngineServicer(IndexServicer, SegmentServicer):
+class EngineServicer(DataServicer, IndexServicer, SegmentServicer):
     """The RPCs of the embedded engine."""
 
     def database_name(self, request: Message, context: CallContext) -> str:
@@ -83,15 +80,19 @@ class EngineServicer(IndexServicer, SegmentServicer):
         response = milvus_pb2.ShowCollectionsResponse(status=success())
         for name in self._db.list_collections(database_name=database):
             if not wanted or name in wanted:
-                self._append_collection(response, database, name)
+                self._append_collection(response, database, name, loaded_only=request.type == _LOADED_ONLY)
         return response
 
-    def _append_collection(self, response: milvus_pb2.ShowCollectionsResponse, database: str, name: str) -> None:
+    def _append_collection(
+        self, response: milvus_pb2.ShowCollectionsResponse, database: str, name: str, *, loaded_only: bool
+    ) -> None:
         try:
             collection = self._db.get_collection(name, database_name=database)
         except CollectionNotFoundError:
             return
         loaded = collection.load_state == "loaded"
+        if loaded_only and not loaded:
+            return
         created = collection.metadata.collection_id()
         response.collection_names.append(name)
         response.collection_ids.append(created)
@@ -117,7 +118,9 @@ class EngineServicer(IndexServicer, SegmentServicer):
                 del function.params[:]
                 function.params.extend(shown)
         database = self.database_name(request, context)
-        created = self._get_collection(request, context).metadata.collection_id()
+        metadata = self._get_collection(request, context).metadata
+        created = metadata.collection_id()
+        _describe(response.schema, metadata.descriptions)
         response.collectionID = created
         response.db_name = database
         response.created_timestamp = created
@@ -128,11 +131,13 @@ class EngineServicer(IndexServicer, SegmentServicer):
     def ShowPartitions(
         self, request: milvus_pb2.ShowPartitionsRequest, context: CallContext
     ) -> milvus_pb2.ShowPartitionsResponse:
-        """List partitions as Milvus Lite does, with ids and times."""
+        """List partitions as Milvus Lite does, with ids and times; they are loaded with their collection."""
         response: milvus_pb2.ShowPartitionsResponse = super().ShowPartitions(request, context)
         if response.status.code:
             return response
         collection = self._get_collection(request, context)
+        if request.type == _LOADED_ONLY and collection.load_state != "loaded":
+            return milvus_pb2.ShowPartitionsResponse(status=response.status)
         created = [collection.metadata.partition_id(name) for name in response.partition_names]
         response.partitionIDs.extend(created)
         response.created_timestamps.extend(created)
@@ -169,78 +174,52 @@ class EngineServicer(IndexServicer, SegmentServicer):
         status: common_pb2.Status = super().ReleasePartitions(request, context)
         return status
 
+    @answering(milvus_pb2.GetLoadStateResponse)
+    def GetLoadState(
+        self, request: milvus_pb2.GetLoadStateRequest, context: CallContext
+    ) -> milvus_pb2.GetLoadStateResponse:
+        """Return the state of a collection, which is that of each of its partitions."""
+        response: milvus_pb2.GetLoadStateResponse = super().GetLoadState(request, context)
+        if request.partition_names and response.state != common_pb2.LoadState.LoadStateNotExist:
+            self.require_partitions(request, context)
+        return response
+
+    @answering(milvus_pb2.GetLoadingProgressResponse)
     def GetLoadingProgress(
         self, request: milvus_pb2.GetLoadingProgressRequest, context: CallContext
     ) -> milvus_pb2.GetLoadingProgressResponse:
         """Return the progress of a load; that of a refresh is the same."""
+        self.require_partitions(request, context)
         response: milvus_pb2.GetLoadingProgressResponse = super().GetLoadingProgress(request, context)
         response.refresh_progress = response.progress
         return response
 
-    def Insert(self, request: milvus_pb2.InsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
-        """Insert as Milvus Lite does, and return the timestamp."""
-        return _dated(super().Insert(request, context))
-
-    def Upsert(self, request: milvus_pb2.UpsertRequest, context: CallContext) -> milvus_pb2.MutationResult:
-        """Upsert as Milvus Lite does, and return the timestamp."""
-        return _dated(super().Upsert(request, context))
-
-    @answering(milvus_pb2.QueryResults)
-    def Query(self, request: milvus_pb2.QueryRequest, context: CallContext) -> milvus_pb2.QueryResults:
-        """Query as Milvus Lite does, with the filter's templates filled in."""
-        request.expr = filled_in(request.expr, request.expr_template_values)
-        response: milvus_pb2.QueryResults = super().Query(request, context)
-        return response
-
-    @answering(milvus_pb2.MutationResult)
-    def Delete(self, request: milvus_pb2.DeleteRequest, context: CallContext) -> milvus_pb2.MutationResult:
-        """Delete as Milvus Lite does, without marking the collection loaded for everyone meanwhile.
-
-        The answer counts and lists nothing, as Milvus' does: clients take a list of keys for another kind of answer.
-        """
-        request.expr = filled_in(request.expr, request.expr_template_values)
-        with load_state_taken_for("loaded"):
-            response = super().Delete(request, context)
-        response.ClearField("IDs")
-        return _dated(response)
-
     def CreateCollection(self, request: milvus_pb2.CreateCollectionRequest, context: CallContext) -> common_pb2.Status:
-        """Create as Milvus Lite does, with vectors no longer than Milvus allows."""
-        refusal = _dimension_refusal(_fields(request.schema))
-        if refusal is not None:
-            return refusal
+        """Create as Milvus Lite does what can be as it is described, and keep the descriptions."""
+        refusal = schema_refusal(request)
+        if refusal:
+            return invalid_parameter(refusal)
         status: common_pb2.Status = super().CreateCollection(request, context)
+        if not status.code:
+            schema = schema_pb2.CollectionSchema.FromString(request.schema)
+            self._get_collection(request, context).metadata.set_descriptions(_descriptions(schema))
         return status
 
-    @answering(milvus_pb2.SearchResults)
-    def Search(self, request: milvus_pb2.SearchRequest, context: CallContext) -> milvus_pb2.SearchResults:
-        """Search as Milvus Lite does, within the window that Milvus allows; for an iterator, page by page."""
-        page = iterators.page_of(request, lambda: self._get_collection(request, context).num_entities)
-        refusal = _window_refusal(request.search_params, "topk")
-        if refusal is not None:
-            return milvus_pb2.SearchResults(status=refusal)
-        _prepare(request)
-        if page is not None:
-            iterators.narrow(request, page)
-        response: milvus_pb2.SearchResults = super().Search(request, context)
-        if not response.status.code:
-            response.session_ts = next_timestamp()
-            if page is not None:
-                iterators.finish(response, page)
-        return response
+    @answering(status_alone)
+    def AlterCollection(self, request: milvus_pb2.AlterCollectionRequest, context: CallContext) -> common_pb2.Status:
+        """Alter properties as Milvus Lite does, of a collection that is named by its id as well."""
+        refusal = properties_refusal(request.properties)
+        if refusal:
+            return invalid_parameter(refusal)
+        request.collection_name = self._get_collection(request, context).name
+        status: common_pb2.Status = super().AlterCollection(request, context)
+        return status
 
-    @answering(milvus_pb2.SearchResults)
-    def HybridSearch(self, request: milvus_pb2.HybridSearchRequest, context: CallContext) -> milvus_pb2.SearchResults:
-        """Search as Milvus Lite does, within the window that Milvus allows, in each part and as a whole."""
-        refusals = [_window_refusal(request.rank_params, "limit")]
-        refusals += [_window_refusal(part.search_params, "topk") for part in request.requests]
-        for refusal in refusals:
-            if refusal is not None:
-                return milvus_pb2.SearchResults(status=refusal)
-        for part in request.requests:
-            _prepare(part)
-        response: milvus_pb2.SearchResults = super().HybridSearch(request, context)
-        return response
+    def CreateDatabase(self, request: milvus_pb2.CreateDatabaseRequest, context: CallContext) -> common_pb2.Status:
+        """Create as Milvus Lite does, without properties that it would only keep."""
+        refusal = properties_refusal(request.properties)
+        status: common_pb2.Status = invalid_parameter(refusal) if refusal else super().CreateDatabase(request, context)
+        return status
 
     @executed(Execution.ON_THE_LOOP)
     def AllocTimestamp(
@@ -259,8 +238,9 @@ class EngineServicer(IndexServicer, SegmentServicer):
 
     @executed(Execution.LOCKS_CATALOG)
     def AlterDatabase(self, request: milvus_pb2.AlterDatabaseRequest, context: CallContext) -> common_pb2.Status:
-        """Alter the properties of a database as Milvus Lite does."""
-        status: common_pb2.Status = super().AlterDatabase(request, context)
+        """Alter the properties of a database as Milvus Lite does, without those that it would only keep."""
+        refusal = properties_refusal(request.properties)
+        status: common_pb2.Status = invalid_parameter(refusal) if refusal else super().AlterDatabase(request, context)
         return status
 
     def RenameCollection(self, request: milvus_pb2.RenameCollectionRequest, context: CallContext) -> common_pb2.Status:
@@ -271,67 +251,22 @@ class EngineServicer(IndexServicer, SegmentServicer):
         return status
 
 
-def _fields(serialised: bytes) -> list[schema_pb2.FieldSchema]:
-    """Return every field of a collection's schema; what cannot be read is left to Milvus Lite to refuse."""
-    try:
-        schema = schema_pb2.CollectionSchema.FromString(serialised)
-    except DecodeError:
-        return []
-    return [*schema.fields, *(field for struct in schema.struct_array_fields for field in struct.fields)]
+def _descriptions(schema: schema_pb2.CollectionSchema) -> Mapping[str, Any]:
+    """Return the descriptions of a schema that are not empty."""
+    return {
+        "collection": schema.description,
+        "fields": {field.name: field.description for field in schema.fields if field.description},
+        "functions": {function.name: function.description for function in schema.functions if function.description},
+    }
 
 
-def _dimension_refusal(fields: Iterable[schema_pb2.FieldSchema]) -> common_pb2.Status | None:
-    """Return why a vector is too long, or None. Milvus Lite allocates memory for any length.
-
-    Source: Milvus' `proxy.maxDimension`.
-    """
-    for field in fields:
-        dimension = max((_number(pair.value) for pair in field.type_params if pair.key == "dim"), default=0)
-        if dimension > LARGEST_DIMENSION:
-            return invalid_parameter(
-                f"invalid dimension: {dimension} of field {field.name}. "
-                f"float vector dimension should be in range 2 ~ {LARGEST_DIMENSION}: invalid parameter"
-            )
-    return None
-
-
-def _window_refusal(parameters: Iterable[common_pb2.KeyValuePair], limit_key: str) -> common_pb2.Status | None:
-    """Return why a search asks for too much, or None. Milvus Lite allocates memory for any number.
-
-    Source: Milvus' `quotaAndLimits.limits.topK` and its check of `offset + limit`.
-    """
-    given = {pair.key: pair.value for pair in parameters}
-    limit, offset, size = (_number(given.get(key)) for key in (limit_key, "offset", "group_size"))
-    if limit + offset <= LARGEST_WINDOW and max(size, 1) * limit <= LARGEST_GROUPED_WINDOW:
-        return None
-    return invalid_parameter(
-        f"{limit_key} [{limit}] with offset [{offset}] and group size [{max(size, 1)}] is invalid, "
-        f"limit and offset together should be in range [1, {LARGEST_WINDOW}], "
-        f"limit times group size at most {LARGEST_GROUPED_WINDOW}: invalid parameter",
-    )
-
-
-def _number(text: str | None) -> int:
-    """Return a parameter's number, or 0 for any other text, which Milvus Lite then refuses."""
-    try:
-        return int(text or 0)
-    except ValueError:
-        return 0
-
-
-def _dated(response: milvus_pb2.MutationResult) -> milvus_pb2.MutationResult:
-    """Return the answer of a change with the time at which it was made."""
-    if not response.status.code:
-        response.timestamp = next_timestamp()
-    return response
-
-
-def _prepare(search: milvus_pb2.SearchRequest) -> None:
-    """Fill in a search's templates, and remove parameters that tune an approximation that this engine does not make."""
-    search.dsl = filled_in(search.dsl, search.expr_template_values)
-    for pair in search.search_params:
-        if pair.key == "params":
-            pair.value = search_parameters_without_tuning(pair.value)
+def _describe(schema: schema_pb2.CollectionSchema, descriptions: Mapping[str, Any]) -> None:
+    """Put descriptions into a schema."""
+    schema.description = descriptions.get("collection", "")
+    for field in schema.fields:
+        field.description = descriptions.get("fields", {}).get(field.name, "")
+    for function in schema.functions:
+        function.description = descriptions.get("functions", {}).get(function.name, "")
 
 
 def use_milvus_codes() -> None:

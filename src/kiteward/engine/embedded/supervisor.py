@@ -132,8 +132,8 @@ class EmbeddedEngine:
     def health(self) -> EngineHealth:
         """Return whether a call sent now would reach the child."""
         if self._connection is None:
-            return EngineHealth(ready=False, reason=self._reason, detail=self._detail)
-        return EngineHealth(ready=True)
+            return EngineHealth(ready=False, reason=self._reason, detail=self._detail, embedded=True)
+        return EngineHealth(ready=True, embedded=True)
 
     async def close(self) -> None:
         """Let the child finish calls in flight and flush all data; kill it if that takes too long."""

@@ -3,6 +3,8 @@
 - `row.py`: what a row holds; `declare.py`: how rows are declared.
 - `collections.py`, `databases.py`, `data.py`, `cluster.py`, `identity.py`: the rows by subject.
 - `closed.py`: RPCs that are not offered, each with the reason.
+- `message_fields.py`: what happens to the fields of the messages inside requests; `field_use.py`: the class of every
+  field, by the rows and that table.
 
 Sources: contract 4.2 for annotated requests, contract 4.3 and decision 0008 for the others. An RPC that is not in the
 table is refused; a test checks that the table is complete against the descriptors.
@@ -19,6 +21,7 @@ from typing import Final
 
 from kiteward.engine.base import Access
 from kiteward.gateway.operations import closed, cluster, collections, data, databases, identity
+from kiteward.gateway.operations.field_use import with_readers
 from kiteward.gateway.operations.row import Executor, Operation, RowUse
 from kiteward.milvus import messages
 
@@ -35,7 +38,7 @@ def _table(rows: Iterable[Operation]) -> Mapping[str, Operation]:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = _table(
-    (*collections.ROWS, *databases.ROWS, *data.ROWS, *cluster.ROWS, *identity.ROWS, *closed.ROWS)
+    with_readers((*collections.ROWS, *databases.ROWS, *data.ROWS, *cluster.ROWS, *identity.ROWS, *closed.ROWS))
 )
 """Every operation by RPC name."""
 

@@ -35,6 +35,7 @@ _LIFECYCLE: Final = (
             "partitions": "num_partitions",
             "properties": "properties",
         },
+        forwarded="schema shards_num consistency_level properties num_partitions",
     ),
     *changes_catalog(
         "DropCollection",
@@ -70,6 +71,7 @@ _DESCRIPTIONS: Final = (
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
         hidden_response=response_filter.has_no_collection,
+        forwarded="time_stamp",
     ),
     *reads(
         "DescribeCollection",
@@ -82,6 +84,7 @@ _DESCRIPTIONS: Final = (
         shows_alias=response_filter.describes_behind_alias,
         shows_properties=True,
         response_ids=object_ids.of_described_collection,
+        forwarded="time_stamp",
     ),
     *reads(
         "BatchDescribeCollection",
@@ -100,14 +103,25 @@ _DESCRIPTIONS: Final = (
         credential=ANY_CREDENTIAL,
         filter_response=response_filter.collections,
         response_ids=object_ids.of_listed_collections,
+        forwarded="time_stamp type collection_names",
     ),
     *reads(
-        "GetCollectionStatistics GetPartitionStatistics", "GetStatistics", rows=RowUse.WHOLE, collections=ONE_COLLECTION
+        "GetCollectionStatistics GetPartitionStatistics",
+        "GetStatistics",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name",
     ),
 )
 
 _SCHEMAS: Final = (
-    *defines("AlterCollectionField", "CreateCollection", rows=RowUse.DEFINITION, collections=ONE_COLLECTION),
+    *defines(
+        "AlterCollectionField",
+        "CreateCollection",
+        rows=RowUse.DEFINITION,
+        collections=ONE_COLLECTION,
+        forwarded="field_name properties delete_keys",
+    ),
     # One at a time with drops and renames, whose protection by row policies it may change.
     *changes_catalog(
         "AlterCollection",
@@ -121,6 +135,7 @@ _SCHEMAS: Final = (
             "properties": "properties",
             "deleted": "delete_keys",
         },
+        forwarded="properties delete_keys",
     ),
     *defines(
         "AddCollectionFunction AlterCollectionFunction DropCollectionFunction",
@@ -128,6 +143,7 @@ _SCHEMAS: Final = (
         rows=RowUse.DEFINITION,
         collections=ONE_COLLECTION,
         ids=("collectionID",),
+        forwarded="functionSchema function_name",
     ),
     *defines(
         "AddCollectionField",
@@ -136,6 +152,7 @@ _SCHEMAS: Final = (
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("schema.name",),
+        forwarded="schema",
     ),
     *defines(
         "AddCollectionStructField",
@@ -144,6 +161,7 @@ _SCHEMAS: Final = (
         collections=ONE_COLLECTION,
         ids=("collectionID",),
         creates_fields=("struct_array_field_schema.name", "struct_array_field_schema.fields.name"),
+        forwarded="struct_array_field_schema",
     ),
     # The Node SDK recognises the gRPC status, and then calls `AddCollectionField`.
     *defines(
@@ -155,13 +173,35 @@ _SCHEMAS: Final = (
         creates_fields=("action.add_request.field_infos.field_schema.name",),
         creates_indexes=("action.add_request.field_infos.index_name",),
         unimplemented_by_grpc=True,
+        forwarded="action",
     ),
 )
 
 _LOADING: Final = (
-    *defines("LoadCollection LoadPartitions Prewarm", "Load", rows=RowUse.NONE, collections=ONE_COLLECTION),
-    *defines("ReleaseCollection ReleasePartitions", "Release", rows=RowUse.NONE, collections=ONE_COLLECTION),
-    *reads("GetLoadState GetLoadingProgress", "GetLoadState", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *defines(
+        "LoadCollection LoadPartitions Prewarm",
+        "Load",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded=(
+            "replica_number resource_groups refresh load_fields skip_load_dynamic_field load_params "
+            "partition_names namespace ttl_seconds priority"
+        ),
+    ),
+    *defines(
+        "ReleaseCollection ReleasePartitions",
+        "Release",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_names",
+    ),
+    *reads(
+        "GetLoadState GetLoadingProgress",
+        "GetLoadState",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_names",
+    ),
 )
 
 _PARTITIONS: Final = (
@@ -179,37 +219,94 @@ _PARTITIONS: Final = (
         collections=ONE_COLLECTION,
         creates_partitions=("namespace_name",),
     ),
-    *defines("DropPartition DropNamespace", "DropPartition", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
-    *reads("HasPartition HasNamespace", "HasPartition", rows=RowUse.NONE, collections=ONE_COLLECTION),
-    *reads("ShowPartitions", "ShowPartitions", rows=RowUse.NONE, collections=ONE_COLLECTION, ids=("collectionID",)),
+    *defines(
+        "DropPartition DropNamespace",
+        "DropPartition",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name namespace_name",
+    ),
+    *reads(
+        "HasPartition HasNamespace",
+        "HasPartition",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="partition_name namespace_name",
+    ),
+    *reads(
+        "ShowPartitions",
+        "ShowPartitions",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        ids=("collectionID",),
+        forwarded="partition_names type",
+    ),
     *reads(
         "DescribeNamespace ListNamespaces GetNamespaceStats",
         "ShowPartitions",
         rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
+        forwarded="namespace_name prefix page_size page_token exact",
     ),
 )
 
 _INDEXES: Final = (
     *defines(
-        "CreateIndex", "CreateIndex", rows=RowUse.NONE, collections=ONE_COLLECTION, creates_indexes=("index_name",)
+        "CreateIndex",
+        "CreateIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        creates_indexes=("index_name",),
+        forwarded="field_name extra_params",
     ),
-    *defines("AlterIndex", "CreateIndex", rows=RowUse.NONE, collections=ONE_COLLECTION),
-    *defines("DropIndex", "DropIndex", rows=RowUse.NONE, collections=ONE_COLLECTION),
+    *defines(
+        "AlterIndex",
+        "CreateIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="index_name extra_params delete_keys",
+    ),
+    *defines(
+        "DropIndex",
+        "DropIndex",
+        rows=RowUse.NONE,
+        collections=ONE_COLLECTION,
+        forwarded="field_name index_name",
+    ),
     *reads(
         "DescribeIndex GetIndexStatistics GetIndexState GetIndexBuildProgress",
         "IndexDetail",
         rows=RowUse.COUNTS,
         collections=ONE_COLLECTION,
         visibility_is_enough=True,
+        forwarded="field_name index_name timestamp",
     ),
 )
 
 _SNAPSHOTS: Final = (
-    *defines("CreateSnapshot", "CreateSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION, creates=("name",)),
-    *defines("DropSnapshot", "DropSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *defines(
+        "CreateSnapshot",
+        "CreateSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        creates=("name",),
+        forwarded="description compaction_protection_seconds",
+    ),
+    *defines(
+        "DropSnapshot",
+        "DropSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="name",
+    ),
     *reads("ListSnapshots", "ListSnapshots", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
-    *reads("DescribeSnapshot", "DescribeSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
+    *reads(
+        "DescribeSnapshot",
+        "DescribeSnapshot",
+        rows=RowUse.WHOLE,
+        collections=ONE_COLLECTION,
+        forwarded="name",
+    ),
     *changes_catalog(
         "RestoreSnapshot",
         "RestoreSnapshot",
@@ -226,6 +323,7 @@ _SNAPSHOTS: Final = (
             "target_database": "target_db_name",
             "rewritten": "rewrite_data",
         },
+        forwarded="name rewrite_data",
     ),
     *reads("ListRestoreSnapshotJobs", "RestoreSnapshot", rows=RowUse.WHOLE, collections=ONE_COLLECTION),
     *defines("RefreshExternalCollection", "RefreshExternalCollection", rows=RowUse.WHOLE, collections=ONE_COLLECTION),

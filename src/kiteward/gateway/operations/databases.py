@@ -41,6 +41,7 @@ ROWS: Final = (
         creates_database="db_name",
         exists=False,
         recorded={"properties": "properties"},
+        forwarded="properties",
     ),
     # Dropping what does not exist succeeds, as from Milvus 3.0 on.
     *changes_catalog("DropDatabase", "DropDatabase", exists=False, intent=ddl_intents.drop_database, recorded={}),
@@ -52,6 +53,12 @@ ROWS: Final = (
         credential=ANY_CREDENTIAL,
         filter_response=response_filter.databases,
     ),
-    *defines("AlterDatabase", "AlterDatabase", rows=RowUse.NONE, ids=("db_id",)),
+    *defines(
+        "AlterDatabase",
+        "AlterDatabase",
+        rows=RowUse.NONE,
+        ids=("db_id",),
+        forwarded="properties delete_keys",
+    ),
     *reads("DescribeDatabase", "DescribeDatabase", rows=RowUse.NONE),
 )

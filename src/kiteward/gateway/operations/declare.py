@@ -12,11 +12,11 @@ from kiteward.audit.events import Event
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
 from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
+from kiteward.gateway.parameters import parameter_places
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
 
 Rows = tuple[Operation, ...]
 
@@ -77,7 +77,10 @@ def closed(names: str, code: ErrorCode, why: str, **rules: Any) -> Rows:
 
 
 def _engine_rows(names: str, privilege: str | None, executor: Executor, rules: Mapping[str, Any]) -> Rows:
-    return tuple(_row(name, executor, privilege, {"database": "db_name", **rules}) for name in names.split())
+    rows = tuple(_row(name, executor, privilege, {"database": "db_name", **rules}) for name in names.split())
+    if unknown := set(rules.get("forwarded", "").split()).difference(*(row.forwarded for row in rows)):
+        raise ValueError(f"{names} have no fields {', '.join(sorted(unknown))}")
+    return rows
 
 
 def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[str, Any]) -> Operation:
@@ -85,10 +88,21 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     if "failure" in given:
         given["failure_code"] = messages.ErrorCode.Value(given.pop("failure"))
     given.setdefault("needs_catalog", any(given.get(rule) for rule in ("database", "collections", "aliases")))
-    places = outbound.places(name) if executor in (Executor.ENGINE, Executor.DDL) else ()
-    row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given, places=places)
-    selecting, content = row.fields(), row.content()
-    selection = FieldSelection.of(name, selecting, erasable=content) if selecting or content else None
+    given["forwarded"] = _those_of(name, given.get("forwarded", ""))
+    given["used"] = _those_of(name, given.get("used", ""))
+    if executor in (Executor.ENGINE, Executor.DDL):
+        given.update(
+            places=outbound.places(name),
+            parameters=parameter_places(name),
+            unheeded_places=unheeded.places(name),
+        )
+    row = Operation(name, executor, None if privilege is None else PRIVILEGES[privilege], **given)
     readers = readers_of(row.recorded or {}, messages.descriptor_of(messages.method_of(name).request))
     named = (row.creates, row.creates_database, row.creates_partitions, row.creates_fields, row.creates_indexes)
-    return replace(row, selection=selection, readers=readers, creates_names=any(named))
+    return replace(row, readers=readers, creates_names=any(named))
+
+
+def _those_of(name: str, fields: str) -> tuple[str, ...]:
+    """Return the fields that the request of an RPC has; its row may share its rules with others that have more."""
+    known = messages.descriptor_of(messages.method_of(name).request).fields_by_name
+    return tuple(each for each in fields.split() if each in known)

@@ -18,7 +18,7 @@ from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, row
 _TIMESTAMPS: Final = {"created_utc_timestamps": UNUSED, "modified_utc_timestamps": UNUSED}
 
 _SERVER: Final = (
-    *tells("Connect", server.connect, one_time_password=True, introduces_client=True),
+    *tells("Connect", server.connect, one_time_password=True, introduces_client=True, used="client_info"),
     *tells("GetVersion", server.get_version, one_time_password=True),
     *tells("CheckHealth", server.check_health),
 )
@@ -199,6 +199,7 @@ _BACKUP: Final = (
         backup.restore,
         event=Event.POLICY_CHANGE,
         details_limit=64 * 1024 * 1024,
+        most_fields=0,
         recorded={
             "users": Elements("RBAC_meta.users", {"user": "user", "roles": "roles.name"}),
             "roles": Elements("RBAC_meta.roles", {"role": "name", "description": "description"}),

@@ -11,15 +11,16 @@ from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.engine.base import Access
-from kiteward.gateway import outbound
+from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.object_ids import IdsOf
+from kiteward.gateway.parameters import ParameterPlace
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.iam.milvus_rpc.base import Request
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
-from kiteward.milvus.field_selection import FieldSelection
+from kiteward.milvus.request_reader import RequestReader
 from kiteward.store.records import Intent
 
 Handler = Callable[[Services, Request], Awaitable[bytes]]
@@ -58,6 +59,10 @@ class RowUse(StrEnum):
 
     __hash__ = str.__hash__
 
+
+REQUEST_BUDGET: Final = 16_384
+"""Most fields that a request may hold, enough for 1,024 searches in one. Bulk data is in a few large fields; a request
+with more can only be meant to exhaust the server."""
 
 _READS: Final = (Event.ADMINISTRATIVE_READ, Event.DATA_READ, None)
 
@@ -121,8 +126,14 @@ class Operation:
         failure_code: the legacy `Status.error_code` of a failure (contract appendix A).
         unimplemented_by_grpc: whether SDKs expect the gRPC status UNIMPLEMENTED where it is not offered.
         creates_names: whether it gives a name to anything new.
+        parameters: the fields with key-value parameters, found by `parameters`.
         places: the fields to which the rules about addresses and files apply, found by `outbound`.
-        selection: reads the fields of the rules above.
+        unheeded_places: the fields that an engine may ignore, found by `unheeded`.
+        forwarded: fields that the engine alone interprets.
+        refused: field -> why a request that sets it is refused.
+        used: of an RPC that is executed here, further fields that the handler reads.
+        most_fields: how many fields a request may hold, nested ones included; 0 stands for any number.
+        reader: reads the fields of the rules above; None where nothing is read, because it is closed.
         readers: read the recorded values.
     """
 
@@ -172,8 +183,14 @@ class Operation:
     failure_code: messages.ErrorCode.ValueType = messages.ErrorCode.UnexpectedError
     unimplemented_by_grpc: bool = False
     creates_names: bool = field(default=False, repr=False, compare=False)
+    parameters: tuple[ParameterPlace, ...] = field(default=(), repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
-    selection: FieldSelection | None = field(default=None, repr=False, compare=False)
+    unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
+    forwarded: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict, compare=False)
+    used: tuple[str, ...] = ()
+    most_fields: int = REQUEST_BUDGET
+    reader: RequestReader | None = field(default=None, repr=False, compare=False)
     readers: Readers = field(default=(), repr=False, compare=False)
 
     @property
@@ -214,7 +231,14 @@ class Operation:
     def content(self) -> tuple[str, ...]:
         """Return every field of the request's content that is checked; it selects nothing, and may be refused."""
         named = (*self.creates_partitions, *self.creates_fields, *self.creates_indexes)
-        return tuple(dict.fromkeys((*named, *self.properties, *(place.path for place in self.places))))
+        texts = (path for place in self.parameters for path in (place.keys, place.values) if path)
+        return tuple(dict.fromkeys((*named, *self.properties, *(place.path for place in self.places), *texts)))
+
+    def rewritten(self) -> tuple[str, ...]:
+        """Return the fields that are forwarded with another value, where the resolved one differs from the given."""
+        if not self.by_engine:
+            return ()
+        return tuple(path for path in (self.database, self.target_database, *self.collections) if path)
 
     def details(self, payload: bytes, message: messages.ProtocolMessage | None = None) -> Mapping[str, Json]:
         """Return the details of a request for the audit trail, without values that are the protocol's defaults.

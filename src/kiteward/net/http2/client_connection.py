@@ -10,6 +10,7 @@ from kiteward.net.http2.client_settings import ClientLimits
 from kiteward.net.http2.client_stream import ClientStream, ConnectionOwner
 from kiteward.net.http2.dialing import cause_of_end, foreign_protocol
 from kiteward.net.http2.keepalive import Keepalive
+from kiteward.net.http2.late_flush import LateFlush
 from kiteward.net.http2.session import (
     Configuration,
     Connection,
@@ -78,6 +79,7 @@ class ClientConnection(asyncio.Protocol):
         self._ready = False
         self._retired = False
         self._scheduled = False
+        self._late_flush = LateFlush(self._loop, self._flush)
         self._paused = False
         self._resets = 0
         self._cause = ""
@@ -104,9 +106,7 @@ class ClientConnection(asyncio.Protocol):
         """Send a request, as soon as the peer accepts it."""
         stream.connection = self
         self._queue[stream] = None
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        self._schedule()
 
     def cancel(self, stream: ClientStream) -> None:
         """End a request whose owner needs no response any more."""
@@ -187,11 +187,9 @@ class ClientConnection(asyncio.Protocol):
         """Take what the peer has sent."""
         if self._keepalive is not None:
             self._keepalive.heard = True
-        if not self._ready:
-            cause = foreign_protocol(data)
-            if cause:
-                self.abort(cause)
-                return
+        if not self._ready and (cause := foreign_protocol(data)):
+            self.abort(cause)
+            return
         session = self._session
         try:
             session.receive_data(data)
@@ -201,8 +199,11 @@ class ClientConnection(asyncio.Protocol):
             self.abort(_VIOLATION)
             return
         self._dispatch(session.events())
-        if not self._scheduled and not self._over and session.want_write:
-            self._schedule()
+        if not self._over and session.want_write:
+            if self._sending or session.queued_body_size() or len(data) >= _FRAME:
+                self._schedule()
+            elif not self._scheduled:
+                self._late_flush.schedule()  # acknowledgements, and a window of which enough is left
 
     def pause_writing(self) -> None:
         """Hand nothing more to the transport."""

@@ -14,6 +14,7 @@ from kiteward.domain.addresses import address_text, source_of
 from kiteward.net.http2.events import KEEPALIVE_PING, SHUTDOWN_PING, Application, EventHandlers
 from kiteward.net.http2.framing import ConnectionFault, FrameScanner
 from kiteward.net.http2.inbound import InboundFlowControl
+from kiteward.net.http2.late_flush import LateFlush
 from kiteward.net.http2.reservations import Reservations
 from kiteward.net.http2.session import (
     PREFACE,
@@ -77,6 +78,7 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         self._pinged_at: float | None = None
         self._in_turns = False  # more has come than one turn takes: nothing is read meanwhile
         self._closing: asyncio.TimerHandle | None = None
+        self._late_flush = LateFlush(self.loop, self._flush)
         self.address = self.source = ""
 
     # What the loop tells
@@ -117,8 +119,11 @@ class ServerConnection(EventHandlers, asyncio.Protocol):
         except SessionError as error:
             self._fail(error)
             return
-        if self._session.want_write:
-            self._schedule_flush()
+        if self._session.want_write and not self._flush_scheduled:
+            if self._streams and not self._session.queued_body_size():
+                self._late_flush.schedule()  # acknowledgements: a response to write is to come
+            else:
+                self._schedule_flush()
         if scanner.waiting and not self._closed and not self._in_turns:
             self._in_turns = True
             self._transport.pause_reading()

@@ -7,17 +7,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.memory import measured
 
 from kiteward.api.grpc import protocol
+from kiteward.engine.statuses import StatusCode
 from kiteward.net.http2.session import Header
 from kiteward.net.http2.streams import Head
-
-StatusCode = grpc.StatusCode
 
 CLIENTS_LIMIT = 8 * 1024
 """Metadata that gRPC clients take without complaint, counted as HTTP/2 counts field sections."""
@@ -97,12 +95,11 @@ def test_a_timeout_is_never_less_than_nothing(value: str) -> None:
 
 
 @pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
-def test_a_failure_is_one_section_with_status_and_text(code: grpc.StatusCode) -> None:
+def test_a_failure_is_one_section_with_status_and_text(code: StatusCode) -> None:
     fields = fields_of(protocol.failure(code, "collection `docs` not found"))
-    number, _ = code.value
     assert fields[":status"] == "200"
     assert fields["content-type"] == "application/grpc"
-    assert fields["grpc-status"] == str(number)
+    assert fields["grpc-status"] == str(code.value)
     assert fields["grpc-message"] == "collection `docs` not found"
 
 

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-import grpc
 import pytest
 
 from kiteward.api.grpc.status import STATUSES, GrpcStatus, MilvusStatus, failure_of
 from kiteward.domain import errors
 from kiteward.domain.errors import KitewardError
+from kiteward.engine.statuses import StatusCode
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.milvus import messages
 
 RETRIED = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.UNKNOWN,
+    StatusCode.UNAVAILABLE,
+    StatusCode.INTERNAL,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.UNKNOWN,
 }
 """What some SDK tries again, up to 75 times (contract 1.7)."""
 
@@ -48,11 +48,11 @@ def test_every_error_has_a_row_and_every_row_an_error() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in ERRORS if issubclass(kind, errors.AuthenticationError)])
 def test_authentication_failures_are_unauthenticated(kind: type[KitewardError]) -> None:
-    assert failure_of("Query", kind("why")) == GrpcStatus(grpc.StatusCode.UNAUTHENTICATED, text="why")
+    assert failure_of("Query", kind("why")) == GrpcStatus(StatusCode.UNAUTHENTICATED, text="why")
 
 
 def test_denial_is_permission_denied_and_says_what_was_needed() -> None:
-    assert failure_of("Query", errors.AccessDenied("why")) == GrpcStatus(grpc.StatusCode.PERMISSION_DENIED, text="why")
+    assert failure_of("Query", errors.AccessDenied("why")) == GrpcStatus(StatusCode.PERMISSION_DENIED, text="why")
 
 
 @pytest.mark.parametrize("kind", [errors.AccessDenied, errors.OperationUnknown, errors.PayloadMalformed])
@@ -87,7 +87,7 @@ def test_every_response_with_a_status_carries_a_refusal(operation: str) -> None:
 @pytest.mark.parametrize("operation", sorted(messages.METHODS.keys() - CARRYING))
 def test_stream_or_response_without_a_status_fails_by_grpc_and_is_not_retried(operation: str) -> None:
     answer = failure_of(operation, errors.InvalidArgument("what is wrong"))
-    assert answer == GrpcStatus(grpc.StatusCode.INVALID_ARGUMENT, text="what is wrong: invalid parameter")
+    assert answer == GrpcStatus(StatusCode.INVALID_ARGUMENT, text="what is wrong: invalid parameter")
 
 
 NOT_OFFERED = (errors.OperationRefused, errors.EngineLacksOperation)
@@ -102,7 +102,7 @@ def test_what_is_not_offered_is_never_reported_by_a_grpc_status_that_node_takes_
 ) -> None:
     answer = failure_of(operation, kind("not here"))
     if operation in BY_PROTOCOL or operation not in CARRYING:
-        expected = GrpcStatus(grpc.StatusCode.UNIMPLEMENTED, text="not here: service unimplemented")
+        expected = GrpcStatus(StatusCode.UNIMPLEMENTED, text="not here: service unimplemented")
         assert answer == expected
         return
     status = reported(operation, kind("not here"))
@@ -129,7 +129,13 @@ def test_class_without_a_row_is_reported_as_its_nearest_ancestor() -> None:
     class KeyExpired(errors.AuthenticationError):
         pass
 
-    assert failure_of("Query", KeyExpired("why")) == GrpcStatus(grpc.StatusCode.UNAUTHENTICATED, text="why")
+    assert failure_of("Query", KeyExpired("why")) == GrpcStatus(StatusCode.UNAUTHENTICATED, text="why")
+
+
+def test_status_of_an_engine_is_passed_on_and_one_that_grpc_does_not_have_is_unknown() -> None:
+    of_engine = errors.EngineRejected("why", grpc_code=StatusCode.DATA_LOSS)
+    assert failure_of("Query", of_engine) == GrpcStatus(StatusCode.DATA_LOSS, text="why")
+    assert failure_of("Query", errors.EngineRejected("why", grpc_code=99)) == GrpcStatus(StatusCode.UNKNOWN, text="why")
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))

@@ -8,18 +8,17 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from urllib.parse import unquote
 
-import grpc
 import pytest
 from tests.support.memory import measured
 
 from kiteward.api.grpc import protocol, unary_call
 from kiteward.api.grpc.unary_call import Refusal, UnaryCall, UnreadCall
+from kiteward.engine.statuses import StatusCode
 from kiteward.milvus.messages import MAX_MESSAGE_BYTES
 from kiteward.net.budget import Budget, ByteLimits, Claim
 from kiteward.net.http2.session import Header
 from kiteward.net.http2.streams import Stream
 
-StatusCode = grpc.StatusCode
 PATIENCE = 5.0
 STRANGER = Refusal(StatusCode.UNAUTHENTICATED, "who are you?")
 
@@ -110,21 +109,21 @@ class Caller:
         self.stream = Stream(self.wire, 1, since=0.0)
         self.call = kind(self.stream, self.work, timeout=timeout, encoding=encoding)
 
-    async def outcome(self) -> tuple[grpc.StatusCode, str]:
+    async def outcome(self) -> tuple[StatusCode, str]:
         """Return the status and the text, or the message, of the answer, of which there must be but one."""
         async with asyncio.timeout(PATIENCE):
             await self.wire.answered.wait()
         await until_idle()
         ((fields, body),) = self.wire.answers
         assert (fields[":status"], fields["content-type"]) == ("200", "application/grpc")
-        code = next(code for code in StatusCode if str(code.value[0]) == fields["grpc-status"])
+        code = next(code for code in StatusCode if str(code.value) == fields["grpc-status"])
         if code is not StatusCode.OK:
             assert body == b""
             return code, unquote(fields["grpc-message"])
         assert body[: protocol.PREFIX_SIZE] == protocol.prefix(body[protocol.PREFIX_SIZE :])
         return code, body[protocol.PREFIX_SIZE :].decode()
 
-    async def refused(self) -> grpc.StatusCode:
+    async def refused(self) -> StatusCode:
         code, _ = await self.outcome()
         return code
 

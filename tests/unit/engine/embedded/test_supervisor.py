@@ -68,7 +68,7 @@ async def test_log_of_the_child_is_ours_and_carries_nothing_a_caller_sent(
     caplog.set_level(logging.DEBUG, logger="kiteward.engine")
     engine = await samples.start(tmp_path / "data")
     response = await samples.call(
-        engine, "CreateCollection", collection_name="docs/private", schema=samples.schema("d")
+        engine, "CreateCollection", collection_name="docs/private", schema=samples.schema("docs/private")
     )
     assert response.code != samples.SUCCESS
     await samples.until(lambda: "CreateCollection failed" in caplog.text)

@@ -1,11 +1,12 @@
 """Responses go out as the client allows: together, in turns, and no faster than it reads them."""
 
+import asyncio
 import sys
 from types import FrameType
 from typing import Any
 
 import pytest
-from hyperframe.frame import DataFrame, Frame, HeadersFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, Frame, HeadersFrame, PingFrame, RstStreamFrame
 from tests.support import http2_frames as frames
 from tests.support.http2 import Link, headers, turns
 
@@ -50,6 +51,50 @@ async def test_responses_of_one_turn_are_written_together_at_its_end() -> None:
     await turns()
     assert link.wire.writes == writes + 1
     assert ended(link.answers()) == list(range(1, 41, 2))
+
+
+async def test_acknowledgement_is_written_with_the_response_to_the_request_that_came_with_it() -> None:
+    link = asking(1)
+    await turns()
+    writes = link.wire.writes
+    link.send(headers(3, end=True), PingFrame(0, b"how long").serialize())
+    await turns()
+    assert link.wire.writes == writes
+    link.asked[1].answer(b"one")
+    await turns()
+    assert link.wire.writes == writes + 1
+    assert [type(frame) for frame in link.answers()] == [PingFrame, HeadersFrame, DataFrame, HeadersFrame]
+
+
+async def test_acknowledgement_waits_only_milliseconds_for_a_response() -> None:
+    link = asking(1)
+    await turns()
+    writes = link.wire.writes
+    link.send(PingFrame(0, b"how long").serialize())
+    async with asyncio.timeout(5):
+        while link.wire.writes == writes:
+            await asyncio.sleep(0.001)
+    assert [type(frame) for frame in link.answers()] == [PingFrame]
+
+
+async def test_acknowledgement_is_written_at_once_where_no_response_is_to_come() -> None:
+    link = asking(0)
+    writes = link.wire.writes
+    link.send(PingFrame(0, b"how long").serialize())
+    await turns()
+    assert link.wire.writes == writes + 1
+
+
+async def test_response_that_waits_for_its_window_goes_on_at_once_although_another_is_to_come() -> None:
+    link = asking(2)
+    link.asked[0].answer(b"x" * (CREDIT + 1))
+    assert bodies(link.answers()) == {1: CREDIT}
+    await turns()
+    writes = link.wire.writes
+    link.send(frames.window_update(0, 1), frames.window_update(1, 1))
+    await turns()
+    assert link.wire.writes > writes
+    assert bodies(link.answers()) == {1: 1}
 
 
 async def test_large_responses_are_written_at_once_so_that_a_client_that_reads_none_is_noticed() -> None:
