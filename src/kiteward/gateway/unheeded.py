@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.engine.base import EngineHealth
 from kiteward.milvus import messages
@@ -197,18 +198,19 @@ def _require_heeded(place: Place, engine: EngineHealth) -> None:
 
     An engine that does not say its version is taken for the newest, as clients are shown.
     """
-    rule = place.rule
+    rule, because = place.rule, ErrorDetail(ErrorCode.PARAMETER_NOT_ACCEPTED, {"name": place.path})
     if engine.embedded:
         if rule.embedded:
-            raise InvalidArgument(f"`{place.path}` is not accepted by the embedded engine: {rule.embedded}")
+            raise InvalidArgument(f"`{place.path}` is not accepted by the embedded engine: {rule.embedded}", because)
         return
     found = _VERSION.match(engine.version)
     if rule.since is None or (rule.since != NEVER and found is None):
         return
     if rule.since == NEVER:
-        raise InvalidArgument(f"`{place.path}` is not accepted: {rule.embedded}")
+        raise InvalidArgument(f"`{place.path}` is not accepted: {rule.embedded}", because)
     if found is not None and (int(found[1]), int(found[2])) < rule.since:
         raise InvalidArgument(
             f"`{place.path}` is not accepted by Milvus {engine.version}, {rule.otherwise}: "
-            f"other values need Milvus {rule.since[0]}.{rule.since[1]} or newer"
+            f"other values need Milvus {rule.since[0]}.{rule.since[1]} or newer",
+            because,
         )

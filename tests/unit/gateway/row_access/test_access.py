@@ -192,12 +192,12 @@ async def test_the_trail_says_by_which_policies_a_read_was_answered(harness: Gat
 @pytest.mark.usefixtures("docs")
 async def test_the_trail_says_why_a_request_was_refused(harness: GatewayHarness) -> None:
     with pytest.raises(AccessDenied):
-        await harness.call("Query", by="alice", collection_name="docs", travel_timestamp=7)
+        await harness.call("Query", by="alice", collection_name="docs", output_fields=["sum(n)"])
     with pytest.raises(AccessDenied):
         await harness.call("GetCollectionStatistics", by="alice", collection_name="docs")
     read, statistics = harness.trail.events[-2:]
     assert {(each.event, each.outcome, each.decision) for each in (read, statistics)} == {
         (Event.REFUSAL, Outcome.REFUSED, "refused")
     }
-    assert read.reason.startswith("row policies: `travel_timestamp` is not accepted")
+    assert read.reason.startswith("row policies: the output field `sum(n)` is not accepted")
     assert statistics.reason.startswith("row policies: GetCollectionStatistics is about all rows")
