@@ -60,8 +60,8 @@ CALLING: list[tuple[str, str, dict[str, Any]]] = [
     ("HybridSearch", "Search", score(function({"reranker": "rrf"}), function(RERANKER))),
     ("HybridSearch", "Search", {"requests": [{}, score(function(RERANKER))]}),
     ("CreateCollection", "CreateCollection", {"schema": schema(function({}, BM25), EMBEDDER)}),
-    ("AddCollectionFunction", "AlterCollectionSchema", {"functionSchema": EMBEDDER}),
-    ("AlterCollectionFunction", "AlterCollectionSchema", {"functionSchema": EMBEDDER}),
+    ("AddCollectionFunction", "CreateCollection", {"functionSchema": EMBEDDER}),
+    ("AlterCollectionFunction", "CreateCollection", {"functionSchema": EMBEDDER}),
     (
         "AlterCollectionSchema",
         "AlterCollectionSchema",
@@ -256,3 +256,12 @@ def test_provider_may_be_listed_with_several_addresses() -> None:
         *(("tei", "http://a/v1"), ("tei", "https://b:1"), ("tei", "")),
     }
     assert parsed([]) == frozenset()
+
+
+@pytest.mark.parametrize("key", ["api_key", "integration_id", "Authorization", "access_token"])
+async def test_refused_key_is_not_recorded(providers: GatewayHarness, key: str) -> None:
+    fields = {"schema": schema(function({**EMBEDDING, key: ELSEWHERE}, TEXT_EMBEDDING))}
+    await refusal(providers, "CreateCollection", fields)
+    recorded = [event for event in providers.trail.events if event.operation == "CreateCollection"]
+    assert recorded
+    assert ELSEWHERE not in str(recorded)
