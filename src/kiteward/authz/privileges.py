@@ -150,6 +150,8 @@ GLOBAL_TYPED: Final = _mask_where(object_type=ObjectType.GLOBAL)
 USER_TYPED: Final = _mask_where(object_type=ObjectType.USER)
 CLUSTER_LEVEL: Final = _mask_where(level=Level.CLUSTER)
 COLLECTION_LEVEL: Final = _mask_where(level=Level.COLLECTION)
+SHOWS_COLLECTION: Final = COLLECTION_LEVEL | BY_NAME_ONLY
+"""Privileges of which any one makes a collection visible (decision 0002)."""
 DATABASE_READS: Final = mask_of(("ShowCollections", "DescribeDatabase"))
 """Privileges to read about a database as a whole. Legacy groups grant them, though on a collection (contract 4.5)."""
 

@@ -172,6 +172,13 @@ def test_a_changed_role_is_as_given_and_a_dropped_one_gives_nothing() -> None:
     assert not decide(ALICE, needs("Search", "docs"), changed.with_roles({"reader": None}, revision=3)).allowed
 
 
+@pytest.mark.parametrize("privilege", ["SkipRLS", "CallProvider"])
+def test_privilege_that_is_granted_by_name_alone_makes_collections_visible_like_others(privilege: str) -> None:
+    policy = snapshot(key(privilege, "*", kind="Global"))
+    assert decide(ALICE, needs("DescribeCollection", "docs", visible=True), policy).allowed
+    assert listed_collections(ALICE, "default", ["docs"], policy) == [True]
+
+
 def test_star_on_a_named_collection_is_every_privilege_of_that_level_there_and_nothing_else() -> None:
     policy = snapshot(key("*", kind="Global"))
     for privilege in PRIVILEGES.values():
