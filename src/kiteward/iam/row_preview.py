@@ -121,12 +121,7 @@ async def preview(
     require_on(caller, "ManageRLS", target)
     require_on(caller, "Query", target)
     wanted = _action(action)
-    if len(keys) > MOST_KEYS:
-        raise LimitReached(
-            f"a preview is of at most {MOST_KEYS} primary keys",
-            ErrorDetail(ErrorCode.PREVIEW_KEYS_LIMIT, {"limit": MOST_KEYS}),
-            field="primaryKeys",
-        )
+    _require_few(keys)
     state, key_id = await _principal(services, caller, who)
     rules = compiled_rules(caller, target)
     bypassed = rules.bypassed_by(state.principal, caller.snapshot)
@@ -200,6 +195,15 @@ class _View:
 
 def _restricts(part: BoundPolicy) -> bool:
     return part.policy_type is PolicyType.RESTRICTIVE
+
+
+def _require_few(keys: Sequence[str]) -> None:
+    if len(keys) > MOST_KEYS:
+        raise LimitReached(
+            f"a preview is of at most {MOST_KEYS} primary keys",
+            ErrorDetail(ErrorCode.PREVIEW_KEYS_LIMIT, {"limit": MOST_KEYS}),
+            field="primaryKeys",
+        )
 
 
 def _action(name: str) -> RowAction:
