@@ -25,6 +25,9 @@ BEYOND_PINNED: Final = {"CreateRowPolicyRequest"}
 OF_MASTER: Final = {"ManageRLS", "ViewRLS", "SkipRLS"}
 """Privileges of proto master that the product has (decision 0043)."""
 
+OF_KITEWARD: Final = {"CallProvider"}
+"""Privileges that no Milvus has (decision 0050)."""
+
 NONE: Final = "—"
 NOT_READ: Final = "not read"
 
@@ -81,7 +84,7 @@ def test_catalogue_is_that_of_the_product() -> None:
     assert listed == {
         name: (each.object_type.value if each.by_v1 else NONE, each.level.value, smallest[name])
         for name, each in PRIVILEGES.items()
-        if name not in OF_MASTER
+        if name not in OF_MASTER | OF_KITEWARD
     }
 
 

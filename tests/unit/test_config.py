@@ -88,6 +88,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.metrics.port": (9191, "metrics.port", 9191),
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
+    "kiteward.engine.providers": ("", "admission.providers", frozenset()),
     "kiteward.requests.unknownParameters": ("refuse", "admission.unknown_parameters", "refuse"),
     "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
     "kiteward.tracing.endpoint": (
@@ -411,6 +412,18 @@ def test_fields_are_forwarded_to_a_remote_engine() -> None:
     assert with_keys(**named).admission.forwarded_fields == frozenset()
     with pytest.raises(ConfigurationError, match=r"forwardedFields must name fields as QueryRequest\.27"):
         with_keys(**REMOTE, **{"kiteward.engine.forwardedFields": "namespace"})
+
+
+def test_providers_are_listed_for_a_remote_engine_only() -> None:
+    listed = {"kiteward.engine.providers": "openai, tei=https://tei.example:8080"}
+    allowed = frozenset({("openai", ""), ("tei", "https://tei.example:8080")})
+    assert with_keys(**REMOTE, **listed).admission.providers == allowed
+    assert with_keys(**REMOTE).admission.providers == frozenset()
+    with pytest.raises(ConfigurationError, match="the engine is embedded: its process has no network"):
+        with_keys(**listed)
+    with pytest.raises(ConfigurationError, match=r"engine\.providers must list providers") as refused:
+        with_keys(**REMOTE, **{"kiteward.engine.providers": [f"tei=http://{SECRET_LOOKING}@tei.example"]})
+    assert SECRET_LOOKING not in str(refused.value)
 
 
 def test_embedded_engine_may_be_named() -> None:

@@ -6,7 +6,7 @@ from typing import Self
 
 from kiteward.authz.granted_masks import granted_masks
 from kiteward.authz.model import Grant, PrivilegeGroup, Role
-from kiteward.authz.privileges import COLLECTION_LEVEL, ObjectType
+from kiteward.authz.privileges import SHOWS_COLLECTION, ObjectType
 from kiteward.domain.naming import ANY
 
 
@@ -72,7 +72,7 @@ class CompiledRole:
         Any collection-level privilege on it does, and any grant that names it.
         """
         get = self.rows.get
-        if (get((database, ANY), 0) | get((ANY, ANY), 0)) & COLLECTION_LEVEL:
+        if (get((database, ANY), 0) | get((ANY, ANY), 0)) & SHOWS_COLLECTION:
             return True
         # `*` names no collection: a grant on it shows what it allows, and a privilege on the database shows nothing.
         return collection != ANY and bool(get((database, collection), 0) | get((ANY, collection), 0))

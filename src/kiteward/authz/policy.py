@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 from kiteward.authz.compiled_role import CompiledRole
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.privileges import COLLECTION_LEVEL, PRIVILEGES, Level, ObjectType, Privilege
+from kiteward.authz.privileges import PRIVILEGES, SHOWS_COLLECTION, Level, ObjectType, Privilege
 from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
@@ -319,7 +319,7 @@ def holds_anywhere(
         snapshot: the policy in force.
         visibility_is_enough: whether any privilege on a collection suffices.
     """
-    wanted = privilege.bit | (COLLECTION_LEVEL if visibility_is_enough else 0)
+    wanted = privilege.bit | (SHOWS_COLLECTION if visibility_is_enough else 0)
     return any(role.anywhere & wanted for role in snapshot.held_by(principal))
 
 
@@ -359,4 +359,4 @@ def _public_lists(public: CompiledRole | None, database: str, name: str) -> bool
     if public is None:
         return False
     get = public.rows.get
-    return bool(get((database, name), 0) or get((database, ANY), 0) & COLLECTION_LEVEL)
+    return bool(get((database, name), 0) or get((database, ANY), 0) & SHOWS_COLLECTION)

@@ -1,5 +1,7 @@
 """The privilege catalogue: every privilege of Milvus 3.0 with its object type and level, and the built-in groups.
 
+CallProvider is of this product alone (decision 0050).
+
 Source: contract 4.4 (privileges, levels), contract 4.5 (groups). API names are case-sensitive and carry no `Privilege`
 prefix. Each privilege owns one bit, so that a set of privileges is an integer and a decision is an `&`.
 """
@@ -101,7 +103,7 @@ _ROWS: Final = (
     ("CollectionAdmin", "Collection", True, "RestoreSnapshot"),
     ("CollectionAdmin", "Global", False, "ManageRLS ViewRLS"),
     # In no group.
-    ("Collection", "Global", False, "SkipRLS"),
+    ("Collection", "Global", False, "SkipRLS CallProvider"),
 )
 
 _GROUP_RANKS: Final = ("ReadOnly", "ReadWrite", "Admin")
@@ -133,7 +135,7 @@ def mask_of(names: Iterable[str]) -> int:
     return mask
 
 
-BY_NAME_ONLY: Final = mask_of(("SkipRLS",))
+BY_NAME_ONLY: Final = mask_of(("SkipRLS", "CallProvider"))
 """Privileges that `All` and `*` do not stand for: they are granted by their names, or in a custom group."""
 
 
@@ -148,6 +150,8 @@ GLOBAL_TYPED: Final = _mask_where(object_type=ObjectType.GLOBAL)
 USER_TYPED: Final = _mask_where(object_type=ObjectType.USER)
 CLUSTER_LEVEL: Final = _mask_where(level=Level.CLUSTER)
 COLLECTION_LEVEL: Final = _mask_where(level=Level.COLLECTION)
+SHOWS_COLLECTION: Final = COLLECTION_LEVEL | BY_NAME_ONLY
+"""Privileges of which any one makes a collection visible (decision 0002)."""
 DATABASE_READS: Final = mask_of(("ShowCollections", "DescribeDatabase"))
 """Privileges to read about a database as a whole. Legacy groups grant them, though on a collection (contract 4.5)."""
 

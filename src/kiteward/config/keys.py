@@ -159,6 +159,13 @@ ENGINE_PASSWORD: Final[Key[str]] = Key(
 ENGINE_PASSWORD_FILE: Final[Key[str]] = Key(
     "kiteward.engine.passwordFile", Text("path"), "", "instead: a file that holds that password"
 )
+ENGINE_PROVIDERS: Final[Key[frozenset[str]]] = Key(
+    "kiteward.engine.providers",
+    Names("providers"),
+    frozenset(),
+    "model providers that functions may make the remote engine call, each as openai, or with the address that requests "
+    "may name, as tei=https://tei.example:8080",
+)
 SYNC_MODE: Final[Key[SyncMode]] = Key(
     "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"
 )
@@ -358,6 +365,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     FORWARDED_FIELDS,
     ENGINE_PASSWORD,
     ENGINE_PASSWORD_FILE,
+    ENGINE_PROVIDERS,
     SYNC_MODE,
     ENGINE_TIMEOUT,
     ENGINE_TLS_CA,

@@ -31,6 +31,7 @@ from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
+from kiteward.gateway.providers import Providers, parsed
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -128,8 +129,22 @@ def _admission(reader: Reader, *, remote: bool) -> Admission:
         admission = Admission.of(reader.get(keys.FORWARDED_FIELDS), reader.get(keys.UNKNOWN_PARAMETERS))
     except ValueError as error:
         raise ConfigurationError(f"{keys.FORWARDED_FIELDS.name} {error}") from None
+    admission = replace(admission, providers=_providers(reader, remote=remote))
     # The embedded engine knows no other fields.
     return admission if remote else replace(admission, forwarded_fields=frozenset())
+
+
+def _providers(reader: Reader, *, remote: bool) -> Providers:
+    entries = reader.get(keys.ENGINE_PROVIDERS)
+    if entries and not remote:
+        raise ConfigurationError(
+            f"{keys.ENGINE_PROVIDERS.name} is set and the engine is embedded: its process has no network, and cannot "
+            f"be limited to single hosts; leave it out, or let {keys.ENGINE_ADDRESS.name} name a Milvus"
+        )
+    try:
+        return parsed(entries)
+    except ValueError as error:
+        raise ConfigurationError(f"{keys.ENGINE_PROVIDERS.name} {error}") from None
 
 
 def _naming(reader: Reader) -> NamingRules:

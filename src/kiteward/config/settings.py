@@ -54,7 +54,7 @@ class Settings:
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
-        admission: what passes that this server does not know, `kiteward.engine.forwardedFields` and
+        admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
     """
 

@@ -61,6 +61,9 @@ class ErrorCode(StrEnum):
     # Fields and parameters of requests.
     FIELD_UNKNOWN = auto()
     FIELD_NOT_ACCEPTED = auto()
+    PROVIDER_ADDRESS_NOT_LISTED = auto()
+    PROVIDER_KEY_IN_REQUEST = auto()
+    PROVIDER_NOT_LISTED = auto()
     VALUE_UNKNOWN = auto()
     PARAMETER_NOT_ACCEPTED = auto()
 

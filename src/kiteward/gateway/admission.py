@@ -9,6 +9,7 @@ from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.operations.message_fields import MESSAGES
 from kiteward.gateway.parameters import UnknownParameters
+from kiteward.gateway.providers import Providers
 from kiteward.milvus import messages
 from kiteward.milvus.request_reader import Unaccepted
 
@@ -28,15 +29,17 @@ _REASONS: Final = _reasons()
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the operator lets pass that this server does not know.
+    """What the operator lets pass that is refused otherwise.
 
     Attributes:
         forwarded_fields: message and number of fields that the remote engine knows and this server does not.
         unknown_parameters: what happens to parameters with unknown names.
+        providers: the model providers that functions may call, with the addresses that they may name.
     """
 
     forwarded_fields: frozenset[tuple[str, int]] = frozenset()
     unknown_parameters: UnknownParameters = UnknownParameters.FORWARD
+    providers: Providers = frozenset()
 
     @classmethod
     def of(cls, fields: frozenset[str], unknown_parameters: UnknownParameters) -> Self:

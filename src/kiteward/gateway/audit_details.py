@@ -79,7 +79,7 @@ def paths_of(place: Recorded) -> list[str]:
 
 
 _CONFIDENTIAL: Final = re.compile(
-    r"passw|secret|token|credential|external_spec|(api|access|private|account|encryption|cipher)[._-]?key",
+    r"passw|secret|token|credential|authorization|integration_id|external_spec|(api|access|private|account|encryption|cipher)[._-]?key",
     re.IGNORECASE,
 )
 """Names of properties and parameters whose values are not recorded."""

@@ -16,7 +16,7 @@ from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
 from kiteward.engine.base import EngineHealth
 from kiteward.filters import Dialect
-from kiteward.gateway import outbound, unheeded
+from kiteward.gateway import outbound, providers, unheeded
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
@@ -332,7 +332,8 @@ class Authorizer:
         elif row.exists and self._is_hidden(row, resolved, principal, snapshot):
             return True
         check_new_names(row, resolved, self._naming)
-        outbound.check(row.places, resolved.fields)
+        apart = providers.check(row.name, row.functions, resolved, self._admission.providers)
+        outbound.check(row.places, resolved.fields, functions=not apart)
         check_parameters(row.parameters, resolved.fields, unknown=self._admission.unknown_parameters)
         unheeded.check(row.unheeded_places, resolved.fields, self._engine)
         return False

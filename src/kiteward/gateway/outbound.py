@@ -1,9 +1,10 @@
 """Refuses requests that would make the engine call a server or read a file that the caller names.
 
 A function may call a model provider, an analyzer may read dictionaries, and imports and snapshots read and write
-storage. Addresses, paths and keys of that kind are not accepted from requests (decision 0026). `RULES` lists what is
-accepted, by the type of the message that contains it. The places are found in the protocol's descriptors, wherever in a
-request they are, so that the rules apply to new requests at once.
+storage. Addresses, paths and keys of that kind are not accepted from requests (decision 0026), except for what the
+operator lists for functions (`providers`). `RULES` lists what is accepted, by the type of the message that contains it.
+The places are found in the protocol's descriptors, wherever in a request they are, so that the rules apply to new
+requests at once.
 """
 
 import json
@@ -21,6 +22,9 @@ _MILVUS: Final = "milvus.proto.milvus"
 _SCHEMA: Final = "milvus.proto.schema"
 _COMMON: Final = "milvus.proto.common"
 
+FUNCTION: Final = f"{_SCHEMA}.FunctionSchema"
+"""Full name of the message type of functions."""
+
 _LOCAL_TYPES: Final = frozenset({0, 1, 3, 4})
 """Functions that are computed inside the engine: unknown, BM25, rerank, MinHash."""
 
@@ -30,7 +34,8 @@ _RANKING: Final = (
 _MIN_HASH: Final = "num_hashes shingle_size hash_function token_level seed"
 
 _PROVIDER: Final = (
-    "functions that call a provider are not supported, and a request may not contain an address or key of a provider"
+    "a function calls a provider only through a remote Milvus, if kiteward.engine.providers lists it, and no request "
+    "may contain a provider's key"
 )
 _STORAGE: Final = "the engine reads and writes no files or storage that a request names; leave it out"
 _FILES_OF_ANALYZERS: Final = "an analyzer's words must be in the request, not in a file or at an address"
@@ -100,21 +105,16 @@ def _empty(value: Any) -> bool:
     return not value
 
 
+_FUNCTION_TYPE: Final = Rule(
+    FUNCTION, "type", _LOCAL_TYPES.__contains__, "function type", f"text embedding is type 2, and {_PROVIDER}"
+)
+_FUNCTION_PARAMETER: Final = Rule(
+    FUNCTION, "params.key", _one_of(f"{_RANKING} {_MIN_HASH}"), "function parameter", _PROVIDER
+)
+
 RULES: Final = (
-    Rule(
-        f"{_SCHEMA}.FunctionSchema",
-        "type",
-        _LOCAL_TYPES.__contains__,
-        "function type",
-        f"text embedding is type 2, and {_PROVIDER}",
-    ),
-    Rule(
-        f"{_SCHEMA}.FunctionSchema",
-        "params.key",
-        _one_of(f"{_RANKING} {_MIN_HASH}"),
-        "function parameter",
-        _PROVIDER,
-    ),
+    _FUNCTION_TYPE,
+    _FUNCTION_PARAMETER,
     Rule(
         f"{_SCHEMA}.FunctionScore",
         "params.key",
@@ -178,19 +178,35 @@ def places(operation: str) -> tuple[Place, ...]:
     )
 
 
-def check(held: Sequence[Place], fields: Mapping[str, Any]) -> None:
+def check_function(kind: int, keys: Sequence[str]) -> None:
+    """Refuse a function that the engine does not compute itself.
+
+    Args:
+        kind: its type.
+        keys: the names of its parameters.
+
+    Raises:
+        InvalidArgument: the error says what it names, and what is accepted.
+    """
+    for rule, value in ((_FUNCTION_TYPE, kind), *((_FUNCTION_PARAMETER, key) for key in keys)):
+        if not rule.accepts(value):
+            raise InvalidArgument(rule.refusal(rule.field, value))
+
+
+def check(held: Sequence[Place], fields: Mapping[str, Any], *, functions: bool = True) -> None:
     """Refuse a request that names an address, a file or a credential. It must be called after the decision.
 
     Args:
         held: the places of its operation.
         fields: the fields that were read from it.
+        functions: whether the rules for functions apply; `providers` applies them where a function calls a provider.
 
     Raises:
         InvalidArgument: the error says what it names, and what is accepted.
     """
     for place in held:
         value = fields[place.path]
-        if not value:
+        if not value or (place.rule.message == FUNCTION and not functions):
             # An absent field names nothing, and most requests have none of the fields.
             continue
         for each in value if isinstance(value, list) else (value,):

@@ -10,7 +10,7 @@ from kiteward.authz.policy import Condition
 from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType
 from kiteward.domain.errors import AliasConflict, InvalidArgument
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE, NamingRules
-from kiteward.gateway import row_properties
+from kiteward.gateway import providers, row_properties
 from kiteward.gateway.call import Call
 from kiteward.gateway.catalog import NamesUnknown, Resolver
 from kiteward.gateway.object_ids import Owner
@@ -215,10 +215,12 @@ def _conditions(
     if operation.if_named and not any(names):
         return ()
     distinct = names if len(names) == 1 else tuple(dict.fromkeys(names)) or (ANY,)
-    condition = Condition(privilege, database, distinct, operation.visibility_is_enough)
+    conditions: tuple[Condition, ...] = (Condition(privilege, database, distinct, operation.visibility_is_enough),)
     if operation.properties and row_properties.are_named(operation, fields):
-        return condition, Condition(PRIVILEGES["ManageRLS"], database, distinct)
-    return (condition,)
+        conditions += (Condition(PRIVILEGES["ManageRLS"], database, distinct),)
+    if operation.functions and providers.are_called(operation.functions, fields):
+        conditions += (Condition(PRIVILEGES["CallProvider"], database, distinct),)
+    return conditions
 
 
 def _others(operation: Operation, fields: Mapping[str, Value], database: str, catalog: Resolver) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import pytest
 
 from kiteward.authz.model import ADMIN_ROLE, PUBLIC_ROLE, Grant, GrantKey, Policy, PrivilegeGroup, Role
 from kiteward.authz.policy import Condition, PolicySnapshot, decide, listed_collections, listed_databases
-from kiteward.authz.privileges import PRIVILEGES, Level, ObjectType
+from kiteward.authz.privileges import BY_NAME_ONLY, PRIVILEGES, Level, ObjectType
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import Principal
 
@@ -172,12 +172,20 @@ def test_a_changed_role_is_as_given_and_a_dropped_one_gives_nothing() -> None:
     assert not decide(ALICE, needs("Search", "docs"), changed.with_roles({"reader": None}, revision=3)).allowed
 
 
+@pytest.mark.parametrize("privilege", ["SkipRLS", "CallProvider"])
+def test_privilege_that_is_granted_by_name_alone_makes_collections_visible_like_others(privilege: str) -> None:
+    policy = snapshot(key(privilege, "*", kind="Global"))
+    assert decide(ALICE, needs("DescribeCollection", "docs", visible=True), policy).allowed
+    assert listed_collections(ALICE, "default", ["docs"], policy) == [True]
+
+
 def test_star_on_a_named_collection_is_every_privilege_of_that_level_there_and_nothing_else() -> None:
     policy = snapshot(key("*", kind="Global"))
     for privilege in PRIVILEGES.values():
         if privilege.object_type is ObjectType.USER:
             continue
         held = decide(ALICE, needs(privilege.name, "docs"), policy).allowed
-        assert held is (privilege.level is Level.COLLECTION and privilege.name != "SkipRLS"), privilege.name
+        by_name_only = bool(privilege.bit & BY_NAME_ONLY)
+        assert held is (privilege.level is Level.COLLECTION and not by_name_only), privilege.name
         assert not decide(ALICE, needs(privilege.name, "other"), policy).allowed
         assert not decide(ALICE, needs(privilege.name, "docs", database="sales"), policy).allowed

@@ -12,7 +12,7 @@ from kiteward.audit.events import Event
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.error_codes import ErrorCode
 from kiteward.domain.identity import CredentialReach
-from kiteward.gateway import outbound, unheeded
+from kiteward.gateway import outbound, providers, unheeded
 from kiteward.gateway.audit_details import Recorded, readers_of
 from kiteward.gateway.operations.row import Executor, Handler, Operation, RowUse
 from kiteward.gateway.parameters import parameter_places
@@ -93,6 +93,7 @@ def _row(name: str, executor: Executor, privilege: str | None, rules: Mapping[st
     if executor in (Executor.ENGINE, Executor.DDL):
         given.update(
             places=outbound.places(name),
+            functions=providers.function_paths(name),
             parameters=parameter_places(name),
             unheeded_places=unheeded.places(name),
         )

@@ -128,6 +128,7 @@ class Operation:
         creates_names: whether it gives a name to anything new.
         parameters: the fields with key-value parameters, found by `parameters`.
         places: the fields to which the rules about addresses and files apply, found by `outbound`.
+        functions: the fields that hold functions. One that calls a provider needs CallProvider as well.
         unheeded_places: the fields that an engine may ignore, found by `unheeded`.
         forwarded: fields that the engine alone interprets.
         refused: field -> why a request that sets it is refused.
@@ -185,6 +186,7 @@ class Operation:
     creates_names: bool = field(default=False, repr=False, compare=False)
     parameters: tuple[ParameterPlace, ...] = field(default=(), repr=False, compare=False)
     places: tuple[outbound.Place, ...] = field(default=(), repr=False, compare=False)
+    functions: tuple[str, ...] = field(default=(), repr=False, compare=False)
     unheeded_places: tuple[unheeded.Place, ...] = field(default=(), repr=False, compare=False)
     forwarded: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict, compare=False)

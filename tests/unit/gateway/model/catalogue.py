@@ -24,7 +24,7 @@ GLOBAL_DATABASE: Final = frozenset(
     {"CreateCollection", "DropCollection", "RenameCollection", "ShowCollections", "DescribeDatabase", "AlterDatabase"}
 )
 GLOBAL_COLLECTION: Final = _names(
-    "DescribeCollection CreateAlias DropAlias DescribeAlias ListAliases ManageRLS ViewRLS SkipRLS"
+    "DescribeCollection CreateAlias DropAlias DescribeAlias ListAliases ManageRLS ViewRLS SkipRLS CallProvider"
 )
 COLLECTION_COLLECTION: Final = _names(
     """
@@ -48,7 +48,7 @@ OF_TYPE: Final = {
 NOT_BY_V1: Final = frozenset(
     {
         *("AddFileResource", "RemoveFileResource", "ListFileResources", "GetReplicateConfiguration"),
-        *("ManageRLS", "ViewRLS", "SkipRLS"),
+        *("ManageRLS", "ViewRLS", "SkipRLS", "CallProvider"),
     }
 )
 
