@@ -52,7 +52,7 @@ _OWN_ROWS: Final = {
         ListCollectionAccess ListMissingAccess ListUnusedAccess SearchAudit ExplainAuditLine ChangeGrants DescribeServer
         ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
-        SetTags DeleteTags ListTaggedUsers
+        SetTags DeleteTags ListTaggedUsers PreviewRows
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}

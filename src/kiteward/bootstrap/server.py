@@ -30,7 +30,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
-from kiteward.config.keys import EMBEDDED
+from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kiteward.config.keys import ENGINE_ADDRESS
+from kiteward.config.engine_keys import ENGINE_ADDRESS
 from kiteward.config.loading import load
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, KitewardError

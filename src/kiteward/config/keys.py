@@ -7,18 +7,15 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
+from kiteward.config import engine_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
-from kiteward.engine.embedded.sync_mode import SYNC_MODES, SyncMode
 from kiteward.gateway.parameters import UnknownParameters
 from kiteward.iam.api_keys import LONGEST_LIFE
 from kiteward.net.budget import MEBIBYTE
 from kiteward.telemetry.logs import LEVELS, Level
-
-EMBEDDED: Final = "embedded"
-"""`kiteward.engine.address` of the embedded engine."""
 
 MUTUAL_TLS: Final = 2
 """`common.security.tlsMode` in which clients present certificates too."""
@@ -117,87 +114,6 @@ CONSOLE_SESSION_LIFETIME: Final[Key[int]] = Key(
     "time after which any console session ends",
 )
 DATA_DIRECTORY: Final[Key[str]] = Key("kiteward.dataDir", Text("path"), str(_SETTINGS.data_dir), "the data directory")
-ENGINE_ADDRESS: Final[Key[str]] = Key(
-    "kiteward.engine.address",
-    Text("address"),
-    EMBEDDED,
-    "the engine: `embedded`, or the address of a Milvus, `grpc://host:19530` or `grpcs://host:19530`",
-)
-CATALOG_MAXIMUM_AGE: Final[Key[int]] = Key(
-    "kiteward.engine.catalog.maximumAge",
-    Number("seconds", 1, 60),
-    5,
-    "how old the catalog of the remote engine may be: its databases, collections and aliases",
-)
-CATALOG_REMOVE_VANISHED_GRANTS: Final[Key[bool]] = Key(
-    "kiteward.engine.catalog.removeVanishedGrants",
-    FLAG,
-    False,
-    "whether grants on a collection are removed when it has vanished from the remote engine",
-)
-CATALOG_VANISHED_AFTER: Final[Key[int]] = Key(
-    "kiteward.engine.catalog.vanishedAfter",
-    Number("seconds", 5, 86_400),
-    60,
-    "time after which a collection that is absent from the remote engine has vanished",
-)
-ENGINE_CONNECTIONS: Final[Key[int]] = Key(
-    "kiteward.engine.connections",
-    Number("number", 1, 64),
-    4,
-    "maximum number of connections to the remote engine; more than one are made under load",
-)
-FORWARDED_FIELDS: Final[Key[frozenset[str]]] = Key(
-    "kiteward.engine.forwardedFields",
-    Names("fields"),
-    frozenset(),
-    "fields that the remote engine knows and this server does not, which are forwarded; as QueryRequest.27",
-)
-ENGINE_PASSWORD: Final[Key[str]] = Key(
-    "kiteward.engine.password", Text("text"), "", "password of the service account in the remote engine", secret=True
-)
-ENGINE_PASSWORD_FILE: Final[Key[str]] = Key(
-    "kiteward.engine.passwordFile", Text("path"), "", "instead: a file that holds that password"
-)
-ENGINE_PROVIDERS: Final[Key[frozenset[str]]] = Key(
-    "kiteward.engine.providers",
-    Names("providers"),
-    frozenset(),
-    "model providers that functions may make the remote engine call, each as openai, or with the address that requests "
-    "may name, as tei=https://tei.example:8080",
-)
-SYNC_MODE: Final[Key[SyncMode]] = Key(
-    "kiteward.engine.syncMode", Choice(SYNC_MODES), _SETTINGS.sync_mode, "when a write is synced to disk"
-)
-ENGINE_TIMEOUT: Final[Key[int]] = Key(
-    "kiteward.engine.timeout",
-    Number("seconds", 1, 86_400),
-    300,
-    "time within which the remote engine must respond to a call without a deadline",
-)
-ENGINE_TLS_CA: Final[Key[str]] = Key(
-    "kiteward.engine.tls.ca",
-    Text("path"),
-    "",
-    "CA that signs the certificate of the remote engine",
-    unset="those of the system",
-)
-ENGINE_TLS_CERTIFICATE: Final[Key[str]] = Key(
-    "kiteward.engine.tls.certificate", Text("path"), "", "client certificate for the remote engine, with its chain"
-)
-ENGINE_TLS_KEY: Final[Key[str]] = Key(
-    "kiteward.engine.tls.key", Text("path"), "", "private key of that certificate, without a passphrase"
-)
-ENGINE_TLS_SERVER_NAME: Final[Key[str]] = Key(
-    "kiteward.engine.tls.serverName",
-    Text("name"),
-    "",
-    "name for which the certificate of the remote engine must be",
-    unset="the host of the address",
-)
-ENGINE_USER: Final[Key[str]] = Key(
-    "kiteward.engine.user", Text("name"), "", "service account: the user as which the remote engine is called"
-)
 HOST: Final[Key[str]] = Key("kiteward.host", Text("address"), _SETTINGS.host, "address to listen on")
 ADDRESS_BYTES: Final[Key[int]] = Key(
     "kiteward.limits.addressBytes",
@@ -357,22 +273,22 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     CONSOLE_IDLE_TIMEOUT,
     CONSOLE_SESSION_LIFETIME,
     DATA_DIRECTORY,
-    ENGINE_ADDRESS,
-    CATALOG_MAXIMUM_AGE,
-    CATALOG_REMOVE_VANISHED_GRANTS,
-    CATALOG_VANISHED_AFTER,
-    ENGINE_CONNECTIONS,
-    FORWARDED_FIELDS,
-    ENGINE_PASSWORD,
-    ENGINE_PASSWORD_FILE,
-    ENGINE_PROVIDERS,
-    SYNC_MODE,
-    ENGINE_TIMEOUT,
-    ENGINE_TLS_CA,
-    ENGINE_TLS_CERTIFICATE,
-    ENGINE_TLS_KEY,
-    ENGINE_TLS_SERVER_NAME,
-    ENGINE_USER,
+    engine_keys.ENGINE_ADDRESS,
+    engine_keys.CATALOG_MAXIMUM_AGE,
+    engine_keys.CATALOG_REMOVE_VANISHED_GRANTS,
+    engine_keys.CATALOG_VANISHED_AFTER,
+    engine_keys.ENGINE_CONNECTIONS,
+    engine_keys.FORWARDED_FIELDS,
+    engine_keys.ENGINE_PASSWORD,
+    engine_keys.ENGINE_PASSWORD_FILE,
+    engine_keys.ENGINE_PROVIDERS,
+    engine_keys.SYNC_MODE,
+    engine_keys.ENGINE_TIMEOUT,
+    engine_keys.ENGINE_TLS_CA,
+    engine_keys.ENGINE_TLS_CERTIFICATE,
+    engine_keys.ENGINE_TLS_KEY,
+    engine_keys.ENGINE_TLS_SERVER_NAME,
+    engine_keys.ENGINE_USER,
     HOST,
     ADDRESS_BYTES,
     AUTHENTICATED_BYTES,

@@ -14,7 +14,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import keys
+from kiteward.config import engine_keys, keys
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
 from kiteward.config.sources import (
@@ -111,7 +111,7 @@ def _build_settings(reader: Reader) -> Settings:
         ),
         passwords=_password_policy(reader),
         engine=engine,
-        sync_mode=reader.get(keys.SYNC_MODE),
+        sync_mode=reader.get(engine_keys.SYNC_MODE),
         log_level=reader.get(keys.LOG_LEVEL),
         metrics=_metrics(reader),
         audit=_audit(reader),
@@ -126,25 +126,25 @@ def _build_settings(reader: Reader) -> Settings:
 
 def _admission(reader: Reader, *, remote: bool) -> Admission:
     try:
-        admission = Admission.of(reader.get(keys.FORWARDED_FIELDS), reader.get(keys.UNKNOWN_PARAMETERS))
+        admission = Admission.of(reader.get(engine_keys.FORWARDED_FIELDS), reader.get(keys.UNKNOWN_PARAMETERS))
     except ValueError as error:
-        raise ConfigurationError(f"{keys.FORWARDED_FIELDS.name} {error}") from None
+        raise ConfigurationError(f"{engine_keys.FORWARDED_FIELDS.name} {error}") from None
     admission = replace(admission, providers=_providers(reader, remote=remote))
     # The embedded engine knows no other fields.
     return admission if remote else replace(admission, forwarded_fields=frozenset())
 
 
 def _providers(reader: Reader, *, remote: bool) -> Providers:
-    entries = reader.get(keys.ENGINE_PROVIDERS)
+    entries = reader.get(engine_keys.ENGINE_PROVIDERS)
     if entries and not remote:
         raise ConfigurationError(
-            f"{keys.ENGINE_PROVIDERS.name} is set and the engine is embedded: its process has no network, and cannot "
-            f"be limited to single hosts; leave it out, or let {keys.ENGINE_ADDRESS.name} name a Milvus"
+            f"{engine_keys.ENGINE_PROVIDERS.name} is set and the engine is embedded: its process has no network, and "
+            f"cannot be limited to single hosts; leave it out, or let {engine_keys.ENGINE_ADDRESS.name} name a Milvus"
         )
     try:
         return parsed(entries)
     except ValueError as error:
-        raise ConfigurationError(f"{keys.ENGINE_PROVIDERS.name} {error}") from None
+        raise ConfigurationError(f"{engine_keys.ENGINE_PROVIDERS.name} {error}") from None
 
 
 def _naming(reader: Reader) -> NamingRules:
@@ -175,35 +175,36 @@ def _tracing(reader: Reader) -> TracingSettings:
 
 
 def _engine(reader: Reader) -> RemoteEngineSettings | None:
-    text = reader.get(keys.ENGINE_ADDRESS)
+    text = reader.get(engine_keys.ENGINE_ADDRESS)
     tls = _engine_tls(reader)
     catalog = _engine_catalog(reader)
-    user, connections = reader.get(keys.ENGINE_USER), reader.get(keys.ENGINE_CONNECTIONS)
-    timeout = float(reader.get(keys.ENGINE_TIMEOUT))
-    password_and_file = reader.get(keys.ENGINE_PASSWORD), reader.get(keys.ENGINE_PASSWORD_FILE)
-    if text == keys.EMBEDDED:
+    user, connections = reader.get(engine_keys.ENGINE_USER), reader.get(engine_keys.ENGINE_CONNECTIONS)
+    timeout = float(reader.get(engine_keys.ENGINE_TIMEOUT))
+    password_and_file = reader.get(engine_keys.ENGINE_PASSWORD), reader.get(engine_keys.ENGINE_PASSWORD_FILE)
+    if text == engine_keys.EMBEDDED:
         return None
     try:
         address = Address.parse(text)
     except ValueError as error:
-        raise ConfigurationError(f"{keys.ENGINE_ADDRESS.name} {error}") from None
+        raise ConfigurationError(f"{engine_keys.ENGINE_ADDRESS.name} {error}") from None
     if not address.tls and tls != UpstreamTls():
         raise ConfigurationError(
-            f"kiteward.engine.tls is set and {keys.ENGINE_ADDRESS.name} is without TLS: let it begin with grpcs://, or "
-            "leave kiteward.engine.tls out"
+            f"kiteward.engine.tls is set and {engine_keys.ENGINE_ADDRESS.name} is without TLS: let it begin with "
+            "grpcs://, or leave kiteward.engine.tls out"
         )
     if (tls.certificate is None) != (tls.key is None):
         raise ConfigurationError(
-            f"{keys.ENGINE_TLS_CERTIFICATE.name} and {keys.ENGINE_TLS_KEY.name} belong together: set both or none"
+            f"{engine_keys.ENGINE_TLS_CERTIFICATE.name} and {engine_keys.ENGINE_TLS_KEY.name} belong together: "
+            "set both or none"
         )
     password = _engine_password(*password_and_file)
     if bool(user) != bool(password):
         raise ConfigurationError(
-            f"a service account has a name and a password: set {keys.ENGINE_USER.name}, and "
-            f"{keys.ENGINE_PASSWORD.name} or {keys.ENGINE_PASSWORD_FILE.name}, or none of them"
+            f"a service account has a name and a password: set {engine_keys.ENGINE_USER.name}, and "
+            f"{engine_keys.ENGINE_PASSWORD.name} or {engine_keys.ENGINE_PASSWORD_FILE.name}, or none of them"
         )
     if ":" in user:
-        raise ConfigurationError(f"{keys.ENGINE_USER.name} may not contain a colon")
+        raise ConfigurationError(f"{engine_keys.ENGINE_USER.name} may not contain a colon")
     return RemoteEngineSettings(
         address,
         tls=tls,
@@ -217,28 +218,32 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
 
 def _engine_catalog(reader: Reader) -> CatalogSettings:
     return CatalogSettings(
-        maximum_age=float(reader.get(keys.CATALOG_MAXIMUM_AGE)),
-        vanished_after=float(reader.get(keys.CATALOG_VANISHED_AFTER)),
-        remove_vanished_grants=reader.get(keys.CATALOG_REMOVE_VANISHED_GRANTS),
+        maximum_age=float(reader.get(engine_keys.CATALOG_MAXIMUM_AGE)),
+        vanished_after=float(reader.get(engine_keys.CATALOG_VANISHED_AFTER)),
+        remove_vanished_grants=reader.get(engine_keys.CATALOG_REMOVE_VANISHED_GRANTS),
     )
 
 
 def _engine_password(password: str, path: str) -> Secret:
     if password and path:
         raise ConfigurationError(
-            f"{keys.ENGINE_PASSWORD.name} and {keys.ENGINE_PASSWORD_FILE.name} are both set: set one of them"
+            f"{engine_keys.ENGINE_PASSWORD.name} and {engine_keys.ENGINE_PASSWORD_FILE.name} are both set: "
+            "set one of them"
         )
     if path:
-        password = password_in(path, keys.ENGINE_PASSWORD_FILE.name)
+        password = password_in(path, engine_keys.ENGINE_PASSWORD_FILE.name)
         if not password:
-            raise ConfigurationError(f"{keys.ENGINE_PASSWORD_FILE.name} names an empty file")
+            raise ConfigurationError(f"{engine_keys.ENGINE_PASSWORD_FILE.name} names an empty file")
     return Secret(password)
 
 
 def _engine_tls(reader: Reader) -> UpstreamTls:
-    files = [reader.get(key) for key in (keys.ENGINE_TLS_CA, keys.ENGINE_TLS_CERTIFICATE, keys.ENGINE_TLS_KEY)]
+    files = [
+        reader.get(key)
+        for key in (engine_keys.ENGINE_TLS_CA, engine_keys.ENGINE_TLS_CERTIFICATE, engine_keys.ENGINE_TLS_KEY)
+    ]
     ca, certificate, key = (Path(name) if name else None for name in files)
-    return UpstreamTls(ca, certificate, key, reader.get(keys.ENGINE_TLS_SERVER_NAME))
+    return UpstreamTls(ca, certificate, key, reader.get(engine_keys.ENGINE_TLS_SERVER_NAME))
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:
