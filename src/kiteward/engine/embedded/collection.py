@@ -97,8 +97,8 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def _pass_taken_keys(self, count: int) -> None:
         """Choose the next keys to generate so that no row has one of them.
 
-        Milvus Lite counts on from the number of the last write, as if nobody had ever given a key, and as if no write had
-        ever been refused after its keys were generated.
+        Milvus Lite counts on from the number of the last write, as if nobody had ever given a key, and as if no write
+        had ever been refused after its keys were generated.
         """
         with self._maintenance_lock:
             stored = [self._current_memtable._pk_index, *(segment.pk_to_row for segment in self.segments())]  # noqa: SLF001
