@@ -44,6 +44,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     """
 
     sync_mode: ClassVar[SyncMode] = "batch"
+    _next_auto_id: int
 
     def __init__(
         self, name: str, data_dir: str, schema: CollectionSchema, database_properties: dict[str, Any] | None = None
