@@ -28,8 +28,15 @@ _AT_ONCE: Final = 4
 _NAME: Final = "nobody_special"
 _PASSWORD: Final = "Password-1"
 _SERVICE: Final = "/milvus.proto.milvus.MilvusService"
-_UNREAD: Final = b"\xf8\xff\x0f\x01"
-"""A field that no request has, the slowest kind to step over."""
+_PARAMETER: Final = b"\x52\x00"
+"""A search parameter without key and value, the slowest kind of field to read."""
+_UNKNOWN: Final = b"\x52\x04\xf8\xff\x0f\x01"
+"""One with a field that no request has."""
+_REFUSED: Final = (
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
 
 Send = Callable[[], Awaitable[object]]
 
@@ -51,8 +58,9 @@ class Slow:
 
 _NUMBERS: Final = b"[0.1,0.2,0.3,0.4],"
 SLOW: Final = (
-    Slow("99,000 fields", f"{_SERVICE}/Search", _UNREAD * 99_000),
-    Slow("8 KiB of fields", f"{_SERVICE}/Search", _UNREAD * 2_048),
+    Slow("99,000 fields", f"{_SERVICE}/Search", _PARAMETER * 99_000),
+    Slow("8 KiB of fields", f"{_SERVICE}/Search", _PARAMETER * 4_096),
+    Slow("8 KiB, unknown", f"{_SERVICE}/Search", _UNKNOWN + _PARAMETER * 4_093),
     Slow(
         "1 MiB of JSON",
         "/v2/vectordb/entities/search",
@@ -80,7 +88,7 @@ async def _send_slow_requests(address: str, slow: Slow, until: float) -> int:
             try:
                 await call(slow.body, metadata=(("authorization", authorization(token)),), timeout=30)
             except grpc.aio.AioRpcError as error:
-                if error.code() not in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.DEADLINE_EXCEEDED):
+                if error.code() not in _REFUSED:
                     raise
 
         async def repeat() -> None:

@@ -62,7 +62,7 @@ OPEN_FILTERS = (
     "id >= 0) or (id >= 0",
     'owner == "docs_eve" or "1" == "1"',
 )
-"""What a prompt may talk a program into: filters that ask for everything, two of which are no filters at all."""
+"""Filters that a prompt may make a program send: they ask for everything, two of which are no filters at all."""
 
 
 @dataclass(frozen=True, slots=True)

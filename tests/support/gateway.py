@@ -34,6 +34,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.services import Services
@@ -120,6 +121,7 @@ class GatewayHarness:
             engine,
             self.catalog,
             CollectionDefinitions(engine, self.ddl, shared=False),
+            RowCounter(engine, Dialect.EMBEDDED),
             hasher,
             settings.passwords,
             OPERATIONS,

@@ -126,8 +126,14 @@ def _is_member(name: str) -> bool:
 
 
 def _is_protocol(name: str) -> bool:
+    """Return whether a name is a message of the protocol and a field of it, by name or number, or an enum."""
     package, _, last = name.rpartition(".")
-    pool = messages.descriptor_of(messages.ConnectRequest).file.pool
+    file = messages.descriptor_of(messages.ConnectRequest).file
+    pool = file.pool
+    for each in (file, *file.dependencies):
+        message = each.message_types_by_name.get(package)
+        if message is not None:
+            return last in message.fields_by_name or last.isdecimal()
     try:
         pool.FindEnumTypeByName(f"milvus.proto.{package}.{last}")
     except KeyError:

@@ -4,7 +4,7 @@ A row is allowed if a permissive policy allows it and every restrictive one does
 collection's property for it is true. Then nothing is allowed that no permissive policy allows.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol, Self
@@ -119,6 +119,14 @@ class BoundRule:
     expression: Expression
     policies: tuple[str, ...]
     parts: tuple[BoundPolicy, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Sequence[BoundPolicy]) -> Self:
+        """Return the rule of some policies; without a permissive one, it allows no row."""
+        permissive = [part.expression for part in parts if part.policy_type is PolicyType.PERMISSIVE]
+        restrictive = [part.expression for part in parts if part.policy_type is PolicyType.RESTRICTIVE]
+        expression = conjunction([disjunction(permissive), *restrictive])
+        return cls(expression, tuple(part.name for part in parts), tuple(parts))
 
 
 class RolePrivileges(Protocol):
@@ -272,8 +280,4 @@ def _by_action(compiled: list[_Compiled], actions: frozenset[RowAction]) -> dict
 
 def _rule(applying: _Applying, principal: Principal) -> BoundRule:
     bindings = Bindings(principal.user_name, principal.tags)
-    parts = tuple(each.bound(bindings) for each in applying.to(principal))
-    permissive = [part.expression for part in parts if part.policy_type is PolicyType.PERMISSIVE]
-    restrictive = [part.expression for part in parts if part.policy_type is PolicyType.RESTRICTIVE]
-    expression = conjunction([disjunction(permissive), *restrictive])
-    return BoundRule(expression, tuple(part.name for part in parts), parts)
+    return BoundRule.of([each.bound(bindings) for each in applying.to(principal)])

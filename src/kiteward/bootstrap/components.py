@@ -22,6 +22,7 @@ from kiteward.gateway.collection_definitions import CollectionDefinitions
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
 from kiteward.telemetry.telemetry import Tracing
@@ -122,6 +123,7 @@ def make_services(
         engine,
         catalog,
         CollectionDefinitions(engine, ddl, shared=catalog.shared),
+        RowCounter(engine, dialect_of(settings)),
         access.hasher,
         settings.passwords,
         OPERATIONS,

@@ -16,8 +16,10 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "accounts": {
             "users": "manage users, directly in the store",
             "keys": "manage API keys, directly in the store",
+            "tags": "manage tags of users and API keys, directly in the store",
             "init": "create a new data directory with an administrator",
         },
+        "row_policies": {"row-policies": "manage and preview row policies, on a running server"},
         "import_policy": {"import": "import users, roles, grants and groups from a running Milvus"},
         "audit": {"audit": "verify, read and export the audit trail"},
         "access": {

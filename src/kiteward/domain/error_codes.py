@@ -175,6 +175,8 @@ class ErrorCode(StrEnum):
     ROW_POLICIES_HIDE_ALL = auto()
     ROW_POLICIES_HIDE_FROM_ALL = auto()
     ROW_POLICIES_SHARED_ENGINE = auto()
+    PREVIEW_KEYS_LIMIT = auto()
+    PRIMARY_KEY_NOT_INTEGER = auto()
     RLS_PROPERTY_UNKNOWN = auto()
     RLS_PROPERTY_VALUE = auto()
     RLS_PROPERTY_TWICE = auto()

@@ -64,10 +64,10 @@ class Gateway:
         self._recorder = recorder
         self._ddl = ddl
         self._turns = EventLoopShares()
-        self._changes = Changes(recorder)
-        instrumented = InstrumentedAuthenticator(authenticator, self._telemetry)
+        self._changes = changes = Changes(recorder)
+        verifier = InstrumentedAuthenticator(authenticator, self._telemetry)
         self._authorizer = authorizer = Authorizer(
-            instrumented,
+            verifier,
             policy_cache,
             catalog,
             engine=engine.health,
@@ -77,21 +77,12 @@ class Gateway:
             dialect=dialect,
         )
         context = HandlerContext(
-            services,
-            authorizer,
-            authenticator=instrumented,
-            policy_cache=policy_cache,
-            recorder=recorder,
-            changes=self._changes,
+            services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
         )
         self._writes = RowWrites(engine, authorizer, dialect)
-        self._executors: Mapping[Executor, RequestExecutor] = {
-            Executor.ENGINE: EngineExecutor(
-                engine, catalog, authorizer, reads=FilteredReads(engine, dialect), writes=self._writes
-            ),
-            Executor.DDL: CatalogExecutor(ddl, authorizer, self._changes),
-            Executor.HERE: RpcExecutor(context),
-        }
+        self._executors = _executors(
+            context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=self._writes
+        )
         self._admin_executor = AdminExecutor(context)
 
     @overload
@@ -220,3 +211,15 @@ class Gateway:
         call = recording.call
         self._telemetry.start_request(call.operation, call.request_id, call.forward).end(outcome_of(error))
         self._recorder.note(recording, error)
+
+
+def _executors(
+    context: HandlerContext, *, engine: Engine, catalog: Catalog, ddl: DdlExecutor, dialect: Dialect, writes: RowWrites
+) -> Mapping[Executor, RequestExecutor]:
+    """Return what executes RPCs, by the kinds that rows name."""
+    reads = FilteredReads(engine, dialect)
+    return {
+        Executor.ENGINE: EngineExecutor(engine, catalog, context.authorizer, reads=reads, writes=writes),
+        Executor.DDL: CatalogExecutor(ddl, context.authorizer, context.changes),
+        Executor.HERE: RpcExecutor(context),
+    }

@@ -135,8 +135,8 @@ async def describe_protection(services: Services, caller: Caller, place: Place) 
         CollectionNotFound: it has no policies, and the engine has no such collection.
         EngineError: it has no policies, and the engine does not respond.
     """
-    target = await _resolved(services, place)
-    _require(caller, "ViewRLS", target)
+    target = await resolved(services, place)
+    require_on(caller, "ViewRLS", target)
     rules = caller.snapshot.row_rules.get((target.database, target.collection))
     if rules is None:
         await services.collections.fields(target.database, target.collection)
@@ -205,7 +205,7 @@ def _shows(policy: RowPolicy) -> bool:
 
 
 async def _put(services: Services, caller: Caller, place: Place, policy: RowPolicy, *, new: bool) -> Protection:
-    _require(caller, "ManageRLS", await _resolved(services, place))
+    require_on(caller, "ManageRLS", await resolved(services, place))
     _check_form(services, policy)
     async with _changing(services, caller, place, looked_up=True, policy=policy) as (target, transaction):
         before = await _held(transaction, target)
@@ -246,10 +246,10 @@ async def _changing(
         looked_up: whether the collection must exist.
         policy: a policy whose expressions are checked against the fields of the collection.
     """
-    _require(caller, "ManageRLS", await _resolved(services, place))
+    require_on(caller, "ManageRLS", await resolved(services, place))
     async with services.collections.held():
-        target = await _resolved(services, place)
-        _require(caller, "ManageRLS", target)
+        target = await resolved(services, place)
+        require_on(caller, "ManageRLS", target)
         if looked_up:
             fields = await services.collections.fields(target.database, target.collection)
             if policy is not None:
@@ -257,17 +257,29 @@ async def _changing(
                     if text:
                         check_expression(expression, text, fields)
         async with caller.change() as transaction:
-            _require(caller, "ManageRLS", target)
+            require_on(caller, "ManageRLS", target)
             yield target, transaction
 
 
-async def _resolved(services: Services, place: Place) -> Place:
+async def resolved(services: Services, place: Place) -> Place:
+    """Return a collection as it is named in the engine, aliases resolved."""
     return replace(place, collection=await behind_alias(services.catalog, place.database, place.collection))
 
 
-def _require(caller: Caller, privilege: str, target: Place) -> None:
+def require_on(caller: Caller, privilege: str, target: Place) -> None:
+    """Require a privilege on a collection.
+
+    Raises:
+        AccessDenied: the caller lacks it.
+    """
     condition = Condition(PRIVILEGES[privilege], target.database, (target.collection,))
     decide(caller.principal, (condition,), caller.snapshot).require_allowed()
+
+
+def compiled_rules(caller: Caller, target: Place) -> CompiledRowRules:
+    """Return the row policies of a collection in force; none where it has none."""
+    rules = caller.snapshot.row_rules.get((target.database, target.collection))
+    return CompiledRowRules.compile(_unprotected(target)) if rules is None else rules
 
 
 async def _held(transaction: Transaction, target: Place) -> ProtectedCollection:

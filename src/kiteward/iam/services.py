@@ -1,6 +1,6 @@
 """What every service of identity management works with, and what it needs from the layers above."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -12,6 +12,7 @@ from kiteward.authn.password_policy import PasswordPolicy
 from kiteward.authn.principals import PrincipalLookup
 from kiteward.authn.sessions import Sessions
 from kiteward.authz.privileges import Privilege
+from kiteward.authz.row_policies import BoundRule
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import CredentialReach
@@ -103,6 +104,35 @@ class Collections(Protocol):
         Raises:
             CollectionNotFound: there is none of this name, which is no alias.
             EngineError: the engine does not respond, or refuses.
+        """
+        ...
+
+
+class Rows(Protocol):
+    """The rows of collections, as a rule of row policies lets them be read; implemented by the gateway."""
+
+    async def count(self, database: str, name: str, rule: BoundRule) -> int:
+        """Return how many rows of a collection a rule allows.
+
+        Raises:
+            CollectionNotFound: there is none of this name, which is no alias.
+            InvalidArgument: it is not loaded.
+            EngineError: the engine does not respond, or refuses.
+        """
+        ...
+
+    async def keys(self, database: str, name: str, rule: BoundRule, wanted: Sequence[str]) -> frozenset[str]:
+        """Return which primary keys are those of rows that a rule allows.
+
+        Args:
+            database: its database.
+            name: the collection.
+            rule: the rows that are allowed.
+            wanted: primary keys; those that are integers in decimal.
+
+        Raises:
+            InvalidArgument: also where a key is no integer and the primary key of the collection is one.
+            Others as of `count`.
         """
         ...
 
@@ -210,6 +240,7 @@ class Services:
         engine: for its health only.
         catalog: databases and aliases.
         collections: holds and describes collections.
+        rows: counts and finds rows.
         hasher: hashes new passwords.
         passwords: the password policy.
         operations: the rules of every RPC by its name.
@@ -228,6 +259,7 @@ class Services:
     engine: Engine
     catalog: Catalog
     collections: Collections
+    rows: Rows
     hasher: PasswordHasher
     passwords: PasswordPolicy
     operations: Mapping[str, OperationRules]

@@ -81,7 +81,7 @@ class RequestTypes:
         self._types[message.full_name] = message
         for field in self._fields(message):
             kind = field.enum_type
-            if kind is not None and kind.full_name not in {*self._enums, *self._open_enums}:
+            if kind is not None and kind.full_name not in self._enums and kind.full_name not in self._open_enums:
                 raise KeyError(kind.full_name)
             if field.message_type is not None and not self._is_bulk(field):
                 self._reach(field.message_type)

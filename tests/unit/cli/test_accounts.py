@@ -10,7 +10,7 @@ import pytest
 
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import TESTING, PasswordHasher
-from kiteward.cli import accounts
+from kiteward.cli import accounts, commands
 from kiteward.cli.main import main
 from kiteward.domain.errors import AuthenticationError
 from kiteward.domain.identity import KeyCredential, PasswordCredential, PresentedCredential, Secret
@@ -130,7 +130,7 @@ def test_a_password_is_read_from_a_file_or_standard_input(
 
 def test_no_password_is_taken_from_the_arguments() -> None:
     assert all(
-        flags[0] == "--password-file" for field, (flags, _) in accounts._OPTIONS.items() if "password" in field.lower()
+        flags[0] == "--password-file" for field, (flags, _) in commands.OPTIONS.items() if "password" in field.lower()
     )
 
 
@@ -232,3 +232,35 @@ def test_every_operation_for_administrators_has_a_command() -> None:
     elsewhere |= OF_A_RUNNING_SERVER
     assert {name for name, row in ADMIN_OPERATIONS.items() if row.administrators} <= commands | elsewhere
     assert commands <= set(ADMIN_OPERATIONS)
+
+
+def test_tags_are_set_shown_found_and_deleted(run: Run) -> None:
+    run("init", "--admin", "db_admin")
+    run("users", "create", "alice")
+    key = lines(run("keys", "create", "alice"))["key id"]
+    run("tags", "set", "team=sales", "region=emea=north", "--user", "alice")
+    run("tags", "set", "team=blue", "--key", key)
+    shown = json.loads(run("tags", "get", "--key", key, "--json"))
+    assert shown["tags"] == {"team": "blue"}
+    assert shown["effectiveTags"] == {"team": "blue", "region": "emea=north"}
+    assert "tags: region=emea=north, team=sales" in run("tags", "get", "--user", "alice").splitlines()
+    assert run("tags", "users", "team", "sales").strip() == "user names: alice"
+    run("tags", "delete", "team", "region", "--user", "alice")
+    assert json.loads(run("tags", "get", "--user", "alice", "--json"))["tags"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["set", "team", "--user", "db_admin"], "KEY=VALUE, not as team"),
+        (["set", "team=x"], "--user NAME or --key ID"),
+        (["get"], "--user NAME or --key ID"),
+        (["delete", "team"], "--user NAME or --key ID"),
+    ],
+)
+def test_a_command_about_tags_says_what_it_lacks(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    run("init", "--admin", "db_admin")
+    assert main(["tags", *words, "--data-dir", str(tmp_path / "data")]) == 1
+    assert told in capsys.readouterr().err

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from kiteward.api.console.forms import path_below
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.console.roles import role_names
+from kiteward.api.console.row_policies import protection
 from kiteward.authz.privileges import BUILT_IN_GROUPS, PRIVILEGES, Level, group_level
 from kiteward.domain.errors import AccessDenied, RequestRefused
 from kiteward.domain.naming import ANY, DEFAULT_DATABASE
@@ -169,7 +170,7 @@ async def collections(request: ConsoleRequest) -> Response:
 
 
 async def collection(request: ConsoleRequest) -> Response:
-    """Describe a collection; for administrators, also list who has access to it."""
+    """Describe a collection with its row policies; for administrators, also list who has access to it."""
     database, name = request.names["database"], request.names["name"]
     described = await request.client.call(
         messages.DescribeCollectionRequest(db_name=database, collection_name=name), messages.DescribeCollectionResponse
@@ -183,6 +184,7 @@ async def collection(request: ConsoleRequest) -> Response:
         named = OfCollection(db_name=database, collection_name=name, after=request.query_value("after"))
         holders = await request.client.invoke("ListCollectionAccess", named, Holders)
     values: dict[str, Any] = {"database": database, "name": name, "description": described.schema.description}
+    values["protection"] = await protection(request)
     return request.page("collection.html", fields=fields, holders=holders, **values)
 
 

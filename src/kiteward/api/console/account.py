@@ -16,6 +16,7 @@ from kiteward.iam.json_api.accounts import Account, PerhapsNamed, Policy
 from kiteward.iam.json_api.base import Arguments
 from kiteward.iam.json_api.keys import KeyListing, Keys
 from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.iam.json_api.tags import HolderNamed, Tags
 from kiteward.milvus import messages
 
 _PASSWORD_FIELDS: Final = (
@@ -35,6 +36,7 @@ async def show(request: ConsoleRequest, errors: dict[str, Reason] | None = None)
         "sessions": (await request.client.invoke("ListSessions", PerhapsNamed(), ListedSessions)).sessions,
         "keys": (await request.client.invoke("ListApiKeys", KeyListing(user_name=request.me.user_name), Keys)).keys,
         "policy": await request.client.invoke("DescribePasswordPolicy", Arguments(), Policy),
+        "tags": (await request.client.invoke("DescribeTags", HolderNamed(), Tags)).effective_tags,
     }
     return (
         request.page_with_errors("account.html", errors, **values) if errors else request.page("account.html", **values)

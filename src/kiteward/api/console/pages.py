@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from kiteward.api.console import access, account, audit_pages, keys, one_time_secrets, roles, sign_in, users
+from kiteward.api.console import (
+    access,
+    account,
+    audit_pages,
+    keys,
+    one_time_secrets,
+    roles,
+    row_policies,
+    sign_in,
+    tags,
+    users,
+)
 
 PAGES: Final = (
     *sign_in.PAGES,
@@ -12,6 +23,8 @@ PAGES: Final = (
     *users.PAGES,
     *roles.PAGES,
     *access.PAGES,
+    *row_policies.PAGES,
+    *tags.PAGES,
     *audit_pages.PAGES,
 )
 """All pages. `new-user` is not below `users/`, where it could be the name of a user."""

@@ -26,6 +26,7 @@ from kiteward.iam.json_api.accounts import (
 )
 from kiteward.iam.json_api.base import Arguments, Done
 from kiteward.iam.json_api.sessions import ListedSessions
+from kiteward.iam.json_api.tags import HolderNamed, Tags
 from kiteward.iam.json_api.views import View
 from kiteward.milvus import messages
 
@@ -48,6 +49,7 @@ async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = 
     values: dict[str, Any] = {
         "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account),
         "sessions": sessions.sessions,
+        "tags": (await request.client.invoke("DescribeTags", HolderNamed(user_name=name), Tags)).tags,
         "roles": await role_names(request),
     }
     return request.page_with_errors("user.html", errors, **values) if errors else request.page("user.html", **values)

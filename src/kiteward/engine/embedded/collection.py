@@ -21,6 +21,7 @@ from kiteward.engine.embedded.durability import DRAFTS, sync_directory, sync_fil
 from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
 from kiteward.engine.embedded.metadata import CollectionMetadata
 from kiteward.engine.embedded.read_view import VIEW, load_state_taken_for
+from kiteward.engine.embedded.row_versions import Tombstones, newest_of_moved
 from kiteward.engine.embedded.sync_mode import SyncMode
 
 LOADED_MARK = "LOADED"
@@ -52,6 +53,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         self.damaged = False
         self.metadata = CollectionMetadata(data_dir, synced=self.sync_mode != "none")
         self._index_files = threading.RLock()
+        self._moved_of: tuple[tuple[Segment, ...], dict[Any, int]] = ((), {})
         super().__init__(name, data_dir, schema, database_properties=database_properties)
         if self._index_specs and self._mark.exists():
             self._load_again()
@@ -79,7 +81,16 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         with self._maintenance_lock:
             if VIEW.active:
                 VIEW.memtables[id(self)] = self._current_memtable
-            return super()._read_snapshot()
+            segments, tombstones = super()._read_snapshot()
+            if len(self._manifest.list_partitions()) > 1:
+                tombstones = Tombstones(tombstones, self._moved(segments), self._memtable)
+            return segments, tombstones
+
+    def _moved(self, segments: tuple[Segment, ...]) -> dict[Any, int]:
+        """Return the newest versions of keys that several partitions hold; the same until the segments change."""
+        if segments != self._moved_of[0]:
+            self._moved_of = (segments, newest_of_moved(segments))
+        return self._moved_of[1]
 
     def segments(self) -> tuple[Segment, ...]:
         """Return the current data files."""

@@ -22,12 +22,14 @@ class ReadView(threading.local):
         self.load_state: str | None = None
         self.memtables: dict[int, MemTable] = {}
         self.tombstones: dict[int, dict[Any, Any]] = {}
-        self.looked_up: tuple[int, Any, bool] | None = None
+        self.versions: dict[int, dict[Any, int]] = {}
+        self.looked_up: tuple[int, Any, bool, int] | None = None
 
     def forget(self) -> None:
         """Drop everything pinned."""
         self.memtables.clear()
         self.tombstones.clear()
+        self.versions.clear()
         self.looked_up = None
 
 
@@ -68,6 +70,7 @@ class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no 
             return super().to_search_snapshot(vector_field, partition_names, include_table)
         with self._lock:
             VIEW.tombstones[id(self)] = super().delete_index_snapshot()
+            VIEW.versions[id(self)] = {} if partition_names is None else self._versions()
             return super().to_search_snapshot(vector_field, partition_names, include_table)
 
     def delete_index_snapshot(self) -> dict[Any, Any]:
@@ -77,9 +80,26 @@ class PinnedMemTable(MemTable):  # type: ignore[misc]  # milvus_lite carries no 
     def get(self, pk_value: Any, partition_filter: set[str] | None = None) -> dict[str, Any] | None:
         with self._lock:
             if VIEW.active:
-                VIEW.looked_up = (id(self), pk_value, super().is_locally_deleted(pk_value))
+                deleted = super().is_locally_deleted(pk_value)
+                VIEW.looked_up = (id(self), pk_value, deleted, self._version(pk_value))
             row: dict[str, Any] | None = super().get(pk_value, partition_filter)
             return row
+
+    def version(self, pk_value: Any) -> int:
+        """Return the sequence number of the row with a key, as this read has found it; -1 if it found none."""
+        if not VIEW.active:
+            with self._lock:
+                return self._version(pk_value)
+        if VIEW.looked_up is not None and VIEW.looked_up[:2] == (id(self), pk_value):
+            return VIEW.looked_up[3]
+        return VIEW.versions.get(id(self), {}).get(pk_value, -1)
+
+    def _versions(self) -> dict[Any, int]:
+        return {key: held[2] for key, held in self._pk_index.items()}
+
+    def _version(self, pk_value: Any) -> int:
+        held = self._pk_index.get(pk_value)
+        return -1 if held is None else int(held[2])
 
     def is_locally_deleted(self, pk_value: Any) -> bool:
         if VIEW.active and VIEW.looked_up is not None and VIEW.looked_up[:2] == (id(self), pk_value):

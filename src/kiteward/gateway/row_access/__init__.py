@@ -7,5 +7,6 @@
 - `writing`: executes inserts, upserts and deletes, each after its check, while nobody else writes to the collection.
 - `write_checks`: the rules for rows that are written; `deletes`: the rows that are deleted.
 - `fields`, `columns`, `stored_rows`: the values that the rules are about; `verdicts`: what a rule says of them.
+- `counting`: how many rows a rule allows, for previews.
 - `locks`: who may write to a collection at a time.
 """

@@ -59,7 +59,7 @@ class StoredRows:
             EngineError: the engine does not answer as it should.
         """
         request = messages.DescribeCollectionRequest(db_name=self.database, collection_name=self.collection)
-        answer = await self._ask("DescribeCollection", request.SerializeToString())
+        answer = await self.ask("DescribeCollection", request.SerializeToString())
         return fields_of_collection(messages.read_response(messages.DescribeCollectionResponse, answer))
 
     async def under(
@@ -109,10 +109,17 @@ class StoredRows:
             output_fields=names,
             consistency_level=common_pb2.ConsistencyLevel.Strong,
         )
-        answer = await self._ask("Query", request.SerializeToString())
+        answer = await self.ask("Query", request.SerializeToString())
         return messages.read_response(messages.QueryResults, answer).fields_data
 
-    async def _ask(self, operation: str, payload: bytes) -> bytes:
+    async def ask(self, operation: str, payload: bytes) -> bytes:
+        """Send a request about the collection to the engine, and return its answer.
+
+        Raises:
+            InvalidArgument: the collection is not loaded.
+            CollectionNotFound: it does not exist.
+            EngineError: the engine does not answer as it should.
+        """
         answer = await self.engine.call(operation, payload, metadata={"dbname": self.database}, timeout=None)
         status = messages.status_code(operation, answer)
         if status == _COLLECTION_NOT_LOADED:

@@ -16,6 +16,7 @@ from kiteward.iam.json_api import (
     keys,
     missing,
     row_policies,
+    row_preview,
     server,
     sessions,
     tags,
@@ -24,7 +25,21 @@ from kiteward.iam.json_api import (
 )
 from kiteward.iam.json_api.base import AdminOperation
 
-TOPICS: Final = (access, missing, unused, accounts, audit, grants, row_policies, tags, keys, server, sessions, views)
+TOPICS: Final = (
+    access,
+    missing,
+    unused,
+    accounts,
+    audit,
+    grants,
+    row_policies,
+    row_preview,
+    tags,
+    keys,
+    server,
+    sessions,
+    views,
+)
 """The modules that declare operations."""
 
 ADMIN_OPERATIONS: Final[Mapping[str, AdminOperation]] = MappingProxyType(

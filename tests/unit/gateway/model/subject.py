@@ -29,6 +29,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.milvus import messages
 from kiteward.store.sql import SqlStore
@@ -71,6 +72,7 @@ class Subject:
                 engine,
                 catalog,
                 CollectionDefinitions(engine, ddl, shared=False),
+                RowCounter(engine, Dialect.EMBEDDED),
                 hasher,
                 POLICIES["standard"],
                 OPERATIONS,

@@ -44,6 +44,7 @@ FOR_EVERYBODY = {
     "ChangeRowPolicy",
     "RemoveRowPolicy",
     "DescribeRowPolicies",
+    "PreviewRows",
     "EnableRowPolicies",
     "DisableRowPolicies",
     "DescribeTags",

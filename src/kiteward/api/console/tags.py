@@ -1,0 +1,85 @@
+"""The pages about the tags of a user or an API key, which row policies read."""
+
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import Action, Field, path_below, reason_at_field
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.domain.errors import RequestRefused
+from kiteward.iam.json_api.tags import HolderNamed, TaggedUsers, TagNamed, Tags, TagsChanged, TagsGiven, TagsNamed
+
+
+async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
+    """Show the tags of a user or an API key, with a form for one more."""
+    found = await request.client.invoke("DescribeTags", HolderNamed(**_holder(request)), Tags)
+    values: dict[str, Any] = {"tags": found, "here": _here(request), "fields": _fields(request)}
+    return request.page_with_errors("tags.html", errors, **values) if errors else request.page("tags.html", **values)
+
+
+def _fields(request: ConsoleRequest) -> tuple[Field, ...]:
+    return Field("tag_key", hint=request.text("tags.key_hint"), required=True), Field("tag_value", required=True)
+
+
+async def set_tag(request: ConsoleRequest) -> Response:
+    """Set a tag."""
+    key, value = request.form_text("tag_key"), request.form_text("tag_value")
+    needed = {"tag_key": key, "tag_value": value}
+    errors = {name: request.complaint("field.needed") for name, given in needed.items() if not given}
+    if errors:
+        return await described(request, errors)
+    try:
+        await request.client.invoke("SetTags", TagsGiven(**_holder(request), tags={key: value}), TagsChanged)
+    except RequestRefused as error:
+        return await described(request, reason_at_field(request, error, _fields(request), tags=_field_of(error)))
+    return request.redirect(_here(request), done="tag_set")
+
+
+def _field_of(error: RequestRefused) -> str:
+    """Return the field of a refused tag: that of its value, if the reason is about the value."""
+    return "tag_value" if error.code.startswith("tag_value") else "tag_key"
+
+
+async def _delete(request: ConsoleRequest) -> None:
+    named = TagsNamed(**_holder(request), keys=[request.query_value("key")])
+    await request.client.invoke("DeleteTags", named, TagsChanged)
+
+
+async def _which(request: ConsoleRequest) -> list[str]:
+    return [request.text("tag_delete.which", key=request.query_value("key"))]
+
+
+async def tagged(request: ConsoleRequest) -> Response:
+    """List the users with a tag."""
+    key, value = request.query_value("key").strip(), request.query_value("value").strip()
+    if not (key and value):
+        return request.page("tagged.html", key=key, value=value, users=None)
+    try:
+        found = await request.client.invoke("ListTaggedUsers", TagNamed(key=key, value=value), TaggedUsers)
+    except RequestRefused as error:
+        return request.page_with_errors(
+            "tagged.html", {"key": request.reason(error.details)}, key=key, value=value, users=None
+        )
+    return request.page("tagged.html", key=key, value=value, users=found.user_names)
+
+
+def _holder(request: ConsoleRequest) -> dict[str, Any]:
+    names = request.names
+    return {"user_name": names["name"]} if "name" in names else {"key_id": names["key_id"]}
+
+
+def _here(request: ConsoleRequest) -> str:
+    names = request.names
+    return (
+        path_below("users", names["name"], "tags") if "name" in names else path_below("keys", names["key_id"], "tags")
+    )
+
+
+def _pages(path: str) -> tuple[Page, ...]:
+    return (
+        Page(path, described, set_tag),
+        Action(f"{path}/delete", "tag_delete", _delete, _here, _which).page(),
+    )
+
+
+PAGES: Final = (*_pages("users/{name}/tags"), *_pages("keys/{key_id}/tags"), Page("tagged-users", tagged))

@@ -1,0 +1,83 @@
+"""A short form of `make row-policies`, and proof that it notices defects of the kinds it looks for."""
+
+import os
+from typing import Any, Final
+
+import pytest
+from tests.row_policies.cases import Case
+from tests.row_policies.runner import CASE, Part, parts_of, replay, run
+
+from kiteward.gateway.row_access.reading import FilteredRead
+from kiteward.gateway.row_access.write_checks import WriteCheck
+
+_SEED: Final = int(os.environ.get("KITEWARD_ROW_POLICIES_SEED", "20261129"))
+_OPERATIONS: Final = 20_000
+_WITHOUT_POLICIES: Final = 2_000
+_FEW: Final = 300
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", parts_of(_OPERATIONS, _SEED, each=4), ids=lambda part: str(part.seeds[0]))
+async def test_nobody_reads_or_writes_other_rows_and_nobody_misses_own_ones(part: Part) -> None:
+    result = await run(part)
+    assert result.operations == len(part.seeds) * CASE or result.faults
+    assert not result.faults, "\n".join(result.faults)
+
+
+async def test_filters_mean_the_same_to_the_engine_and_the_model() -> None:
+    for part in parts_of(_WITHOUT_POLICIES, _SEED, protected=False):
+        result = await run(part)
+        assert not result.faults, "\n".join(result.faults)
+
+
+async def test_same_seed_makes_the_same_operations() -> None:
+    told: list[list[str]] = [[], []]
+    for lines in told:
+        assert await replay(_SEED, range(40), protected=True, tell=lines.append) is None
+    assert told[0] == told[1]
+    assert len(told[0]) == 40
+
+
+async def test_read_without_its_policy_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unfiltered(read: FilteredRead, *_: Any, **__: Any) -> bytes:
+        return bytes(read.message.SerializeToString())
+
+    monkeypatch.setattr(FilteredRead, "payload", unfiltered)
+    assert "disclosed" in await _first_fault()
+
+
+async def test_policy_that_reaches_the_first_part_of_a_hybrid_search_only_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of = FilteredRead.of
+
+    def first_part_alone(*given: Any, **more: Any) -> FilteredRead:
+        read = of(*given, **more)
+        return FilteredRead(read.message, read.parts[:1], read.rule, read.ids)
+
+    monkeypatch.setattr(FilteredRead, "of", first_part_alone)
+    assert "HybridSearch" in await _first_fault()
+
+
+@pytest.mark.parametrize("method", ["insert", "upsert"])
+async def test_write_that_is_not_checked_is_noticed(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    async def unchecked(*_: Any) -> None:
+        return
+
+    monkeypatch.setattr(WriteCheck, method, unchecked)
+    assert "wrongly written" in await _first_fault()
+
+
+async def _first_fault() -> str:
+    """Run cases until there is a fault, and return it; empty if there is none."""
+    for seed in range(_SEED, _SEED + 12):
+        fault = await replay(seed, range(_FEW), protected=True, tell=lambda _: None)
+        if fault is not None:
+            return str(fault)
+    return ""
+
+
+def test_cases_of_a_run_follow_from_its_seed() -> None:
+    assert parts_of(5_000, 1) == parts_of(5_000, 1) != parts_of(5_000, 2)
+    assert sum(len(part.seeds) for part in parts_of(5_000, 1)) * CASE == 5_000
+    assert Case(1).seed == 1
