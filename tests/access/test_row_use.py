@@ -23,9 +23,11 @@ _ROWS: Final = {
         RestoreSnapshot GetRestoreSnapshotState ListRestoreSnapshotJobs RestoreExternalSnapshot
         ExportSnapshot GetExportSnapshotState
     """,
-    # Names, definitions, loading and the cluster. To drop or rename a collection is to drop or rename its policies.
+    # Grants on the new name decide who bypasses the policies.
+    RowUse.MOVED: "RenameCollection",
+    # Names, definitions, loading and the cluster. To drop a collection is to drop its policies.
     RowUse.NONE: """
-        CreateCollection DropCollection RenameCollection HasCollection DescribeCollection BatchDescribeCollection
+        CreateCollection DropCollection HasCollection DescribeCollection BatchDescribeCollection
         ShowCollections AlterCollection AddCollectionField AddCollectionStructField
         LoadCollection LoadPartitions Prewarm ReleaseCollection ReleasePartitions GetLoadState GetLoadingProgress
         DescribePrewarmTask GetReplicas

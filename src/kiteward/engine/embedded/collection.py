@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from milvus_lite.constants import DEFAULT_PARTITION
 from milvus_lite.engine.collection import Collection
 from milvus_lite.exceptions import PartitionNotFoundError, SchemaValidationError
 from milvus_lite.index.scalar import IMPLEMENTED_SCALAR_INDEX_TYPES
@@ -44,6 +45,7 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     """
 
     sync_mode: ClassVar[SyncMode] = "batch"
+    _next_auto_id: int
 
     def __init__(
         self, name: str, data_dir: str, schema: CollectionSchema, database_properties: dict[str, Any] | None = None
@@ -96,6 +98,28 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         return found
 
     # Writing
+
+    def insert(self, records: list[dict[str, Any]], partition_name: str = DEFAULT_PARTITION) -> list[Any]:
+        """Insert rows. A generated key is that of no other row, which Milvus Lite would replace."""
+        if self._auto_id:
+            self._pass_taken_keys(len(records))
+        keys: list[Any] = super().insert(records, partition_name=partition_name)
+        return keys
+
+    def _pass_taken_keys(self, count: int) -> None:
+        """Choose the next keys to generate so that no row has one of them.
+
+        Milvus Lite counts on from the number of the last write, as if nobody had ever given a key, and as if no write
+        had ever been refused after its keys were generated.
+        """
+        with self._maintenance_lock:
+            stored = [self._current_memtable._pk_index, *(segment.pk_to_row for segment in self.segments())]  # noqa: SLF001
+            while True:
+                wanted = range(self._next_auto_id, self._next_auto_id + count)
+                taken = [key for keys in stored if not keys.keys().isdisjoint(wanted) for key in wanted if key in keys]
+                if not taken:
+                    return
+                self._next_auto_id = max(taken) + 1
 
     def _apply(self, op: Any) -> None:
         with self._damaged_by_failure():

@@ -52,6 +52,7 @@ _LIFECYCLE: Final = (
     *changes_catalog(
         "RenameCollection",
         "RenameCollection",
+        rows=RowUse.MOVED,
         collections=("oldName",),
         new_collections=("newName",),
         creates=("newName",),

@@ -56,6 +56,8 @@ class RowUse(StrEnum):
     """It changes fields: never one that a policy reads."""
     COUNTS = "counts"
     """Its response counts all rows; who does not bypass the policies gets zeros."""
+    MOVED = "moved"
+    """Its rows get another name, whose grants then decide who bypasses the policies: it needs ManageRLS as well."""
 
     __hash__ = str.__hash__
 

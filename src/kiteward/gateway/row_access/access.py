@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kiteward.authz.policy import Decision, PolicySnapshot
+from kiteward.authz.policy import Condition, Decision, PolicySnapshot, decide
+from kiteward.authz.privileges import PRIVILEGES
 from kiteward.authz.row_policies import CompiledRowRules, RowAction
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InUse
@@ -66,7 +67,8 @@ def row_access(
         dialect: the engine's language of filters.
 
     Raises:
-        AccessDenied: the request is about all rows, or a read with something that is not accepted.
+        AccessDenied: the request is about all rows, a read with something that is not accepted, or a rename without
+            ManageRLS.
         InUse: it changes a field that a policy reads.
         PayloadMalformed: it is no message of its type.
         FilterSyntaxError: its filter cannot be parsed.
@@ -100,6 +102,11 @@ def _decided(
     if rules is None:
         return None
     named: Any = {"database": resolved.database, "collection": collection, "rules": rules}
+    if row.rows is RowUse.MOVED:
+        # Grants on the new name decide who bypasses the policies, and who may change them.
+        moving = Condition(PRIVILEGES["ManageRLS"], resolved.database, (collection,))
+        decide(principal, (moving,), snapshot).require_allowed()
+        return None
     bypassed = rules.bypassed_by(principal, snapshot)
     if row.rows is RowUse.WRITTEN:
         return RowAccess(**named, bypassed=bypassed)

@@ -1,5 +1,6 @@
-"""Removes from responses what would say something about rows that their reader may not see."""
+"""Removes from responses what would say something about rows that their reader may not see, or about the policies."""
 
+import re
 from typing import Final
 
 from kiteward.gateway.operations import RowUse
@@ -26,6 +27,16 @@ HIDDEN_FAILURE: Final = (
     "the engine could not answer; its message is not shown, because it may be about rows that you may not see"
 )
 """The text of a failure whose own text is not shown."""
+
+HIDDEN_FILTER: Final = (
+    "the engine does not accept the filter; its message is not shown, because it repeats the row policies, which are "
+    "joined with it"
+)
+"""The text of a failure whose own text repeats the filter within a line."""
+
+_COLUMN: Final = re.compile(r" at column \d+$")
+_REPEATED: Final = re.compile(r"\bexpr", re.IGNORECASE)
+"""How Milvus announces the filter that it repeats: `cannot parse expression: `, `invalid expression: `."""
 
 _OF_SEARCHES: Final = ("all_search_count", "recalls", "agg_buckets", "agg_topks", "highlight_results")
 _COUNTS: Final = ("indexed_rows", "total_rows", "pending_index_rows")
@@ -57,8 +68,22 @@ def _tell_status(message: messages.ProtocolMessage) -> None:
     status: messages.Status = getattr(message, "status")  # noqa: B009  every response that is given here has one
     status.ClearField("extra_info")
     code = status.code or status.error_code
-    if code and code not in _TOLD:
-        status.reason = status.detail = HIDDEN_FAILURE
+    if not code:
+        return
+    for name in ("reason", "detail"):
+        text = _without_filter(getattr(status, name)) if code in _TOLD else HIDDEN_FAILURE
+        setattr(status, name, text)
+
+
+def _without_filter(text: str) -> str:
+    """Return a text about a request without the filter that was forwarded, because policies are a part of it.
+
+    Milvus Lite shows it in the lines after the first, with a position in it.
+    """
+    if _REPEATED.search(text):
+        return HIDDEN_FILTER
+    first, shown_filter, _ = text.partition("\n")
+    return _COLUMN.sub("", first) if shown_filter else text
 
 
 def _tell_search(message: milvus_pb2.SearchResults) -> None:

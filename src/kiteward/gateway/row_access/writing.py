@@ -95,6 +95,9 @@ class RowWrites:
                 if access.bypassed:
                     return await self._to_its_end(self._write(request, recording, timeout=_LONGEST), held)
                 payload = await self._checked(request, recording, access)
+                if not await self._still(access):
+                    request = await self._authorizer.authorize(recording)
+                    continue
                 return await self._to_its_end(self._restricted(request, recording, payload), held)
 
     async def _checked(self, request: AuthorizedRequest, recording: Recording, access: RowAccess) -> bytes:
@@ -122,6 +125,14 @@ class RowWrites:
             raise
         recording.result["row_policies"] = list(rule.policies)
         return payload
+
+    async def _still(self, access: RowAccess) -> bool:
+        """Return whether a collection has the policies by which a write was checked.
+
+        Meanwhile they may have been changed, or another collection may have been given the name.
+        """
+        now = (await self._authorizer.policy()).protected(access.database, access.collection)
+        return now is access.rules or now == access.rules
 
     async def _to_its_end(self, writing: Coroutine[Any, Any, bytes], held: ExitStack) -> bytes:
         """Return the engine's answer, and keep the lock until it is there, even if the caller is gone before."""

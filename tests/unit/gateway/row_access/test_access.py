@@ -94,6 +94,33 @@ async def test_counts_of_rows_are_zero_for_those_who_see_some_rows_only(
         assert (kept.index_name, kept.field_name, kept.state) == ("i", "v", 3)
 
 
+@pytest.mark.usefixtures("docs")
+@pytest.mark.parametrize("force", [False, True], ids=["enforced", "forced"])
+async def test_a_protected_collection_is_renamed_by_those_who_manage_its_policies(
+    harness: GatewayHarness, engine: FakeEngine, *, force: bool
+) -> None:
+    await protect(harness, policy(), force=force)
+    await harness.role("movers", ("RenameCollection", "*", "*"), ("CollectionAdmin", "default", "mine"))
+    await harness.grant("movers", "SkipRLS", "default", "mine")
+    await harness.user("eve", "movers")
+    with pytest.raises(AccessDenied, match="PrivilegeManageRLS: permission deny to eve"):
+        await harness.call("RenameCollection", by="eve", oldName="docs", newName="mine")
+    assert not engine.called("RenameCollection")
+    assert harness.policy_cache.current().protected("default", "mine") is None
+    await harness.call("RenameCollection", by="eve", oldName="open", newName="mine")
+    await harness.grant("movers", "ManageRLS", "default", "docs")
+    await harness.call("RenameCollection", by="eve", oldName="docs", newName="papers")
+    assert harness.policy_cache.current().protected("default", "papers") is not None
+
+
+@pytest.mark.usefixtures("docs")
+async def test_a_collection_whose_policies_are_not_enforced_is_renamed_as_before(harness: GatewayHarness) -> None:
+    await protect(harness, policy(), enabled=False)
+    await harness.role("movers", ("RenameCollection", "*", "*"))
+    await harness.user("eve", "movers")
+    await harness.call("RenameCollection", by="eve", oldName="docs", newName="papers")
+
+
 CHANGED: list[tuple[str, dict[str, Any]]] = [
     ("AlterCollectionField", {"field_name": "owner"}),
     ("AlterCollectionSchema", {"action": {"drop_request": {"field_name": "owner"}}}),

@@ -9,7 +9,7 @@ from tests.unit.gateway.row_access.protected import move_in
 
 from kiteward.domain.errors import EngineRejected, EngineResponseUnreadable
 from kiteward.gateway.operations import RowUse
-from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
+from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, HIDDEN_FILTER, shown
 from kiteward.milvus import messages
 
 READS = ("Query", "Search", "HybridSearch")
@@ -31,6 +31,28 @@ def test_a_failure_that_may_repeat_values_is_replaced(method: str, status: dict[
 @pytest.mark.parametrize("code", [6, 8, 100, 101, 200, 800, 1100])
 def test_a_failure_about_the_request_keeps_its_text(code: int) -> None:
     assert told("Query", status={"code": code, "reason": "as it is"}).status.reason == "as it is"
+
+
+LITE = """array_contains requires an array or dynamic value, got string at column 20
+  owner == "eve" and array_contains(owner, 'x')
+                     ^"""
+MILVUS = 'failed to create query plan: cannot parse expression: (owner == "eve") and (id == ), error: line 1:27'
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "expected"),
+    [
+        (6, LITE, "array_contains requires an array or dynamic value, got string"),
+        (1100, MILVUS, HIDDEN_FILTER),
+        (6, "limit 3 at column 2", "limit 3 at column 2"),
+    ],
+)
+@pytest.mark.parametrize("method", READS)
+def test_a_failure_does_not_repeat_the_filter_that_policies_are_joined_with(
+    method: str, code: int, text: str, expected: str
+) -> None:
+    status = told(method, status={"code": code, "reason": text, "detail": text}).status
+    assert (status.reason, status.detail) == (expected, expected)
 
 
 @pytest.mark.parametrize("method", READS)

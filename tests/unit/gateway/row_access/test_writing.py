@@ -1,7 +1,7 @@
 """Writes to a collection with row policies are checked and executed one after the other; others do not wait."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -106,6 +106,49 @@ async def test_who_bypasses_the_policies_writes_without_a_check(
     assert call.payload == request
     assert not engine.called("Query")
     assert not engine.called("DescribeCollection")
+
+
+class ChangingEngine(FakeEngine):
+    """An engine during whose first query the policies change."""
+
+    change: Callable[[], Awaitable[None]] | None = None
+
+    async def call(self, method: str, payload: bytes, *, metadata: Any, timeout: float | None) -> bytes:
+        """Change the policies, then answer."""
+        if method == "Query" and self.change is not None:
+            change, self.change = self.change, None
+            await change()
+        return await super().call(method, payload, metadata=metadata, timeout=timeout)
+
+
+class TestChangesDuringTheCheck:
+    """Policies, or the collection with the name, change between the check of a write and the write."""
+
+    @pytest.fixture
+    def engine(self) -> ChangingEngine:
+        return ChangingEngine()
+
+    @pytest.mark.parametrize("rpc", ["Insert", "Upsert"])
+    async def test_the_write_is_checked_again(self, harness: GatewayHarness, engine: ChangingEngine, rpc: str) -> None:
+        engine.change = lambda: protect(harness, policy(check_expr="owner == 'bob'"))
+        with pytest.raises(AccessDenied):
+            await harness.call(rpc, by="alice", payload=request_of(rpc))
+        assert not engine.called(rpc)
+
+    async def test_a_delete_is_narrowed_again(self, harness: GatewayHarness, engine: ChangingEngine) -> None:
+        stored(engine, _1="alice")
+        engine.change = lambda: protect(harness, policy(using="owner == 'bob'"))
+        request = messages.DeleteRequest(collection_name="docs", expr="id in [1]").SerializeToString()
+        await harness.succeed("Delete", by="alice", payload=request)
+        assert forwarded(engine, "Delete").expr == "id in []"
+
+    @pytest.mark.parametrize("rpc", ["Insert", "Upsert"])
+    async def test_changes_elsewhere_do_not_repeat_it(
+        self, harness: GatewayHarness, engine: ChangingEngine, rpc: str
+    ) -> None:
+        engine.change = lambda: protect(harness, policy(), collection="other")
+        await harness.succeed(rpc, by="alice", payload=request_of(rpc))
+        assert len(engine.called("Query")) == 1
 
 
 async def test_where_policies_are_forced_nobody_bypasses_them(harness: GatewayHarness) -> None:
@@ -280,8 +323,7 @@ async def test_a_write_that_has_waited_is_checked_by_the_policies_that_are_in_fo
     await settled(harness, checked, bypassing)
     await protect(harness, policy("other", "owner == 'nobody'"), force=True)
     gate.set()
-    await first
-    for each in (checked, bypassing):
+    for each in (first, checked, bypassing):
         with pytest.raises(AccessDenied, match="of the row policy other"):
             await each
 
