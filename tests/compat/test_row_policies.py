@@ -114,10 +114,10 @@ def test_properties_are_set_by_the_sdk_and_shown(root: MilvusClient) -> None:
 
 def test_other_properties_go_to_the_engine_with_them(root: MilvusClient) -> None:
     create(root, "rows_mixed")
-    root.alter_collection_properties("rows_mixed", properties={"rls.enabled": "true", "collection.ttl.seconds": "3600"})
+    root.alter_collection_properties("rows_mixed", properties={"rls.enabled": "true", "mmap.enabled": "true"})
     described = root.describe_collection("rows_mixed")["properties"]
     assert described["rls.enabled"] == "true"
-    assert described["collection.ttl.seconds"] == "3600"
+    assert described["mmap.enabled"] == "true"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

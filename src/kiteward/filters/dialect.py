@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Final
 
-MAX_LENGTH: Final = 1_048_576
+MAX_LENGTH: Final = 262_144
 """Most characters of a filter, as it is read and as it is written."""
 
 MAX_NESTING: Final = 50

@@ -11,10 +11,9 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.resolved_request import ResolvedRequest, Value
-from kiteward.iam.row_policies import ENABLED, FORCE, PROPERTIES, PropertyChange
+from kiteward.iam.row_policies import ENABLED, FORCE, PROPERTIES, PropertyChange, is_row_property
 from kiteward.milvus import messages
 
-_PREFIX: Final = "rls."
 _VALUES: Final[Mapping[str, bool]] = {"true": True, "false": False}
 _KEYS: Final = "properties.key"
 _GIVEN: Final = "properties.value"
@@ -24,7 +23,7 @@ _DELETED: Final = "delete_keys"
 def are_named(operation: Operation, fields: Mapping[str, Value]) -> bool:
     """Return whether a request names a property about row policies, in any spelling."""
     paths = (path for path in operation.properties if path != _GIVEN)
-    return any(_is_ours(key) for path in paths for key in _texts(fields.get(path, [])))
+    return any(is_row_property(key) for path in paths for key in _texts(fields.get(path, [])))
 
 
 def read(operation: Operation, resolved: ResolvedRequest) -> PropertyChange | None:
@@ -40,7 +39,7 @@ def read(operation: Operation, resolved: ResolvedRequest) -> PropertyChange | No
     pairs = list(zip(given, _texts(resolved.fields[_GIVEN]), strict=True))
     values: dict[str, bool] = {}
     for key, value in (*pairs, *((key, "false") for key in _texts(resolved.fields.get(_DELETED, [])))):
-        if _is_ours(key):
+        if is_row_property(key):
             _require_known(key)
             if key in values:
                 raise InvalidArgument(
@@ -50,7 +49,7 @@ def read(operation: Operation, resolved: ResolvedRequest) -> PropertyChange | No
     in_schema = {_KEYS, _GIVEN, _DELETED}
     for path in operation.properties:
         for key in _texts(resolved.fields[path]) if path not in in_schema else ():
-            if _is_ours(key):
+            if is_row_property(key):
                 raise InvalidArgument(
                     f"{key} is a property of the request, not of its schema",
                     ErrorDetail(ErrorCode.RLS_PROPERTY_IN_SCHEMA, {"name": key}),
@@ -72,7 +71,7 @@ def without(method: str, payload: bytes) -> bytes | None:
     if not isinstance(message, messages.milvus_pb2.AlterCollectionRequest):
         raise TypeError(f"{method} has no properties of a collection")
     _remove(message)
-    kept = [key for key in message.delete_keys if not _is_ours(key)]
+    kept = [key for key in message.delete_keys if not is_row_property(key)]
     del message.delete_keys[:]
     message.delete_keys.extend(kept)
     return bytes(message.SerializeToString()) if message.properties or kept else None
@@ -109,13 +108,9 @@ def _add(one: messages.DescribeCollectionResponse, snapshot: PolicySnapshot, dat
 
 
 def _remove(message: messages.CreateCollectionRequest | messages.milvus_pb2.AlterCollectionRequest) -> None:
-    kept = [pair for pair in message.properties if not _is_ours(pair.key)]
+    kept = [pair for pair in message.properties if not is_row_property(pair.key)]
     del message.properties[:]
     message.properties.extend(kept)
-
-
-def _is_ours(key: str) -> bool:
-    return key.strip().lower().startswith(_PREFIX)
 
 
 def _require_known(key: str) -> None:

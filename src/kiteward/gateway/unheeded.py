@@ -13,6 +13,7 @@ from typing import Any, Final
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument
 from kiteward.engine.base import EngineHealth
+from kiteward.iam.row_policies import is_row_property
 from kiteward.milvus import messages
 
 _MILVUS: Final = "milvus.proto.milvus"
@@ -132,7 +133,7 @@ _OF_DEFINITIONS: Final = (
     Rule(f"{_SCHEMA}.FieldSchema", "is_clustering_key", "", (2, 4)),
     Rule(f"{_SCHEMA}.FieldSchema", "is_dynamic", "set `enable_dynamic_field` of the schema"),
     Rule(f"{_SCHEMA}.FieldSchema", "index_params.key", "create the index with CreateIndex", None, _none),
-    Rule(f"{_MILVUS}.AlterCollectionRequest", "delete_keys", "", (2, 4), _none),
+    Rule(f"{_MILVUS}.AlterCollectionRequest", "delete_keys", "", (2, 4), is_row_property),
     Rule(f"{_MILVUS}.AlterIndexRequest", "delete_keys", "", (2, 4), _none),
     Rule(f"{_MILVUS}.AlterCollectionFieldRequest", "delete_keys", "", (2, 5), _none),
     Rule(f"{_MILVUS}.CreateDatabaseRequest", "properties.key", "", (2, 4), _none),

@@ -45,6 +45,13 @@ FORCE: Final = "rls.force"
 PROPERTIES: Final = (ENABLED, FORCE)
 """The properties of a collection that are about row policies."""
 
+_PREFIX: Final = "rls."
+
+
+def is_row_property(key: str) -> bool:
+    """Return whether a property of a collection is kept here and never reaches the engine, whatever it is called."""
+    return key.strip().lower().startswith(_PREFIX)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
