@@ -101,7 +101,7 @@ _NAMES: Final[Mapping[str, dict[str, Any]]] = {
 def add_command(group: Any, command: Command) -> argparse.ArgumentParser:
     """Add a command to a group of the command line, and return its parser."""
     parser: argparse.ArgumentParser = group.add_parser(
-        command.word, help=command.help, description=command.help.capitalize() + "."
+        command.word, help=command.help, description=command.help[:1].upper() + command.help[1:] + "."
     )
     for name in command.names:
         parser.add_argument(name, **_NAMES[name])

@@ -168,7 +168,9 @@ def _previewed(answer: Any) -> str:
     lines = [f"by {answer['action']}, {who} reaches {answer['visibleRows']:,} of {answer['totalRows']:,} rows{ending}"]
     for each in answer["policies"]:
         verb = "shows" if each["policyType"] == "PERMISSIVE" else "takes away"
-        rows = "rows that were not counted" if each["rows"] is None else f"{each['rows']:,} rows"
+        rows = (
+            "rows that were not counted" if each["rows"] is None else f"{each['rows']:,} row{'s' * (each['rows'] != 1)}"
+        )
         lines.append(f"  {each['policyName']} {verb} {rows}")
     if answer["keys"]:
         lines.append(table(answer["keys"]))

@@ -20,7 +20,11 @@ def compared_in_policy(left: Expression, right: Expression, start: Token) -> Com
     """
     sides = (left, right)
     if isinstance(left, Field) and isinstance(right, Field):
-        raise refusal("two fields are compared", start.position, right="compare a field with a value or a variable")
+        raise refusal(
+            "two fields are compared",
+            start.position,
+            right="compare a field with a value or a variable, and write text in quotes",
+        )
     if all(isinstance(side, Literal) for side in sides):
         raise refusal("two values are compared", start.position, right="compare a field or a variable with a value")
     if not all(isinstance(side, Field | Literal | Principal | Tag) for side in sides):

@@ -193,7 +193,7 @@ class Reader:
         if not self.at_symbol("["):
             return Field(name)
         if not self.has(Feature.PATH):
-            raise self.lacks("a path", self.peek(), right="name a field of the collection")
+            raise self.lacks("a key of a field", self.peek(), right="compare a declared field")
         return JsonPath(name, self._keys(start))
 
     def _keys(self, start: Token) -> tuple[Literal, ...]:

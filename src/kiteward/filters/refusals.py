@@ -30,6 +30,6 @@ def refusal(problem: str, position: int = 0, *, right: str = "") -> FilterSyntax
 def shown(text: str) -> str:
     """Return a part of a filter as a message repeats it: on one line, shortened, in backticks."""
     if not text:
-        return "the end"
+        return "end of the filter"
     printable = "".join(each if each.isprintable() else f"\\u{{{ord(each):x}}}" for each in text[:_SHOWN])
     return f"`{printable}{'…' if len(text) > _SHOWN else ''}`"

@@ -78,4 +78,5 @@ def _not_a_token(text: str, position: int) -> Exception:
         return refusal("a template does not end", position, right="a template is a name in braces, as `{ids}`")
     if character in "#;`":
         return refusal(f"unexpected {shown(character)}", position, right="filters have no comments and no statements")
-    return refusal(f"unexpected {shown(character)}", position, right="white space is blank, tab or line break")
+    right = "white space is blank, tab or line break" if not character.isprintable() else ""
+    return refusal(f"unexpected {shown(character)}", position, right=right)

@@ -183,7 +183,7 @@ def check_tag_key(key: str) -> None:
         )
     if not all(character.isascii() and (character.isalnum() or character in _KEY_CHARACTERS) for character in key):
         raise InvalidArgument(
-            f"the key of a tag must have letters, digits and {' '.join(_KEY_CHARACTERS)} only, not as {key!r}",
+            f"the key of a tag has letters, digits, and {' '.join(_KEY_CHARACTERS)} only, unlike {key!r}",
             ErrorDetail(ErrorCode.TAG_KEY_CHARACTER),
             field="tags",
         )

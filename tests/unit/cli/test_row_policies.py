@@ -36,6 +36,8 @@ PROTECTION: dict[str, Any] = {
         {"code": "row_policies_not_enforced", "parameters": {"database": "default", "collection": "docs"}, "quoted": ""}
     ],
 }
+TEAM_SHOWS: dict[str, Any] = {"policyName": "team", "policyType": "PERMISSIVE", "rows": 1}
+
 PREVIEW: dict[str, Any] = {
     "dbName": "default",
     "collectionName": "docs",
@@ -46,7 +48,7 @@ PREVIEW: dict[str, Any] = {
     "bypassed": False,
     "totalRows": 18_000,
     "visibleRows": 1_204,
-    "policies": [{"policyName": "own", "policyType": "PERMISSIVE", "rows": 1_204}],
+    "policies": [{"policyName": "own", "policyType": "PERMISSIVE", "rows": 1_204}, TEAM_SHOWS],
     "keys": [],
     "refusal": [],
 }
@@ -119,8 +121,9 @@ def test_a_preview_is_one_sentence_and_a_line_for_each_policy(token: str, capsys
         assert main(["row-policies", *words]) == 0
     assert asked[0][2] == {"collectionName": "docs", "userName": "alice", "primaryKeys": ["7"]}
     assert capsys.readouterr().out.splitlines() == [
-        "by Query, alice reaches 1,204 of 18,000 rows, through own",
+        "by Query, alice reaches 1,204 of 18,000 rows, through own, team",
         "  own shows 1,204 rows",
+        "  team shows 1 row",
     ]
 
 

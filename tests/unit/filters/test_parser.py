@@ -174,7 +174,7 @@ def test_policies_have_a_small_language_with_variables(text: str) -> None:
     ("text", "position", "said"),
     [
         ("n = 1", 2, "write `==`"),
-        ("n == 1 and", 10, "unexpected the end"),
+        ("n == 1 and", 10, "unexpected end of the filter"),
         ("n == 1)", 6, "unexpected `)`"),
         ("(n == 1", 7, "expected `)`"),
         ("n == 1 n", 7, "expected `and`, `or`, or the end"),
@@ -183,7 +183,7 @@ def test_policies_have_a_small_language_with_variables(text: str) -> None:
         ('s == "a', 5, "a string does not end"),
         ("s == 'a\nb'", 5, r"write a line break as \n"),
         (r's == "\d"', 6, r"the escape `\d`"),
-        ("n == 1 --", 9, "unexpected the end"),
+        ("n == 1 --", 9, "unexpected end of the filter"),
         ("n == 1; drop", 6, "no comments and no statements"),
         ("n == 1 # x", 7, "no comments and no statements"),
         ("n == 1 /* x */", 8, "expected a field"),
@@ -270,6 +270,19 @@ def test_refusals_say_where_and_what_would_be_right(text: str, position: int, sa
 )
 def test_policies_cannot_say_what_engines_understand_differently(text: str) -> None:
     with pytest.raises(FilterSyntaxError):
+        parse(text, Dialect.POLICY)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("j['owner'] == 'a'", "a key of a field is not available in row policies; compare a declared field"),
+        ("owner == alice", "compare a field with a value or a variable, and write text in quotes"),
+        ("owner == $current_principal_tags.team", "unexpected `.`$"),
+    ],
+)
+def test_a_refusal_of_a_policy_says_what_would_be_right(text: str, right: str) -> None:
+    with pytest.raises(FilterSyntaxError, match=right):
         parse(text, Dialect.POLICY)
 
 
