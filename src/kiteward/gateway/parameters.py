@@ -92,7 +92,7 @@ _SEARCH: Final = f"""
     {_INDEX} anns_field topk limit offset round_decimal ignore_growing group_by_field group_size strict_group_size
     group_by_field_id iterator search_iter_v2 search_iter_id search_iter_batch_size search_iter_last_bound
     collection_id rank_group_scorer analyzer_name timezone time_fields bm25_avgdl reduce_stop_for_best expr_params
-    is_embedding_list strategy weights norm_score
+    is_embedding_list strategy weights norm_score guarantee_timestamp cluster_id
 """
 
 _COLLECTION: Final = """

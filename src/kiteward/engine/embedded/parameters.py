@@ -20,7 +20,14 @@ LARGEST_DIMENSION: Final = 32_768
 MOST_DECIMALS: Final = 6
 
 ITERATOR: Final = frozenset(
-    {"iterator", "search_iter_v2", "search_iter_batch_size", "search_iter_last_bound", "search_iter_id"}
+    {
+        "iterator",
+        "search_iter_v2",
+        "search_iter_batch_size",
+        "search_iter_last_bound",
+        "search_iter_id",
+        "guarantee_timestamp",  # which Node's iterators put there from their second page on
+    }
 )
 PLACES: Final = frozenset({"timezone", "time_fields"})
 HINTS: Final = frozenset(

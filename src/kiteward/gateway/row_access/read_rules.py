@@ -38,7 +38,9 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
 
 _BOTH: Final = "limit offset ignore_growing iterator reduce_stop_for_best collection_id timezone time_fields"
 _GROUPS: Final = "group_by_field group_size strict_group_size"
-_PAGES: Final = "search_iter_v2 search_iter_batch_size search_iter_last_bound search_iter_id page_retain_order"
+_PAGES: Final = (
+    "search_iter_v2 search_iter_batch_size search_iter_last_bound search_iter_id page_retain_order guarantee_timestamp"
+)
 _INDEX: Final = (
     "nprobe ef search_list level reorder_k refine_k itopk_size search_width min_iterations max_iterations team_size "
     "drop_ratio_search dim_max_score_ratio rbq_bits_query rbq_query_bits max_empty_result_buckets"
