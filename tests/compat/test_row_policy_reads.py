@@ -77,7 +77,7 @@ def shared(server: RunningServer, root: MilvusClient) -> Iterator[str]:
     for name in USERS:
         accounts.add(root, name)
         root.grant_role(name, "sharers")
-    accounts.add(root, "auditor", ("CollectionReadOnly", NAME), ("SkipRLS", NAME))
+    accounts.add(root, "rows_auditor", ("CollectionReadOnly", NAME), ("SkipRLS", NAME))
     yield NAME
     root.drop_collection(NAME)
 
@@ -263,7 +263,7 @@ def test_a_failure_of_the_engine_says_nothing_about_rows(client: MilvusClient) -
 
 
 def test_who_bypasses_the_policies_reads_as_before(server: RunningServer, shared: str, root: MilvusClient) -> None:
-    with accounts.signed_in(server.uri, "auditor") as auditor:
+    with accounts.signed_in(server.uri, "rows_auditor") as auditor:
         for bypassing in (auditor, root):
             assert keys(bypassing.query(NAME, filter="id >= 0")) == list(range(COUNT))
             assert len(bypassing.search(NAME, [[0.0, 0.0]], limit=100)[0]) == COUNT
@@ -308,8 +308,8 @@ def test_rest_finds_the_same(server: RunningServer, client: MilvusClient, user: 
 def test_a_collection_without_policies_shows_no_row(server: RunningServer, root: MilvusClient) -> None:
     create(root, "closed")
     root.alter_collection_properties("closed", {"rls.enabled": "true"})
-    accounts.add(root, "outsider", ("CollectionReadOnly", "closed"))
-    with accounts.signed_in(server.uri, "outsider") as outsider:
+    accounts.add(root, "rows_outsider", ("CollectionReadOnly", "closed"))
+    with accounts.signed_in(server.uri, "rows_outsider") as outsider:
         assert outsider.query("closed", filter="id >= 0") == []
         assert outsider.query("closed", filter="", output_fields=["count(*)"])[0]["count(*)"] == 0
         assert list(outsider.search("closed", [[0.0, 0.0]], limit=3)[0]) == []

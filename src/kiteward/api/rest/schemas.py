@@ -26,6 +26,7 @@ class FieldReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     is_partition_key: bool = False
     is_clustering_key: bool = False
     auto_id: bool = msgspec.field(default=False, name="autoID")
+    auto_id_in_go: bool = msgspec.field(default=False, name="autoId")
     nullable: bool = False
     default_value: Any = None
 
@@ -58,6 +59,7 @@ class SchemaReq(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     struct_fields: list[StructFieldReq] = []
     functions: list[FunctionReq] = []
     auto_id: bool = msgspec.field(default=False, name="autoID")
+    auto_id_in_go: bool = msgspec.field(default=False, name="autoId")
     enable_dynamic_field: bool = False
     description: str = ""
 
@@ -133,7 +135,7 @@ def schema_message(name: str, given: SchemaReq, *, description: str = "") -> sch
     for field in given.fields:
         made = schema.fields.add()
         fill_field(made, field)
-        made.autoID = field.is_primary and (field.auto_id or given.auto_id)
+        made.autoID = field.is_primary and (made.autoID or given.auto_id or given.auto_id_in_go)
         made.is_function_output = field.field_name in outputs
         schema.autoID = schema.autoID or made.autoID
     for struct_field in given.struct_fields:
@@ -153,7 +155,8 @@ def fill_field(message: schema_pb2.FieldSchema, given: FieldReq) -> None:
     message.description = given.description
     message.data_type = type_number(given.data_type, given.field_name)
     message.is_primary_key = given.is_primary
-    message.autoID = given.is_primary and given.auto_id
+    # Milvus reads names in any case, and its guides write this one in two.
+    message.autoID = given.is_primary and (given.auto_id or given.auto_id_in_go)
     message.is_partition_key = given.is_partition_key
     message.is_clustering_key = given.is_clustering_key
     message.nullable = given.nullable

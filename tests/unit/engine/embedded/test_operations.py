@@ -23,7 +23,7 @@ WITHOUT_EFFECT: Final = {
 """RPCs that change something in Milvus and nothing here."""
 
 CATALOG_LOCKED: Final = {
-    *("CreateCollection", "DropCollection", "RenameCollection", "TruncateCollection"),
+    *("CreateCollection", "AlterCollection", "DropCollection", "RenameCollection", "TruncateCollection"),
     *("CreateAlias", "AlterAlias", "DropAlias"),
     *("CreateDatabase", "DropDatabase", "AlterDatabase"),
     "FlushAll",
