@@ -7,7 +7,7 @@ from typing import Final
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import CollectionNotFound, EngineResponseUnreadable, EngineUnavailable, InvalidArgument
 from kiteward.engine.base import Engine
-from kiteward.filters import Dialect, Field, ListOf, Literal, Membership, write
+from kiteward.filters import MAX_LENGTH, Dialect, Field, ListOf, Literal, Membership, quote, write
 from kiteward.gateway.row_access.columns import stored_columns
 from kiteward.gateway.row_access.fields import CollectionFields, Value, fields_of_collection
 from kiteward.milvus import messages
@@ -21,8 +21,11 @@ _MOST_KEYS: Final = 10_000
 Milvus takes 0.2 s for a consistent answer, for one key as for thousands.
 """
 
-_MOST_CHARACTERS: Final = 256 * 1024
-"""Most characters of keys in one filter."""
+_MOST_CHARACTERS: Final = MAX_LENGTH - 1_024
+"""Most characters of the list of keys in one filter, which also has the name of the field."""
+
+_INTEGER: Final = 22
+"""Most characters of an integer in a list, with what separates it."""
 
 _COUNT: Final = "count(*)"
 _COLLECTION_NOT_LOADED: Final = 101
@@ -143,7 +146,7 @@ def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     """Yield the keys in parts that are small enough for one filter."""
     begin = characters = 0
     for index, key in enumerate(keys):
-        size = len(key) if isinstance(key, str) else 20
+        size = len(quote(key)) + 2 if isinstance(key, str) else _INTEGER
         if index > begin and (index - begin == _MOST_KEYS or characters + size > _MOST_CHARACTERS):
             yield keys[begin:index]
             begin, characters = index, 0
