@@ -83,14 +83,17 @@ def milvus(directory: Path, python: Path) -> Iterator[Peer]:
     """Run Milvus standalone with authorisation on.
 
     Args:
-        directory: where it keeps everything.
+        directory: where it keeps everything: hundreds of megabytes, which are removed when it has stopped.
         python: an interpreter that has the package `milvus`.
     """
     if not python.exists():
         raise PeerMissing(f"there is no {python}; `make .venv-milvus/.ready` installs it")
     command = [str(python), "-u", str(_PROJECT / "benchmarks" / "milvus_standalone.py"), str(directory)]
-    with running(command, directory, ready=r"ready on ([\d.]+:\d+)") as (address, process):
-        yield Peer(MILVUS, address, f"{CALLER}:{CALLER_PASSWORD}", process)
+    try:
+        with running(command, directory, ready=r"ready on ([\d.]+:\d+)") as (address, process):
+            yield Peer(MILVUS, address, f"{CALLER}:{CALLER_PASSWORD}", process)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def require_h2load() -> None:
