@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pymilvus import MilvusClient
 from tests.support import server as servers
 from tests.support.server import RunningServer, pytest_runtest_makereport
@@ -17,6 +17,9 @@ from tests.support.server import RunningServer, pytest_runtest_makereport
 __all__ = ["pytest_runtest_makereport"]
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
+PATIENCE: Final = 60_000
+"""How long something may take to appear in a page, in milliseconds: a busy machine leaves little to a browser."""
+
 PASSWORDS: Final = {"root": "Milvus", "boss": "Boss-password-1", "reader": "Reader-password-1"}
 """`boss` holds the role admin; `reader` may search the collection `docs` of `default`, one of four collections."""
 
@@ -46,7 +49,7 @@ class Console:
     def visitor(self, **options: Any) -> Iterator[BrowserContext]:
         """A browser that knows nobody; an error of a script or of the policy fails the test."""
         context = self.browser.new_context(**{"locale": "en-US", **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         context.on("page", self._listen)
         complaints = len(self.complaints)
         try:
@@ -120,6 +123,7 @@ def peopled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningS
 def console(peopled: tuple[RunningServer, dict[str, Any]]) -> Iterator[Console]:
     """The console in a browser, which is closed behind each file: its driver keeps other tests from their loop."""
     server, sessions = peopled
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=str(CHROMIUM), args=["--no-sandbox"] if os.geteuid() == 0 else []
