@@ -1,4 +1,4 @@
-"""One server for all tests here, and an administrator's client."""
+"""One server for all tests here, which ends behind them, and an administrator's client."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests that use `server` with each engine, or with those that their module names in `ENGINES`."""
     if "server" in metafunc.fixturenames and not hasattr(metafunc.module, "server"):
         engines = getattr(metafunc.module, "ENGINES", ENGINES)
-        metafunc.parametrize("server", engines, indirect=True, scope="session")
+        metafunc.parametrize("server", engines, indirect=True, scope="package")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,21 +40,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xfail(reason=f"Milvus 2.3.5 lacks {reason}", strict=True))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server with the embedded engine."""
     with servers.running(tmp_path_factory.mktemp("server") / "data") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     """A real Milvus 2.3.5."""
     with upstream.running(tmp_path_factory.mktemp("milvus") / "data") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server in front of a real Milvus 2.3.5."""
     settings = f"kiteward: {{{milvus.engine_settings()}}}"
@@ -62,14 +62,14 @@ def remote(milvus: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(request: pytest.FixtureRequest) -> RunningServer:
     """A server that no test stops or reconfigures, with each engine; each test uses names of its own."""
     found: RunningServer = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def root(server: RunningServer) -> Iterator[MilvusClient]:
     """The administrator's client."""
     client = MilvusClient(uri=server.uri, token=servers.ROOT_TOKEN, dedicated=True)
