@@ -12,7 +12,7 @@ from tests.support import server as servers
 from tests.support import toolchains
 
 _PROGRAM: Final = Path(__file__).parent / "node" / "answers.mjs"
-_WITHIN: Final = 60.0
+_WITHIN: Final = 100.0
 _ROWS: Final = list(range(25))
 
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + 120)

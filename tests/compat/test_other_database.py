@@ -16,7 +16,7 @@ from tests.support import server as servers
 from tests.support.server import ROOT_TOKEN, RunningServer
 
 _HERE: Final = Path(__file__).parent
-_WITHIN: Final = 60.0
+_WITHIN: Final = 100.0
 _USER: Final = "confined"
 _NODE: Final = _HERE / "node" / "confined.mjs"
 

@@ -199,7 +199,7 @@ async def test_plain_text_on_a_tls_port_is_closed_unanswered(tmp_path: Path) -> 
     async with secured(tmp_path) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(HELLO + b"\r\n{}")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert b"HTTP/1.1" not in await reader.read()
         writer.close()
 
@@ -243,7 +243,7 @@ async def test_a_new_certificate_is_shown_to_new_connections_and_no_call_is_drop
                 except grpc.aio.AioRpcError:
                     return False
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not await renewed():
                 await asyncio.sleep(0.1)
         stopped.set()

@@ -34,7 +34,7 @@ PYTHON_ALONE: Final = {
 """Documents without tabs, which `test_documents.py` runs."""
 
 NODE: Final = REPOSITORY / "tests" / "compat" / "node"
-WITHIN: Final = 60.0
+WITHIN: Final = 200.0
 
 pytestmark = pytest.mark.timeout(toolchains.MAKING_WITHIN + WITHIN + 60)
 

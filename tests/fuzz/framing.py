@@ -22,7 +22,7 @@ MOST_MEMORY: Final = 128 * 1024
 
 _CONNECTIONS: Final = 16
 _MOST_REQUESTS: Final = 12
-_PATIENCE: Final = 3.0
+_PATIENCE: Final = 8.0
 _OK: Final = 200
 _WARM_UP: Final = 2_000
 _MOST_TRIES: Final = 60

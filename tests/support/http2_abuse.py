@@ -16,7 +16,7 @@ from kiteward.net.http2.streams import Exchange, Head, Stream
 from kiteward.net.listener import Listener
 
 HOST: Final = "127.0.0.1"
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 
 SOON = 0.4
 QUICK = Http2Limits(

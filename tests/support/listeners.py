@@ -19,7 +19,7 @@ from kiteward.net.http1.server import HttpServer
 from kiteward.net.listener import Listener, ListenerLimits
 
 LOOPBACK: Final = "127.0.0.1"
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 GET_VERSION: Final = "/milvus.proto.milvus.MilvusService/GetVersion"
 
 

@@ -21,8 +21,8 @@ from typing import Final
 import pytest
 
 ROOT_TOKEN: Final = "root:Milvus"
-START_WITHIN: Final = 60.0
-STOP_WITHIN: Final = 45.0
+START_WITHIN: Final = 120.0
+STOP_WITHIN: Final = 90.0
 """Longer than the server lets requests in flight finish."""
 
 _READY: Final = re.compile(r"^Kiteward is ready on (?P<uri>https?://(?P<host>\S+):(?P<port>\d+)) ", re.MULTILINE)

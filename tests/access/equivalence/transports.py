@@ -25,7 +25,7 @@ from kiteward.api.rest.endpoints import PREFIX
 from kiteward.domain.errors import AuthenticationError
 from kiteward.gateway.gateway import Gateway
 
-_PATIENCE: Final = 20.0
+_PATIENCE: Final = 60.0
 _PATH: Final = "/milvus.proto.milvus.MilvusService/"
 _UNEXPECTED: Final = 65535
 _DATABASE_DEEPER: Final = ("OperatePrivilege", "SelectGrant")

@@ -258,10 +258,10 @@ def test_counting_costs_less_than_a_microsecond() -> None:
     counts = RequestCounts()
 
     def one_round() -> float:
-        begin = time.perf_counter()
+        used = time.thread_time()  # of the processor, which others use too
         for _ in range(10_000):
             counts.count("Search", Outcome.OK)
-        return (time.perf_counter() - begin) / 10_000
+        return (time.thread_time() - used) / 10_000
 
     assert min(one_round() for _ in range(20)) < 1e-6
     assert list(counts) == [("Search", Outcome.OK, 200_000)]

@@ -73,7 +73,7 @@ async def refusal(server: Server, method: str, *, timeout: float = 5) -> tuple[s
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await condition():
             await asyncio.sleep(0.02)
 
@@ -103,7 +103,7 @@ async def test_server_starts_without_its_engine_says_why_it_is_not_ready_and_rec
 ) -> None:
     port = free_port()
     address = Address("127.0.0.1", port)
-    async with asyncio.timeout(20), serving(tmp_path, address) as server:
+    async with asyncio.timeout(30), serving(tmp_path, address) as server:
         assert await readiness(server) == (503, REFUSED)
         status, _, body = await ask(server.metrics_port, "/healthz")
         assert (status, body) == (503, "not ready: engine")

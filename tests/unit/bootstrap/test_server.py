@@ -275,7 +275,7 @@ async def test_repeated_work_goes_on_after_any_failure_which_is_reported_once_un
 
     async with AsyncExitStack() as stack:
         repeat(stack, 0.0, "done it", work)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await done.wait()
     assert [record.getMessage() for record in caplog.records] == ["done it failed; retrying"] * 2
 

@@ -136,7 +136,7 @@ async def nearest(engine: Engine, name: str, near: int, **fields: Any) -> list[i
     return list(response.results.ids.int_id.data)
 
 
-async def until(condition: Callable[[], bool], *, within: float = 10.0) -> float:
+async def until(condition: Callable[[], bool], *, within: float = 60.0) -> float:
     """Wait until a condition holds and return how long it took."""
     started = time.monotonic()
     while not condition():

@@ -131,7 +131,7 @@ async def test_acknowledgement_waits_only_milliseconds_for_a_call(
     await ask(channel)
     peers.last.session.ping(b"how long")
     peers.last.flush()
-    await asyncio.wait_for(acknowledged.wait(), 5)
+    await asyncio.wait_for(acknowledged.wait(), 30)
     await channel.close()
 
 
@@ -150,7 +150,7 @@ async def test_busy_connection_gets_another_one_beside_it_and_no_more(peers: Pee
             peer.answer(number)
     assert await asyncio.gather(*calls) == [b"answer"] * 8
     peers.all[0].transport.abort()
-    await asyncio.wait_for(peers.all[0].lost.wait(), 5)
+    await asyncio.wait_for(peers.all[0].lost.wait(), 30)
     peers.on_request = lambda peer, number: peer.answer(number)
     assert channel.health().ready
     assert await ask(channel) == b"answer"
@@ -164,7 +164,7 @@ async def test_connection_whose_stream_numbers_end_is_replaced(peers: Peers, mon
     assert await asyncio.gather(*(ask(channel) for _ in range(10))) == [b"answer"] * 10
     assert [len(peer.requests) for peer in peers.all] == [3, 3, 3, 1]
     for peer in peers.all[:-1]:
-        await asyncio.wait_for(peer.lost.wait(), 5)
+        await asyncio.wait_for(peer.lost.wait(), 30)
     await channel.close()
 
 

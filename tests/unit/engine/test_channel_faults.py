@@ -216,7 +216,7 @@ async def test_answer_that_stalls_ends_at_the_deadline(channel: EngineChannel, p
     peers.on_request = respond
     began = time.monotonic()
     assert type(await failure(channel, timeout=0.2)) is EngineDeadlineExceeded
-    assert 0.2 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.2
     await until(lambda: bool(peers.last.resets))
     assert list(peers.last.resets.values()) == [0x08]
 
@@ -415,7 +415,7 @@ async def test_calls_above_the_last_stream_of_goaway_were_not_executed_and_other
     peers.last.answer(1)
     assert await following == b"answer"
     assert channel.generation == 2
-    await asyncio.wait_for(first.lost.wait(), 5)
+    await asyncio.wait_for(first.lost.wait(), 30)
 
 
 async def test_call_whose_deadline_passes_before_there_is_a_connection_is_never_sent(
@@ -482,7 +482,7 @@ async def test_silent_engine_is_asked_and_then_given_up(channel: EngineChannel, 
     assert not calling.done()
     peers.last.mute = True
     with pytest.raises(EngineUnavailable, match="gives no sign of life"):
-        await asyncio.wait_for(calling, 5)
+        await asyncio.wait_for(calling, 30)
 
 
 async def test_idle_connection_gets_no_pings(channel: EngineChannel, peers: Peers) -> None:
@@ -573,13 +573,18 @@ async def test_unknown_host_is_named_by_the_health_and_not_to_callers() -> None:
     await channel.close()
 
 
-async def test_calls_fail_at_once_between_attempts_and_succeed_when_the_engine_is_there(unused_tcp_port: int) -> None:
-    channel = EngineChannel(f"127.0.0.1:{unused_tcp_port}", settings=QUICK)
-    assert str(await failure(channel)) == "the engine cannot be reached: it refuses connections"
-    began = time.monotonic()
-    assert "refuses connections" in str(await failure(channel))
-    assert time.monotonic() - began < 0.04
+async def test_calls_fail_at_once_between_attempts(unused_tcp_port: int) -> None:
+    pausing = replace(QUICK, first_pause=600.0, longest_pause=600.0)
+    channel = EngineChannel(f"127.0.0.1:{unused_tcp_port}", settings=pausing)
+    for _ in range(2):
+        assert str(await failure(channel)) == "the engine cannot be reached: it refuses connections"
     assert not channel.health().ready
+    await channel.close()
+
+
+async def test_calls_succeed_when_the_engine_is_there(unused_tcp_port: int) -> None:
+    channel = EngineChannel(f"127.0.0.1:{unused_tcp_port}", settings=QUICK)
+    assert "refuses connections" in str(await failure(channel))
     async with listening(port=unused_tcp_port) as peers:
         peers.on_request = lambda peer, number: peer.answer(number)
         await until(lambda: channel.health().ready)  # without any call

@@ -84,7 +84,7 @@ async def test_grants_do_not_move_either_where_the_response_is_lost(gateway: Sha
 
     with pytest.raises(EngineDeadlineExceeded):
         await in_the_middle(gateway, "RenameCollection", replaced, oldName="docs", newName="archive")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await open_intents(gateway):
             await asyncio.sleep(0.02)
     assert await objects_of_grants(gateway) == ["docs"]
@@ -112,7 +112,7 @@ async def test_collection_that_others_create_anew_after_a_drop_of_ours_inherits_
     if lost:
         with pytest.raises(EngineDeadlineExceeded):
             await gateway.harness.call("DropCollection", collection_name="docs")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await open_intents(gateway):
                 await asyncio.sleep(0.02)
     else:

@@ -196,7 +196,7 @@ async def test_long_work_of_one_user_that_came_at_once_is_done_one_after_the_oth
 
 async def test_work_that_waits_for_the_engine_keeps_no_turn() -> None:
     turns, both = EventLoopShares(), asyncio.Barrier(2)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(turns.run("alice", both.wait) for _ in range(2)))
 
 

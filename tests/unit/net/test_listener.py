@@ -206,7 +206,7 @@ async def test_stopping_does_not_wait_for_those_who_are_idle() -> None:
         await channel.unary_unary(GET_VERSION)(b"", timeout=10)
         idle[1].write(REQUEST)
         await idle[0].read(4)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await running.close(60)
         await ended(idle[0])
         await ended(silent[0])
@@ -218,7 +218,7 @@ async def test_stopping_breaks_off_what_takes_longer_than_the_grace() -> None:
         running.echo.hold.clear()
         writer.write(REQUEST)
         await until(lambda: running.echo.requests)
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(30):
             await running.close(0.1)
         await ended(reader)
         assert running.open_connections() == 0

@@ -208,14 +208,14 @@ def test_watching_a_request_costs_a_few_microseconds() -> None:
     telemetry = Telemetry()
 
     def one_round() -> float:
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.thread_time()
         for _ in range(5_000):
             span = telemetry.start_request("Search", "id", {})
             telemetry.observe(Stage.AUTHENTICATE, begin)
             telemetry.observe(Stage.DECIDE, begin)
             telemetry.observe(Stage.ENGINE, begin)
             span.end(Outcome.OK)
-        return (time.perf_counter() - begin) / 5_000
+        return (time.thread_time() - used) / 5_000  # of the processor, which others use too
 
     cost = min(one_round() for _ in range(20))
     print(f"{cost * 1e6:.2f} µs")

@@ -176,7 +176,7 @@ async def test_a_failure_of_ours_is_marked_without_its_text(tmp_path: Path, coll
 
 @pytest.mark.slow
 async def test_a_collector_that_is_away_delays_neither_requests_nor_the_stop(tmp_path: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         async with serving(tmp_path, tracing=TracingSettings("http://127.0.0.1:9/v1/traces")) as (server, _):
             await over_grpc(server)
 

@@ -495,7 +495,7 @@ async def answers_to_pings(port: int, *, count: int, apart: float) -> list[int]:
         writer.write(ping)
         kind = None
         while kind not in {0x6, 0x7}:  # PING, GOAWAY
-            head = await asyncio.wait_for(reader.readexactly(9), 10)
+            head = await asyncio.wait_for(reader.readexactly(9), 30)
             await reader.readexactly(int.from_bytes(head[:3], "big"))
             kind = head[3]
         answers.append(kind)

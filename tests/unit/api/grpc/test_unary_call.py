@@ -19,7 +19,7 @@ from kiteward.net.budget import Budget, ByteLimits, Claim
 from kiteward.net.http2.session import Header
 from kiteward.net.http2.streams import Stream
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 STRANGER = Refusal(StatusCode.UNAUTHENTICATED, "who are you?")
 
 

@@ -34,7 +34,7 @@ class Peer:
         """The next frame."""
         reader, _ = await self.streams
         while not self._read:
-            self._read = self._frames.read(await asyncio.wait_for(reader.read(1 << 20), 10))
+            self._read = self._frames.read(await asyncio.wait_for(reader.read(1 << 20), 30))
         return self._read.pop(0)
 
     async def send(self, *blocks: bytes) -> None:
@@ -179,7 +179,7 @@ async def test_end_of_the_engine_ends_every_call_and_those_to_come(connection: E
     for answer in answers:
         with pytest.raises(EngineUnavailable, match="cannot be reached"):
             await answer
-    await asyncio.wait_for(connection.wait_lost(), 5)
+    await asyncio.wait_for(connection.wait_lost(), 30)
     with pytest.raises(EngineUnavailable, match="cannot be reached"):
         await calling(connection, b"")
 

@@ -114,7 +114,7 @@ async def test_cancellation_reaches_the_work_and_its_answer_is_dropped(
     stopped = asyncio.Event()
     call.on_give_up = stopped.set
     given_up.cancel()
-    await asyncio.wait_for(stopped.wait(), 5)
+    await asyncio.wait_for(stopped.wait(), 30)
     assert call.given_up
     call.finish((0, b"late"))
     work.begin = lambda call: call.finish((0, b"next"))
@@ -163,7 +163,7 @@ def numbered(first: int, count: int, payload: bytes = b"") -> bytes:
 async def until_closed(reader: asyncio.StreamReader) -> bytes:
     """What still comes until the other end closes the connection."""
     with suppress(ConnectionError):
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 30)
     return b""
 
 
@@ -230,7 +230,7 @@ async def test_engine_begins_no_work_while_its_answers_are_not_read(
         expected = sum(len(block) for block in answer_frame(1, bytes(1_000_000))) * 100
         received = 0
         while received < expected:
-            received += len(await asyncio.wait_for(raw[0].read(1 << 20), 10))
+            received += len(await asyncio.wait_for(raw[0].read(1 << 20), 30))
         assert answered == 100
 
 
@@ -247,7 +247,7 @@ async def test_stop_answers_what_is_in_work_and_refuses_what_comes(
     large = bytes(30_000_000)
     work.begun[0].finish((0, large))
     assert await answer == large
-    await asyncio.wait_for(stopping, 5)
+    await asyncio.wait_for(stopping, 30)
 
 
 async def test_stop_gives_up_what_takes_too_long(

@@ -115,7 +115,7 @@ async def test_a_caller_who_loses_the_role_while_waiting_for_its_turn_is_refused
     async with own.harness.store.transaction() as transaction:
         task = asyncio.ensure_future(own("EnableUser", by="boss", userName="root"))
         writer = own.harness.store._writer
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not writer._lock._waiters:  # until it waits for its turn
                 await asyncio.sleep(0)
         await transaction.roles.unbind("boss", "admin")

@@ -116,7 +116,7 @@ async def test_what_comes_behind_a_fault_is_read_for_a_moment_so_that_the_client
     link.send(headers(3), data(1, b"what was on its way"))
     assert len(link.asked) == 1
     assert link.losses == 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not link.losses:
             await asyncio.sleep(0.001)
     assert link.wire.is_aborted()
