@@ -1,0 +1,1 @@
+"""A package, so that server and browser live as long as the tests here."""
