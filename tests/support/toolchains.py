@@ -81,9 +81,12 @@ def go_program(name: str, modules: Path, package: str, sources: Mapping[str, str
             "GOCACHE": str(_CACHE / "go" / "build"),
             "GOFLAGS": "-modcacherw -mod=readonly",
             "GOTOOLCHAIN": "auto",
+            "CGO_ENABLED": "0",
         }
         recent = _recent_go(compiler, locked["go.mod"], environment)
-        run([recent, "build", "-o", "program", package], cwd=product, environment=environment)
+        # A thousand packages take a third less to compile without optimisation and debug information.
+        options = ["-gcflags=all=-N -l", "-ldflags=-s -w"]
+        run([recent, "build", *options, "-o", "program", package], cwd=product, environment=environment)
 
     _made(product, [*locked.values(), *sources.values()], make)
     return [str(product / "program")]

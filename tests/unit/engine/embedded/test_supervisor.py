@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.support.gateway import quick_directory
 from tests.unit.engine import samples
 
 from kiteward.domain.errors import EngineLacksOperation, EngineUnavailable
@@ -13,14 +14,14 @@ from kiteward.engine.base import Access
 from kiteward.engine.confinement import available
 
 
-async def test_socket_lies_in_a_directory_only_this_user_may_enter(tmp_path: Path) -> None:
-    engine = await samples.start(tmp_path / "data")
-    socket = engine.socket
-    assert stat.S_ISSOCK(socket.stat().st_mode)
-    assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-    assert socket.parent.parent == tmp_path / "data"
-    await engine.close()
-    assert not socket.parent.exists()
+async def test_socket_lies_in_a_directory_only_this_user_may_enter() -> None:
+    with quick_directory() as directory:  # whose path is short, wherever other temporary files are
+        engine = await samples.start(directory / "data")
+        socket = engine.socket
+        seen = [stat.S_ISSOCK(socket.stat().st_mode), stat.S_IMODE(socket.parent.stat().st_mode), socket.parent.parent]
+        await engine.close()
+        assert seen == [True, 0o700, directory / "data"]
+        assert not socket.parent.exists()
 
 
 async def test_long_data_path_gets_a_private_socket_directory_elsewhere(tmp_path: Path) -> None:
