@@ -10,7 +10,7 @@ from tests.support.http2_abuse import (
     KITE,
     MOST_NOISE,
     QUICK,
-    SOON,
+    UNHURRIED,
     WAITING,
     WIDE,
     WIDE_TOGETHER,
@@ -93,7 +93,7 @@ async def test_a_field_section_in_pieces_of_nothing_ends_the_connection() -> Non
 
 
 async def test_whoever_breaks_a_rule_learns_which_whatever_is_still_on_its_way() -> None:
-    async with serving(Http2Limits()) as served, Client.connected(served) as heedless:
+    async with serving(Http2Limits(error_linger=60.0)) as served, Client.connected(served) as heedless:
         await heedless.in_step()
         heedless.send(frames.frame(frames.PUSH_PROMISE, frames.END_HEADERS, 1, b"\0\0\0\2"))
         for _ in range(50):
@@ -181,12 +181,12 @@ async def test_a_silent_client_that_answers_when_asked_is_kept_and_another_is_no
 
 
 async def test_half_a_frame_after_a_long_silence_is_waited_for() -> None:
-    async with serving(QUICK) as served, Client.connected(served) as client:
+    async with serving(UNHURRIED) as served, Client.connected(served) as client:
         await client.in_step()
-        await asyncio.sleep(SOON * 2)
+        await asyncio.sleep(UNHURRIED.stall + 0.5)
         whole = headers(1)
         client.send(whole[:5])
-        await asyncio.sleep(SOON / 2)
+        await asyncio.sleep(0.2)
         client.send(whole[5:])
         assert await client.answer(1) == b"ok"
 
@@ -233,15 +233,18 @@ async def test_a_client_that_reads_nothing_is_not_read_either() -> None:
 
 
 async def test_a_slow_but_steady_reader_gets_its_whole_answer() -> None:
-    async with serving(QUICK) as served, Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as slow:
+    loop = asyncio.get_running_loop()
+    async with serving(UNHURRIED) as served, Client.connected(served, greeting=WIDE + WIDE_TOGETHER, slow=True) as slow:
         served.application.answer = KITE
+        begun = loop.time()
         slow.send(headers(1))
         body = bytearray()
         while len(body) < len(KITE):
             frame = await slow.wait_for(frames.DATA, 1)
             body += frame.payload
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
         assert body == KITE
+        assert loop.time() - begun > UNHURRIED.stall
 
 
 async def test_an_answer_that_no_window_is_given_for_is_given_up() -> None:

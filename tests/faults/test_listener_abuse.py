@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 
 import pytest
 from tests.support.http2_frames import PREFACE
@@ -72,7 +73,7 @@ async def test_a_body_that_trickles_is_closed_although_bytes_keep_coming() -> No
 
 async def test_a_body_that_comes_steadily_is_waited_for() -> None:
     size = 20
-    async with opened(http=QUICK) as running, connected(running.port) as (reader, writer):
+    async with opened(http=replace(QUICK, stall=2.5)) as running, connected(running.port) as (reader, writer):
         writer.write(
             f"POST / HTTP/1.1\r\nhost: kiteward\r\ncontent-length: {size * 512}\r\nconnection: close\r\n\r\n".encode()
         )

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Final, NamedTuple, Self
 
 from tests.support import http2_frames as frames
@@ -29,6 +30,9 @@ QUICK = Http2Limits(
     control_frame_rate=10,
 )
 """Short timeouts, and few control frames."""
+
+UNHURRIED = replace(QUICK, stall=3.0)
+"""For clients that must not be given up: on a busy machine they may be kept from their turn for a second."""
 
 WAITING = 256 * 1024
 """Bytes that may wait for a slow reader."""

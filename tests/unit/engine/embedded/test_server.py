@@ -64,7 +64,7 @@ async def raw(server: EngineServer, tmp_path: Path) -> AsyncIterator[tuple[async
     streams[1].close()
 
 
-def ask(connection: EngineConnection, payload: bytes = b"", *, timeout: float | None = 10) -> "asyncio.Task[bytes]":
+def ask(connection: EngineConnection, payload: bytes = b"", *, timeout: float | None = 60) -> "asyncio.Task[bytes]":
     return asyncio.create_task(connection.call("Search", payload, metadata={"dbname": "shelf"}, timeout=timeout))
 
 
