@@ -60,18 +60,18 @@ def test_make_unit_runs_the_unit_tests_or_those_that_are_named_without_slow_ones
     assert planned("unit", f"ARGS={arguments}").endswith(f"-m 'not slow' {chosen}")
 
 
-def test_an_index_that_pip_is_told_of_is_asked_for_every_environment() -> None:
+def test_an_index_in_the_settings_of_pip_is_asked_for_every_environment() -> None:
     """uv, which fills the others, does not read pip's settings."""
-    told = {"PIP_INDEX_URL": "https://name:word@index.invalid/simple", "PIP_EXTRA_INDEX_URL": "https://more.invalid"}
+    settings = {"PIP_INDEX_URL": "https://name:word@index.invalid/simple", "PIP_EXTRA_INDEX_URL": "https://more.invalid"}
     _, variable, recipe = planned("--always-make", ".venv-pymilvus25/.ready").partition("UV_DEFAULT_INDEX=")
-    settings, _, _ = recipe.partition(".venv/bin/uv")
+    prefix, _, _ = recipe.partition(".venv/bin/uv")
     handed = subprocess.run(
-        ["/bin/sh", "-euc", f"{variable}{settings} env"],
+        ["/bin/sh", "-euc", f"{variable}{prefix} env"],
         cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], **told},
+        env={"PATH": os.environ["PATH"], **settings},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"UV_DEFAULT_INDEX={told['PIP_INDEX_URL']}\n" in handed.stdout
-    assert f"UV_INDEX={told['PIP_EXTRA_INDEX_URL']}\n" in handed.stdout
+    assert f"UV_DEFAULT_INDEX={settings['PIP_INDEX_URL']}\n" in handed.stdout
+    assert f"UV_INDEX={settings['PIP_EXTRA_INDEX_URL']}\n" in handed.stdout
