@@ -28,7 +28,7 @@ bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
 
-# The environments beside the server's are filled by uv, which is among what tests need: it takes a twentieth of pip's
+# The environments beside the server's are filled by uv, which is among what tests need: it takes a fifteenth of pip's
 # processor time, and they share the files of a package. It does not read pip's settings, so an index that is set there is handed on.
 pip_setting = $$($(bin)/python -m pip config list | sed -n "s/^.*[.]$(1)='\(.*\)'$$/\1/p" | head -n 1)
 uv_locked = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
