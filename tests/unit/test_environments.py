@@ -62,7 +62,10 @@ def test_make_unit_runs_the_unit_tests_or_those_that_are_named_without_slow_ones
 
 def test_an_index_in_the_settings_of_pip_is_asked_for_every_environment() -> None:
     """uv, which fills the others, does not read pip's settings."""
-    settings = {"PIP_INDEX_URL": "https://name:word@index.invalid/simple", "PIP_EXTRA_INDEX_URL": "https://more.invalid"}
+    settings = {
+        "PIP_INDEX_URL": "https://name:word@index.invalid/simple",
+        "PIP_EXTRA_INDEX_URL": "https://more.invalid",
+    }
     _, variable, recipe = planned("--always-make", ".venv-pymilvus25/.ready").partition("UV_DEFAULT_INDEX=")
     prefix, _, _ = recipe.partition(".venv/bin/uv")
     handed = subprocess.run(
