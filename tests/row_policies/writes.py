@@ -20,6 +20,9 @@ _MOST_ROWS: Final = 60
 _KEYS: Final = 50
 """Keys that clients choose from: few, so that writes meet rows that are there."""
 
+_ASIDE: Final = 10**7
+"""The first of other keys."""
+
 
 class Writes:
     """Draws writes to a collection."""
@@ -45,6 +48,18 @@ class Writes:
         if roll < 0.75:
             return self._upsert(draw, caller)
         return self._delete(draw, caller) if roll < 0.9 else self._delete_keys(draw, caller)
+
+    def draw_rows(self, draw: Draw, caller: str) -> Operation:
+        """Return an insert or an upsert."""
+        return self.insert(draw, caller, draw.number(3)) if draw.chance(0.4) else self._upsert(draw, caller)
+
+    def aside(self, draw: Draw, caller: str) -> Operation:
+        """Return an insert of one row under a key that no other write has."""
+        row = self._row(draw, caller, keyed=False)
+        if not self._model.schema.auto_id:
+            key = _ASIDE + self._marks
+            row[self._model.schema.key.name] = key if self._model.schema.key.kind is Kind.INT64 else f"key {key}"
+        return self._write(draw, caller, "Insert", [row], self._names(draw, [row]))
 
     def insert(self, draw: Draw, caller: str, number: int) -> Operation:
         """Return an insert of so many rows."""
