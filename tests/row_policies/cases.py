@@ -3,20 +3,20 @@
 import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.access.equivalence.random_values import Draw
 from tests.row_policies.changes import Change, Changes
 from tests.row_policies.filters import Filters
 from tests.row_policies.hostile import Hostiles
-from tests.row_policies.model import KeyOf, Model
+from tests.row_policies.model import KeyOf, Model, Stored
 from tests.row_policies.operations import Ask, Operation, Place
 from tests.row_policies.queued import Queued
 from tests.row_policies.reads import Reads
 from tests.row_policies.rest import OverRest
 from tests.row_policies.rules import TAG_KEYS, Action, Person, Rules
-from tests.row_policies.schemas import VECTOR, draw_schema
+from tests.row_policies.schemas import VECTOR, Schema, draw_schema
 from tests.row_policies.target import DATABASES, ROOT, Client, Target
 from tests.row_policies.values import Pool
 from tests.row_policies.wire import Key
@@ -26,6 +26,9 @@ from tests.support.gateway import encoded, v2
 _SIDE_BY_SIDE: Final = 24
 _FIRST_ROWS: Final = 24
 _STRIDE: Final = 1_000_003
+_OTHERS: Final = 1_000
+"""The first key of the first of `writer`."""
+
 _BY_REST: Final = 0.25
 """Share of the operations that are sent by REST, as far as REST can say them."""
 
@@ -83,7 +86,7 @@ class Case:
         self._roles = [f"{prefix}_r{number}" for number in range(2)]
         self._pool = Pool((*self._users, "nobody"), ("red", "green", "it's blue"))
         self._database, self._collection = draw.of(DATABASES), f"{prefix}_rows"
-        place = Place(self._database, (self._collection, self._collection, f"{prefix}_alias"))
+        self._place = place = Place(self._database, (self._collection, self._collection, f"{prefix}_alias"))
         schema = draw_schema(draw, self._pool)
         self._model = Model(schema)
         self._filters = Filters(schema, self._pool)
@@ -139,6 +142,45 @@ class Case:
             for caller in set(self._callers)
             for action in (Action.QUERY, Action.SEARCH)
         }
+
+    @property
+    def schema(self) -> Schema:
+        """Return the collection's."""
+        return self._model.schema
+
+    @property
+    def database(self) -> str:
+        """Return the collection's."""
+        return self._database
+
+    @property
+    def collection(self) -> str:
+        """Return its name."""
+        return self._collection
+
+    def stored(self) -> dict[Key, Stored]:
+        """Return the rows of the collection, by key."""
+        return dict(self._model.stored)
+
+    def known(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return those of some keys that rows of the case have, not those of `writer`."""
+        return frozenset(key for key in keys if key in self._model.stored)
+
+    def rules(self) -> Model:
+        """Return the rules as they are now, without rows; they do not change any more."""
+        model = self._model
+        people, policies = dict(model.people), dict(model.policies)
+        return replace(model, people=people, keys=dict(model.keys), policies=policies, stored={}, _seen={})
+
+    def writer(self, number: int) -> tuple[Model, Writes]:
+        """Return what draws writes under keys that nobody else writes, and the model of these rows."""
+        model = replace(self._model, stored={}, _seen={})
+        first = _OTHERS * (number + 1)
+        return model, Writes(model, self._filters, self._reads, self._pool, self._place, first_key=first)
+
+    def draw_caller(self, draw: Draw) -> str:
+        """Return a caller."""
+        return draw.of(self._callers)
 
     def draw_change(self, draw: Draw) -> Change:
         """Return a change of the rules or of what they read."""

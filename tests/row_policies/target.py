@@ -48,9 +48,11 @@ class Target:
         finally:
             await client.close()
 
-    async def stored(self, database: str, collection: str) -> list[Row]:
-        """Return all rows as the engine has them, asked past the server."""
-        request = milvus_pb2.QueryRequest(db_name=database, collection_name=collection, output_fields=_ALL)
+    async def stored(self, database: str, collection: str, filter_: str = "") -> list[Row]:
+        """Return the rows that a filter finds, or all, as the engine has them, asked past the server."""
+        request = milvus_pb2.QueryRequest(
+            db_name=database, collection_name=collection, expr=filter_, output_fields=_ALL
+        )
         payload = request.SerializeToString()
         answer = await self.engine.call("Query", payload, metadata={"dbname": database}, timeout=60)
         response = milvus_pb2.QueryResults.FromString(answer)
