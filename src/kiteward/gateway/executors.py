@@ -24,7 +24,7 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
-from kiteward.gateway.row_access.writing import RowWrites
+from kiteward.gateway.row_access.writing import RowWrites, excluded
 from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
@@ -69,7 +69,7 @@ class EngineExecutor:
             return messages.success(row.name)
         if row.rows is RowUse.WRITTEN:
             return await self._writes.run(request, recording)
-        if row.excludes_writes:
+        if excluded(request):
             return await self._writes.run_apart(request, recording, self._forward)
         return await self._forward(request, recording, request.call.timeout)
 

@@ -86,7 +86,7 @@ class RowWrites:
             raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
 
     async def run_apart(self, request: AuthorizedRequest, recording: Recording, forward: Forward) -> bytes:
-        """Execute a request that changes all rows or the fields of collections, while nothing is written to them.
+        """Execute a request while nothing is written to the collections that it excludes from writes.
 
         Args:
             request: the authorized request.
@@ -239,12 +239,17 @@ class RowWrites:
 
 
 def excluded(request: AuthorizedRequest) -> frozenset[Key]:
-    """Return the collections to which nothing is written while a change is executed.
+    """Return the collections to which nothing is written while a request is executed; none for most requests.
+
+    They are those that it changes as a whole, and that of a search by ids: the rows that were found to be visible must
+    still be those whose vectors are searched for.
 
     Args:
-        request: the change, authorized.
+        request: the authorized request.
     """
-    row, resolved = request.operation, request.resolved
+    row, resolved, access = request.operation, request.resolved, request.row_access
+    if access is not None and access.read is not None and access.read.ids:
+        return frozenset([(access.database, access.collection)])
     if not row.excludes_writes:
         return frozenset()
     target = str(resolved.fields[row.target_database]) if row.target_database else ""

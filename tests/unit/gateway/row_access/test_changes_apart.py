@@ -12,6 +12,7 @@ from tests.unit.gateway.row_access.collections import documents, keys, owners, p
 from tests.unit.gateway.row_access.protected import move_in, policy, protect
 
 from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded
+from kiteward.engine.base import EngineHealth
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.milvus import messages
@@ -223,3 +224,23 @@ async def test_changes_of_other_collections_do_not_wait(harness: GatewayHarness,
     await harness.succeed("DropCollection", collection_name="open")
     go.set()
     await write
+
+
+async def test_row_whose_vector_is_searched_for_stays_the_one_that_was_found_visible(
+    harness: GatewayHarness, engine: FakeEngine
+) -> None:
+    engine.ready = EngineHealth(ready=True, version="2.6.0")
+    counted = schema_pb2.FieldData(field_name="count(*)")
+    counted.scalars.long_data.data.append(1)
+    engine.answers["Query"] = messages.QueryResults(fields_data=[counted]).SerializeToString()
+    go = engine.hold("Search")
+    ids = schema_pb2.IDs(int_id=schema_pb2.LongArray(data=[1]))
+    search = asyncio.create_task(harness.call("Search", by="alice", collection_name="docs", ids=ids))
+    await engine.reached("Search")
+    away = asyncio.create_task(harness.call("Upsert", payload=payload(1, keys(1), owners("bob"), rpc="Upsert")))
+    await queued(harness, away)
+    assert not engine.called("Upsert")
+    go.set()
+    await search
+    await away
+    assert engine.called("Upsert")

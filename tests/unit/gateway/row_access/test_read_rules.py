@@ -149,6 +149,10 @@ def test_other_functions_are_refused(kind: Any) -> None:
             check_read(kind(function_score=score))
 
 
+def scored(**facts: Any) -> messages.SearchRequest:
+    return messages.SearchRequest(function_score=messages.schema_pb2.FunctionScore(**facts))
+
+
 @pytest.mark.parametrize(
     ("message", "name"),
     [
@@ -158,8 +162,8 @@ def test_other_functions_are_refused(kind: Any) -> None:
         (messages.SearchRequest(search_params=pairs(params='{"secret": 1}')), "params.secret"),
         (messages.SearchRequest(search_params=pairs(params="x")), "params"),
         (messages.SearchRequest(search_params=pairs(params='{"ef": {}}')), "params.ef"),
-        (messages.SearchRequest(function_score={"params": pairs(secret="1")}), "function_score.secret"),
-        (messages.SearchRequest(function_score={"functions": [{}]}), "function_score.functions"),
+        (scored(params=pairs(secret="1")), "function_score.secret"),
+        (scored(functions=[messages.schema_pb2.FunctionSchema()]), "function_score.functions"),
     ],
 )
 def test_refusal_tells_programs_a_name_and_no_words(message: Any, name: str) -> None:
