@@ -76,7 +76,7 @@ class Case:
         self.protected = protected
         self.transcript = transcript
         self._callers: list[str] = []
-        self._target: Target | None = None
+        self._target: tuple[Target, Client] | None = None
         self._keys = ["key of all roles", "key of few roles"]
         draw = Draw(self.seed)
         prefix = f"c{seed}_{attempt}"
@@ -118,7 +118,7 @@ class Case:
             target: the server.
             places: of the operations to carry out, in order.
         """
-        self._target = target
+        self._target = target, client
         waiting: list[tuple[int, Operation]] = []
         for place in places:
             operation = self._operation(Draw(self.seed * _STRIDE + place))
@@ -223,7 +223,7 @@ class Case:
         change = self._changes.draw_beside_writes(draw)
         return Queued(first, write, change, collection=self._collection, target=self._require_target)
 
-    def _require_target(self) -> Target:
+    def _require_target(self) -> tuple[Target, Client]:
         assert self._target is not None
         return self._target
 

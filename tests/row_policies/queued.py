@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from tests.row_policies.changes import ROOT, Change
 from tests.row_policies.operations import Ask, Operation
-from tests.row_policies.target import Target
+from tests.row_policies.target import Client, Target
 
 from kiteward.milvus import messages
 
@@ -24,7 +24,13 @@ class Queued:
     alone = True
 
     def __init__(
-        self, first: Operation, write: Operation, change: Change, *, collection: str, target: Callable[[], Target]
+        self,
+        first: Operation,
+        write: Operation,
+        change: Change,
+        *,
+        collection: str,
+        target: Callable[[], tuple[Target, Client]],
     ) -> None:
         self._first = first
         self._write = write
@@ -34,14 +40,18 @@ class Queued:
 
     async def run(self, ask: Ask) -> str:
         async with contextlib.AsyncExitStack() as stack:
-            reached = await stack.enter_async_context(self._target().engine.insert_held(self._collection))
-            first = asyncio.create_task(self._first.run(ask))
-            await _either(first, reached.wait())
-            write = asyncio.create_task(self._write.run(ask))
-            for _ in range(_ROUND_TRIPS):
-                await ask(ROOT, "GetVersion", _VERSION)
-            wrong = await self._change.run(ask)
-            await stack.aclose()
+            target, known = self._target()
+            # A client sends nothing more until it has its answers.
+            clients = [await stack.enter_async_context(target.client()) for _ in range(2)]
+            for client in clients:
+                client.adopt(known)
+            async with target.engine.insert_held(self._collection) as reached:
+                first = asyncio.create_task(self._first.run(clients[0].ask))
+                await _either(first, reached.wait())
+                write = asyncio.create_task(self._write.run(clients[1].ask))
+                for _ in range(_ROUND_TRIPS):
+                    await ask(ROOT, "GetVersion", _VERSION)
+                wrong = await self._change.run(ask)
             return wrong or await first or await write
 
     def __str__(self) -> str:
