@@ -109,6 +109,8 @@ def test_what_is_wrong_with_a_policy_stands_at_its_field_and_what_was_typed_stay
         page.get_by_label(label).fill(text)
         page.get_by_role("button", name="Create policy").click()
         expect(page.locator(f"#{field}-error")).to_contain_text(sentence)
+        if sentence.startswith("The filter"):
+            expect(page.locator("figure.quoted")).to_contain_text("unexpected end of the filter; expected a field")
         expect(page.locator(f"#{field}")).to_have_value(text)
         expect(page.get_by_role("checkbox", name="Query")).to_be_checked()
 
@@ -208,6 +210,23 @@ def test_somebody_with_little_sees_no_policies_and_own_tags_alone(console: Conso
         expect(page.get_by_role("heading", name="Row policies")).to_have_count(0)
         open_(console, page, "users/shelver/tags")
         expect(page.get_by_role("heading", level=1)).not_to_contain_text("shelver")
+
+
+def test_who_may_only_look_sees_policies_and_nothing_to_change_them_with(console: Console) -> None:
+    console.rest("vectordb/roles/create", roleName="viewer")
+    granted = {"roleName": "viewer", "collectionName": NAME, "dbName": "default"}
+    for privilege in ("ViewRLS", "DescribeCollection"):
+        console.rest("vectordb/roles/grant_privilege_v2", **granted, privilege=privilege)
+    password = console.new_user("looker", "viewer")
+    with console.signed_in("looker", password) as page:
+        open_(console, page, HERE)
+        expect(page.get_by_text("owner == $current_principal")).to_be_visible()
+        for place in ("new-policy", "policies/own", "policies/own/drop", "enforce", "preview"):
+            expect(page.locator(f'a[href$="{HERE}/{place}"]')).to_have_count(0)
+    with console.signed_in("root") as page:
+        open_(console, page, HERE)
+        for place in ("new-policy", "policies/own", "policies/own/drop", "enforce", "preview"):
+            expect(page.locator(f'a[href$="{HERE}/{place}"]')).to_have_count(1)
 
 
 def test_every_page_works_without_scripts(console: Console) -> None:

@@ -15,6 +15,9 @@ from typing import Final
 from tests.row_policies.races import RACES
 from tests.row_policies.runner import Part, Result, parts_of, replay, work
 
+_PROGRESS: Final = 10_000
+"""Requests of a race from one line of progress to the next."""
+
 _OVERDUE: Final = 3
 """Exit status when time was up before all operations were carried out."""
 
@@ -47,7 +50,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     parser.add_argument("--minutes", type=float, default=120.0, help="begin no part after so many (default: 120)")
     parser.add_argument("--open", action="store_true", help="without row policies: only what filters mean is tested")
-    parser.add_argument("--race", choices=sorted(RACES), help="a race instead, of so many requests")
+    parser.add_argument("--race", choices=sorted(RACES), help="a race instead, of `--number` requests")
     parser.add_argument("--case", type=int, help="carry out operations of this case again")
     parser.add_argument("--operations", default="0-999", help="which: 3,17,40 or 0-40 (default: all)")
     return parser.parse_args(argv)
@@ -64,7 +67,15 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _race(arguments: argparse.Namespace) -> int:
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
-    done, wrong = asyncio.run(RACES[arguments.race](arguments.number, arguments.seed))
+    told = 0
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if done - told >= _PROGRESS:
+            told = done
+            print(f"{done:,} requests, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    done, wrong = asyncio.run(RACES[arguments.race](arguments.number, arguments.seed, tell))
     print(f"{arguments.race}: {done:,} requests, seed {arguments.seed}, {time.monotonic() - began:.0f} s")
     print(wrong or "nothing was wrong")
     return 1 if wrong else 0

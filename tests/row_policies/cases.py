@@ -1,19 +1,22 @@
 """One case: a collection with its rules, users and rows, and operations on it, all drawn from one seed."""
 
 import asyncio
+import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.access.equivalence.random_values import Draw
 from tests.row_policies.changes import Change, Changes
 from tests.row_policies.filters import Filters
 from tests.row_policies.hostile import Hostiles
-from tests.row_policies.model import KeyOf, Model
-from tests.row_policies.operations import Operation, Place
+from tests.row_policies.model import KeyOf, Model, Stored
+from tests.row_policies.operations import Ask, Operation, Place
+from tests.row_policies.queued import Queued
 from tests.row_policies.reads import Reads
+from tests.row_policies.rest import OverRest
 from tests.row_policies.rules import TAG_KEYS, Action, Person, Rules
-from tests.row_policies.schemas import VECTOR, draw_schema
+from tests.row_policies.schemas import VECTOR, Schema, draw_schema
 from tests.row_policies.target import DATABASES, ROOT, Client, Target
 from tests.row_policies.values import Pool
 from tests.row_policies.wire import Key
@@ -23,6 +26,11 @@ from tests.support.gateway import encoded, v2
 _SIDE_BY_SIDE: Final = 24
 _FIRST_ROWS: Final = 24
 _STRIDE: Final = 1_000_003
+_OTHERS: Final = 1_000
+"""The first key of the first of `writer`."""
+
+_BY_REST: Final = 0.25
+"""Share of the operations that are sent by REST, as far as REST can say them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class Case:
         self.protected = protected
         self.transcript = transcript
         self._callers: list[str] = []
+        self._target: tuple[Target, Client] | None = None
         self._keys = ["key of all roles", "key of few roles"]
         draw = Draw(self.seed)
         prefix = f"c{seed}_{attempt}"
@@ -77,7 +86,7 @@ class Case:
         self._roles = [f"{prefix}_r{number}" for number in range(2)]
         self._pool = Pool((*self._users, "nobody"), ("red", "green", "it's blue"))
         self._database, self._collection = draw.of(DATABASES), f"{prefix}_rows"
-        place = Place(self._database, (self._collection, self._collection, f"{prefix}_alias"))
+        self._place = place = Place(self._database, (self._collection, self._collection, f"{prefix}_alias"))
         schema = draw_schema(draw, self._pool)
         self._model = Model(schema)
         self._filters = Filters(schema, self._pool)
@@ -109,11 +118,12 @@ class Case:
             target: the server.
             places: of the operations to carry out, in order.
         """
+        self._target = target, client
         waiting: list[tuple[int, Operation]] = []
         for place in places:
             operation = self._operation(Draw(self.seed * _STRIDE + place))
             if self.transcript is not None:
-                self.transcript(f"{place}: {operation}")
+                self.transcript(f"{place}: {operation}{' (by REST)' if self._by_rest(place) else ''}")
             waiting.append((place, operation))
             if not operation.alone and len(waiting) < _SIDE_BY_SIDE:
                 continue
@@ -133,6 +143,45 @@ class Case:
             for action in (Action.QUERY, Action.SEARCH)
         }
 
+    @property
+    def schema(self) -> Schema:
+        """Return the collection's."""
+        return self._model.schema
+
+    @property
+    def database(self) -> str:
+        """Return the collection's."""
+        return self._database
+
+    @property
+    def collection(self) -> str:
+        """Return its name."""
+        return self._collection
+
+    def stored(self) -> dict[Key, Stored]:
+        """Return the rows of the collection, by key."""
+        return dict(self._model.stored)
+
+    def known(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return those of some keys that rows of the case have, not those of `writer`."""
+        return frozenset(key for key in keys if key in self._model.stored)
+
+    def rules(self) -> Model:
+        """Return the rules as they are now, without rows; they do not change any more."""
+        model = self._model
+        people, policies = dict(model.people), dict(model.policies)
+        return replace(model, people=people, keys=dict(model.keys), policies=policies, stored={}, _seen={})
+
+    def writer(self, number: int) -> tuple[Model, Writes]:
+        """Return what draws writes under keys that nobody else writes, and the model of these rows."""
+        model = replace(self._model, stored={}, _seen={})
+        first = _OTHERS * (number + 1)
+        return model, Writes(model, self._filters, self._reads, self._pool, self._place, first_key=first)
+
+    def draw_caller(self, draw: Draw) -> str:
+        """Return a caller."""
+        return draw.of(self._callers)
+
     def draw_change(self, draw: Draw) -> Change:
         """Return a change of the rules or of what they read."""
         return self._changes.draw(draw)
@@ -151,24 +200,42 @@ class Case:
         await client.make("DropAlias", db_name=self._database, alias=alias)
         await client.make("DropCollection", db_name=self._database, collection_name=self._collection)
 
+    def _by_rest(self, place: int) -> bool:
+        """Return whether an operation is sent by REST, as far as REST can say it."""
+        return random.Random(self.seed * _STRIDE - place).random() < _BY_REST
+
+    def _ask(self, client: Client, place: int) -> Ask:
+        return OverRest(self._model.schema, client.ask, older=place % 2 == 0) if self._by_rest(place) else client.ask
+
     def _operation(self, draw: Draw) -> Operation:
         roll = draw.random.random()
         if self.protected and roll < 0.03:
             return self._changes.draw(draw)
         if roll < 0.035:
             return self._changes.flush()
+        if self.protected and roll < 0.05:
+            return self._queued(draw)
         drawn = self._writes if roll < 0.2 else self._reads
         return drawn.draw(draw, draw.of(self._callers))
 
+    def _queued(self, draw: Draw) -> Operation:
+        first, write = self._writes.aside(draw, ROOT), self._writes.draw_rows(draw, draw.of(self._users))
+        change = self._changes.draw_beside_writes(draw)
+        return Queued(first, write, change, collection=self._collection, target=self._require_target)
+
+    def _require_target(self) -> tuple[Target, Client]:
+        assert self._target is not None
+        return self._target
+
     async def _all(self, client: Client, waiting: Sequence[tuple[int, Operation]]) -> Fault | None:
-        found = await asyncio.gather(*(operation.run(client.ask) for _, operation in waiting))
+        found = await asyncio.gather(*(operation.run(self._ask(client, place)) for place, operation in waiting))
         for (place, operation), what in zip(waiting, found, strict=True):
             if what:
                 return Fault(self.seed, place, what, str(operation))
         return None
 
     async def _alone(self, client: Client, target: Target, place: int, operation: Operation) -> Fault | None:
-        what = await operation.run(client.ask)
+        what = await operation.run(self._ask(client, place))
         if not what:
             rows = await target.stored(self._database, self._collection)
             if isinstance(operation, Deletion):

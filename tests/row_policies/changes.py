@@ -81,6 +81,14 @@ class Changes:
             return self.flush()
         return draw.of((self.switch("rls.enabled", on=False), self.switch("rls.force", on=not self._model.forced)))
 
+    def draw_beside_writes(self, draw: Draw) -> Change:
+        """Return a change that waits for no write: of tags, role bindings or policies."""
+        roll = draw.random.random()
+        if roll < 0.7:
+            return self._tag(draw) if roll < 0.4 else self._bind(draw)
+        policies = self._model.policies
+        return self._drop(draw.of(sorted(policies))) if len(policies) > 1 else self.create(self.policy(draw))
+
     def policy(self, draw: Draw) -> Policy:
         """Return a policy with a name of its own."""
         self._made += 1

@@ -1,118 +1,25 @@
-"""Requests at full speed while policies change, and writes to rows that are given away meanwhile.
+"""Writes to rows that are given away meanwhile, and all races by name.
 
-A request that begins after a change was acknowledged is decided by the new policy, and every request by one policy. A
-row that was given away is never overwritten or deleted by its previous owner.
+A row that was given away is never overwritten or deleted by its previous owner.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pymilvus.grpc_gen import milvus_pb2
 from tests.access.equivalence.random_values import Draw
 from tests.row_policies import wire
-from tests.row_policies.cases import Case
-from tests.row_policies.operations import refused
+from tests.row_policies.change_race import changes_during_requests
 from tests.row_policies.rules import Action
 from tests.row_policies.schemas import MARK, OWNER, VECTOR, Field, Kind, Schema
 from tests.row_policies.target import ROOT, Client, Target, serving
-from tests.row_policies.wire import Key
 from tests.support.gateway import PASSWORD, encoded, v2
 
-_READERS: Final = 12
 _ROWS: Final = 6
 _RIVALS: Final = 8
 """Writes of one row by its previous owner, beside the one that gives it away."""
-
-
-@dataclass(slots=True)
-class History:
-    """What each caller may see, after each change.
-
-    Attributes:
-        states: keys by caller, before the first change and after each.
-        acknowledged: the latest state whose change was acknowledged.
-    """
-
-    states: list[Mapping[str, frozenset[Key]]] = field(default_factory=list)
-    acknowledged: int = 0
-
-    def wrong(self, caller: str, keys: frozenset[Key], first: int) -> str:
-        """Return what is wrong with keys that a caller saw, in words.
-
-        Args:
-            caller: who saw them.
-            keys: that the answer holds.
-            first: the state that was acknowledged when the request began.
-        """
-        if any(state[caller] == keys for state in self.states[first:]):
-            return ""
-        older = [place for place, state in enumerate(self.states[:first]) if state[caller] == keys]
-        if older:
-            return f"decided by the policy of change {older[-1]}, although change {first} was acknowledged before"
-        newest = self.states[first][caller]
-        more, less = sorted(keys - newest, key=str), sorted(newest - keys, key=str)
-        return f"decided by no one policy: {more} too many, {less} missing"
-
-
-async def changes_while_reading(requests: int, seed: int) -> tuple[int, str]:
-    """Read at full speed while policies, tags and role bindings change; return the reads, and what was wrong."""
-    async with serving() as target, target.client() as client:
-        case = Case(seed)
-        await case.prepare(client)
-        race = _Race(case, requests)
-        async with contextlib.AsyncExitStack() as stack:
-            readers = [await stack.enter_async_context(target.client()) for _ in range(_READERS)]
-            for reader in readers:
-                reader.adopt(client)
-            changer = asyncio.create_task(race.change(client))
-            wrong = await asyncio.gather(*(race.read(reader, place) for place, reader in enumerate(readers)))
-            race.over = True
-            wrong.append(await changer)
-        return race.done, next((each for each in wrong if each), "")
-
-
-class _Race:
-    def __init__(self, case: Case, requests: int) -> None:
-        self._case = case
-        self._left = requests
-        self._history = History([case.seen()])
-        self.done = 0
-        self.over = False
-
-    async def change(self, client: Client) -> str:
-        """Change the policy again and again."""
-        draw = Draw(self._case.seed)
-        while not self.over:
-            change = self._case.draw_change(draw)
-            change.apply()
-            self._history.states.append(self._case.seen())
-            wrong = await change.send(client.ask)
-            if wrong:
-                self.over = True
-                return f"{change}: {wrong}"
-            self._history.acknowledged = len(self._history.states) - 1
-        return ""
-
-    async def read(self, client: Client, place: int) -> str:
-        """Read again and again."""
-        draw = Draw(self._case.seed + place + 1)
-        while self._left > 0 and not self.over:
-            self._left -= 1
-            self.done += 1
-            caller, action, message = self._case.draw_plain_read(draw)
-            first = self._history.acknowledged
-            reply = await client.ask(caller, action.name.capitalize(), message)
-            wrong = refused(reply)
-            if not wrong:
-                keys = frozenset(self._case.keys_in(action, reply.message))
-                wrong = self._history.wrong(f"{caller} {action}", keys, first)
-            if wrong:
-                self.over = True
-                return f"{caller}: {action.name}: {wrong}"
-        return ""
 
 
 SCHEMA: Final = Schema(
@@ -123,8 +30,14 @@ _ANN: Final = "ann"
 _BEN: Final = "ben"
 
 
-async def writes_while_reassigning(requests: int, seed: int) -> tuple[int, str]:
-    """Let previous owners write to rows while they are given away; return the writes, and what was wrong."""
+async def writes_while_reassigning(requests: int, seed: int, tell: Callable[[int], None]) -> tuple[int, str]:
+    """Let previous owners write to rows while they are given away; return the writes, and what was wrong.
+
+    Args:
+        requests: writes.
+        seed: everything follows from it.
+        tell: is told the number of writes from time to time.
+    """
     async with serving() as target, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(target.client()) for _ in range(_RIVALS + 1)]
         await _prepare(clients[0])
@@ -140,6 +53,7 @@ async def writes_while_reassigning(requests: int, seed: int) -> tuple[int, str]:
                 wrong = await _not_as_given(target, owner, mark)
                 if wrong:
                     return done, wrong
+            tell(done)
         return done, ""
 
 
@@ -207,7 +121,9 @@ async def _prepare(client: Client) -> None:
     await client.make("AlterCollection", **named, properties=properties)
 
 
-RACES: Final[Mapping[str, Callable[[int, int], Coroutine[None, None, tuple[int, str]]]]] = {
-    "changes": changes_while_reading,
+Race = Callable[[int, int, Callable[[int], None]], Coroutine[None, None, tuple[int, str]]]
+
+RACES: Final[Mapping[str, Race]] = {
+    "changes": changes_during_requests,
     "reassignments": writes_while_reassigning,
 }

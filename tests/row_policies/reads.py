@@ -12,7 +12,7 @@ from tests.row_policies.model import Model
 from tests.row_policies.operations import Operation, Place
 from tests.row_policies.rules import Action
 from tests.row_policies.schemas import MARK, VECTOR, Kind
-from tests.row_policies.searches import Hybrid, Plan, Search, SearchPages, draw_plan, fill_search
+from tests.row_policies.searches import Hybrid, Plan, Search, SearchByIds, SearchPages, draw_plan, fill_search
 from tests.row_policies.values import vector
 from tests.row_policies.wire import Key
 
@@ -41,6 +41,8 @@ class Reads:
             return self._pages(draw, caller)
         if roll < 0.63:
             return self._search_pages(draw, caller)
+        if roll < 0.69:
+            return self._search_ids(draw, caller)
         return self._search(draw, caller) if roll < 0.9 else self._hybrid(draw, caller)
 
     def _whole(self, draw: Draw, caller: str) -> Operation:
@@ -132,6 +134,17 @@ class Reads:
         plan = draw_plan(draw, self._model)
         fill_search(message, self._model, vectors, plan)
         return Search(self._model, caller, wanted, message, vectors=vectors, plan=plan)
+
+    def _search_ids(self, draw: Draw, caller: str) -> Operation:
+        seen = sorted(self._model.visible(caller, Action.SEARCH), key=str)
+        known = seen if seen and draw.chance(0.6) else sorted(self._model.stored, key=str)
+        if not known or not (self._model.governs(caller) or seen):
+            return self._search(draw, caller)
+        keys = list(dict.fromkeys(draw.of(known) for _ in range(draw.number(3))))
+        wanted, message = self._base(
+            draw, caller, Action.SEARCH, milvus_pb2.SearchRequest, output_fields=self._fields(draw)
+        )
+        return SearchByIds(self._model, caller, wanted, message, keys=keys, plan=Plan(draw.random.randint(1, 30), 0))
 
     def _hybrid(self, draw: Draw, caller: str) -> Operation:
         parts, limit = [], draw.random.randint(1, 20)

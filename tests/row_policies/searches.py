@@ -8,8 +8,10 @@ from typing import Any, Final
 from tests.access.equivalence.random_values import Draw
 from tests.row_policies import wire
 from tests.row_policies.answers import Read, Wanted
+from tests.row_policies.engine import ids_message
 from tests.row_policies.model import Model, marks_of, unequal, vector_of
 from tests.row_policies.operations import Ask, Reply, refused, shown, unseen
+from tests.row_policies.rules import Action
 from tests.row_policies.schemas import INTEGERS, VECTOR, Kind
 from tests.row_policies.wire import Key, Row
 
@@ -146,6 +148,27 @@ class Search(Read):
             return f"withheld: {len(answered)} groups rather than {min(plan.limit, len(every))}"
         wrong = {value: number for value, number in answered.items() if number != min(plan.size, every[value])}
         return f"groups of the wrong size: {wrong}" if wrong else ""
+
+
+class SearchByIds(Search):
+    """A search by the vectors of stored rows, each of which the caller must see."""
+
+    def __init__(self, *given: Any, keys: Sequence[Key], plan: Plan) -> None:
+        model, caller = given[0], given[1]
+        visible = model.visible(caller, Action.SEARCH)
+        self._hidden = sorted({key for key in keys if key not in visible}, key=str)
+        rows = [visible[key].row for key in keys if key in visible]
+        super().__init__(*given, vectors=[vector_of(row) for row in rows], plan=plan)
+        fill_search(self.message, model, [], plan)
+        self.message.ids.CopyFrom(ids_message(keys))
+        self.message.nq = len(keys)
+
+    async def run(self, ask: Ask) -> str:
+        if not self._hidden:
+            return await super().run(ask)
+        reply = await ask(self.caller, self.method, self.message)
+        told = f"disclosed how near rows are to hidden ones: {self._hidden}"
+        return told if reply.carried_out else unseen(reply, ())
 
 
 class SearchPages(Read):

@@ -11,6 +11,7 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from tests.fuzz.channels import GrpcChannel, RestChannel
 from tests.fuzz.requests import Answer, Sent
 from tests.row_policies import wire
+from tests.row_policies.engine import RunEngine
 from tests.row_policies.operations import Reply
 from tests.row_policies.wire import Row
 from tests.support.gateway import PASSWORD, quick_directory
@@ -34,7 +35,7 @@ _ALL: Final = ("*",)
 class Target:
     """A running server; made by `serving`."""
 
-    def __init__(self, server: Server, engine: Engine) -> None:
+    def __init__(self, server: Server, engine: RunEngine) -> None:
         self.server = server
         self.engine = engine
 
@@ -47,9 +48,11 @@ class Target:
         finally:
             await client.close()
 
-    async def stored(self, database: str, collection: str) -> list[Row]:
-        """Return all rows as the engine has them, asked past the server."""
-        request = milvus_pb2.QueryRequest(db_name=database, collection_name=collection, output_fields=_ALL)
+    async def stored(self, database: str, collection: str, filter_: str = "") -> list[Row]:
+        """Return the rows that a filter finds, or all, as the engine has them, asked past the server."""
+        request = milvus_pb2.QueryRequest(
+            db_name=database, collection_name=collection, expr=filter_, output_fields=_ALL
+        )
         payload = request.SerializeToString()
         answer = await self.engine.call("Query", payload, metadata={"dbname": database}, timeout=60)
         response = milvus_pb2.QueryResults.FromString(answer)
@@ -76,9 +79,9 @@ class Client:
         self._headers.update(other._headers)
 
     async def ask(self, caller: str, method: str, message: Any) -> Reply:
-        """Send a request and return its answer; a body goes to one of our own endpoints."""
+        """Send a request and return its answer; a body goes to an endpoint, by a path or the name of one of our own."""
         if isinstance(message, dict):
-            return await self._ask_endpoint(method, message)
+            return await self._ask_endpoint(caller, method, message)
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         fields = (("authorization", self._headers[caller]),)
         self._waiting.append((Sent(caller, _PATHS[method], message.SerializeToString(), fields), done))
@@ -104,13 +107,15 @@ class Client:
 
     async def document(self, path: str, body: dict[str, Any]) -> Any:
         """Ask one of our own endpoints as `root`, which must succeed, and return its data."""
-        reply = await self._ask_endpoint(path, body)
+        reply = await self._ask_endpoint(ROOT, path, body)
         assert reply.carried_out, (path, body, reply.reason)
         return json.loads(reply.raw)["data"]
 
-    async def _ask_endpoint(self, path: str, body: dict[str, Any]) -> Reply:
-        fields = (("authorization", "Bearer root:Milvus"), ("content-type", "application/json"))
-        (answer,) = await self._rest.ask([Sent(ROOT, f"{OWN_PREFIX}{path}", json.dumps(body).encode(), fields)])
+    async def _ask_endpoint(self, caller: str, path: str, body: dict[str, Any]) -> Reply:
+        token = base64.b64decode(self._headers[caller]).decode()
+        fields = (("authorization", f"Bearer {token}"), ("content-type", "application/json"))
+        whole = path if path.startswith("/") else f"{OWN_PREFIX}{path}"
+        (answer,) = await self._rest.ask([Sent(caller, whole, json.dumps(body).encode(), fields)])
         held = json.loads(answer.body)
         status = common_pb2.Status(code=held["code"], reason=held.get("message", ""))
         return Reply(0, answer.body, status)
@@ -128,10 +133,10 @@ def _header(token: str) -> str:
 @contextlib.asynccontextmanager
 async def serving() -> AsyncIterator[Target]:
     """Start a server with the embedded engine on the loopback address, and stop it at the end."""
-    engines: list[Engine] = []
+    engines: list[RunEngine] = []
 
     async def start(settings: EmbeddedEngineSettings) -> Engine:
-        engines.append(await EmbeddedEngine.start(settings))
+        engines.append(RunEngine(await EmbeddedEngine.start(settings)))
         return engines[0]
 
     with _directory() as settings:

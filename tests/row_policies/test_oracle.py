@@ -7,6 +7,7 @@ import pytest
 from tests.row_policies.cases import Case
 from tests.row_policies.runner import CASE, Part, parts_of, replay, run
 
+from kiteward.gateway.row_access.locks import CollectionLocks
 from kiteward.gateway.row_access.reading import FilteredRead
 from kiteward.gateway.row_access.write_checks import WriteCheck
 
@@ -66,6 +67,32 @@ async def test_write_that_is_not_checked_is_noticed(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(WriteCheck, method, unchecked)
     assert "wrongly written" in await _first_fault()
+
+
+async def test_search_by_ids_of_hidden_rows_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = FilteredRead.of
+
+    def unlooked(*given: Any, **more: Any) -> FilteredRead:
+        read = of(*given, **more)
+        return FilteredRead(read.message, read.parts, read.rule, ())
+
+    monkeypatch.setattr(FilteredRead, "of", unlooked)
+    assert "disclosed how near rows are" in await _first_fault()
+
+
+async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acquire = CollectionLocks.acquire
+
+    async def unnoticed(self: CollectionLocks, key: Any, *, alone: bool) -> bool:
+        await acquire(self, key, alone=alone)
+        return False
+
+    monkeypatch.setattr(CollectionLocks, "acquire", unnoticed)
+    found = await _first_fault()
+    assert "meanwhile" in found
+    assert "wrongly written" in found or "refused" in found
 
 
 async def _first_fault() -> str:

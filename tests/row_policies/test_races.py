@@ -3,24 +3,30 @@
 from typing import Any
 
 import pytest
-from tests.row_policies.races import changes_while_reading, writes_while_reassigning
+from tests.row_policies.change_race import changes_during_requests
+from tests.row_policies.races import writes_while_reassigning
 
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.gateway.row_access.locks import CollectionLocks
+from kiteward.gateway.row_access.write_checks import WriteCheck
 
-_READS = 2_000
+_REQUESTS = 2_000
 _WRITES = 900
 _SEED = 1
 
 
-async def test_no_read_sees_a_policy_whose_change_was_acknowledged_before_it_began() -> None:
-    done, wrong = await changes_while_reading(_READS, _SEED)
+def silent(_done: int) -> None:
+    """Tell nobody."""
+
+
+async def test_no_request_sees_rules_whose_change_was_acknowledged_before_it_began() -> None:
+    done, wrong = await changes_during_requests(_REQUESTS, _SEED, silent)
     assert not wrong
-    assert done == _READS
+    assert done == _REQUESTS
 
 
 async def test_row_that_was_given_away_is_not_written_by_its_former_owner() -> None:
-    done, wrong = await writes_while_reassigning(_WRITES, _SEED)
+    done, wrong = await writes_while_reassigning(_WRITES, _SEED, silent)
     assert not wrong
     assert done >= _WRITES
 
@@ -33,8 +39,23 @@ async def test_policy_that_stays_in_force_too_long_is_noticed(monkeypatch: pytes
         return held.setdefault((database, collection), protected(snapshot, database, collection))
 
     monkeypatch.setattr(PolicySnapshot, "protected", outdated)
-    _, wrong = await changes_while_reading(_READS, _SEED)
-    assert "acknowledged before" in wrong or "no one policy" in wrong
+    _, wrong = await changes_during_requests(_REQUESTS, _SEED, silent)
+    assert "acknowledged before" in wrong or "no one change" in wrong
+
+
+@pytest.mark.parametrize("method", ["insert", "upsert"])
+async def test_write_by_an_outdated_caller_is_noticed(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    check = getattr(WriteCheck, method)
+    known: dict[str, Any] = {}
+
+    async def outdated(self: WriteCheck, write: Any) -> None:
+        principal = known.setdefault(self.principal.user_name, self.principal)
+        await check(WriteCheck(self.rules, principal, self.stored), write)
+
+    monkeypatch.setattr(WriteCheck, method, outdated)
+    _, wrong = await changes_during_requests(_REQUESTS, _SEED, silent)
+    assert method.capitalize() in wrong
+    assert "acknowledged before" in wrong or "no one change" in wrong
 
 
 async def test_writes_that_do_not_wait_for_one_another_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,5 +64,5 @@ async def test_writes_that_do_not_wait_for_one_another_are_noticed(monkeypatch: 
 
     monkeypatch.setattr(CollectionLocks, "acquire", at_once)
     monkeypatch.setattr(CollectionLocks, "release", lambda *_, **__: None)
-    _, wrong = await writes_while_reassigning(_WRITES, _SEED)
+    _, wrong = await writes_while_reassigning(_WRITES, _SEED, silent)
     assert "are" in wrong

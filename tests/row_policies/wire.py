@@ -105,6 +105,9 @@ def _values(column: Any) -> list[Any]:
         found: list[Any] = [list(getattr(each, slot).data) for each in held]
     else:
         found = [json.loads(each) for each in held] if kind is Kind.JSON else list(held)
+    if len(found) < len(column.valid_data):  # as requests have it: without the values that are null
+        given = iter(found)
+        return [next(given) if valid else None for valid in column.valid_data]
     if column.valid_data:
         return [value if valid else None for value, valid in zip(found, column.valid_data, strict=True)]
     return found

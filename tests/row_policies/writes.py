@@ -20,11 +20,17 @@ _MOST_ROWS: Final = 60
 _KEYS: Final = 50
 """Keys that clients choose from: few, so that writes meet rows that are there."""
 
+_ASIDE: Final = 10**7
+"""The first of other keys."""
+
 
 class Writes:
     """Draws writes to a collection."""
 
-    def __init__(self, model: Model, filters: Filters, reads: Reads, pool: Pool, place: Place) -> None:
+    def __init__(
+        self, model: Model, filters: Filters, reads: Reads, pool: Pool, place: Place, *, first_key: int = 1
+    ) -> None:
+        self._first_key = first_key
         self._model = model
         self._filters = filters
         self._reads = reads
@@ -45,6 +51,27 @@ class Writes:
         if roll < 0.75:
             return self._upsert(draw, caller)
         return self._delete(draw, caller) if roll < 0.9 else self._delete_keys(draw, caller)
+
+    def draw_rows(self, draw: Draw, caller: str) -> Operation:
+        """Return an insert or an upsert."""
+        return self.insert(draw, caller, draw.number(3)) if draw.chance(0.4) else self._upsert(draw, caller)
+
+    def deletion(self, keys: Sequence[Key]) -> Any:
+        """Return a request to delete rows by their keys."""
+        listed = ", ".join(f'"{key}"' if isinstance(key, str) else str(key) for key in keys)
+        return milvus_pb2.DeleteRequest(
+            db_name=self._place.database,
+            collection_name=self._place.names[0],
+            expr=f"{self._model.schema.key.name} in [{listed}]",
+        )
+
+    def aside(self, draw: Draw, caller: str) -> Operation:
+        """Return an insert of one row under a key that no other write has."""
+        row = self._row(draw, caller, keyed=False)
+        if not self._model.schema.auto_id:
+            key = _ASIDE + self._marks
+            row[self._model.schema.key.name] = key if self._model.schema.key.kind is Kind.INT64 else f"key {key}"
+        return self._write(draw, caller, "Insert", [row], self._names(draw, [row]))
 
     def insert(self, draw: Draw, caller: str, number: int) -> Operation:
         """Return an insert of so many rows."""
@@ -117,7 +144,7 @@ class Writes:
         if self._model.schema.auto_id:
             known = [key for key in self._model.stored if isinstance(key, int)]
             return draw.of(sorted(known)) if known and draw.chance(0.8) else draw.random.randint(10**6, 10**6 + _KEYS)
-        number = draw.random.randint(1, _KEYS)
+        number = self._first_key + draw.random.randrange(_KEYS)
         return number if self._model.schema.key.kind is Kind.INT64 else f"key {number}"
 
     def _names(self, draw: Draw, rows: Sequence[Row]) -> list[str]:
@@ -170,45 +197,52 @@ class Write:
     ) -> None:
         self._model = model
         self._caller = caller
-        self._message = message
         self._rows = rows
-        self._method = method
         self._partition = partition
+        self.message = message
+        self.method = method
 
     async def run(self, ask: Ask) -> str:
-        reply = await ask(self._caller, self._method, self._message)
+        reply = await ask(self._caller, self.method, self.message)
         sent = {row[MARK] for row in self._rows if MARK in row}
         wrong = unseen(reply, sent)
         if wrong:
             return wrong
-        stored, forbidden = self._outcome()
+        forbidden = self.forbidden(self._model)
         if not reply.carried_out:
-            return "" if forbidden or self._unchecked() else refused(reply)
+            return "" if forbidden or self.unchecked(self._model) else refused(reply)
         if forbidden:
             return f"wrongly written: {forbidden}"
-        return self._store(reply, stored)
+        return self.store(reply, self.rows_after(self._model), self._model)
 
-    def _outcome(self) -> tuple[list[Row], str]:
-        """Return the rows as they are to be stored, and why they must not be."""
-        name, model = self._model.schema.key.name, self._model
-        made: list[Row] = []
-        for place, given in enumerate(self._rows):
-            stored = model.stored.get(given[name]) if name in given else None
-            before = stored.row if stored else None
-            row = model.completed(given, before if self._partial else None)
-            forbidden = self._forbidden(before, row) or self._incomplete(row)
+    def forbidden(self, model: Model) -> str:
+        """Return why the rows must not be stored, or nothing."""
+        for place, (before, row) in enumerate(zip(self._before(model), self.rows_after(model), strict=True)):
+            forbidden = self._forbidden(model, before, row) or self._incomplete(row)
             if forbidden:
-                return [], f"row {place}: {forbidden}"
-            made.append(row)
-        return made, ""
+                return f"row {place}: {forbidden}"
+        return ""
+
+    def rows_after(self, model: Model) -> list[Row]:
+        """Return the rows as they are to be stored."""
+        befores = self._before(model)
+        return [
+            model.completed(given, before if self._partial else None)
+            for given, before in zip(self._rows, befores, strict=True)
+        ]
+
+    def _before(self, model: Model) -> list[Row | None]:
+        name = model.schema.key.name
+        found = [model.stored.get(given[name]) if name in given else None for given in self._rows]
+        return [stored.row if stored else None for stored in found]
 
     @property
     def _partial(self) -> bool:
-        return self._method == "Upsert" and bool(self._message.partial_update)
+        return self.method == "Upsert" and bool(self.message.partial_update)
 
-    def _forbidden(self, before: Row | None, row: Row) -> str:
+    def _forbidden(self, model: Model, before: Row | None, row: Row) -> str:
         """Return why policies do not let a row be written over another one, or as a new one."""
-        model, caller, inserts = self._model, self._caller, self._method == "Insert"
+        caller, inserts = self._caller, self.method == "Insert"
         if before is not None and not model.allowed(caller, Action.UPSERT, before):
             return f"overwrites {before}"
         if inserts and not model.allowed(caller, Action.INSERT, row, coming=True):
@@ -216,18 +250,18 @@ class Write:
         upserts = not inserts or before is not None
         return f"becomes {row}" if upserts and not model.allowed(caller, Action.UPSERT, row, coming=True) else ""
 
-    def _unchecked(self) -> bool:
+    def unchecked(self, model: Model) -> bool:
         """Return whether it cannot be checked by policies, so that it may be refused although it is allowed."""
-        schema, given = self._model.schema, self._rows
+        schema, given = model.schema, self._rows
         name = schema.key.name
-        if not self._model.governs(self._caller):
+        if not model.governs(self._caller):
             return False
         keys = [row[name] for row in given if name in row]
-        new = [key for key in keys if key not in self._model.stored]
+        new = [key for key in keys if key not in model.stored]
         absent = any(field.name not in row for row in given for field in schema.fields)
         if len(set(keys)) < len(keys) or (absent and (new or not self._partial)):
             return True
-        return schema.auto_id and bool(keys if self._method == "Insert" else new)
+        return schema.auto_id and bool(keys if self.method == "Insert" else new)
 
     def _incomplete(self, row: Row) -> str:
         """Return which field has no value although it must have one."""
@@ -236,19 +270,20 @@ class Write:
                 return f"{field.name} has no value"
         return "" if VECTOR in row else "no vector"
 
-    def _store(self, reply: Reply, stored: Sequence[Row]) -> str:
-        name = self._model.schema.key.name
+    def store(self, reply: Reply, stored: Sequence[Row], model: Model) -> str:
+        """Store in a model what an answer says was stored; return what is wrong with the answer."""
+        name = model.schema.key.name
         keys = wire.ids_of(reply.message.IDs)
         if len(keys) != len(stored):
             return f"wrote {len(keys)} rows rather than {len(stored)}"
         for key, row in zip(keys, stored, strict=True):
             if row.setdefault(name, key) != key:
                 return f"wrote row {key!r} rather than {row[name]!r}"
-            self._model.put(row, self._partition)
+            model.put(row, self._partition)
         return ""
 
     def __str__(self) -> str:
-        return f"{self._caller}: {self._method} {shown(self._message)}"
+        return f"{self._caller}: {self.method} {shown(self.message)}"
 
 
 class Deletion:

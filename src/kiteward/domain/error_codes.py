@@ -237,8 +237,8 @@ class ErrorDetail:
         code: what is wrong.
         parameters: names, limits and numbers for a sentence about it, never prose: sentences are in many languages;
             never a secret, and nothing that is not in the message.
-        quoted: what the engine says about it, in the language of the engine. It is shown apart from the sentence, as a
-            quotation; empty where the sentence is complete.
+        quoted: what the engine, or the reader of filters, says about it, in English. It is shown apart from the
+            sentence, as a quotation; empty where the sentence is complete.
     """
 
     code: ErrorCode

@@ -30,6 +30,8 @@ class Dialect(StrEnum):
 class Feature(Enum):
     """A part of the language that not every dialect has."""
 
+    ANY_DIVISOR = auto()
+    """What is divided by may be anything; see `kiteward.filters.divisors`."""
     ARITHMETIC = auto()
     BARE_FIELD = auto()
     """A boolean field is a condition."""
@@ -135,6 +137,7 @@ _MILVUS: Final = Grammar(
     name="Milvus",
     features=frozenset(Feature)
     - {
+        Feature.ANY_DIVISOR,
         Feature.VARIABLE,
         Feature.LOOSE,
         Feature.UNICODE_NAMES,

@@ -9,6 +9,7 @@ from typing import Final, get_args
 
 from kiteward.filters.arguments import call
 from kiteward.filters.dialect import MAX_ARITHMETIC, Dialect, Feature
+from kiteward.filters.divisors import check_divisor
 from kiteward.filters.policy_rules import check_list, compared_in_policy
 from kiteward.filters.quoting import LEAST_INTEGER
 from kiteward.filters.reader import Reader
@@ -280,6 +281,8 @@ class _Parser:
                 raise refusal(f"more than {MAX_ARITHMETIC} arithmetic operators", token.position)
             at = reader.peek()
             right = self._value(self._computed(_STRENGTH[token.text] + 1), at)
+            if not reader.has(Feature.ANY_DIVISOR):
+                check_divisor(token.text, right, at.position)
             left = Arithmetic(token.text, self._value(left, start), right)
         return left
 

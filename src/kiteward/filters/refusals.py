@@ -18,10 +18,10 @@ def refusal(problem: str, position: int = 0, *, right: str = "") -> FilterSyntax
         right: what would be right, if `problem` does not say it.
     """
     character = position + 1
-    sentence = f"the filter is not valid at character {character}: {problem}"
+    sentence = f"{problem}; {right}" if right else problem
     return FilterSyntaxError(
-        f"{sentence}; {right}" if right else sentence,
-        ErrorDetail(ErrorCode.FILTER_INVALID, {"position": character}),
+        f"the filter is not valid at character {character}: {sentence}",
+        ErrorDetail(ErrorCode.FILTER_INVALID, {"position": character}, quoted=sentence),
         field="filter",
         position=position,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kiteward.filters.dialect import MAX_LENGTH, Dialect
+from kiteward.filters.divisors import check_divisor
 from kiteward.filters.quoting import quote
 from kiteward.filters.refusals import refusal
 from kiteward.filters.tree import (
@@ -51,7 +52,8 @@ def write(tree: Expression, dialect: Dialect) -> str:
 
     Raises:
         FilterSyntaxError: the tree has a template or, for an engine, a variable; it has a constant, which Milvus does
-            not read; it has a string that Milvus would read as another; the text would be too long or too deep.
+            not read; it has a string that Milvus would read as another, or a divisor that Milvus cannot divide by; the
+            text would be too long or too deep.
     """
     text = _Writer(dialect).text(_without_true(tree) if dialect is Dialect.MILVUS else tree)
     if len(text) > MAX_LENGTH:
@@ -133,6 +135,8 @@ class _Writer:
             case ListOf(items):
                 return f"[{', '.join(map(self.text, items))}]"
             case Arithmetic(operator, left, right):
+                if self._dialect is Dialect.MILVUS:
+                    check_divisor(operator, right)
                 strength = _STRENGTH[operator]
                 return f"{self._factor(left, strength)} {operator} {self._factor(right, strength + 1)}"
             case Call(function, arguments):

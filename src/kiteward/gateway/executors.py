@@ -24,7 +24,7 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
-from kiteward.gateway.row_access.writing import RowWrites
+from kiteward.gateway.row_access.writing import RowWrites, excluded
 from kiteward.iam.json_api.base import Outcome
 from kiteward.iam.json_api.base import Request as AdminRequest
 from kiteward.iam.milvus_rpc.base import Request as RpcRequest
@@ -64,16 +64,27 @@ class EngineExecutor:
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
-        row, resolved, call = request.operation, request.resolved, request.call
+        row = request.operation
         if request.hides_database:
             return messages.success(row.name)
         if row.rows is RowUse.WRITTEN:
             return await self._writes.run(request, recording)
+        if excluded(request):
+            return await self._writes.run_apart(request, recording, self._forward)
+        return await self._forward(request, recording, request.call.timeout)
+
+    async def _forward(self, request: AuthorizedRequest, recording: Recording, timeout: float | None) -> bytes:
+        """Forward a request, and return the response as its caller may see it.
+
+        Raises:
+            KitewardError: as of `Gateway.handle`.
+        """
+        row, resolved, call = request.operation, request.resolved, request.call
         metadata = {**call.forward, "dbname": resolved.database}
         if request.row_access is not None:
             return await self._restricted(request, request.row_access, recording, metadata)
         ids, mark = self._catalog.ids, self._catalog.ids.mark()
-        answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=call.timeout)
+        answer = await self._engine.call(row.name, resolved.payload, metadata=metadata, timeout=timeout)
         recording.status = messages.status_code(row.name, answer)
         if row.shows_alias is not None and row.shows_alias(answer, resolved):
             # The name was a collection's when the request was decided. Whose it is now has not been decided.
@@ -129,19 +140,18 @@ class EngineExecutor:
 class CatalogExecutor:
     """Changes databases, collections and aliases, one at a time."""
 
-    def __init__(self, ddl: DdlExecutor, authorizer: Authorizer, changes: Changes) -> None:
+    def __init__(self, ddl: DdlExecutor, changes: Changes, *, writes: RowWrites) -> None:
         self._ddl = ddl
-        self._authorizer = authorizer
         self._changes = changes
+        self._writes = writes
 
     async def run(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         """Execute a request. See `RequestExecutor.run`."""
         require_authorized(request)
-        # While the change waits, the caller may be deleted or lose a role, and an alias may move.
-        again = functools.partial(self._authorizer.authorize, recording, again=True)
 
         async def change() -> bytes:
-            answer = await self._ddl.run(request, again)
+            # While the change waits, the caller may be deleted or lose a role, and an alias may move.
+            answer = await self._writes.change(request, recording, self._ddl.run)
             recording.status = messages.status_code(request.operation.name, answer)
             return answer
 

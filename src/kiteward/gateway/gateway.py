@@ -220,6 +220,6 @@ def _executors(
     reads = FilteredReads(engine, dialect)
     return {
         Executor.ENGINE: EngineExecutor(engine, catalog, context.authorizer, reads=reads, writes=writes),
-        Executor.DDL: CatalogExecutor(ddl, context.authorizer, context.changes),
+        Executor.DDL: CatalogExecutor(ddl, context.changes, writes=writes),
         Executor.HERE: RpcExecutor(context),
     }

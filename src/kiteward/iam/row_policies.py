@@ -283,6 +283,12 @@ def require_on(caller: Caller, privilege: str, target: Place) -> None:
     decide(caller.principal, (condition,), caller.snapshot).require_allowed()
 
 
+def may_change(caller: Caller, held: ProtectedCollection) -> bool:
+    """Return whether the caller may change the row policies of a collection."""
+    condition = Condition(PRIVILEGES["ManageRLS"], held.database, (held.collection,))
+    return decide(caller.principal, (condition,), caller.snapshot).allowed
+
+
 def compiled_rules(caller: Caller, target: Place) -> CompiledRowRules:
     """Return the row policies of a collection in force; none where it has none."""
     rules = caller.snapshot.row_rules.get((target.database, target.collection))

@@ -35,7 +35,7 @@ _KEY_CHARACTERS: Final = "_.-:/@"
 
 @dataclass(frozen=True, slots=True)
 class TagHolder:
-    """A user or an API key; without either, the credential that the caller uses."""
+    """A user or an API key; to read tags without either, the credential that the caller uses."""
 
     user_name: str = ""
     key_id: str = ""
@@ -136,12 +136,15 @@ async def require_tagging(transaction: Transaction, caller: Caller, holder: TagH
     """Return what a change of tags is made by: the name or id of the holder, and its part of the transaction.
 
     Raises:
-        InvalidArgument: both a user and an API key are given.
+        InvalidArgument: both a user and an API key are given, or neither.
         AccessDenied: the caller lacks UpdateUser on the user or the owner of the key; or is that user, and no
             administrator.
         NotFound: there is no such user or API key.
     """
-    holder = _named(caller, holder)
+    _require_one_at_most(holder)
+    if not (holder.user_name or holder.key_id):
+        detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "keyId"})
+        raise InvalidArgument("name whose tags to change: give either `userName` or `keyId`", detail)
     if not holder.key_id:
         require_tagging_of(caller, holder.user_name)
         await require_user(transaction, holder.user_name)
@@ -219,13 +222,17 @@ def _named(caller: Caller, holder: TagHolder) -> TagHolder:
     Raises:
         InvalidArgument: both are given.
     """
-    if holder.user_name and holder.key_id:
-        detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "keyId"})
-        raise InvalidArgument("give either `userName` or `keyId`", detail)
+    _require_one_at_most(holder)
     if holder.user_name or holder.key_id:
         return holder
     key = caller.principal.key
     return TagHolder(caller.principal.user_name) if key is None else TagHolder(key_id=key.key_id)
+
+
+def _require_one_at_most(holder: TagHolder) -> None:
+    if holder.user_name and holder.key_id:
+        detail = ErrorDetail(ErrorCode.EXACTLY_ONE_ARGUMENT, {"first": "userName", "second": "keyId"})
+        raise InvalidArgument("give either `userName` or `keyId`", detail)
 
 
 def _no_key(key_id: str) -> NotFound:

@@ -40,7 +40,7 @@ IS_ONE = Comparison("==", Field("n"), Literal(1))
         ('n == 1 and (exists j["k"])', 'n == 1 and exists j["k"]', 'n == 1 and (exists j["k"])'),
         ('exists j["k"]', None, None),
         ("(n + 1) * 2 - (m - 3) % 4 == -5", None, None),
-        ("n / (m * 2) == n - (1 - 2)", None, None),
+        ("n * (m / 2) == n - (1 - 2)", None, None),
         ("1 < n <= 2", None, None),
         ("n not in [1,2,]", "n not in [1, 2]", "n not in [1, 2]"),
         ("n IN []", "n in []", "n in []"),

@@ -27,10 +27,9 @@ _EMPTY_RAW: Final = frozenset({b"", b"null", b'""', b"[]", b"{}"})
 def decode(kind: type[_B], raw: bytes | bytearray) -> _B:
     """Return the decoded body.
 
-    A field that a body about collections or their data does not know is refused: it is most likely misspelt. At the top
-    level it passes if it asks for nothing (`null`, `false`, `""`, 0, an empty list or object). Other bodies ignore
-    unknown fields. As in Milvus, a top-level field that is `null` counts as not given, and a body that is `null` as
-    `{}`.
+    A field that a body does not know is refused: it is most likely misspelt. At the top level it passes if it asks for
+    nothing (`null`, `false`, `""`, 0, an empty list or object). As in Milvus, a top-level field that is `null` counts
+    as not given, and a body that is `null` as `{}`.
 
     Args:
         kind: the declared type.

@@ -9,25 +9,25 @@ from kiteward.api.rest.rpc import Int32, Int64, key_values, rpc_endpoint, text_o
 from kiteward.milvus.messages import milvus_pb2, rg_pb2
 
 
-class NodeCount(msgspec.Struct, frozen=True, kw_only=True):
+class NodeCount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A number of nodes."""
 
     node_num: Int32 = 0
 
 
-class GroupName(msgspec.Struct, frozen=True, kw_only=True):
+class GroupName(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The name of a resource group."""
 
     resource_group: str = ""
 
 
-class NodeFilter(msgspec.Struct, frozen=True, kw_only=True):
+class NodeFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The nodes that a group prefers."""
 
     node_labels: dict[str, str] = {}
 
 
-class GroupConfig(msgspec.Struct, frozen=True, kw_only=True):
+class GroupConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The number of nodes that a group needs and may have, and the groups it exchanges nodes with."""
 
     requests: NodeCount = NodeCount()

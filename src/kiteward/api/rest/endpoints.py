@@ -64,8 +64,8 @@ Name = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1})]
 """The type of a required text; its schema states that `required` means not empty."""
 
 
-class Body(msgspec.Struct, kw_only=True, rename="camel"):
-    """The members that every body may have."""
+class Body(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The members that every body may have. A member that its endpoint does not know is refused."""
 
     db_name: str = ""
 

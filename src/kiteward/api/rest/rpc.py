@@ -12,7 +12,7 @@ Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class CollectionNameReq(Body, forbid_unknown_fields=True):
+class CollectionNameReq(Body):
     """The name of a collection."""
 
     collection_name: Name

@@ -13,7 +13,7 @@ from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.filters import filled_in
 from kiteward.engine.embedded.indexes import search_parameters_without_tuning
 from kiteward.engine.embedded.metadata import next_timestamp
-from kiteward.engine.embedded.parameters import hybrid_refusal, query_refusal, search_refusal
+from kiteward.engine.embedded.parameters import TRUE, hybrid_refusal, query_refusal, search_refusal
 from kiteward.engine.embedded.read_view import load_state_taken_for
 from kiteward.engine.embedded.responses import answering, invalid_parameter, success
 
@@ -182,8 +182,13 @@ def _dated(response: milvus_pb2.MutationResult) -> milvus_pb2.MutationResult:
 
 
 def _prepare(search: milvus_pb2.SearchRequest) -> None:
-    """Fill in a search's templates, and remove parameters that tune an approximation that this engine does not make."""
+    """Fill in a search's templates, and remove parameters that tune an approximation that this engine does not make.
+
+    Milvus Lite takes every text for true that JSON does not read as false, as the `False` of clients.
+    """
     search.dsl = filled_in(search.dsl, search.expr_template_values)
     for pair in search.search_params:
         if pair.key == "params":
             pair.value = search_parameters_without_tuning(pair.value)
+        elif pair.key == "strict_group_size":
+            pair.value = "true" if pair.value in TRUE else "false"

@@ -98,6 +98,10 @@ _FIELD_KEYS: Final = (
 )
 FIELD: Final = frozenset(_FIELD_KEYS.split())
 
+TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"", "0", "f", "F", "FALSE", "false", "False"})
+"""What Milvus reads as a boolean."""
+
 _OFF: Final = frozenset({"", "0", "-1", "false", "none", "null", "[]", "{}", '""'})
 """Values with which a parameter asks for nothing."""
 
@@ -119,6 +123,7 @@ def search_refusal(request: milvus_pb2.SearchRequest, *, known: frozenset[str] =
     return (
         _unknown({**{key: str(value) for key, value in inner.items()}, **given}, known, "search")
         or _decimals(given)
+        or _strictness(given)
         or _vectors(request)
         or _window(given, "topk")
     )
@@ -203,6 +208,13 @@ def _decimals(given: Mapping[str, str]) -> str:
     if text in ("", "-1") or 0 <= _number(text, -1) <= MOST_DECIMALS:
         return ""
     return f"round_decimal [{text[:20]}] is invalid, should be -1 or an integer in range [0, {MOST_DECIMALS}]"
+
+
+def _strictness(given: Mapping[str, str]) -> str:
+    text = given.get("strict_group_size", "")
+    if text in (TRUE | _FALSE):
+        return ""
+    return f"strict_group_size [{text[:20]}] is invalid, should be true or false"
 
 
 def _vectors(request: milvus_pb2.SearchRequest) -> str:

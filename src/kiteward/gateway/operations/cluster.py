@@ -44,6 +44,7 @@ ROWS: Final = (
         "TransferReplica",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="source_resource_group target_resource_group num_replica",
     ),
     *reads("ListResourceGroups", "ListResourceGroups", rows=RowUse.NONE, database=""),
@@ -128,6 +129,7 @@ ROWS: Final = (
         "ExportSnapshot",
         rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="name",
     ),
     *reads(
@@ -142,6 +144,7 @@ ROWS: Final = (
         "PinSnapshotData",
         rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="name ttl_seconds",
     ),
     *defines(

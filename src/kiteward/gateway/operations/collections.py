@@ -184,6 +184,7 @@ _LOADING: Final = (
         "Load",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded=(
             "replica_number resource_groups refresh load_fields skip_load_dynamic_field load_params "
             "partition_names namespace ttl_seconds priority"
@@ -194,6 +195,7 @@ _LOADING: Final = (
         "Release",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="partition_names",
     ),
     *reads(
@@ -211,6 +213,7 @@ _PARTITIONS: Final = (
         "CreatePartition",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         creates_partitions=("partition_name",),
     ),
     *defines(
@@ -218,6 +221,7 @@ _PARTITIONS: Final = (
         "CreatePartition",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         creates_partitions=("namespace_name",),
     ),
     *defines(
@@ -257,6 +261,7 @@ _INDEXES: Final = (
         "CreateIndex",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         creates_indexes=("index_name",),
         forwarded="field_name extra_params",
     ),
@@ -265,6 +270,7 @@ _INDEXES: Final = (
         "CreateIndex",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="index_name extra_params delete_keys",
     ),
     *defines(
@@ -272,6 +278,7 @@ _INDEXES: Final = (
         "DropIndex",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="field_name index_name",
     ),
     *reads(
@@ -290,6 +297,7 @@ _SNAPSHOTS: Final = (
         "CreateSnapshot",
         rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         creates=("name",),
         forwarded="description compaction_protection_seconds",
     ),
@@ -298,6 +306,7 @@ _SNAPSHOTS: Final = (
         "DropSnapshot",
         rows=RowUse.WHOLE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         forwarded="name",
     ),
     *reads("ListSnapshots", "ListSnapshots", rows=RowUse.WHOLE, collections=ONE_COLLECTION),

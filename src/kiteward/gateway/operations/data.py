@@ -82,6 +82,7 @@ ROWS: Final = (
         "Flush",
         rows=RowUse.NONE,
         collections=("collection_names",),
+        beside_writes=True,
         response_ids=object_ids.of_flushed_segments,
     ),
     *reads(
@@ -99,6 +100,7 @@ ROWS: Final = (
         "LoadBalance",
         rows=RowUse.NONE,
         collections=("collectionName",),
+        beside_writes=True,
         forwarded="src_nodeID dst_nodeIDs sealed_segmentIDs",
     ),
     *defines(
@@ -106,6 +108,7 @@ ROWS: Final = (
         "Compaction",
         rows=RowUse.NONE,
         collections=ONE_COLLECTION,
+        beside_writes=True,
         ids=("collectionID",),
         response_ids=object_ids.of_compaction,
         forwarded="timetravel majorCompaction partition_id channel segment_ids l0Compaction target_size",

@@ -111,6 +111,8 @@ class Operation:
         not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one is allowed.
         not_while_aliased: the sentence that refuses a collection that has aliases, with `{collection}` and `{aliases}`;
             empty where they do not matter.
+        beside_writes: of a change by the engine that names collections, whether writes to them may be executed at the
+            same time, because it changes neither their rows nor their fields.
         exists: whether the resolved database must exist.
         needs_catalog: whether databases and aliases must be up to date before it is resolved or executed.
         handler: for HERE, the function that executes it.
@@ -170,6 +172,7 @@ class Operation:
     one_time_password: bool = False
     not_by_alias: str = ""
     not_while_aliased: str = ""
+    beside_writes: bool = False
     exists: bool = True
     needs_catalog: bool = False
     handler: Handler | None = None
@@ -211,6 +214,14 @@ class Operation:
     def changes(self) -> bool:
         """Whether it changes anything: objects, data, users or the policy."""
         return self.event not in _READS
+
+    @property
+    def excludes_writes(self) -> bool:
+        """Whether nothing is written to its collections while it is executed. A write is not one of these itself."""
+        named = self.collections or self.new_collections
+        return bool(self.by_engine and self.changes and named) and not (
+            self.beside_writes or self.rows is RowUse.WRITTEN
+        )
 
     @property
     def access(self) -> Access:

@@ -1,10 +1,14 @@
 """One lock for each collection, so that nothing is written to it between the check of a write and the write.
 
-A checked write holds the lock alone. Writes without a check share it, and are as concurrent as without it.
+A checked write holds the lock alone. Writes without a check share it, and are as concurrent as without it. What drops,
+creates, renames or empties a collection, or changes its fields, holds it alone too: a write that was checked by the
+rows, fields and policies of one collection would otherwise be made in another.
 """
 
 import asyncio
+import contextlib
 from collections import deque
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]
@@ -79,6 +83,16 @@ class CollectionLocks:
                 self.release(key, alone=alone)
             raise
         return True
+
+    @contextlib.asynccontextmanager
+    async def held(self, keys: Collection[Key]) -> AsyncIterator[bool]:
+        """Hold the locks of collections alone until the block ends. The block gets whether one had to be waited for."""
+        with contextlib.ExitStack() as stack:
+            waited = False
+            for key in sorted(keys):  # in one order, so that two who need several do not wait for each other
+                waited |= await self.acquire(key, alone=True)
+                stack.callback(self.release, key, alone=True)
+            yield waited
 
     def release(self, key: Key, *, alone: bool) -> None:
         """Give a lock back."""

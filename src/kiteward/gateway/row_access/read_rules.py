@@ -62,6 +62,8 @@ _CHOICE: Final = frozenset({"reranker", "strategy"})
 _RERANKER_PARAMETERS: Final = _CHOICE | _names("k weights norm_score function origin scale offset decay")
 
 _COUNT: Final = "count(*)"
+_SHOWN: Final = 64
+"""Characters of a name that a refusal repeats."""
 
 
 def check_read(message: messages.ProtocolMessage) -> None:
@@ -76,27 +78,33 @@ def check_read(message: messages.ProtocolMessage) -> None:
     size = message.ByteSize()
     message.DiscardUnknownFields()
     if message.ByteSize() != size:
-        raise refused("a field that is unknown here")
+        raise refused("unknown_field", "a field that is unknown here")
     _check(message)
 
 
-def refused(what: str) -> AccessDenied:
+def refused(name: str, what: str = "") -> AccessDenied:
     """Return the refusal of something that a read contains.
 
     Args:
-        what: its name.
+        name: the field, parameter or value, without words around it.
+        what: what it is, in words; the name where it says that itself.
     """
     return AccessDenied(
-        f"{what} is not accepted in reads of a collection with row policies: leave it out",
-        ErrorDetail(ErrorCode.ROW_POLICIES_READ_CONTENT, {"name": what}),
+        f"{what or f'`{name}`'} is not accepted in reads of a collection with row policies: leave it out",
+        ErrorDetail(ErrorCode.ROW_POLICIES_READ_CONTENT, {"name": name}),
     )
+
+
+def _refused_inside(place: str, key: str) -> AccessDenied:
+    """Return the refusal of a parameter by its name, inside a field or another parameter."""
+    return refused(f"{place}.{key[:_SHOWN]}", f"the parameter `{key[:_SHOWN]}` in `{place}`")
 
 
 def _check(message: Any) -> None:
     allowed = ALLOWED[message.DESCRIPTOR.name]
     for field, value in message.ListFields():
         if field.name not in allowed:
-            raise refused(f"`{field.name}`")
+            raise refused(field.name)
         match field.name:
             case "requests" | "sub_reqs":
                 for part in value:
@@ -117,11 +125,11 @@ def _check_parameters(pairs: Iterable[common_pb2.KeyValuePair], allowed: frozens
     """Refuse parameters that are not listed, also those inside `params`, where clients put the same ones."""
     for pair in pairs:
         if pair.key not in allowed:
-            raise refused(f"the parameter `{pair.key[:64]}`")
+            raise refused(pair.key[:_SHOWN], f"the parameter `{pair.key[:_SHOWN]}`")
         if pair.key == "params":
             for key in _keys_of(pair.value):
                 if key not in allowed or key == "params":
-                    raise refused(f"the parameter `{key[:64]}` in `params`")
+                    raise _refused_inside("params", key)
 
 
 def _keys_of(text: str) -> Iterable[str]:
@@ -131,28 +139,28 @@ def _keys_of(text: str) -> Iterable[str]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise refused("`params` that is no JSON object")
+        raise refused("params", "`params` that is no JSON object")
     for key, held in value.items():
         if any(isinstance(each, dict | list) for each in (held if isinstance(held, list) else (held,))):
-            raise refused(f"the parameter `{key[:64]}` in `params` with an object")
+            raise refused(f"params.{key[:_SHOWN]}", f"the parameter `{key[:_SHOWN]}` in `params` with an object")
     return value
 
 
 def _check_rerankers(score: schema_pb2.FunctionScore) -> None:
     """Refuse functions other than those rerankers: a boost carries a filter, a model is a server."""
     for pair in score.params:
-        raise refused(f"the parameter `{pair.key[:64]}` of `function_score`")
+        raise _refused_inside("function_score", pair.key)
     for function in score.functions:
         given = {pair.key: pair.value for pair in function.params}
         named = {pair.value for pair in function.params if pair.key in _CHOICE}
         if function.type != schema_pb2.FunctionType.Rerank or not named or not named <= _RERANKERS:
-            raise refused("a function other than the rerankers rrf, weighted and decay")
+            raise refused("function_score.functions", "a function other than the rerankers rrf, weighted and decay")
         for key in sorted(given.keys() - _RERANKER_PARAMETERS):
-            raise refused(f"the parameter `{key[:64]}` of a reranker")
+            raise _refused_inside("function_score.functions", key)
 
 
 def _check_output(names: Iterable[str]) -> None:
     """Refuse computed output, such as `sum(n)`, other than the number of rows."""
     for name in names:
         if "(" in name and name.strip().lower() != _COUNT:
-            raise refused(f"the output field `{name[:64]}`")
+            raise refused(name[:_SHOWN], f"the output field `{name[:_SHOWN]}`")

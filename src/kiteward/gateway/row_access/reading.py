@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kiteward.authz.row_policies import BoundRule
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, EngineResponseUnreadable
+from kiteward.domain.errors import AccessDenied
 from kiteward.engine.base import Engine
 from kiteward.filters import (
     Constant,
@@ -27,6 +27,7 @@ from kiteward.filters import (
     write,
 )
 from kiteward.gateway.row_access.read_rules import check_read, refused
+from kiteward.gateway.row_access.stored_rows import StoredRows
 from kiteward.milvus import messages
 from kiteward.milvus.messages import common_pb2, schema_pb2
 
@@ -143,14 +144,8 @@ class FilteredReads:
         """
         if not read.needs_primary_key(self._dialect):
             return read.payload(self._dialect)
-        describe = messages.DescribeCollectionRequest(db_name=database, collection_name=collection)
-        told = await self._engine.call(
-            "DescribeCollection", describe.SerializeToString(), metadata=metadata, timeout=timeout
-        )
-        described = messages.read_response(messages.DescribeCollectionResponse, told)
-        key = next((field.name for field in described.schema.fields if field.is_primary_key), "")
-        if not key:
-            raise EngineResponseUnreadable("the engine does not tell the primary key of the collection")
+        stored = StoredRows(self._engine, self._dialect, database, collection)
+        key = (await stored.fields(timeout=timeout)).key.name
         if read.ids:
             wanted = Membership(Field(key), ListOf(tuple(Literal(each) for each in read.ids)))
             request = messages.QueryRequest(db_name=database, collection_name=collection, output_fields=[_COUNT])
@@ -203,7 +198,7 @@ def _filter_of(message: Any, dialect: Dialect) -> Expression | None:
     if not text.strip():
         return None
     if not isinstance(message, messages.QueryRequest) and message.dsl_type != common_pb2.DslType.BoolExprV1:
-        raise refused("a `dsl_type` other than BoolExprV1")
+        raise refused("dsl_type", "a `dsl_type` other than BoolExprV1")
     return fill(parse(text, dialect), template_values(message))
 
 
@@ -223,5 +218,5 @@ def _value_of(name: str, value: schema_pb2.TemplateValue) -> TemplateValue:
         return scalar
     held = value.array_val.WhichOneof("data") if kind == "array_val" else None
     if kind != "array_val" or held not in (*_LISTS, None):
-        raise refused(f"the value of the template `{name[:64]}`, which no filter can hold")
+        raise refused(name[:64], f"the value of the template `{name[:64]}`, which no filter can hold")
     return [] if held is None else list(getattr(value.array_val, held).data)

@@ -55,14 +55,17 @@ class StoredRows:
         """
         return self.dialect is Dialect.EMBEDDED
 
-    async def fields(self) -> CollectionFields:
+    async def fields(self, *, timeout: float | None = None) -> CollectionFields:
         """Return the fields of the collection.
+
+        Args:
+            timeout: seconds until the caller's deadline; None for no deadline.
 
         Raises:
             EngineError: the engine does not answer as it should.
         """
         request = messages.DescribeCollectionRequest(db_name=self.database, collection_name=self.collection)
-        answer = await self.ask("DescribeCollection", request.SerializeToString())
+        answer = await self.ask("DescribeCollection", request.SerializeToString(), timeout=timeout)
         return fields_of_collection(messages.read_response(messages.DescribeCollectionResponse, answer))
 
     async def under(
@@ -115,15 +118,20 @@ class StoredRows:
         answer = await self.ask("Query", request.SerializeToString())
         return messages.read_response(messages.QueryResults, answer).fields_data
 
-    async def ask(self, operation: str, payload: bytes) -> bytes:
+    async def ask(self, operation: str, payload: bytes, *, timeout: float | None = None) -> bytes:
         """Send a request about the collection to the engine, and return its answer.
+
+        Args:
+            operation: an RPC that reads.
+            payload: the request.
+            timeout: seconds until the caller's deadline; None for no deadline.
 
         Raises:
             InvalidArgument: the collection is not loaded.
             CollectionNotFound: it does not exist.
             EngineError: the engine does not answer as it should.
         """
-        answer = await self.engine.call(operation, payload, metadata={"dbname": self.database}, timeout=None)
+        answer = await self.engine.call(operation, payload, metadata={"dbname": self.database}, timeout=timeout)
         status = messages.status_code(operation, answer)
         if status == _COLLECTION_NOT_LOADED:
             raise InvalidArgument(

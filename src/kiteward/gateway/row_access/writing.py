@@ -1,4 +1,4 @@
-"""Executes writes: on a collection with row policies each after its check, while nobody else writes to the collection.
+"""Executes writes: on a collection with row policies each after its check, while nobody else writes to or changes it.
 
 Whoever bypasses the policies is not checked, and writes beside others who are not. The lock of a collection is held
 until the engine has answered, even when the caller is gone: a write that is still in progress would otherwise come
@@ -6,9 +6,9 @@ between the check of the next one and its write.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import ExitStack
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
 
 from kiteward.authz.policy import Decision
 from kiteward.authz.row_policies import RowAction
@@ -29,16 +29,27 @@ from kiteward.milvus import messages
 from kiteward.milvus.row_columns import read_write
 
 _LONGEST: Final = 300.0
-"""Seconds that the engine may take for a write to a collection with row policies. The deadline of the caller ends the
-wait of the caller, not the write.
+"""Seconds that the engine may take for a write to a collection with row policies, and for a change of a collection. The
+deadline of the caller ends the wait of the caller, not the write.
 """
 
 _DRAIN: Final = 30.0
 """Seconds that a stopping server waits for writes whose callers are gone."""
 
 
+Forward = Callable[[AuthorizedRequest, Recording, float], Awaitable[bytes]]
+"""Executes a request, for so many seconds at most."""
+
+Change = Callable[[AuthorizedRequest, Callable[[], Awaitable[AuthorizedRequest]]], Awaitable[bytes]]
+"""Executes a change of the catalog; calls the second argument before that, to have it authorized again."""
+
+
+class _Moved(Exception):
+    """What a change is about has become another collection while it waited."""
+
+
 class RowWrites:
-    """Executes Insert, Upsert and Delete."""
+    """Executes Insert, Upsert and Delete, and keeps them apart from what changes collections."""
 
     def __init__(self, engine: Engine, authorizer: Authorizer, dialect: Dialect) -> None:
         """Set up without any write.
@@ -74,6 +85,60 @@ class RowWrites:
         except TimeoutError:
             raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
 
+    async def run_apart(self, request: AuthorizedRequest, recording: Recording, forward: Forward) -> bytes:
+        """Execute a request while nothing is written to the collections that it excludes from writes.
+
+        Args:
+            request: the authorized request.
+            recording: its state.
+            forward: executes it; it is completed even if the caller leaves.
+
+        Raises:
+            AccessDenied: the caller has lost a privilege while it waited.
+            EngineDeadlineExceeded: writes, or the engine, took longer than the caller waits.
+            KitewardError: as of `forward`.
+        """
+        require_authorized(request)
+        try:
+            async with asyncio.timeout(request.call.timeout):
+                while True:
+                    keys = excluded(request)
+                    async with AsyncExitStack() as held:
+                        if await held.enter_async_context(self._locks.held(keys)):
+                            request = await self._authorizer.authorize(recording)
+                            if excluded(request) != keys:
+                                continue
+                        return await self._to_its_end(forward(request, recording, _LONGEST), held)
+        except TimeoutError:
+            raise EngineDeadlineExceeded(f"the engine did not answer `{request.row.name}` in time") from None
+
+    async def change(self, request: AuthorizedRequest, recording: Recording, change: Change) -> bytes:
+        """Execute a change of the catalog, while nothing is written to the collections that it names.
+
+        Args:
+            request: the authorized request.
+            recording: its state.
+            change: executes it.
+
+        Raises:
+            KitewardError: as of `change`.
+        """
+        while True:
+            keys = excluded(request)
+
+            async def again(keys: frozenset[Key] = keys) -> AuthorizedRequest:
+                nonlocal request
+                request = await self._authorizer.authorize(recording, again=True)
+                if excluded(request) != keys:
+                    raise _Moved
+                return request
+
+            try:
+                async with self._locks.held(keys):
+                    return await change(request, again)
+            except _Moved:
+                continue
+
     async def drain(self) -> None:
         """Wait for writes whose callers are gone, for a limited time."""
         if self._running:
@@ -82,7 +147,7 @@ class RowWrites:
     async def _in_turn(self, request: AuthorizedRequest, recording: Recording) -> bytes:
         while True:
             key, alone = _lock_of(request)
-            with ExitStack() as held:
+            async with AsyncExitStack() as held:
                 waited = await self._locks.acquire(key, alone=alone)
                 held.callback(self._locks.release, key, alone=alone)
                 if waited:
@@ -134,17 +199,19 @@ class RowWrites:
         now = (await self._authorizer.policy()).protected(access.database, access.collection)
         return now is access.rules or now == access.rules
 
-    async def _to_its_end(self, writing: Coroutine[Any, Any, bytes], held: ExitStack) -> bytes:
-        """Return the engine's answer, and keep the lock until it is there, even if the caller is gone before."""
-        task = asyncio.ensure_future(writing)
+    async def _to_its_end(self, writing: Awaitable[bytes], held: AsyncExitStack) -> bytes:
+        """Return the engine's answer, and keep the locks until it is there, even if the caller is gone before."""
+        task = asyncio.ensure_future(self._holding(writing, held.pop_all()))
         self._running.add(task)
-        lock = held.pop_all()
-        task.add_done_callback(lambda ended: self._end(ended, lock))
+        task.add_done_callback(self._end)
         return await asyncio.shield(task)
 
-    def _end(self, task: "asyncio.Task[bytes]", lock: ExitStack) -> None:
+    async def _holding(self, writing: Awaitable[bytes], locks: AsyncExitStack) -> bytes:
+        async with locks:
+            return await writing
+
+    def _end(self, task: "asyncio.Task[bytes]") -> None:
         self._running.discard(task)
-        lock.close()
         if not task.cancelled():
             task.exception()  # its caller may be gone
 
@@ -169,6 +236,25 @@ class RowWrites:
         answer = await self._engine.call(name, forwarded, metadata=metadata, timeout=timeout)
         recording.status = messages.status_code(name, answer)
         return answer
+
+
+def excluded(request: AuthorizedRequest) -> frozenset[Key]:
+    """Return the collections to which nothing is written while a request is executed; none for most requests.
+
+    They are those that it changes as a whole, and that of a search by ids: the rows that were found to be visible must
+    still be those whose vectors are searched for.
+
+    Args:
+        request: the authorized request.
+    """
+    row, resolved, access = request.operation, request.resolved, request.row_access
+    if access is not None and access.read is not None and access.read.ids:
+        return frozenset([(access.database, access.collection)])
+    if not row.excludes_writes:
+        return frozenset()
+    target = str(resolved.fields[row.target_database]) if row.target_database else ""
+    created = ((target or resolved.database, str(resolved.fields[path])) for path in row.new_collections)
+    return frozenset([*((resolved.database, name) for name in resolved.collections), *created])
 
 
 def _lock_of(request: AuthorizedRequest) -> tuple[Key, bool]:

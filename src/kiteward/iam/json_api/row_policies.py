@@ -77,7 +77,7 @@ class Protection(Outcome):
     """The row policies of a collection, sorted by name.
 
     They are enforced if `enabled`, and with `force` on administrators too. `warnings` are reasons as codes with
-    parameters: what is allowed and perhaps not meant.
+    parameters: what is allowed and perhaps not meant. `changeable` is whether the caller may change them.
     """
 
     db_name: str
@@ -86,38 +86,39 @@ class Protection(Outcome):
     force: bool
     policies: list[Policy]
     warnings: list[ErrorDetail]
+    changeable: bool
 
 
 async def created(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Create a policy."""
-    return _shown(await row_policies.create_policy(services, request, _place(arguments), _given(arguments)))
+    return _shown(request, await row_policies.create_policy(services, request, _place(arguments), _given(arguments)))
 
 
 async def changed(services: Services, request: Request, arguments: PolicyGiven) -> Protection:
     """Replace a policy."""
-    return _shown(await row_policies.change_policy(services, request, _place(arguments), _given(arguments)))
+    return _shown(request, await row_policies.change_policy(services, request, _place(arguments), _given(arguments)))
 
 
 async def dropped(services: Services, request: Request, arguments: PolicyNamed) -> Protection:
     """Drop a policy."""
-    return _shown(await row_policies.drop_policy(services, request, _place(arguments), arguments.policy_name))
+    return _shown(request, await row_policies.drop_policy(services, request, _place(arguments), arguments.policy_name))
 
 
 async def listed(services: Services, request: Request, arguments: CollectionNamed) -> Protection:
     """List the policies of a collection."""
-    return _shown(await row_policies.describe_protection(services, request, _place(arguments)))
+    return _shown(request, await row_policies.describe_protection(services, request, _place(arguments)))
 
 
 async def enabled(services: Services, request: Request, arguments: Enabling) -> Protection:
     """Enforce the policies."""
     change = row_policies.PropertyChange(enabled=True, force=arguments.force)
-    return _shown(await row_policies.set_properties(services, request, _place(arguments), change))
+    return _shown(request, await row_policies.set_properties(services, request, _place(arguments), change))
 
 
 async def disabled(services: Services, request: Request, arguments: CollectionNamed) -> Protection:
     """Stop enforcing the policies."""
     change = row_policies.PropertyChange(enabled=False, force=False)
-    return _shown(await row_policies.set_properties(services, request, _place(arguments), change))
+    return _shown(request, await row_policies.set_properties(services, request, _place(arguments), change))
 
 
 def _place(arguments: PolicyGiven | PolicyNamed | CollectionNamed | Enabling) -> row_policies.Place:
@@ -151,7 +152,7 @@ def _given(arguments: PolicyGiven) -> RowPolicy:
     )
 
 
-def _shown(protection: row_policies.Protection) -> Protection:
+def _shown(request: Request, protection: row_policies.Protection) -> Protection:
     held = protection.collection
     return Protection(
         db_name=held.database,
@@ -160,6 +161,7 @@ def _shown(protection: row_policies.Protection) -> Protection:
         force=held.force,
         policies=[_policy(policy, protection.faults.get(policy.name, "")) for policy in held.policies],
         warnings=list(protection.warnings),
+        changeable=row_policies.may_change(request, protection.collection),
     )
 
 

@@ -18,7 +18,7 @@ class HolderNamed(Arguments):
 
 
 class TagsGiven(Arguments):
-    """Tags to set, of a user or an API key; its other tags stay."""
+    """Tags to set, of the user or API key that is named; its other tags stay."""
 
     tags: dict[str, str]
     user_name: str = ""
@@ -26,7 +26,7 @@ class TagsGiven(Arguments):
 
 
 class TagsNamed(Arguments):
-    """Keys of tags to delete, of a user or an API key."""
+    """Keys of tags to delete, of the user or API key that is named."""
 
     keys: list[str]
     user_name: str = ""

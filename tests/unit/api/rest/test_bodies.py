@@ -1,10 +1,13 @@
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import msgspec.inspect
 import pytest
 
 from kiteward.api.rest.bodies import MOST_CONTAINERS, decode
-from kiteward.api.rest.endpoints import Body, Name, ResponseData
+from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.api.rest.endpoints import Body, Endpoint, Name, ResponseData
 from kiteward.api.rest.status import RestFailure
 from kiteward.domain.identity import Secret
 
@@ -30,6 +33,17 @@ class RequiredReq(Body):
     secret: Secret
 
 
+def structs(kind: Any) -> Iterator[msgspec.inspect.StructType]:
+    """Yield the structs that a body may hold, itself included."""
+    if isinstance(kind, msgspec.inspect.StructType):
+        yield kind
+        for field in kind.fields:
+            yield from structs(field.type)
+    inside = [getattr(kind, name) for name in ("item_type", "value_type", "type") if hasattr(kind, name)]
+    for each in (*inside, *getattr(kind, "types", ())):
+        yield from structs(each)
+
+
 def failure(kind: type[Body], raw: bytes) -> tuple[int, str]:
     with pytest.raises(RestFailure) as caught:
         decode(kind, raw)
@@ -37,9 +51,22 @@ def failure(kind: type[Body], raw: bytes) -> tuple[int, str]:
     return caught.value.code, caught.value.message
 
 
-def test_fields_are_read_in_camel_case_and_unknown_ones_ignored() -> None:
-    body = decode(ThingReq, b'{"thingName": "t", "dbName": "d", "unknown": {"a": [1]}, "thing_name": 5}')
+def test_fields_are_read_in_camel_case() -> None:
+    body = decode(ThingReq, b'{"thingName": "t", "dbName": "d"}')
     assert (body.thing_name, body.db_name, body.note) == ("t", "d", None)
+
+
+@pytest.mark.parametrize("unknown", ["unknown", "thing_name", "thingname"])
+def test_an_unknown_field_is_refused_by_its_name(unknown: str) -> None:
+    code, message = failure(ThingReq, b'{"thingName": "t", "%s": {"a": [1]}}' % unknown.encode())
+    assert code == 1801
+    assert f"unknown field `{unknown}`" in message
+
+
+@pytest.mark.parametrize("endpoint", TABLE.values(), ids=lambda endpoint: endpoint.path)
+def test_no_endpoint_ignores_a_field(endpoint: Endpoint[Any]) -> None:
+    for kind in structs(msgspec.inspect.type_info(endpoint.body)):
+        assert kind.forbid_unknown_fields, kind.cls
 
 
 def test_a_secret_is_wrapped_as_it_is_read() -> None:
@@ -156,8 +183,8 @@ def test_null_at_the_top_counts_as_not_given_and_further_inside_stays() -> None:
 
 
 def test_a_body_that_would_take_many_times_its_size_is_refused() -> None:
-    many = b'{"data": [' + b"{}," * (MOST_CONTAINERS - 3) + b"{}]}"
-    decode(Body, many)
-    code, message = failure(Body, many[:-2] + b",[]]}")
+    many = b'{"thingName": "t", "data": [' + b"{}," * (MOST_CONTAINERS - 3) + b"{}]}"
+    decode(ThingReq, many)
+    code, message = failure(ThingReq, many[:-2] + b",[]]}")
     assert code == 1801
     assert str(MOST_CONTAINERS) in message

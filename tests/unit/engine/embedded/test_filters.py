@@ -93,6 +93,8 @@ def found(database: ServedDatabase, filter_: str, **values: Any) -> list[int]:
         pytest.param("n % 4 == -3", [0], id="remainder of a negative number"),
         pytest.param("n % 4 + 1 == 4 or id == 3", [1, 2, 3], id="remainder binds as a product"),
         pytest.param("10 % n == 1", [2], id="remainder by a column that holds zero"),
+        pytest.param("n % 0 == 0 or n % (n - n) == 0", [], id="remainder by zero"),
+        pytest.param("n / 0 == 1 or id / 0.0 == 1", [], id="quotient by zero"),
         pytest.param('meta["n"] % 2 == 0.5', [2], id="remainder over a path"),
         pytest.param('meta["d"] == "100 % sure"', [], id="percent sign in a string"),
         pytest.param('meta["d"] == "{x}" or meta[\'d\'] == \'it\\\'s "c"\'', [2], id="braces and quotes in strings"),

@@ -5,7 +5,7 @@ import json
 import pytest
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from kiteward.engine.embedded import parameters
+from kiteward.engine.embedded import data_rpcs, parameters
 
 
 def pairs(given: dict[str, str]) -> list[common_pb2.KeyValuePair]:
@@ -115,3 +115,18 @@ def test_deeply_nested_parameters_are_refused() -> None:
         deep = f"[{deep}]"
     given = pairs({"params": f'{{"ef": {deep}}}'})
     assert "`params`" in parameters.search_refusal(milvus_pb2.SearchRequest(search_params=given))
+
+
+@pytest.mark.parametrize("given", ["maybe", "TrUe", "2", "null"])
+def test_group_size_is_strict_or_not(given: str) -> None:
+    asked = milvus_pb2.SearchRequest(search_params=pairs({"strict_group_size": given}))
+    assert "strict_group_size" in parameters.search_refusal(asked)
+
+
+@pytest.mark.parametrize(("given", "strict"), [("False", False), ("0", False), ("", False), ("t", True)])
+def test_strict_group_size_reaches_milvus_lite_as_it_was_meant(given: str, strict: bool) -> None:
+    prepared = milvus_pb2.SearchRequest(search_params=pairs({"strict_group_size": given}))
+    assert parameters.search_refusal(prepared) == ""
+    data_rpcs._prepare(prepared)
+    (pair,) = prepared.search_params
+    assert json.loads(pair.value) is strict

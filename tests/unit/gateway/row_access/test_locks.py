@@ -89,3 +89,30 @@ async def test_a_lock_that_nobody_holds_is_forgotten() -> None:
     locks.release(DOCS, alone=True)
     await asyncio.wait([task])
     assert len(locks) == 0
+
+
+async def test_several_locks_are_held_together_and_given_back_together() -> None:
+    locks = CollectionLocks()
+    async with locks.held({DOCS, ("default", "a")}) as waited:
+        assert not waited
+        task = await waiting(locks, DOCS, alone=False)
+        assert not task.done()
+    assert await task
+    locks.release(DOCS, alone=False)
+    assert len(locks) == 0
+
+
+async def test_who_gives_up_waiting_for_one_of_several_locks_gives_back_the_others() -> None:
+    locks = CollectionLocks()
+    await locks.acquire(DOCS, alone=False)
+
+    async def both() -> None:
+        async with locks.held({("default", "a"), DOCS}):
+            raise AssertionError("a lock that is shared was taken")
+
+    task = asyncio.create_task(both())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    locks.release(DOCS, alone=False)
+    assert len(locks) == 0

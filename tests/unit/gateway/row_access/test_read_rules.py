@@ -147,3 +147,26 @@ def test_other_functions_are_refused(kind: Any) -> None:
     ):
         with pytest.raises(AccessDenied):
             check_read(kind(function_score=score))
+
+
+def scored(**facts: Any) -> messages.SearchRequest:
+    return messages.SearchRequest(function_score=messages.schema_pb2.FunctionScore(**facts))
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        (messages.QueryRequest(travel_timestamp=1), "travel_timestamp"),
+        (messages.QueryRequest(query_params=pairs(secret="1")), "secret"),
+        (messages.QueryRequest(output_fields=["sum(n)"]), "sum(n)"),
+        (messages.SearchRequest(search_params=pairs(params='{"secret": 1}')), "params.secret"),
+        (messages.SearchRequest(search_params=pairs(params="x")), "params"),
+        (messages.SearchRequest(search_params=pairs(params='{"ef": {}}')), "params.ef"),
+        (scored(params=pairs(secret="1")), "function_score.secret"),
+        (scored(functions=[messages.schema_pb2.FunctionSchema()]), "function_score.functions"),
+    ],
+)
+def test_refusal_tells_programs_a_name_and_no_words(message: Any, name: str) -> None:
+    with pytest.raises(AccessDenied) as refused:
+        check_read(message)
+    assert refused.value.details[0].parameters == {"name": name}

@@ -97,10 +97,10 @@ async def test_the_rpc_has_no_exemption_for_oneself_either(people: Own) -> None:
     assert dict((await people.harness.succeed("GetUserTags", by="boss", user_name="boss")).tags) == {"team": "a"}
 
 
-async def test_without_a_holder_the_tags_of_the_credential_itself_are_meant(people: Own) -> None:
-    with pytest.raises(AccessDenied):
-        await people("SetTags", by="alice", tags={"team": "a"})
-    await people("SetTags", tags={"team": "a"})
+async def test_without_a_holder_the_tags_of_the_credential_itself_are_read(people: Own) -> None:
+    await people("SetTags", userName="root", tags={"team": "a"})
+    assert (await people("DescribeTags"))["userName"] == "root"
+    assert (await people("DescribeTags"))["tags"] == {"team": "a"}
     assert (await principal(people, "root")).tags == {"team": "a"}
 
 
@@ -223,3 +223,13 @@ async def test_a_change_is_recorded_with_what_was_there_before(people: Own) -> N
     details = people.harness.trail.events[-1].details
     assert (details["user"], details["tags"]) == ("alice", [{"key": "team", "value": "b"}])
     assert details["result"] == {"before": {"team": "a"}, "after": {"team": "b"}}
+
+
+@pytest.mark.parametrize("by", ["root", "carol", "alice"])
+async def test_changes_of_tags_say_whose_they_are(people: Own, by: str) -> None:
+    for asked in (("SetTags", {"tags": {"team": "a"}}), ("DeleteTags", {"keys": ["team"]})):
+        with pytest.raises(InvalidArgument) as refused:
+            await people(asked[0], by=by, **asked[1])
+        assert refused.value.code is ErrorCode.EXACTLY_ONE_ARGUMENT
+        assert refused.value.details[0].parameters == {"first": "userName", "second": "keyId"}
+    assert (await principal(people, by)).tags == {}
