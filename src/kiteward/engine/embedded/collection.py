@@ -18,6 +18,7 @@ from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
 from kiteward.engine.embedded.durability import DRAFTS, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.exact_search import search_parameters
 from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
 from kiteward.engine.embedded.metadata import CollectionMetadata
 from kiteward.engine.embedded.read_view import VIEW, load_state_taken_for
@@ -95,6 +96,19 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
     def segments(self) -> tuple[Segment, ...]:
         """Return the current data files."""
         found: tuple[Segment, ...] = self._segments_snapshot()
+        return found
+
+    def search(self, query_vectors: list[Any], **options: Any) -> list[list[dict[str, Any]]]:
+        """Search as Milvus Lite does; with a filter or an inner bound of a range, no row is missed.
+
+        Args:
+            query_vectors: the vectors or texts to search for.
+            options: of Milvus Lite's search, by name.
+        """
+        options["search_params"] = search_parameters(
+            options.get("search_params"), filtered=bool(options.get("expr")), inner=options.get("range_filter")
+        )
+        found: list[list[dict[str, Any]]] = super().search(query_vectors, **options)
         return found
 
     # Writing
