@@ -104,12 +104,26 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         Args:
             query_vectors: the vectors or texts to search for.
             options: of Milvus Lite's search, by name.
+
+        Raises:
+            SchemaValidationError: a vector has another dimension than the field, or an option is wrong.
         """
+        self._require_dimension(query_vectors, options.get("anns_field"))
         options["search_params"] = search_parameters(
             options.get("search_params"), filtered=bool(options.get("expr")), inner=options.get("range_filter")
         )
         found: list[list[dict[str, Any]]] = super().search(query_vectors, **options)
         return found
+
+    def _require_dimension(self, query_vectors: list[Any], anns_field: str | None) -> None:
+        name = self._resolve_anns_field(anns_field)
+        field = next(field for field in self._schema.fields if field.name == name)
+        if field.dtype != DataType.FLOAT_VECTOR:
+            return
+        for vector in query_vectors:
+            if not isinstance(vector, str) and len(vector) != field.dim:
+                sizes = f"field {name} has {field.dim}, the vector searched for has {len(vector)}"
+                raise SchemaValidationError(f"vector dimension mismatch: {sizes}")
 
     # Writing
 

@@ -100,7 +100,7 @@ class ExactIndex(BruteForceIndex):  # type: ignore[misc]  # milvus_lite carries 
         return rows[order], distances[order]
 
     def _products(self, queries: _Numbers, rows: _Rows) -> tuple[_Numbers, _Numbers]:
-        """Return the products of vectors and rows, and the lengths of the rows; infinite if 32 bits do not hold them."""
+        """Return the products of vectors and rows, and the rows' lengths, infinite if 32 bits cannot hold them."""
         products = np.empty((len(queries), len(rows)), dtype=np.float32)
         lengths = np.empty(len(rows), dtype=np.float32)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -157,7 +157,7 @@ class ExactIndex(BruteForceIndex):  # type: ignore[misc]  # milvus_lite carries 
 
 
 class ServedIndex:
-    """An index of a segment for searches that may miss rows, and the rows themselves for those that may not."""
+    """An index of a segment for searches that may miss rows, and the rows themselves for all others."""
 
     __slots__ = ("_approximate", "_exact")
 

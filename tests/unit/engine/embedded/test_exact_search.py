@@ -277,6 +277,21 @@ def test_search_without_a_filter_asks_the_index(open_at: OpenDatabase, monkeypat
     assert len(given) == 2
 
 
+@pytest.mark.parametrize("condition", ["", "n < 5"])
+@pytest.mark.parametrize("index", INDEXES)
+@pytest.mark.parametrize("dimension", [1, DIMENSION + 1])
+def test_vector_of_another_dimension_is_refused_by_name(
+    open_at: OpenDatabase, index: str, dimension: int, condition: str
+) -> None:
+    database = open_at("none")
+    stored(database, index, "L2", VECTORS[:50])
+    vector = np.zeros((1, dimension), dtype=np.float32)
+    response = EngineServicer(database).Search(asked("L2", vector, {}, condition), HERE)
+    expected = f"vector dimension mismatch: field vector has {DIMENSION}, the vector searched for has {dimension}"
+    assert response.status.code != 0
+    assert expected in response.status.reason
+
+
 def test_callers_cannot_ask_for_exactness_by_its_name(open_at: OpenDatabase) -> None:
     database = open_at("none")
     stored(database, "FLAT", "L2", VECTORS[:10])
