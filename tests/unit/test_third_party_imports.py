@@ -70,6 +70,7 @@ IMPORT_SCOPES = {
     "ngh2": ImportScope(
         "ngh2", ("kiteward.net.http2.session",), "alpha: one module holds it, and its tests are the contract"
     ),
+    "numpy": ImportScope("numpy", ("kiteward.engine.embedded",), "the embedded engine compares vectors in it"),
     "opentelemetry": ImportScope(
         "opentelemetry-sdk", ("kiteward.telemetry.tracing",), "an extra, loaded where tracing is on"
     ),

@@ -18,6 +18,7 @@ from milvus_lite.storage.memtable import MemTable
 from milvus_lite.storage.segment import Segment
 
 from kiteward.engine.embedded.durability import DRAFTS, sync_directory, sync_file, write_whole
+from kiteward.engine.embedded.exact_search import search_parameters
 from kiteward.engine.embedded.indexes import IndexRecord, check_against, completed
 from kiteward.engine.embedded.metadata import CollectionMetadata
 from kiteward.engine.embedded.read_view import VIEW, load_state_taken_for
@@ -96,6 +97,33 @@ class ServedCollection(Collection):  # type: ignore[misc]  # milvus_lite carries
         """Return the current data files."""
         found: tuple[Segment, ...] = self._segments_snapshot()
         return found
+
+    def search(self, query_vectors: list[Any], **options: Any) -> list[list[dict[str, Any]]]:
+        """Search as Milvus Lite does; with a filter or an inner bound of a range, no row is missed.
+
+        Args:
+            query_vectors: the vectors or texts to search for.
+            options: of Milvus Lite's search, by name.
+
+        Raises:
+            SchemaValidationError: a vector has another dimension than the field, or an option is wrong.
+        """
+        self._require_dimension(query_vectors, options.get("anns_field"))
+        options["search_params"] = search_parameters(
+            options.get("search_params"), filtered=bool(options.get("expr")), inner=options.get("range_filter")
+        )
+        found: list[list[dict[str, Any]]] = super().search(query_vectors, **options)
+        return found
+
+    def _require_dimension(self, query_vectors: list[Any], anns_field: str | None) -> None:
+        name = self._resolve_anns_field(anns_field)
+        field = next(field for field in self._schema.fields if field.name == name)
+        if field.dtype != DataType.FLOAT_VECTOR:
+            return
+        for vector in query_vectors:
+            if not isinstance(vector, str) and len(vector) != field.dim:
+                sizes = f"field {name} has {field.dim}, the vector searched for has {len(vector)}"
+                raise SchemaValidationError(f"vector dimension mismatch: {sizes}")
 
     # Writing
 

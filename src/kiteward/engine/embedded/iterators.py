@@ -12,6 +12,8 @@ from typing import Any, Final
 from milvus_lite.exceptions import SchemaValidationError
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
+from kiteward.engine.embedded.exact_search import EXACT
+
 _ITERATOR: Final = "search_iter_v2"
 _LAST_BOUND: Final = "search_iter_last_bound"
 _TOKEN: Final = "position"  # noqa: S105  what clients call a token is the kind of iterator
@@ -56,10 +58,17 @@ def page_of(search: milvus_pb2.SearchRequest, rows: Callable[[], int]) -> Page |
 
 
 def narrow(search: milvus_pb2.SearchRequest, page: Page) -> None:
-    """Set offset and limit of a search to those of its page."""
-    kept = [pair for pair in search.search_params if pair.key not in ("topk", "offset")]
+    """Set offset and limit of a search to those of its page.
+
+    It may miss no row: an index finds other rows for a larger limit, so that pages would repeat and miss some.
+    """
+    asked = {
+        "topk": max(page.size, 1),
+        "offset": page.start if page.size else 0,
+        "params": json.dumps({**_nested(search), EXACT: True}),
+    }
+    kept = [pair for pair in search.search_params if pair.key not in asked]
     del search.search_params[:]
-    asked = {"topk": max(page.size, 1), "offset": page.start if page.size else 0}
     search.search_params.extend(kept)
     search.search_params.extend(common_pb2.KeyValuePair(key=key, value=str(value)) for key, value in asked.items())
 
@@ -77,9 +86,14 @@ def finish(response: milvus_pb2.SearchResults, page: Page) -> None:
 
 def _parameters(search: milvus_pb2.SearchRequest) -> Mapping[str, Any]:
     """Return the parameters of a search, those within `params` among them, where Node puts an iterator's."""
-    given: dict[str, Any] = {pair.key: pair.value for pair in search.search_params}
+    return {**_nested(search), **{pair.key: pair.value for pair in search.search_params}}
+
+
+def _nested(search: milvus_pb2.SearchRequest) -> Mapping[str, Any]:
+    """Return the parameters within `params`."""
+    text = next((pair.value for pair in search.search_params if pair.key == "params"), "")
     try:
-        nested = json.loads(given.get("params") or "{}")
+        nested = json.loads(text or "{}")
     except ValueError:
-        nested = {}
-    return {**(nested if isinstance(nested, dict) else {}), **given}
+        return {}
+    return nested if isinstance(nested, dict) else {}

@@ -8,7 +8,7 @@ import milvus_lite.engine.recovery
 from milvus_lite.storage.data_file import write_data_file
 from milvus_lite.storage.delta_file import write_delta_file
 
-from kiteward.engine.embedded import conjunctions, filters
+from kiteward.engine.embedded import conjunctions, exact_search, filters
 from kiteward.engine.embedded.collection import ServedCollection
 from kiteward.engine.embedded.database import ServedDatabase
 from kiteward.engine.embedded.durability import wal_class, whole_file_writer
@@ -34,6 +34,7 @@ def open_database(data_dir: str, sync_mode: SyncMode) -> ServedDatabase:
     close_providers()
     filters.adopt()
     conjunctions.adopt()
+    exact_search.adopt()
     ServedCollection.sync_mode = sync_mode
     milvus_lite.db.Collection = ServedCollection
     milvus_lite.engine.collection.WAL = wal_class(sync_mode)

@@ -41,6 +41,7 @@ _INHERITED_ENVIRONMENT = (
     "TMPDIR",
     "LD_LIBRARY_PATH",
     "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
 )
 
 logger = logging.getLogger("kiteward.engine")
@@ -229,7 +230,9 @@ class EmbeddedEngine:
         ]
 
     def _child_environment(self) -> dict[str, str]:
-        environment = {name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ}
+        # Reads run beside each other already; threads of OpenBLAS would wait for one another.
+        environment = {"OPENBLAS_NUM_THREADS": "1"}
+        environment |= {name: os.environ[name] for name in _INHERITED_ENVIRONMENT if name in os.environ}
         package_root = str(Path(kiteward.__path__[0]).absolute().parent)
         return environment | {"PYTHONPATH": package_root}
 

@@ -11,7 +11,9 @@ import milvus_lite.engine.collection
 import milvus_lite.engine.compaction
 import milvus_lite.engine.flush
 import milvus_lite.engine.recovery
+import milvus_lite.index.factory
 import milvus_lite.rerank.factory
+import milvus_lite.search.executor_indexed
 import milvus_lite.search.filter
 import pytest
 from tests.support import event_loops
@@ -28,12 +30,15 @@ ADOPTED = [
     (milvus_lite.db, "Collection"),
     (milvus_lite.embedding.factory, "create_embedding_provider"),
     (milvus_lite.engine.collection, "MemTable"),
+    (milvus_lite.engine.collection, "Segment"),
     (milvus_lite.engine.collection, "WAL"),
     (milvus_lite.engine.compaction, "write_data_file"),
     (milvus_lite.engine.flush, "write_data_file"),
     (milvus_lite.engine.flush, "write_delta_file"),
     (milvus_lite.engine.recovery, "MemTable"),
+    (milvus_lite.index.factory, "BruteForceIndex"),
     (milvus_lite.rerank.factory, "create_rerank_provider"),
+    (milvus_lite.search.executor_indexed, "BruteForceIndex"),
     (milvus_lite.search.filter, "evaluate"),
 ]
 

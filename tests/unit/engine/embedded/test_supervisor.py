@@ -54,6 +54,20 @@ async def test_child_sees_only_the_environment_it_needs(tmp_path: Path, monkeypa
     assert b"OPENAI_API_KEY" not in environment
 
 
+async def test_child_uses_one_thread_for_products_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given, expected in (("", b"1"), ("3", b"3")):
+        if given:
+            monkeypatch.setenv("OPENBLAS_NUM_THREADS", given)
+        else:
+            monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        engine = await samples.start(tmp_path / expected.decode())
+        environment = await asyncio.to_thread(Path(f"/proc/{engine.pid}/environ").read_bytes)
+        await engine.close()
+        assert b"OPENBLAS_NUM_THREADS=" + expected in environment.split(b"\0")
+
+
 async def test_confinement_of_the_child_is_logged_at_its_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
