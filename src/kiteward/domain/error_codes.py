@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     AUDIT_UNAVAILABLE = auto()
     CAPACITY_EXCEEDED = auto()
     NOT_READY = auto()
+    LEASE_OVER = auto()
 
     # Access.
     PRIVILEGE_MISSING = auto()
@@ -96,6 +97,7 @@ class ErrorCode(StrEnum):
     ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
     STORE_DAMAGED = auto()
+    REPLICA_NEEDS_CLUSTER = auto()
 
     # Names and descriptions.
     NAME_EMPTY = auto()

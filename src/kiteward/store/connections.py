@@ -21,6 +21,15 @@ Observer = Callable[[str, float], None]
 """Called after every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
 
 
+Following = Callable[[list[Rows]], Sequence[Executable]]
+"""Returns the statements that depend on what others have read."""
+
+
+def nothing(_rows: list[Rows]) -> Sequence[Executable]:
+    """Return no further statement."""
+    return ()
+
+
 def unobserved(_what: str, _seconds: float) -> None:
     """Ignore the observation."""
 
@@ -99,8 +108,12 @@ class Reader:
         self._free = asyncio.Semaphore(connections)
         self._closed = False
 
-    async def rows(self, *statements: Executable) -> list[Rows]:
+    async def rows(self, *statements: Executable, following: Following = nothing) -> list[Rows]:
         """Return the rows of each statement, all of one state of the database.
+
+        Args:
+            statements: what is read first.
+            following: returns what is read next, from the rows of those statements.
 
         Raises:
             StoreUnavailable: the database could not be read.
@@ -110,7 +123,7 @@ class Reader:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             with translated("read"):
-                rows = await shielded(self._read(statements))
+                rows = await shielded(self._read(statements, following))
         self._observer("read", time.perf_counter() - begun)
         return rows
 
@@ -126,9 +139,10 @@ class Reader:
         for _ in range(self._connections):
             self._free.release()
 
-    async def _read(self, statements: tuple[Executable, ...]) -> list[Rows]:
+    async def _read(self, statements: tuple[Executable, ...], following: Following) -> list[Rows]:
         async with self._engine.connect() as connection:
-            return [(await connection.execute(statement)).all() for statement in statements]
+            rows = [(await connection.execute(statement)).all() for statement in statements]
+            return rows + [(await connection.execute(statement)).all() for statement in following(rows)]
 
 
 class WriteTransaction:

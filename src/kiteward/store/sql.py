@@ -1,28 +1,20 @@
 """The store in an SQL database, today SQLite: durable, one writer at a time, readers that never wait for it."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
 
 from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.authz.model import Policy
 from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
-from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
-from kiteward.store.transaction import FEED_LENGTH, Transaction
-
-T = TypeVar("T")
-
-_CHUNK: Final = 2000
-"""Records built before the event loop gets control again; they take a few milliseconds."""
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
+from kiteward.store.transaction import Transaction
 
 
 class SqlStore:
@@ -65,28 +57,14 @@ class SqlStore:
         revision, roles, grants, groups, protected = await self._reader.rows(
             queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS, row_policies.SELECTED
         )
-        held = await _gathered(queries.grants(grants))
+        held = await gathered(queries.grants(grants))
         return Policy(
             revision[0][0],
             queries.roles(roles),
             tuple(held),
             queries.groups(groups),
-            tuple(await _gathered(row_policies.collections(protected))),
+            tuple(await gathered(row_policies.collections(protected))),
         )
-
-    async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
-        roles, grants = await self._reader.rows(queries.roles_named(name), queries.grants_of(name))
-        if not roles:
-            return None
-        return queries.roles(roles)[0], await _gathered(queries.grants(grants))
-
-    async def group(self, name: str) -> PrivilegeGroup | None:
-        (rows,) = await self._reader.rows(queries.groups_named(name))
-        return next(iter(queries.groups(rows)), None)
-
-    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
-        (rows,) = await self._reader.rows(row_policies.selected_on(db_name, collection_name))
-        return next(row_policies.collections(rows), None)
 
     async def user(self, name: str) -> UserRecord | None:
         try:
@@ -98,7 +76,7 @@ class SqlStore:
 
     async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
-        return await _gathered(queries.user_records(rows))
+        return await gathered(queries.user_records(rows))
 
     async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         current, previous = await self._reader.rows(*queries.hash_schemes(names))
@@ -113,17 +91,15 @@ class SqlStore:
         self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
     ) -> Sequence[KeyRecord]:
         (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
-        return await _gathered(keys.records(rows))
+        return await gathered(keys.records(rows))
 
     async def revision(self) -> int:
         (rows,) = await self._reader.rows(queries.REVISION)
         return int(rows[0][0])
 
-    async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        current, rows = await self._reader.rows(queries.REVISION, queries.feed_after(revision))
-        if not revision <= current[0][0] <= revision + FEED_LENGTH:
-            return None
-        return list(dict.fromkeys(Change(Subject(subject), name) for subject, name in rows))
+    async def changes_since(self, revision: int) -> PolicyChanges | None:
+        since = ChangesSince(revision)
+        return await since.result(await self._reader.rows(*since.feed, following=since.contents))
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         async with self._writer.write_transaction() as write_transaction:
@@ -166,12 +142,3 @@ async def _migrate(engine: AsyncEngine) -> None:
             await connection.run_sync(migrations.upgrade)
     finally:
         await engine.dispose()
-
-
-async def _gathered(items: Iterator[T]) -> list[T]:
-    """Build a long list in steps, so that the event loop is not blocked for the whole of it."""
-    gathered: list[T] = []
-    while chunk := list(islice(items, _CHUNK)):
-        gathered += chunk
-        await asyncio.sleep(0)
-    return gathered

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import PrivilegeGroup, Role
-from kiteward.store import queries, schema
+from kiteward.store import queries, replicas, schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
@@ -328,12 +328,13 @@ class Transaction:
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
-        revision = int((await self._write_transaction.rows(queries.REVISION))[0][0])
+        found = await self._write_transaction.rows(replicas.REVISION_AND_REGISTERED)
+        revision, registered = replicas.revision_and_records(found)
         if changes:
             revision += 1
             await self._announce(revision, changes)
         await self._write_transaction.commit()
-        return Committed(revision, changes)
+        return Committed(revision, changes, registered)
 
     async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
         feed = schema.change_feed

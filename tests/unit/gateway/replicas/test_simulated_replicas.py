@@ -1,0 +1,105 @@
+"""Whatever happens to servers, network and database: after an acknowledgement no server decides by the state before.
+
+The real lease, acknowledgements and membership run in simulated servers (`simulation.py`).
+"""
+
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.unit.gateway.replicas.simulation import LEASE, World, overdue, stale
+
+servers = st.integers(0, 2)
+
+
+class SharedStore(RuleBasedStateMachine):
+    """Three servers; what the network and the database do next is chosen step by step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @initialize(clocks=st.tuples(*[st.tuples(st.floats(-1e4, 1e4), st.sampled_from([0.97, 1.0, 1.03]))] * 3))
+    def start(self, clocks: Any) -> None:
+        for offset, speed in clocks:
+            self.world.add(offset=offset, speed=speed)
+        self.world.settle()
+        assert all(server.lease.held() for server in self.world.servers)
+
+    @rule(server=servers)
+    def change(self, server: int) -> None:
+        self.world.servers[server].start(self.world.servers[server].change())
+        self.world.run()
+
+    @precondition(lambda self: self.world.database.requests)
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def answer(self, data: st.DataObject, times: int) -> None:
+        request = data.draw(st.sampled_from(range(len(self.world.database.requests))), label="request")
+        chosen = self.world.database.requests[request]
+        for _ in range(times):
+            if chosen in self.world.database.requests:
+                self.world.answer(chosen)
+
+    @precondition(lambda self: any(not request.begun for request in self.world.database.requests))
+    @rule(data=st.data())
+    def lose_request(self, data: st.DataObject) -> None:
+        lost = data.draw(st.sampled_from([each for each in self.world.database.requests if not each.begun]))
+        self.world.database.requests.remove(lost)
+
+    @precondition(lambda self: self.world.database.notifications)
+    @rule(data=st.data(), lost=st.booleans())
+    def notify(self, data: st.DataObject, lost: bool) -> None:
+        position = data.draw(st.integers(0, len(self.world.database.notifications) - 1), label="notification")
+        self.world.notify(position, lost=lost)
+
+    @rule(seconds=st.sampled_from([0.01, 0.2, 0.5, 1.0, 2.0, LEASE]))
+    def wait(self, seconds: float) -> None:
+        self.world.wait(seconds)
+
+    @rule(seconds=st.sampled_from([0.0, 0.1, 0.6, 1.5]))
+    def settle(self, seconds: float) -> None:
+        self.world.settle(seconds)
+
+    @rule(server=servers)
+    def stop_or_continue(self, server: int) -> None:
+        self.world.servers[server].stopped ^= True
+        self.world.run()
+
+    @rule(server=servers)
+    def cut_off_or_reconnect(self, server: int) -> None:
+        self.world.servers[server].cut ^= True
+
+    @rule(server=servers)
+    def restart(self, server: int) -> None:
+        """Kill a server: it never runs again, and its lease is nobody's. Another one takes its place."""
+        old = self.world.servers[server]
+        old.loop.finish()
+        old.lease.end()
+        new = self.world.add(offset=old.offset, speed=old.speed)
+        self.world.servers.pop()
+        new.changes = [change for change in old.changes if change.acknowledged]
+        self.world.servers[server] = new
+        self.world.run()
+
+    @rule(server=servers)
+    def leave(self, server: int) -> None:
+        leaving = self.world.servers[server]
+        leaving.start(leaving.membership.leave())
+        self.world.run()
+
+    @invariant()
+    def nothing_old_is_accepted_after_an_acknowledgement(self) -> None:
+        assert stale(self.world) == []
+
+    @invariant()
+    def acknowledgements_wait_for_one_lease_at_most(self) -> None:
+        assert overdue(self.world, LEASE) == []
+
+    def teardown(self) -> None:
+        self.world.close()
+
+
+TestSharedStore = pytest.mark.slow(SharedStore.TestCase)
+TestSharedStore.settings = settings(stateful_step_count=60)
