@@ -96,6 +96,7 @@ class ErrorCode(StrEnum):
     ENGINE_RESPONSE_FAILED = auto()
     ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
+    STORE_COMMIT_UNKNOWN = auto()
     STORE_DAMAGED = auto()
     REPLICA_NEEDS_CLUSTER = auto()
 

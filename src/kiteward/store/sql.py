@@ -1,27 +1,29 @@
-"""The store in an SQL database, today SQLite: durable, one writer at a time, readers that never wait for it."""
+"""The store in an SQL database, SQLite or PostgreSQL: durable, one writer at a time, readers that never wait for it."""
 
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from sqlalchemy import bindparam, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.authz.model import Policy
-from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.store import keys, queries, row_policies, schema, tags
+from kiteward.store.backend import Backend
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
+from kiteward.store.postgresql.backend import PostgresqlBackend
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
+from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 
 
 class SqlStore:
     """Implements `Store`, which documents the contract of each method."""
 
-    def __init__(self, path: Path, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
-        self.path = path
+    def __init__(self, place: str, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+        self.place = place
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -29,7 +31,7 @@ class SqlStore:
     @classmethod
     async def open(
         cls,
-        location: str | os.PathLike[str],
+        location: str | os.PathLike[str] | PostgresqlSettings,
         *,
         clock: Callable[[], float] = time.time,
         observer: Observer = unobserved,
@@ -37,21 +39,20 @@ class SqlStore:
         """Open the store, creating it or bringing it to the current version.
 
         Args:
-            location: path of the database file, or its `sqlite:///` address.
+            location: path of the database file, or its `sqlite:///` address; or a PostgreSQL database.
             clock: seconds since the epoch.
             observer: called with the time that each read and commit took.
 
         Raises:
             ConfigurationError: the address names something else.
+            StoreUnreachable: it cannot be opened now.
             StoreUnavailable: it cannot be opened, is damaged, or was written by a newer version.
         """
-        path = sqlite.database_path(location)
-        with translated(f"opened at `{path}`"):
-            sqlite.secure_file(path)
-            await shielded(_migrate(sqlite.migrating_engine(path)))
-            sqlite.sync_directory(path)
-        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, observer)
-        return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
+        backend = backend_of(location)
+        with translated(f"opened at `{backend.place}`"):
+            await shielded(backend.prepare())
+        engines = backend.engines()
+        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
@@ -67,10 +68,8 @@ class SqlStore:
         )
 
     async def user(self, name: str) -> UserRecord | None:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            return None  # presented by an unauthenticated caller, and impossible to store
+        if not _can_be_stored(name):
+            return None  # presented by an unauthenticated caller
         (rows,) = await self._reader.rows(queries.users_named(name))
         return next(queries.user_records(rows), None)
 
@@ -136,9 +135,21 @@ class SqlStore:
             await self._reader.close()
 
 
-async def _migrate(engine: AsyncEngine) -> None:
+def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
+    """Return the database at a location, as `SqlStore.open` takes it.
+
+    Raises:
+        ConfigurationError: the address names something else.
+    """
+    if isinstance(location, PostgresqlSettings):
+        return PostgresqlBackend(location)
+    return SqliteBackend(database_path(location))
+
+
+def _can_be_stored(name: str) -> bool:
+    """Return whether a text can be in a database: it is UTF-8, and PostgreSQL has no NUL."""
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrations.upgrade)
-    finally:
-        await engine.dispose()
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
+

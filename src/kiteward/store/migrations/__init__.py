@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from kiteward.domain.errors import StoreUnavailable
-from kiteward.store.sqlite import broken_references
+from kiteward.store.statements import broken_references
 
 _LOCATION: Final = "kiteward.store:migrations"
 
