@@ -30,6 +30,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.sharing import join, open_sharing, state_of
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
@@ -42,6 +43,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
@@ -131,11 +133,12 @@ class Server:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
             access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
+            membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -187,7 +190,8 @@ async def _open_access_control(
         sessions=Sessions(settings.console.sessions),
     )
     stack.push_async_callback(authenticator.close)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
+    sharing = open_sharing(stack, settings, store, telemetry)
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -197,7 +201,8 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
         await record_last_used(access.store, access.authenticator)
 
     stack.push_async_callback(record)
-    repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
+    if access.sharing.replicas is None:
+        repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
     repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)
     repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", access.recorder.flush)
 
@@ -275,6 +280,7 @@ def _sources(
     public_port: PublicPort,
     *,
     catalog: Catalog,
+    membership: Membership | None,
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -289,6 +295,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
+        replica=lambda: state_of(access.sharing, membership),
     )
 
 

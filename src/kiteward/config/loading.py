@@ -32,6 +32,7 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.providers import Providers, parsed
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -120,6 +121,7 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
+        replicas=ReplicaSettings(reader.get(keys.REPLICA_NAME), reader.get(keys.REPLICA_LEASE)),
         admission=_admission(reader, remote=engine is not None),
     )
 

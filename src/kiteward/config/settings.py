@@ -13,6 +13,7 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -54,6 +55,7 @@ class Settings:
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
+        replicas: this server among others on the same store, `kiteward.replicas.name` and `lease`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
     """
@@ -81,4 +83,5 @@ class Settings:
     tls: TlsSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     admission: Admission = field(default_factory=Admission)

@@ -101,13 +101,25 @@ class Store(Protocol):
         """
         ...
 
+    def replicas(self, *, patience: float) -> "ConnectedReplicas | None":
+        """Return the servers that share the store with this one; None where none can, because it is a file.
+
+        Args:
+            patience: seconds within which every call ends, except a registration, which is like any transaction.
+        """
+        ...
+
     async def close(self) -> None:
         """Close the connections. Calls afterwards raise `StoreUnavailable`."""
         ...
 
 
 class ReplicaListener(Protocol):
-    """Is told what other servers on the store announce. Nothing depends on it but how soon they are noticed."""
+    """Is told what other servers on the store announce.
+
+    Nothing depends on it but how soon something is noticed: anybody with an account on the database server may be able
+    to announce something too.
+    """
 
     def changed(self, revision: int, announcer: str) -> None:
         """Take note of a change that was committed.
@@ -118,8 +130,8 @@ class ReplicaListener(Protocol):
         """
         ...
 
-    def applied(self, replica_id: str, revision: int) -> None:
-        """Take note that a server has applied a revision."""
+    def applied(self, revision: int) -> None:
+        """Take note that a server may have applied a revision."""
         ...
 
 
@@ -182,4 +194,26 @@ class Replicas(Protocol):
         Raises:
             StoreUnavailable: it is not known whether it was removed.
         """
+        ...
+
+
+class ConnectedReplicas(Replicas, Protocol):
+    """The servers that share a store, over connections of their own.
+
+    Attributes:
+        listening: whether what others announce arrives; if not, it is noticed later, by looking.
+    """
+
+    listening: bool
+
+    def start(self, listener: ReplicaListener) -> None:
+        """Begin to listen, and go on until `close`, whatever becomes of the database.
+
+        Args:
+            listener: is told what others announce.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...

@@ -1,11 +1,12 @@
 """The store in an SQL database, SQLite or PostgreSQL: durable, one writer at a time, readers that never wait for it."""
 
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
 from kiteward.store import keys, queries, row_policies, schema, tags
@@ -13,6 +14,7 @@ from kiteward.store.backend import Backend
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.postgresql.backend import PostgresqlBackend
+from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
 from kiteward.store.sqlite import SqliteBackend, database_path
@@ -22,11 +24,21 @@ from kiteward.store.transaction import Transaction
 class SqlStore:
     """Implements `Store`, which documents the contract of each method."""
 
-    def __init__(self, place: str, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        place: str,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], float],
+        *,
+        shared: PostgresqlSettings | None = None,
+    ) -> None:
         self.place = place
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._shared = shared
+        self._announcer = secrets.token_hex(16)
 
     @classmethod
     async def open(
@@ -52,7 +64,8 @@ class SqlStore:
         with translated(f"opened at `{backend.place}`"):
             await shielded(backend.prepare())
         engines = backend.engines()
-        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock)
+        shared = location if isinstance(location, PostgresqlSettings) else None
+        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock, shared=shared)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
@@ -127,12 +140,23 @@ class SqlStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
-            yield Transaction(write_transaction, self._clock)
+            yield Transaction(write_transaction, self._clock, self._announcement)
+
+    def replicas(self, *, patience: float) -> PostgresqlReplicas | None:
+        if self._shared is None:
+            return None
+        return PostgresqlReplicas(
+            self._shared, self._writer.write_transaction, announcer=self._announcer, patience=patience
+        )
 
     async def close(self) -> None:
         with translated("closed"):
             await self._writer.close()
             await self._reader.close()
+
+    def _announcement(self, revision: int) -> Executable | None:
+        """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
+        return None if self._shared is None else announcement(revision, self._announcer)
 
 
 def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
@@ -152,4 +176,3 @@ def _can_be_stored(name: str) -> bool:
         return b"\0" not in name.encode()
     except UnicodeEncodeError:
         return False
-

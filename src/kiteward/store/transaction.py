@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import PrivilegeGroup, Role
 from kiteward.store import queries, replicas, schema
@@ -307,8 +307,14 @@ class Transaction:
     INVARIANT: writers run one after another, so what a transaction has read holds until it commits.
     """
 
-    def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        write_transaction: WriteTransaction,
+        clock: Callable[[], float],
+        announcement: Callable[[int], Executable | None],
+    ) -> None:
         self._write_transaction = write_transaction
+        self._announcement = announcement
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
@@ -346,6 +352,9 @@ class Transaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)
         await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
+        announcement = self._announcement(revision)
+        if announcement is not None:
+            await self._write_transaction.rows(announcement)
 
 
 def _new_credential_id() -> str:

@@ -11,7 +11,7 @@ from kiteward.store.base import Replicas
 from kiteward.store.records import Committed, ReplicaRecord
 
 POLL: Final = 0.1
-"""Seconds between two looks at the other servers while a change waits for them. Mostly they announce themselves."""
+"""Seconds between two looks at the other servers while a change waits for them. Mostly they report before."""
 
 
 class _Waiting:
@@ -50,6 +50,8 @@ class _Waiting:
 class Acknowledgements:
     """Waits until each other server has applied a change, is gone, or may no longer decide.
 
+    Implements `kiteward.store.base.ReplicaListener` for a process that is no server, such as the command line.
+
     A change waits at most for one lease. A server that one was waited for is removed unless it has renewed its lease
     meanwhile, so that only the first change waits for a server that is dead; it registers again when it is back.
 
@@ -75,19 +77,22 @@ class Acknowledgements:
         self._replicas = replicas
         self._observe = observe
         self._clock = clock
-        self._applied: dict[str, int] = {}
+        self._reported = 0
+        self._news = asyncio.Event()
         self._waiting: set[_Waiting] = set()
         self._dead: dict[str, int] = {}
         self._work: asyncio.Task[None] | None = None
         self.own_id = ""
         self.late = 0
 
-    def applied(self, replica_id: str, revision: int) -> None:
-        """Take note that a server has applied a revision, and hence all before it."""
-        self._applied[replica_id] = max(revision, self._applied.get(replica_id, revision))
-        for waiting in list(self._waiting):
-            if waiting.revision <= revision:
-                waiting.drop(replica_id)
+    def changed(self, revision: int, announcer: str) -> None:
+        """Do nothing: what applies changes of others is another listener, where there is one."""
+
+    def applied(self, revision: int) -> None:
+        """Look soon, because a server may have applied a revision. It counts only when the store says so."""
+        self._reported = max(self._reported, revision)
+        if self._waiting:
+            self._news.set()
 
     async def wait(self, committed: Committed) -> None:
         """Wait until no other server can decide by the state before a change.
@@ -98,15 +103,10 @@ class Acknowledgements:
             committed: the change, of this process.
         """
         since, revision = self._clock(), committed.revision
-        # What was heard of a server that is not registered any more is not needed again.
-        self._applied = {
-            each.replica_id: max(each.applied_revision, self._applied.get(each.replica_id, 0))
-            for each in committed.replicas
-        }
         behind = [
             replica
             for replica in committed.replicas
-            if replica.replica_id != self.own_id and self._applied[replica.replica_id] < revision
+            if replica.replica_id != self.own_id and replica.applied_revision < revision
         ]
         if behind:
             await self._wait(_Waiting(revision, since, behind))
@@ -121,7 +121,7 @@ class Acknowledgements:
 
     async def _wait(self, waiting: _Waiting) -> None:
         self._waiting.add(waiting)
-        self._look_after()
+        self._look_after(waiting.revision)
         try:
             while waiting.others:
                 for replica in waiting.over(self._clock()):
@@ -135,7 +135,9 @@ class Acknowledgements:
         finally:
             self._waiting.discard(waiting)
 
-    def _look_after(self) -> None:
+    def _look_after(self, revision: int) -> None:
+        if revision <= self._reported:
+            self._news.set()
         if self._work is None or self._work.done():
             self._work = asyncio.create_task(self._look(), name="waiting for other servers")
 
@@ -143,8 +145,11 @@ class Acknowledgements:
         """While changes wait, look whether others have applied them or are gone; then remove those that are dead."""
         while self._waiting or self._dead:
             if self._waiting:
-                await asyncio.sleep(POLL)
-            with contextlib.suppress(StoreError, TimeoutError):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await self._news.wait()
+            self._news.clear()
+            with contextlib.suppress(StoreError):
                 await self._remove_dead()
                 await self._read()
 
@@ -153,13 +158,11 @@ class Acknowledgements:
         asked = set(self._waiting)
         if not asked:
             return
-        replicas = await self._replicas.registered()
-        for replica in replicas:
-            self.applied(replica.replica_id, replica.applied_revision)
-        there = {replica.replica_id for replica in replicas}
+        applied = {each.replica_id: each.applied_revision for each in await self._replicas.registered()}
         for waiting in asked:
-            for replica_id in [each for each in waiting.others if each not in there]:
-                waiting.drop(replica_id)
+            for replica_id in list(waiting.others):
+                if applied.get(replica_id, waiting.revision) >= waiting.revision:
+                    waiting.drop(replica_id)
 
     async def _remove_dead(self) -> None:
         """Remove servers whose leases were waited for, unless they were renewed. One attempt is made for each."""

@@ -107,9 +107,9 @@ class Membership:
         self._answering.add(announcer)
         self._wake.set()
 
-    def applied(self, replica_id: str, revision: int) -> None:
-        """Pass on what another server has applied."""
-        self._acknowledgements.applied(replica_id, revision)
+    def applied(self, revision: int) -> None:
+        """Pass on that another server says that it has applied a revision."""
+        self._acknowledgements.applied(revision)
 
     async def _keep(self) -> None:
         pause = self._me.lease / _RENEWALS
@@ -128,7 +128,8 @@ class Membership:
     async def _turn(self) -> None:
         if not self._registered:
             await self._register(self._me)
-        if self._announced > (self._policy.revision() or 0):
+        announced, self._announced = self._announced, 0
+        if announced > (self._policy.revision() or 0):
             await self._policy.follow_others()
         await self._renew()
 
@@ -148,7 +149,7 @@ class Membership:
             self._wake.set()
             return
         self.lag = max(0, revision - applied)
-        if applied < revision:
+        if applied != revision:  # lower where a backup of the store was restored
             self._wake.set()  # so that what is applied now is reported
             await self._policy.follow_others()
         if (self._policy.revision() or 0) >= revision:

@@ -38,7 +38,7 @@ class Loop(asyncio.SelectorEventLoop):
 
     def run_ready(self) -> None:
         """Run what is due, and what that makes ready."""
-        for _ in range(12):
+        for _ in range(8):
             self.call_soon(self.stop)
             self.run_forever()
 
@@ -123,7 +123,7 @@ class Database:
         row = self.rows[replica_id]
         self.rows[replica_id] = replace(row, renewals=row.renewals + 1, applied_revision=applied)
         self._locked.discard(replica_id)
-        self.notifications += [("applied", (announcer, replica_id, applied)) for announcer in answering]
+        self.notifications += [("applied", (announcer, applied)) for announcer in answering]
         return found
 
     def registered(self) -> Steps:
@@ -328,8 +328,10 @@ class World:
         """Let time pass while the database and the network do their work at once."""
         end = self.now + seconds
         while True:
-            for _ in range(12):
+            for _ in range(40):
                 self.run()
+                if not (self.database.notifications or any(not each.server.cut for each in self.database.requests)):
+                    break
                 for request in list(self.database.requests):
                     if not request.server.cut and request.advance():
                         self.database.requests.remove(request)
