@@ -198,13 +198,12 @@ class Replicas(Protocol):
 
 
 class ConnectedReplicas(Replicas, Protocol):
-    """The servers that share a store, over connections of their own.
+    """The servers that share a store, over connections of their own."""
 
-    Attributes:
-        listening: whether what others announce arrives; if not, it is noticed later, by looking.
-    """
-
-    listening: bool
+    @property
+    def listening(self) -> bool:
+        """Whether what others announce arrives; if not, it is noticed later, by looking."""
+        ...
 
     def start(self, listener: ReplicaListener) -> None:
         """Begin to listen, and go on until `close`, whatever becomes of the database.

@@ -113,7 +113,11 @@ class PostgresqlReplicas:
         self._unheard: float | None = None
         self._deaf = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.listening = False
+        self._session: Session | None = None
+
+    @property
+    def listening(self) -> bool:
+        return self._session is not None
 
     def start(self, listener: ReplicaListener) -> None:
         self._task = asyncio.create_task(self._listen(listener), name="listening to other servers")
@@ -153,17 +157,15 @@ class PostgresqlReplicas:
         while True:
             self._deaf.clear()
             self._unheard = None
-            session = None
             with contextlib.suppress(Exception):  # what it misses is noticed by renewals and looks
                 try:
                     async with asyncio.timeout(self._settings.timeout):
-                        session = await self._begin(listener)
-                    self.listening = True
+                        self._session = await self._begin(listener)
                     await self._deaf.wait()
                 finally:
-                    self.listening = False
-                    if session is not None:
-                        session.terminate()
+                    if self._session is not None:
+                        self._session.terminate()
+                    self._session = None
             await asyncio.sleep(self._settings.timeout / 2)
 
     async def _begin(self, listener: ReplicaListener) -> Session:

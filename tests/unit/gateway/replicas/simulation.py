@@ -219,7 +219,6 @@ class Server:
     cut: bool = False
     applied: int = 0
     changes: list[Change] = field(default_factory=list)
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.loop = Loop()
@@ -253,8 +252,7 @@ class Server:
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin some work in its loop."""
-        self.tasks.append(self.loop.create_task(work))
-        return self.tasks[-1]
+        return self.loop.create_task(work)
 
     async def join(self) -> None:
         """Start to serve: load the policy and join."""
@@ -297,9 +295,15 @@ class World:
         return server
 
     def run(self) -> None:
-        """Run every server that is not stopped."""
+        """Run every server that is not stopped, and demand what has to hold at any time.
+
+        Raises:
+            AssertionError: a server would decide by a state before an acknowledged change, or a change waits too long.
+        """
         for server in self.servers:
             server.run()
+        assert stale(self) == []
+        assert overdue(self, LEASE) == []
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
