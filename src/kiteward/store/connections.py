@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kiteward.domain.error_codes import ErrorDetail
+from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import CommitUnknown, StoreError, StoreUnavailable, StoreUnreachable
 from kiteward.store import statements
 from kiteward.store.backend import Engines
@@ -127,7 +127,8 @@ async def waited_for(free: asyncio.Lock | asyncio.Semaphore, patience: float | N
         async with asyncio.timeout(patience):
             await free.acquire()
     except TimeoutError:
-        raise StoreUnreachable("the store is busy: no connection to the database was free in time") from None
+        detail = ErrorDetail(ErrorCode.STORE_BUSY)
+        raise StoreUnreachable("the store is busy: no connection to the database was free in time", detail) from None
     try:
         yield
     finally:

@@ -46,10 +46,12 @@ class DriverError(Exception):
     """Stands for an error of a driver in logs: its class and its SQLSTATE, without the values that it may quote."""
 
 
-UNREACHABLE: Final = Reason("the database cannot be reached", passing=True)
-SILENT: Final = Reason("the database did not respond in time", passing=True)
-BROKEN: Final = Reason("the connection to the database broke", passing=True)
-STANDBY: Final = Reason("the database is read-only, as a standby is: name the primary", passing=True)
+UNREACHABLE: Final = Reason("the database cannot be reached", ErrorCode.STORE_UNREACHABLE, passing=True)
+SILENT: Final = Reason("the database did not respond in time", ErrorCode.STORE_UNREACHABLE, passing=True)
+BROKEN: Final = Reason("the connection to the database broke", ErrorCode.STORE_UNREACHABLE, passing=True)
+STANDBY: Final = Reason(
+    "the database is read-only, as a standby is: name the primary", ErrorCode.STORE_READ_ONLY, passing=True
+)
 POOLED: Final = Reason(
     "connections pass a pooler in transaction or statement mode, which takes sessions apart: let PgBouncer pool in "
     "session mode, or connect to the database itself"
@@ -68,10 +70,13 @@ _NOT_ADMITTED: Final = Reason(
 )
 _FULL: Final = Reason(
     "the database has no connection left: raise max_connections there, or lower kiteward.store.connections",
+    ErrorCode.STORE_BUSY,
     passing=True,
 )
-_STOPPING: Final = Reason("the database is starting, stopping or in recovery", passing=True)
-_LOCKED: Final = Reason("another server holds the lock of writers for too long", passing=True)
+_STOPPING: Final = Reason(
+    "the database is starting, stopping or in recovery", ErrorCode.STORE_UNREACHABLE, passing=True
+)
+_LOCKED: Final = Reason("another server holds the lock of writers for too long", ErrorCode.STORE_BUSY, passing=True)
 _CHARACTER: Final = Reason("a text holds a character that the database cannot store, such as NUL")
 _TABLES: Final = Reason("its tables are not those of this version of Kiteward")
 

@@ -67,6 +67,17 @@ class SqlStore:
         shared = location if isinstance(location, PostgresqlSettings) else None
         return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock, shared=shared)
 
+    @classmethod
+    def attach(cls, location: str | os.PathLike[str] | PostgresqlSettings) -> "SqlStore":
+        """Return the store without changing its tables, which have to be those of this version.
+
+        Raises:
+            ConfigurationError: as `open`.
+        """
+        backend = backend_of(location)
+        engines = backend.engines()
+        return cls(backend.place, Reader(engines), Writer(engines), time.time)
+
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
             queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS, row_policies.SELECTED

@@ -14,6 +14,13 @@ from kiteward.store.statements import broken_references
 _LOCATION: Final = "kiteward.store:migrations"
 
 
+def newest() -> str:
+    """Return the name of the newest revision, which the tables of a current store are at."""
+    config = Config()
+    config.set_main_option("script_location", _LOCATION)
+    return str(ScriptDirectory.from_config(config).get_current_head())
+
+
 def upgrade(connection: Connection) -> None:
     """Run the revisions that are missing, in the transaction of this connection; none of them when one fails.
 

@@ -13,6 +13,12 @@ from kiteward.domain.identity import Secret
 
 DEFAULT_PORT: Final = 5432
 
+CONNECTIONS: Final = 4
+"""How many connections read, unless the settings say another number."""
+
+TIMEOUT: Final = 5.0
+"""Seconds within which the database must respond to a statement, unless the settings say otherwise."""
+
 SslMode = Literal["disable", "require", "verify-ca", "verify-full"]
 """As libpq names them. `allow` and `prefer`, which fall back to plain text, protect nothing and are not accepted."""
 
@@ -90,11 +96,13 @@ class PostgresqlSettings:
     _: KW_ONLY
     password: Secret = field(default_factory=lambda: Secret(""))
     tls: PostgresqlTls = PostgresqlTls()
-    connections: int = 4
-    timeout: float = 5.0
+    connections: int = CONNECTIONS
+    timeout: float = TIMEOUT
 
     @classmethod
-    def parse(cls, text: str, *, password: Secret | None = None, connections: int = 4, timeout: float = 5.0) -> Self:
+    def parse(
+        cls, text: str, *, password: Secret | None = None, connections: int = CONNECTIONS, timeout: float = TIMEOUT
+    ) -> Self:
         """Return the settings of an address `postgresql://user@host:port/database?sslmode=...`.
 
         Several hosts are separated by commas. `?host=/run/postgresql` names the directory of a Unix socket.
