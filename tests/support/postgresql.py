@@ -60,9 +60,16 @@ class Cluster:
     programs: Path
     _names: Iterator[int] = field(default_factory=count)
     _process: subprocess.Popen[bytes] | None = None
+    _settings: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, **settings: str) -> None:
-        """Start the server, and wait until it takes connections."""
+        """Start the server with these settings, and wait until it takes connections."""
+        self._settings = settings
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start the server as it was started last, and wait until it takes connections."""
+        settings = self._settings
         options = [part for name, value in {**_SETTINGS, **settings}.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -190,6 +197,11 @@ def as_user() -> dict[str, Any]:
     except KeyError:
         pytest.skip("PostgreSQL does not run as root, and there is no user postgres; on Debian, the package has it")
     return {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
+
+
+def give(path: Path, owner: os.stat_result) -> None:
+    """Give a file to the owner of another."""
+    os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def programs() -> Path:

@@ -1,10 +1,11 @@
 """What a database has to provide for the SQL store."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,17 @@ class Backend(Protocol):
 
     async def prepare(self) -> None:
         """Create what is missing and bring the tables to the current version, in one transaction.
+
+        Raises:
+            StoreUnavailable: it was written by a newer version.
+            Exception: as the driver raises, to be translated.
+        """
+        ...
+
+    def alone(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a connection in a transaction that has the database to itself, with the tables of the current version.
+
+        What is not committed is rolled back at the end, what was done to bring the tables there included.
 
         Raises:
             StoreUnavailable: it was written by a newer version.

@@ -64,10 +64,11 @@ def translated(done: str) -> Iterator[None]:
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise _unavailable(done, reason_of(error)) from described(error)
+        raise unavailable(done, reason_of(error)) from described(error)
 
 
-def _unavailable(done: str, reason: Reason) -> StoreUnavailable:
+def unavailable(done: str, reason: Reason) -> StoreUnavailable:
+    """Return the error of a store that could not be read, written or whatever `done` says."""
     kind = StoreUnreachable if reason.passing else StoreUnavailable
     sentence = f": {reason.sentence}" if reason.sentence else ""
     return kind(f"the store could not be {done}{sentence}", ErrorDetail(reason.code))
@@ -278,7 +279,7 @@ class WriteTransaction:
             await self._connection.commit()
         except DRIVER_ERRORS as error:
             if outcome_is_known(error):
-                raise _unavailable("written", reason_of(error)) from described(error)
+                raise unavailable("written", reason_of(error)) from described(error)
             raise CommitUnknown(UNKNOWN) from described(error)
         if not self._durable(driver):
             raise CommitUnknown(UNKNOWN)

@@ -49,6 +49,11 @@ class DataDirectory:
             ) from error
         return held
 
+    @staticmethod
+    def is_one(path: Path) -> bool:
+        """Return whether a directory has been a data directory: a server has held it."""
+        return (path / _LOCK).exists()
+
     @property
     def path(self) -> Path:
         """The directory itself, absolute."""

@@ -3,13 +3,15 @@
 import logging
 import os
 import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kiteward.domain.errors import ConfigurationError
@@ -42,13 +44,20 @@ class SqliteBackend:
 
     async def prepare(self) -> None:
         secure_file(self._path)
+        async with self.alone() as connection:
+            await connection.commit()
+        sync_directory(self._path)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[AsyncConnection]:
+        secure_file(self._path)
         engine = migrating_engine(self._path)
         try:
-            async with engine.begin() as connection:
+            async with engine.connect() as connection:
                 await connection.run_sync(migrations.upgrade)
+                yield connection
         finally:
             await engine.dispose()
-        sync_directory(self._path)
 
     def engines(self) -> Engines:
         reading = reading_engine(self._path)

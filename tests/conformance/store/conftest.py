@@ -16,18 +16,6 @@ from kiteward.store.sql import SqlStore
 IMPLEMENTATIONS = ("sqlite", "postgresql")
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[postgresql.Cluster]:
-    with postgresql.running() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="session")
-def migrated(cluster: postgresql.Cluster) -> str:
-    """The options of a database that has the tables already: making them takes a while."""
-    return cluster.migrate_template()
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

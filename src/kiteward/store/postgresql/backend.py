@@ -1,11 +1,12 @@
 """The engines of a store in PostgreSQL, and the lock that lets writers run one after another."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kiteward.store import migrations
@@ -32,11 +33,21 @@ class PostgresqlBackend:
         return str(self._settings)
 
     async def prepare(self) -> None:
+        async with self._migrated(alone=False) as connection:
+            await connection.commit()
+
+    def alone(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self._migrated(alone=True)
+
+    @asynccontextmanager
+    async def _migrated(self, *, alone: bool) -> AsyncIterator[AsyncConnection]:
         await prove_sessions(self._settings)
-        engine = writing_engine(lambda: connect(self._settings, Limits.patient(self._settings.timeout)))
+        limits = Limits.patient(self._settings.timeout)
+        engine = writing_engine(lambda: connect(self._settings, limits, alone=alone))
         try:
-            async with engine.begin() as connection:
+            async with engine.connect() as connection:
                 await connection.run_sync(migrations.upgrade)
+                yield connection
         finally:
             await engine.dispose()
 
