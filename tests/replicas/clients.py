@@ -20,16 +20,23 @@ class RestClient:
             f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {by}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(payload)}\r\n\r\n"
         )
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection("127.0.0.1", self._port)
-        try:
-            writer.write(head.encode() + payload)
-            answered = await reader.readuntil(b"\r\n\r\n")
-            answer = await reader.readexactly(_length(answered))
-        except BaseException:
-            writer.transport.abort()
-            raise
-        self._idle.append((reader, writer))
-        return json.loads(answer)
+        while True:
+            kept = bool(self._idle)
+            reader, writer = self._idle.pop() if kept else await asyncio.open_connection("127.0.0.1", self._port)
+            try:
+                writer.write(head.encode() + payload)
+                answered = await reader.readuntil(b"\r\n\r\n")
+                answer = await reader.readexactly(_length(answered))
+            except (ConnectionError, asyncio.IncompleteReadError):
+                writer.transport.abort()
+                if not kept:
+                    raise
+                continue  # the server had closed it, as it may
+            except BaseException:
+                writer.transport.abort()
+                raise
+            self._idle.append((reader, writer))
+            return json.loads(answer)
 
     def close(self) -> None:
         """Close all connections."""

@@ -67,6 +67,11 @@ class Request:
     begun: bool = False
     result: tuple[Any, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """What is asked for, as `Database` names it."""
+        return self.steps.__name__
+
     def advance(self) -> bool:
         """Take one step and return whether the request is over."""
         self.begun = True
