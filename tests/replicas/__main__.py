@@ -25,7 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=6, help="how many are made at a time (default: 6)")
     parser.add_argument("--passwords", type=float, default=0.05, help="share of passwords (default: 0.05)")
     parser.add_argument("--minutes", type=float, default=120.0, help="begin none after so many (default: 120)")
-    parser.add_argument("--durable", action="store_true", help="let the database sync each commit to a disk")
     arguments = parser.parse_args(argv)
     outcome, waits, taken = asyncio.run(_run(arguments))
     made = sum(outcome.made.values())
@@ -43,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> tuple[Outcome, Counter[float], float]:
-    synced = {"fsync": "on"} if arguments.durable else {}
-    with postgresql.running(**synced) as cluster, tempfile.TemporaryDirectory() as directory:
+    with postgresql.running() as cluster, tempfile.TemporaryDirectory() as directory:
         async with running(Path(directory), cluster, proxied=False) as world:
             began = time.monotonic()
             outcome = await revoke_many(

@@ -220,16 +220,17 @@ async def _started(
     )
     # In a thread: the servers connect to what this event loop serves.
     running = await asyncio.to_thread(server.start, directory / "data", config=config)
-    stack.push_async_callback(_ended, running)
+    stack.push_async_callback(_ended, running, proxy)
     rest = RestClient(running.port)
     stack.callback(rest.close)
     channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}"))
     return Replica(name, running, metrics_port, proxy, rest, channel)
 
 
-async def _ended(running: server.RunningServer) -> None:
-    running.process.send_signal(signal.SIGCONT)
+async def _ended(running: server.RunningServer, proxy: Proxy) -> None:
+    proxy.mend()
     if running.process.poll() is None:
+        running.process.send_signal(signal.SIGCONT)
         await asyncio.to_thread(running.stop)
 
 

@@ -70,7 +70,7 @@ class Request:
     @property
     def kind(self) -> str:
         """What is asked for, as `Database` names it."""
-        return self.steps.__name__
+        return str(getattr(self.steps, "__name__", ""))
 
     def advance(self) -> bool:
         """Take one step and return whether the request is over."""
