@@ -118,7 +118,7 @@ def test_users_roles_keys_and_row_policies_are_there_again_after_a_restart(
         made = succeeded(tmp_path, "keys", "create", "reader", "--json", "--data-dir", str(tmp_path / "data"), *options)
         key = str(json.loads(made)["key"])
         before = inspect(server, key)
-    assert (before["docs by key"], before["own rows by key"]) == (9, [0])
+    assert (before["docs by key"], before["own rows by key"]) == (10, [0])
     with servers.running(tmp_path / "data", *options) as server:
         assert inspect(server, key) == before
         assert not raw_grpc.accepts(server.uri, ROOT_TOKEN)

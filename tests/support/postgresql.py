@@ -156,7 +156,7 @@ class Cluster:
         place = ("-h", str(self.directory), "-p", str(self.port), "-U", SUPERUSER, "-d", database)
         dumped = self._run("pg_dump", *place, "--schema-only", "--no-owner", "--exclude-table=alembic_version")
         statements = [each.strip() for each in dumped.split(";\n")]
-        lines = (re.sub(r"^(--|\\\\).*$", "", each, flags=re.MULTILINE).split("\n") for each in statements)
+        lines = (re.sub(r"^(--|\\).*$", "", each, flags=re.MULTILINE).split("\n") for each in statements)
         return sorted("\n".join(sorted(line.strip().rstrip(",") for line in each if line.strip())) for each in lines)
 
     @contextlib.contextmanager
