@@ -65,10 +65,12 @@ class Proxy:
             asyncio.create_task(self._pump(reader, back, slowed=False)),
             asyncio.create_task(self._pump(there, writer, slowed=True)),
         ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        back.transport.abort()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            back.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slowed: bool) -> None:
         while data := await reader.read(65536):
