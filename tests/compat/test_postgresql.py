@@ -183,7 +183,10 @@ def test_server_with_a_wrong_password_ends_at_once_and_says_so(config: Path, tmp
     assert "hunter2" not in ended.stdout + ended.stderr
 
 
-def test_database_that_goes_away_is_told_and_comes_back(config: Path, tmp_path: Path, cluster: Cluster) -> None:
+def test_database_that_goes_away_is_told_and_comes_back(
+    config: Path, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KITEWARD_REPLICAS_LEASE", "60")  # what is in memory is used for so long
     with servers.running(tmp_path / "data", "--config", str(config)) as server, client(server, ROOT_TOKEN) as root:
         root.create_role("before")
         with cluster.stopped():

@@ -90,6 +90,8 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
     "kiteward.engine.providers": ("", "admission.providers", frozenset()),
+    "kiteward.replicas.lease": (5, "replicas.lease", 5),
+    "kiteward.replicas.name": ("first", "replicas.shown", "first"),
     "kiteward.requests.unknownParameters": ("refuse", "admission.unknown_parameters", "refuse"),
     "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
     "kiteward.tracing.endpoint": (
