@@ -70,7 +70,8 @@ class Proxy:
         finally:
             for task in tasks:
                 task.cancel()
-            back.transport.abort()
+            for each in (back, writer):
+                each.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slowed: bool) -> None:
         while data := await reader.read(65536):
