@@ -37,7 +37,7 @@ DRIVER_ERRORS: Final = (
     UnicodeError,
     OSError,
 )
-"""What drivers and what they stand on raise."""
+"""What drivers and the libraries below them raise."""
 
 
 def unobserved(_what: str, _seconds: float) -> None:
