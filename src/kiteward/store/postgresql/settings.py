@@ -143,7 +143,7 @@ class PostgresqlSettings:
 
 
 def _parts(text: str) -> tuple[str, str, str, Mapping[str, str]]:
-    """Return user, hosts, path and parameters of an address, as they are written. Raises as `PostgresqlSettings.parse`."""
+    """Return user, hosts, path and parameters of an address as they are written. Raises as `parse`."""
     try:
         parts = urlsplit(text)
         parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
