@@ -6,7 +6,10 @@
 - `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
 - `changes.py`: what has changed since a revision.
 - `replicas.py`: the servers that share the store; `postgresql/replicas.py`: how they hear of each other.
-- `sqlite.py`, `schema.py`, `migrations/`: SQLite, the tables, and how a data directory gets them.
+- `backend.py`, `sqlite.py`, `postgresql/`: what a database provides for it, and the two that do.
+- `statements.py`, `driver_errors.py`: what both write in different words, and what errors of their drivers mean.
+- `schema.py`, `migrations/`: the tables, and how a database gets them.
+- `move.py`: copies everything from one database to another.
 - `data_directory.py`: the private directory of a server, and its lock.
 
 SQL stays in this folder. Rules about who may change what are the gateway's.
