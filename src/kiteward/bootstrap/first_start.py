@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 import socket
-from pathlib import Path
 from typing import Final
 
 from kiteward.audit.events import Event
@@ -17,7 +16,6 @@ from kiteward.domain.naming import ANY
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.base import Store
-from kiteward.store.sql import SqlStore
 
 _log = logging.getLogger("kiteward")
 
@@ -41,13 +39,18 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
     """
     made: dict[str, list[str]] = {}
     async with policy_cache.change() as transaction:
+        first = await transaction.users.get(ROOT) is None
+    if first:
+        require_first_password(settings)
+    # Outside of a transaction: a database ends one that pauses for long.
+    password_hash = await hasher.hash(settings.default_root_password) if first else ""
+    async with policy_cache.change() as transaction:
         for name in BUILT_IN_ROLES:
             if await transaction.roles.get(name) is None:
                 await transaction.roles.put(Role(name))
                 made.setdefault("roles", []).append(name)
-        if await transaction.users.get(ROOT) is None:
-            require_first_password(settings)
-            await transaction.users.add(ROOT, await hasher.hash(settings.default_root_password))
+        if first and await transaction.users.get(ROOT) is None:
+            await transaction.users.add(ROOT, password_hash)
             made["users"] = [ROOT]
         held = {grant.key for grant in await transaction.grants.of_role(PUBLIC_ROLE)}
         seeds = [key for key in PUBLIC_SEEDS if settings.seed_public and key not in held]
@@ -56,21 +59,6 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
             made |= {"granted_to": [PUBLIC_ROLE], "granted": [key.privilege for key in seeds]}
     if made:
         recorder.note_system_event(Event.POLICY_CHANGE, "Bootstrap", **made)
-
-
-async def root_password_weakness_in(store_path: Path, settings: Settings) -> str:
-    """Return what is wrong with the password of `root` in a store, or empty. The store is migrated if it is older.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    store = await SqlStore.open(store_path)
-    hasher = PasswordHasher()
-    try:
-        return await root_password_weakness(store, hasher, settings)
-    finally:
-        hasher.close()
-        await store.close()
 
 
 def require_first_password(settings: Settings) -> None:
