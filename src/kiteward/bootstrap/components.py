@@ -3,17 +3,23 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
+from kiteward.audit.events import Event
+from kiteward.audit.exports.exporter import Destination, Exporter
+from kiteward.audit.exports.otlp import OtlpDestination
+from kiteward.audit.exports.syslog import SyslogDestination
 from kiteward.audit.reader import AuditReader
+from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.errors import ConfigurationError, StoreError
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
@@ -25,9 +31,15 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
+from kiteward.store.connections import Observer, unobserved
+from kiteward.store.data_directory import DataDirectory
+from kiteward.store.sql import SqlStore
 from kiteward.telemetry.telemetry import Tracing
 
 _log = logging.getLogger("kiteward")
+
+_SHARE_SECONDS: Final = 1.0
+"""Seconds between two times that audit events are stored for other replicas."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +82,40 @@ async def load_access_control(
     return access
 
 
+async def open_store(settings: Settings, *, observer: Observer = unobserved) -> SqlStore:
+    """Open the store of a configuration, creating it or bringing it to the current version.
+
+    Raises:
+        StoreUnavailable: as `SqlStore.open`.
+    """
+    return await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path, observer=observer)
+
+
+def shares_store(settings: Settings) -> bool:
+    """Return whether replicas share the store of a configuration."""
+    return SqlStore.is_shared(DataDirectory(settings.data_dir.absolute()).store_path)
+
+
+def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Exporter]:
+    """Return the exporters of the audit trail, which are not started yet; `stack` stops them.
+
+    Called before the trail is opened, so that they can send its last line.
+
+    Raises:
+        ConfigurationError: a certificate cannot be used.
+    """
+    audit = settings.audit
+    destinations: list[Destination] = []
+    if audit.enabled and audit.syslog is not None:
+        destinations.append(SyslogDestination(audit.syslog))
+    if audit.enabled and audit.otlp is not None:
+        destinations.append(OtlpDestination(audit.otlp))
+    exporters = [Exporter(audit.place(settings.data_dir), destination) for destination in destinations]
+    for exporter in exporters:
+        stack.push_async_callback(asyncio.to_thread, exporter.close)
+    return exporters
+
+
 def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     """Open the audit trail and return its recorder; `stack` closes the trail.
 
@@ -80,9 +126,37 @@ def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     """
     if not settings.audit.enabled:
         _log.warning("kiteward.audit.enabled is false: nothing is recorded")
-    sink = open_sink(settings.audit, settings.data_dir)
+    sink = open_sink(settings.audit, settings.data_dir, replica=settings.replicas.name)
     stack.push_async_callback(sink.close)
     return Recorder(sink, data_operations=settings.audit.data_operations)
+
+
+def share_events(stack: AsyncExitStack, settings: Settings, store: Store, *, recorder: Recorder) -> None:
+    """Where replicas share the store, record changes there and store what else they share, until `stack` closes."""
+    if not (store.shared and settings.audit.enabled):
+        return
+    events = SharedEvents(settings.replicas.name)
+    recorder.share(events)
+
+    def note(event: Event, lines: int) -> None:
+        recorder.note_system_event(event, "ShareEvents", lines=lines)
+
+    export = StoreExport(
+        store,
+        settings.audit.place(settings.data_dir),
+        events,
+        keep_days=settings.audit.keep_days,
+        note=note,
+    )
+
+    async def finish() -> None:
+        try:
+            await export.run()
+        except (StoreError, OSError) as error:
+            _log.warning("audit events that are not in the store yet are stored after the next start: %s", error)
+
+    stack.push_async_callback(finish)
+    repeat(stack, _SHARE_SECONDS, "storing audit events", export.run)
 
 
 def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
@@ -133,6 +207,7 @@ def make_services(
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
         trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
+        shared_trail=SharedTrail(access.store) if access.store.shared and settings.audit.enabled else None,
         audit=recorder.state,
         sessions=access.authenticator.sessions,
     )

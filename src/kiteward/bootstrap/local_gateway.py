@@ -14,6 +14,7 @@ from kiteward.bootstrap.components import (
     load_access_control,
     make_services,
     open_recorder,
+    share_events,
 )
 from kiteward.bootstrap.first_start import require_first_password
 from kiteward.config.settings import Settings
@@ -97,6 +98,7 @@ async def _open_access_control(
             "`kiteward users create NAME --role admin`, or choose another --data-dir"
         )
     recorder = open_recorder(stack, settings)
+    share_events(stack, settings, store, recorder=recorder)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)

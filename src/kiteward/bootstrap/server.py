@@ -5,12 +5,13 @@ import contextlib
 import gc
 import logging
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
 from kiteward import __version__
 from kiteward.audit.events import Event
+from kiteward.audit.exports.exporter import Exporter
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
@@ -18,10 +19,12 @@ from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
     load_access_control,
+    make_exporters,
     make_services,
     open_recorder,
     record_last_used,
     repeat,
+    share_events,
     start_tracing,
 )
 from kiteward.bootstrap.first_start import (
@@ -130,12 +133,15 @@ class Server:
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
-            access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
+            exporters = make_exporters(stack, settings)
+            access = await _open_access_control(
+                stack, settings, directory, telemetry, exporters=exporters, hashing=hashing
+            )
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, exporters=exporters)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -154,9 +160,15 @@ class Server:
         await self._stack.aclose()
 
 
-def _start_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
+def _start_recorder(stack: AsyncExitStack, settings: Settings, exporters: Sequence[Exporter]) -> Recorder:
     """Open the audit trail and record the start, and the stop when `stack` closes."""
     recorder = open_recorder(stack, settings)
+
+    def note_lost(destination: str, lines: int) -> None:
+        recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
+
+    for exporter in exporters:
+        exporter.start(note_lost)
     recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
     stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
     return recorder
@@ -168,12 +180,14 @@ async def _open_access_control(
     directory: DataDirectory,
     telemetry: Telemetry,
     *,
+    exporters: Sequence[Exporter],
     hashing: HashingProfile,
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
-    recorder = _start_recorder(stack, settings)
+    recorder = _start_recorder(stack, settings, exporters)
     store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
+    share_events(stack, settings, store, recorder=recorder)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:
@@ -275,6 +289,7 @@ def _sources(
     public_port: PublicPort,
     *,
     catalog: Catalog,
+    exporters: Sequence[Exporter],
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -289,6 +304,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
+        exports=lambda: [exporter.state() for exporter in exporters],
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys
+from kiteward.config import engine_keys, export_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -160,6 +160,13 @@ METRICS_PORT: Final[Key[int | None]] = Key(
 PASSWORD_POLICY: Final[Key[str]] = Key(
     "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
 )
+REPLICA_NAME: Final[Key[str]] = Key(
+    "kiteward.replicas.name",
+    Text("name"),
+    "",
+    "the name of this replica, in its audit trail and to other replicas",
+    unset="the host name",
+)
 UNKNOWN_PARAMETERS: Final[Key[UnknownParameters]] = Key(
     "kiteward.requests.unknownParameters",
     Choice(tuple(UnknownParameters)),
@@ -269,6 +276,17 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     AUDIT_DIRECTORY,
     AUDIT_ENABLED,
     AUDIT_KEEP_DAYS,
+    export_keys.OTLP_ENDPOINT,
+    export_keys.OTLP_HEADERS,
+    export_keys.OTLP_HEADERS_FILE,
+    export_keys.OTLP_TLS_CA,
+    export_keys.OTLP_TLS_CERTIFICATE,
+    export_keys.OTLP_TLS_KEY,
+    export_keys.SYSLOG_ADDRESS,
+    export_keys.SYSLOG_TLS_CA,
+    export_keys.SYSLOG_TLS_CERTIFICATE,
+    export_keys.SYSLOG_TLS_KEY,
+    export_keys.SYSLOG_TLS_SERVER_NAME,
     CONSOLE_ENABLED,
     CONSOLE_IDLE_TIMEOUT,
     CONSOLE_SESSION_LIFETIME,
@@ -300,6 +318,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_HOST,
     METRICS_PORT,
     PASSWORD_POLICY,
+    REPLICA_NAME,
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,

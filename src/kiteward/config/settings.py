@@ -1,5 +1,6 @@
 """`Settings`: the configuration of a server."""
 
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
 from kiteward.telemetry import logs
 from kiteward.telemetry.telemetry import TracingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSettings:
+    """How a server is known among those that share its store.
+
+    Attributes:
+        name: its name, by default that of the host; `kiteward.replicas.name`.
+    """
+
+    name: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +58,15 @@ class Settings:
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
         log_level: the lowest level at which Kiteward's own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
-        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
+        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays`, `directory`, and where it is
+            sent, `kiteward.audit.syslog` and `kiteward.audit.otlp`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
+        replicas: how this server is known among those that share its store, `kiteward.replicas.name`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
@@ -80,5 +94,6 @@ class Settings:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
     admission: Admission = field(default_factory=Admission)

@@ -6,12 +6,13 @@ from typing import Protocol
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.records import Change, HashSchemes, KeyRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
 
 class Store(Protocol):
-    """Keeps users, roles, role bindings, grants, privilege groups, API keys, tags, row policies and intents.
+    """Keeps users, roles, role bindings, grants, groups, API keys, tags, row policies, intents and audit events.
 
     Requirements for every implementation, checked by `tests/conformance/store`:
 
@@ -21,10 +22,15 @@ class Store(Protocol):
     - `Transaction.commit` returns when the changes are on disk. A transaction that fails, is cancelled or is left
       without a commit changes nothing.
     - A commit that changes something advances the revision by one, and the change feed names what it changed.
-      `record_last_used` and intents advance no revision.
+      `record_last_used`, intents and audit events advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.
     """
+
+    @property
+    def shared(self) -> bool:
+        """Whether servers on several machines can work with it at the same time."""
+        ...
 
     async def policy(self) -> Policy:
         """Return all roles, grants, groups and protected collections at one revision."""
@@ -99,6 +105,18 @@ class Store(Protocol):
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         """Return role name -> names of the users bound to it, sorted; of one role, or of all when None."""
+        ...
+
+    async def audit_head(self) -> StoredHead:
+        """Return where the chain of stored audit events begins and ends."""
+        ...
+
+    async def audit_lines(self, wanted: LineRange) -> Sequence[str]:
+        """Return stored audit events as text, the oldest first."""
+        ...
+
+    async def audit_position(self, trail: str) -> int:
+        """Return the number of the last line of a trail that was read for the store; 0 if none was."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:

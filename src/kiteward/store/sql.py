@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, make_url, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.store import audit_events, keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
 from kiteward.store.transaction import FEED_LENGTH, Transaction
@@ -60,6 +61,19 @@ class SqlStore:
             sqlite.sync_directory(path)
         reader = Reader(sqlite.reading_engine(path), sqlite.READERS, observer)
         return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
+
+    @staticmethod
+    def is_shared(location: str | os.PathLike[str]) -> bool:
+        """Return whether servers on several machines can work with a store at the same time.
+
+        Args:
+            location: as of `open`.
+        """
+        return "://" in os.fspath(location) and make_url(os.fspath(location)).get_backend_name() != "sqlite"
+
+    @property
+    def shared(self) -> bool:
+        return self.is_shared(self.path)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
@@ -148,6 +162,18 @@ class SqlStore:
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))
         return queries.collected(rows)
+
+    async def audit_head(self) -> StoredHead:
+        (rows,) = await self._reader.rows(audit_events.HEAD)
+        return audit_events.head_of(rows)
+
+    async def audit_lines(self, wanted: LineRange) -> Sequence[str]:
+        (rows,) = await self._reader.rows(audit_events.lines_in(wanted))
+        return [line for (line,) in rows]
+
+    async def audit_position(self, trail: str) -> int:
+        (rows,) = await self._reader.rows(audit_events.position_of(trail))
+        return int(rows[0][0]) if rows else 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
