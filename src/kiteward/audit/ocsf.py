@@ -133,7 +133,6 @@ def ocsf(entry: Entry) -> dict[str, Any]:
         "status_id": status[0],
         "status": status[1],
         "metadata": _metadata(entry),
-        **_parties(entry),
         **_SPECIFIC[kind.uid](entry),
         "unmapped": {name: value for name, value in entry.items() if name not in _ITS_OWN},
     }
@@ -205,28 +204,31 @@ def _user(name: str) -> dict[str, Any]:
 
 def _authentication(entry: Entry) -> dict[str, Any]:
     named = entry.get("principal") or entry.get("presented_user") or entry.get("details", {}).get("userName", "")
-    return {"user": _user(str(named)), "service": {"name": "Kiteward"}, "is_remote": "address" in entry}
+    return {
+        **_parties(entry),
+        "user": _user(str(named)),
+        "service": {"name": "Kiteward"},
+        "is_remote": "address" in entry,
+    }
 
 
 def _account(entry: Entry) -> dict[str, Any]:
-    return {"user": _user(_named(entry, ("username", "userName", "user")))}
+    return {**_parties(entry), "user": _user(_named(entry, ("username", "userName", "user")))}
 
 
 def _entity(entry: Entry) -> dict[str, Any]:
-    return {"entity": {"name": _named(entry, _NAMES) or entry["kind"], "type": entry["kind"], "type_id": 99}}
+    entity = {"name": _named(entry, _NAMES) or entry["kind"], "type": entry["kind"], "type_id": 99}
+    return {**_parties(entry), "entity": entity}
 
 
 def _call(entry: Entry) -> dict[str, Any]:
-    called: dict[str, Any] = {
-        "api": {"operation": entry.get("operation", entry["kind"]), "service": {"name": "Kiteward"}}
-    }
+    api: dict[str, Any] = {"operation": entry.get("operation", entry["kind"]), "service": {"name": "Kiteward"}}
     if "request_id" in entry:
-        called["api"]["request"] = {"uid": entry["request_id"]}
+        api["request"] = {"uid": entry["request_id"]}
+    called = {**_parties(entry), "api": api}
     if entry.get("resources"):
-        database = entry.get("database", "")
-        called["resources"] = [
-            {"name": name, **({"namespace": database} if database else {})} for name in entry["resources"]
-        ]
+        place = {"namespace": entry["database"]} if "database" in entry else {}
+        called["resources"] = [{"name": name, **place} for name in entry["resources"]]
     return called
 
 

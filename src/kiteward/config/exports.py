@@ -28,7 +28,7 @@ def syslog(reader: Reader) -> SyslogSettings | None:
         ConfigurationError: the address is none, or the files of TLS contradict one another.
     """
     address = reader.get(keys.SYSLOG_ADDRESS)
-    tls = _tls(reader, keys.SYSLOG_TLS_CA, keys.SYSLOG_TLS_CERTIFICATE, keys.SYSLOG_TLS_KEY)
+    files = _Files(reader, keys.SYSLOG_TLS_CA, keys.SYSLOG_TLS_CERTIFICATE, keys.SYSLOG_TLS_KEY)
     server_name = reader.get(keys.SYSLOG_TLS_SERVER_NAME)
     if not address:
         return None
@@ -40,7 +40,7 @@ def syslog(reader: Reader) -> SyslogSettings | None:
         host, port, valid = None, 0, False
     if host is None or not valid:
         raise ConfigurationError(f"{keys.SYSLOG_ADDRESS.name} must be like logs.example or logs.example:6514")
-    return SyslogSettings(host, port, server_name or host, tls)
+    return SyslogSettings(host, port, server_name or host, files.checked())
 
 
 def otlp(reader: Reader) -> OtlpSettings | None:
@@ -50,29 +50,12 @@ def otlp(reader: Reader) -> OtlpSettings | None:
         ConfigurationError: the address is none, the headers cannot be read, or settings contradict one another.
     """
     endpoint = reader.get(keys.OTLP_ENDPOINT)
-    tls = _tls(reader, keys.OTLP_TLS_CA, keys.OTLP_TLS_CERTIFICATE, keys.OTLP_TLS_KEY)
+    files = _Files(reader, keys.OTLP_TLS_CA, keys.OTLP_TLS_CERTIFICATE, keys.OTLP_TLS_KEY)
     text, path = reader.get(keys.OTLP_HEADERS), reader.get(keys.OTLP_HEADERS_FILE)
     if not endpoint:
         return None
-    try:
-        parts = urlsplit(endpoint)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-        valid = valid and "@" not in parts.netloc and not parts.fragment and endpoint.isascii() and " " not in endpoint
-    except ValueError:
-        parts, valid = urlsplit(""), False
-    if not valid:
-        raise ConfigurationError(
-            f"{keys.OTLP_ENDPOINT.name} must be like https://collector.example:4318/v1/logs, without a password in it"
-        )
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(
-            f"{keys.OTLP_ENDPOINT.name} is without TLS and not on this machine: let it begin with https://"
-        )
-    if parts.scheme == "http" and tls != ExportTls():
-        raise ConfigurationError(
-            f"kiteward.audit.otlp.tls is set and {keys.OTLP_ENDPOINT.name} is without TLS: let it begin with https://, "
-            "or leave kiteward.audit.otlp.tls out"
-        )
+    tls = files.checked()
+    _require_endpoint(endpoint, tls)
     if text and path:
         raise ConfigurationError(
             f"{keys.OTLP_HEADERS.name} and {keys.OTLP_HEADERS_FILE.name} are both set: set one of them"
@@ -82,11 +65,51 @@ def otlp(reader: Reader) -> OtlpSettings | None:
     return OtlpSettings(endpoint, _headers(text), tls)
 
 
-def _tls(reader: Reader, ca: Key[str], certificate: Key[str], key: Key[str]) -> ExportTls:
-    files = [Path(name) if name else None for name in map(reader.get, (ca, certificate, key))]
-    if (files[1] is None) != (files[2] is None):
-        raise ConfigurationError(f"{certificate.name} and {key.name} belong together: set both or none")
-    return ExportTls(*files)
+def _require_endpoint(endpoint: str, tls: ExportTls) -> None:
+    """Require an address of a collector that is reached safely.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = valid and "@" not in parts.netloc and not parts.fragment and endpoint.isascii() and " " not in endpoint
+    except ValueError:
+        parts, valid = urlsplit(""), False
+    if not valid:
+        raise ConfigurationError(
+            f"{keys.OTLP_ENDPOINT.name} must be like https://collector.example:4318/v1/logs, without a password in it"
+        )
+    if parts.scheme == "https":
+        return
+    if not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(
+            f"{keys.OTLP_ENDPOINT.name} is without TLS and not on this machine: let it begin with https://"
+        )
+    if tls != ExportTls():
+        raise ConfigurationError(
+            f"kiteward.audit.otlp.tls is set and {keys.OTLP_ENDPOINT.name} is without TLS: let it begin with https://, "
+            "or leave kiteward.audit.otlp.tls out"
+        )
+
+
+class _Files:
+    """The files of TLS for one receiver."""
+
+    def __init__(self, reader: Reader, ca: Key[str], certificate: Key[str], key: Key[str]) -> None:
+        self._keys = certificate.name, key.name
+        self._paths = [Path(name) if name else None for name in map(reader.get, (ca, certificate, key))]
+
+    def checked(self) -> ExportTls:
+        """Return them.
+
+        Raises:
+            ConfigurationError: a certificate is without its key, or a key without its certificate.
+        """
+        if (self._paths[1] is None) != (self._paths[2] is None):
+            raise ConfigurationError(f"{' and '.join(self._keys)} belong together: set both or none")
+        return ExportTls(*self._paths)
 
 
 def _headers(text: str) -> tuple[tuple[str, Secret], ...]:

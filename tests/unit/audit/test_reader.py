@@ -92,7 +92,10 @@ def test_search_by_user_finds_what_was_done_to_it(tmp_path: Path, details: dict[
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"outcome": "rubbish"}, "no such outcome: `rubbish`; give one of received, committed, succeeded, failed, refused"),
+        (
+            {"outcome": "rubbish"},
+            "no such outcome: `rubbish`; give one of received, committed, succeeded, failed, ref",
+        ),
         ({"kind": "users"}, "no such kind: `users`; give one of authentication, session, refusal, user, "),
         ({"since": NOON, "until": NOON - 1}, r"the end \(until\) must be after the start \(since\)"),
     ],
