@@ -1,16 +1,30 @@
-"""What holds for every test: how many examples Hypothesis tries, and that CI leaves nothing out."""
+"""What holds for every test: how many examples Hypothesis tries, that CI leaves nothing out, and a PostgreSQL."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support import postgresql
 
 # No example has a deadline: machines that run several things at once would fail it by chance. pytest-timeout guards.
 settings.register_profile("default", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, print_blob=True)
 settings.register_profile("long", deadline=None, max_examples=20_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("KITEWARD_HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    """A PostgreSQL for all tests of this process; a test that stops or halts it starts it again."""
+    with postgresql.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: postgresql.Cluster) -> str:
+    """The options of a database that has the tables already: making them takes a while."""
+    return cluster.migrate_template()
 
 
 class OmissionsAreFailures:

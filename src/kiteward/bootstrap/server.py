@@ -33,8 +33,10 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.store import await_store
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
+from kiteward.config.store_keys import FILE
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
@@ -48,7 +50,6 @@ from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
-from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -134,9 +135,7 @@ class Server:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
             exporters = make_exporters(stack, settings)
-            access = await _open_access_control(
-                stack, settings, directory, telemetry, exporters=exporters, hashing=hashing
-            )
+            access = await _open_access_control(stack, settings, telemetry, exporters=exporters, hashing=hashing)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
@@ -177,7 +176,6 @@ def _start_recorder(stack: AsyncExitStack, settings: Settings, exporters: Sequen
 async def _open_access_control(
     stack: AsyncExitStack,
     settings: Settings,
-    directory: DataDirectory,
     telemetry: Telemetry,
     *,
     exporters: Sequence[Exporter],
@@ -185,7 +183,7 @@ async def _open_access_control(
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
     recorder = _start_recorder(stack, settings, exporters)
-    store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
+    store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
     share_events(stack, settings, store, recorder=recorder)
     hasher = PasswordHasher(hashing)
@@ -320,6 +318,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
         "tls": settings.tls is not None,
+        "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
@@ -343,7 +342,8 @@ def ready(server: Server, settings: Settings) -> str:
         if server.engine_fault
         else f"is ready on {address}"
     )
-    lines = [f"Kiteward {state} ({engine}data in {settings.data_dir})"]
+    store = "" if settings.store is None else f"store {settings.store}, "
+    lines = [f"Kiteward {state} ({engine}{store}data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:

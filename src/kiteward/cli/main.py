@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         },
         "row_policies": {"row-policies": "manage and preview row policies, on a running server"},
         "import_policy": {"import": "import users, roles, grants and groups from a running Milvus"},
+        "store": {"store": "move the store to another database"},
         "audit": {"audit": "verify, read and export the audit trail"},
         "access": {
             "explain": "explain whether a user or API key may do something, and why",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, export_keys
+from kiteward.config import engine_keys, export_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -322,6 +322,11 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,
+    store_keys.STORE_CONNECTIONS,
+    store_keys.STORE_PASSWORD,
+    store_keys.STORE_PASSWORD_FILE,
+    store_keys.STORE_TIMEOUT,
+    store_keys.STORE_URL,
     TRACING_ENDPOINT,
     TRACING_PERCENT,
     ALLOW_INT64,

@@ -18,6 +18,7 @@ from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.telemetry import logs
 from kiteward.telemetry.telemetry import TracingSettings
 
@@ -64,6 +65,8 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
+        store: the PostgreSQL database of the store, `kiteward.store.url`, `password`, `passwordFile`, `connections` and
+            `timeout`; None for a file in the data directory.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         replicas: how this server is known among those that share its store, `kiteward.replicas.name`.
@@ -93,6 +96,7 @@ class Settings:
     rest: RestSettings = field(default_factory=RestSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
+    store: PostgresqlSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)

@@ -95,7 +95,11 @@ class ErrorCode(StrEnum):
     ENGINE_RESPONSE_FAILED = auto()
     ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
+    STORE_BUSY = auto()
+    STORE_COMMIT_UNKNOWN = auto()
     STORE_DAMAGED = auto()
+    STORE_READ_ONLY = auto()
+    STORE_UNREACHABLE = auto()
 
     # Names and descriptions.
     NAME_EMPTY = auto()

@@ -43,6 +43,8 @@ KitewardError
 │   └── EngineResponseUnreadable     its response is no message of the protocol
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
+│   │   ├── StoreUnreachable         it may be again in a while, without a change of the configuration
+│   │   └── CommitUnknown            it is not known whether a change was made
 │   └── DataDirectoryHeld            another server holds the data directory
 ├── AuditUnavailable                 the request cannot be recorded now, so it is refused
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
@@ -328,6 +330,16 @@ class StoreError(KitewardError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be read or written now."""
+
+
+class StoreUnreachable(StoreUnavailable):
+    """The store cannot be read or written now, and may be in a while without a change of the configuration."""
+
+
+class CommitUnknown(StoreUnavailable):
+    """A change was being committed, and it is not known whether it was made. Whoever repeats it has to look first."""
+
+    default_code = ErrorCode.STORE_COMMIT_UNKNOWN
 
 
 class DataDirectoryHeld(StoreError):

@@ -1,4 +1,4 @@
-"""The store in an SQL database, today SQLite: durable, one writer at a time, readers that never wait for it."""
+"""The store in an SQL database, SQLite or PostgreSQL: durable, one writer at a time, readers that never wait for it."""
 
 import asyncio
 import os
@@ -6,18 +6,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import bindparam, make_url, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import bindparam, update
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store import audit_events, keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.store import audit_events, keys, queries, row_policies, schema, tags
 from kiteward.store.audit_events import LineRange, StoredHead
+from kiteward.store.backend import Backend
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
+from kiteward.store.postgresql.backend import PostgresqlBackend
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
+from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import FEED_LENGTH, Transaction
 
 T = TypeVar("T")
@@ -29,8 +31,8 @@ _CHUNK: Final = 2000
 class SqlStore:
     """Implements `Store`, which documents the contract of each method."""
 
-    def __init__(self, path: Path, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
-        self.path = path
+    def __init__(self, place: str, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+        self.place = place
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -38,7 +40,7 @@ class SqlStore:
     @classmethod
     async def open(
         cls,
-        location: str | os.PathLike[str],
+        location: str | os.PathLike[str] | PostgresqlSettings,
         *,
         clock: Callable[[], float] = time.time,
         observer: Observer = unobserved,
@@ -46,21 +48,31 @@ class SqlStore:
         """Open the store, creating it or bringing it to the current version.
 
         Args:
-            location: path of the database file, or its `sqlite:///` address.
+            location: path of the database file, or its `sqlite:///` address; or a PostgreSQL database.
             clock: seconds since the epoch.
             observer: called with the time that each read and commit took.
 
         Raises:
             ConfigurationError: the address names something else.
+            StoreUnreachable: it cannot be opened now.
             StoreUnavailable: it cannot be opened, is damaged, or was written by a newer version.
         """
-        path = sqlite.database_path(location)
-        with translated(f"opened at `{path}`"):
-            sqlite.secure_file(path)
-            await shielded(_migrate(sqlite.migrating_engine(path)))
-            sqlite.sync_directory(path)
-        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, observer)
-        return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
+        backend = backend_of(location)
+        with translated(f"opened at `{backend.place}`"):
+            await shielded(backend.prepare())
+        engines = backend.engines()
+        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock)
+
+    @classmethod
+    def attach(cls, location: str | os.PathLike[str] | PostgresqlSettings) -> "SqlStore":
+        """Return the store without changing its tables, which have to be those of this version.
+
+        Raises:
+            ConfigurationError: as `open`.
+        """
+        backend = backend_of(location)
+        engines = backend.engines()
+        return cls(backend.place, Reader(engines), Writer(engines), time.time)
 
     @staticmethod
     def is_shared(location: str | os.PathLike[str]) -> bool:
@@ -103,10 +115,8 @@ class SqlStore:
         return next(row_policies.collections(rows), None)
 
     async def user(self, name: str) -> UserRecord | None:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            return None  # presented by an unauthenticated caller, and impossible to store
+        if not _can_be_stored(name):
+            return None  # presented by an unauthenticated caller
         (rows,) = await self._reader.rows(queries.users_named(name))
         return next(queries.user_records(rows), None)
 
@@ -186,12 +196,23 @@ class SqlStore:
             await self._reader.close()
 
 
-async def _migrate(engine: AsyncEngine) -> None:
+def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
+    """Return the database at a location, as `SqlStore.open` takes it.
+
+    Raises:
+        ConfigurationError: the address names something else.
+    """
+    if isinstance(location, PostgresqlSettings):
+        return PostgresqlBackend(location)
+    return SqliteBackend(database_path(location))
+
+
+def _can_be_stored(name: str) -> bool:
+    """Return whether a text can be in a database: it is UTF-8, and PostgreSQL has no NUL."""
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrations.upgrade)
-    finally:
-        await engine.dispose()
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 async def _gathered(items: Iterator[T]) -> list[T]:

@@ -16,7 +16,6 @@ from kiteward.store.grants import Grants
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.row_policies import RowPolicies
-from kiteward.store.sqlite import insert_missing
 from kiteward.store.tags import Tags
 
 FEED_LENGTH: Final = 10_000
@@ -175,7 +174,7 @@ class Roles:
     async def put(self, role: Role) -> None:
         """Create the role or replace its description."""
         values = {"name": role.name, "description": role.description}
-        if not await self._write_transaction.run(insert_missing(schema.roles), values):
+        if not await self._write_transaction.run(self._write_transaction.insert_missing(schema.roles), values):
             differs = and_(_roles.name == role.name, _roles.description != role.description)
             if not await self._write_transaction.run(
                 update(schema.roles).where(differs).values(description=role.description)
@@ -201,7 +200,7 @@ class Roles:
     async def bind(self, user: str, role: str) -> None:
         """Bind an existing role to an existing user; binding again does nothing."""
         if await self._write_transaction.run(
-            insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
+            self._write_transaction.insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
         ):
             self._changes.add(Subject.USER, user)
 
@@ -240,7 +239,9 @@ class Groups:
         members = sorted(set(group.privileges))
         if present is not None and list(present.privileges) == members:
             return
-        await self._write_transaction.run(insert_missing(schema.privilege_groups), {"name": group.name})
+        await self._write_transaction.run(
+            self._write_transaction.insert_missing(schema.privilege_groups), {"name": group.name}
+        )
         await self._write_transaction.run(
             delete(schema.privilege_group_members).where(schema.privilege_group_members.c.group_name == group.name)
         )
@@ -327,6 +328,7 @@ class Transaction:
         Sync them to disk, advance the revision if anything changed, and return what was done.
 
         Raises:
+            CommitUnknown: it is not known whether it was written.
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
