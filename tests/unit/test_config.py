@@ -671,7 +671,7 @@ def test_headers_for_the_collector_are_hidden_and_may_come_from_a_file(tmp_path:
 
 
 def test_name_of_a_replica_is_a_word() -> None:
-    assert settings_from({}).replicas.name == socket.gethostname()
+    assert settings_from({}).replicas.shown == socket.gethostname()
     for wrong in ("a b", "ä", "a" * 256, 'a"b'):
         with pytest.raises(ConfigurationError, match=r"kiteward\.replicas\.name must be a name"):
             settings_from(document("kiteward.replicas.name", wrong))

@@ -18,6 +18,7 @@ from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
+from kiteward.bootstrap.sharing import Sharing
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError, StoreError
 from kiteward.engine.base import Engine
@@ -31,9 +32,6 @@ from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.services import Services
 from kiteward.store.base import Store
-from kiteward.store.connections import Observer, unobserved
-from kiteward.store.data_directory import DataDirectory
-from kiteward.store.sql import SqlStore
 from kiteward.telemetry.telemetry import Tracing
 
 _log = logging.getLogger("kiteward")
@@ -52,6 +50,7 @@ class AccessControl:
         authenticator: turns credentials into principals.
         policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
+        sharing: what concerns other servers on the same store.
     """
 
     store: Store
@@ -59,10 +58,17 @@ class AccessControl:
     authenticator: Authenticator
     policy_cache: PolicyCache
     recorder: Recorder
+    sharing: Sharing
 
 
 async def load_access_control(
-    settings: Settings, store: Store, authenticator: Authenticator, *, hasher: PasswordHasher, recorder: Recorder
+    settings: Settings,
+    store: Store,
+    authenticator: Authenticator,
+    *,
+    hasher: PasswordHasher,
+    recorder: Recorder,
+    sharing: Sharing,
 ) -> AccessControl:
     """Load the policy and create the built-in users and roles that are missing.
 
@@ -74,26 +80,13 @@ async def load_access_control(
         store=store,
         hasher=hasher,
         authenticator=authenticator,
-        policy_cache=PolicyCache(store, authenticator, recorder),
+        policy_cache=PolicyCache(store, authenticator, recorder, lease=sharing.lease, acknowledge=sharing.acknowledge),
         recorder=recorder,
+        sharing=sharing,
     )
     await access.policy_cache.load()
     await bootstrap(settings, access.policy_cache, hasher, recorder)
     return access
-
-
-async def open_store(settings: Settings, *, observer: Observer = unobserved) -> SqlStore:
-    """Open the store of a configuration, creating it or bringing it to the current version.
-
-    Raises:
-        StoreUnavailable: as `SqlStore.open`.
-    """
-    return await SqlStore.open(DataDirectory(settings.data_dir.absolute()).store_path, observer=observer)
-
-
-def shares_store(settings: Settings) -> bool:
-    """Return whether replicas share the store of a configuration."""
-    return SqlStore.is_shared(DataDirectory(settings.data_dir.absolute()).store_path)
 
 
 def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Exporter]:
@@ -126,7 +119,7 @@ def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     """
     if not settings.audit.enabled:
         _log.warning("kiteward.audit.enabled is false: nothing is recorded")
-    sink = open_sink(settings.audit, settings.data_dir, replica=settings.replicas.name)
+    sink = open_sink(settings.audit, settings.data_dir, replica=settings.replicas.shown)
     stack.push_async_callback(sink.close)
     return Recorder(sink, data_operations=settings.audit.data_operations)
 
@@ -135,7 +128,7 @@ def share_events(stack: AsyncExitStack, settings: Settings, store: Store, *, rec
     """Where replicas share the store, record changes there and store what else they share, until `stack` closes."""
     if not (store.shared and settings.audit.enabled):
         return
-    events = SharedEvents(settings.replicas.name)
+    events = SharedEvents(settings.replicas.shown)
     recorder.share(events)
 
     def note(event: Event, lines: int) -> None:

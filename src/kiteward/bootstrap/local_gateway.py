@@ -17,6 +17,7 @@ from kiteward.bootstrap.components import (
     share_events,
 )
 from kiteward.bootstrap.first_start import require_first_password
+from kiteward.bootstrap.sharing import open_for_command
 from kiteward.bootstrap.store import open_store
 from kiteward.config.settings import Settings
 from kiteward.config.store_keys import STORE_URL
@@ -110,7 +111,8 @@ async def _open_access_control(
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
     stack.push_async_callback(authenticator.close)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
+    sharing = open_for_command(stack, settings, store)
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:

@@ -33,6 +33,7 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.sharing import join, open_sharing, state_of
 from kiteward.bootstrap.store import await_store
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
@@ -47,6 +48,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
@@ -136,11 +138,14 @@ class Server:
             telemetry = Telemetry(start_tracing(stack, settings))
             exporters = make_exporters(stack, settings)
             access = await _open_access_control(stack, settings, telemetry, exporters=exporters, hashing=hashing)
+            membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, exporters=exporters)
+            sources = _sources(
+                access, engine, telemetry, public_port, catalog=catalog, exporters=exporters, membership=membership
+            )
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -199,7 +204,8 @@ async def _open_access_control(
         sessions=Sessions(settings.console.sessions),
     )
     stack.push_async_callback(authenticator.close)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
+    sharing = open_sharing(stack, settings, store, telemetry)
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -209,7 +215,8 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
         await record_last_used(access.store, access.authenticator)
 
     stack.push_async_callback(record)
-    repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
+    if access.sharing.replicas is None:
+        repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
     repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)
     repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", access.recorder.flush)
 
@@ -288,6 +295,7 @@ def _sources(
     *,
     catalog: Catalog,
     exporters: Sequence[Exporter],
+    membership: Membership | None,
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -303,6 +311,7 @@ def _sources(
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
         exports=lambda: [exporter.state() for exporter in exporters],
+        replica=lambda: state_of(access.sharing, membership),
     )
 
 

@@ -14,7 +14,6 @@ from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, Entry, shown
 from kiteward.audit.shared import NOT_SHARED
 from kiteward.audit.verify import Anchor, Verified, unmatched, verify
 from kiteward.audit.zilliz import zilliz
-from kiteward.bootstrap.components import shares_store
 from kiteward.cli.audit_lines import FileLines, Lines, stored_lines
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
 from kiteward.config.settings import Settings
@@ -123,7 +122,7 @@ def _reading(work: Callable[[argparse.Namespace, Lines], int]) -> Callable[[argp
 
     def run(arguments: argparse.Namespace) -> int:
         settings = settings_of(arguments)
-        if arguments.scope is Scope.REPLICA or not shares_store(settings):
+        if arguments.scope is Scope.REPLICA or settings.store is None:
             return work(arguments, FileLines(_place(settings)))
         if arguments.kind in NOT_SHARED:
             raise ConfigurationError(
@@ -144,7 +143,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         if not place.is_dir():
             raise ConfigurationError(f"there is no audit trail in {place}")
     found = {str(place): verify(place, anchors=anchors) for place in places}
-    if shares_store(settings):
+    if settings.store is not None:
         with stored_lines(settings) as lines:
             found["the store"] = lines.verify(anchors, places)
     several = len(found) > 1

@@ -10,7 +10,7 @@ from typing import Protocol
 from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
 from kiteward.audit.shared import SharedTrail
 from kiteward.audit.verify import Anchor, Verified
-from kiteward.bootstrap.components import open_store
+from kiteward.bootstrap.store import open_store
 from kiteward.config.settings import Settings
 
 

@@ -160,12 +160,14 @@ METRICS_PORT: Final[Key[int | None]] = Key(
 PASSWORD_POLICY: Final[Key[str]] = Key(
     "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
 )
+REPLICA_LEASE: Final[Key[int]] = Key(
+    "kiteward.replicas.lease",
+    Number("seconds", 1, 60),
+    _SETTINGS.replicas.lease,
+    "time without contact to a shared store after which a server refuses requests, and others go on without it",
+)
 REPLICA_NAME: Final[Key[str]] = Key(
-    "kiteward.replicas.name",
-    Text("name"),
-    "",
-    "the name of this replica, in its audit trail and to other replicas",
-    unset="the host name",
+    "kiteward.replicas.name", Text("name"), "", "name of this server among others; without it, that of the host"
 )
 UNKNOWN_PARAMETERS: Final[Key[UnknownParameters]] = Key(
     "kiteward.requests.unknownParameters",
@@ -318,6 +320,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_HOST,
     METRICS_PORT,
     PASSWORD_POLICY,
+    REPLICA_LEASE,
     REPLICA_NAME,
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,

@@ -18,7 +18,7 @@ from kiteward.authn.sessions import SessionRules
 from kiteward.config import engine_keys, exports, keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
-from kiteward.config.settings import ReplicaSettings, Settings
+from kiteward.config.settings import Settings
 from kiteward.config.sources import (
     ROOT_PASSWORD,
     ROOT_PASSWORD_FILE,
@@ -34,6 +34,7 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.providers import Providers, parsed
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -126,8 +127,8 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         store=_store(reader),
         byte_limits=_byte_limits(reader),
-        replicas=_replicas(reader),
         tracing=_tracing(reader),
+        replicas=_replicas(reader),
         admission=_admission(reader, remote=engine is not None),
     )
 
@@ -320,7 +321,7 @@ def _replicas(reader: Reader) -> ReplicaSettings:
             f"{keys.REPLICA_NAME.name} must be a name of up to {_LONGEST_REPLICA_NAME} letters, digits, dots, hyphens "
             "and underscores"
         )
-    return ReplicaSettings(name) if name else ReplicaSettings()
+    return ReplicaSettings(name, reader.get(keys.REPLICA_LEASE))
 
 
 def _rest(reader: Reader) -> RestSettings:

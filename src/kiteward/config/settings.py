@@ -1,6 +1,5 @@
 """`Settings`: the configuration of a server."""
 
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
@@ -21,17 +21,6 @@ from kiteward.net.tls import TlsSettings
 from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.telemetry import logs
 from kiteward.telemetry.telemetry import TracingSettings
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaSettings:
-    """How a server is known among those that share its store.
-
-    Attributes:
-        name: its name, by default that of the host; `kiteward.replicas.name`.
-    """
-
-    name: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +58,8 @@ class Settings:
             `timeout`; None for a file in the data directory.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
-        replicas: how this server is known among those that share its store, `kiteward.replicas.name`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
+        replicas: this server among others on the same store, `kiteward.replicas.name` and `lease`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
     """
@@ -98,6 +87,6 @@ class Settings:
     tls: TlsSettings | None = None
     store: PostgresqlSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
-    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     admission: Admission = field(default_factory=Admission)

@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     AUDIT_UNAVAILABLE = auto()
     CAPACITY_EXCEEDED = auto()
     NOT_READY = auto()
+    LEASE_OVER = auto()
 
     # Access.
     PRIVILEGE_MISSING = auto()
@@ -98,6 +99,7 @@ class ErrorCode(StrEnum):
     STORE_BUSY = auto()
     STORE_COMMIT_UNKNOWN = auto()
     STORE_DAMAGED = auto()
+    REPLICA_NEEDS_CLUSTER = auto()
     STORE_READ_ONLY = auto()
     STORE_UNREACHABLE = auto()
 

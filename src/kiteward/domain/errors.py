@@ -50,6 +50,7 @@ KitewardError
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
+    └── LeaseOver                    it may be out of date: the store was not heard from for too long
 """
 
 from typing import ClassVar, Final
@@ -366,3 +367,9 @@ class NotReady(KitewardError):
     """There is no policy snapshot yet, so nothing can be decided."""
 
     default_code = ErrorCode.NOT_READY
+
+
+class LeaseOver(NotReady):
+    """This server shares its store with others, and has not heard from it for so long that nothing can be decided."""
+
+    default_code = ErrorCode.LEASE_OVER

@@ -39,6 +39,14 @@ DRIVER_ERRORS: Final = (
 )
 """What drivers and what they stand on raise."""
 
+Following = Callable[[list[Rows]], Sequence[Executable]]
+"""Returns the statements that depend on what others have read."""
+
+
+def nothing(_rows: list[Rows]) -> Sequence[Executable]:
+    """Return no further statement."""
+    return ()
+
 
 def unobserved(_what: str, _seconds: float) -> None:
     """Ignore the observation."""
@@ -137,8 +145,12 @@ class Reader:
         self._free = asyncio.Semaphore(engines.readers)
         self._closed = False
 
-    async def rows(self, *statements: Executable) -> list[Rows]:
+    async def rows(self, *statements: Executable, following: Following = nothing) -> list[Rows]:
         """Return the rows of each statement, all of one state of the database.
+
+        Args:
+            statements: what is read first.
+            following: returns what is read next, from the rows of those statements.
 
         Raises:
             StoreUnavailable: the database could not be read.
@@ -148,7 +160,7 @@ class Reader:
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             with translated("read"):
-                rows = await shielded(self._read(statements))
+                rows = await shielded(self._read(statements, following))
         self._observer("read", time.perf_counter() - begun)
         return rows
 
@@ -164,11 +176,12 @@ class Reader:
         for _ in range(self._engines.readers):
             self._free.release()
 
-    async def _read(self, statements: tuple[Executable, ...]) -> list[Rows]:
+    async def _read(self, statements: tuple[Executable, ...], following: Following) -> list[Rows]:
         engine = self._engines.snapshot if len(statements) > 1 else self._engines.reading
         async with engine.connect() as connection:
             try:
-                return [(await connection.execute(statement)).all() for statement in statements]
+                rows = [(await connection.execute(statement)).all() for statement in statements]
+                return rows + [(await connection.execute(statement)).all() for statement in following(rows)]
             except BaseException:
                 # It may be in the middle of a statement: its answer would come to the next one.
                 await connection.invalidate()

@@ -1,41 +1,45 @@
 """The store in an SQL database, SQLite or PostgreSQL: durable, one writer at a time, readers that never wait for it."""
 
-import asyncio
 import os
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
-from typing import Final, TypeVar
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import Executable, bindparam, update
 
-from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.authz.model import Policy
 from kiteward.store import audit_events, keys, queries, row_policies, schema, tags
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend
+from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.postgresql.backend import PostgresqlBackend
+from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
 from kiteward.store.sqlite import SqliteBackend, database_path
-from kiteward.store.transaction import FEED_LENGTH, Transaction
-
-T = TypeVar("T")
-
-_CHUNK: Final = 2000
-"""Records built before the event loop gets control again; they take a few milliseconds."""
+from kiteward.store.transaction import Transaction
 
 
 class SqlStore:
     """Implements `Store`, which documents the contract of each method."""
 
-    def __init__(self, place: str, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        place: str,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], float],
+        *,
+        shared: PostgresqlSettings | None = None,
+    ) -> None:
         self.place = place
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._shared = shared
+        self._announcer = secrets.token_hex(16)
 
     @classmethod
     async def open(
@@ -61,7 +65,8 @@ class SqlStore:
         with translated(f"opened at `{backend.place}`"):
             await shielded(backend.prepare())
         engines = backend.engines()
-        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock)
+        shared = location if isinstance(location, PostgresqlSettings) else None
+        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock, shared=shared)
 
     @classmethod
     def attach(cls, location: str | os.PathLike[str] | PostgresqlSettings) -> "SqlStore":
@@ -74,45 +79,22 @@ class SqlStore:
         engines = backend.engines()
         return cls(backend.place, Reader(engines), Writer(engines), time.time)
 
-    @staticmethod
-    def is_shared(location: str | os.PathLike[str]) -> bool:
-        """Return whether servers on several machines can work with a store at the same time.
-
-        Args:
-            location: as of `open`.
-        """
-        return "://" in os.fspath(location) and make_url(os.fspath(location)).get_backend_name() != "sqlite"
-
     @property
     def shared(self) -> bool:
-        return self.is_shared(self.path)
+        return self._shared is not None
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
             queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS, row_policies.SELECTED
         )
-        held = await _gathered(queries.grants(grants))
+        held = await gathered(queries.grants(grants))
         return Policy(
             revision[0][0],
             queries.roles(roles),
             tuple(held),
             queries.groups(groups),
-            tuple(await _gathered(row_policies.collections(protected))),
+            tuple(await gathered(row_policies.collections(protected))),
         )
-
-    async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
-        roles, grants = await self._reader.rows(queries.roles_named(name), queries.grants_of(name))
-        if not roles:
-            return None
-        return queries.roles(roles)[0], await _gathered(queries.grants(grants))
-
-    async def group(self, name: str) -> PrivilegeGroup | None:
-        (rows,) = await self._reader.rows(queries.groups_named(name))
-        return next(iter(queries.groups(rows)), None)
-
-    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
-        (rows,) = await self._reader.rows(row_policies.selected_on(db_name, collection_name))
-        return next(row_policies.collections(rows), None)
 
     async def user(self, name: str) -> UserRecord | None:
         if not _can_be_stored(name):
@@ -122,7 +104,7 @@ class SqlStore:
 
     async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
-        return await _gathered(queries.user_records(rows))
+        return await gathered(queries.user_records(rows))
 
     async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         current, previous = await self._reader.rows(*queries.hash_schemes(names))
@@ -137,17 +119,15 @@ class SqlStore:
         self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
     ) -> Sequence[KeyRecord]:
         (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
-        return await _gathered(keys.records(rows))
+        return await gathered(keys.records(rows))
 
     async def revision(self) -> int:
         (rows,) = await self._reader.rows(queries.REVISION)
         return int(rows[0][0])
 
-    async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        current, rows = await self._reader.rows(queries.REVISION, queries.feed_after(revision))
-        if not revision <= current[0][0] <= revision + FEED_LENGTH:
-            return None
-        return list(dict.fromkeys(Change(Subject(subject), name) for subject, name in rows))
+    async def changes_since(self, revision: int) -> PolicyChanges | None:
+        since = ChangesSince(revision)
+        return await since.result(await self._reader.rows(*since.feed, following=since.contents))
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         async with self._writer.write_transaction() as write_transaction:
@@ -188,12 +168,23 @@ class SqlStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
-            yield Transaction(write_transaction, self._clock)
+            yield Transaction(write_transaction, self._clock, self._announcement)
+
+    def replicas(self, *, patience: float) -> PostgresqlReplicas | None:
+        if self._shared is None:
+            return None
+        return PostgresqlReplicas(
+            self._shared, self._writer.write_transaction, announcer=self._announcer, patience=patience
+        )
 
     async def close(self) -> None:
         with translated("closed"):
             await self._writer.close()
             await self._reader.close()
+
+    def _announcement(self, revision: int) -> Executable | None:
+        """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
+        return None if self._shared is None else announcement(revision, self._announcer)
 
 
 def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
@@ -213,12 +204,3 @@ def _can_be_stored(name: str) -> bool:
         return b"\0" not in name.encode()
     except UnicodeEncodeError:
         return False
-
-
-async def _gathered(items: Iterator[T]) -> list[T]:
-    """Build a long list in steps, so that the event loop is not blocked for the whole of it."""
-    gathered: list[T] = []
-    while chunk := list(islice(items, _CHUNK)):
-        gathered += chunk
-        await asyncio.sleep(0)
-    return gathered

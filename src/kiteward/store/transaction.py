@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import PrivilegeGroup, Role
-from kiteward.store import queries, schema
+from kiteward.store import queries, replicas, schema
 from kiteward.store.audit_events import AuditEvents
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
@@ -308,8 +308,14 @@ class Transaction:
     INVARIANT: writers run one after another, so what a transaction has read holds until it commits.
     """
 
-    def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        write_transaction: WriteTransaction,
+        clock: Callable[[], float],
+        announcement: Callable[[int], Executable | None],
+    ) -> None:
         self._write_transaction = write_transaction
+        self._announcement = announcement
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
@@ -332,12 +338,13 @@ class Transaction:
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
-        revision = int((await self._write_transaction.rows(queries.REVISION))[0][0])
+        found = await self._write_transaction.rows(replicas.REVISION_AND_REGISTERED)
+        revision, registered = replicas.revision_and_records(found)
         if changes:
             revision += 1
             await self._announce(revision, changes)
         await self._write_transaction.commit()
-        return Committed(revision, changes)
+        return Committed(revision, changes, registered)
 
     async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
         feed = schema.change_feed
@@ -347,6 +354,9 @@ class Transaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)
         await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
+        announcement = self._announcement(revision)
+        if announcement is not None:
+            await self._write_transaction.rows(announcement)
 
 
 def _new_credential_id() -> str:

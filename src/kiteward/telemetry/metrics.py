@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.writer import AuditState
-from kiteward.telemetry.counters import CatalogState
+from kiteward.telemetry.counters import CatalogState, ReplicaState
 from kiteward.telemetry.latency import BOUNDS, Histogram
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -39,6 +39,7 @@ class Sources:
         revision: the revision of the policy in force; None while there is none.
         audit: the state of the audit trail.
         exports: how far the exporters of the audit trail are.
+        replica: the state of this server among others on the same store; None if the store is a file.
     """
 
     telemetry: Telemetry
@@ -52,6 +53,7 @@ class Sources:
     audit: Callable[[], AuditState]
     catalog: Callable[[], CatalogState | None] = lambda: None
     exports: Callable[[], Sequence[ExportState]] = tuple
+    replica: Callable[[], ReplicaState | None] = lambda: None
 
 
 class Metrics:
@@ -147,6 +149,7 @@ class _ServerCollector(Collector):
         )
         yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
         yield from _catalog(sources.catalog())
+        yield from _replica(sources.replica(), sources.telemetry.acknowledgements)
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
         yield _gauge("kiteward_audit_queue", "Audit events that wait to be written.", audit.queued)
@@ -184,6 +187,29 @@ def _exports(states: Sequence[ExportState]) -> Iterator[Metric]:
         yield _counter(f"kiteward_audit_export_{name}", help_text, ("to",), numbers)
 
 
+def _replica(state: ReplicaState | None, acknowledgements: Histogram) -> Iterator[Metric]:
+    if state is None:
+        return
+    yield _gauge(
+        "kiteward_replica_lease_seconds",
+        "Time for which this server may decide without hearing from the store; 0 when it refuses requests.",
+        state.lease,
+    )
+    yield _gauge("kiteward_replica_lag", "Revisions that were still to be applied at the last renewal.", state.lag)
+    yield _gauge("kiteward_replica_listening", "1 while changes of other servers are heard at once.", state.listening)
+    yield _counter(
+        "kiteward_replica_leases_waited_out",
+        "Servers that a change waited for until their leases ended.",
+        (),
+        [((), state.late)],
+    )
+    family = HistogramMetricFamily(
+        "kiteward_replica_acknowledgement_seconds", "Time for which changes waited for other servers."
+    )
+    family.add_metric((), _buckets(acknowledgements), acknowledgements.total)
+    yield family
+
+
 def _gauge(name: str, help_text: str, value: float) -> Metric:
     family = GaugeMetricFamily(name, help_text)
     family.add_metric((), value)
@@ -202,8 +228,9 @@ def _counter(
 def _histogram(name: str, help_text: str, label: str, histograms: Iterable[tuple[str, Histogram]]) -> Metric:
     family = HistogramMetricFamily(name, help_text, labels=(label,))
     for value, histogram in histograms:
-        buckets = [
-            (str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)
-        ]
-        family.add_metric((value,), buckets, histogram.total)
+        family.add_metric((value,), _buckets(histogram), histogram.total)
     return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, int]]:
+    return [(str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)]

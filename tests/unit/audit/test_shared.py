@@ -131,10 +131,8 @@ async def test_batch_that_cannot_be_stored_is_stored_later_and_once(
     replica = Replica(store, directory, "a")
     replica.files.append([change("a1"), change("a2")])
 
-    @contextlib.asynccontextmanager
-    async def down() -> AsyncIterator[None]:
+    def down() -> None:
         raise StoreUnavailable("no")
-        yield
 
     with monkeypatch.context() as broken:
         broken.setattr(store, "transaction", down)
