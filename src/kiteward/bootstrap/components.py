@@ -109,47 +109,42 @@ def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Export
     return exporters
 
 
-def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
+def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> Recorder:
     """Open the audit trail and return its recorder; `stack` closes the trail.
 
-    Called before anything that records, so that the trail is closed after it.
+    Called before anything that records, so that the trail is closed after it. Where replicas share the store, changes
+    are recorded there too, and the rest of what they share is stored until `stack` closes, the last line included.
 
     Raises:
         ConfigurationError: the trail cannot be written.
     """
-    if not settings.audit.enabled:
+    audit = settings.audit
+    if not audit.enabled:
         _log.warning("kiteward.audit.enabled is false: nothing is recorded")
-    sink = open_sink(settings.audit, settings.data_dir, replica=settings.replicas.shown)
-    stack.push_async_callback(sink.close)
-    return Recorder(sink, data_operations=settings.audit.data_operations)
-
-
-def share_events(stack: AsyncExitStack, settings: Settings, store: Store, *, recorder: Recorder) -> None:
-    """Where replicas share the store, record changes there and store what else they share, until `stack` closes."""
-    if not (store.shared and settings.audit.enabled):
-        return
-    events = SharedEvents(settings.replicas.shown)
-    recorder.share(events)
+    name = settings.replicas.shown
+    events = SharedEvents(name) if store.shared and audit.enabled else None
 
     def note(event: Event, lines: int) -> None:
         recorder.note_system_event(event, "ShareEvents", lines=lines)
 
-    export = StoreExport(
-        store,
-        settings.audit.place(settings.data_dir),
-        events,
-        keep_days=settings.audit.keep_days,
-        note=note,
-    )
+    export = None
+    if events is not None:
+        place = audit.place(settings.data_dir)
+        export = StoreExport(store, place, events, keep_days=audit.keep_days, note=note)
+        stack.push_async_callback(_store_the_rest, export)
+    sink = open_sink(audit, settings.data_dir, replica=name)
+    stack.push_async_callback(sink.close)
+    recorder = Recorder(sink, data_operations=audit.data_operations, shared=events)
+    if export is not None:
+        repeat(stack, _SHARE_SECONDS, "storing audit events", export.run)
+    return recorder
 
-    async def finish() -> None:
-        try:
-            await export.run()
-        except (StoreError, OSError) as error:
-            _log.warning("audit events that are not in the store yet are stored after the next start: %s", error)
 
-    stack.push_async_callback(finish)
-    repeat(stack, _SHARE_SECONDS, "storing audit events", export.run)
+async def _store_the_rest(export: StoreExport) -> None:
+    try:
+        await export.run()
+    except (StoreError, OSError) as error:
+        _log.warning("audit events that are not in the store yet are stored after the next start: %s", error)
 
 
 def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:

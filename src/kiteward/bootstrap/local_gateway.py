@@ -14,7 +14,6 @@ from kiteward.bootstrap.components import (
     load_access_control,
     make_services,
     open_recorder,
-    share_events,
 )
 from kiteward.bootstrap.first_start import require_first_password
 from kiteward.bootstrap.sharing import open_for_command
@@ -105,8 +104,7 @@ async def _open_access_control(
         )
     if not create and not initialized:
         raise ConfigurationError(f"{place} has no users yet: run `kiteward init` or start the server first")
-    recorder = open_recorder(stack, settings)
-    share_events(stack, settings, store, recorder=recorder)
+    recorder = open_recorder(stack, settings, store)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)

@@ -24,7 +24,6 @@ from kiteward.bootstrap.components import (
     open_recorder,
     record_last_used,
     repeat,
-    share_events,
     start_tracing,
 )
 from kiteward.bootstrap.first_start import (
@@ -51,6 +50,7 @@ from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
+from kiteward.store.base import Store
 from kiteward.store.data_directory import DataDirectory
 from kiteward.telemetry.metrics import Sources
 from kiteward.telemetry.telemetry import Telemetry
@@ -164,9 +164,9 @@ class Server:
         await self._stack.aclose()
 
 
-def _start_recorder(stack: AsyncExitStack, settings: Settings, exporters: Sequence[Exporter]) -> Recorder:
+def _start_recorder(stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter]) -> Recorder:
     """Open the audit trail and record the start, and the stop when `stack` closes."""
-    recorder = open_recorder(stack, settings)
+    recorder = open_recorder(stack, settings, store)
 
     def note_lost(destination: str, lines: int) -> None:
         recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
@@ -187,10 +187,9 @@ async def _open_access_control(
     hashing: HashingProfile,
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
-    recorder = _start_recorder(stack, settings, exporters)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
-    share_events(stack, settings, store, recorder=recorder)
+    recorder = _start_recorder(stack, settings, store, exporters)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:

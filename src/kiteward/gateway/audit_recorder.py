@@ -72,6 +72,7 @@ class Recorder:
         sink: AuditSink,
         *,
         data_operations: bool = True,
+        shared: SharedEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up a recorder.
@@ -79,11 +80,12 @@ class Recorder:
         Args:
             sink: writes the events.
             data_operations: whether data operations that were allowed are recorded too.
+            shared: stores changes in their transactions too; None where no other replica shares the store.
             clock: returns seconds and never goes back.
         """
         self._sink = sink
         self._data_operations = data_operations
-        self._shared: SharedEvents | None = None
+        self._shared = shared
         self._clock = clock
         self._clients: OrderedDict[str, str] = OrderedDict()
         self._second = 0
@@ -93,10 +95,6 @@ class Recorder:
     def state(self) -> AuditState:
         """Return the state of the audit trail."""
         return self._sink.state()
-
-    def share(self, events: SharedEvents) -> None:
-        """From now on, store changes in their transactions too: other replicas share the store."""
-        self._shared = events
 
     def require_working(self, row: Row) -> None:
         """Refuse an administrative read that could not be recorded. Changes are checked by `begin`.
