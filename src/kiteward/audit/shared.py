@@ -10,6 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 import msgspec
 
 from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.following import Batch, Cursor, beginning, read_on
 from kiteward.audit.hash_chain import decode, encode, moved, parts_of
 from kiteward.audit.reader import MOST_LOOKED_AT, AuditPage, AuditQuery, AuditReader, Entry, read
@@ -144,6 +146,11 @@ class StoreExport:
         self._place: Cursor | None = None
         self._stored = 0  # the place that the store has
         self._look_at = 0.0  # elapsed seconds
+        self._counted = ExportState("store")
+
+    def state(self) -> ExportState:
+        """Return how far it is."""
+        return self._counted
 
     async def run(self) -> None:
         """Store what the trail has, and remove what is old. What fails is done by the next call.
@@ -156,7 +163,10 @@ class StoreExport:
                 pass
         except BaseException:
             self._place = None  # the store says how far it is
+            self._count(failures=1)
+            self._counted = replace(self._counted, working=False)
             raise
+        self._counted = replace(self._counted, working=True)
         await self._expire()
 
     async def _store_batch(self) -> bool:
@@ -173,7 +183,9 @@ class StoreExport:
             await self._write(batch, shared)
         else:
             self._place = batch.after
+        self._counted = replace(self._counted, waiting=batch.waiting)
         if batch.missing:
+            self._count(lost=batch.missing)
             self._note(Event.EXPORT_LOST, batch.missing)
         return bool(batch.waiting)
 
@@ -196,6 +208,13 @@ class StoreExport:
             await transaction.audit_events.move(trail, batch.after.seq, replica=self._events.replica)
             await transaction.commit()
         self._place, self._stored = batch.after, batch.after.seq
+        self._count(sent=len(shared))
+
+    def _count(self, *, sent: int = 0, lost: int = 0, failures: int = 0) -> None:
+        counted = self._counted
+        self._counted = replace(
+            counted, sent=counted.sent + sent, lost=counted.lost + lost, failures=counted.failures + failures
+        )
 
     async def _expire(self) -> None:
         elapsed = self._events.elapsed(await self._store.audit_head())

@@ -51,6 +51,7 @@ class AccessControl:
         policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
         sharing: what concerns other servers on the same store.
+        store_export: stores lines of the trail for them; None if the store is a file.
     """
 
     store: Store
@@ -59,6 +60,7 @@ class AccessControl:
     policy_cache: PolicyCache
     recorder: Recorder
     sharing: Sharing
+    store_export: StoreExport | None = None
 
 
 async def load_access_control(
@@ -109,8 +111,8 @@ def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Export
     return exporters
 
 
-def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> Recorder:
-    """Open the audit trail and return its recorder; `stack` closes the trail.
+def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> tuple[Recorder, StoreExport | None]:
+    """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
 
     Called before anything that records, so that the trail is closed after it. Where replicas share the store, changes
     are recorded there too, and the rest of what they share is stored until `stack` closes, the last line included.
@@ -137,7 +139,7 @@ def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> Re
     recorder = Recorder(sink, data_operations=audit.data_operations, shared=events)
     if export is not None:
         repeat(stack, _SHARE_SECONDS, "storing audit events", export.run)
-    return recorder
+    return recorder, export
 
 
 async def _store_the_rest(export: StoreExport) -> None:

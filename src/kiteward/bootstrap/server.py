@@ -7,11 +7,13 @@ import logging
 import resource
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final, Self
 
 from kiteward import __version__
 from kiteward.audit.events import Event
 from kiteward.audit.exports.exporter import Exporter
+from kiteward.audit.shared import StoreExport
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
@@ -164,9 +166,11 @@ class Server:
         await self._stack.aclose()
 
 
-def _start_recorder(stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter]) -> Recorder:
-    """Open the audit trail and record the start, and the stop when `stack` closes."""
-    recorder = open_recorder(stack, settings, store)
+def _start_recorder(
+    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter]
+) -> tuple[Recorder, StoreExport | None]:
+    """Open the audit trail as `open_recorder`, and record the start, and the stop when `stack` closes."""
+    recorder, export = open_recorder(stack, settings, store)
 
     def note_lost(destination: str, lines: int) -> None:
         recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
@@ -175,7 +179,7 @@ def _start_recorder(stack: AsyncExitStack, settings: Settings, store: Store, exp
         exporter.start(note_lost)
     recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
     stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
-    return recorder
+    return recorder, export
 
 
 async def _open_access_control(
@@ -189,7 +193,7 @@ async def _open_access_control(
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
-    recorder = _start_recorder(stack, settings, store, exporters)
+    recorder, export = _start_recorder(stack, settings, store, exporters)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:
@@ -204,7 +208,10 @@ async def _open_access_control(
     )
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
+    access = await load_access_control(
+        settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing
+    )
+    return replace(access, store_export=export)
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -309,7 +316,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
-        exports=lambda: [exporter.state() for exporter in exporters],
+        exports=lambda: [exporter.state() for exporter in (*exporters, access.store_export) if exporter is not None],
         replica=lambda: state_of(access.sharing, membership),
     )
 

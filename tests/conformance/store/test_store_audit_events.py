@@ -1,6 +1,7 @@
-"""Audit events in the store: with their transaction or not at all, without gaps, and removed from the front."""
+"""Audit events in the store: with their transaction or not at all, without gaps, and removed oldest first."""
 
 import asyncio
+import functools
 
 import pytest
 from tests.conformance.store.harness import OpenStore, Transact
@@ -24,6 +25,10 @@ async def add(transaction: Transaction, *texts: str, elapsed: float = 0.0) -> No
     seq = (await transaction.audit_events.head()).seq
     lines = [StoredLine(seq + number, NOW + seq + number, text) for number, text in enumerate(texts, 1)]
     await transaction.audit_events.append(lines, chain=f"chain of {texts[-1]}", elapsed=elapsed)
+
+
+async def add_at(at: float, transaction: Transaction) -> None:
+    await add(transaction, f"line {at}", elapsed=at)
 
 
 async def test_empty_store_has_a_head_before_the_first_line(store: Store) -> None:
@@ -76,7 +81,7 @@ async def test_position_of_a_trail_is_kept_and_moved(store: Store, change: Trans
 
 async def test_oldest_lines_are_found_and_removed(store: Store, change: Transact) -> None:
     for number in range(1, 6):
-        await change(lambda t, at=float(number): add(t, f"line {at}", elapsed=at))
+        await change(functools.partial(add_at, float(number)))
     async with store.transaction() as transaction:
         assert await transaction.audit_events.last_before(1.0, within=10) is None
         assert await transaction.audit_events.last_before(3.5, within=10) == (3, "line 3.0")

@@ -57,7 +57,7 @@ class Destination(Protocol):
     size: int
 
     def send(self, lines: Sequence[bytes]) -> int:
-        """Return when the receiver has the lines, with how many of them it refused for good.
+        """Return when the receiver has the lines, with how many of them it refused permanently.
 
         Raises:
             DeliveryFailed: it does not have all of them.
@@ -76,7 +76,7 @@ class ExportState:
     Attributes:
         destination: the name of the receiver.
         sent: lines that it has taken, since the start.
-        lost: lines that expired before they were sent, or that it refused for good, since the start.
+        lost: lines that expired before they were sent, or that it refused permanently, since the start.
         failures: attempts that failed, since the start.
         waiting: lines in the trail that it does not have.
         working: whether the last attempt succeeded.

@@ -123,7 +123,7 @@ class OtlpDestination:
             connection.close()
 
     def _send_halves(self, lines: Sequence[bytes]) -> int:
-        """Send lines that were refused together in smaller requests; what is refused alone is refused for good."""
+        """Send lines that were refused together in smaller requests; what is refused alone is refused permanently."""
         if len(lines) == 1:
             return 1
         middle = len(lines) // 2
