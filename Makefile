@@ -33,7 +33,7 @@ locked := $(install) --require-hashes --no-deps
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test fuzz row-policies audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
+.PHONY: help serve unit test fuzz row-policies replicas audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -60,6 +60,12 @@ ROW_POLICY_OPERATIONS ?= 1000000
 
 row-policies: $(venv)/.dev-ready ## hold a million operations under row policies against a model; ROW_POLICY_OPERATIONS says how many
 	$(bin)/python -m tests.row_policies --number $(ROW_POLICY_OPERATIONS) $(ARGS)
+
+# ARGS='--seed N' repeats which server is asked for what, and '--workers N' says how many are made at a time.
+REVOCATIONS ?= 10000
+
+replicas: $(venv)/.dev-ready ## make 10,000 revocations on three servers that share a store; REVOCATIONS says how many
+	$(bin)/python -m tests.replicas --number $(REVOCATIONS) $(ARGS)
 
 audit: $(auditing)/.ready ## hold requirements/*.lock against known vulnerabilities; status 4: no source can be reached
 	$(auditing)/bin/python .ci/audit.py

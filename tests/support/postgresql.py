@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -97,6 +98,15 @@ class Cluster:
             self._process = None
 
     @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """End the server at once, as a crash would, and start it again after the block."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start_again()
+
+    @contextlib.contextmanager
     def halted(self) -> Iterator[None]:
         """Let no process of the server run during the block: its connections stay, and nothing is answered."""
         processes = [self.pid, *self._backends()]
@@ -137,6 +147,17 @@ class Cluster:
             "-c",
             statement,
         ).strip()
+
+    def tables(self, database: str) -> list[str]:
+        """Return the statements that make the tables of a database, but for Alembic's own, sorted.
+
+        Columns are sorted too: those that a migration adds come last.
+        """
+        place = ("-h", str(self.directory), "-p", str(self.port), "-U", SUPERUSER, "-d", database)
+        dumped = self._run("pg_dump", *place, "--schema-only", "--no-owner", "--exclude-table=alembic_version")
+        statements = [each.strip() for each in dumped.split(";\n")]
+        lines = (re.sub(r"^(--|\\).*$", "", each, flags=re.MULTILINE).split("\n") for each in statements)
+        return sorted("\n".join(sorted(line.strip().rstrip(",") for line in each if line.strip())) for each in lines)
 
     @contextlib.contextmanager
     def database(self, *, options: str = "", **given: Any) -> Iterator[PostgresqlSettings]:

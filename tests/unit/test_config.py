@@ -18,6 +18,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.net.tls import TlsSettings
+from kiteward.store.postgresql.settings import PostgresqlSettings
 
 SECRET_LOOKING = "Hunter2-Hunter2"
 TWO_ORIGINS = frozenset({"https://a.example", "https://b.example"})
@@ -109,6 +110,8 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
     "kiteward.engine.providers": ("", "admission.providers", frozenset()),
+    "kiteward.replicas.lease": (5, "replicas.lease", 5),
+    "kiteward.replicas.name": ("first", "replicas.shown", "first"),
     "kiteward.requests.unknownParameters": ("refuse", "admission.unknown_parameters", "refuse"),
     "kiteward.rest.corsOrigins": ("https://a.example, https://b.example", "rest.cors_origins", TWO_ORIGINS),
     "kiteward.tracing.endpoint": (
@@ -117,6 +120,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
         "http://localhost:4318/v1/traces",
     ),
     "kiteward.tracing.percent": (5, "tracing.percent", 5),
+    "kiteward.store.connections": (2, "store", None),
+    "kiteward.store.password": ("Other-1", "store", None),
+    "kiteward.store.passwordFile": ("/password", "store", None),
+    "kiteward.store.timeout": (2, "store", None),
+    "kiteward.store.url": ("postgresql://kiteward@db/store", "store.hosts", (("db", 5432),)),
     "proxy.http.enabled": (False, "rest.enabled", False),
     "proxy.http.requestTimeoutMs": (1500, "rest.request_timeout", 1.5),
     "proxy.http.acceptTypeAllowInt64": (False, "rest.allow_int64", False),
@@ -675,3 +683,53 @@ def test_name_of_a_replica_is_a_word() -> None:
     for wrong in ("a b", "ä", "a" * 256, 'a"b'):
         with pytest.raises(ConfigurationError, match=r"kiteward\.replicas\.name must be a name"):
             settings_from(document("kiteward.replicas.name", wrong))
+
+
+def test_store_in_postgresql_has_an_address_a_password_and_limits() -> None:
+    store = {"url": "postgresql://kiteward@db/store", "password": SECRET_LOOKING, "connections": 2, "timeout": 7}
+    settings = settings_from(document("kiteward.store", store)).store
+    assert settings == PostgresqlSettings.parse(
+        "postgresql://kiteward@db/store", password=Secret(SECRET_LOOKING), connections=2, timeout=7.0
+    )
+    assert SECRET_LOOKING not in repr(settings_from(document("kiteward.store", store)))
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_password_of_the_store_comes_from_a_file(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "password").write_bytes(f"{SECRET_LOOKING}{ending}".encode())
+    store = {"url": "postgresql://kiteward@db/store", "passwordFile": str(tmp_path / "password")}
+    settings = settings_from(document("kiteward.store", store)).store
+    assert settings is not None
+    assert settings.password == Secret(SECRET_LOOKING)
+
+
+def test_passwords_of_engine_and_store_are_not_confused() -> None:
+    own = {
+        "engine": {"address": "grpc://milvus", "user": "kiteward", "password": "of the engine"},
+        "store": {"url": "postgresql://kiteward@db/store", "password": "of the store"},
+    }
+    settings = settings_from({"kiteward": own})
+    assert settings.engine is not None
+    assert settings.store is not None
+    assert (settings.engine.password, settings.store.password) == (Secret("of the engine"), Secret("of the store"))
+
+
+@pytest.mark.parametrize(
+    ("store", "sentence"),
+    [
+        ({"url": "sqlite:data/store.db"}, "kiteward.store.url must be like postgresql://"),
+        ({"url": f"postgresql://kiteward:{SECRET_LOOKING}@db/store"}, "without a password"),
+        ({"url": "postgresql://kiteward@db/store?sslmode=prefer"}, "kiteward.store.url has an sslmode"),
+        (
+            {"url": "postgresql://kiteward@db/store", "password": SECRET_LOOKING, "passwordFile": "x"},
+            "kiteward.store.password and kiteward.store.passwordFile are both set",
+        ),
+        ({"url": "postgresql://kiteward@db/store", "passwordFile": "/absent"}, "kiteward.store.passwordFile must name"),
+        ({"url": "postgresql://kiteward@db/store", "connections": 0}, "kiteward.store.connections must be at least 1"),
+    ],
+)
+def test_contradictory_settings_of_the_store_are_refused_and_not_shown(store: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        settings_from(document("kiteward.store", store))
+    assert sentence in str(refused.value)
+    assert SECRET_LOOKING not in str(refused.value)

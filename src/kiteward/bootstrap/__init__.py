@@ -3,6 +3,7 @@
 - `server.py`: starts the parts in order and stops them in reverse.
 - `ports.py`: the main port with gRPC, REST and the console, and the port for health and metrics.
 - `components.py`: the parts that a server and the command line share.
+- `sharing.py`: what concerns other servers on the same store.
 - `local_gateway.py`: a gateway on the store alone, for the command line.
 - `row_policy_review.py`, `engine_review.py`: what the doctor says about row policies, and about a remote engine.
 - `first_start.py`: what a first start creates, and checks of the address to listen on.

@@ -39,13 +39,18 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
     """
     made: dict[str, list[str]] = {}
     async with policy_cache.change() as transaction:
+        first = await transaction.users.get(ROOT) is None
+    if first:
+        require_first_password(settings)
+    # Outside of a transaction: a database ends one that pauses for long.
+    password_hash = await hasher.hash(settings.default_root_password) if first else ""
+    async with policy_cache.change() as transaction:
         for name in BUILT_IN_ROLES:
             if await transaction.roles.get(name) is None:
                 await transaction.roles.put(Role(name))
                 made.setdefault("roles", []).append(name)
-        if await transaction.users.get(ROOT) is None:
-            require_first_password(settings)
-            await transaction.users.add(ROOT, await hasher.hash(settings.default_root_password))
+        if first and await transaction.users.get(ROOT) is None:
+            await transaction.users.add(ROOT, password_hash)
             made["users"] = [ROOT]
         held = {grant.key for grant in await transaction.grants.of_role(PUBLIC_ROLE)}
         seeds = [key for key in PUBLIC_SEEDS if settings.seed_public and key not in held]

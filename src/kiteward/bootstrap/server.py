@@ -132,8 +132,7 @@ class Server:
 
         Raises:
             ConfigurationError: the settings are unsafe, for example the default password beyond loopback.
-            StoreError, EngineError: a part cannot start; DataDirectoryHeld: another server holds the data directory.
-            OSError: the address cannot be bound.
+            StoreError, EngineError, OSError: a part cannot start, or the address cannot be bound.
         """
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))

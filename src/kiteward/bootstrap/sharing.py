@@ -15,7 +15,7 @@ from kiteward.store.records import ReplicaRecord
 from kiteward.telemetry.counters import ReplicaState
 from kiteward.telemetry.telemetry import Telemetry
 
-_CALLS: Final = 3
+_CALLS: Final = 2
 """Calls to the store within one lease, each of which may take as long as it is waited for."""
 
 

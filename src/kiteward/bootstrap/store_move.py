@@ -52,15 +52,15 @@ def _database(address: str, option: str, password: Secret) -> Backend:
 
 
 def _path(address: str) -> Path:
-    """Return the file that an address names: itself, or the store of the directory."""
+    """Return the path that an address names; `sqlite:///` and an absolute path may be one too."""
     text = address.removeprefix(_SQLITE)
-    path = Path(text.removeprefix("//") if text.startswith("///") else text)
-    return path / STORE_FILE if path.is_dir() else path
+    return Path(text.removeprefix("//") if text.startswith("///") else text)
 
 
 def _source_file(stack: ExitStack, address: str) -> Backend:
     """Return a database file; where it is in a data directory, that is held until `stack` closes."""
     path = _path(address)
+    path = path / STORE_FILE if path.is_dir() else path
     if not path.is_file():
         raise ConfigurationError(f"--from names no store: there is no file {path}")
     if DataDirectory.is_one(path.parent):
@@ -69,8 +69,10 @@ def _source_file(stack: ExitStack, address: str) -> Backend:
 
 
 def _target_file(stack: ExitStack, address: str) -> Backend:
+    """Return the store of a data directory, which is created where it is absent, and held until `stack` closes."""
     path = _path(address)
-    if path.name != STORE_FILE:
+    directory = path.parent if path.name == STORE_FILE else path
+    if directory.is_file() or directory.suffix == ".db":
         raise ConfigurationError(f"--to must name a data directory, or the {STORE_FILE} in it: a server looks for that")
-    stack.enter_context(DataDirectory.hold(path.parent))
-    return backend_of(path)
+    stack.enter_context(DataDirectory.hold(directory))
+    return backend_of(directory / STORE_FILE)

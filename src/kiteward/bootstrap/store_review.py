@@ -47,13 +47,14 @@ async def review_file(path: Path, settings: Settings) -> StoreReview:
 
 async def review_postgresql(database: PostgresqlSettings, settings: Settings) -> StoreReview:
     """Review a PostgreSQL database. Tables of an older version are left as they are, and what they hold is not read."""
+    unsafe = tuple(unsafe_connection(database))
     try:
         facts = await examine(database)
     except StoreUnavailable as error:
-        return StoreReview(faults=(str(error),))
+        return StoreReview(faults=(str(error),), unsafe=unsafe)
     tls = "without TLS" if database.tls.mode == "disable" else f"with TLS, sslmode={database.tls.mode}"
     about = (f"the store is in PostgreSQL {facts.version}, {tls}",)
-    unsafe = tuple(_unsafe(database, facts))
+    unsafe += tuple(_unsafe_server(facts))
     if not facts.current:
         state = "are of an older version: the next start changes them" if facts.tables else "do not exist yet"
         return StoreReview(bool(facts.tables), (*about, f"the tables of the store {state}"), (), unsafe)
@@ -65,11 +66,15 @@ async def review_postgresql(database: PostgresqlSettings, settings: Settings) ->
     return StoreReview(content.present, (*about, *content.notes), (), (*unsafe, *content.unsafe))
 
 
-def _unsafe(database: PostgresqlSettings, facts: Facts) -> Iterator[str]:
+def unsafe_connection(database: PostgresqlSettings) -> Iterator[str]:
+    """Yield a sentence about a connection to another machine that somebody in between could read or take over."""
     if not database.local and database.tls.mode == "disable":
         yield "kiteward.store.url says sslmode=disable: password hashes cross the network unencrypted; use verify-full"
     elif not database.local and database.tls.mode == "require":
         yield "kiteward.store.url says sslmode=require: any server may pretend to be the database; use verify-full"
+
+
+def _unsafe_server(facts: Facts) -> Iterator[str]:
     if not facts.fsync:
         yield "fsync is off in the database: acknowledged changes are lost when its machine stops; set it to on"
     if facts.superuser:

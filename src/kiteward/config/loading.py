@@ -249,11 +249,6 @@ def _store(reader: Reader) -> PostgresqlSettings | None:
     connections, timeout = reader.get(store_keys.STORE_CONNECTIONS), reader.get(store_keys.STORE_TIMEOUT)
     password_and_file = reader.get(store_keys.STORE_PASSWORD), reader.get(store_keys.STORE_PASSWORD_FILE)
     if not url:
-        if any(password_and_file):
-            raise ConfigurationError(
-                f"{store_keys.STORE_PASSWORD.name} is set and {store_keys.STORE_URL.name} is not: the store would be a "
-                "file in the data directory; set both or none"
-            )
         return None
     password = _password(store_keys.STORE_PASSWORD, store_keys.STORE_PASSWORD_FILE, *password_and_file)
     try:

@@ -11,6 +11,7 @@
 - `upstream_catalog.py`, `lookups.py`, `vanished_grants.py`: the same for a remote engine, which others change too; the
   grants of collections that they drop.
 - `policy_cache.py`: the compiled policy in force, updated with each change.
+- `replicas/`: several servers on one store: leases, and what a change waits for.
 - `ddl.py`, `ddl_intents.py`, `ddl_following.py`: changes of databases, collections and aliases, and the changes of
   grants and row policies that follow.
 - `row_properties.py`, `collection_definitions.py`: the properties that enforce row policies; the fields they read.

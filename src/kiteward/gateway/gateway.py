@@ -175,14 +175,15 @@ class Gateway:
 
     async def missing_components(self) -> tuple[str, ...]:
         """Return what is not ready for requests: any of `store`, `engine`, `audit`, `lease` and `policy`."""
-        missing = [name for name, part in (await readiness.components(self._services)).items() if not part.ready]
+        without_policy: tuple[str, ...] = ()
         try:
             await self._authorizer.policy()
         except LeaseOver:
-            missing.append("lease")
+            return ("lease",)  # the store would be waited for
         except (NotReady, StoreError):
-            missing.append("policy")
-        return tuple(missing)
+            without_policy = ("policy",)
+        parts = await readiness.components(self._services)
+        return (*(name for name, part in parts.items() if not part.ready), *without_policy)
 
     async def drain(self) -> None:
         """Wait for changes in progress, which continue when their caller is gone."""

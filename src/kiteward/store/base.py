@@ -19,7 +19,9 @@ class Store(Protocol):
     - Transactions that write run one after another, also those of other processes on the same database. `Transaction`
       is the same class for all: an implementation opens it on a connection that keeps this order.
     - `Transaction.commit` returns when the changes are on disk. A transaction that fails, is cancelled or is left
-      without a commit changes nothing.
+      without a commit changes nothing, and after a statement that failed nothing more can be done in it.
+    - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
+      transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed.
       `record_last_used`, intents and audit events advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.

@@ -257,8 +257,6 @@ class WriteTransaction:
             StoreError: the transaction has ended.
         """
         self._require_open()
-        if self._failed:
-            raise StoreUnavailable("the store could not be written: a statement of the transaction failed")
         begun = time.perf_counter()
         await completed(self._commit())
         self.end()
@@ -288,6 +286,8 @@ class WriteTransaction:
     def _require_open(self) -> None:
         if not self._open:
             raise StoreError("the transaction has ended")
+        if self._failed:
+            raise StoreUnavailable("the store could not be written: a statement of the transaction failed")
 
 
 class Writer:

@@ -107,6 +107,10 @@ _REASONS: Final[Mapping[str, Reason]] = {
 """SQLSTATE, or its first two characters -> what it means."""
 
 
+_WITHOUT_VALUES: Final = frozenset({"08", "25", "28", "3D", "3F", "40", "53", "54", "55", "57", "58", "XX"})
+"""The classes of SQLSTATE whose messages speak of the server, the connection or the transaction, never of a value."""
+
+
 def reason_of(error: BaseException) -> Reason:
     """Return what an error of a driver, or of SQLAlchemy around one, means."""
     for each in _chain(error):
@@ -158,7 +162,9 @@ def described(error: BaseException) -> DriverError:
     """Return what stands for an error in logs."""
     innermost = list(_chain(error))[-1]
     state = _state(innermost)
-    return DriverError(f"{type(innermost).__name__}{f' ({state})' if state else ''}")
+    named = f"{type(innermost).__name__}{f' ({state})' if state else ''}"
+    speaks = state[:2] in _WITHOUT_VALUES if state else isinstance(innermost, sqlite3.Error | OSError)
+    return DriverError(f"{named}: {innermost}" if speaks else named)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

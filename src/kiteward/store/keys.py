@@ -141,10 +141,9 @@ class Keys:
             await self.remove_where(made)
             return
         later = or_(_keys.expires_at.is_(None), _keys.expires_at > former_until)
-        for (each,) in await self._write_transaction.rows(with_descendants(made)):
-            ending = update(schema.api_keys).where(_keys.key_id == each, later).values(expires_at=former_until)
-            if await self._write_transaction.run(ending):
-                self._changes.add(Subject.KEY, each)
+        ending = update(schema.api_keys).where(_keys.key_id.in_(with_descendants(made)), later)
+        ended = ending.values(expires_at=former_until).returning(_keys.key_id)
+        self._changes.add(Subject.KEY, *(each for (each,) in await self._write_transaction.rows(ended)))
 
     async def enable(self, key_id: str, enabled: bool) -> None:
         """Enable or disable an existing key."""
@@ -156,9 +155,11 @@ class Keys:
 
     async def remove_where(self, where: ColumnElement[bool]) -> None:
         """Remove some keys and what descends from them."""
-        for (key_id,) in await self._write_transaction.rows(with_descendants(where)):
-            await self._write_transaction.run(delete(schema.api_keys).where(_keys.key_id == key_id))
-            self._changes.add(Subject.KEY, key_id)
+        found = with_descendants(where)
+        removed = [key_id for (key_id,) in await self._write_transaction.rows(found)]
+        if removed:
+            await self._write_transaction.run(delete(schema.api_keys).where(_keys.key_id.in_(found)))
+            self._changes.add(Subject.KEY, *removed)
 
     async def _update(self, key_id: str, **values: Any) -> None:
         if await self._write_transaction.run(update(schema.api_keys).where(_keys.key_id == key_id).values(**values)):

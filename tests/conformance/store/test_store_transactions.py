@@ -116,6 +116,17 @@ async def test_statement_that_fails_leaves_the_store_usable(store: Store, change
     assert (await change(everything)).revision == 1
 
 
+async def test_nothing_is_committed_after_a_statement_that_failed(store: Store, change: Transact) -> None:
+    await change(adding("alice"))
+    async with store.transaction() as transaction:
+        await transaction.users.add("bob", "hash")
+        with pytest.raises(StoreUnavailable):
+            await transaction.users.add("alice", "hash")
+        with pytest.raises(StoreUnavailable, match="a statement of the transaction failed"):
+            await transaction.commit()
+    assert await store.user_names() == ["alice"]
+
+
 async def test_ended_transaction_refuses_to_run(store: Store, change: Transact) -> None:
     async with store.transaction() as committed:
         await committed.commit()

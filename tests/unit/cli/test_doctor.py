@@ -2,14 +2,19 @@
 
 import asyncio
 import contextlib
+import json
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.postgresql import PASSWORD, USER, Cluster
 
 from kiteward.authn.hashing import TESTING, PasswordHasher
+from kiteward.authz.model import Role
 from kiteward.authz.row_policies import PolicyType, RowAction, RowPolicy
+from kiteward.bootstrap import store_review
 from kiteward.bootstrap.engine_review import EngineReview
 from kiteward.cli.main import main
 from kiteward.config.keys import KEYS
@@ -17,6 +22,7 @@ from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import ROOT, Secret
 from kiteward.engine.confinement import Confinement, available
 from kiteward.engine.upstream import RemoteEngineSettings
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.sql import SqlStore
 
 
@@ -260,3 +266,95 @@ def test_row_policies_that_do_not_protect_as_they_seem_to_are_noted(
     assert "note: the row policy p of default.on allows nothing: " in shown
     assert "note: the row policies of default.off are not enforced: set its property rls.enabled to true" in shown
     assert ("note: the row policies of default.on hold only for what is sent through Kiteward" in shown) is shared
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[PostgresqlSettings]:
+    with cluster.database() as settings:
+        yield settings
+
+
+def stored_in(settings: PostgresqlSettings, cluster: Cluster, parameters: str = "", password: str = PASSWORD) -> str:
+    """Return the configuration of a store in a database of the tests."""
+    return json.dumps(
+        {"kiteward": {"store": {"url": cluster.url(settings.database, parameters), "password": password}}}
+    )
+
+
+async def fill(settings: PostgresqlSettings, password: str) -> None:
+    store, hasher = await SqlStore.open(settings), PasswordHasher(TESTING)
+    try:
+        async with store.transaction() as transaction:
+            await transaction.roles.put(Role("admin"))
+            await transaction.users.add(ROOT, await hasher.hash(Secret(password)))
+            await transaction.row_policies.protect("default", "docs", enabled=False, force=False)
+            policy = RowPolicy("own", PolicyType.PERMISSIVE, actions=frozenset({RowAction.QUERY}), using_expr="id == 1")
+            await transaction.row_policies.put("default", "docs", policy)
+            await transaction.commit()
+    finally:
+        hasher.close()
+        await store.close()
+
+
+def test_empty_database_is_reported_and_left_empty(
+    capsys: pytest.CaptureFixture[str], cluster: Cluster, database: PostgresqlSettings
+) -> None:
+    _, shown = diagnosis(capsys, stored_in(database, cluster))
+    assert "note: the store is in PostgreSQL 15" in shown
+    assert "note: the tables of the store do not exist yet" in shown
+    assert "unsafe: fsync is off in the database" in shown
+    assert "kiteward.store.password = set" in shown
+    assert PASSWORD not in shown
+    assert cluster.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", database=database.database) == "0"
+
+
+def test_content_of_a_database_is_reviewed_as_that_of_a_file(
+    capsys: pytest.CaptureFixture[str], cluster: Cluster, database: PostgresqlSettings
+) -> None:
+    asyncio.run(fill(database, "Milvus"))
+    status, shown = diagnosis(capsys, stored_in(database, cluster))
+    assert status == 1
+    assert "unsafe: root still has the default password" in shown
+    assert "note: the row policies of default.docs are not enforced" in shown
+    assert "the first start" not in shown
+
+
+def test_older_tables_of_a_database_are_noted_and_stay_so(
+    capsys: pytest.CaptureFixture[str], cluster: Cluster, database: PostgresqlSettings
+) -> None:
+    asyncio.run(fill(database, "Another-1"))
+    cluster.sql("UPDATE alembic_version SET version_num = '0006'", database=database.database)
+    _, shown = diagnosis(capsys, stored_in(database, cluster))
+    assert "note: the tables of the store are of an older version: the next start changes them" in shown
+    assert cluster.sql("SELECT version_num FROM alembic_version", database=database.database) == "0006"
+
+
+def test_database_that_cannot_be_used_is_a_fault(
+    capsys: pytest.CaptureFixture[str], cluster: Cluster, database: PostgresqlSettings
+) -> None:
+    status, shown = diagnosis(capsys, stored_in(database, cluster, password="hunter2"))
+    assert status == 1
+    assert (
+        f"fault: the store could not be reached at `{database}`: the database rejects the user or the password" in shown
+    )
+    assert "1 fault" in shown
+    assert "hunter2" not in shown
+
+
+def test_user_of_a_database_who_may_do_everything_is_unsafe(
+    capsys: pytest.CaptureFixture[str], cluster: Cluster, database: PostgresqlSettings
+) -> None:
+    cluster.sql(f"ALTER ROLE {USER} SUPERUSER")
+    try:
+        _, shown = diagnosis(capsys, stored_in(database, cluster))
+    finally:
+        cluster.sql(f"ALTER ROLE {USER} NOSUPERUSER")
+    assert "unsafe: the user of the store is a superuser of the database" in shown
+
+
+@pytest.mark.parametrize(("mode", "finding"), [("disable", "unencrypted"), ("require", "any server may pretend")])
+def test_address_on_another_machine_without_verification_is_unsafe(mode: str, finding: str) -> None:
+    settings = PostgresqlSettings.parse(f"postgresql://kiteward@db/store?sslmode={mode}")
+    (said,) = store_review.unsafe_connection(settings)
+    assert finding in said
+    assert not list(store_review.unsafe_connection(PostgresqlSettings.parse("postgresql://kiteward@db/store")))

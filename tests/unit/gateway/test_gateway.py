@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 from tests.support.engine import FakeEngine
-from tests.support.gateway import GatewayHarness, encoded, presented
+from tests.support.gateway import GatewayHarness, SteppingClock, encoded, presented
 
 from kiteward.domain.errors import (
     AccessDenied,
@@ -14,6 +14,7 @@ from kiteward.domain.errors import (
     DatabaseNotFound,
     EngineUnavailable,
     InvalidArgument,
+    LeaseOver,
     NotReady,
     OperationRefused,
     OperationUnknown,
@@ -22,6 +23,7 @@ from kiteward.domain.errors import (
 )
 from kiteward.gateway.call import Call, new_request_id
 from kiteward.gateway.operations import OPERATIONS, Executor, missing_operations
+from kiteward.gateway.replicas.lease import Lease
 from kiteward.milvus import messages
 
 
@@ -310,6 +312,41 @@ async def test_nothing_is_decided_without_a_policy(peopled: GatewayHarness, monk
             with pytest.raises((StoreUnavailable, NotReady)):
                 await peopled.call(method, by="alice", **_named(method))
     await peopled.succeed("Query", by="alice", collection_name="docs")
+
+
+async def test_nobody_is_authenticated_and_nothing_decided_without_a_lease(peopled: GatewayHarness) -> None:
+    await peopled.succeed("Query", by="alice", collection_name="docs")
+    clock = SteppingClock(0.0)
+    peopled.policy_cache._lease = lease = Lease(10.0, clock)
+    lease.extend(0.0)
+    await peopled.succeed("Query", by="alice", collection_name="docs")
+    clock.now = 10.0
+    for method in ("Query", "ShowCollections", "ListCredUsers", "DropCollection", "GetVersion"):
+        for caller in ("alice", "nobody"):
+            with pytest.raises(LeaseOver):
+                await peopled.call(method, by=caller, **_named(method))
+    with pytest.raises(LeaseOver):
+        await peopled.gateway.admit(Call("Query", b"", presented("alice")))
+    assert await peopled.gateway.missing_components() == ("lease",)
+    lease.extend(10.0)
+    await peopled.succeed("Query", by="alice", collection_name="docs")
+    assert await peopled.gateway.missing_components() == ()
+
+
+async def test_change_is_refused_whose_lease_ended_in_the_queue(peopled: GatewayHarness) -> None:
+    clock = SteppingClock(0.0)
+    peopled.policy_cache._lease = lease = Lease(10.0, clock)
+    lease.extend(0.0)
+    before = await peopled.state()
+    async with peopled.policy_cache.change():
+        changing = asyncio.create_task(peopled.call("CreateRole", entity={"name": "late"}))
+        while not peopled.gateway._changes.in_progress:
+            await asyncio.sleep(0.01)
+        clock.now = 10.0
+    with pytest.raises(LeaseOver):
+        await changing
+    clock.now = 0.0
+    assert await peopled.state() == before
 
 
 def _named(method: str) -> dict[str, str]:

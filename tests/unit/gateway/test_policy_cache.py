@@ -3,14 +3,17 @@
 import asyncio
 
 import pytest
-from tests.support.gateway import GatewayHarness
+from tests.support.gateway import PASSWORD, GatewayHarness
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
+from kiteward.authz.model import Grant, GrantKey, Policy, PrivilegeGroup, Role
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import ObjectType
-from kiteward.domain.errors import AccessDenied, NotReady, StoreUnavailable
-from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.domain.errors import AccessDenied, LeaseOver, NotReady, PasswordRejected, StoreUnavailable
+from kiteward.domain.identity import PasswordCredential, Secret
+from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
+from kiteward.gateway.replicas.lease import Lease, elapsed
+from kiteward.store.records import Committed
 
 KEY = GrantKey(ObjectType.COLLECTION, "default", "docs", "Query")
 
@@ -123,3 +126,124 @@ async def test_users_are_forgotten_before_their_change_is_acknowledged(
     async with harness.policy_cache.change() as transaction:
         await transaction.roles.remove("reader")
     assert forgotten == ["alice", "alice"]
+
+
+# Other servers on the same store
+
+
+async def shared(harness: GatewayHarness, acknowledge: Acknowledge = alone) -> tuple[PolicyCache, Lease]:
+    """Return the policy of a server that shares its store, and its lease."""
+    lease = Lease(1000.0)
+    authenticator = Authenticator(harness.store, harness.hasher)
+    policy_cache = PolicyCache(harness.store, authenticator, harness.recorder, lease=lease, acknowledge=acknowledge)
+    await policy_cache.load()
+    return policy_cache, lease
+
+
+async def test_nothing_is_decided_without_a_lease(harness: GatewayHarness) -> None:
+    policy_cache, lease = await shared(harness)
+    for use in (policy_cache.current, policy_cache.require_lease):
+        with pytest.raises(LeaseOver, match="lost contact with its store"):
+            use()
+    lease.extend(elapsed())
+    assert policy_cache.current().revision == await harness.store.revision()
+    lease.end()
+    with pytest.raises(LeaseOver):
+        policy_cache.current()
+
+
+async def test_change_is_acknowledged_when_the_others_are_waited_for(harness: GatewayHarness) -> None:
+    waiting: list[Committed] = []
+    go_on = asyncio.Event()
+
+    async def wait(committed: Committed) -> None:
+        waiting.append(committed)
+        await go_on.wait()
+
+    policy_cache, lease = await shared(harness, wait)
+    lease.extend(elapsed())
+
+    async def put(name: str) -> None:
+        async with policy_cache.change() as transaction:
+            await transaction.roles.put(Role(name))
+
+    changes = [asyncio.create_task(put(name)) for name in ("one", "two")]
+    while len(waiting) < 2:  # the second begins while the first waits
+        await asyncio.sleep(0.01)
+    assert not any(change.done() for change in changes)
+    assert {"one", "two"} <= policy_cache.current().roles.keys()
+    go_on.set()
+    await asyncio.gather(*changes)
+    assert [committed.revision for committed in waiting] == [waiting[0].revision, waiting[0].revision + 1]
+
+
+async def test_change_that_changes_nothing_waits_for_nobody(harness: GatewayHarness) -> None:
+    async def wait(_committed: Committed) -> None:
+        pytest.fail("there is nothing to wait for")
+
+    policy_cache, _ = await shared(harness, wait)
+    async with policy_cache.change() as transaction:
+        await transaction.roles.put(Role("admin"))
+
+
+async def test_change_that_failed_waits_for_nobody(harness: GatewayHarness) -> None:
+    async def wait(_committed: Committed) -> None:
+        pytest.fail("nothing was committed")
+
+    policy_cache, _ = await shared(harness, wait)
+    with pytest.raises(RuntimeError):  # noqa: PT012
+        async with policy_cache.change() as transaction:
+            await transaction.roles.put(Role("reader"))
+            raise RuntimeError
+
+
+async def test_changes_of_others_are_applied_in_one_step(harness: GatewayHarness) -> None:
+    await harness.user("alice")
+    policy_cache, lease = await shared(harness)
+    lease.extend(elapsed())
+    await harness.role("reader")
+    async with harness.policy_cache.change() as transaction:
+        await transaction.grants.add([Grant("reader", KEY, "root")])
+        await transaction.groups.put(PrivilegeGroup("mine", ("Query",)))
+    assert "reader" not in policy_cache.current().roles
+    await policy_cache.follow_others()
+    assert policy_cache.current() == harness.policy_cache.current()
+
+
+async def test_store_that_cannot_be_read_leaves_the_policy_in_force_for_as_long_as_the_lease_lasts(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy_cache, lease = await shared(harness)
+    lease.extend(elapsed())
+    await harness.role("reader")
+    before = policy_cache.current()
+
+    async def broken(_: int) -> None:
+        raise StoreUnavailable("the store cannot be read")
+
+    monkeypatch.setattr(harness.store, "changes_since", broken)
+    with pytest.raises(StoreUnavailable):
+        await policy_cache.follow_others()
+    assert policy_cache.current() is before
+
+
+async def test_user_that_was_read_while_the_policy_was_loaded_is_read_again(
+    harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cached is forgotten after the policy was read, so that nothing older than the policy is left."""
+    await harness.user("alice")
+    authenticator = Authenticator(harness.store, harness.hasher)
+    policy_cache = PolicyCache(harness.store, authenticator, harness.recorder)
+    alice = PasswordCredential("alice", Secret(PASSWORD))
+    read = harness.store.policy
+
+    async def slowly() -> Policy:
+        await authenticator.authenticate(alice)
+        async with harness.policy_cache.change() as transaction:
+            await transaction.users.enable("alice", False)
+        return await read()
+
+    monkeypatch.setattr(harness.store, "policy", slowly)
+    await policy_cache.load()
+    with pytest.raises(PasswordRejected):
+        await authenticator.authenticate(alice)

@@ -22,7 +22,7 @@ def test_driver_errors_become_store_unavailable_without_their_text(error: Except
     with pytest.raises(StoreUnavailable) as failure, translated("read"):
         raise error
     assert str(failure.value) == "the store could not be read"
-    assert failure.value.__cause__ is error
+    assert str(failure.value.__cause__).startswith(type(error).__name__)
 
 
 @pytest.mark.parametrize("error", [NotFound("no such user"), ZeroDivisionError(), asyncio.CancelledError()])

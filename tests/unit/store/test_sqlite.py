@@ -121,9 +121,10 @@ async def test_password_hash_is_in_no_error_and_no_log(path: Path, caplog: pytes
     store = await SqlStore.open(path)
     async with store.transaction() as transaction:
         await transaction.users.add("alice", "$argon2id$topsecret")
+        await transaction.commit()
+    async with store.transaction() as transaction:
         with pytest.raises(StoreUnavailable) as failure:
             await transaction.users.add("alice", "$argon2id$topsecret")
-        await transaction.commit()
     await store.user("alice")
     await store.users()
     await store.close()

@@ -24,7 +24,7 @@ from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.milvus import messages
-from kiteward.telemetry.counters import OTHER, CatalogState, Outcome
+from kiteward.telemetry.counters import OTHER, CatalogState, Outcome, ReplicaState
 from kiteward.telemetry.latency import BOUNDS, Histogram
 from kiteward.telemetry.metrics import Metrics, Sources
 from kiteward.telemetry.telemetry import Stage, Telemetry
@@ -270,3 +270,31 @@ def test_the_catalog_of_a_remote_engine_says_how_old_it_is() -> None:
     assert unread["kiteward_catalog_read_failures_total", ()] == 3
     assert read["kiteward_catalog_age_seconds", ()] == 1.5
     assert (read["kiteward_catalog_reads_total", ()], read["kiteward_catalog_lookups_total", ()]) == (7, 12)
+
+
+def test_a_server_among_others_says_how_it_keeps_up() -> None:
+    states = iter([None, ReplicaState(lease=1.5, lag=2, listening=True, late=3)])
+    telemetry = Telemetry()
+    telemetry.observe_acknowledgement(0.02)
+    metrics = Metrics(
+        Sources(
+            telemetry,
+            authentications=dict,
+            connections=dict,
+            refused=dict,
+            held=dict,
+            generation=lambda: 0,
+            engine_ready=lambda: True,
+            revision=lambda: None,
+            audit=AuditState,
+            replica=lambda: next(states),
+        )
+    )
+    alone, among_others = (parsed(metrics.text().decode()) for _ in range(2))
+    assert not [name for name, _ in alone if name.startswith("kiteward_replica")]
+    assert among_others["kiteward_replica_lease_seconds", ()] == 1.5
+    assert among_others["kiteward_replica_lag", ()] == 2
+    assert among_others["kiteward_replica_listening", ()] == 1
+    assert among_others["kiteward_replica_leases_waited_out_total", ()] == 3
+    assert among_others["kiteward_replica_acknowledgement_seconds_count", ()] == 1
+    assert among_others["kiteward_replica_acknowledgement_seconds_sum", ()] == 0.02

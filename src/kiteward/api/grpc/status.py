@@ -113,6 +113,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
         StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),
     errors.NotReady: GrpcStatus(StatusCode.UNAVAILABLE),
+    # Nothing was done, and another server may answer: SDKs may retry.
+    errors.LeaseOver: GrpcStatus(StatusCode.UNAVAILABLE),
 }
 """The status of each error class; a class without a row has that of its nearest ancestor."""
 

@@ -144,6 +144,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.CapacityExceeded: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
     errors.ConfigurationError: _DEFECT,
     errors.NotReady: _UNAVAILABLE,
+    errors.LeaseOver: _UNAVAILABLE,
 }
 """The row of each error class; a class without a row has that of its nearest ancestor."""
 

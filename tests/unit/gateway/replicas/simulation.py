@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kiteward.domain.errors import StoreUnavailable
+from kiteward.domain.errors import KitewardError, StoreUnavailable
 from kiteward.gateway.replicas.acknowledgements import Acknowledgements
 from kiteward.gateway.replicas.lease import Lease
 from kiteward.gateway.replicas.membership import Membership
@@ -67,17 +67,26 @@ class Request:
     begun: bool = False
     result: tuple[Any, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """What is asked for, as `Database` names it."""
+        return str(getattr(self.steps, "__name__", ""))
+
     def advance(self) -> bool:
         """Take one step and return whether the request is over."""
         self.begun = True
         if self.result:
-            if not self.answer.done():
+            if not self.answer.done() and isinstance(self.result[0], Exception):
+                self.answer.set_exception(self.result[0])
+            elif not self.answer.done():
                 self.answer.set_result(self.result[0])
             return True
         try:
             next(self.steps)
         except StopIteration as end:
             self.result = (end.value,)
+        except KitewardError as error:
+            self.result = (error,)
         return False
 
 
@@ -219,6 +228,8 @@ class Server:
     cut: bool = False
     applied: int = 0
     changes: list[Change] = field(default_factory=list)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
+    follows: int = 0
 
     def __post_init__(self) -> None:
         self.loop = Loop()
@@ -248,11 +259,13 @@ class Server:
         return self.applied
 
     async def follow_others(self) -> None:
+        self.follows += 1
         self.applied = max(self.applied, await self.replicas.ask(self.world.database.read()))
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Begin some work in its loop."""
-        return self.loop.create_task(work)
+        self.tasks.append(self.loop.create_task(work))
+        return self.tasks[-1]
 
     async def join(self) -> None:
         """Start to serve: load the policy and join."""

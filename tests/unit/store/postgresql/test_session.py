@@ -44,7 +44,7 @@ async def test_session_is_set_up_against_the_defaults_of_its_role(
     cluster: Cluster, settings: PostgresqlSettings
 ) -> None:
     for name, value in (
-        ("statement_timeout", "1"),
+        ("statement_timeout", "99s"),
         ("synchronous_commit", "off"),
         ("default_transaction_isolation", "serializable"),
         ("default_transaction_read_only", "on"),
@@ -271,15 +271,11 @@ async def test_server_without_tls_is_refused_where_tls_is_demanded(settings: Pos
 
 
 async def test_standby_is_refused_for_now() -> None:
-    def prepare(data: Path) -> None:
-        (data / "standby.signal").touch()
-        postgresql.give(data / "standby.signal", data.stat())
-
     with postgresql.running() as primary, primary.database() as settings:
-        primary.stop()
-        prepare(primary.directory / "data")
-        primary.start_again()
+        signal = primary.directory / "data" / "standby.signal"
+        with primary.stopped():
+            signal.touch()
+            postgresql.give(signal, signal.parent.stat())
         assert "is read-only, as a standby is" in await refused_for_now(settings)
-        primary.stop()
-        (primary.directory / "data" / "standby.signal").unlink()
-        primary.start_again()
+        with primary.stopped():
+            signal.unlink()

@@ -1,0 +1,77 @@
+"""`python -m tests.replicas`: many revocations on three servers that share a store; none may be missed."""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.replicas.revocations import Outcome, revoke_many
+from tests.replicas.world import World, running
+from tests.support import postgresql
+
+_METRIC = "kiteward_replica_acknowledgement_seconds_bucket"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, print what came of it, and return 0 if nothing was missed and all was made."""
+    parser = argparse.ArgumentParser(prog="python -m tests.replicas", description=__doc__)
+    parser.add_argument("--number", type=int, default=10_000, help="how many revocations (default: 10,000)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--workers", type=int, default=6, help="how many are made at a time (default: 6)")
+    parser.add_argument("--passwords", type=float, default=0.05, help="share of passwords (default: 0.05)")
+    parser.add_argument("--minutes", type=float, default=120.0, help="begin none after so many (default: 120)")
+    arguments = parser.parse_args(argv)
+    outcome, waits, taken = asyncio.run(_run(arguments))
+    made = sum(outcome.made.values())
+    print(
+        f"{made:,} revocations, seed {arguments.seed}, {taken:.0f} s, {len(outcome.faults)} missed, "
+        f"{outcome.unavailable} times not available: {dict(outcome.made)}"
+    )
+    print(
+        f"acknowledged after p50 {1000 * outcome.quantile(0.5):.0f} ms, p99 {1000 * outcome.quantile(0.99):.0f} ms; "
+        f"of which for other servers p50 {_bound(waits, 0.5)}, p99 {_bound(waits, 0.99)}"
+    )
+    for fault in outcome.faults[:20]:
+        print(fault, file=sys.stderr)
+    return 1 if outcome.faults or made < arguments.number else 0
+
+
+async def _run(arguments: argparse.Namespace) -> tuple[Outcome, Counter[float], float]:
+    with postgresql.running() as cluster, tempfile.TemporaryDirectory() as directory:
+        async with running(Path(directory), cluster, proxied=False) as world:
+            began = time.monotonic()
+            outcome = await revoke_many(
+                world,
+                arguments.number,
+                seed=arguments.seed,
+                workers=arguments.workers,
+                passwords=arguments.passwords,
+                minutes=arguments.minutes,
+            )
+            return outcome, await _waits(world), time.monotonic() - began
+
+
+async def _waits(world: World) -> Counter[float]:
+    """Return how many changes have waited for other servers for so many seconds at most, of all servers together."""
+    waits: Counter[float] = Counter()
+    for replica in world.replicas:
+        for name, value in (await replica.metrics()).items():
+            if name.startswith(_METRIC):
+                waits[float(name.split('"')[1])] += int(value)
+    return waits
+
+
+def _bound(waits: Counter[float], share: float) -> str:
+    """Return the smallest bound of the histogram within which so many have waited."""
+    whole = waits[float("inf")]
+    found = min((bound for bound, number in waits.items() if number >= share * whole), default=float("inf"))
+    return f"at most {1000 * found:.0f} ms" if found < float("inf") else "longer than all bounds"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""Several real servers on one PostgreSQL and one engine, which is a fake that remembers what reaches it."""
+
+import asyncio
+import base64
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import grpc.aio
+from tests.replicas.clients import RestClient, page
+from tests.support import fake_upstream, postgresql, server
+from tests.support.fake_upstream import FakeMilvus
+
+from kiteward.milvus import messages
+from kiteward.milvus.messages import milvus_pb2, schema_pb2
+from kiteward.store.postgresql.settings import PostgresqlSettings
+
+NAMES: Final = ("one", "two", "three")
+ROOT: Final = server.ROOT_TOKEN
+COLLECTION: Final = "docs"
+NOT_AUTHENTICATED: Final = 1800
+UNAVAILABLE: Final = 2
+
+
+class Unavailable(Exception):
+    """A server, or its store, is not available now."""
+
+
+class Proxy:
+    """Passes connections to the database on, until it is cut or made slow.
+
+    Attributes:
+        cut: whether nothing passes any more; the connections stay.
+        delay: seconds that everything from the database takes longer.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._target = host, port
+        self._passing = asyncio.Event()
+        self._passing.set()
+        self.delay = 0.0
+        self.port = 0
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[Self]:
+        """Serve for as long as the block lasts."""
+        async with fake_upstream.listening(self._pass) as address:
+            self.port = address.port
+            yield self
+
+    def cut(self) -> None:
+        """Let nothing pass any more, without a sign of it."""
+        self._passing.clear()
+
+    def mend(self) -> None:
+        """Let everything pass again, what was held up first."""
+        self._passing.set()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._target)
+        tasks = [
+            asyncio.create_task(self._pump(reader, back, slowed=False)),
+            asyncio.create_task(self._pump(there, writer, slowed=True)),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            back.transport.abort()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, slowed: bool) -> None:
+        while data := await reader.read(65536):
+            if slowed and self.delay:
+                await asyncio.sleep(self.delay)
+            await self._passing.wait()
+            writer.write(data)
+            await writer.drain()
+
+
+@dataclass(eq=False)
+class Replica:
+    """One of the servers.
+
+    Attributes:
+        name: its name among the others.
+        running: its process.
+        metrics_port: where its metrics are.
+        proxy: what is between it and the database.
+        rest: a client of its REST API.
+        channel: a client of its gRPC API.
+    """
+
+    name: str
+    running: server.RunningServer
+    metrics_port: int
+    proxy: Proxy
+    rest: RestClient
+    channel: grpc.aio.Channel
+
+    async def ask(self, path: str, body: Mapping[str, Any] | None = None, *, by: str = ROOT) -> Any:
+        """Send a request to its REST API and return the answer; `path` is below `/v2/`."""
+        return await self.rest.post(f"/v2/{path}", body or {}, by=by)
+
+    async def data(self, path: str, body: Mapping[str, Any] | None = None, *, by: str = ROOT) -> Any:
+        """Send a request that must succeed, and return what is answered.
+
+        Raises:
+            Unavailable: the server says that it, or its store, is not available now.
+        """
+        answer = await self.ask(path, body, by=by)
+        if answer["code"] == UNAVAILABLE:
+            raise Unavailable(f"{self.name}: {answer['message']}")
+        assert answer["code"] == 0, (self.name, path, body, answer)
+        return answer.get("data")
+
+    async def query(self, marker: int, *, by: str) -> str:
+        """Query the collection with a filter that the engine can recognise, and return why that failed, or empty."""
+        request = messages.QueryRequest(collection_name=COLLECTION, expr=f"id == {marker}", output_fields=["id"])
+        call = self.channel.unary_unary(f"/{messages.SERVICE}/Query")
+        credential = base64.b64encode(by.encode()).decode()
+        try:
+            answer = await call(request.SerializeToString(), metadata=[("authorization", credential)], timeout=60)
+        except grpc.aio.AioRpcError as error:
+            return f"{error.code().name}: {error.details()}"
+        status = messages.read_response(messages.QueryResults, answer).status
+        return f"{status.code}: {status.reason}" if status.code else ""
+
+    async def metrics(self) -> dict[str, float]:
+        """Return its metrics: name with labels -> value."""
+        _, text = await page(self.metrics_port, "/metrics")
+        lines = [line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]
+        return {name: float(value) for name, value in lines}
+
+    async def health(self) -> tuple[int, str]:
+        """Return what its health says: status and text."""
+        return await page(self.metrics_port, "/healthz")
+
+    def stop(self) -> None:
+        """Let its process not run."""
+        self.running.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let its process run again."""
+        self.running.process.send_signal(signal.SIGCONT)
+
+
+@dataclass(eq=False)
+class World:
+    """All of it.
+
+    Attributes:
+        cluster: the server of the database.
+        database: the database.
+        engine: the engine of all servers.
+        replicas: the servers.
+    """
+
+    cluster: postgresql.Cluster
+    database: PostgresqlSettings
+    engine: FakeMilvus
+    replicas: list[Replica] = field(default_factory=list)
+
+    def filter_of(self, marker: int) -> str | None:
+        """Return the filter with a marker that has reached the engine, or None, and forget it."""
+        for place, (method, payload, _) in enumerate(self.engine.seen):
+            if method == "Query" and str(marker).encode() in payload:
+                del self.engine.seen[place]
+                return messages.QueryRequest.FromString(payload).expr
+        return None
+
+
+@contextlib.asynccontextmanager
+async def running(
+    directory: Path, cluster: postgresql.Cluster, *, lease: int = 3, proxied: bool = True
+) -> AsyncIterator[World]:
+    """Run three servers for as long as the block lasts; the first of them creates the store.
+
+    Args:
+        directory: for their files.
+        cluster: has their database.
+        lease: seconds of their leases.
+        proxied: whether each reaches the database through a proxy of its own.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        database = stack.enter_context(cluster.database())
+        engine = FakeMilvus(answers=_answers())
+        address = await stack.enter_async_context(fake_upstream.serving(engine))
+        world = World(cluster, database, engine)
+
+        async def start(name: str) -> Replica:
+            return await _started(
+                stack, directory / name, name, engine=str(address), lease=lease, world=world, proxied=proxied
+            )
+
+        world.replicas.append(await start(NAMES[0]))
+        world.replicas += await asyncio.gather(*map(start, NAMES[1:]))
+        yield world
+
+
+async def _started(
+    stack: contextlib.AsyncExitStack,
+    directory: Path,
+    name: str,
+    *,
+    engine: str,
+    lease: int,
+    world: World,
+    proxied: bool,
+) -> Replica:
+    proxy = await stack.enter_async_context(Proxy(*world.database.hosts[0]).serving())
+    port = proxy.port if proxied else world.database.hosts[0][1]
+    metrics_port = postgresql.free_port()
+    url = f"postgresql://{world.database.user}@127.0.0.1:{port}/{world.database.database}"
+    password = world.database.password.reveal()
+    config = (
+        f"kiteward: {{engine: {{address: '{engine}'}}, metrics: {{port: {metrics_port}}}, "
+        f"replicas: {{name: {name}, lease: {lease}}}, store: {{url: '{url}', password: '{password}'}}}}"
+    )
+    # In a thread: the servers connect to what this event loop serves.
+    running = await asyncio.to_thread(server.start, directory / "data", config=config)
+    stack.push_async_callback(_ended, running, proxy)
+    rest = RestClient(running.port)
+    stack.callback(rest.close)
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{running.port}"))
+    return Replica(name, running, metrics_port, proxy, rest, channel)
+
+
+async def _ended(running: server.RunningServer, proxy: Proxy) -> None:
+    proxy.mend()
+    if running.process.poll() is None:
+        running.process.send_signal(signal.SIGCONT)
+        await asyncio.to_thread(running.stop)
+
+
+def _answers() -> dict[str, bytes]:
+    """Return the answers of an engine that has one empty collection."""
+    done = messages.Status()
+    schema = schema_pb2.CollectionSchema(
+        name=COLLECTION,
+        fields=[
+            schema_pb2.FieldSchema(fieldID=100, name="id", data_type=schema_pb2.DataType.Int64, is_primary_key=True),
+            schema_pb2.FieldSchema(fieldID=101, name="owner", data_type=schema_pb2.DataType.VarChar),
+        ],
+    )
+    described = messages.DescribeCollectionResponse(
+        status=done, schema=schema, collectionID=7, collection_name=COLLECTION, db_name="default"
+    )
+    shown = milvus_pb2.ShowCollectionsResponse(status=done, collection_names=[COLLECTION], collection_ids=[7])
+    found = messages.QueryResults(status=done, collection_name=COLLECTION, output_fields=["id"])
+    return {
+        "DescribeCollection": described.SerializeToString(),
+        "HasCollection": messages.BoolResponse(status=done, value=True).SerializeToString(),
+        "Query": found.SerializeToString(),
+        "ShowCollections": shown.SerializeToString(),
+    }
