@@ -106,7 +106,6 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.metrics.enabled": (False, "metrics.enabled", False),
     "kiteward.metrics.host": ("::1", "metrics.host", "::1"),
     "kiteward.metrics.port": (9191, "metrics.port", 9191),
-    "kiteward.replicas.name": ("kiteward-0", "replicas.name", "kiteward-0"),
     "kiteward.rest.maxBodyBytes": (2048, "rest.max_body", 2048),
     "kiteward.engine.forwardedFields": ("QueryRequest.27", "admission.forwarded_fields", frozenset()),
     "kiteward.engine.providers": ("", "admission.providers", frozenset()),

@@ -3,9 +3,14 @@
 - `base.py`: the contract of a store; `tests/conformance/store` holds every implementation to it.
 - `records.py`: what it keeps of users, API keys and intents, and what a transaction announces.
 - `transaction.py`, `grants.py`, `keys.py`, `tags.py`, `row_policies.py`: a transaction, the same for every database.
-- `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store. `changes.py`: what has changed since a revision.
-- `replicas.py`: the servers that share the store; `postgresql/replicas.py`: how they hear of each other.
-- `sqlite.py`, `schema.py`, `migrations/`: SQLite, the tables, and how a data directory gets them.
+- `sql.py`, `queries.py`, `change_feed.py`, `connections.py`: the SQL store.
+- `changes.py`: what has changed since a revision.
+- `audit_events.py`: what replicas share of their audit trails.
+- `replicas.py`: the servers that share the store; `postgresql/replicas.py`: how they learn of each other.
+- `backend.py`, `sqlite.py`, `postgresql/`: what a database provides for it, and the two that do.
+- `statements.py`, `driver_errors.py`: what both write in different words, and what errors of their drivers mean.
+- `schema.py`, `migrations/`: the tables, and how a database gets them.
+- `move.py`: copies everything from one database to another.
 - `data_directory.py`: the private directory of a server, and its lock.
 
 SQL stays in this folder. Rules about who may change what are the gateway's.

@@ -18,8 +18,8 @@ class Engines:
         writing: its transactions run one after another from their first statement on, also those of other processes.
         readers: how many connections read.
         patience: seconds that a caller waits for a connection that is in use; None: as long as it takes.
-        usable: tells of a driver's connection whether it is still open.
-        durable: tells of a driver's connection on which a commit returned whether it is where it has to be.
+        usable: whether a driver's connection is still open.
+        durable: whether the last commit on a driver's connection is where it has to be.
     """
 
     reading: AsyncEngine

@@ -37,7 +37,7 @@ DRIVER_ERRORS: Final = (
     UnicodeError,
     OSError,
 )
-"""What drivers and what they stand on raise."""
+"""What drivers and the libraries below them raise."""
 
 Following = Callable[[list[Rows]], Sequence[Executable]]
 """Returns the statements that depend on what others have read."""

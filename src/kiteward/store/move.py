@@ -54,7 +54,7 @@ async def move(source: Backend, target: Backend, progress: Progress) -> dict[str
     Args:
         source: a store of this version or an older one; nobody else uses it.
         target: an empty database; nobody else uses it.
-        progress: told how far it is.
+        progress: called after every step.
 
     Raises:
         ConfigurationError: the target is not empty.

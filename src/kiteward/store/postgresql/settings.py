@@ -117,21 +117,9 @@ class PostgresqlSettings:
             ValueError: the text is no such address. The message completes a sentence that begins with the setting, and
                 does not contain the text, in which somebody may have put a password.
         """
-        try:
-            parts = urlsplit(text)
-            parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        except ValueError:
-            raise ValueError(_FORM) from None
-        user, _, listed = parts.netloc.rpartition("@")
-        if parts.scheme not in _SCHEMES or parts.fragment:
-            raise ValueError(_FORM)
-        if ":" in user or "password" in dict(parameters):
-            raise ValueError(
-                f"{_FORM}, without a password: give it as kiteward.store.password or kiteward.store.passwordFile"
-            )
-        given = _parameters(parameters)
+        user, listed, path, given = _parts(text)
         hosts = _hosts(listed, given)
-        database = unquote(parts.path.removeprefix("/"))
+        database = unquote(path.removeprefix("/"))
         if not user or not database or "/" in database:
             raise ValueError(f"{_FORM}, with a user and one database")
         return cls(
@@ -152,6 +140,23 @@ class PostgresqlSettings:
     def __str__(self) -> str:
         named = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts)
         return f"postgresql://{named}/{self.database}"
+
+
+def _parts(text: str) -> tuple[str, str, str, Mapping[str, str]]:
+    """Return user, hosts, path and parameters of an address, as they are written. Raises as `PostgresqlSettings.parse`."""
+    try:
+        parts = urlsplit(text)
+        parameters = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise ValueError(_FORM) from None
+    user, _, listed = parts.netloc.rpartition("@")
+    if parts.scheme not in _SCHEMES or parts.fragment:
+        raise ValueError(_FORM)
+    if ":" in user or "password" in dict(parameters):
+        raise ValueError(
+            f"{_FORM}, without a password: give it as kiteward.store.password or kiteward.store.passwordFile"
+        )
+    return user, listed, parts.path, _parameters(parameters)
 
 
 def _parameters(given: list[tuple[str, str]]) -> Mapping[str, str]:

@@ -184,7 +184,7 @@ async def test_notification_that_is_not_heard_proves_a_pooler(
         await prove_sessions(replace(settings, timeout=0.5))
 
 
-async def test_database_that_is_being_moved_lets_nobody_in(cluster: Cluster, settings: PostgresqlSettings) -> None:
+async def test_database_that_is_being_moved_refuses_others(cluster: Cluster, settings: PostgresqlSettings) -> None:
     mover = await connect(settings, LIMITS, alone=True)
     assert "has the database to itself" in await refused_for_now(settings)
     mover.terminate()
@@ -215,7 +215,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(scope="module")
 def secured(authority: trustme.CA) -> Iterator[Cluster]:
-    """A server that lets nobody in without TLS."""
+    """A server that accepts no connection without TLS."""
 
     def prepare(data: Path) -> None:
         owner = data.stat()
