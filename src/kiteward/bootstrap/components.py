@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiteward.audit.events import Event
-from kiteward.audit.exports.exporter import Destination, Exporter
+from kiteward.audit.exports.exporter import Destination, Exporter, ExportState
 from kiteward.audit.exports.otlp import OtlpDestination
 from kiteward.audit.exports.syslog import SyslogDestination
 from kiteward.audit.reader import AuditReader
@@ -51,7 +51,7 @@ class AccessControl:
         policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
         sharing: what concerns other servers on the same store.
-        store_export: stores lines of the trail for them; None if the store is a file.
+        exports: returns how far the exporters of the audit trail are.
     """
 
     store: Store
@@ -60,7 +60,7 @@ class AccessControl:
     policy_cache: PolicyCache
     recorder: Recorder
     sharing: Sharing
-    store_export: StoreExport | None = None
+    exports: Callable[[], Sequence[ExportState]] = tuple
 
 
 async def load_access_control(

@@ -137,16 +137,13 @@ class Server:
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
-            exporters = make_exporters(stack, settings)
-            access = await _open_access_control(stack, settings, telemetry, exporters=exporters, hashing=hashing)
+            access = await _open_access_control(stack, settings, telemetry, hashing=hashing)
             membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(
-                access, engine, telemetry, public_port, catalog=catalog, exporters=exporters, membership=membership
-            )
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -186,10 +183,10 @@ async def _open_access_control(
     settings: Settings,
     telemetry: Telemetry,
     *,
-    exporters: Sequence[Exporter],
     hashing: HashingProfile,
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
+    exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
     recorder, export = _start_recorder(stack, settings, store, exporters)
@@ -210,7 +207,7 @@ async def _open_access_control(
     access = await load_access_control(
         settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing
     )
-    return replace(access, store_export=export)
+    return replace(access, exports=lambda: [each.state() for each in (*exporters, export) if each is not None])
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -299,7 +296,6 @@ def _sources(
     public_port: PublicPort,
     *,
     catalog: Catalog,
-    exporters: Sequence[Exporter],
     membership: Membership | None,
 ) -> Sources:
     """Return the sources that the metrics read."""
@@ -315,7 +311,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
-        exports=lambda: [exporter.state() for exporter in (*exporters, access.store_export) if exporter is not None],
+        exports=access.exports,
         replica=lambda: state_of(access.sharing, membership),
     )
 

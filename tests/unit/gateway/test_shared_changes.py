@@ -1,4 +1,4 @@
-"""Changes where replicas share the store: each has its event in its own transaction, made by whom it may."""
+"""Changes where replicas share the store: each has its event in its own transaction, whoever makes it."""
 
 import ast
 from collections.abc import Iterator
