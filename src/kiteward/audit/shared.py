@@ -67,7 +67,12 @@ class _Passed(msgspec.Struct):
 
 
 class SharedEvents:
-    """Stores events of this replica."""
+    """Stores events of this replica.
+
+    Attributes:
+        replica: the name of this replica.
+        uptime: returns seconds that never go back.
+    """
 
     def __init__(self, replica: str, *, uptime: Callable[[], float] = time.monotonic) -> None:
         """Take what every event is stored with.
@@ -77,7 +82,7 @@ class SharedEvents:
             uptime: seconds that never go back.
         """
         self.replica = replica
-        self._uptime = uptime
+        self.uptime = uptime
         self._since: tuple[float, float] | None = None  # elapsed seconds of the store, at this uptime
 
     async def append(self, transaction: Transaction, event: AuditEvent) -> int:
@@ -110,7 +115,7 @@ class SharedEvents:
 
     def elapsed(self, head: StoredHead) -> float:
         """Return the elapsed seconds of the store now. They never exceed the time that has passed."""
-        now = self._uptime()
+        now = self.uptime()
         if self._since is None or head.elapsed > self._since[0] + now - self._since[1]:
             self._since = head.elapsed, now
         return self._since[0] + now - self._since[1]
@@ -145,7 +150,7 @@ class StoreExport:
         self._note = note
         self._place: Cursor | None = None
         self._stored = 0  # the place that the store has
-        self._look_at = 0.0  # elapsed seconds
+        self._look_at = 0.0  # seconds of uptime
         self._counted = ExportState("store")
 
     def state(self) -> ExportState:
@@ -217,12 +222,13 @@ class StoreExport:
         )
 
     async def _expire(self) -> None:
-        elapsed = self._events.elapsed(await self._store.audit_head())
-        if not self._keep_days or elapsed < self._look_at:
+        now = self._events.uptime()
+        if not self._keep_days or now < self._look_at:
             return
+        elapsed = self._events.elapsed(await self._store.audit_head())
         while removed := await self._remove(elapsed - self._keep_days * DAY):
             self._note(Event.STORED_EXPIRED, removed)
-        self._look_at = elapsed + _EXPIRY
+        self._look_at = now + _EXPIRY
 
     async def _remove(self, before: float) -> int:
         """Remove the oldest lines that were stored before a moment, and return how many."""

@@ -131,6 +131,7 @@ def changing_blocks() -> Iterator[tuple[str, str]]:
 
 
 WITHOUT_AN_EVENT = (
+    "transaction:\n    first = await transaction.users.get(ROOT) is None",  # reads
     "transaction.intents.all()",  # reads
     "transaction.grants.kept_on(",  # reads
     "apply_properties(transaction, target",  # the request's own line names the properties
