@@ -73,6 +73,6 @@ def test_trail_of_a_server_tells_who_did_what_by_which_client_and_survives_a_kil
     assert {(line["presented_user"], line["reason"]) for line in failed} == {("auditor", "wrong password")}
     with servers.running(data_dir):
         pass
-    again = verify(data_dir / "audit", anchor=(verified.last, verified.chain))
+    again = verify(data_dir / "audit", anchors=[(verified.last, verified.chain)])
     assert again.findings == ()
     assert [line["operation"] for line in searched(data_dir, "--kind", "system")] == ["Stop", "Start", "Start"]

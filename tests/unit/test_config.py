@@ -2,12 +2,14 @@
 
 import dataclasses
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.docs import settings_table
 
+from kiteward.audit.exports.settings import ExportTls, OtlpSettings, SyslogSettings
 from kiteward.config.keys import KEYS as TABLE
 from kiteward.config.loading import explain, load, settings_from, unknown_environment
 from kiteward.config.settings import Settings
@@ -28,6 +30,8 @@ def document(key: str, value: Any) -> Any:
         value = {part: value}
     return value
 
+
+SYSLOG = SyslogSettings("logs.example", 6514, "logs.example")
 
 # key -> (value, where it lands in the settings, its value there)
 KEYS: dict[str, tuple[Any, str, Any]] = {
@@ -64,6 +68,21 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.audit.dataOperations": (False, "audit.data_operations", False),
     "kiteward.audit.keepDays": (0, "audit.keep_days", 0),
     "kiteward.audit.directory": ("/var/log/kiteward", "audit.directory", Path("/var/log/kiteward")),
+    "kiteward.audit.otlp.endpoint": (
+        "https://logs.example/v1/logs",
+        "audit.otlp",
+        OtlpSettings("https://logs.example/v1/logs"),
+    ),
+    "kiteward.audit.otlp.headers": ("x-key=Other-1", "audit.otlp", None),
+    "kiteward.audit.otlp.headersFile": ("/headers", "audit.otlp", None),
+    "kiteward.audit.otlp.tls.ca": ("/ca.pem", "audit.otlp", None),
+    "kiteward.audit.otlp.tls.certificate": ("/cert.pem", "audit.otlp", None),
+    "kiteward.audit.otlp.tls.key": ("/key.pem", "audit.otlp", None),
+    "kiteward.audit.syslog.address": ("logs.example", "audit.syslog", SYSLOG),
+    "kiteward.audit.syslog.tls.ca": ("/ca.pem", "audit.syslog", None),
+    "kiteward.audit.syslog.tls.certificate": ("/cert.pem", "audit.syslog", None),
+    "kiteward.audit.syslog.tls.key": ("/key.pem", "audit.syslog", None),
+    "kiteward.audit.syslog.tls.serverName": ("logs", "audit.syslog", None),
     "kiteward.engine.address": ("grpcs://milvus:1953", "engine.address", Address("milvus", 1953, tls=True)),
     "kiteward.engine.catalog.maximumAge": (2, "engine", None),
     "kiteward.engine.catalog.removeVanishedGrants": ("true", "engine", None),
@@ -589,6 +608,80 @@ def test_an_address_that_traces_cannot_be_sent_to_is_refused(address: str) -> No
     with pytest.raises(ConfigurationError, match=r"kiteward\.tracing\.endpoint must be like http://") as refused:
         settings_from({"kiteward": {"tracing": {"endpoint": address}}})
     assert "pass@" not in str(refused.value)
+
+
+# Where the audit trail is sent
+
+
+@pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [("logs.example:1514", "logs.example", 1514), ("192.0.2.1", "192.0.2.1", 6514), ("[::1]:99", "::1", 99)],
+)
+def test_receiver_of_syslog_has_a_host_and_a_port(given: str, host: str, port: int) -> None:
+    syslog = settings_from(document("kiteward.audit.syslog.address", given)).audit.syslog
+    assert syslog == SyslogSettings(host, port, host)
+
+
+@pytest.mark.parametrize("given", ["tls://logs", "logs:port", "user@logs", "logs:99999", "logs/a", ":6514"])
+def test_address_of_syslog_that_is_none_is_refused(given: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"kiteward\.audit\.syslog\.address must be like"):
+        settings_from(document("kiteward.audit.syslog.address", given))
+
+
+@pytest.mark.parametrize("kind", ["syslog", "otlp"])
+def test_client_certificate_and_key_belong_together(kind: str) -> None:
+    address = {"syslog": {"address": "logs"}, "otlp": {"endpoint": "https://logs/v1/logs"}}[kind]
+    for one in ({"certificate": "/c.pem"}, {"key": "/k.pem"}):
+        with pytest.raises(ConfigurationError, match="belong together"):
+            settings_from(document(f"kiteward.audit.{kind}", {**address, "tls": one}))
+    both = settings_from(
+        document(f"kiteward.audit.{kind}", {**address, "tls": {"certificate": "/c.pem", "key": "/k.pem", "ca": "/a"}})
+    )
+    assert getattr(both.audit, kind).tls == ExportTls(Path("/a"), Path("/c.pem"), Path("/k.pem"))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sentence"),
+    [
+        ("http://logs.example:4318/v1/logs", "without TLS and not on this machine"),
+        ("http://127.evil.example/v1/logs", "without TLS and not on this machine"),
+        ("https://user:pass@logs/v1/logs", "without a password in it"),
+        ("ftp://logs", "must be like"),
+        ("https://", "must be like"),
+        ("https://logs:port/", "must be like"),
+    ],
+)
+def test_collector_that_is_not_reached_safely_is_refused(endpoint: str, sentence: str) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        settings_from(document("kiteward.audit.otlp.endpoint", endpoint))
+
+
+@pytest.mark.parametrize("endpoint", ["http://localhost:4318/v1/logs", "http://127.0.0.1/v1/logs", "http://[::1]:1/"])
+def test_collector_on_this_machine_may_be_without_tls(endpoint: str) -> None:
+    otlp = settings_from(document("kiteward.audit.otlp.endpoint", endpoint)).audit.otlp
+    assert otlp == OtlpSettings(endpoint)
+
+
+def test_headers_for_the_collector_are_hidden_and_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text("x-key=Other-1, y=a b\n")
+    document_of = {"endpoint": "https://logs/v1/logs", "headersFile": str(tmp_path / "headers")}
+    otlp = settings_from(document("kiteward.audit.otlp", document_of)).audit.otlp
+    assert otlp is not None
+    assert otlp.headers == (("x-key", Secret("Other-1")), ("y", Secret("a b")))
+    assert "Other-1" not in repr(otlp)
+    with pytest.raises(ConfigurationError, match="both set"):
+        settings_from(document("kiteward.audit.otlp", {**document_of, "headers": "x=y"}))
+    for wrong in ("x", "x y=z", "=z", "x=a\nb"):
+        with pytest.raises(ConfigurationError, match="must be like name=value") as refused:
+            settings_from(document("kiteward.audit.otlp", {"endpoint": "https://logs/v1/logs", "headers": wrong}))
+        assert wrong not in str(refused.value).replace("must be like name=value,name=value", "") or len(wrong) == 1
+
+
+def test_name_of_a_replica_is_a_word() -> None:
+    assert settings_from({}).replicas.shown == socket.gethostname()
+    for wrong in ("a b", "ä", "a" * 256, 'a"b'):
+        with pytest.raises(ConfigurationError, match=r"kiteward\.replicas\.name must be a name"):
+            settings_from(document("kiteward.replicas.name", wrong))
 
 
 def test_store_in_postgresql_has_an_address_a_password_and_limits() -> None:

@@ -4,7 +4,10 @@
 - `hash_chain.py`: one event on one line of JSON, chained to the line before by SHA-256.
 - `files.py`, `retention.py`: the files of a directory, one or more a day, and how long they are kept.
 - `writer.py`: the queue and the thread that writes.
-- `verify.py`, `reader.py`, `export.py`: finding tampering, searching, other formats.
+- `verify.py`, `reader.py`: finding tampering, searching.
+- `shared.py`: what replicas share of their trails, in the store.
+- `following.py`, `exports/`: following the files, and sending their lines to other systems.
+- `zilliz.py`, `ocsf.py`: lines in other formats.
 
-Which requests are recorded, and with which details, is the gateway's to say. RPCs, users and stores are unknown here.
+Which requests are recorded, and with which details, is the gateway's to say. RPCs and users are unknown here.
 """

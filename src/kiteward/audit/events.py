@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 
 
 class Outcome(StrEnum):
-    """How a request ended, or that it has begun."""
+    """How a request ended, or how far it is: `committed` is stored in the transaction of a change, and only there."""
 
     RECEIVED = "received"
+    COMMITTED = "committed"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     REFUSED = "refused"
@@ -46,6 +47,8 @@ class Event(Enum):
     LINES_MISSING = (9007, "system")
     HEAD_MISSING = (9008, "system")
     WRITABLE_AGAIN = (9009, "system")
+    EXPORT_LOST = (9010, "system")
+    STORED_EXPIRED = (9011, "system")
 
     def __init__(self, code: int, kind: str) -> None:
         self.code = code
@@ -102,6 +105,8 @@ class AuditEvent(NamedTuple):
         part: which part of an event this is, from 1, where one is written on several lines; 0 for a whole event.
         parts: how many parts there are; 0 for a whole event.
         roles: those of the principal, by which it was decided; the first of many.
+        stored: the number of the same event in the store that replicas share; 0 where it is in the trail alone.
+        line: of an event in that store, the number of its line in the trail of its replica.
     """
 
     event: Event
@@ -126,6 +131,8 @@ class AuditEvent(NamedTuple):
     part: int = 0
     parts: int = 0
     roles: tuple[str, ...] = ()
+    stored: int = 0
+    line: int = 0
 
 
 def shortened(event: AuditEvent) -> tuple[AuditEvent, int]:

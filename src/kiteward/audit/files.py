@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
         file: the file it is in.
         size: bytes of that file that the chain covers.
         seen: the trail's elapsed time.
+        trail: a random name of the trail, by which an exporter recognises it; empty before its first line.
     """
 
     first: int = 1
@@ -57,6 +59,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     file: str = ""
     size: int = 0
     seen: Seen = Seen()
+    trail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,15 @@ def look_at(directory: Path) -> Trail:
         return Trail(head, tuple((path, path.stat().st_size) for path in files_of(directory)))
 
 
+def first_number(path: Path) -> int | None:
+    """Return the number of the first line of a file; None if it has none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return next((line.seq for line in _lines_of(path)), None)
+
+
 class ChainedFiles:
     """Appends events to the trail of a directory."""
 
@@ -99,6 +111,7 @@ class ChainedFiles:
         directory: Path,
         *,
         keep_days: int,
+        replica: str = "",
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -107,6 +120,7 @@ class ChainedFiles:
         Args:
             directory: where its files are; created if absent, and made accessible to this user only.
             keep_days: how many days are kept; 0 keeps all.
+            replica: the name of this replica, which every line has.
             clock: seconds since the epoch.
             uptime: seconds that never go back while the machine runs, the same in every process.
 
@@ -114,6 +128,7 @@ class ChainedFiles:
             OSError: it cannot be written.
         """
         self._directory = directory
+        self._replica = replica
         self._clock = clock
         self._uptime = uptime
         self._retention = Retention(directory, keep_days, _sync_directory)
@@ -148,6 +163,7 @@ class ChainedFiles:
             head, found = self._caught_up()
             if not (found or events):
                 return
+            head = replace_head(head, trail=head.trail or secrets.token_hex(8))
             head = replace_head(head, seen=head.seen.on(self._clock(), self._uptime()))
             head, expired = self._in_todays_file(head)
             self._use(head.file)
@@ -162,7 +178,7 @@ class ChainedFiles:
         for event in events:
             for part in hash_chain.parts_of(event):
                 seq += 1
-                line, chain = hash_chain.encode(part, seq, chain)
+                line, chain = hash_chain.encode(part, seq, chain, replica=self._replica)
                 encoded.append(line)
         data = b"".join(encoded)
         try:
@@ -257,7 +273,7 @@ class ChainedFiles:
         if not present:
             self._write_head(Head())
             return Head(), []
-        first = next((line.seq for line in _lines_of(present[0])), 1)
+        first = first_number(present[0]) or 1
         head = Head(first=first, before=BEGINNING if first == 1 else "", file=present[0].name)
         found = [self._system(Event.HEAD_MISSING)]
         for path in present:

@@ -23,6 +23,7 @@ BEGINNING: Final = "0" * 64
 LONGEST_DETAILS: Final = 32 * 1024
 """Bytes of details on one line, about; an event that holds more is written in parts, one a line."""
 
+_SEQ: Final = b'{"seq":'
 _MARK: Final = b',"chain":"'
 _TAIL: Final = len(_MARK) + 64 + len(b'"}')
 
@@ -95,15 +96,31 @@ def _put(share: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         share[path[-1]] = value
 
 
-def encode(event: AuditEvent, seq: int, previous: str) -> tuple[bytes, str]:
+def encode(event: AuditEvent, seq: int, previous: str, *, replica: str = "") -> tuple[bytes, str]:
     """Return the line of an event, with its newline, and its chain.
 
     Args:
         event: what happened.
         seq: its number.
         previous: the chain of the line before.
+        replica: the name of the replica on which it happened.
     """
-    body = _ascii(_document(event, seq))[:-1]
+    return _chained(_ascii(_document(event, seq, replica))[:-1], previous)
+
+
+def moved(line: bytes, seq: int, previous: str) -> tuple[bytes, str]:
+    """Return a line of another trail as one of this one, and its chain. Its number there is its field `line`.
+
+    Args:
+        line: a whole line, without its newline.
+        seq: its number here.
+        previous: the chain of the line before.
+    """
+    number, _, rest = line[:-_TAIL].removeprefix(_SEQ).partition(b",")
+    return _chained(b'%b%d,%b,"line":%b' % (_SEQ, seq, rest, number), previous)
+
+
+def _chained(body: bytes, previous: str) -> tuple[bytes, str]:
     chain = chain_of(body, previous)
     return b'%b%b%b"}\n' % (body, _MARK, chain.encode()), chain
 
@@ -138,6 +155,7 @@ class _Document(msgspec.Struct, omit_defaults=True, gc=False):
     kind: str
     code: int
     outcome: str
+    replica: str = ""
     request_id: str = ""
     principal: str = ""
     presented_user: str = ""
@@ -157,9 +175,11 @@ class _Document(msgspec.Struct, omit_defaults=True, gc=False):
     roles: tuple[str, ...] = ()
     duration_ms: float | None = None
     details: Mapping[str, Any] | None = None
+    stored: int = 0
+    line: int = 0
 
 
-def _document(event: AuditEvent, seq: int) -> _Document:
+def _document(event: AuditEvent, seq: int, replica: str) -> _Document:
     kind, duration = event.event, event.duration
     return _Document(
         seq,
@@ -167,6 +187,7 @@ def _document(event: AuditEvent, seq: int) -> _Document:
         kind.kind,
         kind.code,
         event.outcome.value,
+        replica,
         event.request_id,
         event.principal,
         event.presented_user,
@@ -186,6 +207,8 @@ def _document(event: AuditEvent, seq: int) -> _Document:
         event.roles,
         None if duration is None else round(duration * 1000, 3),
         event.details or None,
+        event.stored,
+        event.line,
     )
 
 

@@ -36,8 +36,9 @@ class AuditQuery:
         database: the database of the request, or one that the details name at any depth.
         operation: name of the RPC or of the operation of our own.
         kind: the kind of the event, such as `user` or `refusal`.
-        outcome: `received`, `succeeded`, `failed` or `refused`.
+        outcome: `received`, `committed`, `succeeded`, `failed` or `refused`.
         request_id: the request.
+        replica: the name of the replica on which it happened.
         since: seconds since the epoch, inclusive.
         until: likewise, exclusive.
         before: only lines with smaller numbers than this.
@@ -53,6 +54,7 @@ class AuditQuery:
     kind: str = ""
     outcome: str = ""
     request_id: str = ""
+    replica: str = ""
     since: float | None = None
     until: float | None = None
     before: int | None = None
@@ -82,6 +84,7 @@ class AuditQuery:
             and self.kind in ("", entry["kind"])
             and self.outcome in ("", entry["outcome"])
             and self.request_id in ("", entry.get("request_id"))
+            and self.replica in ("", entry.get("replica"))
             and (self.since is None or entry["time"] >= moment(self.since))
             and (self.until is None or entry["time"] < moment(self.until))
             and (self.before is None or entry["seq"] < self.before)
@@ -89,7 +92,8 @@ class AuditQuery:
 
     def needles(self) -> list[bytes]:
         """Return byte strings that every matching line contains, so that most others need not be decoded."""
-        parts = (self.user, self.collection, self.database, self.operation, self.kind, self.outcome, self.request_id)
+        parts = [self.user, self.collection, self.database, self.operation, self.kind, self.outcome]
+        parts += [self.request_id, self.replica]
         return [json.dumps(part).encode() for part in parts if part]
 
 
@@ -189,6 +193,19 @@ class AuditReader:
                     if entry is not None and question.fits(entry):
                         yield entry
 
+    def stored(self) -> Iterator[Entry]:
+        """Yield every line that has the number of its event in the store, oldest first.
+
+        Raises:
+            OSError: the trail cannot be read.
+        """
+        for path in self._files(AuditQuery()):
+            with path.open("rb") as file:
+                for raw in file:
+                    entry = read(raw) if b',"stored":' in raw else None
+                    if entry is not None and "stored" in entry:
+                        yield entry
+
     def _files(self, question: AuditQuery) -> list[Path]:
         """Return the files that can hold matching lines; a line is in the file of its day or in a later one."""
         files = files_of(self._directory) if self._directory.is_dir() else []
@@ -233,10 +250,11 @@ class _Readable(msgspec.Struct):
     seq: int
     time: str
     kind: str
-    outcome: Literal["received", "succeeded", "failed", "refused"]
+    outcome: Literal["received", "committed", "succeeded", "failed", "refused"]
     resources: list[str] = msgspec.field(default_factory=list)
     roles: list[str] = msgspec.field(default_factory=list)
     details: dict[str, Any] = msgspec.field(default_factory=dict)
+    stored: int = 0
 
 
 def _seq(raw: bytes) -> int | None:

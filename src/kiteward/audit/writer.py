@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol, Self
 
 from kiteward.audit.events import AuditEvent, Event, Outcome, shortened, weight_of
+from kiteward.audit.exports.settings import OtlpSettings, SyslogSettings
 from kiteward.audit.files import ChainedFiles
 from kiteward.domain.errors import AuditUnavailable, ConfigurationError
 
@@ -55,12 +56,16 @@ class AuditSettings:
         data_operations: whether data operations that were allowed are in it; `kiteward.audit.dataOperations`.
         keep_days: days of uptime that a line is kept, 0 for ever; `kiteward.audit.keepDays`.
         directory: the directory of the trail; `kiteward.audit.directory`; None is `audit` in the data directory.
+        syslog: where its lines are sent as syslog, `kiteward.audit.syslog`; None sends none.
+        otlp: where its lines are sent as logs of OpenTelemetry, `kiteward.audit.otlp`; None sends none.
     """
 
     enabled: bool = True
     data_operations: bool = True
     keep_days: int = 90
     directory: Path | None = None
+    syslog: SyslogSettings | None = None
+    otlp: OtlpSettings | None = None
 
     def place(self, data_dir: Path) -> Path:
         """Return the directory of the trail of a server with this data directory."""
@@ -127,15 +132,20 @@ class NullAuditSink:
         """Do nothing."""
 
 
-def open_sink(settings: AuditSettings, data_dir: Path) -> AuditSink:
+def open_sink(settings: AuditSettings, data_dir: Path, *, replica: str = "") -> AuditSink:
     """Return the sink of a process, according to the settings.
+
+    Args:
+        settings: whether there is a trail, and where.
+        data_dir: the data directory.
+        replica: the name of this replica, which every line has.
 
     Raises:
         ConfigurationError: the trail cannot be written.
     """
     if not settings.enabled:
         return NullAuditSink()
-    return AuditWriter.open(settings.place(data_dir), keep_days=settings.keep_days)
+    return AuditWriter.open(settings.place(data_dir), keep_days=settings.keep_days, replica=replica)
 
 
 class _Queued(NamedTuple):
@@ -189,6 +199,7 @@ class AuditWriter:
         directory: Path,
         *,
         keep_days: int = 90,
+        replica: str = "",
         clock: Callable[[], float] = time.time,
         capacity: int = _CAPACITY,
         capacity_bytes: int = _CAPACITY_BYTES,
@@ -199,6 +210,7 @@ class AuditWriter:
         Args:
             directory: where its files are.
             keep_days: how many days are kept; 0 keeps all.
+            replica: the name of this replica, which every line has.
             clock: seconds since the epoch.
             capacity: most events in the queue.
             capacity_bytes: most bytes of queued events that no change waits for.
@@ -208,7 +220,7 @@ class AuditWriter:
             ConfigurationError: it cannot be written.
         """
         try:
-            files = ChainedFiles(directory, keep_days=keep_days, clock=clock)
+            files = ChainedFiles(directory, keep_days=keep_days, replica=replica, clock=clock)
         except OSError as error:
             raise ConfigurationError(
                 f"the audit trail in {directory} cannot be written ({error.strerror}): free disk space, or "

@@ -3,18 +3,24 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Final
 
+from kiteward.audit.events import Event
+from kiteward.audit.exports.exporter import Destination, Exporter, ExportState
+from kiteward.audit.exports.otlp import OtlpDestination
+from kiteward.audit.exports.syslog import SyslogDestination
 from kiteward.audit.reader import AuditReader
+from kiteward.audit.shared import SharedEvents, SharedTrail, StoreExport
 from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
 from kiteward.bootstrap.sharing import Sharing
 from kiteward.config.settings import Settings
-from kiteward.domain.errors import ConfigurationError
+from kiteward.domain.errors import ConfigurationError, StoreError
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.audit_recorder import Recorder
@@ -30,6 +36,9 @@ from kiteward.telemetry.telemetry import Tracing
 
 _log = logging.getLogger("kiteward")
 
+_SHARE_SECONDS: Final = 1.0
+"""Seconds between two times that audit events are stored for other replicas."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessControl:
@@ -42,6 +51,7 @@ class AccessControl:
         policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
         sharing: what concerns other servers on the same store.
+        exports: returns how far the exporters of the audit trail are.
     """
 
     store: Store
@@ -50,6 +60,7 @@ class AccessControl:
     policy_cache: PolicyCache
     recorder: Recorder
     sharing: Sharing
+    exports: Callable[[], Sequence[ExportState]] = tuple
 
 
 async def load_access_control(
@@ -80,19 +91,62 @@ async def load_access_control(
     return access
 
 
-def open_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
-    """Open the audit trail and return its recorder; `stack` closes the trail.
+def make_exporters(stack: AsyncExitStack, settings: Settings) -> Sequence[Exporter]:
+    """Return the exporters of the audit trail, which are not started yet; `stack` stops them.
 
-    Called before anything that records, so that the trail is closed after it.
+    Called before the trail is opened, so that they can send its last line.
+
+    Raises:
+        ConfigurationError: a certificate cannot be used.
+    """
+    audit = settings.audit
+    destinations: list[Destination] = []
+    if audit.enabled and audit.syslog is not None:
+        destinations.append(SyslogDestination(audit.syslog))
+    if audit.enabled and audit.otlp is not None:
+        destinations.append(OtlpDestination(audit.otlp))
+    exporters = [Exporter(audit.place(settings.data_dir), destination) for destination in destinations]
+    for exporter in exporters:
+        stack.push_async_callback(asyncio.to_thread, exporter.close)
+    return exporters
+
+
+def open_recorder(stack: AsyncExitStack, settings: Settings, store: Store) -> tuple[Recorder, StoreExport | None]:
+    """Open the audit trail and return its recorder, and what stores its lines for other replicas; `stack` closes it.
+
+    Called before anything that records, so that the trail is closed after it. Where replicas share the store, changes
+    are recorded there too, and the rest of what they share is stored until `stack` closes, the last line included.
 
     Raises:
         ConfigurationError: the trail cannot be written.
     """
-    if not settings.audit.enabled:
+    audit = settings.audit
+    if not audit.enabled:
         _log.warning("kiteward.audit.enabled is false: nothing is recorded")
-    sink = open_sink(settings.audit, settings.data_dir)
+    name = settings.replicas.shown
+    events = SharedEvents(name) if store.shared and audit.enabled else None
+
+    def note(event: Event, lines: int) -> None:
+        recorder.note_system_event(event, "ShareEvents", lines=lines)
+
+    export = None
+    if events is not None:
+        place = audit.place(settings.data_dir)
+        export = StoreExport(store, place, events, keep_days=audit.keep_days, note=note)
+        stack.push_async_callback(_store_the_rest, export)
+    sink = open_sink(audit, settings.data_dir, replica=name)
     stack.push_async_callback(sink.close)
-    return Recorder(sink, data_operations=settings.audit.data_operations)
+    recorder = Recorder(sink, data_operations=audit.data_operations, shared=events)
+    if export is not None:
+        repeat(stack, _SHARE_SECONDS, "storing audit events", export.run)
+    return recorder, export
+
+
+async def _store_the_rest(export: StoreExport) -> None:
+    try:
+        await export.run()
+    except (StoreError, OSError) as error:
+        _log.warning("audit events that are not in the store yet are stored after the next start: %s", error)
 
 
 def start_tracing(stack: AsyncExitStack, settings: Settings) -> Tracing | None:
@@ -143,6 +197,7 @@ def make_services(
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,
         trail=AuditReader(settings.audit.place(settings.data_dir)) if settings.audit.enabled else None,
+        shared_trail=SharedTrail(access.store) if access.store.shared and settings.audit.enabled else None,
         audit=recorder.state,
         sessions=access.authenticator.sessions,
     )

@@ -57,6 +57,8 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
         if seeds:
             await transaction.grants.add([Grant(PUBLIC_ROLE, key, ROOT) for key in seeds])
             made |= {"granted_to": [PUBLIC_ROLE], "granted": [key.privilege for key in seeds]}
+        if made:
+            await recorder.store_system_event(transaction, Event.POLICY_CHANGE, "Bootstrap", **made)
     if made:
         recorder.note_system_event(Event.POLICY_CHANGE, "Bootstrap", **made)
 

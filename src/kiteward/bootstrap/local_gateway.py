@@ -104,7 +104,7 @@ async def _open_access_control(
         )
     if not create and not initialized:
         raise ConfigurationError(f"{place} has no users yet: run `kiteward init` or start the server first")
-    recorder = open_recorder(stack, settings)
+    recorder, _ = open_recorder(stack, settings, store)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)

@@ -5,12 +5,15 @@ import contextlib
 import gc
 import logging
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final, Self
 
 from kiteward import __version__
 from kiteward.audit.events import Event
+from kiteward.audit.exports.exporter import Exporter
+from kiteward.audit.shared import StoreExport
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PRODUCTION, HashingProfile, PasswordHasher
 from kiteward.authn.sessions import Sessions
@@ -18,6 +21,7 @@ from kiteward.bootstrap.components import (
     AccessControl,
     dialect_of,
     load_access_control,
+    make_exporters,
     make_services,
     open_recorder,
     record_last_used,
@@ -48,6 +52,7 @@ from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
+from kiteward.store.base import Store
 from kiteward.store.data_directory import DataDirectory
 from kiteward.telemetry.metrics import Sources
 from kiteward.telemetry.telemetry import Telemetry
@@ -157,21 +162,34 @@ class Server:
         await self._stack.aclose()
 
 
-def _start_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
-    """Open the audit trail and record the start, and the stop when `stack` closes."""
-    recorder = open_recorder(stack, settings)
+def _start_recorder(
+    stack: AsyncExitStack, settings: Settings, store: Store, exporters: Sequence[Exporter]
+) -> tuple[Recorder, StoreExport | None]:
+    """Open the audit trail as `open_recorder`, and record the start, and the stop when `stack` closes."""
+    recorder, export = open_recorder(stack, settings, store)
+
+    def note_lost(destination: str, lines: int) -> None:
+        recorder.note_system_event(Event.EXPORT_LOST, "Export", to=destination, lines=lines)
+
+    for exporter in exporters:
+        exporter.start(note_lost)
     recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
     stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
-    return recorder
+    return recorder, export
 
 
 async def _open_access_control(
-    stack: AsyncExitStack, settings: Settings, telemetry: Telemetry, *, hashing: HashingProfile
+    stack: AsyncExitStack,
+    settings: Settings,
+    telemetry: Telemetry,
+    *,
+    hashing: HashingProfile,
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
-    recorder = _start_recorder(stack, settings)
+    exporters = make_exporters(stack, settings)
     store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
+    recorder, export = _start_recorder(stack, settings, store, exporters)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     if not settings.authorization:
@@ -186,7 +204,10 @@ async def _open_access_control(
     )
     stack.push_async_callback(authenticator.close)
     sharing = open_sharing(stack, settings, store, telemetry)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
+    access = await load_access_control(
+        settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing
+    )
+    return replace(access, exports=lambda: [each.state() for each in (*exporters, export) if each is not None])
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -290,6 +311,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
+        exports=access.exports,
         replica=lambda: state_of(access.sharing, membership),
     )
 

@@ -1,4 +1,4 @@
-"""`kiteward audit`: verify, search, follow and export the audit trail. It reads the files and changes nothing."""
+"""`kiteward audit`: verify, search, follow and export the audit trail. It changes nothing."""
 
 import argparse
 import json
@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from kiteward.audit.export import zilliz
-from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, AuditReader, Entry, shown
-from kiteward.audit.verify import verify
+from kiteward.audit.ocsf import VERSION, ocsf
+from kiteward.audit.reader import KINDS, OUTCOMES, AuditQuery, Entry, shown
+from kiteward.audit.shared import NOT_SHARED
+from kiteward.audit.verify import Anchor, Verified, unmatched, verify
+from kiteward.audit.zilliz import zilliz
+from kiteward.cli.audit_lines import FileLines, Lines, stored_lines
 from kiteward.cli.options import add_configuration, exit_status_of, settings_of
+from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
+from kiteward.iam.audit_review import Scope
 
 _PAUSE: Final = 0.2
 """Seconds between two reads of `audit tail --follow`."""
@@ -28,6 +33,7 @@ _FILTERS: Final = (
     ("--kind", "kind", f"of this kind: {', '.join(KINDS)}"),
     ("--outcome", "outcome", f"with this outcome: {', '.join(OUTCOMES)}"),
     ("--request-id", "request_id", "of this request"),
+    ("--replica", "replica", "written by this replica"),
 )
 
 
@@ -38,25 +44,37 @@ def add_parsers(commands: Any) -> None:
     parser = group.add_parser(
         "verify",
         help="find changed, missing and reordered lines",
-        description="Verify the chain. Exit status 1 if anything is wrong.",
+        description="Verify chains: those of the given directories, or that of the configuration; and that of the "
+        "store, where replicas share it. Exit status 1 if anything is wrong.",
     )
+    parser.add_argument("directories", nargs="*", type=Path, metavar="DIR", help="the audit directory of a replica")
     parser.add_argument(
-        "--noted", metavar="SEQ:CHAIN", help="output of an earlier verification, to compare with the trail"
+        "--noted",
+        action="append",
+        default=[],
+        metavar="SEQ:CHAIN",
+        help="output of an earlier verification, to compare; may be repeated",
     )
     _finish(parser, _verify)
     parser = group.add_parser("tail", help="print the newest lines")
     parser.add_argument("-n", "--lines", type=_whole(0), default=20, metavar="N", help="how many (default: 20)")
     parser.add_argument("-f", "--follow", action="store_true", help="continue with new lines as they are written")
     _add_filters(parser)
-    _finish(parser, _tail)
+    _finish(parser, _reading(_tail))
     parser = group.add_parser("search", help="print matching lines, newest first")
     parser.add_argument("--limit", type=_whole(1), default=100, metavar="N", help="how many at most (default: 100)")
     _add_filters(parser)
-    _finish(parser, _search)
-    parser = group.add_parser("export", help="print all matching lines in the field names of Zilliz Cloud")
+    _finish(parser, _reading(_search))
+    parser = group.add_parser("export", help="print all matching lines in another format, as JSON")
+    parser.add_argument(
+        "--format",
+        choices=("zilliz", "ocsf"),
+        default="zilliz",
+        help=f"zilliz: the field names of Zilliz Cloud (the default); ocsf: the schema of OCSF {VERSION}",
+    )
     parser.add_argument("--cluster-id", default="kiteward", metavar="ID", help="the name of this server in the export")
     _add_filters(parser, json_option=False)
-    _finish(parser, _export)
+    _finish(parser, _reading(_export))
 
 
 def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -> None:
@@ -64,6 +82,14 @@ def _add_filters(parser: argparse.ArgumentParser, *, json_option: bool = True) -
         parser.add_argument(flag, default="", metavar=flag.rpartition("-")[2].upper(), help=text)
     parser.add_argument("--since", metavar="TIME", help="from this time on, such as 2026-11-27 or 2026-11-27T10:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="before this time")
+    parser.add_argument(
+        "--scope",
+        type=Scope,
+        choices=tuple(Scope),
+        default=Scope.ALL,
+        help="where replicas share a store. all: changes, refusals and server events of all of them (the default); "
+        "replica: every line of the trail on this machine",
+    )
     if json_option:
         parser.add_argument("--json", action="store_true", help="print the lines as JSON")
 
@@ -81,40 +107,78 @@ def _whole(least: int) -> Callable[[str], int]:
 
 def _finish(parser: argparse.ArgumentParser, work: Any) -> None:
     add_configuration(parser)
-    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: work(arguments, _place(arguments))))
+    parser.set_defaults(run=lambda arguments: exit_status_of(lambda: work(arguments)))
 
 
-def _place(arguments: argparse.Namespace) -> Path:
-    settings = settings_of(arguments)
+def _place(settings: Settings) -> Path:
     place = settings.audit.place(settings.data_dir)
     if not place.is_dir():
         raise ConfigurationError(f"there is no audit trail in {place}: give the server's --data-dir or --config")
     return place
 
 
-def _verify(arguments: argparse.Namespace, place: Path) -> int:
-    anchor = None
-    if arguments.noted:
-        seq, colon, chain = arguments.noted.partition(":")
-        if not (colon and seq.isdecimal()):
-            raise ConfigurationError("--noted takes SEQ:CHAIN, as an earlier verification printed them")
-        anchor = int(seq), chain
-    found = verify(place, anchor=anchor)
-    for finding in found.findings[:_SHOWN_FINDINGS]:
+def _reading(work: Callable[[argparse.Namespace, Lines], int]) -> Callable[[argparse.Namespace], int]:
+    """Return a command that opens the lines that it reads."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        settings = settings_of(arguments)
+        if arguments.scope is Scope.REPLICA or settings.store is None:
+            return work(arguments, FileLines(_place(settings)))
+        if arguments.kind in NOT_SHARED:
+            raise ConfigurationError(
+                f"lines of the kind {arguments.kind} are in the trail of each replica only: read them there, with "
+                f"--scope {Scope.REPLICA}"
+            )
+        with stored_lines(settings) as lines:
+            return work(arguments, lines)
+
+    return run
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    anchors = [_anchor(each) for each in arguments.noted]
+    settings = settings_of(arguments)
+    places = arguments.directories or [_place(settings)]
+    for place in places:
+        if not place.is_dir():
+            raise ConfigurationError(f"there is no audit trail in {place}")
+    found = {str(place): verify(place, anchors=anchors) for place in places}
+    if settings.store is not None:
+        with stored_lines(settings) as lines:
+            found["the store"] = lines.verify(anchors, places)
+    several = len(found) > 1
+    wrong = [f"{name}: {finding}" if several else finding for name, each in found.items() for finding in each.findings]
+    wrong += unmatched(found.values(), anchors)
+    for finding in wrong[:_SHOWN_FINDINGS]:
         print(f"wrong: {finding}")
-    if len(found.findings) > _SHOWN_FINDINGS:
-        print(f"and {len(found.findings) - _SHOWN_FINDINGS} more")
-    if found.findings:
-        return 1
-    print(f"{found.lines} lines, all unchanged and in order; the last is {found.last}:{found.chain}")
-    return 0
+    if len(wrong) > _SHOWN_FINDINGS:
+        print(f"and {len(wrong) - _SHOWN_FINDINGS} more")
+    for name, each in found.items():
+        if not each.findings and (several or not wrong):
+            print(_intact(name if several else "", each))
+    return 1 if wrong else 0
 
 
-def _search(arguments: argparse.Namespace, place: Path) -> int:
+def _intact(name: str, found: Verified) -> str:
+    replicas = f" ({', '.join(found.replicas)})" if found.replicas else ""
+    return (
+        f"{name}{replicas}{': ' if name else ''}{found.lines} lines, all unchanged and in order; "
+        f"the last is {found.last}:{found.chain}"
+    )
+
+
+def _anchor(noted: str) -> Anchor:
+    seq, colon, chain = noted.partition(":")
+    if not (colon and seq.isdecimal()):
+        raise ConfigurationError("--noted takes SEQ:CHAIN, as an earlier verification printed them")
+    return int(seq), chain
+
+
+def _search(arguments: argparse.Namespace, lines: Lines) -> int:
     query = _query(arguments)
     left = arguments.limit
     while left > 0:
-        found = AuditReader(place).search(query, limit=left)
+        found = lines.search(query, limit=left)
         _print(found.entries, as_json=arguments.json)
         left -= len(found.entries)
         if found.before is None:
@@ -123,42 +187,39 @@ def _search(arguments: argparse.Namespace, place: Path) -> int:
     return 0
 
 
-def _tail(arguments: argparse.Namespace, place: Path) -> int:
-    reader, wanted = AuditReader(place), _query(arguments)
-    newest = reader.search(AuditQuery(), limit=1).entries
+def _tail(arguments: argparse.Namespace, lines: Lines) -> int:
+    wanted = _query(arguments)
+    newest = lines.search(AuditQuery(), limit=1).entries
     last = newest[0]["seq"] if newest else 0
     if arguments.lines > 0:
-        found = reader.search(replace(wanted, before=last + 1), limit=arguments.lines)
+        found = lines.search(replace(wanted, before=last + 1), limit=arguments.lines)
         _print(reversed(found.entries), as_json=arguments.json)
     if arguments.follow:
-        for entry in _following(reader, wanted, last):
+        for entry in _following(lines, wanted, last):
             _print([entry], as_json=arguments.json)
     return 0
 
 
-def _following(reader: AuditReader, query: AuditQuery, last: int) -> Iterator[Entry]:
+def _following(lines: Lines, query: AuditQuery, last: int) -> Iterator[Entry]:
     """Yield the entries that are written after a line, waiting for them.
 
     Args:
-        reader: reads the trail.
+        lines: the lines to read.
         query: which entries to yield.
         last: the number of that line.
     """
     while True:
         time.sleep(_PAUSE)
-        fresh: list[Entry] = []
-        for entry in reader.newest_first():
-            if entry["seq"] <= last:
-                break
-            fresh.append(entry)
+        fresh = lines.after(last)
         if fresh:
-            last = fresh[0]["seq"]
-        yield from (entry for entry in reversed(fresh) if query.fits(entry))
+            last = fresh[-1]["seq"]
+        yield from (entry for entry in fresh if query.fits(entry))
 
 
-def _export(arguments: argparse.Namespace, place: Path) -> int:
-    for entry in AuditReader(place).every(_query(arguments)):
-        print(json.dumps(zilliz(entry, cluster_id=arguments.cluster_id)))
+def _export(arguments: argparse.Namespace, lines: Lines) -> int:
+    for entry in lines.every(_query(arguments)):
+        exported = ocsf(entry) if arguments.format == "ocsf" else zilliz(entry, cluster_id=arguments.cluster_id)
+        print(json.dumps(exported))
     return 0
 
 
@@ -189,6 +250,7 @@ def _text(entry: Entry) -> str:
     words = [
         entry["time"],
         str(entry["seq"]),
+        entry.get("replica", ""),
         entry["outcome"],
         entry.get("operation", entry["kind"]),
         f"part {entry['part']} of {entry['parts']}" if "parts" in entry else "",

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, store_keys
+from kiteward.config import engine_keys, export_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -278,6 +278,17 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     AUDIT_DIRECTORY,
     AUDIT_ENABLED,
     AUDIT_KEEP_DAYS,
+    export_keys.OTLP_ENDPOINT,
+    export_keys.OTLP_HEADERS,
+    export_keys.OTLP_HEADERS_FILE,
+    export_keys.OTLP_TLS_CA,
+    export_keys.OTLP_TLS_CERTIFICATE,
+    export_keys.OTLP_TLS_KEY,
+    export_keys.SYSLOG_ADDRESS,
+    export_keys.SYSLOG_TLS_CA,
+    export_keys.SYSLOG_TLS_CERTIFICATE,
+    export_keys.SYSLOG_TLS_KEY,
+    export_keys.SYSLOG_TLS_SERVER_NAME,
     CONSOLE_ENABLED,
     CONSOLE_IDLE_TIMEOUT,
     CONSOLE_SESSION_LIFETIME,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, keys, store_keys
+from kiteward.config import engine_keys, exports, keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -42,6 +43,9 @@ from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.telemetry.telemetry import TracingSettings
 
 _log = logging.getLogger("kiteward.config")
+
+_LONGEST_REPLICA_NAME: Final = 255
+_REPLICA_NAME: Final = re.compile(rf"[A-Za-z0-9._-]{{0,{_LONGEST_REPLICA_NAME}}}")
 
 _OWN: Final = tuple(key.name for key in keys.KEYS if key.name.startswith("kiteward."))
 _OWN_KEYS: Final = frozenset(name.removeprefix("kiteward.") for name in _OWN)
@@ -124,7 +128,7 @@ def _build_settings(reader: Reader) -> Settings:
         store=_store(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
-        replicas=ReplicaSettings(reader.get(keys.REPLICA_NAME), reader.get(keys.REPLICA_LEASE)),
+        replicas=_replicas(reader),
         admission=_admission(reader, remote=engine is not None),
     )
 
@@ -300,7 +304,19 @@ def _audit(reader: Reader) -> AuditSettings:
         data_operations=reader.get(keys.AUDIT_DATA_OPERATIONS),
         keep_days=reader.get(keys.AUDIT_KEEP_DAYS),
         directory=Path(directory) if directory else None,
+        syslog=exports.syslog(reader),
+        otlp=exports.otlp(reader),
     )
+
+
+def _replicas(reader: Reader) -> ReplicaSettings:
+    name = reader.get(keys.REPLICA_NAME)
+    if not _REPLICA_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{keys.REPLICA_NAME.name} must be a name of up to {_LONGEST_REPLICA_NAME} letters, digits, dots, hyphens "
+            "and underscores"
+        )
+    return ReplicaSettings(name, reader.get(keys.REPLICA_LEASE))
 
 
 def _rest(reader: Reader) -> RestSettings:

@@ -48,7 +48,8 @@ class Settings:
         sync_mode: when the embedded engine syncs its write-ahead log, `kiteward.engine.syncMode`.
         log_level: the lowest level at which Kiteward's own lines are logged, `kiteward.log.level`.
         metrics: the port of `/healthz` and `/metrics`, `kiteward.metrics.enabled`, `host` and `port`.
-        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays` and `directory`.
+        audit: the audit trail, `kiteward.audit.enabled`, `dataOperations`, `keepDays`, `directory`, and where it is
+            sent, `kiteward.audit.syslog` and `kiteward.audit.otlp`.
         rest: `proxy.http.enabled`, `requestTimeoutMs` and `acceptTypeAllowInt64`, `kiteward.rest.maxBodyBytes` and
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.

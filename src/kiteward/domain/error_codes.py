@@ -233,6 +233,8 @@ class ErrorCode(StrEnum):
     AUDIT_DETAILS_LIMIT = auto()
     AUDIT_END_UNRECORDED = auto()
     AUDIT_NOT_WRITABLE = auto()
+    AUDIT_KIND_NOT_SHARED = auto()
+    AUDIT_USE_NOT_SHARED = auto()
 
 
 @dataclass(frozen=True, slots=True)

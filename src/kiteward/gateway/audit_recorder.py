@@ -25,9 +25,9 @@ from kiteward.audit.events import (
     shortened_details,
     weight,
 )
+from kiteward.audit.shared import SharedEvents
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
-from kiteward.authz.policy import Decision
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
     AccessDenied,
@@ -43,9 +43,11 @@ from kiteward.domain.identity import KeyCredential, PasswordCredential, Principa
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.recording import Recording, StoredChange
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
+from kiteward.store.transaction import Transaction
 
 _UNAUTHENTICATED_PER_SECOND: Final = 200
 """Most lines a second about unauthenticated callers. Further ones are only counted, so that nobody fills the disk."""
@@ -62,73 +64,28 @@ _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 _DATA: Final = frozenset({Event.DATA_READ, Event.DATA_WRITE, Event.DATA_DEFINITION})
 
 
-class Recording:
-    """The state of one request while it is handled.
-
-    Attributes:
-        call: the request.
-        row: its row of the operation table, or of our own operations; None for an operation that does not exist.
-        operation: the row, if it is that of an RPC.
-        principal: the authenticated caller, once known.
-        resolved: the resolved request, once known.
-        decision: the decision, once made.
-        message: the decoded request, where it was decoded.
-        details: the details of a change.
-        result: what a change did, in addition to its details.
-        status: the code in the engine's response, once it has answered; 0 for success.
-        hidden: whether the response said that the object does not exist, because the principal may not know of it.
-        apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
-    """
-
-    __slots__ = (
-        "apart",
-        "call",
-        "decision",
-        "details",
-        "hidden",
-        "message",
-        "operation",
-        "principal",
-        "resolved",
-        "result",
-        "row",
-        "started",
-        "status",
-        "time",
-    )
-
-    def __init__(self, call: AnyCall, row: Row | None) -> None:
-        self.call = call
-        self.row = row
-        self.operation = row if isinstance(row, Operation) else None
-        self.principal: Principal | None = None
-        self.resolved: ResolvedRequest | None = None
-        self.decision: Decision | None = None
-        self.message: messages.ProtocolMessage | None = None
-        self.details: Mapping[str, Any] = NO_DETAILS
-        self.result: dict[str, Any] = {}
-        self.status = 0
-        self.hidden = False
-        self.apart = False
-        self.time = time.time()
-        self.started = time.perf_counter()
-
-
 class Recorder:
     """Records requests in an audit trail."""
 
     def __init__(
-        self, sink: AuditSink, *, data_operations: bool = True, clock: Callable[[], float] = time.monotonic
+        self,
+        sink: AuditSink,
+        *,
+        data_operations: bool = True,
+        shared: SharedEvents | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Set up a recorder.
 
         Args:
             sink: writes the events.
             data_operations: whether data operations that were allowed are recorded too.
+            shared: stores changes in their transactions too; None where no other replica shares the store.
             clock: returns seconds and never goes back.
         """
         self._sink = sink
         self._data_operations = data_operations
+        self._shared = shared
         self._clock = clock
         self._clients: OrderedDict[str, str] = OrderedDict()
         self._second = 0
@@ -165,6 +122,7 @@ class Recorder:
             recording.details = shortened_details(recording.details)
             self.note(recording, error)
             raise
+        recording.in_full = NO_DETAILS if self._shared is None else recording.details
         # The trail has them in full already; the event at the end has enough to be found by.
         recording.details = shortened_details(recording.details)
 
@@ -183,6 +141,16 @@ class Recorder:
                 "current state before you repeat it",
                 ErrorDetail(ErrorCode.AUDIT_END_UNRECORDED),
             ) from None
+
+    def in_store(self, recording: Recording) -> StoredChange | None:
+        """Return the record of a change for its transaction; None where the trail alone has it."""
+        if self._shared is None or recording.row is None or not recording.row.changes:
+            return None
+        return StoredChange(self._shared, recording, functools.partial(self._committed, recording))
+
+    def _committed(self, recording: Recording) -> AuditEvent:
+        event = self._event(recording, _kind(recording), Outcome.COMMITTED, ended=False)
+        return event._replace(details=recording.in_full, stored=0)
 
     def give_up(self, recording: Recording, error: BaseException) -> None:
         """Record that a change that had begun was not executed."""
@@ -210,9 +178,16 @@ class Recorder:
 
     def note_system_event(self, event: Event, operation: str, **details: Any) -> None:
         """Record something that the server does on its own."""
-        self._sink.record(
-            AuditEvent(event, time.time(), Outcome.SUCCEEDED, operation=operation, transport="local", details=details)
-        )
+        self._sink.record(_system_event(event, Outcome.SUCCEEDED, operation, details))
+
+    async def store_system_event(self, transaction: Transaction, event: Event, operation: str, **details: Any) -> None:
+        """Store a change that the server makes on its own in its transaction, where replicas share the store.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        if self._shared is not None:
+            await self._shared.append(transaction, _system_event(event, Outcome.COMMITTED, operation, details))
 
     async def flush(self) -> None:
         """Record how many unauthenticated callers were left out since the last time."""
@@ -290,7 +265,12 @@ class Recorder:
             time.perf_counter() - recording.started if ended else None,
             details,
             roles=_roles(principal) if principal is not None and decision is not None else (),
+            stored=recording.stored,
         )
+
+
+def _system_event(event: Event, outcome: Outcome, operation: str, details: Mapping[str, Any]) -> AuditEvent:
+    return AuditEvent(event, time.time(), outcome, operation=operation, transport="local", details=details)
 
 
 def _roles(principal: Principal) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from kiteward.engine.base import EngineHealth
 from kiteward.filters import Dialect
 from kiteward.gateway import outbound, providers, unheeded
 from kiteward.gateway.admission import Admission
-from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.call import AnyCall, rpc_call
 from kiteward.gateway.catalog import AsGiven, Catalog, NamesUnknown
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
@@ -26,6 +25,7 @@ from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.row_access.access import RowAccess, row_access

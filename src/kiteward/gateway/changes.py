@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.audit_recorder import Recorder
+from kiteward.gateway.recording import Recording
 from kiteward.iam.json_api.base import Outcome
 
 _DRAIN: Final = 30.0

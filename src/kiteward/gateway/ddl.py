@@ -13,7 +13,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from kiteward.audit.events import Event
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -22,7 +22,7 @@ from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
 from kiteward.gateway.authorize import AuthorizedRequest, require_authorized
 from kiteward.gateway.catalog import Catalog
-from kiteward.gateway.ddl_following import Followed, follow, followed_details, prepare, undo
+from kiteward.gateway.ddl_following import follow, followed_details, prepare, undo
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.policy_cache import PolicyCache, SystemEventRecorder
 from kiteward.gateway.resolved_request import ResolvedRequest
@@ -150,14 +150,10 @@ class DdlExecutor:
                     if not appeared(database, name):
                         continue
                     lost = (await transaction.grants.release_object(database, name, None)).lost
-                    self._recorder.note_system_event(
-                        Event.GRANT_CHANGE,
-                        "ReleaseGrants",
-                        because="created_around_us",
-                        database=database,
-                        object=name,
-                        roles=list(lost),
-                    )
+                    told: dict[str, Any] = {"because": "created_around_us", "database": database, "object": name}
+                    told["roles"] = list(lost)
+                    await self._recorder.store_system_event(transaction, Event.GRANT_CHANGE, "ReleaseGrants", **told)
+                    self._recorder.note_system_event(Event.GRANT_CHANGE, "ReleaseGrants", **told)
 
     async def _is_possible(self, intent: Intent, properties: PropertyChange | None) -> bool:
         """Return whether the change can happen, so that grants may have to follow.
@@ -272,10 +268,11 @@ class DdlExecutor:
             stored = None
             if released.kept or properties is not None or intent.kind is not IntentKind.CREATE_COLLECTION:
                 stored = replace(intent, intent_id=await transaction.intents.add(intent))
+            told = {**followed_details(intent), "roles": list(released.lost)}
+            if released.lost:
+                await self._recorder.store_system_event(transaction, Event.GRANT_CHANGE, "ReleaseGrants", **told)
         if released.lost:
-            self._recorder.note_system_event(
-                Event.GRANT_CHANGE, "ReleaseGrants", **followed_details(intent), roles=list(released.lost)
-            )
+            self._recorder.note_system_event(Event.GRANT_CHANGE, "ReleaseGrants", **told)
         if stored is not None:
             self._open.append(stored)
         return stored
@@ -327,19 +324,19 @@ class DdlExecutor:
             intent = self._open[0]
             created_by_others = refused and intent.kind is IntentKind.CREATE_COLLECTION
             happened = not created_by_others and await self._happened(intent)
-            followed = Followed()
+            told: dict[str, Any] = {}
             async with self._policy_cache.change() as transaction:
                 if happened:
                     followed = await follow(transaction, intent)
+                    told = {**followed_details(intent), **followed.details(intent)}
+                    await self._recorder.store_system_event(transaction, Event.GRANT_CHANGE, "FollowObject", **told)
                 else:
                     await undo(transaction, intent)
                 await transaction.intents.remove(intent.intent_id)
             self._open.pop(0)
             if happened:
                 self._forget_ids(intent)
-                self._recorder.note_system_event(
-                    Event.GRANT_CHANGE, "FollowObject", **followed_details(intent), **followed.details(intent)
-                )
+                self._recorder.note_system_event(Event.GRANT_CHANGE, "FollowObject", **told)
 
     async def _happened(self, intent: Intent) -> bool:
         """Return whether the engine executed the change.

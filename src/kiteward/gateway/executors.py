@@ -12,7 +12,7 @@ from kiteward.domain.identity import Principal, Secret
 from kiteward.engine.base import Engine
 from kiteward.gateway import row_properties
 from kiteward.gateway.audit_details import details_of, result_of
-from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
 from kiteward.gateway.call import rpc_call
 from kiteward.gateway.catalog import Catalog
@@ -21,6 +21,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.operations import RowUse
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.responses import HIDDEN_FAILURE, shown
@@ -194,7 +195,9 @@ class RpcExecutor:
             message,
             request.principal,
             request.snapshot,
-            functools.partial(self._context.policy_cache.change, still_allowed),
+            functools.partial(
+                self._context.policy_cache.change, still_allowed, record=self._context.recorder.in_store(recording)
+            ),
             functools.partial(self._context.authenticator.verify_password, address=call.address),
             recording.result.update,
         )
@@ -257,7 +260,7 @@ class AdminExecutor:
         return AdminRequest(
             request.principal,
             request.snapshot,
-            self._context.policy_cache.change,
+            functools.partial(self._context.policy_cache.change, record=self._context.recorder.in_store(recording)),
             caller_now,
             begin_session=begin_session,
             root_bypass=self._context.services.root_bypass,

@@ -10,7 +10,7 @@ from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.admission import Admission
-from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
@@ -28,6 +28,7 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of

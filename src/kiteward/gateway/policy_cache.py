@@ -29,6 +29,30 @@ class SystemEventRecorder(Protocol):
         """Record it."""
         ...
 
+    async def store_system_event(self, transaction: Transaction, event: Event, operation: str, **details: Any) -> None:
+        """Store it in the transaction of the change, where replicas share the store.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        ...
+
+
+class ChangeRecord(Protocol):
+    """The record of a change for the store that replicas share."""
+
+    async def write(self, transaction: Transaction) -> None:
+        """Write it in the transaction of the change.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        ...
+
+    def committed(self) -> None:
+        """Take note that the transaction was committed."""
+        ...
+
 
 class PolicyCache:
     """Holds the current snapshot, and makes every change of the store visible to decisions before it is acknowledged.
@@ -103,7 +127,9 @@ class PolicyCache:
                 await self._reload()
 
     @contextlib.asynccontextmanager
-    async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
+    async def change(
+        self, still_allowed: Callable[[], Awaitable[None]] | None = None, *, record: ChangeRecord | None = None
+    ) -> AsyncIterator[Transaction]:
         """Open a transaction that is committed and applied to the snapshot at the end of the block.
 
         An exception in the block rolls it back. Where others share the store, the next transaction begins while this
@@ -111,6 +137,7 @@ class PolicyCache:
 
         Args:
             still_allowed: called when the transaction has begun; raises if the caller is no longer allowed to do this.
+            record: is written in the transaction.
 
         Raises:
             StoreUnavailable: it could not be committed; nothing has changed.
@@ -121,7 +148,11 @@ class PolicyCache:
             if still_allowed is not None:
                 await still_allowed()
             yield transaction
+            if record is not None:
+                await record.write(transaction)
             committed = await transaction.commit()
+            if record is not None:
+                record.committed()
             if committed.changes:
                 await self._follow(committed)
         if committed.changes:
@@ -174,6 +205,7 @@ class PolicyCache:
             locked = user is not None and user.enabled and user.locked_at is None
             if locked:
                 await transaction.users.lock(user_name)
+                await self._recorder.store_system_event(transaction, Event.USER_CHANGE, "LockUser", userName=user_name)
         if locked:
             self._recorder.note_system_event(Event.USER_CHANGE, "LockUser", userName=user_name)
 

@@ -10,6 +10,7 @@ engine then says that there is none. An engine that does not respond, or refuses
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from kiteward.audit.events import Event
 from kiteward.domain.errors import EngineError
@@ -104,18 +105,18 @@ class VanishedGrants:
         rules = self._policy_cache.current().row_rules
         if old not in rules or new in rules:
             return
+        told = {
+            "because": "renamed_around_us",
+            "database": old[0],
+            "object": old[1],
+            "to_database": new[0],
+            "to_object": new[1],
+        }
         async with self._policy_cache.change() as transaction:
             await transaction.row_policies.copy(old, new)
+            await self._recorder.store_system_event(transaction, Event.ROW_POLICY_CHANGE, "FollowRename", **told)
         _log.warning("renamed around us: the row policies of %s.%s are those of %s.%s too", *old, *new)
-        self._recorder.note_system_event(
-            Event.ROW_POLICY_CHANGE,
-            "FollowRename",
-            because="renamed_around_us",
-            database=old[0],
-            object=old[1],
-            to_database=new[0],
-            to_object=new[1],
-        )
+        self._recorder.note_system_event(Event.ROW_POLICY_CHANGE, "FollowRename", **told)
 
     async def _end(self, database: str, name: str) -> None:
         known = self._roles_on(database, name) or (database, name) in self._policy_cache.current().row_rules
@@ -126,15 +127,12 @@ class VanishedGrants:
             return
         async with self._policy_cache.change() as transaction:
             lost = await transaction.grants.remove_plain(database, name)
+            told: dict[str, Any] = {"because": "vanished_around_us", "database": database, "object": name}
+            told["roles"] = list(lost)
+            if lost:
+                await self._recorder.store_system_event(transaction, Event.GRANT_CHANGE, "RemoveVanishedGrants", **told)
         if lost:
-            self._recorder.note_system_event(
-                Event.GRANT_CHANGE,
-                "RemoveVanishedGrants",
-                because="vanished_around_us",
-                database=database,
-                object=name,
-                roles=list(lost),
-            )
+            self._recorder.note_system_event(Event.GRANT_CHANGE, "RemoveVanishedGrants", **told)
 
     async def _is_there(self, database: str, name: str) -> bool:
         """Return whether the engine has the collection, or an alias of this name."""

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from kiteward.audit.events import HIDDEN
-from kiteward.audit.reader import AuditQuery, AuditReader, Entry
+from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
+from kiteward.audit.shared import NOT_SHARED
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineError, InvalidArgument, NotFound
 from kiteward.iam.access import AccessExplanation, AccessQuestion, Who, explain_access
@@ -15,6 +17,13 @@ from kiteward.iam.caller import Caller
 from kiteward.iam.services import Services
 
 _ALLOWED: Final = "allowed"
+
+
+class Scope(StrEnum):
+    """Which lines are looked at: those that replicas share, or all of this replica. A single server shares all."""
+
+    ALL = "all"
+    REPLICA = "replica"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +34,13 @@ class AuditLines:
         lines: the lines.
         hidden: numbers of lines whose response said that a collection does not exist, and it exists now.
         before: the line number before which the next page begins; None at the end.
+        shared: whether replicas share a store, so that the scopes differ.
     """
 
     lines: Sequence[Entry]
     hidden: Sequence[int]
     before: int | None
+    shared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +66,46 @@ class ReviewedLine:
         return (self.today is not None or bool(self.gone)) and allowed_today != (self.line["decision"] == _ALLOWED)
 
 
-async def search_audit(services: Services, query: AuditQuery, *, limit: int) -> AuditLines:
+async def search_audit(services: Services, query: AuditQuery, *, limit: int, scope: Scope = Scope.ALL) -> AuditLines:
     """Return a page of the audit trail.
 
     Raises:
-        InvalidArgument: there is no audit trail.
+        InvalidArgument: there is no audit trail, or replicas do not share lines of this kind.
     """
-    found = await asyncio.to_thread(_trail(services).search, query, limit=limit)
-    return AuditLines(found.entries, await _hidden(services, found.entries), found.before)
+    found = await _search(services, query, limit=limit, scope=scope)
+    hidden = await _hidden(services, found.entries)
+    return AuditLines(found.entries, hidden, found.before, services.shared_trail is not None)
 
 
-async def review_line(services: Services, caller: Caller, number: int) -> ReviewedLine:
+async def _search(services: Services, query: AuditQuery, *, limit: int, scope: Scope) -> AuditPage:
+    trail, shared = _trail(services), services.shared_trail
+    if shared is None or scope is Scope.REPLICA:
+        return await asyncio.to_thread(trail.search, query, limit=limit)
+    if query.kind in NOT_SHARED:
+        raise InvalidArgument(
+            f"lines of the kind `{query.kind}` are in the trail of each replica only: search there, with the scope "
+            f"`{Scope.REPLICA}`",
+            ErrorDetail(ErrorCode.AUDIT_KIND_NOT_SHARED, {"name": query.kind}),
+            field="scope",
+        )
+    return await shared.search(query, limit=limit)
+
+
+async def review_line(services: Services, caller: Caller, number: int, *, scope: Scope = Scope.ALL) -> ReviewedLine:
     """Return a line of the audit trail by its number, with the current decision.
+
+    Args:
+        services: what services work with.
+        caller: who asks.
+        number: the number of the line.
+        scope: where it is.
 
     Raises:
         InvalidArgument: there is no audit trail.
         NotFound: there is no such line.
     """
     query = AuditQuery(before=number + 1)
-    found = (await asyncio.to_thread(_trail(services).search, query, limit=1)).entries
+    found = (await _search(services, query, limit=1, scope=scope)).entries
     if not found or found[0]["seq"] != number:
         raise NotFound(
             f"the audit trail has no line {number}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from kiteward.audit.reader import AuditReader
+from kiteward.audit.shared import SharedTrail
 from kiteward.audit.writer import AuditState
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.authn.password_policy import PasswordPolicy
@@ -252,6 +253,7 @@ class Services:
         sessions: the console's sessions, shared with the authenticator.
         response_cache: responses of the current revision.
         trail: reads the audit trail; None where there is none.
+        shared_trail: reads what replicas share of theirs; None where no other shares the store.
         audit: reports the state of the audit trail.
     """
 
@@ -271,6 +273,7 @@ class Services:
     sessions: Sessions = field(default_factory=Sessions)
     response_cache: ResponseCache = field(default_factory=ResponseCache)
     trail: AuditReader | None = None
+    shared_trail: SharedTrail | None = None
     audit: Callable[[], AuditState] = AuditState
 
     @property

@@ -47,12 +47,17 @@ async def list_unused(services: Services, caller: Caller, since: datetime) -> Un
     """Return the grants and API keys that were not used since a time.
 
     Raises:
-        InvalidArgument: there is no audit trail.
+        InvalidArgument: there is no audit trail, or several replicas have one each.
     """
     if services.trail is None:
         raise InvalidArgument(
             "there is no audit trail (kiteward.audit.enabled is false), so usage is not recorded",
             ErrorDetail(ErrorCode.AUDIT_DISABLED),
+        )
+    if services.shared_trail is not None:
+        raise InvalidArgument(
+            "what is used is recorded by each replica for itself, so that no replica knows what is unused",
+            ErrorDetail(ErrorCode.AUDIT_USE_NOT_SHARED),
         )
     roles = {record.name: record.roles for record in await services.store.users()}
     uses, recorded_since = await asyncio.to_thread(_uses, services.trail, since)

@@ -5,12 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiteward.authz.model import Policy
+from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
 
 class Store(Protocol):
-    """Keeps users, roles, role bindings, grants, privilege groups, API keys, tags, row policies and intents.
+    """Keeps users, roles, role bindings, grants, groups, API keys, tags, row policies, intents and audit events.
 
     Requirements for every implementation, checked by `tests/conformance/store`:
 
@@ -22,10 +23,15 @@ class Store(Protocol):
     - A commit that may or may not have been carried out raises `CommitUnknown`. Whatever becomes of it, the next
       transaction begins after it.
     - A commit that changes something advances the revision by one, and the change feed names what it changed.
-      `record_last_used` and intents advance no revision.
+      `record_last_used`, intents and audit events advance no revision.
     - Names are compared and sorted by code point, case matters, and none is normalised.
     - An error of the database or its driver surfaces as `StoreUnavailable`, without the values of a statement.
     """
+
+    @property
+    def shared(self) -> bool:
+        """Whether servers on several machines can work with it at the same time."""
+        ...
 
     async def policy(self) -> Policy:
         """Return all roles, grants, groups and protected collections at one revision."""
@@ -93,6 +99,18 @@ class Store(Protocol):
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         """Return role name -> names of the users bound to it, sorted; of one role, or of all when None."""
+        ...
+
+    async def audit_head(self) -> StoredHead:
+        """Return where the chain of stored audit events begins and ends."""
+        ...
+
+    async def audit_lines(self, wanted: LineRange) -> Sequence[str]:
+        """Return stored audit events as text, the oldest first."""
+        ...
+
+    async def audit_position(self, trail: str) -> int:
+        """Return the number of the last line of a trail that was read for the store; 0 if none was."""
         ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:

@@ -72,7 +72,7 @@ async def move(source: Backend, target: Backend, progress: Progress) -> dict[str
 
 
 async def _require_empty(connection: AsyncConnection, place: str) -> None:
-    """Check that a database has no row but the first revision, and remove that one.
+    """Check that a database has no row but those that every new one has, and remove them.
 
     Raises:
         ConfigurationError: it has others.
@@ -81,9 +81,12 @@ async def _require_empty(connection: AsyncConnection, place: str) -> None:
         found = select(literal(1)).select_from(table).limit(1)
         if table is schema.revision:
             found = found.where(schema.revision.c.value > 0)
+        if table is schema.audit_head:
+            found = found.where(schema.audit_head.c.seq > 0)
         if (await connection.execute(found)).first() is not None:
             raise ConfigurationError(f"the target `{place}` is not empty: name a new database, or a new data directory")
     await connection.execute(delete(schema.revision))
+    await connection.execute(delete(schema.audit_head))
 
 
 async def _copy(table: Table, reading: AsyncConnection, writing: AsyncConnection, progress: Progress) -> Content:

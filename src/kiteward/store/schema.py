@@ -239,6 +239,37 @@ intents: Final = Table(
     sqlite_autoincrement=True,
 )
 
+audit_events: Final = Table(
+    # What replicas share of their audit trails: lines chained as those of a file are, without gaps in their numbers.
+    "audit_events",
+    metadata,
+    Column("seq", BigInteger(), primary_key=True, autoincrement=False),
+    Column("time", Float(), nullable=False),
+    Column("elapsed", Float(), nullable=False),
+    Column("line", Text(), nullable=False),
+)
+
+audit_head: Final = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer(), primary_key=True, autoincrement=False),
+    Column("first", BigInteger(), nullable=False),
+    Column("before", Text(), nullable=False),
+    Column("seq", BigInteger(), nullable=False),
+    Column("chain", Text(), nullable=False),
+    Column("elapsed", Float(), nullable=False),
+    CheckConstraint("id = 1", name="audit_head_has_one_row"),
+)
+
+audit_trails: Final = Table(
+    # How far the trail of each replica is in `audit_events`.
+    "audit_trails",
+    metadata,
+    Column("trail", Text(), primary_key=True),
+    Column("replica", Text(), nullable=False),
+    Column("line", BigInteger(), nullable=False),
+)
+
 replicas: Final = Table(
     "replicas",
     metadata,

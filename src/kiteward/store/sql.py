@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
-from kiteward.store import keys, queries, row_policies, schema, tags
+from kiteward.store import audit_events, keys, queries, row_policies, schema, tags
+from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend
 from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
@@ -77,6 +78,10 @@ class SqlStore:
         backend = backend_of(location)
         engines = backend.engines()
         return cls(backend.place, Reader(engines), Writer(engines), time.time)
+
+    @property
+    def shared(self) -> bool:
+        return self._shared is not None
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
@@ -147,6 +152,18 @@ class SqlStore:
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))
         return queries.collected(rows)
+
+    async def audit_head(self) -> StoredHead:
+        (rows,) = await self._reader.rows(audit_events.HEAD)
+        return audit_events.head_of(rows)
+
+    async def audit_lines(self, wanted: LineRange) -> Sequence[str]:
+        (rows,) = await self._reader.rows(audit_events.lines_in(wanted))
+        return [line for (line,) in rows]
+
+    async def audit_position(self, trail: str) -> int:
+        (rows,) = await self._reader.rows(audit_events.position_of(trail))
+        return int(rows[0][0]) if rows else 0
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

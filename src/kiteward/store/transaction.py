@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, ins
 
 from kiteward.authz.model import PrivilegeGroup, Role
 from kiteward.store import queries, replicas, schema
+from kiteward.store.audit_events import AuditEvents
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
@@ -325,6 +326,7 @@ class Transaction:
         self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies)
         self.groups = Groups(write_transaction, self._changes)
         self.intents = Intents(write_transaction)
+        self.audit_events = AuditEvents(write_transaction)
 
     async def commit(self) -> Committed:
         """Make the changes durable.

@@ -4,7 +4,7 @@ Nothing is counted here: the server counts in plain numbers, and this turns them
 are read. Every label has few values, all of them defined by the server.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
+from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.writer import AuditState
 from kiteward.telemetry.counters import CatalogState, ReplicaState
 from kiteward.telemetry.latency import BOUNDS, Histogram
@@ -37,6 +38,7 @@ class Sources:
         catalog: the state of the catalog of a remote engine; None for the embedded one.
         revision: the revision of the policy in force; None while there is none.
         audit: the state of the audit trail.
+        exports: how far the exporters of the audit trail are.
         replica: the state of this server among others on the same store; None if the store is a file.
     """
 
@@ -50,6 +52,7 @@ class Sources:
     revision: Callable[[], int | None]
     audit: Callable[[], AuditState]
     catalog: Callable[[], CatalogState | None] = lambda: None
+    exports: Callable[[], Sequence[ExportState]] = tuple
     replica: Callable[[], ReplicaState | None] = lambda: None
 
 
@@ -78,6 +81,7 @@ class _ServerCollector(Collector):
         yield from self._connections()
         yield from self._held()
         yield from self._parts()
+        yield from _exports(self._sources.exports())
 
     def _requests(self) -> Iterator[Metric]:
         telemetry = self._sources.telemetry
@@ -161,6 +165,26 @@ def _catalog(state: CatalogState | None) -> Iterator[Metric]:
     yield _counter("kiteward_catalog_reads", "Reads of the catalog of the remote engine.", (), [((), state.reads)])
     yield _counter("kiteward_catalog_read_failures", "Reads of it that failed.", (), [((), state.failures)])
     yield _counter("kiteward_catalog_lookups", "Names that were looked up in the engine.", (), [((), state.lookups)])
+
+
+def _exports(states: Sequence[ExportState]) -> Iterator[Metric]:
+    if not states:
+        return
+    waiting = GaugeMetricFamily(
+        "kiteward_audit_export_waiting", "Lines of the audit trail that a receiver does not have.", labels=("to",)
+    )
+    working = GaugeMetricFamily("kiteward_audit_export_up", "1 unless the last attempt failed, else 0.", labels=("to",))
+    for state in states:
+        waiting.add_metric((state.destination,), state.waiting)
+        working.add_metric((state.destination,), state.working)
+    yield from (waiting, working)
+    for name, help_text in (
+        ("sent", "Lines of the audit trail that a receiver has taken."),
+        ("lost", "Lines of the audit trail that did not reach a receiver."),
+        ("failures", "Attempts to send the audit trail that failed."),
+    ):
+        numbers = [((state.destination,), getattr(state, name)) for state in states]
+        yield _counter(f"kiteward_audit_export_{name}", help_text, ("to",), numbers)
 
 
 def _replica(state: ReplicaState | None, acknowledgements: Histogram) -> Iterator[Metric]:

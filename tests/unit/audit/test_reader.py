@@ -8,9 +8,9 @@ from tests.support.audit_lines import whole_details
 
 from kiteward.audit import reader as audit_reader
 from kiteward.audit.events import AuditEvent, Event, Outcome
-from kiteward.audit.export import zilliz
 from kiteward.audit.files import ChainedFiles, files_of
 from kiteward.audit.reader import AuditQuery, AuditReader, shown
+from kiteward.audit.zilliz import zilliz
 from kiteward.domain.errors import InvalidArgument
 
 NOON = 1_795_780_800.0
@@ -92,7 +92,10 @@ def test_search_by_user_finds_what_was_done_to_it(tmp_path: Path, details: dict[
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"outcome": "rubbish"}, "no such outcome: `rubbish`; give one of received, succeeded, failed, refused"),
+        (
+            {"outcome": "rubbish"},
+            "no such outcome: `rubbish`; give one of received, committed, succeeded, failed, ref",
+        ),
         ({"kind": "users"}, "no such kind: `users`; give one of authentication, session, refusal, user, "),
         ({"since": NOON, "until": NOON - 1}, r"the end \(until\) must be after the start \(since\)"),
     ],

@@ -146,7 +146,10 @@ def test_reader_who_has_seen_enough_is_no_failure(run: Run, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("search", "--outcome", "rubbish"), "no such outcome: `rubbish`; give one of received, succeeded, "),
+        (
+            ("search", "--outcome", "rubbish"),
+            "no such outcome: `rubbish`; give one of received, committed, ",
+        ),
         (("tail", "--kind", "users"), "no such kind: `users`; give one of authentication, "),
         (("export", "--since", "2026-02-01", "--until", "2026-01-01"), "must be after the start"),
     ],

@@ -19,10 +19,11 @@ from kiteward.audit.writer import AuditWriter
 from kiteward.domain.errors import LimitReached
 from kiteward.domain.identity import PasswordCredential, Principal, Secret
 from kiteward.gateway.audit_details import Converted, details_of, paths_of, result_of
-from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import AnyCall, Call, new_request_id
 from kiteward.gateway.operations import OPERATIONS, Executor
 from kiteward.gateway.operations.declare import RESOLVED
+from kiteward.gateway.recording import Recording
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.grants import GrantsChanged
 from kiteward.iam.json_api.keys import MadeKey, NewKey

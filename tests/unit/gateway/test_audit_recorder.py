@@ -25,11 +25,11 @@ from kiteward.domain.errors import (
     OperationUnknown,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Secret
-from kiteward.gateway import audit_recorder
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.operations import OPERATIONS, Executor, Operation
+from kiteward.gateway.recording import Recording
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import AdminOperation, plain
 from kiteward.milvus import messages
@@ -265,11 +265,11 @@ async def test_unauthenticated_callers_do_not_fill_the_trail_and_those_left_out_
     recorder = Recorder(audited.trail, clock=lambda: now)
     call = Call("GetVersion", b"", presented("nobody"))
     for _ in range(1000):
-        recording = audit_recorder.Recording(call, OPERATIONS["GetVersion"])
+        recording = Recording(call, OPERATIONS["GetVersion"])
         recorder.note(recording, AuthenticationError("no", reason="no such user"))
     assert len(audited.trail.events) == 200
     now = 101.0
-    recorder.note(audit_recorder.Recording(call, OPERATIONS[call.operation]), AuthenticationError("no"))
+    recorder.note(Recording(call, OPERATIONS[call.operation]), AuthenticationError("no"))
     left_out = audited.trail.events[200]
     assert (left_out.event, left_out.details["events"]) == (Event.EVENTS_LEFT_OUT, 800)
     await recorder.flush()

@@ -21,10 +21,10 @@ from kiteward.domain.errors import (
     OperationUnknown,
 )
 from kiteward.domain.identity import Principal
-from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
 from kiteward.gateway.call import Call, rpc_call
 from kiteward.gateway.operations import OPERATIONS, Operation
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.rows import ROWS
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import AdminOperation, Arguments

@@ -7,10 +7,11 @@ from tests.support.gateway import RecordedEvents, presented
 
 from kiteward.audit.events import Outcome
 from kiteward.domain.errors import AuditUnavailable, NotFound
-from kiteward.gateway.audit_recorder import Recorder, Recording
+from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.call import Call
 from kiteward.gateway.changes import Changes
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.gateway.recording import Recording
 from kiteward.milvus import messages
 
 

@@ -12,12 +12,12 @@ from tests.support.gateway import GatewayHarness, presented
 from kiteward.audit.events import Outcome
 from kiteward.domain.errors import EngineResponseUnreadable
 from kiteward.gateway import executors
-from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest
 from kiteward.gateway.call import Call
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.object_ids import Owner
 from kiteward.gateway.operations import OPERATIONS, Executor
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.rows import ROWS
 from kiteward.iam import milvus_rpc
 from kiteward.iam.json_api.base import Arguments

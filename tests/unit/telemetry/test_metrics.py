@@ -13,6 +13,7 @@ from tests.support.gateway import encoded, least_arguments, presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import GET_VERSION, LOOPBACK, PATIENCE
 
+from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.writer import AuditState
 from kiteward.bootstrap.server import Server
 from kiteward.domain import errors
@@ -167,6 +168,31 @@ async def test_a_connection_that_is_open_is_counted_as_what_it_carries(tmp_path:
         async with asyncio.timeout(PATIENCE):
             while (await samples(server))["kiteward_connections", (("kind", "grpc"),)]:
                 await asyncio.sleep(0.01)
+
+
+def test_exporters_of_the_audit_trail_say_how_far_they_are() -> None:
+    states = [ExportState("syslog", sent=5, lost=1, failures=2, waiting=7, working=False), ExportState("store")]
+    metrics = Metrics(
+        Sources(
+            Telemetry(),
+            authentications=dict,
+            connections=dict,
+            refused=dict,
+            held=dict,
+            generation=lambda: 0,
+            engine_ready=lambda: False,
+            revision=lambda: None,
+            audit=AuditState,
+            exports=lambda: states,
+        )
+    )
+    found = parsed(metrics.text().decode())
+    syslog, store = (("to", "syslog"),), (("to", "store"),)
+    names = ("sent_total", "lost_total", "failures_total", "waiting", "up")
+    assert [found[f"kiteward_audit_export_{name}", syslog] for name in names] == [5, 1, 2, 7, 0]
+    assert [found[f"kiteward_audit_export_{name}", store] for name in names] == [0, 0, 0, 0, 1]
+    states.clear()
+    assert ("kiteward_audit_export_up", syslog) not in parsed(metrics.text().decode())
 
 
 def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> None:

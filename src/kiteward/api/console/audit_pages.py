@@ -11,18 +11,22 @@ from kiteward.audit.reader import KINDS, OUTCOMES, shown
 from kiteward.authz.privileges import PRIVILEGES
 from kiteward.domain.errors import InvalidArgument, NotFound
 from kiteward.gateway.operations import OPERATIONS
+from kiteward.iam.audit_review import Scope
 from kiteward.iam.json_api.access import Explained, ExplainRequest
 from kiteward.iam.json_api.audit import ExplainedLine, LineNamed, Lines, Wanted
 
 _LINES: Final = 50
-_FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome")
+_FILTERS: Final = ("user", "collection", "database", "operation", "kind", "outcome", "replica")
 _SEQ: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def audit(request: ConsoleRequest) -> Response:
     """Search the audit trail, newest lines first."""
     asked = {name: request.query_value(name).strip() for name in _FILTERS}
+    scope = Scope.REPLICA if request.query_value("scope") == Scope.REPLICA else Scope.ALL
+    asked["scope"] = scope.value
     values: dict[str, Any] = {"asked": asked, "kinds": KINDS, "outcomes": OUTCOMES, "lines": (), "before": None}
+    values |= {"scopes": tuple(scope.value for scope in Scope), "shared": scope is Scope.REPLICA}
     before = request.query_value("before")
     if before and not _SEQ.fullmatch(before):
         return request.page_with_errors("audit.html", {"": request.complaint("field.number")}, **values)
@@ -33,6 +37,8 @@ async def audit(request: ConsoleRequest) -> Response:
         operation=asked["operation"],
         kind=asked["kind"],
         outcome=asked["outcome"],
+        replica=asked["replica"],
+        scope=scope,
         before=int(before) if before else None,
         limit=_LINES,
     )
@@ -41,7 +47,8 @@ async def audit(request: ConsoleRequest) -> Response:
     except InvalidArgument as error:
         return request.page_with_errors("audit.html", {"": request.reason(error.details)}, **values)
     lines = [{**_line(each), "hidden": each["seq"] in found.hidden} for each in found.lines]
-    return request.page("audit.html", **{**values, "lines": lines, "before": found.before})
+    found_values = {"lines": lines, "before": found.before, "shared": found.shared}
+    return request.page("audit.html", **{**values, **found_values})
 
 
 def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +70,7 @@ def _line(entry: Mapping[str, Any]) -> dict[str, Any]:
         "details": ", ".join(f"{name}: {shown(value)}" for name, value in details.items()),
         "reason": entry.get("reason", ""),
         "error": entry.get("error", ""),
+        "replica": entry.get("replica", ""),
         "request_id": entry.get("request_id", ""),
         "why": entry["seq"] if decided else None,
     }
@@ -99,8 +107,9 @@ async def _explain_line(request: ConsoleRequest, number: str, values: dict[str, 
     """Explain a line of the trail: the recorded decision and the current one."""
     if not _SEQ.fullmatch(number):
         return request.page_with_errors("explain.html", {"": request.complaint("field.number")}, **values)
+    scope = Scope.REPLICA if request.query_value("scope") == Scope.REPLICA else Scope.ALL
     try:
-        found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number)), ExplainedLine)
+        found = await request.client.invoke("ExplainAuditLine", LineNamed(seq=int(number), scope=scope), ExplainedLine)
     except (InvalidArgument, NotFound) as error:
         return request.page_with_errors("explain.html", {"": request.reason(error.details)}, **values)
     line, today = _line(found.line), found.today

@@ -14,8 +14,8 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, InUse
 from kiteward.domain.identity import Principal
 from kiteward.filters import Dialect
-from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.operations import Operation, RowUse
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.row_access.reading import FilteredRead
 from kiteward.milvus import messages

@@ -16,9 +16,9 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied, EngineDeadlineExceeded, EngineRejected
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
-from kiteward.gateway.audit_recorder import Recording
 from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, require_authorized
 from kiteward.gateway.operations import RowUse
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.row_access.access import RowAccess
 from kiteward.gateway.row_access.deletes import narrowed
 from kiteward.gateway.row_access.locks import CollectionLocks, Key

@@ -5,14 +5,18 @@ from typing import Any, Final
 
 from kiteward.audit.reader import AuditQuery
 from kiteward.domain.error_codes import ErrorDetail
-from kiteward.iam.audit_review import review_line, search_audit
+from kiteward.iam.audit_review import Scope, review_line, search_audit
 from kiteward.iam.json_api.access import Explained, explanation_shape
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
 from kiteward.iam.services import Services
 
 
 class Wanted(Arguments):
-    """Selects lines that match all given parts. `before` continues where the previous page ended."""
+    """Selects lines that match all given parts. `before` continues where the previous page ended.
+
+    Where replicas share a store, the scope `all` holds the changes, refusals and server events of all of them, and the
+    scope `replica` every line of the replica that answers. Each scope numbers its lines for itself.
+    """
 
     user_name: str = ""
     collection_name: str = ""
@@ -21,6 +25,8 @@ class Wanted(Arguments):
     kind: str = ""
     outcome: str = ""
     request_id: str = ""
+    replica: str = ""
+    scope: Scope = Scope.ALL
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
@@ -31,18 +37,20 @@ class Lines(Outcome):
     """Lines of the trail, newest first. `before` is the value for the next page, null at the end.
 
     `hidden` holds the numbers (`seq`) of lines whose response said that a collection does not exist, because no role of
-    the caller makes it visible, and which exists now.
+    the caller makes it visible, and which exists now. `shared` says whether replicas share a store.
     """
 
     lines: list[dict[str, Any]]
     hidden: list[int]
     before: int | None
+    shared: bool
 
 
 class LineNamed(Arguments):
-    """Names a line by its number."""
+    """Names a line by its number in its scope."""
 
     seq: int
+    scope: Scope = Scope.ALL
 
 
 class ExplainedLine(Outcome):
@@ -70,17 +78,23 @@ async def searched(services: Services, _request: Request, arguments: Wanted) -> 
         kind=arguments.kind,
         outcome=arguments.outcome,
         request_id=arguments.request_id,
+        replica=arguments.replica,
         since=_seconds(arguments.since),
         until=_seconds(arguments.until),
         before=arguments.before,
     )
-    found = await search_audit(services, query, limit=page(arguments.limit))
-    return Lines(lines=[dict(entry) for entry in found.lines], hidden=list(found.hidden), before=found.before)
+    found = await search_audit(services, query, limit=page(arguments.limit), scope=arguments.scope)
+    return Lines(
+        lines=[dict(entry) for entry in found.lines],
+        hidden=list(found.hidden),
+        before=found.before,
+        shared=found.shared,
+    )
 
 
 async def explained_line(services: Services, request: Request, arguments: LineNamed) -> ExplainedLine:
     """Return the decision of a recorded line, and the current one."""
-    found = await review_line(services, request, arguments.seq)
+    found = await review_line(services, request, arguments.seq, scope=arguments.scope)
     return ExplainedLine(
         line=dict(found.line),
         today=None if found.today is None else explanation_shape(request, found.today),

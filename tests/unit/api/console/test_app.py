@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,6 +18,10 @@ from kiteward.api.console.language import catalogues
 from kiteward.api.console.pages import PAGES
 from kiteward.api.console.request import ConsoleRequest, Page
 from kiteward.api.rest.endpoint_table import TABLE
+from kiteward.audit.events import AuditEvent, Event, Outcome
+from kiteward.audit.files import ChainedFiles
+from kiteward.audit.reader import AuditReader
+from kiteward.audit.shared import SharedEvents, SharedTrail
 from kiteward.authn.sessions import SessionRules, Sessions
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
@@ -69,11 +74,16 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(
-    base: str = "http://kiteward.example:19530", *, pages: tuple[Page, ...] = PAGES, sessions: Sessions | None = None
+    base: str = "http://kiteward.example:19530",
+    *,
+    pages: tuple[Page, ...] = PAGES,
+    sessions: Sessions | None = None,
+    prepare: Callable[[GatewayHarness], object] = lambda _harness: None,
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
         async with opened(directory / "store.db", FakeEngine()) as harness:
             harness.configure(audit=harness.trail.state)
+            prepare(harness)
             if sessions is not None:
                 harness.authenticator.sessions = sessions
                 harness.configure(sessions=sessions)
@@ -503,3 +513,41 @@ async def test_no_json_is_read_or_written_between_a_page_and_the_services() -> N
         stored = await browser.harness.store.user("ann")
         assert stored is not None
         assert not stored.enabled
+
+
+# The audit trail where replicas share a store
+
+
+@pytest.fixture
+def trail(tmp_path: Path) -> AuditReader:
+    """The trail of a replica on which carol has queried."""
+    files = ChainedFiles(tmp_path, keep_days=0, replica="host-b")
+    files.append([AuditEvent(Event.DATA_READ, 1.0, Outcome.SUCCEEDED, operation="Query", principal="carol")])
+    files.close()
+    return AuditReader(tmp_path)
+
+
+async def test_lines_of_a_single_server_have_no_scope(trail: AuditReader) -> None:
+    async with browsing(prepare=lambda harness: harness.configure(trail=trail)) as browser:
+        await browser.sign_in()
+        shown = (await browser.open("audit")).text
+        assert ("carol" in shown, 'name="scope"' in shown, "on host-b" in shown) == (True, False, False)
+
+
+async def test_lines_of_all_replicas_are_shown_first_and_those_of_this_one_by_choice(trail: AuditReader) -> None:
+    def share(harness: GatewayHarness) -> None:
+        harness.configure(trail=trail, shared_trail=SharedTrail(harness.store))
+
+    async with browsing(prepare=share) as browser:
+        change = AuditEvent(Event.USER_CHANGE, 1.0, Outcome.COMMITTED, operation="DisableUser", principal="root")
+        async with browser.harness.store.transaction() as transaction:
+            await SharedEvents("host-a").append(transaction, change)
+            await transaction.commit()
+        await browser.sign_in()
+        shared = (await browser.open("audit")).text
+        assert ("DisableUser" in shared, "Committed</span>" in shared, "on host-a" in shared) == (True, True, True)
+        assert ('name="scope"' in shared, "carol" in shared) == (True, False)
+        own = (await browser.open("audit?scope=replica")).text
+        assert ("carol" in own, "on host-b" in own, "DisableUser" in own) == (True, True, False)
+        assert "in the trail of each replica only" in (await browser.open("audit?kind=data")).text
+        assert "carol" not in (await browser.open("audit?scope=replica&replica=host-a")).text

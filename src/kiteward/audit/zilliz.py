@@ -8,11 +8,13 @@ from kiteward.audit.reader import Entry
 
 _STATUS: Final[Mapping[str, str]] = {
     "received": "Receive",
+    "committed": "Receive",
     "succeeded": "Success",
     "failed": "Failed",
     "refused": "Failed",
 }
 _INTERFACE: Final[Mapping[str, str]] = {"grpc": "Grpc", "rest": "Restful", "console": "Console", "local": "Local"}
+_NOT_ENDED: Final = frozenset({"received", "committed"})
 _FAILED: Final = 65535
 """The result of what failed without a code of its own (contract appendix A: unexpected error)."""
 
@@ -48,7 +50,7 @@ def zilliz(entry: Entry, *, cluster_id: str) -> dict[str, Any]:
         "trace_id": entry.get("request_id", ""),
         "user": entry.get("principal", entry.get("presented_user", "")),
     }
-    if entry["outcome"] != "received":
+    if entry["outcome"] not in _NOT_ENDED:
         exported["result"] = _result(entry)
     return exported
 

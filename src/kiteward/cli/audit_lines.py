@@ -1,0 +1,106 @@
+"""The lines that `kiteward audit` reads: those of this machine's trail, or those that replicas share in the store."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from kiteward.audit.reader import AuditPage, AuditQuery, AuditReader, Entry
+from kiteward.audit.shared import SharedTrail
+from kiteward.audit.verify import Anchor, Verified
+from kiteward.bootstrap.store import open_store
+from kiteward.config.settings import Settings
+
+
+class Lines(Protocol):
+    """Lines of one chain."""
+
+    def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        """Return the newest matching lines, at most `limit`.
+
+        Raises:
+            OSError, StoreUnavailable: they cannot be read; so do all methods.
+        """
+        ...
+
+    def every(self, question: AuditQuery) -> Iterator[Entry]:
+        """Yield every matching line, oldest first."""
+        ...
+
+    def after(self, number: int) -> list[Entry]:
+        """Return the lines with greater numbers, oldest first."""
+        ...
+
+
+class FileLines:
+    """The lines of a directory. Implements `Lines`."""
+
+    def __init__(self, place: Path) -> None:
+        self._reader = AuditReader(place)
+
+    def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        return self._reader.search(question, limit=limit)
+
+    def every(self, question: AuditQuery) -> Iterator[Entry]:
+        return self._reader.every(question)
+
+    def after(self, number: int) -> list[Entry]:
+        fresh: list[Entry] = []
+        for entry in self._reader.newest_first():
+            if entry["seq"] <= number:
+                break
+            fresh.append(entry)
+        return fresh[::-1]
+
+
+class StoredLines:
+    """The lines that replicas share. Implements `Lines`."""
+
+    def __init__(self, runner: asyncio.Runner, trail: SharedTrail) -> None:
+        self._runner = runner
+        self._trail = trail
+
+    def verify(self, anchors: Sequence[Anchor], directories: Sequence[Path]) -> Verified:
+        """Verify the chain, and that it has what the trails of these directories say it has."""
+
+        async def verified() -> Verified:
+            found = await self._trail.verify(anchors)
+            differences = [each for place in directories for each in await self._trail.differences(place)]
+            return replace(found, findings=(*found.findings, *differences))
+
+        return self._runner.run(verified())
+
+    def search(self, question: AuditQuery, *, limit: int) -> AuditPage:
+        return self._runner.run(self._trail.search(question, limit=limit))
+
+    def every(self, question: AuditQuery) -> Iterator[Entry]:
+        entries = self._trail.every(question)
+        while (entry := self._runner.run(_next(entries))) is not None:
+            yield entry
+
+    def after(self, number: int) -> list[Entry]:
+        async def read() -> list[Entry]:
+            return [entry async for entry in self._trail.every(AuditQuery(), after=number)]
+
+        return self._runner.run(read())
+
+
+@contextlib.contextmanager
+def stored_lines(settings: Settings) -> Iterator[StoredLines]:
+    """Open the lines that replicas share in the store of this configuration.
+
+    Raises:
+        StoreError: the store cannot be opened.
+    """
+    with asyncio.Runner() as runner:
+        store = runner.run(open_store(settings))
+        try:
+            yield StoredLines(runner, SharedTrail(store))
+        finally:
+            runner.run(store.close())
+
+
+async def _next(entries: AsyncIterator[Entry]) -> Entry | None:
+    return await anext(entries, None)

@@ -1,0 +1,90 @@
+"""The state of one request for the audit trail."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kiteward.audit.events import NO_DETAILS, AuditEvent
+from kiteward.audit.shared import SharedEvents
+from kiteward.authz.policy import Decision
+from kiteward.domain.identity import Principal
+from kiteward.gateway.call import AnyCall
+from kiteward.gateway.operations import Operation
+from kiteward.gateway.resolved_request import ResolvedRequest
+from kiteward.gateway.rows import Row
+from kiteward.milvus import messages
+from kiteward.store.transaction import Transaction
+
+
+class Recording:
+    """The state of one request while it is handled.
+
+    Attributes:
+        call: the request.
+        row: its row of the operation table, or of our own operations; None for an operation that does not exist.
+        operation: the row, if it is that of an RPC.
+        principal: the authenticated caller, once known.
+        resolved: the resolved request, once known.
+        decision: the decision, once made.
+        message: the decoded request, where it was decoded.
+        details: the details of a change.
+        in_full: the same before they were shortened, where replicas share the store.
+        stored: the number of the event that the change has stored in its transaction; 0 if it has none.
+        result: what a change did, in addition to its details.
+        status: the code in the engine's response, once it has answered; 0 for success.
+        hidden: whether the response said that the object does not exist, because the principal may not know of it.
+        apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
+    """
+
+    __slots__ = (
+        "apart",
+        "call",
+        "decision",
+        "details",
+        "hidden",
+        "in_full",
+        "message",
+        "operation",
+        "principal",
+        "resolved",
+        "result",
+        "row",
+        "started",
+        "status",
+        "stored",
+        "time",
+    )
+
+    def __init__(self, call: AnyCall, row: Row | None) -> None:
+        self.call = call
+        self.row = row
+        self.operation = row if isinstance(row, Operation) else None
+        self.principal: Principal | None = None
+        self.resolved: ResolvedRequest | None = None
+        self.decision: Decision | None = None
+        self.message: messages.ProtocolMessage | None = None
+        self.details: Mapping[str, Any] = NO_DETAILS
+        self.in_full: Mapping[str, Any] = NO_DETAILS
+        self.stored = 0
+        self.result: dict[str, Any] = {}
+        self.status = 0
+        self.hidden = False
+        self.apart = False
+        self.time = time.time()
+        self.started = time.perf_counter()
+
+
+class StoredChange:
+    """The record of a change for the store that replicas share. Implements `policy_cache.ChangeRecord`."""
+
+    def __init__(self, events: SharedEvents, recording: Recording, event: Callable[[], AuditEvent]) -> None:
+        self._events = events
+        self._recording = recording
+        self._event = event
+        self._number = 0
+
+    async def write(self, transaction: Transaction) -> None:
+        self._number = await self._events.append(transaction, self._event())
+
+    def committed(self) -> None:
+        self._recording.stored = self._number
