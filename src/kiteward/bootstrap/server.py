@@ -42,6 +42,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
@@ -135,7 +136,7 @@ class Server:
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
+            sources = _sources(access, engine, gateway, public_port, catalog=catalog)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -159,6 +160,7 @@ def _start_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
     recorder = open_recorder(stack, settings)
     recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
     stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
+    stack.callback(recorder.close)
     return recorder
 
 
@@ -263,6 +265,7 @@ async def _start_gateway(
         admission=settings.admission,
         dialect=dialect_of(settings),
         telemetry=telemetry,
+        limiter=RequestLimiter(settings.request_limits, replicas=settings.replicas),
     )
     stack.push_async_callback(gateway.drain)
     return gateway, catalog
@@ -271,7 +274,7 @@ async def _start_gateway(
 def _sources(
     access: AccessControl,
     engine: InstrumentedEngine,
-    telemetry: Telemetry,
+    gateway: Gateway,
     public_port: PublicPort,
     *,
     catalog: Catalog,
@@ -279,7 +282,7 @@ def _sources(
     """Return the sources that the metrics read."""
     listener = public_port.listener
     return Sources(
-        telemetry,
+        gateway.telemetry,
         authentications=lambda: access.authenticator.counts,
         connections=listener.open_connections,
         refused=lambda: listener.refused,
@@ -289,6 +292,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
+        limited=lambda: gateway.limiter.refused,
     )
 
 

@@ -10,6 +10,7 @@ from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
@@ -53,6 +54,9 @@ class Settings:
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
+        request_limits: limits of the requests of each user that has no others, `kiteward.limits.requestsPerSecond`,
+            `requestBurst` and `concurrentRequests`.
+        replicas: among how many servers limits of requests are divided, `kiteward.limits.replicas`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
@@ -80,5 +84,7 @@ class Settings:
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
+    request_limits: RequestLimits = field(default_factory=RequestLimits)
+    replicas: int = 1
     tracing: TracingSettings = field(default_factory=TracingSettings)
     admission: Admission = field(default_factory=Admission)

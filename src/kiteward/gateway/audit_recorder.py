@@ -10,7 +10,7 @@ import functools
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -38,11 +38,14 @@ from kiteward.domain.errors import (
     OldPasswordWrong,
     OperationRefused,
     OperationUnknown,
+    RequestsLimited,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import AnyCall, rpc_call
+from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.request_limiter import RunningRequest
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
@@ -78,6 +81,7 @@ class Recording:
         status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
+        running: what counts it as running, where the requests of its caller are limited.
     """
 
     __slots__ = (
@@ -92,6 +96,7 @@ class Recording:
         "resolved",
         "result",
         "row",
+        "running",
         "started",
         "status",
         "time",
@@ -110,6 +115,7 @@ class Recording:
         self.status = 0
         self.hidden = False
         self.apart = False
+        self.running: RunningRequest | None = None
         self.time = time.time()
         self.started = time.perf_counter()
 
@@ -134,6 +140,7 @@ class Recorder:
         self._second = 0
         self._strangers = 0
         self._left_out = 0
+        self._limited = LimitedCallers()
 
     def state(self) -> AuditState:
         """Return the state of the audit trail."""
@@ -195,6 +202,8 @@ class Recorder:
             self._note_execution(recording, None)
         elif isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
             self._note_unauthenticated(recording, error)
+        elif isinstance(error, RequestsLimited) and recording.principal is not None:
+            self._limited.add(recording.principal, recording.call.operation, error)
         elif isinstance(error, OperationRefused):
             self._sink.record(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
@@ -215,8 +224,17 @@ class Recorder:
         )
 
     async def flush(self) -> None:
-        """Record how many unauthenticated callers were left out since the last time."""
+        """Record how many unauthenticated callers were left out, and whose requests exceeded limits."""
         self._record_left_out()
+        self._record_limited(self._limited.due())
+
+    def close(self) -> None:
+        """Record whose requests exceeded limits, for the last time."""
+        self._record_limited(self._limited.all())
+
+    def _record_limited(self, events: Iterable[AuditEvent]) -> None:
+        for event in events:
+            self._sink.record(event)
 
     def _record_left_out(self) -> None:
         if self._left_out:

@@ -26,6 +26,7 @@ from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.row_access.access import RowAccess, row_access
@@ -129,6 +130,7 @@ class Authorizer:
         admission: Admission,
         telemetry: Telemetry,
         dialect: Dialect,
+        limiter: RequestLimiter,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
@@ -138,6 +140,7 @@ class Authorizer:
         self._admission = admission
         self._telemetry = telemetry
         self._dialect = dialect
+        self._limiter = limiter
 
     async def authenticate(self, recording: Recording) -> Principal:
         """Return the authenticated caller.
@@ -177,6 +180,7 @@ class Authorizer:
             DatabaseNotFound: its database does not exist for this caller.
             EngineUnavailable, StoreUnavailable: the catalog or the policy cannot be loaded.
             LimitReached: the caller has named too many objects that the catalog does not hold.
+            RequestsLimited: the caller has made as many requests as its limits allow.
             NotReady: there is no policy, and this is `again`.
         """
         principal = await self.authenticate(recording)
@@ -187,6 +191,9 @@ class Authorizer:
             await self._load(row)
             # The user may have been deleted, or have lost a role, while they were loaded.
             principal = await self.authenticate(recording)
+        if not again and since is None and recording.row is not None:
+            snapshot, counted = self._policy_cache.current(), recording.row.counted
+            recording.running = self._limiter.begin(principal, snapshot, counted, recording.call.turn)
         if row is None:
             return self._authorize_admin(recording, principal)
         if again and row.needs_catalog:
@@ -363,20 +370,6 @@ class Authorizer:
         if not self._catalog.has_database(database):
             raise _no_database(database)
         return False
-
-
-def hidden_response(recording: Recording) -> bytes | None:
-    """Return the response to a refused request whose object is hidden from its caller: as if it did not exist.
-
-    Returns:
-        The response; None where the refusal is reported.
-    """
-    row, resolved, decision = recording.operation, recording.resolved, recording.decision
-    if row is None or row.hidden_response is None or resolved is None:
-        return None
-    if decision is None or decision.allowed:
-        return None
-    return row.hidden_response(resolved)
 
 
 def unknown_operation(name: str) -> OperationUnknown:

@@ -11,7 +11,7 @@ from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
+from kiteward.gateway.authorize import Authorizer, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
@@ -28,6 +28,7 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of
@@ -43,7 +44,12 @@ _T = TypeVar("_T")
 
 
 class Gateway:
-    """Authenticates, authorizes, records and executes every request."""
+    """Authenticates, authorizes, records and executes every request.
+
+    Attributes:
+        telemetry: counts and times of the requests.
+        limiter: keeps callers within the limits of their requests.
+    """
 
     def __init__(
         self,
@@ -58,14 +64,16 @@ class Gateway:
         dialect: Dialect,
         admission: Admission | None = None,
         telemetry: Telemetry | None = None,
+        limiter: RequestLimiter | None = None,
     ) -> None:
-        self._telemetry = telemetry or Telemetry()
+        self.telemetry = telemetry or Telemetry()
+        self.limiter = limiter or RequestLimiter()
         self._services = services
         self._recorder = recorder
         self._ddl = ddl
         self._turns = EventLoopShares()
         self._changes = changes = Changes(recorder)
-        verifier = InstrumentedAuthenticator(authenticator, self._telemetry)
+        verifier = InstrumentedAuthenticator(authenticator, self.telemetry)
         self._authorizer = authorizer = Authorizer(
             verifier,
             policy_cache,
@@ -73,8 +81,9 @@ class Gateway:
             engine=engine.health,
             naming=services.naming,
             admission=admission or Admission(),
-            telemetry=self._telemetry,
+            telemetry=self.telemetry,
             dialect=dialect,
+            limiter=self.limiter,
         )
         context = HandlerContext(
             services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
@@ -104,6 +113,7 @@ class Gateway:
             OperationUnknown: before anything else, as Milvus does (contract 1.3).
             AuthenticationError: the caller is not authenticated.
             AccessDenied, OperationRefused: the principal is not allowed to make it.
+            RequestsLimited: the principal has made as many requests as its limits allow; nothing was done.
             RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
             AuditUnavailable: it could not be recorded, so it was not executed.
@@ -111,11 +121,11 @@ class Gateway:
         logs.bind_request_id(call.request_id)
         recording = Recording(call, row_of(call))
         if recording.row is None:
-            self._telemetry.requests.count(OTHER, Outcome.REFUSED)
+            self.telemetry.requests.count(OTHER, Outcome.REFUSED)
             unknown = unknown_operation(call.operation)
             self._recorder.note(recording, unknown)
             raise unknown
-        span = self._telemetry.start_request(call.operation, call.request_id, call.forward)
+        span = self.telemetry.start_request(call.operation, call.request_id, call.forward)
         try:
             size = size_of(call.payload)
             if size <= LARGE:
@@ -127,6 +137,9 @@ class Gateway:
             if not recording.apart:
                 self._recorder.note(recording, error)
             raise
+        finally:
+            if recording.running is not None:
+                recording.running.end()
         span.end(Outcome.OK)
         if not recording.apart:
             self._recorder.note(recording, None)
@@ -209,7 +222,7 @@ class Gateway:
     def _note_unread(self, recording: Recording, error: BaseException) -> None:
         """Count and record a request that was refused before it was read."""
         call = recording.call
-        self._telemetry.start_request(call.operation, call.request_id, call.forward).end(outcome_of(error))
+        self.telemetry.start_request(call.operation, call.request_id, call.forward).end(outcome_of(error))
         self._recorder.note(recording, error)
 
 
@@ -223,3 +236,17 @@ def _executors(
         Executor.DDL: CatalogExecutor(ddl, context.authorizer, context.changes),
         Executor.HERE: RpcExecutor(context),
     }
+
+
+def hidden_response(recording: Recording) -> bytes | None:
+    """Return the response to a refused request whose object is hidden from its caller: as if it did not exist.
+
+    Returns:
+        The response; None where the refusal is reported.
+    """
+    row, resolved, decision = recording.operation, recording.resolved, recording.decision
+    if row is None or row.hidden_response is None or resolved is None:
+        return None
+    if decision is None or decision.allowed:
+        return None
+    return row.hidden_response(resolved)

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store.records import Change, HashSchemes, KeyRecord, UserRecord
+from kiteward.domain.request_limits import RequestLimits
+from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
 from kiteward.store.transaction import Transaction
 
 
@@ -95,6 +96,14 @@ class Store(Protocol):
 
     async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
         """Return the names of the users who have a tag of this key and value, sorted."""
+        ...
+
+    async def limited(self, subject: Subject) -> Sequence[tuple[str, RequestLimits]]:
+        """Return the users, API keys or roles whose requests are limited, with their limits, sorted by name or id.
+
+        Args:
+            subject: USER, KEY or ROLE.
+        """
         ...
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:

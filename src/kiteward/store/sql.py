@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.domain.request_limits import RequestLimits
+from kiteward.store import keys, migrations, queries, request_limits, row_policies, schema, sqlite, tags
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
 from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
 from kiteward.store.transaction import FEED_LENGTH, Transaction
@@ -144,6 +145,10 @@ class SqlStore:
     async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
         (rows,) = await self._reader.rows(tags.users_with(key, value))
         return [name for (name,) in rows]
+
+    async def limited(self, subject: Subject) -> Sequence[tuple[str, RequestLimits]]:
+        (rows,) = await self._reader.rows(request_limits.holders(subject))
+        return [(name, request_limits.read(*limits)) for name, *limits in rows]
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))

@@ -182,6 +182,7 @@ def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> N
             engine_ready=lambda: False,
             revision=lambda: None,
             audit=lambda: next(loads),
+            limited=lambda: {("rate", "user"): 4},
         )
     )
     first, second = (parsed(metrics.text().decode()) for _ in range(2))
@@ -193,6 +194,7 @@ def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> N
     assert (first["kiteward_held_bytes", kind], first["kiteward_held_bytes_limit", kind]) == (5, 10)
     assert first["kiteward_held_bytes_refused_total", kind] == 3
     assert second["kiteward_engine_restarts_total", ()] == 0
+    assert first["kiteward_requests_limited_total", (("holder", "user"), ("limit", "rate"))] == 4
 
 
 def test_a_duration_is_in_every_bucket_that_is_wide_enough() -> None:
@@ -235,6 +237,7 @@ def test_the_catalog_of_a_remote_engine_says_how_old_it_is() -> None:
             engine_ready=lambda: True,
             revision=lambda: None,
             audit=AuditState,
+            limited=dict,
             catalog=lambda: next(states),
         )
     )
