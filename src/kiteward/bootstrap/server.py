@@ -266,6 +266,7 @@ async def _start_gateway(
         dialect=dialect_of(settings),
         telemetry=telemetry,
         limiter=RequestLimiter(settings.request_limits, replicas=settings.replicas),
+        engine_places=settings.engine_requests,
     )
     stack.push_async_callback(gateway.drain)
     return gateway, catalog

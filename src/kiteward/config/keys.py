@@ -293,6 +293,7 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     ADDRESS_BYTES,
     AUTHENTICATED_BYTES,
     limit_keys.CONCURRENT_REQUESTS,
+    limit_keys.ENGINE_REQUESTS,
     limit_keys.REPLICAS,
     limit_keys.REQUEST_BURST,
     limit_keys.REQUESTS_PER_SECOND,

@@ -14,6 +14,13 @@ CONCURRENT_REQUESTS: Final[Key[int]] = Key(
     0,
     "concurrent requests of each user that has no other such limit; 0 for no limit",
 )
+ENGINE_REQUESTS: Final[Key[int | None]] = Key(
+    "kiteward.limits.engineRequests",
+    Number("number", 0, MOST_AT_ONCE),
+    None,
+    "reads, and writes, that are worked on at once; more wait, fairly by user; 0 for no limit",
+    unset="4 for the embedded engine, 0 for a remote one",
+)
 REPLICAS: Final[Key[int]] = Key(
     "kiteward.limits.replicas",
     Number("number", 1, _MOST_REPLICAS),

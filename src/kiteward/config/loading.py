@@ -121,6 +121,7 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         byte_limits=_byte_limits(reader),
         request_limits=_request_limits(reader),
+        engine_requests=_engine_requests(reader, remote=engine is not None),
         replicas=reader.get(limit_keys.REPLICAS),
         tracing=_tracing(reader),
         admission=_admission(reader, remote=engine is not None),
@@ -259,6 +260,14 @@ def _request_limits(reader: Reader) -> RequestLimits:
         )
     concurrent = reader.get(limit_keys.CONCURRENT_REQUESTS)
     return RequestLimits(float(rate) or None, burst or None, concurrent or None)
+
+
+def _engine_requests(reader: Reader, *, remote: bool) -> int:
+    given = reader.get(limit_keys.ENGINE_REQUESTS)
+    if given is not None:
+        return given
+    # A cluster works on any number of requests at once, and knows best how many.
+    return 0 if remote else Settings().engine_requests
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:

@@ -56,6 +56,8 @@ class Settings:
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         request_limits: limits of the requests of each user that has no others, `kiteward.limits.requestsPerSecond`,
             `requestBurst` and `concurrentRequests`.
+        engine_requests: how many reads, and how many writes, are worked on at once, `kiteward.limits.engineRequests`; 0
+            for no limit.
         replicas: among how many servers limits of requests are divided, `kiteward.limits.replicas`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
@@ -85,6 +87,7 @@ class Settings:
     tls: TlsSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     request_limits: RequestLimits = field(default_factory=RequestLimits)
+    engine_requests: int = 4
     replicas: int = 1
     tracing: TracingSettings = field(default_factory=TracingSettings)
     admission: Admission = field(default_factory=Admission)

@@ -10,7 +10,7 @@ import functools
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from kiteward.audit.events import (
 )
 from kiteward.audit.writer import AuditSink, AuditState
 from kiteward.authn.api_keys import key_id_of
+from kiteward.authn.fair_queue import FairQueue
 from kiteward.authz.policy import Decision
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import (
@@ -81,10 +82,13 @@ class Recording:
         status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
+        admitted: whether limits of requests let it pass, and its turn has come.
         running: what counts it as running, where the requests of its caller are limited.
+        queue: the queue whose place it holds.
     """
 
     __slots__ = (
+        "admitted",
         "apart",
         "call",
         "decision",
@@ -93,6 +97,7 @@ class Recording:
         "message",
         "operation",
         "principal",
+        "queue",
         "resolved",
         "result",
         "row",
@@ -115,7 +120,9 @@ class Recording:
         self.status = 0
         self.hidden = False
         self.apart = False
+        self.admitted = False
         self.running: RunningRequest | None = None
+        self.queue: FairQueue | None = None
         self.time = time.time()
         self.started = time.perf_counter()
 
@@ -226,15 +233,11 @@ class Recorder:
     async def flush(self) -> None:
         """Record how many unauthenticated callers were left out, and whose requests exceeded limits."""
         self._record_left_out()
-        self._record_limited(self._limited.due())
+        self._limited.record_due(self._sink)
 
     def close(self) -> None:
         """Record whose requests exceeded limits, for the last time."""
-        self._record_limited(self._limited.all())
-
-    def _record_limited(self, events: Iterable[AuditEvent]) -> None:
-        for event in events:
-            self._sink.record(event)
+        self._limited.record_all(self._sink)
 
     def _record_left_out(self) -> None:
         if self._left_out:

@@ -26,7 +26,7 @@ from kiteward.gateway.large_requests import require_reach
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
-from kiteward.gateway.request_limiter import RequestLimiter
+from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.row_access.access import RowAccess, row_access
@@ -130,7 +130,7 @@ class Authorizer:
         admission: Admission,
         telemetry: Telemetry,
         dialect: Dialect,
-        limiter: RequestLimiter,
+        entry: RequestEntry,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
@@ -140,7 +140,7 @@ class Authorizer:
         self._admission = admission
         self._telemetry = telemetry
         self._dialect = dialect
-        self._limiter = limiter
+        self._entry = entry
 
     async def authenticate(self, recording: Recording) -> Principal:
         """Return the authenticated caller.
@@ -180,7 +180,7 @@ class Authorizer:
             DatabaseNotFound: its database does not exist for this caller.
             EngineUnavailable, StoreUnavailable: the catalog or the policy cannot be loaded.
             LimitReached: the caller has named too many objects that the catalog does not hold.
-            RequestsLimited: the caller has made as many requests as its limits allow.
+            RequestsLimited, CapacityExceeded: as of `RequestEntry.admit`.
             NotReady: there is no policy, and this is `again`.
         """
         principal = await self.authenticate(recording)
@@ -191,9 +191,9 @@ class Authorizer:
             await self._load(row)
             # The user may have been deleted, or have lost a role, while they were loaded.
             principal = await self.authenticate(recording)
-        if not again and since is None and recording.row is not None:
-            snapshot, counted = self._policy_cache.current(), recording.row.counted
-            recording.running = self._limiter.begin(principal, snapshot, counted, recording.call.turn)
+        if not recording.admitted and await self._entry.admit(recording, principal, self._policy_cache.current()):
+            # What was found before the wait may have changed.
+            return await self.authorize(recording)
         if row is None:
             return self._authorize_admin(recording, principal)
         if again and row.needs_catalog:

@@ -28,6 +28,7 @@ from kiteward.gateway.instrumentation import InstrumentedAuthenticator
 from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_of
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.request_entry import RequestEntry, leave
 from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
@@ -65,6 +66,7 @@ class Gateway:
         admission: Admission | None = None,
         telemetry: Telemetry | None = None,
         limiter: RequestLimiter | None = None,
+        engine_places: int = 0,
     ) -> None:
         self.telemetry = telemetry or Telemetry()
         self.limiter = limiter or RequestLimiter()
@@ -83,7 +85,7 @@ class Gateway:
             admission=admission or Admission(),
             telemetry=self.telemetry,
             dialect=dialect,
-            limiter=self.limiter,
+            entry=RequestEntry(self.limiter, engine_places),
         )
         context = HandlerContext(
             services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
@@ -138,8 +140,7 @@ class Gateway:
                 self._recorder.note(recording, error)
             raise
         finally:
-            if recording.running is not None:
-                recording.running.end()
+            leave(recording)
         span.end(Outcome.OK)
         if not recording.apart:
             self._recorder.note(recording, None)

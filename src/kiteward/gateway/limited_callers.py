@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kiteward.audit.events import MOST_VALUES, AuditEvent, Event, Outcome
+from kiteward.audit.writer import AuditSink
 from kiteward.domain.errors import RequestsLimited
 from kiteward.domain.identity import Principal
 
@@ -67,17 +68,18 @@ class LimitedCallers:
         window.operations[operation] += 1
         window.sentence = str(error)
 
-    def due(self) -> list[AuditEvent]:
-        """Return the events of the windows that are over, and begin new ones at the next refusals."""
+    def record_due(self, sink: AuditSink) -> None:
+        """Record the callers whose windows are over; the next refused request of each begins a new one."""
         over = self._clock() - WINDOW
-        return self._taken([caller for caller, window in self._windows.items() if window.began <= over])
+        self._record(sink, [caller for caller, window in self._windows.items() if window.began <= over])
 
-    def all(self) -> list[AuditEvent]:
-        """Return the events of all windows, also of those that are not over."""
-        return self._taken(list(self._windows))
+    def record_all(self, sink: AuditSink) -> None:
+        """Record all callers, also those whose windows are not over."""
+        self._record(sink, list(self._windows))
 
-    def _taken(self, callers: list[tuple[str, str]]) -> list[AuditEvent]:
-        return [_event(*caller, self._windows.pop(caller)) for caller in callers]
+    def _record(self, sink: AuditSink, callers: list[tuple[str, str]]) -> None:
+        for caller in callers:
+            sink.record(_event(*caller, self._windows.pop(caller)))
 
 
 def _event(user_name: str, credential: str, window: _Window) -> AuditEvent:

@@ -53,7 +53,7 @@ class _Bucket:
     def fill(self, limits: RequestLimits, now: float) -> None:
         """Add the tokens of the time that has passed, by the limits that are in force now."""
         if limits.rate is not None:
-            had = self.limits.size if self.limits.rate is None else self.tokens
+            had = limits.size if self.limits.rate is None else self.tokens
             self.tokens = min(limits.size, had + (now - self.filled_at) * limits.rate)
         self.limits = limits
         self.filled_at = now
