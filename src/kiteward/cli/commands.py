@@ -184,8 +184,9 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{key}={each}" for key, each in value.items()) or "none"
+            return ", ".join(f"{key}={_cell(each)}" for key, each in value.items()) or "none"
         case list():
-            return ", ".join(map(str, value)) or "none"
+            mark = "; " if value and isinstance(value[0], dict) else ", "
+            return mark.join(map(_cell, value)) or "none"
         case _:
             return str(value)

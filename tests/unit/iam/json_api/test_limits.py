@@ -67,7 +67,8 @@ async def test_setting_replaces_all_and_deleting_removes_all(people: Own) -> Non
 
 
 async def test_only_administrators_set_limits_and_others_see_their_own(people: Own) -> None:
-    for operation, given in (("SetLimits", {"requestsPerSecond": 1}), ("DeleteLimits", {})):
+    changes: tuple[tuple[str, dict[str, Any]], ...] = (("SetLimits", {"requestsPerSecond": 1}), ("DeleteLimits", {}))
+    for operation, given in changes:
         for by in ("alice", "bob"):
             with pytest.raises(AccessDenied):
                 await people(operation, by=by, userName="alice", **given)
