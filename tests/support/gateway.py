@@ -34,6 +34,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.json_api import ADMIN_OPERATIONS
@@ -151,8 +152,7 @@ class GatewayHarness:
             recorder=self.recorder,
             admission=self.admission,
             dialect=Dialect.EMBEDDED,
-            limiter=self.limiter,
-            engine_places=self.engine_places,
+            entry=RequestEntry(self.limiter, self.engine_places),
         )
 
     def configure(self, **parts: Any) -> None:

@@ -42,6 +42,7 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
@@ -254,6 +255,7 @@ async def _start_gateway(
     await ddl.recover()
     if vanished is not None:
         repeat(stack, _VANISHED_SECONDS, "resolving the grants of what has vanished", vanished.act)
+    limiter = RequestLimiter(settings.request_limits, replicas=settings.replicas)
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -265,8 +267,7 @@ async def _start_gateway(
         admission=settings.admission,
         dialect=dialect_of(settings),
         telemetry=telemetry,
-        limiter=RequestLimiter(settings.request_limits, replicas=settings.replicas),
-        engine_places=settings.engine_requests,
+        entry=RequestEntry(limiter, settings.engine_requests),
     )
     stack.push_async_callback(gateway.drain)
     return gateway, catalog
@@ -293,7 +294,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
-        limited=lambda: gateway.limiter.refused,
+        limited=lambda: gateway.entry.limiter.refused,
     )
 
 

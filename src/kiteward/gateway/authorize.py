@@ -183,17 +183,7 @@ class Authorizer:
             RequestsLimited, CapacityExceeded: as of `RequestEntry.admit`.
             NotReady: there is no policy, and this is `again`.
         """
-        principal = await self.authenticate(recording)
-        row = recording.operation
-        if row is not None and row.closed:
-            raise _closed(row)
-        while not (again or self._is_ready(row)):
-            await self._load(row)
-            # The user may have been deleted, or have lost a role, while they were loaded.
-            principal = await self.authenticate(recording)
-        if not recording.admitted and await self._entry.admit(recording, principal, self._policy_cache.current()):
-            # What was found before the wait may have changed.
-            return await self.authorize(recording)
+        principal, row = await self._entered(recording, again=again), recording.operation
         if row is None:
             return self._authorize_admin(recording, principal)
         if again and row.needs_catalog:
@@ -204,6 +194,21 @@ class Authorizer:
             since = self._catalog.now if since is None else since
             await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
         return await self.authorize(recording, again=again, since=since)
+
+    async def _entered(self, recording: Recording, *, again: bool) -> Principal:
+        """Return the caller of a request that was let in, with what it is decided by up to date. Raises as `authorize`.
+
+        The user may be deleted, or lose a role, while something is loaded or the request waits for its turn.
+        """
+        row = recording.operation
+        while True:
+            principal = await self.authenticate(recording)
+            if row is not None and row.closed:
+                raise _closed(row)
+            if not (again or self._is_ready(row)):
+                await self._load(row)
+            elif recording.admitted or not await self._entry.admit(recording, principal, self._policy_cache.current()):
+                return principal
 
     def _authorize_rpc(
         self, row: Operation, recording: Recording, principal: Principal, since: float | None

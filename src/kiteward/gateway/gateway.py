@@ -11,7 +11,7 @@ from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder, Recording
-from kiteward.gateway.authorize import Authorizer, unknown_operation
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
@@ -49,7 +49,7 @@ class Gateway:
 
     Attributes:
         telemetry: counts and times of the requests.
-        limiter: keeps callers within the limits of their requests.
+        entry: lets requests in, within the limits of their callers.
     """
 
     def __init__(
@@ -65,11 +65,10 @@ class Gateway:
         dialect: Dialect,
         admission: Admission | None = None,
         telemetry: Telemetry | None = None,
-        limiter: RequestLimiter | None = None,
-        engine_places: int = 0,
+        entry: RequestEntry | None = None,
     ) -> None:
         self.telemetry = telemetry or Telemetry()
-        self.limiter = limiter or RequestLimiter()
+        self.entry = entry or RequestEntry(RequestLimiter(), 0)
         self._services = services
         self._recorder = recorder
         self._ddl = ddl
@@ -85,15 +84,13 @@ class Gateway:
             admission=admission or Admission(),
             telemetry=self.telemetry,
             dialect=dialect,
-            entry=RequestEntry(self.limiter, engine_places),
+            entry=self.entry,
         )
         context = HandlerContext(
             services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
         )
-        self._writes = RowWrites(engine, authorizer, dialect)
-        self._executors = _executors(
-            context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=self._writes
-        )
+        self._writes = writes = RowWrites(engine, authorizer, dialect)
+        self._executors = _executors(context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=writes)
         self._admin_executor = AdminExecutor(context)
 
     @overload
@@ -115,8 +112,7 @@ class Gateway:
             OperationUnknown: before anything else, as Milvus does (contract 1.3).
             AuthenticationError: the caller is not authenticated.
             AccessDenied, OperationRefused: the principal is not allowed to make it.
-            RequestsLimited: the principal has made as many requests as its limits allow; nothing was done.
-            RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
+            RequestRefused, RequestsLimited, PayloadMalformed: it is wrong, or too much; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
             AuditUnavailable: it could not be recorded, so it was not executed.
         """
@@ -139,8 +135,6 @@ class Gateway:
             if not recording.apart:
                 self._recorder.note(recording, error)
             raise
-        finally:
-            leave(recording)
         span.end(Outcome.OK)
         if not recording.apart:
             self._recorder.note(recording, None)
@@ -210,6 +204,12 @@ class Gateway:
                 raise
             recording.hidden = True
             return hidden
+        else:
+            return await self._execute(request, recording)
+        finally:
+            leave(recording)
+
+    async def _execute(self, request: AuthorizedRequest, recording: Recording) -> bytes | Returned:
         row = recording.operation
         if row is None:
             return await self._admin_executor.run(request, recording)

@@ -25,6 +25,9 @@ class RequestEntry:
     Reads and writes of data have a queue each, as they have threads of their own in the embedded engine. The next turn
     is that of the user who was served longest ago. So a request waits for one of each other user at most, however many
     they send.
+
+    Attributes:
+        limiter: keeps callers within their limits.
     """
 
     def __init__(self, limiter: RequestLimiter, places: int) -> None:
@@ -34,7 +37,7 @@ class RequestEntry:
             limiter: keeps callers within their limits.
             places: how many reads, and how many writes, are worked on at once; 0 for no queue.
         """
-        self._limiter = limiter
+        self.limiter = limiter
         kinds = (Event.DATA_READ, Event.DATA_WRITE) if places else ()
         self._queues: Mapping[Event | None, FairQueue] = {
             kind: FairQueue(places, most_waiting=_MOST_WAITING, longest_wait=_LONGEST_WAIT) for kind in kinds
@@ -49,7 +52,7 @@ class RequestEntry:
         """
         row, call = recording.row, recording.call
         counted = Counted.EVERYBODY if row is None else row.counted
-        recording.running = self._limiter.begin(principal, snapshot, counted, call.turn)
+        recording.running = self.limiter.begin(principal, snapshot, counted, call.turn)
         recording.admitted = True
         queue = None if row is None else self._queues.get(row.event)
         if queue is None:

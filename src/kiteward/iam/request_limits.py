@@ -46,12 +46,14 @@ class ShownLimits:
 
 def _missing(subject: Subject, name: str) -> NotFound:
     """Return the error that a user, an API key or a role does not exist."""
-    named = {"name": name}
     if subject is Subject.USER:
-        return UserNotFound(f"user not found: {name}", ErrorDetail(ErrorCode.USER_NOT_FOUND, named), field="userName")
+        detail = ErrorDetail(ErrorCode.USER_NOT_FOUND, {"name": name})
+        return UserNotFound(f"user not found: {name}", detail, field="userName")
     if subject is Subject.ROLE:
-        return RoleNotFound(f"role not found: {name}", ErrorDetail(ErrorCode.ROLE_NOT_FOUND, named), field="roleName")
-    return NotFound(f"API key not found: {name}", ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, named), field="keyId")
+        detail = ErrorDetail(ErrorCode.ROLE_NOT_FOUND, {"name": name})
+        return RoleNotFound(f"role not found: {name}", detail, field="roleName")
+    detail = ErrorDetail(ErrorCode.API_KEY_NOT_FOUND, {"name": name})
+    return NotFound(f"API key not found: {name}", detail, field="keyId")
 
 
 async def set_limits(caller: Caller, holder: LimitHolder, limits: RequestLimits) -> None:

@@ -86,6 +86,8 @@ async def test_whatever_is_called_the_labels_are_few_and_none_is_made_by_a_calle
         "reason": {"stopping", "connections", "address", "undecided", "handshake", "garbage"},
         "stage": {str(stage) for stage in Stage},
         "work": {"read", "commit"},
+        "limit": {"rate", "concurrent"},
+        "holder": {"user", "role", "api_key", "default"},
         "le": {str(bound) for bound in BOUNDS} | {"+Inf"},
     }
     strange = {
