@@ -82,7 +82,7 @@ class Recording:
         status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
-        admitted: whether limits of requests let it pass, and its turn has come.
+        admitted: whether it is within the limits of its caller, and has a place at the engine where that takes one.
         running: what counts it as running, where the requests of its caller are limited.
         queue: the queue whose place it holds.
     """

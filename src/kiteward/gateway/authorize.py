@@ -196,7 +196,7 @@ class Authorizer:
         return await self.authorize(recording, again=again, since=since)
 
     async def _entered(self, recording: Recording, *, again: bool) -> Principal:
-        """Return the caller of a request that was let in, with what it is decided by up to date. Raises as `authorize`.
+        """Return the caller of an admitted request, with what it is decided by up to date. Raises as `authorize`.
 
         The user may be deleted, or lose a role, while something is loaded or the request waits for its turn.
         """

@@ -49,7 +49,7 @@ class Gateway:
 
     Attributes:
         telemetry: counts and times of the requests.
-        entry: lets requests in, within the limits of their callers.
+        entry: admits requests within the limits of their callers.
     """
 
     def __init__(

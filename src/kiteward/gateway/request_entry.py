@@ -1,4 +1,4 @@
-"""Lets requests in: within the limits of their callers, and to the engine fairly by user (decision 0055)."""
+"""Admits requests within the limits of their callers, and to the engine fairly by user (decision 0055)."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,7 +20,7 @@ _LONGEST_WAIT: Final = 30.0
 
 
 class RequestEntry:
-    """Lets each request in once, after its caller is authenticated and before it is authorized.
+    """Admits each request once, after its caller is authenticated and before it is authorized.
 
     Reads and writes of data have a queue each, as they have threads of their own in the embedded engine. The next turn
     is that of the user who was served longest ago. So a request waits for one of each other user at most, however many
@@ -44,7 +44,7 @@ class RequestEntry:
         }
 
     async def admit(self, recording: Recording, principal: Principal, snapshot: PolicySnapshot) -> bool:
-        """Let a request in when its turn has come, and return whether that took time, so that things may have changed.
+        """Admit a request, and return whether it had to wait for that, so that things may have changed.
 
         Raises:
             RequestsLimited: it exceeds a limit of its caller.

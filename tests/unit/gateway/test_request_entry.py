@@ -1,4 +1,4 @@
-"""Requests are let in within the limits of their callers, and to the engine fairly by user."""
+"""Requests are admitted within the limits of their callers, and to the engine fairly by user."""
 
 import asyncio
 
