@@ -34,6 +34,8 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.operations import OPERATIONS
 from kiteward.gateway.policy_cache import PolicyCache
+from kiteward.gateway.request_entry import RequestEntry
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.counting import RowCounter
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments
@@ -92,6 +94,8 @@ class GatewayHarness:
     Attributes:
         services: the dependencies of the handlers; tests replace parts of it before they call.
         trail: the recorded events.
+        limiter: limits requests; a test of its clock replaces it before `configure`.
+        engine_places: how many reads, and how many writes, are worked on at once; likewise.
         throttle_clock: advances by an hour at each reading, so that wrong passwords in a test cause no waits; a test of
             waits sets its `step`.
     """
@@ -133,6 +137,8 @@ class GatewayHarness:
             sessions=self.authenticator.sessions,
         )
         self.admission = Admission()
+        self.limiter = RequestLimiter()
+        self.engine_places = 0
         self.gateway = self._gateway()
 
     def _gateway(self) -> Gateway:
@@ -146,6 +152,7 @@ class GatewayHarness:
             recorder=self.recorder,
             admission=self.admission,
             dialect=Dialect.EMBEDDED,
+            entry=RequestEntry(self.limiter, self.engine_places),
         )
 
     def configure(self, **parts: Any) -> None:

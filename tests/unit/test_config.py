@@ -61,6 +61,11 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.console.enabled": (False, "console.enabled", False),
     "kiteward.console.idleTimeout": (60, "console.sessions.idle", 60),
     "kiteward.console.sessionLifetime": (600, "console.sessions.lifetime", 600),
+    "kiteward.limits.requestsPerSecond": (5, "request_limits.rate", 5.0),
+    "kiteward.limits.requestBurst": (0, "request_limits.burst", None),
+    "kiteward.limits.concurrentRequests": (7, "request_limits.concurrent", 7),
+    "kiteward.limits.engineRequests": (9, "engine_requests", 9),
+    "kiteward.limits.replicas": (3, "replicas", 3),
     "kiteward.allowedHosts": ("kiteward, a.example", "hosts.names", frozenset({"kiteward", "a.example"})),
     "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
     "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
@@ -229,6 +234,17 @@ def test_keys_of_milvus_that_do_not_concern_us_are_ignored(key: str) -> None:
 def test_value_where_a_section_should_be_is_refused(section: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"section|unknown key"):
         settings_from(document(section, value))
+
+
+def test_a_burst_without_a_rate_is_refused_with_both_keys() -> None:
+    with pytest.raises(ConfigurationError, match=r"requestBurst without .*requestsPerSecond limits nothing"):
+        settings_from(document("kiteward.limits.requestBurst", 70))
+
+
+def test_a_remote_engine_decides_itself_how_much_it_works_on_at_once() -> None:
+    assert Settings().engine_requests == 4
+    assert with_keys(**REMOTE).engine_requests == 0
+    assert with_keys(**REMOTE, **{"kiteward.limits.engineRequests": 64}).engine_requests == 64
 
 
 def test_shortest_password_beyond_the_longest_is_refused_with_both_keys() -> None:

@@ -44,6 +44,11 @@ class FairQueue:
         self._served: OrderedDict[str, int] = OrderedDict()
         self._number = 0
 
+    @property
+    def free(self) -> bool:
+        """Whether the next attempt gets a slot at once."""
+        return self._free > 0
+
     async def take(self, source: str) -> bool:
         """Wait for a slot, and return whether it was assigned. If so, the caller must call `give_back`."""
         if self._free:

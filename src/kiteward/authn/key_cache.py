@@ -9,6 +9,7 @@ from typing import Self
 
 from kiteward.authz.model import ADMIN_ROLE
 from kiteward.domain.identity import KeyScope, Principal
+from kiteward.domain.request_limits import HeldLimits, RequestLimits
 from kiteward.store.records import KeyRecord
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -40,6 +41,7 @@ class CachedKey:
             closed: whether the key, one that it descends from, or the owner of one of them is blocked.
         """
         record, tags = lineage[0], _tags_of(lineage)
+        owner = replace(owner, limits=_limits_of(lineage, owner))
         networks = tuple(ipaddress.ip_network(network) for network in record.networks)
         principal = before = _restricted(owner, record, tags)
         if record.previous is not None:
@@ -107,6 +109,12 @@ class KeyCache:
 def _tags_of(lineage: Sequence[KeyRecord]) -> Mapping[str, str]:
     """Return the tags of a key: those of the keys that it descends from, then its own in their place."""
     return {key: value for record in reversed(lineage) for key, value in record.tags.items()}
+
+
+def _limits_of(lineage: Sequence[KeyRecord], owner: Principal) -> HeldLimits | None:
+    """Return the limits of the requests of a key: its owner's, its own and those of the keys that it descends from."""
+    of_user = RequestLimits() if owner.limits is None else owner.limits.user
+    return HeldLimits(of_user, tuple((each.key_id, each.limits) for each in lineage if each.limits)) or None
 
 
 def _restricted(owner: Principal, record: KeyRecord, tags: Mapping[str, str]) -> Principal:

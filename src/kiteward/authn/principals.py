@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from kiteward.authn.key_cache import CachedKey
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import ROOT, Principal
+from kiteward.domain.request_limits import HeldLimits
 from kiteward.store.base import Store
 from kiteward.store.records import KeyRecord, UserRecord
 
@@ -19,7 +20,8 @@ def principal_of(record: UserRecord, *, root_bypass: bool) -> Principal:
         root_bypass: whether `root` needs no roles.
     """
     unrestricted = root_bypass and record.name == ROOT
-    return Principal(record.name, frozenset(record.roles), unrestricted=unrestricted, tags=record.tags)
+    limits = HeldLimits(record.limits) if record.limits else None
+    return Principal(record.name, frozenset(record.roles), unrestricted=unrestricted, tags=record.tags, limits=limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The parts of the policy: roles, grants and privilege groups as they are stored and listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kiteward.authz.privileges import ObjectType
+from kiteward.domain.request_limits import RequestLimits
 
 if TYPE_CHECKING:
     from kiteward.authz.row_policies import ProtectedCollection
@@ -19,10 +20,17 @@ BUILT_IN_ROLES: Final = (ADMIN_ROLE, PUBLIC_ROLE)
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A named holder of grants."""
+    """A named holder of grants.
+
+    Attributes:
+        name: its name.
+        description: free text.
+        limits: the limits of the requests of each user who holds it.
+    """
 
     name: str
     description: str = ""
+    limits: RequestLimits = field(default_factory=RequestLimits)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -18,6 +18,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AccessDenied
 from kiteward.domain.identity import CredentialReach, Principal
 from kiteward.domain.naming import ANY
+from kiteward.domain.request_limits import RequestLimits
 
 
 class Condition(NamedTuple):
@@ -77,12 +78,14 @@ class PolicySnapshot:
         roles: role name -> compiled role.
         groups: custom privilege groups by name.
         row_rules: (database, collection) -> compiled row policies, enforced or not.
+        role_limits: role name -> limits of the requests of its holders, where it has any; None where no role has.
     """
 
     revision: int
     roles: Mapping[str, CompiledRole]
     groups: Mapping[str, PrivilegeGroup]
     row_rules: Mapping[tuple[str, str], CompiledRowRules] = field(default_factory=dict)
+    role_limits: Mapping[str, RequestLimits] | None = None
 
     @classmethod
     def compile(cls, policy: Policy) -> Self:
@@ -93,7 +96,7 @@ class PolicySnapshot:
             held[grant.role].append(grant)
         roles = {role.name: CompiledRole.compile(role, held[role.name], groups) for role in policy.roles}
         rules = {(each.database, each.collection): CompiledRowRules.compile(each) for each in policy.protected}
-        return cls(policy.revision, roles, groups, rules)
+        return cls(policy.revision, roles, groups, rules, _limits_of(roles))
 
     def protected(self, database: str, collection: str) -> CompiledRowRules | None:
         """Return the row policies of a collection where they are enforced, or None."""
@@ -146,7 +149,7 @@ class PolicySnapshot:
                 roles.pop(name, None)
             else:
                 roles[name] = CompiledRole.compile(*entry, self.groups)
-        return replace(self, revision=revision, roles=roles)
+        return replace(self, revision=revision, roles=roles, role_limits=_limits_of(roles))
 
     def held_by(self, principal: Principal) -> list[CompiledRole]:
         """Return the principal's roles that exist, and `public`."""
@@ -156,6 +159,10 @@ class PolicySnapshot:
         if public is not None and PUBLIC_ROLE not in principal.roles:
             found.append(public)
         return found
+
+
+def _limits_of(roles: Mapping[str, CompiledRole]) -> Mapping[str, RequestLimits] | None:
+    return {name: compiled.role.limits for name, compiled in roles.items() if compiled.role.limits} or None
 
 
 _SKIP_RLS: Final = PRIVILEGES["SkipRLS"].bit

@@ -193,6 +193,7 @@ def make_services(
         OPERATIONS,
         naming=settings.naming,
         limits=settings.limits,
+        request_limits=settings.request_limits,
         super_users=settings.super_users,
         root_bypass=settings.root_bypass,
         key_rules=settings.key_rules,

@@ -50,6 +50,8 @@ from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
 from kiteward.gateway.replicas.membership import Membership
+from kiteward.gateway.request_entry import RequestEntry
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.base import Store
@@ -143,7 +145,7 @@ class Server:
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, membership=membership)
+            sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -175,6 +177,7 @@ def _start_recorder(
         exporter.start(note_lost)
     recorder.note_system_event(Event.STARTED, "Start", **_settings_for_the_record(settings))
     stack.callback(recorder.note_system_event, Event.STOPPED, "Stop")
+    stack.callback(recorder.close)
     return recorder, export
 
 
@@ -273,6 +276,7 @@ async def _start_gateway(
     await ddl.recover()
     if vanished is not None:
         repeat(stack, _VANISHED_SECONDS, "resolving the grants of what has vanished", vanished.act)
+    limiter = RequestLimiter(settings.request_limits, replicas=settings.limit_replicas)
     gateway = Gateway(
         access.authenticator,
         access.policy_cache,
@@ -284,6 +288,7 @@ async def _start_gateway(
         admission=settings.admission,
         dialect=dialect_of(settings),
         telemetry=telemetry,
+        entry=RequestEntry(limiter, settings.engine_requests),
     )
     stack.push_async_callback(gateway.drain)
     return gateway, catalog
@@ -292,7 +297,7 @@ async def _start_gateway(
 def _sources(
     access: AccessControl,
     engine: InstrumentedEngine,
-    telemetry: Telemetry,
+    gateway: Gateway,
     public_port: PublicPort,
     *,
     catalog: Catalog,
@@ -301,7 +306,7 @@ def _sources(
     """Return the sources that the metrics read."""
     listener = public_port.listener
     return Sources(
-        telemetry,
+        gateway.telemetry,
         authentications=lambda: access.authenticator.counts,
         connections=listener.open_connections,
         refused=lambda: listener.refused,
@@ -313,6 +318,7 @@ def _sources(
         catalog=lambda: catalog.state,
         exports=access.exports,
         replica=lambda: state_of(access.sharing, membership),
+        limited=lambda: gateway.entry.limiter.refused,
     )
 
 

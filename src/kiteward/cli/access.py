@@ -185,12 +185,22 @@ def _listed(answer: Any) -> list[str]:
         grants = [f"grant {_grant(grant)} to {grant['role']}" for grant in answer["grants"]]
         keys = [f"API key {key['keyId']} of {key['userName']}" for key in answer["keys"]]
         return [f"recorded since {answer['recordedSince'] or 'never'}; not used since then:", *grants, *keys]
+    limits = [_limit(limit) for limit in answer["limits"]]
     if answer["administrator"]:
-        return [f"{answer['userName']} is an administrator and may do everything"]
+        return [f"{answer['userName']} is an administrator and may do everything", *limits]
     rows = [f"{row['dbName']}.{row['collectionName']}: {', '.join(row['privileges'])}" for row in answer["collections"]]
     cluster = [f"cluster: {', '.join(answer['cluster'])}"] if answer["cluster"] else []
     closed = [f"but {answer['closed']}"] if answer["closed"] else []
-    return [*rows, *cluster, *closed] or [f"{answer['userName']} has no privileges beyond those of every user"]
+    held = [*rows, *cluster, *closed] or [f"{answer['userName']} has no privileges beyond those of every user"]
+    return [*held, *limits]
+
+
+def _limit(limit: Any) -> str:
+    rate, concurrent = limit["requestsPerSecond"], limit["concurrentRequests"]
+    kinds = [] if rate is None else [f"{rate:g} requests a second, {limit['burst']} at once"]
+    kinds += [] if concurrent is None else [f"{concurrent} concurrent requests"]
+    whose = f"{limit['holder'].replace('_', ' ')} {limit['name']}".strip()
+    return f"limit ({whose}): {', '.join(kinds)}"
 
 
 def _holder(holder: Any) -> list[str]:

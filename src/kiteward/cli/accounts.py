@@ -1,4 +1,4 @@
-"""`kiteward init`, `users`, `keys` and `tags`: administration on the store itself, without a server.
+"""`kiteward init`, `users`, `keys`, `tags` and `limits`: administration on the store itself, without a server.
 
 Each command sends one of Kiteward's own operations through a gateway, as the operator of this machine.
 """
@@ -92,6 +92,29 @@ TAGS: Final = (
     Command("users", "ListTaggedUsers", "list the users with a tag", names=("key", "value")),
 )
 
+_LIMITED: Final = (*_HOLDER, "roleName")
+
+LIMITS: Final = (
+    Command("list", "ListLimits", "list users, API keys and roles with limits of requests", lists="limits"),
+    Command(
+        "get", "DescribeLimits", "show the limits of a user, an API key or a role", options=_LIMITED, needs_holder=True
+    ),
+    Command(
+        "set",
+        "SetLimits",
+        "set the limits of a user, an API key or a role; those that are left out are removed",
+        options=(*_LIMITED, "requestsPerSecond", "burst", "concurrentRequests"),
+        needs_holder=True,
+    ),
+    Command(
+        "delete",
+        "DeleteLimits",
+        "remove the limits of a user, an API key or a role",
+        options=_LIMITED,
+        needs_holder=True,
+    ),
+)
+
 
 def add_parsers(commands: Any) -> None:
     """Add the commands to the command line."""
@@ -99,6 +122,7 @@ def add_parsers(commands: Any) -> None:
         ("users", USERS, "manage users, directly in the store"),
         ("keys", KEYS, "manage API keys, directly in the store"),
         ("tags", TAGS, "manage tags of users and API keys, directly in the store"),
+        ("limits", LIMITS, "limit requests of users, API keys and roles, directly in the store"),
     ):
         group = commands.add_parser(word, help=text).add_subparsers(required=True, metavar="COMMAND")
         for command in table:

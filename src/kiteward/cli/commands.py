@@ -10,6 +10,8 @@ from kiteward.domain.errors import ConfigurationError
 
 _DAYS: Final = 24 * 3600
 _SECRETS: Final = ("password", "newPassword")
+_HOLDERS: Final = ("userName", "keyId", "roleName")
+"""The options that name a holder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Command:
         help: its help text, one line.
         names: the fields of the request that its positional arguments fill, in their order.
         options: its options, as keys of `OPTIONS`.
-        needs_holder: whether one of the options `userName` and `keyId` must be given.
+        needs_holder: whether one of the options that name a holder must be given.
         lists: the member of the response that holds the rows, for commands that list.
     """
 
@@ -59,6 +61,13 @@ OPTIONS: Final[Mapping[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
         {"type": float, "metavar": "DAYS", "help": "days until it expires"},
     ),
     "keyId": (("--key",), {"metavar": "ID", "help": "of this API key"}),
+    "roleName": (("--role",), {"metavar": "ROLE", "help": "of this role, for each of its users"}),
+    "requestsPerSecond": (("--requests-per-second",), {"type": float, "metavar": "RATE", "help": "requests a second"}),
+    "burst": (("--burst",), {"type": int, "metavar": "NUMBER", "help": "requests at once after a pause"}),
+    "concurrentRequests": (
+        ("--concurrent-requests",),
+        {"type": int, "metavar": "NUMBER", "help": "requests at the same time"},
+    ),
     "dbName": (("--database",), {"metavar": "NAME", "help": "the database (default: default)"}),
     "policyType": (
         ("--restrictive",),
@@ -131,9 +140,14 @@ def request_of(command: Command, arguments: argparse.Namespace) -> dict[str, Any
         elif field == "tags":
             value = dict(map(_tag, value))
         request[field] = value
-    if command.needs_holder and not (request.get("userName") or request.get("keyId")):
-        raise ConfigurationError("give --user NAME or --key ID")
+    if command.needs_holder and not any(request.get(name) for name in _HOLDERS):
+        named = [f"{flags[0]} {how['metavar']}" for flags, how in map(OPTIONS.__getitem__, _holders_of(command))]
+        raise ConfigurationError(f"give {' or '.join(named)}")
     return request
+
+
+def _holders_of(command: Command) -> list[str]:
+    return [name for name in _HOLDERS if name in command.options]
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -170,8 +184,9 @@ def _cell(value: Any) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{key}={each}" for key, each in value.items()) or "none"
+            return ", ".join(f"{key}={_cell(each)}" for key, each in value.items()) or "none"
         case list():
-            return ", ".join(map(str, value)) or "none"
+            mark = "; " if value and isinstance(value[0], dict) else ", "
+            return mark.join(map(_cell, value)) or "none"
         case _:
             return str(value)

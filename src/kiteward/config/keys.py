@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys, export_keys, store_keys
+from kiteward.config import engine_keys, export_keys, limit_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -312,6 +312,11 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     HOST,
     ADDRESS_BYTES,
     AUTHENTICATED_BYTES,
+    limit_keys.CONCURRENT_REQUESTS,
+    limit_keys.ENGINE_REQUESTS,
+    limit_keys.REPLICAS,
+    limit_keys.REQUEST_BURST,
+    limit_keys.REQUESTS_PER_SECOND,
     UNAUTHENTICATED_ADDRESS_BYTES,
     UNAUTHENTICATED_BYTES,
     USER_BYTES,

@@ -15,7 +15,7 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, exports, keys, store_keys
+from kiteward.config import engine_keys, exports, keys, limit_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
@@ -31,6 +31,7 @@ from kiteward.config.sources import (
 from kiteward.domain.errors import ConfigurationError
 from kiteward.domain.identity import Secret
 from kiteward.domain.naming import NamingRules
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.providers import Providers, parsed
@@ -127,6 +128,9 @@ def _build_settings(reader: Reader) -> Settings:
         tls=_tls(reader),
         store=_store(reader),
         byte_limits=_byte_limits(reader),
+        request_limits=_request_limits(reader),
+        engine_requests=_engine_requests(reader, remote=engine is not None),
+        limit_replicas=reader.get(limit_keys.REPLICAS),
         tracing=_tracing(reader),
         replicas=_replicas(reader),
         admission=_admission(reader, remote=engine is not None),
@@ -264,6 +268,26 @@ def _engine_tls(reader: Reader) -> UpstreamTls:
     ]
     ca, certificate, key = (Path(name) if name else None for name in files)
     return UpstreamTls(ca, certificate, key, reader.get(engine_keys.ENGINE_TLS_SERVER_NAME))
+
+
+def _request_limits(reader: Reader) -> RequestLimits:
+    rate = reader.get(limit_keys.REQUESTS_PER_SECOND)
+    burst = reader.get(limit_keys.REQUEST_BURST)
+    if burst and not rate:
+        raise ConfigurationError(
+            f"{limit_keys.REQUEST_BURST.name} without {limit_keys.REQUESTS_PER_SECOND.name} limits nothing: set both, "
+            "or leave it out"
+        )
+    concurrent = reader.get(limit_keys.CONCURRENT_REQUESTS)
+    return RequestLimits(float(rate) or None, burst or None, concurrent or None)
+
+
+def _engine_requests(reader: Reader, *, remote: bool) -> int:
+    given = reader.get(limit_keys.ENGINE_REQUESTS)
+    if given is not None:
+        return given
+    # A cluster works on any number of requests at once, and knows best how many.
+    return 0 if remote else Settings().engine_requests
 
 
 def _byte_limits(reader: Reader) -> ByteLimits:

@@ -10,6 +10,7 @@ from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, Secret
 from kiteward.domain.naming import NamingRules
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
@@ -58,6 +59,11 @@ class Settings:
             `timeout`; None for a file in the data directory.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
+        request_limits: limits of the requests of each user that has no others, `kiteward.limits.requestsPerSecond`,
+            `requestBurst` and `concurrentRequests`.
+        engine_requests: how many reads, and how many writes, are worked on at once, `kiteward.limits.engineRequests`; 0
+            for no limit.
+        limit_replicas: among how many servers limits of requests are divided, `kiteward.limits.replicas`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
         replicas: this server among others on the same store, `kiteward.replicas.name` and `lease`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
@@ -87,6 +93,9 @@ class Settings:
     tls: TlsSettings | None = None
     store: PostgresqlSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
+    request_limits: RequestLimits = field(default_factory=RequestLimits)
+    engine_requests: int = 4
+    limit_replicas: int = 1
     tracing: TracingSettings = field(default_factory=TracingSettings)
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     admission: Admission = field(default_factory=Admission)

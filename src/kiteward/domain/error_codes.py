@@ -199,6 +199,14 @@ class ErrorCode(StrEnum):
     TAGS_MISSING = auto()
     TAGS_OF_ONESELF = auto()
 
+    # Limits of requests.
+    REQUESTS_RATE_LIMIT = auto()
+    REQUESTS_CONCURRENT_LIMIT = auto()
+    LIMITS_MISSING = auto()
+    LIMITS_HOLDER = auto()
+    LIMIT_OUT_OF_RANGE = auto()
+    LIMIT_BURST_WITHOUT_RATE = auto()
+
     # API keys.
     API_KEY_NOT_FOUND = auto()
     API_KEYS_LIMIT = auto()

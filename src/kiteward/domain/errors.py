@@ -48,6 +48,7 @@ KitewardError
 │   └── DataDirectoryHeld            another server holds the data directory
 ├── AuditUnavailable                 the request cannot be recorded now, so it is refused
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
+│   └── RequestsLimited              the caller has made as many requests as its limits allow
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
     └── LeaseOver                    it may be out of date: the store was not heard from for too long
@@ -357,6 +358,22 @@ class CapacityExceeded(KitewardError):
     """A limit on memory or concurrency is reached, for all callers or for this one; nothing was changed."""
 
     default_code = ErrorCode.CAPACITY_EXCEEDED
+
+
+class RequestsLimited(CapacityExceeded):
+    """The caller has made as many requests as its limits allow; nothing was done.
+
+    Attributes:
+        kind: which limit is reached: `rate` or `concurrent`.
+        retry_after: seconds after which the same request can succeed.
+    """
+
+    def __init__(
+        self, message: str = "", *details: ErrorDetail, field: str = "", kind: str = "rate", retry_after: float = 1.0
+    ) -> None:
+        super().__init__(message, *details, field=field)
+        self.kind = kind
+        self.retry_after = retry_after
 
 
 class ConfigurationError(KitewardError):

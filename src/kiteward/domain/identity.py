@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from kiteward.domain.request_limits import HeldLimits
+
 ROOT: Final = "root"
 """The user created with every server; exempt from authorization unless configured otherwise (contract 4.6 rule 3)."""
 
@@ -139,6 +141,7 @@ class Principal:
             keys that it descends from, and its own, in their place.
         withheld_roles: roles of the user that its API key leaves out. They allow nothing, and restrictive row policies
             for them apply.
+        limits: the limits of requests that its user and its API key have; None where there is none.
     """
 
     user_name: str
@@ -149,6 +152,7 @@ class Principal:
     one_time: bool = field(default=False, compare=False)
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     withheld_roles: frozenset[str] = frozenset()
+    limits: HeldLimits | None = field(default=None, compare=False)
 
     @property
     def limited(self) -> bool:

@@ -38,10 +38,12 @@ from kiteward.domain.errors import (
     OldPasswordWrong,
     OperationRefused,
     OperationUnknown,
+    RequestsLimited,
 )
 from kiteward.domain.identity import KeyCredential, PasswordCredential, Principal
 from kiteward.gateway.audit_details import AT_ONCE
 from kiteward.gateway.call import AnyCall, rpc_call
+from kiteward.gateway.limited_callers import LimitedCallers
 from kiteward.gateway.operations import Operation
 from kiteward.gateway.recording import Recording, StoredChange
 from kiteward.gateway.resolved_request import ResolvedRequest
@@ -91,6 +93,7 @@ class Recorder:
         self._second = 0
         self._strangers = 0
         self._left_out = 0
+        self._limited = LimitedCallers()
 
     def state(self) -> AuditState:
         """Return the state of the audit trail."""
@@ -163,6 +166,8 @@ class Recorder:
             self._note_execution(recording, None)
         elif isinstance(error, AuthenticationError | OperationUnknown) and recording.principal is None:
             self._note_unauthenticated(recording, error)
+        elif isinstance(error, RequestsLimited) and recording.principal is not None:
+            self._limited.add(recording.principal, recording.call.operation, error)
         elif isinstance(error, OperationRefused):
             self._sink.record(self._event(recording, Event.CLOSED_OPERATION, Outcome.REFUSED, error=_name(error)))
         elif isinstance(error, AccessDenied) or (recording.decision is not None and not recording.decision.allowed):
@@ -190,8 +195,13 @@ class Recorder:
             await self._shared.append(transaction, _system_event(event, Outcome.COMMITTED, operation, details))
 
     async def flush(self) -> None:
-        """Record how many unauthenticated callers were left out since the last time."""
+        """Record how many unauthenticated callers were left out, and whose requests exceeded limits."""
         self._record_left_out()
+        self._limited.record_due(self._sink)
+
+    def close(self) -> None:
+        """Record whose requests exceeded limits, for the last time."""
+        self._limited.record_all(self._sink)
 
     def _record_left_out(self) -> None:
         if self._left_out:

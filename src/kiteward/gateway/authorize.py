@@ -26,6 +26,7 @@ from kiteward.gateway.operations import Operation
 from kiteward.gateway.parameters import check_parameters
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.recording import Recording
+from kiteward.gateway.request_entry import RequestEntry
 from kiteward.gateway.resolve import check_new_names, resolve_request
 from kiteward.gateway.resolved_request import NOTHING_RESOLVED, ResolvedRequest
 from kiteward.gateway.row_access.access import RowAccess, row_access
@@ -129,6 +130,7 @@ class Authorizer:
         admission: Admission,
         telemetry: Telemetry,
         dialect: Dialect,
+        entry: RequestEntry,
     ) -> None:
         self._authenticator = authenticator
         self._policy_cache = policy_cache
@@ -138,6 +140,7 @@ class Authorizer:
         self._admission = admission
         self._telemetry = telemetry
         self._dialect = dialect
+        self._entry = entry
 
     async def authenticate(self, recording: Recording) -> Principal:
         """Return the authenticated caller.
@@ -179,16 +182,10 @@ class Authorizer:
             DatabaseNotFound: its database does not exist for this caller.
             EngineUnavailable, StoreUnavailable: the catalog or the policy cannot be loaded.
             LimitReached: the caller has named too many objects that the catalog does not hold.
+            RequestsLimited, CapacityExceeded: as of `RequestEntry.admit`.
             NotReady: there is no policy, and this is `again`.
         """
-        principal = await self.authenticate(recording)
-        row = recording.operation
-        if row is not None and row.closed:
-            raise _closed(row)
-        while not (again or self._is_ready(row)):
-            await self._load(row)
-            # The user may have been deleted, or have lost a role, while they were loaded.
-            principal = await self.authenticate(recording)
+        principal, row = await self._entered(recording, again=again), recording.operation
         if row is None:
             return self._authorize_admin(recording, principal)
         if again and row.needs_catalog:
@@ -199,6 +196,21 @@ class Authorizer:
             since = self._catalog.now if since is None else since
             await self._catalog.ensure(unknown.database, *unknown.names, caller=principal.user_name)
         return await self.authorize(recording, again=again, since=since)
+
+    async def _entered(self, recording: Recording, *, again: bool) -> Principal:
+        """Return the caller of an admitted request, with what it is decided by up to date. Raises as `authorize`.
+
+        The user may be deleted, or lose a role, while something is loaded or the request waits for its turn.
+        """
+        row = recording.operation
+        while True:
+            principal = await self.authenticate(recording)
+            if row is not None and row.closed:
+                raise _closed(row)
+            if not (again or self._is_ready(row)):
+                await self._load(row)
+            elif recording.admitted or not await self._entry.admit(recording, principal, self._policy_cache.current()):
+                return principal
 
     def _authorize_rpc(
         self, row: Operation, recording: Recording, principal: Principal, since: float | None
@@ -364,20 +376,6 @@ class Authorizer:
         if not self._catalog.has_database(database):
             raise _no_database(database)
         return False
-
-
-def hidden_response(recording: Recording) -> bytes | None:
-    """Return the response to a refused request whose object is hidden from its caller: as if it did not exist.
-
-    Returns:
-        The response; None where the refusal is reported.
-    """
-    row, resolved, decision = recording.operation, recording.resolved, recording.decision
-    if row is None or row.hidden_response is None or resolved is None:
-        return None
-    if decision is None or decision.allowed:
-        return None
-    return row.hidden_response(resolved)
 
 
 def unknown_operation(name: str) -> OperationUnknown:

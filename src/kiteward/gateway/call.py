@@ -17,6 +17,19 @@ def new_request_id() -> str:
     return f"{random.getrandbits(64):016x}"
 
 
+class RequestTurn:
+    """One request of a client, however many calls of the gateway it takes: it counts once against limits of requests.
+
+    Attributes:
+        counted_for: the user and the credential whose request was counted; None before that.
+    """
+
+    __slots__ = ("counted_for",)
+
+    def __init__(self) -> None:
+        self.counted_for: tuple[str, str] | None = None
+
+
 class Call(NamedTuple, Generic[Payload_co]):
     """A request, from any transport. It is a tuple, which costs a quarter of a frozen dataclass: one for every request.
 
@@ -33,6 +46,7 @@ class Call(NamedTuple, Generic[Payload_co]):
         transport: the service that received it, for the record: `grpc`, `rest`, `console`, `health` or `local`.
         client: how the caller's software describes itself, for the record.
         client_id: the number that `Connect` gave the client, which refers to its description of itself at that time.
+        turn: the client's request that it is a part of; None where it is the whole.
     """
 
     operation: str
@@ -46,6 +60,7 @@ class Call(NamedTuple, Generic[Payload_co]):
     transport: str = ""
     client: str = ""
     client_id: str = ""
+    turn: RequestTurn | None = None
 
     def __repr__(self) -> str:
         """Return the request without its payload, which may hold a password."""

@@ -14,7 +14,7 @@ from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import AuthenticationError, CollectionNotFound, ResponseFailed
 from kiteward.domain.identity import PresentedCredential, Principal
 from kiteward.domain.naming import DEFAULT_DATABASE
-from kiteward.gateway.call import Call, new_request_id
+from kiteward.gateway.call import Call, RequestTurn, new_request_id
 from kiteward.gateway.gateway import Gateway
 from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.iam.json_api.base import Arguments, Outcome
@@ -58,6 +58,7 @@ class GatewayClient:
         forward: metadata of the caller that may be forwarded to the engine.
         request_id: the id by which the caller's request is found again; if empty, each call gets its own.
         user_agent: how the caller's software describes itself, for the record.
+        turn: the caller's request, which all calls together make up and which counts once against limits of requests.
     """
 
     gateway: Gateway
@@ -69,6 +70,7 @@ class GatewayClient:
     forward: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     request_id: str = field(default="", kw_only=True)
     user_agent: str = field(default="", kw_only=True)
+    turn: RequestTurn = field(default_factory=RequestTurn, kw_only=True)
 
     def with_credential(self, credential: PresentedCredential) -> "GatewayClient":
         """Return the same client with another credential."""
@@ -160,6 +162,7 @@ class GatewayClient:
             request_id=self.request_id or new_request_id(),
             transport=self.transport,
             client=self.user_agent,
+            turn=self.turn,
         )
 
 

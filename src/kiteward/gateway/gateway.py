@@ -11,7 +11,7 @@ from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.audit_recorder import Recorder
-from kiteward.gateway.authorize import Authorizer, hidden_response, unknown_operation
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, unknown_operation
 from kiteward.gateway.call import AnyCall, Call
 from kiteward.gateway.catalog import Catalog
 from kiteward.gateway.changes import Changes
@@ -29,6 +29,8 @@ from kiteward.gateway.large_requests import LARGE, LONG, EventLoopShares, size_o
 from kiteward.gateway.operations import Executor
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.gateway.recording import Recording
+from kiteward.gateway.request_entry import RequestEntry, leave
+from kiteward.gateway.request_limiter import RequestLimiter
 from kiteward.gateway.row_access.reading import FilteredReads
 from kiteward.gateway.row_access.writing import RowWrites
 from kiteward.gateway.rows import ROWS, row_of
@@ -44,7 +46,12 @@ _T = TypeVar("_T")
 
 
 class Gateway:
-    """Authenticates, authorizes, records and executes every request."""
+    """Authenticates, authorizes, records and executes every request.
+
+    Attributes:
+        telemetry: counts and times of the requests.
+        entry: admits requests within the limits of their callers.
+    """
 
     def __init__(
         self,
@@ -59,14 +66,16 @@ class Gateway:
         dialect: Dialect,
         admission: Admission | None = None,
         telemetry: Telemetry | None = None,
+        entry: RequestEntry | None = None,
     ) -> None:
-        self._telemetry = telemetry or Telemetry()
+        self.telemetry = telemetry or Telemetry()
+        self.entry = entry or RequestEntry(RequestLimiter(), 0)
         self._services = services
         self._recorder = recorder
         self._ddl = ddl
         self._turns = EventLoopShares()
         self._changes = changes = Changes(recorder)
-        verifier = InstrumentedAuthenticator(authenticator, self._telemetry)
+        verifier = InstrumentedAuthenticator(authenticator, self.telemetry)
         self._authorizer = authorizer = Authorizer(
             verifier,
             policy_cache,
@@ -74,16 +83,15 @@ class Gateway:
             engine=engine.health,
             naming=services.naming,
             admission=admission or Admission(),
-            telemetry=self._telemetry,
+            telemetry=self.telemetry,
             dialect=dialect,
+            entry=self.entry,
         )
         context = HandlerContext(
             services, authorizer, authenticator=verifier, policy_cache=policy_cache, recorder=recorder, changes=changes
         )
-        self._writes = RowWrites(engine, authorizer, dialect)
-        self._executors = _executors(
-            context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=self._writes
-        )
+        self._writes = writes = RowWrites(engine, authorizer, dialect)
+        self._executors = _executors(context, engine=engine, catalog=catalog, ddl=ddl, dialect=dialect, writes=writes)
         self._admin_executor = AdminExecutor(context)
 
     @overload
@@ -105,18 +113,18 @@ class Gateway:
             OperationUnknown: before anything else, as Milvus does (contract 1.3).
             AuthenticationError: the caller is not authenticated.
             AccessDenied, OperationRefused: the principal is not allowed to make it.
-            RequestRefused, PayloadMalformed: the request is wrong; nothing has changed.
+            RequestRefused, RequestsLimited, PayloadMalformed: it is wrong, or too much; nothing has changed.
             EngineError, StoreError, NotReady: it could not be executed.
             AuditUnavailable: it could not be recorded, so it was not executed.
         """
         logs.bind_request_id(call.request_id)
         recording = Recording(call, row_of(call))
         if recording.row is None:
-            self._telemetry.requests.count(OTHER, Outcome.REFUSED)
+            self.telemetry.requests.count(OTHER, Outcome.REFUSED)
             unknown = unknown_operation(call.operation)
             self._recorder.note(recording, unknown)
             raise unknown
-        span = self._telemetry.start_request(call.operation, call.request_id, call.forward)
+        span = self.telemetry.start_request(call.operation, call.request_id, call.forward)
         try:
             size = size_of(call.payload)
             if size <= LARGE:
@@ -200,6 +208,12 @@ class Gateway:
                 raise
             recording.hidden = True
             return hidden
+        else:
+            return await self._execute(request, recording)
+        finally:
+            leave(recording)
+
+    async def _execute(self, request: AuthorizedRequest, recording: Recording) -> bytes | Returned:
         row = recording.operation
         if row is None:
             return await self._admin_executor.run(request, recording)
@@ -213,7 +227,7 @@ class Gateway:
     def _note_unread(self, recording: Recording, error: BaseException) -> None:
         """Count and record a request that was refused before it was read."""
         call = recording.call
-        self._telemetry.start_request(call.operation, call.request_id, call.forward).end(outcome_of(error))
+        self.telemetry.start_request(call.operation, call.request_id, call.forward).end(outcome_of(error))
         self._recorder.note(recording, error)
 
 
@@ -227,3 +241,17 @@ def _executors(
         Executor.DDL: CatalogExecutor(ddl, context.changes, writes=writes),
         Executor.HERE: RpcExecutor(context),
     }
+
+
+def hidden_response(recording: Recording) -> bytes | None:
+    """Return the response to a refused request whose object is hidden from its caller: as if it did not exist.
+
+    Returns:
+        The response; None where the refusal is reported.
+    """
+    row, resolved, decision = recording.operation, recording.resolved, recording.decision
+    if row is None or row.hidden_response is None or resolved is None:
+        return None
+    if decision is None or decision.allowed:
+        return None
+    return row.hidden_response(resolved)

@@ -6,10 +6,12 @@ from typing import Any
 
 from kiteward.audit.events import NO_DETAILS, AuditEvent
 from kiteward.audit.shared import SharedEvents
+from kiteward.authn.fair_queue import FairQueue
 from kiteward.authz.policy import Decision
 from kiteward.domain.identity import Principal
 from kiteward.gateway.call import AnyCall
 from kiteward.gateway.operations import Operation
+from kiteward.gateway.request_limiter import RunningRequest
 from kiteward.gateway.resolved_request import ResolvedRequest
 from kiteward.gateway.rows import Row
 from kiteward.milvus import messages
@@ -34,9 +36,13 @@ class Recording:
         status: the code in the engine's response, once it has answered; 0 for success.
         hidden: whether the response said that the object does not exist, because the principal may not know of it.
         apart: whether it is a change, which is recorded where it is executed and continues when its caller is gone.
+        admitted: whether it is within the limits of its caller, and has a place at the engine where that takes one.
+        running: what counts it as running, where the requests of its caller are limited.
+        queue: the queue whose place it holds.
     """
 
     __slots__ = (
+        "admitted",
         "apart",
         "call",
         "decision",
@@ -46,9 +52,11 @@ class Recording:
         "message",
         "operation",
         "principal",
+        "queue",
         "resolved",
         "result",
         "row",
+        "running",
         "started",
         "status",
         "stored",
@@ -70,6 +78,9 @@ class Recording:
         self.status = 0
         self.hidden = False
         self.apart = False
+        self.admitted = False
+        self.running: RunningRequest | None = None
+        self.queue: FairQueue | None = None
         self.time = time.time()
         self.started = time.perf_counter()
 

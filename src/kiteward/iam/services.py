@@ -18,6 +18,7 @@ from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.errors import EngineUnavailable
 from kiteward.domain.identity import CredentialReach
 from kiteward.domain.naming import NamingRules
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.engine.base import Engine
 from kiteward.store.base import Store
 
@@ -247,6 +248,7 @@ class Services:
         operations: the rules of every RPC by its name.
         naming: the naming rules.
         limits: the limits of users and roles.
+        request_limits: the limits of the requests of each user that has no others, by the settings.
         super_users: callers who change a password without the old one (`common.security.superUsers`).
         root_bypass: whether `root` needs no roles (`common.security.rootShouldBindRole` false).
         key_rules: the rules for new API keys.
@@ -267,6 +269,7 @@ class Services:
     operations: Mapping[str, OperationRules]
     naming: NamingRules = field(default_factory=NamingRules)
     limits: Limits = field(default_factory=Limits)
+    request_limits: RequestLimits = field(default_factory=RequestLimits)
     super_users: frozenset[str] = frozenset()
     root_bypass: bool = True
     key_rules: KeyRules = field(default_factory=KeyRules)

@@ -5,8 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kiteward.authz.model import Policy
+from kiteward.domain.request_limits import RequestLimits
 from kiteward.store.audit_events import LineRange, StoredHead
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, UserRecord
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, Subject, UserRecord
 from kiteward.store.transaction import Transaction
 
 
@@ -95,6 +96,14 @@ class Store(Protocol):
 
     async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
         """Return the names of the users who have a tag of this key and value, sorted."""
+        ...
+
+    async def limited(self, subject: Subject) -> Sequence[tuple[str, RequestLimits]]:
+        """Return the users, API keys or roles whose requests are limited, with their limits, sorted by name or id.
+
+        Args:
+            subject: USER, KEY or ROLE.
+        """
         ...
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:

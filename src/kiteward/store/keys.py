@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
 
-from kiteward.store import schema, tags
+from kiteward.store import request_limits, schema, tags
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import Rows, WriteTransaction
 from kiteward.store.records import KeyRecord, PreviousSecret, Subject
@@ -83,6 +83,7 @@ def records(rows: Rows) -> Iterator[KeyRecord]:
             previous=None if until is None else PreviousSecret(held["former_digest"], "", until),
             made_by_key=held["made_by_key"],
             tags=tags.read(held["tags"]),
+            limits=request_limits.read(held["limit_rate"], held["limit_burst"], held["limit_concurrent"]),
         )
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
-from kiteward.store import schema, tags
+from kiteward.store import request_limits, schema, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
 from kiteward.store.statements import position
@@ -42,7 +42,9 @@ USER_NAMES: Final[Select[*tuple[Any, ...]]] = select(_users.name).order_by(_user
 REVISION: Final[Select[*tuple[Any, ...]]] = select(schema.revision.c.value).where(
     schema.revision.c.id == schema.REVISION_ROW
 )
-ROLES: Final[Select[*tuple[Any, ...]]] = select(_roles.name, _roles.description).order_by(_roles.name)
+ROLES: Final[Select[*tuple[Any, ...]]] = select(
+    _roles.name, _roles.description, _roles.limit_rate, _roles.limit_burst, _roles.limit_concurrent
+).order_by(_roles.name)
 GRANTS: Final[Select[*tuple[Any, ...]]] = select(
     _grants.role_name,
     _grants.object_type,
@@ -126,7 +128,7 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
     width = len(_USER) + 1
     for columns, group in groupby(rows, key=lambda row: tuple(row[:width])):
         name, password_hash, credential_id, description, created_at, changed_at = columns[:6]
-        enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time, held_tags = columns[6:]
+        enabled, signed_in_at, locked_at, former_hash, former_id, former_until, one_time = columns[6:13]
         yield UserRecord(
             name,
             password_hash,
@@ -140,7 +142,8 @@ def user_records(rows: Rows) -> Iterator[UserRecord]:
             locked_at=locked_at,
             previous=None if former_until is None else PreviousSecret(former_hash, former_id, former_until),
             one_time=one_time,
-            tags=tags.read(held_tags),
+            tags=tags.read(columns[16]),
+            limits=request_limits.read(*columns[13:16]),
         )
 
 
@@ -166,4 +169,4 @@ def groups(rows: Rows) -> tuple[PrivilegeGroup, ...]:
 
 def roles(rows: Rows) -> tuple[Role, ...]:
     """Return what the rows of `ROLES` mean."""
-    return tuple(Role(name, description) for name, description in rows)
+    return tuple(Role(name, description, request_limits.read(*limits)) for name, description, *limits in rows)

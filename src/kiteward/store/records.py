@@ -7,6 +7,7 @@ from typing import Final
 
 from kiteward.authz.model import Grant, PrivilegeGroup, Role
 from kiteward.authz.row_policies import ProtectedCollection
+from kiteward.domain.request_limits import RequestLimits
 
 
 class Subject(StrEnum):
@@ -41,7 +42,8 @@ def subject_collection(name: str) -> tuple[str, str]:
 class Change:
     """One line of the change feed: the named user, role (with its grants), group or API key is not what it was.
 
-    Tags are part of a user or API key. A `CREDENTIAL` accompanies the `USER` of the same name.
+    Tags are part of a user or API key, limits of a user, role or API key. A `CREDENTIAL` accompanies the `USER` of the
+    same name.
     """
 
     subject: Subject
@@ -156,6 +158,7 @@ class UserRecord:
         previous: the password before the last reset, while it is still accepted.
         one_time: whether the password only allows setting another one.
         tags: its tags, sorted by key.
+        limits: the limits of its requests.
     """
 
     name: str
@@ -171,6 +174,7 @@ class UserRecord:
     previous: PreviousSecret | None = None
     one_time: bool = False
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    limits: RequestLimits = field(default_factory=RequestLimits)
 
     def __repr__(self) -> str:
         return f"UserRecord(name={self.name!r})"
@@ -195,6 +199,7 @@ class KeyRecord:
         used_at: when it was last used, or None.
         previous: the key before the last rotation, while it is still accepted.
         tags: its own tags, sorted by key, which take the place of those of its owner.
+        limits: the limits of its requests, besides those of its owner.
     """
 
     key_id: str
@@ -211,6 +216,7 @@ class KeyRecord:
     previous: PreviousSecret | None = None
     made_by_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    limits: RequestLimits = field(default_factory=RequestLimits)
 
     def __repr__(self) -> str:
         return f"KeyRecord(key_id={self.key_id!r})"

@@ -40,6 +40,11 @@ def _former(*names: str) -> list[Column[Any]]:
     return [*(Column(name, Text()) for name in names), Column("former_until", Float())]
 
 
+def _limits() -> list[Column[Any]]:
+    """Return the columns of limits of requests; where one is NULL, there is no such limit."""
+    return [Column("limit_rate", Float()), Column("limit_burst", Integer()), Column("limit_concurrent", Integer())]
+
+
 users: Final = Table(
     "users",
     metadata,
@@ -54,6 +59,7 @@ users: Final = Table(
     Column("locked_at", Float()),
     *_former("former_hash", "former_credential_id"),
     Column("one_time", Boolean(), nullable=False, server_default=false()),
+    *_limits(),
     sqlite_with_rowid=False,
 )
 
@@ -62,6 +68,7 @@ roles: Final = Table(
     metadata,
     Column("name", _name(), primary_key=True),
     Column("description", Text(), nullable=False),
+    *_limits(),
     sqlite_with_rowid=False,
 )
 
@@ -124,6 +131,7 @@ api_keys: Final = Table(
     *_former("former_digest"),
     # No foreign key: SQLite adds none to an existing table. The code removes what descends from a key with it.
     Column("made_by_key", _name()),
+    *_limits(),
     Index("api_keys_by_owner", "owner", "key_id"),
     Index("api_keys_by_maker", "made_by_key", "key_id"),
     sqlite_with_rowid=False,

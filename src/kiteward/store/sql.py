@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from sqlalchemy import Executable, bindparam, update
 
 from kiteward.authz.model import Policy
-from kiteward.store import audit_events, keys, queries, row_policies, schema, tags
+from kiteward.domain.request_limits import RequestLimits
+from kiteward.store import audit_events, keys, queries, request_limits, row_policies, schema, tags
 from kiteward.store.audit_events import LineRange, StoredHead
 from kiteward.store.backend import Backend
 from kiteward.store.changes import ChangesSince, gathered
@@ -148,6 +149,10 @@ class SqlStore:
     async def users_with_tag(self, key: str, value: str) -> Sequence[str]:
         (rows,) = await self._reader.rows(tags.users_with(key, value))
         return [name for (name,) in rows]
+
+    async def limited(self, subject: Subject) -> Sequence[tuple[str, RequestLimits]]:
+        (rows,) = await self._reader.rows(request_limits.holders(subject))
+        return [(name, request_limits.read(*limits)) for name, *limits in rows]
 
     async def bindings(self, role: str | None) -> dict[str, tuple[str, ...]]:
         (rows,) = await self._reader.rows(queries.BINDINGS if role is None else queries.bindings_of(role))

@@ -15,6 +15,7 @@ from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
+from kiteward.store.request_limits import HeldLimits
 from kiteward.store.row_policies import RowPolicies
 from kiteward.store.tags import Tags
 
@@ -325,6 +326,7 @@ class Transaction:
         self.key_tags = Tags(write_transaction, self._changes, Subject.KEY, schema.api_key_tags.c.key_id)
         self.roles = Roles(write_transaction, self._changes, row_policies=self.row_policies)
         self.groups = Groups(write_transaction, self._changes)
+        self.limits = HeldLimits(write_transaction, self._changes)
         self.intents = Intents(write_transaction)
         self.audit_events = AuditEvents(write_transaction)
 

@@ -21,6 +21,7 @@ class Outcome(StrEnum):
     DENIED = "denied"
     REFUSED = "refused"
     INVALID = "invalid"
+    LIMITED = "limited"
     UNAVAILABLE = "unavailable"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -33,6 +34,7 @@ _OUTCOMES: Final[tuple[tuple[type[BaseException] | tuple[type[BaseException], ..
     (errors.AuthenticationError, Outcome.UNAUTHENTICATED),
     (errors.AccessDenied, Outcome.DENIED),
     ((errors.OperationRefused, errors.OperationUnknown), Outcome.REFUSED),
+    (errors.RequestsLimited, Outcome.LIMITED),
     ((errors.RequestRefused, errors.PayloadMalformed, errors.EngineRejected), Outcome.INVALID),
     ((errors.EngineError, errors.StoreError, errors.AuditUnavailable, errors.NotReady), Outcome.UNAVAILABLE),
     (asyncio.CancelledError, Outcome.CANCELLED),

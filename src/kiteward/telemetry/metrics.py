@@ -35,6 +35,7 @@ class Sources:
         held: bytes held for clients by kind: how many, how many there may be, and how often there was no room.
         generation: how often the engine was started.
         engine_ready: whether a call sent now would reach the engine.
+        limited: (kind of limit, whose limit) -> requests that it refused.
         catalog: the state of the catalog of a remote engine; None for the embedded one.
         revision: the revision of the policy in force; None while there is none.
         audit: the state of the audit trail.
@@ -51,6 +52,7 @@ class Sources:
     engine_ready: Callable[[], bool]
     revision: Callable[[], int | None]
     audit: Callable[[], AuditState]
+    limited: Callable[[], Mapping[tuple[str, str], int]]
     catalog: Callable[[], CatalogState | None] = lambda: None
     exports: Callable[[], Sequence[ExportState]] = tuple
     replica: Callable[[], ReplicaState | None] = lambda: None
@@ -102,6 +104,12 @@ class _ServerCollector(Collector):
             "Presented credentials, by kind and result; `remembered` is a cache hit.",
             ("kind", "result"),
             self._sources.authentications().items(),
+        )
+        yield _counter(
+            "kiteward_requests_limited",
+            "Requests refused because a limit of their caller was reached, by kind of limit and by whose it is.",
+            ("limit", "holder"),
+            self._sources.limited().items(),
         )
         yield _histogram(
             "kiteward_stage_duration_seconds", "Duration of requests by stage.", "stage", telemetry.stages.items()

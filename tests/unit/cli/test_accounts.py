@@ -226,7 +226,7 @@ OF_A_RUNNING_SERVER = {"ChangeGrants", "DescribeServer", "ViewAsUser"}
 
 
 def test_every_operation_for_administrators_has_a_command() -> None:
-    commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS)}
+    commands = {command.operation for command in (*accounts.USERS, *accounts.KEYS, *accounts.LIMITS)}
     # `kiteward access` and `kiteward audit` are not made of these tables.
     elsewhere = {"ListCollectionAccess", "ListMissingAccess", "ListUnusedAccess", "SearchAudit", "ExplainAuditLine"}
     elsewhere |= OF_A_RUNNING_SERVER
@@ -264,3 +264,34 @@ def test_a_command_about_tags_says_what_it_lacks(
     run("init", "--admin", "db_admin")
     assert main(["tags", *words, "--data-dir", str(tmp_path / "data")]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_limits_are_set_shown_listed_and_deleted(run: Run) -> None:
+    run("init", "--admin", "db_admin")
+    run("users", "create", "alice")
+    key = lines(run("keys", "create", "alice"))["key id"]
+    run("limits", "set", "--user", "alice", "--requests-per-second", "2.5", "--burst", "7")
+    run("limits", "set", "--key", key, "--concurrent-requests", "3")
+    run("limits", "set", "--role", "public", "--requests-per-second", "100")
+    shown = json.loads(run("limits", "get", "--key", key, "--json"))
+    assert [(each["holder"], each["name"]) for each in shown["applying"]] == [
+        ("user", "alice"),
+        ("role", "public"),
+        ("api_key", key),
+    ]
+    assert (
+        "requestsPerSecond=2.5, burst=7, concurrentRequests=3" in lines(run("limits", "get", "--key", key))["effective"]
+    )
+    assert [line.split()[0] for line in run("limits", "list").splitlines()] == ["holder", "user", "api_key", "role"]
+    assert "limit (user alice): 2.5 requests a second, 7 at once" in run("access", "--user", "alice").splitlines()
+    assert f"limit (api key {key}): 3 concurrent requests" in run("access", "--key", key).splitlines()
+    run("limits", "delete", "--user", "alice")
+    assert json.loads(run("limits", "get", "--user", "alice", "--json"))["own"] is None
+
+
+def test_a_command_about_limits_says_whom_it_lacks(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("init", "--admin", "db_admin")
+    assert main(["limits", "get", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "give --user NAME or --key ID or --role ROLE" in capsys.readouterr().err

@@ -21,8 +21,9 @@ from kiteward.domain.errors import (
     OperationUnknown,
 )
 from kiteward.domain.identity import Principal
-from kiteward.gateway.authorize import AuthorizedRequest, Authorizer, hidden_response
+from kiteward.gateway.authorize import AuthorizedRequest, Authorizer
 from kiteward.gateway.call import Call, rpc_call
+from kiteward.gateway.gateway import hidden_response
 from kiteward.gateway.operations import OPERATIONS, Operation
 from kiteward.gateway.recording import Recording
 from kiteward.gateway.rows import ROWS
@@ -131,7 +132,7 @@ def test_authentication_resolution_and_proof_are_in_one_place() -> None:
 
 
 async def test_denied_request_has_no_proof_and_the_decision_is_reported(peopled: GatewayHarness) -> None:
-    telemetry = peopled.gateway._telemetry
+    telemetry = peopled.gateway.telemetry
     before = dict(telemetry.decisions)
     asked = recording("Query", collection_name="secrets")
     with pytest.raises(AccessDenied):

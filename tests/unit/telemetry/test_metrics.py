@@ -87,6 +87,8 @@ async def test_whatever_is_called_the_labels_are_few_and_none_is_made_by_a_calle
         "reason": {"stopping", "connections", "address", "undecided", "handshake", "garbage"},
         "stage": {str(stage) for stage in Stage},
         "work": {"read", "commit"},
+        "limit": {"rate", "concurrent"},
+        "holder": {"user", "role", "api_key", "default"},
         "le": {str(bound) for bound in BOUNDS} | {"+Inf"},
     }
     strange = {
@@ -208,6 +210,7 @@ def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> N
             engine_ready=lambda: False,
             revision=lambda: None,
             audit=lambda: next(loads),
+            limited=lambda: {("rate", "user"): 4},
         )
     )
     first, second = (parsed(metrics.text().decode()) for _ in range(2))
@@ -219,6 +222,7 @@ def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> N
     assert (first["kiteward_held_bytes", kind], first["kiteward_held_bytes_limit", kind]) == (5, 10)
     assert first["kiteward_held_bytes_refused_total", kind] == 3
     assert second["kiteward_engine_restarts_total", ()] == 0
+    assert first["kiteward_requests_limited_total", (("holder", "user"), ("limit", "rate"))] == 4
 
 
 def test_a_duration_is_in_every_bucket_that_is_wide_enough() -> None:
@@ -261,6 +265,7 @@ def test_the_catalog_of_a_remote_engine_says_how_old_it_is() -> None:
             engine_ready=lambda: True,
             revision=lambda: None,
             audit=AuditState,
+            limited=dict,
             catalog=lambda: next(states),
         )
     )

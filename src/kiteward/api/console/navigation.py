@@ -17,7 +17,9 @@ class Link:
 
 
 EVERYBODY: Final = tuple(Link(page) for page in ("account", "keys", "collections", "explain", "connect"))
-ADMINISTRATORS: Final = tuple(Link(page) for page in ("users", "roles", "matrix", "groups", "audit", "health"))
+ADMINISTRATORS: Final = tuple(
+    Link(page) for page in ("users", "roles", "matrix", "groups", "limits", "audit", "health")
+)
 
 
 def sections(me: Any) -> tuple[tuple[str, tuple[Link, ...]], ...]:

@@ -7,6 +7,7 @@ from kiteward.api.console import (
     account,
     audit_pages,
     keys,
+    limits,
     one_time_secrets,
     roles,
     row_policies,
@@ -25,6 +26,7 @@ PAGES: Final = (
     *access.PAGES,
     *row_policies.PAGES,
     *tags.PAGES,
+    *limits.PAGES,
     *audit_pages.PAGES,
 )
 """All pages. `new-user` is not below `users/`, where it could be the name of a user."""

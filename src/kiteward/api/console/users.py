@@ -25,6 +25,7 @@ from kiteward.iam.json_api.accounts import (
     Reset,
 )
 from kiteward.iam.json_api.base import Arguments, Done
+from kiteward.iam.json_api.limits import LimitedNamed, ShownLimits
 from kiteward.iam.json_api.sessions import ListedSessions
 from kiteward.iam.json_api.tags import HolderNamed, Tags
 from kiteward.iam.json_api.views import View
@@ -50,6 +51,7 @@ async def described(request: ConsoleRequest, errors: dict[str, Reason] | None = 
         "account": await request.client.invoke("DescribeUserAccount", PerhapsNamed(user_name=name), Account),
         "sessions": sessions.sessions,
         "tags": (await request.client.invoke("DescribeTags", HolderNamed(user_name=name), Tags)).tags,
+        "limits": (await request.client.invoke("DescribeLimits", LimitedNamed(user_name=name), ShownLimits)).applying,
         "roles": await role_names(request),
     }
     return request.page_with_errors("user.html", errors, **values) if errors else request.page("user.html", **values)

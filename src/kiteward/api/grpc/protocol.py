@@ -3,6 +3,7 @@
 It follows grpc/doc/PROTOCOL-HTTP2.md and, for compressed messages, grpc/doc/compression.md.
 """
 
+import math
 import re
 import zlib
 from http import HTTPStatus
@@ -64,14 +65,21 @@ def prefix(message: bytes) -> bytes:
     return b"\x00" + len(message).to_bytes(4, "big")
 
 
-def failure(code: StatusCode, text: str) -> tuple[Header, ...]:
-    """Return the head of a response without a message: a status other than OK, and its text."""
+def failure(code: StatusCode, text: str, *, retry_after: float | None = None) -> tuple[Header, ...]:
+    """Return the head of a response without a message: a status other than OK, and its text.
+
+    Args:
+        code: the status.
+        text: its text.
+        retry_after: seconds after which the call may be repeated, as gRPC's own retries (A6) read it, or None.
+    """
     message = text.strip(" ").encode(errors="replace")  # no field value has space around it (RFC 9113, 8.2.1)
     if len(message) > _LONGEST_TEXT:
         message = (message[:_LONGEST_TEXT].decode(errors="ignore") + "…").encode()
     status = ((b"grpc-status", b"%d" % code), (b"grpc-message", quote(message, safe=_PRINTABLE).encode()))
     accepted = ((b"grpc-accept-encoding", _ACCEPTED),) if code is StatusCode.UNIMPLEMENTED else ()
-    return (*RESPONSE_HEAD, *status, *accepted)
+    pushback = () if retry_after is None else ((b"grpc-retry-pushback-ms", b"%d" % math.ceil(retry_after * 1000)),)
+    return (*RESPONSE_HEAD, *status, *accepted, *pushback)
 
 
 def not_grpc(head: Head) -> HTTPStatus | None:

@@ -167,7 +167,7 @@ class _GatewayCallHandler:
             failure = self._failure(error)
             if isinstance(failure, bytes):  # the call has no response message yet: it fails with a gRPC status
                 failure = GrpcStatus(StatusCode.UNAVAILABLE, text=str(error))
-            raise Refusal(failure.code, failure.text) from error
+            raise Refusal(failure.code, failure.text, retry_after=failure.retry_after) from error
         return self._budget.of_user(principal.user_name, self._stream.source)
 
     async def run(self, message: bytes) -> bytes:
@@ -182,12 +182,14 @@ class _GatewayCallHandler:
             failure = self._failure(error, message)
             if isinstance(failure, bytes):
                 return failure
-            raise Refusal(failure.code, failure.text) from error
+            raise Refusal(failure.code, failure.text, retry_after=failure.retry_after) from error
 
     def _failure(self, error: Exception, message: bytes = b"") -> bytes | GrpcStatus:
         if isinstance(error, KitewardError):
             operation = self._caller.method.name
-            return refused_connect_response(operation, error, message) or failure_of(operation, error)
+            return refused_connect_response(operation, error, message) or failure_of(
+                operation, error, client=self._caller.client
+            )
         _log.error("request %s: %s failed unexpectedly", self._request_id, self._caller.method.name, exc_info=error)
         return GrpcStatus(StatusCode.UNKNOWN, text=f"the request failed unexpectedly; its id is {self._request_id}")
 

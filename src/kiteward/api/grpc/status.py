@@ -4,6 +4,7 @@ Authentication and authorization failures are gRPC statuses that no SDK retries.
 a `Status` in the response. A test walks the exception tree and requires a row for each class.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,9 @@ from kiteward.milvus import messages
 _UNEXPECTED: Final = messages.ErrorCode.UnexpectedError
 _NOT_READY: Final = 2
 _ILLEGAL_ARGUMENT: Final = messages.ErrorCode.IllegalArgument
+_RATE_LIMIT: Final = 8
+_REPEATS_BY_STATUS: Final = ("grpc-python", "grpc-java")
+"""How the user agents begin of the libraries whose Milvus SDKs repeat a call that is answered by code 8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,13 @@ class GrpcStatus:
         code: the gRPC status code.
         shown: whether the error's own text is sent; otherwise `text` is.
         text: the text that is sent instead.
+        retry_after: seconds after which the call may be repeated; None says nothing about that.
     """
 
     code: StatusCode
     shown: bool = True
     text: str = ""
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,8 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),
     # Raised before anything was done: SDKs may retry.
     errors.CapacityExceeded: GrpcStatus(StatusCode.RESOURCE_EXHAUSTED),
+    # For most clients; see `_limited`.
+    errors.RequestsLimited: GrpcStatus(StatusCode.RESOURCE_EXHAUSTED),
     errors.ConfigurationError: GrpcStatus(
         StatusCode.UNKNOWN, shown=False, text="the server is not configured for this"
     ),
@@ -119,17 +127,20 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
 """The status of each error class; a class without a row has that of its nearest ancestor."""
 
 
-def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatus:
+def failure_of(operation: str, error: errors.KitewardError, *, client: str = "") -> bytes | GrpcStatus:
     """Return what a client gets for an error.
 
     Args:
         operation: the RPC.
         error: the error.
+        client: the user agent of the client.
 
     Returns:
         The serialised response message with the error's status, or a gRPC status with its text. The few RPCs whose
         response has no status field (contract 2.1), streams among them, fail with a gRPC status that no SDK retries.
     """
+    if isinstance(error, errors.RequestsLimited):
+        return _limited(operation, error, client)
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     if isinstance(error, errors.EngineRejected):
         return GrpcStatus(_code_of(error), text=str(error))
@@ -143,6 +154,24 @@ def failure_of(operation: str, error: errors.KitewardError) -> bytes | GrpcStatu
     legacy = status.legacy_code if status.legacy_code is not None else row.failure_code
     extra = {"is_input_error": "true"} if status.input_error else {}
     return messages.failure(operation, code=status.code, legacy_code=legacy, reason=reason, extra_info=extra)
+
+
+def _limited(operation: str, error: errors.RequestsLimited, client: str) -> bytes | GrpcStatus:
+    """Return what a client gets whose requests exceed a limit.
+
+    pymilvus and the SDK for Java wait and repeat a call that is answered by Milvus' status for this, and give up at
+    once on RESOURCE_EXHAUSTED. It is the other way round for Go (docs/limits.md).
+    """
+    if client.startswith(_REPEATS_BY_STATUS) and _has_room(operation):
+        return messages.failure(
+            operation,
+            code=_RATE_LIMIT,
+            legacy_code=messages.ErrorCode.RateLimit,
+            reason=str(error),
+            retriable=True,
+            extra_info={"retry_after_ms": str(math.ceil(error.retry_after * 1000))},
+        )
+    return GrpcStatus(StatusCode.RESOURCE_EXHAUSTED, text=str(error), retry_after=error.retry_after)
 
 
 def _code_of(error: errors.EngineRejected) -> StatusCode:

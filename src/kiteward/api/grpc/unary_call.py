@@ -17,15 +17,17 @@ _log = logging.getLogger("kiteward.grpc")
 class Refusal(Exception):
     """A call ends with a status instead of a message."""
 
-    def __init__(self, code: StatusCode, text: str) -> None:
+    def __init__(self, code: StatusCode, text: str, *, retry_after: float | None = None) -> None:
         """Create a refusal.
 
         Args:
             code: the status.
             text: the text that the caller gets.
+            retry_after: seconds after which the call may be repeated; None says nothing about that.
         """
         super().__init__(text)
         self.code = code
+        self.retry_after = retry_after
 
 
 class CallHandler(Protocol):
@@ -198,7 +200,7 @@ class UnaryCall:
         self._refuse(Refusal(StatusCode.DEADLINE_EXCEEDED, "the call's deadline has passed"))
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._stream.respond(protocol.failure(refusal.code, str(refusal)))
+        self._stream.respond(protocol.failure(refusal.code, str(refusal), retry_after=refusal.retry_after))
         self._end()
 
     def _end(self) -> None:

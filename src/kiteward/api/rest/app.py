@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import re
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
@@ -290,7 +291,9 @@ def failed(failure: RestFailure, *, detailed: bool = False) -> Response:
         content |= {"reason": failure.reason} if failure.reason is not None else {}
         content |= {"field": failure.field} if failure.field else {}
     response = _json(content, failure.http)
-    if failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
+    if failure.retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(failure.retry_after))
+    elif failure.http in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS}:
         # The client is still sending the rest of the body, which will not be read.
         response.headers["Connection"] = "close"
     return response

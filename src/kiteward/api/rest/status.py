@@ -44,6 +44,7 @@ class RestFailure(Exception):
         http: the HTTP status.
         reason: the member `reason`, which only Kiteward's own endpoints return; None where `code` is enough.
         field: the argument at fault, likewise; empty for none or several.
+        retry_after: seconds after which the request may be repeated; None says nothing about that.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class RestFailure(Exception):
         http: int = HTTPStatus.OK,
         reason: ErrorCode | None = None,
         field: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -61,6 +63,7 @@ class RestFailure(Exception):
         self.http = int(http)
         self.reason = reason
         self.field = field
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ class Row:
         if self.suffix and self.suffix not in text:
             text = f"{text}: {self.suffix}"
         code = error.status if isinstance(error, errors.ResponseFailed) else self.code
-        return RestFailure(code, text, http=self.http, reason=error.code, field=error.field)
+        later = error.retry_after if isinstance(error, errors.RequestsLimited) else None
+        return RestFailure(code, text, http=self.http, reason=error.code, field=error.field, retry_after=later)
 
 
 _NOT_AUTHENTICATED: Final = Row(NOT_AUTHENTICATED, HTTPStatus.UNAUTHORIZED, instead="user hasn't authenticated")
@@ -142,6 +146,7 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.DataDirectoryHeld: _UNAVAILABLE,
     errors.AuditUnavailable: Row(UNAVAILABLE),
     errors.CapacityExceeded: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
+    errors.RequestsLimited: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),
     errors.ConfigurationError: _DEFECT,
     errors.NotReady: _UNAVAILABLE,
     errors.LeaseOver: _UNAVAILABLE,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from kiteward.audit.events import Event
+from kiteward.domain.request_limits import Counted
 from kiteward.gateway.audit_details import Elements
 from kiteward.gateway.operations.declare import (
     CONFIDENTIAL,
@@ -18,9 +19,16 @@ from kiteward.iam.milvus_rpc import backup, grants, privilege_groups, roles, row
 _TIMESTAMPS: Final = {"created_utc_timestamps": UNUSED, "modified_utc_timestamps": UNUSED}
 
 _SERVER: Final = (
-    *tells("Connect", server.connect, one_time_password=True, introduces_client=True, used="client_info"),
-    *tells("GetVersion", server.get_version, one_time_password=True),
-    *tells("CheckHealth", server.check_health),
+    *tells(
+        "Connect",
+        server.connect,
+        counted=Counted.NOBODY,
+        one_time_password=True,
+        introduces_client=True,
+        used="client_info",
+    ),
+    *tells("GetVersion", server.get_version, counted=Counted.NOBODY, one_time_password=True),
+    *tells("CheckHealth", server.check_health, counted=Counted.NOBODY),
 )
 
 _USERS: Final = (

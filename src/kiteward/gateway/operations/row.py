@@ -10,6 +10,7 @@ from kiteward.authz.policy import PolicySnapshot
 from kiteward.authz.privileges import Privilege
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.identity import CredentialReach, Principal
+from kiteward.domain.request_limits import Counted
 from kiteward.engine.base import Access
 from kiteward.gateway import outbound, unheeded
 from kiteward.gateway.audit_details import Json, Readers, Recorded, read_details
@@ -107,6 +108,7 @@ class Operation:
         if_named: whether the privilege is needed only when a collection is named.
         credential: which credentials are accepted where no privilege is needed, or where the principal is exempt as the
             user or a holder of the role that it is about. Holders of the privilege may use any credential.
+        counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
         not_by_alias: the sentence that refuses an alias in `collections`, with `{alias}`; empty where one is allowed.
         not_while_aliased: the sentence that refuses a collection that has aliases, with `{collection}` and `{aliases}`;
@@ -169,6 +171,7 @@ class Operation:
     visibility_is_enough: bool = False
     if_named: bool = False
     credential: CredentialReach = CredentialReach.FULL
+    counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
     not_by_alias: str = ""
     not_while_aliased: str = ""

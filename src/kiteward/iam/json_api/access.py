@@ -5,6 +5,7 @@ from typing import Final
 
 from kiteward.authn.principals import AccessBlock
 from kiteward.authz.model import GrantKey
+from kiteward.authz.request_limits import applying
 from kiteward.authz.row_policies import BoundPolicy
 from kiteward.domain.error_codes import ErrorDetail
 from kiteward.domain.identity import CredentialReach
@@ -14,6 +15,7 @@ from kiteward.iam.access import AccessExplanation, AccessQuestion, RowAccess, Wh
 from kiteward.iam.caller import is_administrator
 from kiteward.iam.collection_access import list_holders
 from kiteward.iam.json_api.base import AdminOperation, Arguments, Outcome, Request, page
+from kiteward.iam.json_api.limits import Limit
 from kiteward.iam.json_api.shapes import HeldGrant
 from kiteward.iam.services import Services
 
@@ -146,7 +148,10 @@ class Reach(Outcome):
 
 
 class Reaches(Outcome):
-    """All access of a user or API key. An administrator may do everything, and has no rows."""
+    """All access of a user or API key. An administrator may do everything, and has no rows.
+
+    `limits` are all that its requests have to keep within.
+    """
 
     user_name: str
     key_id: str | None
@@ -154,6 +159,7 @@ class Reaches(Outcome):
     collections: list[Reach]
     cluster: list[str]
     closed: str
+    limits: list[Limit]
 
 
 async def explained(services: Services, request: Request, arguments: ExplainRequest) -> Explained:
@@ -200,6 +206,7 @@ async def holders(services: Services, request: Request, arguments: OfCollection)
 async def reaches(services: Services, request: Request, arguments: OfSomebody) -> Reaches:
     """Return all access of a user or API key."""
     found = await held_access(services, request, Who(arguments.user_name, arguments.key_id))
+    limits = applying(found.state.principal, request.snapshot.role_limits, services.request_limits or None)
     return Reaches(
         user_name=found.state.principal.user_name,
         key_id=found.key_id,
@@ -210,6 +217,7 @@ async def reaches(services: Services, request: Request, arguments: OfSomebody) -
         ],
         cluster=list(found.cluster),
         closed=_reason(found.state.closed),
+        limits=[Limit.by(by, each) for by, each in limits],
     )
 
 

@@ -18,6 +18,7 @@ from kiteward.authz.policy import Decision, PolicySnapshot, decide_administrator
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import InvalidArgument, LimitReached
 from kiteward.domain.identity import CredentialReach, Principal, Secret
+from kiteward.domain.request_limits import Counted
 from kiteward.iam.services import Services
 from kiteward.store.transaction import Transaction
 
@@ -121,6 +122,7 @@ class AdminOperation:
         event: the kind of audit event; None for what is recorded only when refused.
         details_limit: bytes of a request that are recorded in full; a larger change is refused.
         unrecorded_results: fields of the outcome that are not recorded because they do not report the change itself.
+        counted: whose requests count against the limits of their caller.
         one_time_password: whether it may be called with a one-time password.
         while_unrecorded: whether this administrative read is answered while the audit trail cannot be written, because
             it reports that very state.
@@ -139,6 +141,7 @@ class AdminOperation:
     event: Event | None = Event.ADMINISTRATIVE_READ
     details_limit: int = DETAILS_LIMIT
     unrecorded_results: frozenset[str] = frozenset()
+    counted: Counted = Counted.EVERYBODY
     one_time_password: bool = False
     while_unrecorded: bool = False
 

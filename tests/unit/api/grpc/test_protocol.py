@@ -243,3 +243,9 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit() -> None:
 def test_no_bytes_do_more_than_be_refused(message: bytes, encoding: str) -> None:
     with contextlib.suppress(ValueError):
         assert len(protocol.decompressed(message, encoding, 100)) <= 100
+
+
+def test_a_failure_says_in_whole_milliseconds_when_to_try_again() -> None:
+    head = dict(protocol.failure(StatusCode.RESOURCE_EXHAUSTED, "later", retry_after=0.0121))
+    assert head[b"grpc-retry-pushback-ms"] == b"13"
+    assert b"grpc-retry-pushback-ms" not in dict(protocol.failure(StatusCode.RESOURCE_EXHAUSTED, "later"))

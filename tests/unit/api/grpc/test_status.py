@@ -149,3 +149,21 @@ def test_legacy_codes_are_those_of_the_protocol(operation: str) -> None:
     }
     expected = names.get(operation, named) if row.executor is Executor.HERE else "UnexpectedError"
     assert messages.ErrorCode.Name(row.failure_code) == expected
+
+
+@pytest.mark.parametrize("client", ["grpc-python/1.76.0 grpc-c/51.0.0 (linux; chttp2)", "grpc-java-netty/1.59.1"])
+def test_sdks_that_repeat_by_a_status_get_one_for_a_limit(client: str) -> None:
+    error = errors.RequestsLimited("too many requests", retry_after=0.25)
+    answer = failure_of("Search", error, client=client)
+    assert isinstance(answer, bytes)
+    status = messages.method_of("Search").response.FromString(answer).status  # type: ignore[attr-defined]
+    assert (status.code, status.error_code) == (8, messages.ErrorCode.RateLimit)
+    assert (status.reason, status.retriable) == ("too many requests", True)
+    assert status.extra_info == {"retry_after_ms": "250"}
+
+
+@pytest.mark.parametrize("client", ["grpc-go/1.65.0", "grpc-node-js/1.8.17", "grpcurl/1.9", ""])
+def test_other_clients_get_resource_exhausted_for_a_limit_with_the_time_to_wait(client: str) -> None:
+    error = errors.RequestsLimited("too many requests", retry_after=0.25)
+    expected = GrpcStatus(StatusCode.RESOURCE_EXHAUSTED, text="too many requests", retry_after=0.25)
+    assert failure_of("Search", error, client=client) == expected

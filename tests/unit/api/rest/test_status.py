@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from kiteward.api.grpc import status as grpc_status
+from kiteward.api.rest.app import failed
 from kiteward.api.rest.status import ROWS, failure_of
 from kiteward.domain import errors
 from kiteward.milvus import messages
@@ -75,3 +76,12 @@ def test_a_suffix_stands_once() -> None:
 def test_a_response_that_reports_a_failure_keeps_its_code_and_reason() -> None:
     failure = failure_of(errors.ResponseFailed("because", status=700))
     assert (failure.http, failure.code, failure.message) == (200, 700, "because")
+
+
+def test_a_limit_is_told_with_the_time_to_wait() -> None:
+    failure = failure_of(errors.RequestsLimited("too many requests", retry_after=1.2))
+    assert (failure.http, failure.code, failure.retry_after) == (429, 8, 1.2)
+    assert failure.message == "too many requests: rate limit exceeded"
+    assert failed(failure).headers["Retry-After"] == "2"
+    assert "Connection" not in failed(failure).headers
+    assert "Retry-After" not in failed(failure_of(errors.CapacityExceeded("full"))).headers

@@ -1,0 +1,114 @@
+"""The pages about limits of requests: of a user, an API key or a role, and a list of all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from kiteward.api.console.forms import Action, Field, path_below, reason_at_field
+from kiteward.api.console.request import ConsoleRequest, Page, Reason
+from kiteward.domain.errors import RequestRefused
+from kiteward.iam.json_api.base import Done
+from kiteward.iam.json_api.limits import LimitedNamed, Limits, LimitsGiven, LimitsListing, ShownLimits
+
+_NUMBERS: Final = ("requests_per_second", "burst", "concurrent_requests")
+_PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _LimitPages:
+    """The pages about the limits of one kind of holder.
+
+    Attributes:
+        section: the page below which they are: `users`, `keys` or `roles`.
+        name: the part of the path that names the holder.
+        argument: the argument of the operations that names it.
+    """
+
+    section: str
+    name: str
+    argument: str
+
+    def pages(self) -> tuple[Page, ...]:
+        """Return the page with the limits, and the one that asks whether to remove them."""
+        path = f"{self.section}/{{{self.name}}}/limits"
+        return (
+            Page(path, self.described, self.set_limits),
+            Action(f"{path}/delete", "limits_delete", self._delete, self._here).page(),
+        )
+
+    async def described(self, request: ConsoleRequest, errors: dict[str, Reason] | None = None) -> Response:
+        """Show the limits, with a form to set them."""
+        found = await request.client.invoke("DescribeLimits", LimitedNamed(**self._holder(request)), ShownLimits)
+        values: dict[str, Any] = {
+            "limits": found,
+            "section": self.section,
+            "holder": request.names[self.name],
+            "here": self._here(request),
+            "fields": _fields(request, found),
+        }
+        if errors:
+            return request.page_with_errors("limits.html", errors, **values)
+        return request.page("limits.html", **values)
+
+    async def set_limits(self, request: ConsoleRequest) -> Response:
+        """Set the limits that the form gives; an empty field removes one."""
+        given, errors = _given(request)
+        if errors:
+            return await self.described(request, errors)
+        wanted = LimitsGiven(**self._holder(request), **given)
+        try:
+            await request.client.invoke("SetLimits", wanted, Done)
+        except RequestRefused as error:
+            return await self.described(request, reason_at_field(request, error, _fields(request)))
+        return request.redirect(self._here(request), done="limits_set")
+
+    async def _delete(self, request: ConsoleRequest) -> None:
+        await request.client.invoke("DeleteLimits", LimitedNamed(**self._holder(request)), Done)
+
+    def _here(self, request: ConsoleRequest) -> str:
+        return path_below(self.section, request.names[self.name], "limits")
+
+    def _holder(self, request: ConsoleRequest) -> dict[str, Any]:
+        return {self.argument: request.names[self.name]}
+
+
+def _fields(request: ConsoleRequest, found: ShownLimits | None = None) -> tuple[Field, ...]:
+    """Return the fields of the form, with the holder's own limits."""
+    own = None if found is None else found.own
+    values = {name: "" if own is None else _shown(getattr(own, name)) for name in _NUMBERS}
+    return tuple(Field(name, hint=request.text(f"limits.{name}_hint"), value=values[name]) for name in _NUMBERS)
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.12g}"
+
+
+def _given(request: ConsoleRequest) -> tuple[Mapping[str, Any], dict[str, Reason]]:
+    """Return the numbers of the form, and the errors of fields that hold none."""
+    given: dict[str, Any] = {}
+    errors: dict[str, Reason] = {}
+    for name in _NUMBERS:
+        text = request.form_text(name).strip()
+        try:
+            if text:
+                given[name] = float(text) if name == "requests_per_second" else int(text)
+        except ValueError:
+            errors[name] = request.complaint("field.number")
+    return given, errors
+
+
+async def listed(request: ConsoleRequest) -> Response:
+    """List the users, API keys and roles with limits."""
+    wanted = LimitsListing(after=request.query_value("after"), limit=_PAGE)
+    found = await request.client.invoke("ListLimits", wanted, Limits)
+    return request.page("limited.html", limits=found.limits, following=found.next)
+
+
+PAGES: Final = (
+    *_LimitPages("users", "name", "user_name").pages(),
+    *_LimitPages("keys", "key_id", "key_id").pages(),
+    *_LimitPages("roles", "name", "role_name").pages(),
+    Page("limits", listed),
+)
