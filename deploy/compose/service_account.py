@@ -16,14 +16,8 @@ from pymilvus import MilvusClient, MilvusException
 USER = "kiteward"
 ROLE = "kiteward_service"
 NEEDED = {
-    "Global": (
-        "CreateAlias CreateCollection CreateDatabase DescribeAlias DescribeCollection DropAlias DropCollection DropDatabase "
-        "ListAliases ListDatabases RenameCollection ShowCollections"
-    ).split(),
-    "Collection": (
-        "Compaction CreateIndex CreatePartition Delete DropIndex DropPartition Flush GetLoadState GetStatistics HasPartition "
-        "IndexDetail Insert Load Query Release Search ShowPartitions Upsert"
-    ).split(),
+    "Global": ["CreateAlias", "CreateCollection", "CreateDatabase", "DescribeAlias", "DescribeCollection", "DropAlias", "DropCollection", "DropDatabase", "ListAliases", "ListDatabases", "RenameCollection", "ShowCollections"],
+    "Collection": ["Compaction", "CreateIndex", "CreatePartition", "Delete", "DropIndex", "DropPartition", "Flush", "GetLoadState", "GetStatistics", "HasPartition", "IndexDetail", "Insert", "Load", "Query", "Release", "Search", "ShowPartitions", "Upsert"],
 }
 
 

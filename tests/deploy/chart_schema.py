@@ -46,14 +46,20 @@ def configurable() -> list[Key[Any]]:
 
 def config_schema() -> dict[str, Any]:
     """Return the schema of `config`."""
-    root: dict[str, Any] = {"type": "object", "description": "The configuration, as in a milvus.yaml.", "properties": {}}
-    for key in configurable():
+    root: dict[str, Any] = {
+        "type": "object",
+        "description": "The configuration, as in a milvus.yaml.",
+        "properties": {},
+    }
+    described = {key.name: {**_type_of(key), "description": key.meaning} for key in configurable()}
+    for key_name in sorted({key.name for key in KEYS} | SET_BY_THE_CHART):
         here = root
-        *sections, name = key.name.split(".")
+        *sections, name = key_name.split(".")
         for section in sections:
-            here = here["properties"].setdefault(section, {"type": "object", "properties": {}})
-            here["additionalProperties"] = False
-        here["properties"][name] = {**_type_of(key), "description": key.meaning}
+            empty = {"type": "object", "properties": {}, "additionalProperties": False}
+            here = here["properties"].setdefault(section, empty)
+        if key_name in described:
+            here["properties"][name] = described[key_name]
     # Sections of a milvus.yaml that belong to Milvus alone are ignored.
     return {**root, "additionalProperties": True}
 
@@ -70,7 +76,7 @@ def _type_of(key: Key[Any]) -> dict[str, Any]:
 
 
 def with_config(schema: str) -> str:
-    """Return the schema of the chart's values with its part for `config` written anew."""
+    """Return the schema of the chart's values with its part for `config` written again."""
     document = json.loads(schema)
     document["properties"]["config"] = config_schema()
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

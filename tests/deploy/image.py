@@ -6,6 +6,7 @@ only, and a user without capabilities. It needs root, and the programs of Debian
 """
 
 import os
+import posixpath
 import shutil
 import signal
 import subprocess
@@ -21,7 +22,9 @@ from tests.support import toolchains
 
 _SUITE: Final = "bookworm"
 _BUILDING_WITHIN: Final = 1200
-_SETTLED: Final = frozenset({"LABEL", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"})
+_SETTLED: Final = frozenset(
+    {"LABEL", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+)
 """Instructions that change no file."""
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -120,7 +123,7 @@ def _copy(
 ) -> None:
     flags = [word for word in words if word.startswith("--")]
     *sources, goal = [word for word in words if not word.startswith("--")]
-    into = root / os.path.join(workdir, goal).lstrip("/")
+    into = root / posixpath.join(workdir, goal).lstrip("/")
     if flags:
         ((name, stage),) = (flag.split("=", 1) for flag in flags)
         assert name == "--from"
@@ -160,7 +163,12 @@ class Container:
         variables = [f"{name}={value}" for name, value in dockerfile.environment(self.stage).items()]
         inner = [*as_user, "env", "--ignore-environment", *variables] if inside else []
         return subprocess.run(
-            [*entered, *inner, *command], capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+            [*entered, *inner, *command],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
     def stop(self) -> tuple[int, str]:
@@ -211,6 +219,11 @@ def _only_child(pid: int) -> int:
         found = children.read_text().split()
         if found:
             return int(found[0])
+
+
+def remove(directory: Path) -> None:
+    """Remove the stages, but nothing that is mounted there."""
+    _run(["rm", "--recursive", "--force", "--one-file-system", str(directory)])
 
 
 def lines_until(stream: IO[str], word: str) -> str:

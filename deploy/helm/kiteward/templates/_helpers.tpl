@@ -75,8 +75,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.tls.clientCa (not .Values.tls.existingSecret) -}}
 {{- fail "tls.clientCa is true, and tls.existingSecret names no secret with ca.crt" -}}
 {{- end -}}
-{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) 50 | int) -}}
-{{- fail "terminationGracePeriodSeconds is too short: requests in flight have 35 seconds after preStopSeconds, and the stop itself takes some more; add at least 50 to preStopSeconds" -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (add (int .Values.preStopSeconds) 75 | int) -}}
+{{- fail "terminationGracePeriodSeconds is too short: a stop takes up to 75 seconds after preStopSeconds; add at least 75 to preStopSeconds" -}}
 {{- end -}}
 {{- end -}}
 
