@@ -43,6 +43,7 @@ IMPORT_SCOPES = {
     "aiosqlite": ImportScope("aiosqlite", ("kiteward.store",), "SQL ends where the store ends"),
     "alembic": ImportScope("alembic", ("kiteward.store",), "migrations belong to the schema"),
     "argon2": ImportScope("argon2-cffi", ("kiteward.authn.hashing",), "one place chooses hashes and their parameters"),
+    "asyncpg": ImportScope("asyncpg", ("kiteward.store",), "SQL ends where the store ends"),
     "bcrypt": ImportScope(
         "bcrypt", ("kiteward.authn.hashing",), "hashes imported from Milvus, verified once and replaced"
     ),

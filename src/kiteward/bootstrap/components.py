@@ -12,6 +12,7 @@ from kiteward.audit.writer import open_sink
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authn.hashing import PasswordHasher
 from kiteward.bootstrap.first_start import bootstrap
+from kiteward.bootstrap.sharing import Sharing
 from kiteward.config.settings import Settings
 from kiteward.domain.errors import ConfigurationError
 from kiteward.engine.base import Engine
@@ -40,6 +41,7 @@ class AccessControl:
         authenticator: turns credentials into principals.
         policy_cache: the current policy; all changes of the policy go through it.
         recorder: writes the audit trail.
+        sharing: what concerns other servers on the same store.
     """
 
     store: Store
@@ -47,10 +49,17 @@ class AccessControl:
     authenticator: Authenticator
     policy_cache: PolicyCache
     recorder: Recorder
+    sharing: Sharing
 
 
 async def load_access_control(
-    settings: Settings, store: Store, authenticator: Authenticator, *, hasher: PasswordHasher, recorder: Recorder
+    settings: Settings,
+    store: Store,
+    authenticator: Authenticator,
+    *,
+    hasher: PasswordHasher,
+    recorder: Recorder,
+    sharing: Sharing,
 ) -> AccessControl:
     """Load the policy and create the built-in users and roles that are missing.
 
@@ -62,8 +71,9 @@ async def load_access_control(
         store=store,
         hasher=hasher,
         authenticator=authenticator,
-        policy_cache=PolicyCache(store, authenticator, recorder),
+        policy_cache=PolicyCache(store, authenticator, recorder, lease=sharing.lease, acknowledge=sharing.acknowledge),
         recorder=recorder,
+        sharing=sharing,
     )
     await access.policy_cache.load()
     await bootstrap(settings, access.policy_cache, hasher, recorder)

@@ -3,7 +3,6 @@
 import ipaddress
 import logging
 import socket
-from pathlib import Path
 from typing import Final
 
 from kiteward.audit.events import Event
@@ -17,7 +16,6 @@ from kiteward.domain.naming import ANY
 from kiteward.gateway.audit_recorder import Recorder
 from kiteward.gateway.policy_cache import PolicyCache
 from kiteward.store.base import Store
-from kiteward.store.sql import SqlStore
 
 _log = logging.getLogger("kiteward")
 
@@ -56,21 +54,6 @@ async def bootstrap(settings: Settings, policy_cache: PolicyCache, hasher: Passw
             made |= {"granted_to": [PUBLIC_ROLE], "granted": [key.privilege for key in seeds]}
     if made:
         recorder.note_system_event(Event.POLICY_CHANGE, "Bootstrap", **made)
-
-
-async def root_password_weakness_in(store_path: Path, settings: Settings) -> str:
-    """Return what is wrong with the password of `root` in a store, or empty. The store is migrated if it is older.
-
-    Raises:
-        StoreError: the store cannot be read.
-    """
-    store = await SqlStore.open(store_path)
-    hasher = PasswordHasher()
-    try:
-        return await root_password_weakness(store, hasher, settings)
-    finally:
-        hasher.close()
-        await store.close()
 
 
 def require_first_password(settings: Settings) -> None:

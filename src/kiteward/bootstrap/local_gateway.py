@@ -16,7 +16,10 @@ from kiteward.bootstrap.components import (
     open_recorder,
 )
 from kiteward.bootstrap.first_start import require_first_password
+from kiteward.bootstrap.sharing import open_for_command
+from kiteward.bootstrap.store import open_store
 from kiteward.config.settings import Settings
+from kiteward.config.store_keys import STORE_URL
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 from kiteward.domain.identity import ROOT, LocalCredential, Secret
 from kiteward.engine.channel import EngineChannel
@@ -26,8 +29,7 @@ from kiteward.gateway.client import GatewayClient
 from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.import_policy import ImportReport, Source, run_import
-from kiteward.store.data_directory import DataDirectory
-from kiteward.store.sql import SqlStore
+from kiteward.store.data_directory import STORE_FILE, DataDirectory
 
 
 @contextlib.asynccontextmanager
@@ -44,13 +46,13 @@ async def open_local(
         hashing: the cost of a password hash.
 
     Raises:
-        ConfigurationError: there is no data directory; or with `create`, it has been initialised already.
+        ConfigurationError: there is no data directory, or the store is empty; or with `create`, it is not.
         DataDirectoryHeld: with `create`, a server holds the data directory.
         StoreError: the store cannot be opened.
     """
     async with AsyncExitStack() as stack:
         directory = _data_directory(stack, settings, create=create)
-        access = await _open_access_control(stack, settings, directory, create=create, hashing=hashing)
+        access = await _open_access_control(stack, settings, create=create, hashing=hashing)
         engine = OfflineEngine(directory.engine_path if settings.engine is None else None)
         catalog = Catalog(engine)
         ddl = DdlExecutor(engine, catalog, access.policy_cache, access.recorder)
@@ -75,7 +77,7 @@ def local_client(gateway: Gateway) -> GatewayClient:
 
 def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) -> DataDirectory:
     """Return the data directory, locked unless a server holds it. Raises as `open_local`."""
-    if not create and not (settings.data_dir / "store.db").is_file():
+    if not create and settings.store is None and not (settings.data_dir / STORE_FILE).is_file():
         raise ConfigurationError(f"{settings.data_dir} is not a data directory: give --data-dir")
     if create:
         require_first_password(settings)
@@ -86,22 +88,29 @@ def _data_directory(stack: AsyncExitStack, settings: Settings, *, create: bool) 
 
 
 async def _open_access_control(
-    stack: AsyncExitStack, settings: Settings, directory: DataDirectory, *, create: bool, hashing: HashingProfile
+    stack: AsyncExitStack, settings: Settings, *, create: bool, hashing: HashingProfile
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `open_local`."""
-    store = await SqlStore.open(directory.store_path)
+    store = await open_store(settings)
     stack.push_async_callback(store.close)
-    if create and await store.user(ROOT) is not None:
+    initialized = await store.user(ROOT) is not None
+    place, other = f"the data directory {settings.data_dir}", "--data-dir"
+    if settings.store is not None:
+        place, other = f"the store at {settings.store}", STORE_URL.name
+    if create and initialized:
         raise ConfigurationError(
-            f"the data directory {settings.data_dir} is already initialized: create an administrator with "
-            "`kiteward users create NAME --role admin`, or choose another --data-dir"
+            f"{place} is already initialized: create an administrator with `kiteward users create NAME --role admin`, "
+            f"or choose another {other}"
         )
+    if not create and not initialized:
+        raise ConfigurationError(f"{place} has no users yet: run `kiteward init` or start the server first")
     recorder = open_recorder(stack, settings)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
     authenticator = Authenticator(store, hasher, root_bypass=settings.root_bypass, local=True)
     stack.push_async_callback(authenticator.close)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
+    sharing = open_for_command(stack, settings, store)
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
 
 
 async def import_from(settings: Settings, uri: str, token: Secret, *, dry_run: bool) -> ImportReport:

@@ -30,8 +30,11 @@ from kiteward.bootstrap.first_start import (
     require_loopback_without_authorization,
 )
 from kiteward.bootstrap.ports import PublicPort, open_metrics
+from kiteward.bootstrap.sharing import join, open_sharing, state_of
+from kiteward.bootstrap.store import await_store
 from kiteward.config.engine_keys import EMBEDDED
 from kiteward.config.settings import Settings
+from kiteward.config.store_keys import FILE
 from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD, ROOT
 from kiteward.engine.base import Engine
 from kiteward.engine.embedded.supervisor import EmbeddedEngine, EmbeddedEngineSettings
@@ -42,10 +45,10 @@ from kiteward.gateway.ddl import DdlExecutor
 from kiteward.gateway.gateway import Gateway
 from kiteward.gateway.instrumentation import InstrumentedEngine
 from kiteward.gateway.operations import ENGINE_RPCS
+from kiteward.gateway.replicas.membership import Membership
 from kiteward.gateway.upstream_catalog import UpstreamCatalog
 from kiteward.gateway.vanished_grants import VanishedGrants
 from kiteward.store.data_directory import DataDirectory
-from kiteward.store.sql import SqlStore
 from kiteward.telemetry.metrics import Sources
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -130,12 +133,13 @@ class Server:
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(DataDirectory.hold(settings.data_dir))
             telemetry = Telemetry(start_tracing(stack, settings))
-            access = await _open_access_control(stack, settings, directory, telemetry, hashing=hashing)
+            access = await _open_access_control(stack, settings, telemetry, hashing=hashing)
+            membership = await join(stack, settings, access.sharing, access.policy_cache)
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
             public_port = PublicPort(gateway, settings)
-            sources = _sources(access, engine, telemetry, public_port, catalog=catalog)
+            sources = _sources(access, engine, telemetry, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)
             return cls(
@@ -163,16 +167,11 @@ def _start_recorder(stack: AsyncExitStack, settings: Settings) -> Recorder:
 
 
 async def _open_access_control(
-    stack: AsyncExitStack,
-    settings: Settings,
-    directory: DataDirectory,
-    telemetry: Telemetry,
-    *,
-    hashing: HashingProfile,
+    stack: AsyncExitStack, settings: Settings, telemetry: Telemetry, *, hashing: HashingProfile
 ) -> AccessControl:
     """Open the audit trail, the store and what uses them; `stack` closes all of it. Raises as `Server.start`."""
     recorder = _start_recorder(stack, settings)
-    store = await SqlStore.open(directory.store_path, observer=telemetry.observe_store)
+    store = await await_store(settings, observer=telemetry.observe_store)
     stack.push_async_callback(store.close)
     hasher = PasswordHasher(hashing)
     stack.callback(hasher.close)
@@ -187,7 +186,8 @@ async def _open_access_control(
         sessions=Sessions(settings.console.sessions),
     )
     stack.push_async_callback(authenticator.close)
-    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder)
+    sharing = open_sharing(stack, settings, store, telemetry)
+    return await load_access_control(settings, store, authenticator, hasher=hasher, recorder=recorder, sharing=sharing)
 
 
 def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
@@ -197,7 +197,8 @@ def _start_periodic_work(stack: AsyncExitStack, access: AccessControl) -> None:
         await record_last_used(access.store, access.authenticator)
 
     stack.push_async_callback(record)
-    repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
+    if access.sharing.replicas is None:
+        repeat(stack, _FOLLOW_SECONDS, "applying changes of other processes", access.policy_cache.follow_others)
     repeat(stack, _NOTE_SECONDS, "updating last-seen times", record)
     repeat(stack, _LEFT_OUT_SECONDS, "recording the number of omitted audit events", access.recorder.flush)
 
@@ -275,6 +276,7 @@ def _sources(
     public_port: PublicPort,
     *,
     catalog: Catalog,
+    membership: Membership | None,
 ) -> Sources:
     """Return the sources that the metrics read."""
     listener = public_port.listener
@@ -289,6 +291,7 @@ def _sources(
         revision=access.policy_cache.revision,
         audit=access.recorder.state,
         catalog=lambda: catalog.state,
+        replica=lambda: state_of(access.sharing, membership),
     )
 
 
@@ -304,6 +307,7 @@ def _settings_for_the_record(settings: Settings) -> dict[str, object]:
         "superUsers": sorted(settings.super_users),
         "passwordPolicy": settings.passwords.name,
         "tls": settings.tls is not None,
+        "store": FILE if settings.store is None else str(settings.store),
         "engine": EMBEDDED if settings.engine is None else str(settings.engine.address),
         "dataOperations": settings.audit.data_operations,
     }
@@ -327,7 +331,8 @@ def ready(server: Server, settings: Settings) -> str:
         if server.engine_fault
         else f"is ready on {address}"
     )
-    lines = [f"Kiteward {state} ({engine}data in {settings.data_dir})"]
+    store = "" if settings.store is None else f"store {settings.store}, "
+    lines = [f"Kiteward {state} ({engine}{store}data in {settings.data_dir})"]
     if settings.rest.enabled and settings.console.enabled and settings.authorization:
         lines.append(f"  console: {address}/console/")
     if settings.rest.enabled:

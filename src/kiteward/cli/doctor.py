@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import logging
 import shutil
 import stat
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from kiteward.bootstrap.engine_review import EngineReview, review_engine
-from kiteward.bootstrap.first_start import is_loopback, require_first_password, root_password_weakness_in
-from kiteward.bootstrap.row_policy_review import review_row_policies
+from kiteward.bootstrap.first_start import is_loopback, require_first_password
+from kiteward.bootstrap.store_review import StoreReview, review_file, review_postgresql
 from kiteward.cli import serve
 from kiteward.cli.options import given, given_keys
 from kiteward.config.loading import explain, unknown_environment
@@ -25,6 +24,7 @@ from kiteward.domain.identity import DEFAULT_ROOT_PASSWORD
 from kiteward.engine.confinement import available
 from kiteward.net.hosts import ANY_HOST
 from kiteward.net.tls import ServerTls
+from kiteward.store.data_directory import STORE_FILE
 
 _R = TypeVar("_R")
 
@@ -37,8 +37,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "doctor",
         help="print the configuration, and what is unsafe in it",
         description=(
-            "Print each setting with its origin, and what is unsafe. A remote engine is called, to find out whether it "
-            "can be used. Exit status 1 if anything is unsafe or wrong."
+            "Print each setting with its origin, and what is unsafe. A remote engine and a database are called, to "
+            "find out whether they can be used. Exit status 1 if anything is unsafe or wrong."
         ),
     )
     serve.add_arguments(parser)
@@ -61,18 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
         *_unsafe_settings(settings),
         *_unsafe_pages(settings),
         *_unsafe_recording(settings),
-        *_unsafe_data(settings),
     ]
-    engine = _engine(settings)
-    found += engine.unsafe
-    for note in (*_notes(settings), *_row_policies(settings), *engine.notes):
+    store, engine = _store(settings), _engine(settings)
+    found += (*store.unsafe, *engine.unsafe)
+    faults = (*store.faults, *engine.faults)
+    for note in (*_notes(settings), *store.notes, *engine.notes):
         print(f"note: {note}")
-    for fault in engine.faults:
+    for fault in faults:
         print(f"fault: {fault}")
     for finding in found:
         print(f"unsafe: {finding}")
-    print(_summary(len(engine.faults), len(found)))
-    return 1 if found or engine.faults else 0
+    print(_summary(len(faults), len(found)))
+    return 1 if found or faults else 0
 
 
 def _summary(faults: int, unsafe: int) -> str:
@@ -145,35 +145,45 @@ def _unsafe_recording(settings: Settings) -> Iterator[str]:
         yield "kiteward.audit.enabled is false: there is no record of who did what; set it to true"
 
 
-def _unsafe_data(settings: Settings) -> Iterator[str]:
-    """Yield what is unsafe in the data directory. A copy of the store is opened, because opening may migrate it."""
-    directory = settings.data_dir
+def _store(settings: Settings) -> StoreReview:
+    """Return what is to be said about the store."""
+    if settings.store is None:
+        review = _stored_file(settings)
+    else:
+        try:
+            review = asyncio.run(review_postgresql(settings.store, settings))
+        except (KitewardError, OSError) as error:
+            return StoreReview(faults=(str(error),))
+    if review.present or review.faults:
+        return review
+    return replace(review, unsafe=(*review.unsafe, *_unsafe_first_start(settings)))
+
+
+def _unsafe_first_start(settings: Settings) -> Iterator[str]:
+    if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
+        yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
     try:
-        if not directory.exists() or not (directory / "store.db").exists():
-            if settings.default_root_password.reveal() == DEFAULT_ROOT_PASSWORD:
-                yield "root will have the default password at the first start: set KITEWARD_ROOT_PASSWORD"
-            try:
-                require_first_password(settings)
-            except ConfigurationError as error:
-                yield str(error)
-            return
+        require_first_password(settings)
+    except ConfigurationError as error:
+        yield str(error)
+
+
+def _stored_file(settings: Settings) -> StoreReview:
+    """Review the store in the data directory. A copy of it is opened, because opening may migrate it."""
+    directory = settings.data_dir
+    unsafe: list[str] = []
+    try:
+        if not directory.exists() or not (directory / STORE_FILE).exists():
+            return StoreReview(present=False)
         if stat.S_IMODE(directory.stat().st_mode) & 0o077:
-            yield f"the data directory {directory} is open to other users: chmod 700"
-        weakness = _in_copy(directory, lambda store: root_password_weakness_in(store, settings))
-        if weakness:
-            yield f"{weakness}: change it (MilvusClient.update_password)"
+            unsafe.append(f"the data directory {directory} is open to other users: chmod 700")
+        review = _in_copy(directory, lambda store: review_file(store, settings))
     except PermissionError:
-        yield f"the data directory {directory} cannot be read to check the password of root: run as its owner"
+        unsafe.append(f"the data directory {directory} cannot be read to check the password of root: run as its owner")
+        return StoreReview(unsafe=tuple(unsafe))
     except (OSError, KitewardError) as error:
-        yield f"the password of root cannot be checked: {error}"
-
-
-def _row_policies(settings: Settings) -> Iterator[str]:
-    """Yield what is to be said about stored row policies. What cannot be read is said by `_unsafe_data`."""
-    if (settings.data_dir / "store.db").exists():
-        shared = settings.engine is not None
-        with contextlib.suppress(OSError, KitewardError):
-            yield from _in_copy(settings.data_dir, lambda store: review_row_policies(store, shared=shared))
+        return StoreReview(unsafe=(*unsafe, f"the password of root cannot be checked: {error}"))
+    return replace(review, present=True, unsafe=(*unsafe, *review.unsafe))
 
 
 def _in_copy(directory: Path, review: Callable[[Path], Coroutine[None, None, _R]]) -> _R:
@@ -184,9 +194,9 @@ def _in_copy(directory: Path, review: Callable[[Path], Coroutine[None, None, _R]
         StoreError: the store cannot be opened; the message names the original file, not the copy.
     """
     with tempfile.TemporaryDirectory() as copy:
-        for file in directory.glob("store.db*"):
+        for file in directory.glob(f"{STORE_FILE}*"):
             shutil.copyfile(file, Path(copy) / file.name)
         try:
-            return asyncio.run(review(Path(copy) / "store.db"))
+            return asyncio.run(review(Path(copy) / STORE_FILE))
         except StoreError as error:
             raise StoreError(str(error).replace(copy, str(directory))) from error

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kiteward.api.rest.settings import LARGEST_BODY
 from kiteward.authn.password_policy import POLICIES
-from kiteward.config import engine_keys
+from kiteward.config import engine_keys, store_keys
 from kiteward.config.key import Key
 from kiteward.config.kinds import FLAG, Choice, Names, Number, Text
 from kiteward.config.settings import Settings
@@ -160,6 +160,15 @@ METRICS_PORT: Final[Key[int | None]] = Key(
 PASSWORD_POLICY: Final[Key[str]] = Key(
     "kiteward.passwordPolicy", Choice(tuple(POLICIES)), _SETTINGS.passwords.name, "the policy for new passwords"
 )
+REPLICA_LEASE: Final[Key[int]] = Key(
+    "kiteward.replicas.lease",
+    Number("seconds", 1, 60),
+    _SETTINGS.replicas.lease,
+    "time without contact to a shared store after which a server refuses requests, and others go on without it",
+)
+REPLICA_NAME: Final[Key[str]] = Key(
+    "kiteward.replicas.name", Text("name"), "", "name of this server among others; without it, that of the host"
+)
 UNKNOWN_PARAMETERS: Final[Key[UnknownParameters]] = Key(
     "kiteward.requests.unknownParameters",
     Choice(tuple(UnknownParameters)),
@@ -300,9 +309,16 @@ KEYS: Final[tuple[Key[Any], ...]] = (
     METRICS_HOST,
     METRICS_PORT,
     PASSWORD_POLICY,
+    REPLICA_LEASE,
+    REPLICA_NAME,
     UNKNOWN_PARAMETERS,
     CORS_ORIGINS,
     MAX_BODY_BYTES,
+    store_keys.STORE_CONNECTIONS,
+    store_keys.STORE_PASSWORD,
+    store_keys.STORE_PASSWORD_FILE,
+    store_keys.STORE_TIMEOUT,
+    store_keys.STORE_URL,
     TRACING_ENDPOINT,
     TRACING_PERCENT,
     ALLOW_INT64,

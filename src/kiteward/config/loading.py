@@ -14,7 +14,8 @@ from kiteward.api.rest.settings import RestSettings
 from kiteward.audit.writer import AuditSettings
 from kiteward.authn.password_policy import POLICIES, PasswordPolicy
 from kiteward.authn.sessions import SessionRules
-from kiteward.config import engine_keys, keys
+from kiteward.config import engine_keys, keys, store_keys
+from kiteward.config.key import Key
 from kiteward.config.reader import EffectiveValue, Reader
 from kiteward.config.settings import Settings
 from kiteward.config.sources import (
@@ -32,10 +33,12 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.upstream import Address, CatalogSettings, RemoteEngineSettings, UpstreamTls
 from kiteward.gateway.admission import Admission
 from kiteward.gateway.providers import Providers, parsed
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.telemetry.telemetry import TracingSettings
 
 _log = logging.getLogger("kiteward.config")
@@ -118,8 +121,10 @@ def _build_settings(reader: Reader) -> Settings:
         rest=_rest(reader),
         console=_console(reader),
         tls=_tls(reader),
+        store=_store(reader),
         byte_limits=_byte_limits(reader),
         tracing=_tracing(reader),
+        replicas=ReplicaSettings(reader.get(keys.REPLICA_NAME), reader.get(keys.REPLICA_LEASE)),
         admission=_admission(reader, remote=engine is not None),
     )
 
@@ -197,7 +202,7 @@ def _engine(reader: Reader) -> RemoteEngineSettings | None:
             f"{engine_keys.ENGINE_TLS_CERTIFICATE.name} and {engine_keys.ENGINE_TLS_KEY.name} belong together: "
             "set both or none"
         )
-    password = _engine_password(*password_and_file)
+    password = _password(engine_keys.ENGINE_PASSWORD, engine_keys.ENGINE_PASSWORD_FILE, *password_and_file)
     if bool(user) != bool(password):
         raise ConfigurationError(
             f"a service account has a name and a password: set {engine_keys.ENGINE_USER.name}, and "
@@ -224,17 +229,33 @@ def _engine_catalog(reader: Reader) -> CatalogSettings:
     )
 
 
-def _engine_password(password: str, path: str) -> Secret:
+def _password(key: Key[str], file_key: Key[str], password: str, path: str) -> Secret:
+    """Return a password that one of two settings gives: itself, or a file that holds it; empty without either."""
     if password and path:
-        raise ConfigurationError(
-            f"{engine_keys.ENGINE_PASSWORD.name} and {engine_keys.ENGINE_PASSWORD_FILE.name} are both set: "
-            "set one of them"
-        )
+        raise ConfigurationError(f"{key.name} and {file_key.name} are both set: set one of them")
     if path:
-        password = password_in(path, engine_keys.ENGINE_PASSWORD_FILE.name)
+        password = password_in(path, file_key.name)
         if not password:
-            raise ConfigurationError(f"{engine_keys.ENGINE_PASSWORD_FILE.name} names an empty file")
+            raise ConfigurationError(f"{file_key.name} names an empty file")
     return Secret(password)
+
+
+def _store(reader: Reader) -> PostgresqlSettings | None:
+    url = reader.get(store_keys.STORE_URL)
+    connections, timeout = reader.get(store_keys.STORE_CONNECTIONS), reader.get(store_keys.STORE_TIMEOUT)
+    password_and_file = reader.get(store_keys.STORE_PASSWORD), reader.get(store_keys.STORE_PASSWORD_FILE)
+    if not url:
+        if any(password_and_file):
+            raise ConfigurationError(
+                f"{store_keys.STORE_PASSWORD.name} is set and {store_keys.STORE_URL.name} is not: the store would be a "
+                "file in the data directory; set both or none"
+            )
+        return None
+    password = _password(store_keys.STORE_PASSWORD, store_keys.STORE_PASSWORD_FILE, *password_and_file)
+    try:
+        return PostgresqlSettings.parse(url, password=password, connections=connections, timeout=float(timeout))
+    except ValueError as error:
+        raise ConfigurationError(f"{store_keys.STORE_URL.name} {error}") from None
 
 
 def _engine_tls(reader: Reader) -> UpstreamTls:

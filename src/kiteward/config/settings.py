@@ -13,10 +13,12 @@ from kiteward.domain.naming import NamingRules
 from kiteward.engine.embedded.sync_mode import SyncMode
 from kiteward.engine.upstream import RemoteEngineSettings
 from kiteward.gateway.admission import Admission
+from kiteward.gateway.replicas.settings import ReplicaSettings
 from kiteward.iam.services import KeyRules, Limits
 from kiteward.net.budget import ByteLimits
 from kiteward.net.hosts import AllowedHosts
 from kiteward.net.tls import TlsSettings
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.telemetry import logs
 from kiteward.telemetry.telemetry import TracingSettings
 
@@ -51,9 +53,12 @@ class Settings:
             `corsOrigins`.
         console: `kiteward.console.enabled`, `idleTimeout` and `sessionLifetime`.
         tls: `common.security.tlsMode` with `tls.serverPemPath`, `serverKeyPath` and `caPemPath`; None without TLS.
+        store: the PostgreSQL database of the store, `kiteward.store.url`, `password`, `passwordFile`, `connections` and
+            `timeout`; None for a file in the data directory.
         byte_limits: how many bytes are held for clients, `kiteward.limits.unauthenticatedBytes`,
             `unauthenticatedAddressBytes`, `authenticatedBytes`, `addressBytes` and `userBytes`.
         tracing: where traces are sent, `kiteward.tracing.endpoint` and `percent`.
+        replicas: this server among others on the same store, `kiteward.replicas.name` and `lease`.
         admission: what passes that is refused otherwise, `kiteward.engine.forwardedFields` and `providers`, and
             `kiteward.requests.unknownParameters`.
     """
@@ -79,6 +84,8 @@ class Settings:
     rest: RestSettings = field(default_factory=RestSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
     tls: TlsSettings | None = None
+    store: PostgresqlSettings | None = None
     byte_limits: ByteLimits = field(default_factory=ByteLimits)
     tracing: TracingSettings = field(default_factory=TracingSettings)
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     admission: Admission = field(default_factory=Admission)

@@ -36,6 +36,7 @@ class ErrorCode(StrEnum):
     AUDIT_UNAVAILABLE = auto()
     CAPACITY_EXCEEDED = auto()
     NOT_READY = auto()
+    LEASE_OVER = auto()
 
     # Access.
     PRIVILEGE_MISSING = auto()
@@ -95,7 +96,12 @@ class ErrorCode(StrEnum):
     ENGINE_RESPONSE_FAILED = auto()
     ENGINE_RESPONSE_UNREADABLE = auto()
     ENGINE_RESTARTING = auto()
+    STORE_BUSY = auto()
+    STORE_COMMIT_UNKNOWN = auto()
     STORE_DAMAGED = auto()
+    REPLICA_NEEDS_CLUSTER = auto()
+    STORE_READ_ONLY = auto()
+    STORE_UNREACHABLE = auto()
 
     # Names and descriptions.
     NAME_EMPTY = auto()

@@ -43,11 +43,14 @@ KitewardError
 │   └── EngineResponseUnreadable     its response is no message of the protocol
 ├── StoreError                       the store cannot execute an operation
 │   ├── StoreUnavailable             it cannot be read or written
+│   │   ├── StoreUnreachable         it may be again in a while, without a change of the configuration
+│   │   └── CommitUnknown            it is not known whether a change was made
 │   └── DataDirectoryHeld            another server holds the data directory
 ├── AuditUnavailable                 the request cannot be recorded now, so it is refused
 ├── CapacityExceeded                 a limit on memory or concurrency is reached, for all callers or for this one
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
+    └── LeaseOver                    it may be out of date: the store was not heard from for too long
 """
 
 from typing import ClassVar, Final
@@ -330,6 +333,16 @@ class StoreUnavailable(StoreError):
     """The store cannot be read or written now."""
 
 
+class StoreUnreachable(StoreUnavailable):
+    """The store cannot be read or written now, and may be in a while without a change of the configuration."""
+
+
+class CommitUnknown(StoreUnavailable):
+    """A change was being committed, and it is not known whether it was made. Whoever repeats it has to look first."""
+
+    default_code = ErrorCode.STORE_COMMIT_UNKNOWN
+
+
 class DataDirectoryHeld(StoreError):
     """Another server holds the data directory."""
 
@@ -354,3 +367,9 @@ class NotReady(KitewardError):
     """There is no policy snapshot yet, so nothing can be decided."""
 
     default_code = ErrorCode.NOT_READY
+
+
+class LeaseOver(NotReady):
+    """This server shares its store with others, and has not heard from it for so long that nothing can be decided."""
+
+    default_code = ErrorCode.LEASE_OVER

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from kiteward.authz.policy import Decision, PolicySnapshot, decide, holds_anywhere, listed_databases
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import AccessDenied, DatabaseNotFound, NotReady, OperationRefused, OperationUnknown
+from kiteward.domain.errors import AccessDenied, DatabaseNotFound, OperationRefused, OperationUnknown
 from kiteward.domain.identity import Principal
 from kiteward.domain.naming import DEFAULT_DATABASE, NamingRules
 from kiteward.engine import metadata as engine_metadata
@@ -143,9 +143,11 @@ class Authorizer:
         """Return the authenticated caller.
 
         Raises:
+            LeaseOver: this server may not authenticate anybody now.
             AuthenticationError: the caller is not authenticated.
             AccessDenied: the caller has a one-time password and must set another one first.
         """
+        self._policy_cache.require_lease()
         call, row = recording.call, recording.row
         principal = await self._authenticator.authenticate(call.credential, address=call.address)
         recording.principal = principal
@@ -293,12 +295,11 @@ class Authorizer:
 
         Raises:
             StoreUnavailable: it cannot be loaded.
+            LeaseOver: this server may not decide now.
         """
-        try:
-            return self._policy_cache.current()
-        except NotReady:
+        if self._policy_cache.revision() is None:
             await self._policy_cache.load()
-            return self._policy_cache.current()
+        return self._policy_cache.current()
 
     def _require_allowed(self, recording: Recording, decision: Decision, begun: float) -> None:
         """Report a decision to telemetry and enforce it.

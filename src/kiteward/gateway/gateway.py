@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar, overload
 
 from kiteward.authn.authenticator import Authenticator
-from kiteward.domain.errors import AccessDenied, KitewardError, NotReady, StoreError
+from kiteward.domain.errors import AccessDenied, KitewardError, LeaseOver, NotReady, StoreError
 from kiteward.domain.identity import Principal
 from kiteward.engine.base import Engine
 from kiteward.filters import Dialect
@@ -173,10 +173,12 @@ class Gateway:
             raise
 
     async def missing_components(self) -> tuple[str, ...]:
-        """Return the components that are not ready for requests: any of `store`, `engine`, `audit`, `policy`."""
+        """Return what is not ready for requests: any of `store`, `engine`, `audit`, `lease` and `policy`."""
         missing = [name for name, part in (await readiness.components(self._services)).items() if not part.ready]
         try:
             await self._authorizer.policy()
+        except LeaseOver:
+            missing.append("lease")
         except (NotReady, StoreError):
             missing.append("policy")
         return tuple(missing)

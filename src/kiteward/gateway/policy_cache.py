@@ -1,16 +1,25 @@
 """The policy in force: makes changes of the store, and updates the snapshot before each is acknowledged."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from kiteward.audit.events import Event
 from kiteward.authn.authenticator import Authenticator
 from kiteward.authz.policy import PolicySnapshot
-from kiteward.domain.errors import NotReady
+from kiteward.domain.errors import LeaseOver, NotReady
+from kiteward.gateway.replicas.lease import Lease
 from kiteward.store.base import Store
-from kiteward.store.records import Change, Committed, Subject, subject_collection
+from kiteward.store.records import Committed, PolicyChanges, Subject
 from kiteward.store.transaction import Transaction
+
+Acknowledge = Callable[[Committed], Awaitable[None]]
+"""Waits until no other server can decide by the state before a change that was committed."""
+
+
+async def alone(_committed: Committed) -> None:
+    """Wait for nobody: no other server shares the store."""
 
 
 class SystemEventRecorder(Protocol):
@@ -25,23 +34,56 @@ class PolicyCache:
     """Holds the current snapshot, and makes every change of the store visible to decisions before it is acknowledged.
 
     INVARIANT: a change is not acknowledged between its commit and the end of `change()`; after that, every decision
-    and every authentication applies it. The snapshot is updated while the writer is held, so that changes are applied
-    in their order.
+    and every authentication applies it, on this server and on the others.
+
+    INVARIANT: revisions are applied in their order. What is read of a change is read after it was committed, and what
+    was authenticated before is forgotten after that, so that nothing older is left when it is applied.
     """
 
-    def __init__(self, store: Store, authenticator: Authenticator, recorder: SystemEventRecorder) -> None:
+    def __init__(
+        self,
+        store: Store,
+        authenticator: Authenticator,
+        recorder: SystemEventRecorder,
+        *,
+        lease: Lease | None = None,
+        acknowledge: Acknowledge = alone,
+    ) -> None:
+        """Set up without a policy.
+
+        Args:
+            store: holds the policy.
+            authenticator: is told which users and keys have changed.
+            recorder: records when a user is locked.
+            lease: until when this server may decide; None if no other server shares the store.
+            acknowledge: called with each change of this process after it was applied here, without any lock.
+        """
         self._store = store
         self._recorder = recorder
         self._authenticator = authenticator
+        self._lease = lease or Lease.unlimited()
+        self._acknowledge = acknowledge
+        self._applying = asyncio.Lock()
         self._current: PolicySnapshot | None = None
         authenticator.on_lockout(self._lock)
+
+    def require_lease(self) -> None:
+        """Require that this server may decide and authenticate now.
+
+        Raises:
+            LeaseOver: it has not heard from the store for too long, so that it may not know the latest changes.
+        """
+        if not self._lease.held():
+            raise LeaseOver("this server has lost contact with its store and accepts no request until it is back")
 
     def current(self) -> PolicySnapshot:
         """Return the policy in force.
 
         Raises:
             NotReady: it could not be loaded, or not be updated with a change; no request can be decided.
+            LeaseOver: as `require_lease`.
         """
+        self.require_lease()
         if self._current is None:
             raise NotReady("the policy is not loaded")
         return self._current
@@ -51,13 +93,12 @@ class PolicyCache:
         return None if self._current is None else self._current.revision
 
     async def load(self) -> None:
-        """Load the whole policy from the store, unless it was loaded while this call waited for the writer.
+        """Load the whole policy from the store, unless it was loaded while this call waited for others that apply it.
 
         Raises:
             StoreUnavailable: it cannot be read.
         """
-        async with self._store.transaction():
-            # While the writer is held, no change can happen between reading and installing.
+        async with self._applying:
             if self._current is None:
                 await self._reload()
 
@@ -65,7 +106,8 @@ class PolicyCache:
     async def change(self, still_allowed: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[Transaction]:
         """Open a transaction that is committed and applied to the snapshot at the end of the block.
 
-        An exception in the block rolls it back.
+        An exception in the block rolls it back. Where others share the store, the next transaction begins while this
+        one waits for them.
 
         Args:
             still_allowed: called when the transaction has begun; raises if the caller is no longer allowed to do this.
@@ -75,55 +117,55 @@ class PolicyCache:
             NotReady: it was committed but not applied; no request is decided until the policy is loaded again.
         """
         async with self._store.transaction() as transaction:
-            await self._catch_up()
+            await self.follow_others()
             if still_allowed is not None:
                 await still_allowed()
             yield transaction
             committed = await transaction.commit()
-            await self._follow(committed)
-
-    async def _follow(self, committed: Committed) -> None:
-        """Apply a committed change to decisions and authentication. Until then the old policy is in force."""
-        if not committed.changes:
-            return
-        following: PolicySnapshot | None = None
-        try:
-            following = await self._next(committed)
-        finally:
-            # A change that could not be applied leaves no snapshot: nothing is decided until the policy loads again.
-            self._authenticator.forget(_names(committed.changes, Subject.USER), _names(committed.changes, Subject.KEY))
-            self._authenticator.clear_failures(_names(committed.changes, Subject.CREDENTIAL))
-            self._current = following
+            if committed.changes:
+                await self._follow(committed)
+        if committed.changes:
+            await self._acknowledge(committed)
 
     async def follow_others(self) -> None:
-        """Apply what another process, such as the command line, has changed in the store.
+        """Apply what other processes, such as the command line, have changed in the store.
 
         Raises:
             StoreUnavailable: the store cannot be read.
         """
-        if self._current is None or await self._store.revision() == self._current.revision:
-            return
-        async with self._store.transaction():
-            await self._catch_up()
+        async with self._applying:
+            if self._current is None or await self._store.revision() != self._current.revision:
+                await self._catch_up()
+
+    async def _follow(self, committed: Committed) -> None:
+        """Apply a change of this process to decisions and authentication. Until then the old policy is in force."""
+        async with self._applying:
+            try:
+                # Others may have committed after it, and both may have been applied already.
+                if self._current is None or self._current.revision < committed.revision:
+                    await self._catch_up()
+            except BaseException:
+                # A change that could not be applied leaves no snapshot: nothing is decided until the policy is loaded.
+                self._authenticator.forget_all()
+                self._current = None
+                raise
 
     async def _catch_up(self) -> None:
-        """Apply changes of other processes. It is called with the writer held, so that no other change can happen."""
-        if self._current is None:
+        """Apply what has been committed. It is called with `_applying` held."""
+        following = None if self._current is None else await self._store.changes_since(self._current.revision)
+        if following is None or self._current is None:
+            await self._reload()
             return
-        revision = await self._store.revision()
-        if revision == self._current.revision:
-            return
-        changes = await self._store.changes_since(self._current.revision)
-        if changes is not None:
-            await self._follow(Committed(revision, tuple(changes)))
-            return
-        self._current = None
-        await self._reload()
+        snapshot = _next(self._current, following)
+        self._authenticator.forget(following.names(Subject.USER), following.names(Subject.KEY))
+        self._authenticator.clear_failures(following.names(Subject.CREDENTIAL))
+        self._current = snapshot
 
     async def _reload(self) -> None:
-        """Load the whole policy with the writer held, and clear cached users and keys, which may have changed too."""
+        """Load the whole policy, and clear cached users and keys, which may have changed too."""
+        snapshot = PolicySnapshot.compile(await self._store.policy())
         self._authenticator.forget_all()
-        self._current = PolicySnapshot.compile(await self._store.policy())
+        self._current = snapshot
 
     async def _lock(self, user_name: str) -> None:
         async with self.change() as transaction:
@@ -135,18 +177,10 @@ class PolicyCache:
         if locked:
             self._recorder.note_system_event(Event.USER_CHANGE, "LockUser", userName=user_name)
 
-    async def _next(self, committed: Committed) -> PolicySnapshot:
-        groups = {name: await self._store.group(name) for name in _names(committed.changes, Subject.GROUP)}
-        roles = {name: await self._store.role(name) for name in _names(committed.changes, Subject.ROLE)}
-        collections = [subject_collection(name) for name in _names(committed.changes, Subject.COLLECTION)]
-        protected = {(database, name): await self._store.protected(database, name) for database, name in collections}
-        snapshot = self.current()
-        if groups:
-            snapshot = snapshot.with_groups(groups)
-        if protected:
-            snapshot = snapshot.with_collections(protected)
-        return snapshot.with_roles(roles, revision=committed.revision)
 
-
-def _names(changes: Iterable[Change], subject: Subject) -> list[str]:
-    return [change.name for change in changes if change.subject is subject]
+def _next(snapshot: PolicySnapshot, following: PolicyChanges) -> PolicySnapshot:
+    if following.groups:
+        snapshot = snapshot.with_groups(following.groups)
+    if following.collections:
+        snapshot = snapshot.with_collections(following.collections)
+    return snapshot.with_roles(following.roles, revision=following.revision)

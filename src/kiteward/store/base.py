@@ -1,12 +1,11 @@
 """The contract of a store: reads at a revision, and transactions that advance it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store.records import Change, HashSchemes, KeyRecord, UserRecord
+from kiteward.authz.model import Policy
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, ReplicaRecord, UserRecord
 from kiteward.store.transaction import Transaction
 
 
@@ -28,18 +27,6 @@ class Store(Protocol):
 
     async def policy(self) -> Policy:
         """Return all roles, grants, groups and protected collections at one revision."""
-        ...
-
-    async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
-        """Return one role with its grants in the order of their keys, or None."""
-        ...
-
-    async def group(self, name: str) -> PrivilegeGroup | None:
-        """Return one custom privilege group, or None."""
-        ...
-
-    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
-        """Return a collection with its row policies; None if it has none and no property of theirs was ever set."""
         ...
 
     async def user(self, name: str) -> UserRecord | None:
@@ -81,8 +68,13 @@ class Store(Protocol):
         """Return the revision of the last change, whoever made it."""
         ...
 
-    async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        """Return what has changed after a revision, without repetition; None where the feed begins later."""
+    async def changes_since(self, revision: int) -> PolicyChanges | None:
+        """Return what has changed after a revision, all of it as of one revision.
+
+        Returns:
+            None where the feed begins later or the revision is yet to come, or so much has changed that reading the
+            whole policy is less.
+        """
         ...
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
@@ -109,6 +101,118 @@ class Store(Protocol):
         """
         ...
 
+    def replicas(self, *, patience: float) -> "ConnectedReplicas | None":
+        """Return the servers that share the store with this one; None where none can, because it is a file.
+
+        Args:
+            patience: seconds within which every call ends, except a registration, which is like any transaction.
+        """
+        ...
+
     async def close(self) -> None:
         """Close the connections. Calls afterwards raise `StoreUnavailable`."""
+        ...
+
+
+class ReplicaListener(Protocol):
+    """Is told what other servers on the store announce.
+
+    Nothing depends on it but how soon something is noticed: anybody with an account on the database server may be able
+    to announce something too.
+    """
+
+    def changed(self, revision: int, announcer: str) -> None:
+        """Take note of a change that was committed.
+
+        Args:
+            revision: the revision that it made.
+            announcer: who waits until it is applied, for `Replicas.renew`.
+        """
+        ...
+
+    def applied(self, revision: int) -> None:
+        """Take note that a server may have applied a revision."""
+        ...
+
+
+class Replicas(Protocol):
+    """The servers that share a store.
+
+    Requirements for every implementation, which the proof of decision 0054 rests on:
+
+    - A renewal reads the revision after it has begun: it returns at least the revision of each commit that had ended
+      before the call.
+    - A registration runs in the order of the transactions that write, and each of those returns the servers that were
+      registered before it.
+    - A server whose removal has ended renews no more, also if the renewal had begun before.
+    - Every call ends within a bounded time, whatever becomes of the database, and may be cancelled.
+    """
+
+    async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
+        """Register a server, which has not renewed its lease yet.
+
+        Args:
+            replica: the server, with an id that was never registered.
+            admit: called with the servers that are registered; what it raises prevents the registration.
+
+        Raises:
+            StoreUnavailable: it could not be written.
+        """
+        ...
+
+    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
+        """Renew the lease of a server, report what it has applied, and return the revision of the store.
+
+        Args:
+            replica_id: the server.
+            applied: the revision of the policy that it decides by.
+            answering: those who announced changes and wait for this report.
+
+        Returns:
+            None if the server is not registered (any more).
+
+        Raises:
+            StoreUnavailable: it is not known whether the lease was renewed.
+        """
+        ...
+
+    async def registered(self) -> Sequence[ReplicaRecord]:
+        """Return the servers that are registered, sorted by name and id.
+
+        Raises:
+            StoreUnavailable: they cannot be read.
+        """
+        ...
+
+    async def remove(self, replica_id: str, *, renewals: int | None = None) -> None:
+        """Remove a server; an unknown one does nothing.
+
+        Args:
+            replica_id: the server.
+            renewals: only if it has renewed its lease so often and no more; None for however often.
+
+        Raises:
+            StoreUnavailable: it is not known whether it was removed.
+        """
+        ...
+
+
+class ConnectedReplicas(Replicas, Protocol):
+    """The servers that share a store, over connections of their own."""
+
+    @property
+    def listening(self) -> bool:
+        """Whether what others announce arrives; if not, it is noticed later, by looking."""
+        ...
+
+    def start(self, listener: ReplicaListener) -> None:
+        """Begin to listen, and go on until `close`, whatever becomes of the database.
+
+        Args:
+            listener: is told what others announce.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
         ...

@@ -5,20 +5,47 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Executable, Row
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import asyncpg
+from sqlalchemy import CursorResult, Executable, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
-from kiteward.domain.errors import StoreError, StoreUnavailable
+from kiteward.domain.errors import CommitUnknown, StoreError, StoreUnavailable, StoreUnreachable
+from kiteward.store import statements
+from kiteward.store.backend import Engines
+from kiteward.store.driver_errors import ConnectionRefused, Reason, described, outcome_is_known, reason_of
 
 T = TypeVar("T")
+UNKNOWN: Final = "it is not known whether the change was made: look before you repeat it"
+
 Rows = Sequence[Row[*tuple[Any, ...]]]
 Parameters = dict[str, Any] | list[dict[str, Any]]
 Observer = Callable[[str, float], None]
 """Called after every `read` and `commit` that succeeded, with the seconds it took, waiting included."""
+
+
+DRIVER_ERRORS: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    ConnectionRefused,
+    sqlite3.Error,
+    UnicodeError,
+    OSError,
+)
+"""What drivers and what they stand on raise."""
+
+Following = Callable[[list[Rows]], Sequence[Executable]]
+"""Returns the statements that depend on what others have read."""
+
+
+def nothing(_rows: list[Rows]) -> Sequence[Executable]:
+    """Return no further statement."""
+    return ()
 
 
 def unobserved(_what: str, _seconds: float) -> None:
@@ -30,24 +57,20 @@ def translated(done: str) -> Iterator[None]:
     """Translate every driver error into StoreUnavailable; `done` completes the sentence "the store could not be ...".
 
     Raises:
-        StoreUnavailable: instead of what the driver or the operating system raised, which stays chained for the log.
+        StoreUnreachable: what is wrong may be over in a while.
+        StoreUnavailable: instead of what the driver or the operating system raised. What it was is chained for the log,
+            without the values that a driver quotes.
     """
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error, UnicodeError, OSError) as error:
-        if _is_damage(error):
-            detail = ErrorDetail(ErrorCode.STORE_DAMAGED)
-            raise StoreUnavailable(
-                f"the store could not be {done}: the file is damaged, restore a backup", detail
-            ) from error
-        raise StoreUnavailable(f"the store could not be {done}") from error
+    except DRIVER_ERRORS as error:
+        raise _unavailable(done, reason_of(error)) from described(error)
 
 
-def _is_damage(error: BaseException) -> bool:
-    """Return whether an error of the driver means that the file is not a database, or not a complete one."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+def _unavailable(done: str, reason: Reason) -> StoreUnavailable:
+    kind = StoreUnreachable if reason.passing else StoreUnavailable
+    sentence = f": {reason.sentence}" if reason.sentence else ""
+    return kind(f"the store could not be {done}{sentence}", ErrorDetail(reason.code))
 
 
 async def shielded(work: Coroutine[Any, Any, T]) -> T:
@@ -89,28 +112,54 @@ async def _to_the_end(work: Coroutine[Any, Any, T]) -> tuple[asyncio.Task[T], as
     return task, cancellation
 
 
+@asynccontextmanager
+async def waited_for(free: asyncio.Lock | asyncio.Semaphore, patience: float | None) -> AsyncIterator[None]:
+    """Hold a lock, or a place of a semaphore, while the block runs.
+
+    Args:
+        free: what is waited for.
+        patience: for how many seconds; None: as long as it takes.
+
+    Raises:
+        StoreUnreachable: it was not free in time.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            await free.acquire()
+    except TimeoutError:
+        detail = ErrorDetail(ErrorCode.STORE_BUSY)
+        raise StoreUnreachable("the store is busy: no connection to the database was free in time", detail) from None
+    try:
+        yield
+    finally:
+        free.release()
+
+
 class Reader:
     """Reads committed state, on a few connections of its own."""
 
-    def __init__(self, engine: AsyncEngine, connections: int, observer: Observer = unobserved) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, observer: Observer = unobserved) -> None:
+        self._engines = engines
         self._observer = observer
-        self._connections = connections
-        self._free = asyncio.Semaphore(connections)
+        self._free = asyncio.Semaphore(engines.readers)
         self._closed = False
 
-    async def rows(self, *statements: Executable) -> list[Rows]:
+    async def rows(self, *statements: Executable, following: Following = nothing) -> list[Rows]:
         """Return the rows of each statement, all of one state of the database.
+
+        Args:
+            statements: what is read first.
+            following: returns what is read next, from the rows of those statements.
 
         Raises:
             StoreUnavailable: the database could not be read.
         """
         begun = time.perf_counter()
-        async with self._free:
+        async with waited_for(self._free, self._engines.patience):
             if self._closed:
                 raise StoreUnavailable("the store is closed")
             with translated("read"):
-                rows = await shielded(self._read(statements))
+                rows = await shielded(self._read(statements, following))
         self._observer("read", time.perf_counter() - begun)
         return rows
 
@@ -120,28 +169,39 @@ class Reader:
         await shielded(self._close())
 
     async def _close(self) -> None:
-        for _ in range(self._connections):
+        for _ in range(self._engines.readers):
             await self._free.acquire()
-        await self._engine.dispose()
-        for _ in range(self._connections):
+        await self._engines.reading.dispose()
+        for _ in range(self._engines.readers):
             self._free.release()
 
-    async def _read(self, statements: tuple[Executable, ...]) -> list[Rows]:
-        async with self._engine.connect() as connection:
-            return [(await connection.execute(statement)).all() for statement in statements]
+    async def _read(self, statements: tuple[Executable, ...], following: Following) -> list[Rows]:
+        engine = self._engines.snapshot if len(statements) > 1 else self._engines.reading
+        async with engine.connect() as connection:
+            try:
+                rows = [(await connection.execute(statement)).all() for statement in statements]
+                return rows + [(await connection.execute(statement)).all() for statement in following(rows)]
+            except BaseException:
+                # It may be in the middle of a statement: its answer would come to the next one.
+                await connection.invalidate()
+                raise
 
 
 class WriteTransaction:
     """An open write transaction.
 
-    INVARIANT: one task uses it, and it refuses to run once it has ended: the connection is somebody else's then.
+    INVARIANT: one task uses it, and it refuses to run once it has ended: the connection is somebody else's then. After
+    a statement that failed nothing is committed: what the database has done of it is not known.
     """
 
-    def __init__(self, connection: AsyncConnection, observer: Observer = unobserved) -> None:
+    def __init__(
+        self, connection: AsyncConnection, durable: Callable[[Any], bool], observer: Observer = unobserved
+    ) -> None:
         self._connection = connection
+        self._durable = durable
         self._observer = observer
         self._open = True
-        self._commit_failed = False
+        self._failed = False
 
     @property
     def open(self) -> bool:
@@ -149,16 +209,22 @@ class WriteTransaction:
         return self._open
 
     @property
-    def commit_failed(self) -> bool:
-        """Whether the connection is unusable for another one: SQLAlchemy rolls nothing back after a failed commit."""
-        return self._commit_failed
+    def failed(self) -> bool:
+        """Whether a statement or the commit failed, after which the connection is of no use for another one."""
+        return self._failed
 
     def end(self) -> None:
         """Refuse every further use."""
         self._open = False
 
-    async def rows(self, statement: Executable) -> Rows:
+    def insert_missing(self, table: Table) -> sqlite.Insert | postgresql.Insert:
+        """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
+        return statements.insert_missing(table, self._connection.dialect.name)
+
+    async def rows(self, statement: Executable, parameters: Parameters | None = None) -> Rows:
         """Return the rows of a statement, what this transaction wrote included.
+
+        With a list of parameters these are the rows that an insert returns of all of them, in no order.
 
         Raises:
             StoreUnavailable: the database could not be read.
@@ -166,10 +232,12 @@ class WriteTransaction:
         """
         self._require_open()
         with translated("read"):
-            return (await shielded(self._connection.execute(statement))).all()
+            return (await shielded(self._execute(statement, parameters))).all()
 
     async def run(self, statement: Executable, parameters: Parameters | None = None) -> int:
-        """Run a statement and return how many rows it touched; with a list of parameters, once for each.
+        """Run a statement and return how many rows it touched.
+
+        With a list of parameters it runs once for each, and the number means nothing.
 
         Raises:
             StoreUnavailable: the database could not be written.
@@ -177,24 +245,44 @@ class WriteTransaction:
         """
         self._require_open()
         with translated("written"):
-            result = await shielded(self._connection.execute(statement, parameters))
-        return result.rowcount
+            return (await shielded(self._execute(statement, parameters))).rowcount
 
     async def commit(self) -> None:
         """Make everything durable and end. A cancellation that comes while this is being done takes effect afterwards.
 
         Raises:
+            CommitUnknown: it is not known whether it was written.
             StoreUnavailable: it could not be written; nothing has changed.
             StoreError: the transaction has ended.
         """
         self._require_open()
-        self._commit_failed = True
+        if self._failed:
+            raise StoreUnavailable("the store could not be written: a statement of the transaction failed")
         begun = time.perf_counter()
-        with translated("written"):
-            await completed(self._connection.commit())
-        self._commit_failed = False
+        await completed(self._commit())
         self.end()
         self._observer("commit", time.perf_counter() - begun)
+
+    async def _execute(self, statement: Executable, parameters: Parameters | None) -> CursorResult[*tuple[Any, ...]]:
+        try:
+            return await self._connection.execute(statement, parameters)
+        except BaseException:
+            # Noted here: where the caller was cancelled meanwhile, the error gets no further.
+            self._failed = True
+            raise
+
+    async def _commit(self) -> None:
+        driver = (await self._connection.get_raw_connection()).driver_connection
+        self._failed = True  # until it has succeeded
+        try:
+            await self._connection.commit()
+        except DRIVER_ERRORS as error:
+            if outcome_is_known(error):
+                raise _unavailable("written", reason_of(error)) from described(error)
+            raise CommitUnknown(UNKNOWN) from described(error)
+        if not self._durable(driver):
+            raise CommitUnknown(UNKNOWN)
+        self._failed = False
 
     def _require_open(self) -> None:
         if not self._open:
@@ -204,8 +292,8 @@ class WriteTransaction:
 class Writer:
     """The one connection that writes, given to one transaction after another in the order they asked."""
 
-    def __init__(self, engine: AsyncEngine, observer: Observer = unobserved) -> None:
-        self._engine = engine
+    def __init__(self, engines: Engines, observer: Observer = unobserved) -> None:
+        self._engines = engines
         self._observer = observer
         self._connection: AsyncConnection | None = None
         self._lock = asyncio.Lock()
@@ -218,11 +306,12 @@ class Writer:
         Raises:
             StoreUnavailable: no transaction could be begun.
         """
-        async with self._lock:
+        async with waited_for(self._lock, self._engines.patience):
             write_transaction = None
             try:
                 with translated("written"):
-                    write_transaction = WriteTransaction(await shielded(self._begin()), self._observer)
+                    connection = await shielded(self._begin())
+                write_transaction = WriteTransaction(connection, self._engines.durable, self._observer)
                 yield write_transaction
             finally:
                 if write_transaction is None or write_transaction.open:
@@ -237,17 +326,26 @@ class Writer:
     async def _begin(self) -> AsyncConnection:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+        if self._connection is not None and not await self._is_usable(self._connection):
+            await self._discard()
         if self._connection is None:
-            self._connection = await self._engine.connect()
-        _ = await self._connection.begin()
+            self._connection = await self._engines.writing.connect()
+        try:
+            _ = await self._connection.begin()
+        except BaseException:
+            await self._discard()
+            raise
         return self._connection
+
+    async def _is_usable(self, connection: AsyncConnection) -> bool:
+        return self._engines.usable((await connection.get_raw_connection()).driver_connection)
 
     async def _undo(self, write_transaction: WriteTransaction | None) -> None:
         if write_transaction is not None:
             write_transaction.end()
         if self._connection is None:
             return
-        if write_transaction is not None and write_transaction.commit_failed:
+        if write_transaction is not None and write_transaction.failed:
             await self._discard()
             return
         try:

@@ -10,6 +10,9 @@ from typing import Final, Self
 
 from kiteward.domain.errors import ConfigurationError, DataDirectoryHeld
 
+STORE_FILE: Final = "store.db"
+"""The name of the database file of the store, where it is a file."""
+
 _LOCK: Final = "LOCK"
 _DIRECTORY_MODE: Final = 0o700
 _FILE_MODE: Final = 0o600
@@ -54,7 +57,7 @@ class DataDirectory:
     @property
     def store_path(self) -> Path:
         """The database file of the store."""
-        return self._path / "store.db"
+        return self._path / STORE_FILE
 
     @property
     def engine_path(self) -> Path:

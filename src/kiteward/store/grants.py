@@ -12,7 +12,6 @@ from kiteward.store import queries, schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.records import Claimant, Released, Subject
-from kiteward.store.sqlite import insert_missing
 
 _MOVABLE: Final = (ObjectType.COLLECTION.value, ObjectType.GLOBAL.value)
 
@@ -39,7 +38,8 @@ class Grants:
         """Store the grants; an existing one keeps its grantor, and becomes a plain one if it was kept."""
         for role, group in groupby(sorted(grants, key=lambda grant: grant.role), key=lambda grant: grant.role):
             rows = [{**_columns(role, grant.key), "grantor": grant.grantor} for grant in group]
-            if await self._write_transaction.run(insert_missing(schema.grants), rows):
+            added = self._write_transaction.insert_missing(schema.grants).returning(_grants.role_name)
+            if await self._write_transaction.rows(added, rows):
                 self._changes.add(Subject.ROLE, role)
             await self._confirm(role, rows)
 
@@ -137,7 +137,9 @@ class Grants:
             null(),
         ).where(moved)
         await self._write_transaction.run(
-            insert_missing(schema.grants).from_select([column.name for column in schema.grants.c], copies)
+            self._write_transaction.insert_missing(schema.grants).from_select(
+                [column.name for column in schema.grants.c], copies
+            )
         )
         await self._remove_where(moved)
 

@@ -11,7 +11,7 @@ from kiteward.authz.privileges import ObjectType
 from kiteward.store import schema, tags
 from kiteward.store.connections import Rows
 from kiteward.store.records import PreviousSecret, UserRecord
-from kiteward.store.sqlite import position
+from kiteward.store.statements import position
 
 _OBJECT_TYPES: Final = {str(kind): kind for kind in ObjectType}
 
@@ -107,8 +107,9 @@ def groups_named(name: str) -> Select[*tuple[Any, ...]]:
 def hash_schemes(names: Collection[str] | None) -> tuple[Select[*tuple[Any, ...]], Select[*tuple[Any, ...]]]:
     """Return the schemes of hashes of these users, or of all: current ones; previous ones, each with its latest end."""
     current = select(_beginning(_users.password_hash)).distinct()
-    kind = _beginning(_users.former_hash)
-    previous = select(kind, func.max(_users.former_until)).where(_users.former_until.is_not(None)).group_by(kind)
+    kind = _beginning(_users.former_hash).label("kind")
+    latest = func.max(_users.former_until)
+    previous = select(kind, latest).where(_users.former_until.is_not(None)).group_by("kind")
     if names is not None:
         current, previous = current.where(_users.name.in_(names)), previous.where(_users.name.in_(names))
     return current, previous

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from kiteward.authz.model import Grant, PrivilegeGroup, Role
+from kiteward.authz.row_policies import ProtectedCollection
+
 
 class Subject(StrEnum):
     """What kind of thing a change is about."""
@@ -46,16 +49,64 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """A server that shares the store with others, as it last reported.
+
+    Attributes:
+        replica_id: random, and another one at each registration.
+        name: its name for people, `kiteward.replicas.name`.
+        lease: the seconds that its lease lasts after the beginning of a renewal.
+        embedded: whether its engine is embedded, so that no other server has the same data.
+        started_at: when it registered, in seconds since the epoch by its own clock; for people alone.
+        renewals: how often it has renewed its lease.
+        applied_revision: the revision of the policy that it decides by.
+    """
+
+    replica_id: str
+    name: str
+    lease: float
+    embedded: bool = False
+    started_at: float = 0.0
+    renewals: int = 0
+    applied_revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """What a transaction did.
 
     Attributes:
         revision: the store's revision after it; unchanged when nothing changed.
         changes: what was changed, without repetition; empty when nothing changed.
+        replicas: the servers that were registered when it was committed. One that registers later reads this revision.
     """
 
     revision: int
     changes: tuple[Change, ...]
+    replicas: tuple[ReplicaRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChanges:
+    """What has changed since an earlier revision, all of it as of one revision.
+
+    Attributes:
+        revision: the revision that this leads to.
+        changes: what was changed, without repetition, in the order of the changes.
+        roles: name -> the role with its grants, of each role among them; None for one that is gone.
+        groups: name -> the privilege group, of each group among them; None for one that is gone.
+        collections: database and name -> the row policies, of each collection among them; None where there are none.
+    """
+
+    revision: int
+    changes: tuple[Change, ...]
+    roles: Mapping[str, tuple[Role, Sequence[Grant]] | None]
+    groups: Mapping[str, PrivilegeGroup | None]
+    collections: Mapping[tuple[str, str], ProtectedCollection | None]
+
+    def names(self, subject: Subject) -> list[str]:
+        """Return the names of what has changed of one kind."""
+        return [change.name for change in self.changes if change.subject is subject]
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,3 +238,16 @@ intents: Final = Table(
     Column("object_id", BigInteger()),
     sqlite_autoincrement=True,
 )
+
+replicas: Final = Table(
+    "replicas",
+    metadata,
+    Column("replica_id", _name(), primary_key=True),
+    Column("name", Text(), nullable=False),
+    Column("lease", Float(), nullable=False),
+    Column("embedded", Boolean(), nullable=False),
+    Column("started_at", Float(), nullable=False),
+    Column("renewals", BigInteger(), nullable=False),
+    Column("applied_revision", BigInteger(), nullable=False),
+    sqlite_with_rowid=False,
+)

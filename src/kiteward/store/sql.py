@@ -1,43 +1,49 @@
-"""The store in an SQL database, today SQLite: durable, one writer at a time, readers that never wait for it."""
+"""The store in an SQL database, SQLite or PostgreSQL: durable, one writer at a time, readers that never wait for it."""
 
-import asyncio
 import os
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
-from pathlib import Path
-from typing import Final, TypeVar
 
-from sqlalchemy import bindparam, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Executable, bindparam, update
 
-from kiteward.authz.model import Grant, Policy, PrivilegeGroup, Role
-from kiteward.authz.row_policies import ProtectedCollection
-from kiteward.store import keys, migrations, queries, row_policies, schema, sqlite, tags
+from kiteward.authz.model import Policy
+from kiteward.store import keys, queries, row_policies, schema, tags
+from kiteward.store.backend import Backend
+from kiteward.store.changes import ChangesSince, gathered
 from kiteward.store.connections import Observer, Reader, Writer, shielded, translated, unobserved
-from kiteward.store.records import Change, HashSchemes, KeyRecord, Subject, UserRecord
-from kiteward.store.transaction import FEED_LENGTH, Transaction
-
-T = TypeVar("T")
-
-_CHUNK: Final = 2000
-"""Records built before the event loop gets control again; they take a few milliseconds."""
+from kiteward.store.postgresql.backend import PostgresqlBackend
+from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
+from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
+from kiteward.store.sqlite import SqliteBackend, database_path
+from kiteward.store.transaction import Transaction
 
 
 class SqlStore:
     """Implements `Store`, which documents the contract of each method."""
 
-    def __init__(self, path: Path, reader: Reader, writer: Writer, clock: Callable[[], float]) -> None:
-        self.path = path
+    def __init__(
+        self,
+        place: str,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], float],
+        *,
+        shared: PostgresqlSettings | None = None,
+    ) -> None:
+        self.place = place
         self._reader = reader
         self._writer = writer
         self._clock = clock
+        self._shared = shared
+        self._announcer = secrets.token_hex(16)
 
     @classmethod
     async def open(
         cls,
-        location: str | os.PathLike[str],
+        location: str | os.PathLike[str] | PostgresqlSettings,
         *,
         clock: Callable[[], float] = time.time,
         observer: Observer = unobserved,
@@ -45,60 +51,55 @@ class SqlStore:
         """Open the store, creating it or bringing it to the current version.
 
         Args:
-            location: path of the database file, or its `sqlite:///` address.
+            location: path of the database file, or its `sqlite:///` address; or a PostgreSQL database.
             clock: seconds since the epoch.
             observer: called with the time that each read and commit took.
 
         Raises:
             ConfigurationError: the address names something else.
+            StoreUnreachable: it cannot be opened now.
             StoreUnavailable: it cannot be opened, is damaged, or was written by a newer version.
         """
-        path = sqlite.database_path(location)
-        with translated(f"opened at `{path}`"):
-            sqlite.secure_file(path)
-            await shielded(_migrate(sqlite.migrating_engine(path)))
-            sqlite.sync_directory(path)
-        reader = Reader(sqlite.reading_engine(path), sqlite.READERS, observer)
-        return cls(path, reader, Writer(sqlite.writing_engine(path), observer), clock)
+        backend = backend_of(location)
+        with translated(f"opened at `{backend.place}`"):
+            await shielded(backend.prepare())
+        engines = backend.engines()
+        shared = location if isinstance(location, PostgresqlSettings) else None
+        return cls(backend.place, Reader(engines, observer), Writer(engines, observer), clock, shared=shared)
+
+    @classmethod
+    def attach(cls, location: str | os.PathLike[str] | PostgresqlSettings) -> "SqlStore":
+        """Return the store without changing its tables, which have to be those of this version.
+
+        Raises:
+            ConfigurationError: as `open`.
+        """
+        backend = backend_of(location)
+        engines = backend.engines()
+        return cls(backend.place, Reader(engines), Writer(engines), time.time)
 
     async def policy(self) -> Policy:
         revision, roles, grants, groups, protected = await self._reader.rows(
             queries.REVISION, queries.ROLES, queries.GRANTS, queries.GROUPS, row_policies.SELECTED
         )
-        held = await _gathered(queries.grants(grants))
+        held = await gathered(queries.grants(grants))
         return Policy(
             revision[0][0],
             queries.roles(roles),
             tuple(held),
             queries.groups(groups),
-            tuple(await _gathered(row_policies.collections(protected))),
+            tuple(await gathered(row_policies.collections(protected))),
         )
 
-    async def role(self, name: str) -> tuple[Role, Sequence[Grant]] | None:
-        roles, grants = await self._reader.rows(queries.roles_named(name), queries.grants_of(name))
-        if not roles:
-            return None
-        return queries.roles(roles)[0], await _gathered(queries.grants(grants))
-
-    async def group(self, name: str) -> PrivilegeGroup | None:
-        (rows,) = await self._reader.rows(queries.groups_named(name))
-        return next(iter(queries.groups(rows)), None)
-
-    async def protected(self, db_name: str, collection_name: str) -> ProtectedCollection | None:
-        (rows,) = await self._reader.rows(row_policies.selected_on(db_name, collection_name))
-        return next(row_policies.collections(rows), None)
-
     async def user(self, name: str) -> UserRecord | None:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            return None  # presented by an unauthenticated caller, and impossible to store
+        if not _can_be_stored(name):
+            return None  # presented by an unauthenticated caller
         (rows,) = await self._reader.rows(queries.users_named(name))
         return next(queries.user_records(rows), None)
 
     async def users(self, *, after: str = "", prefix: str = "", limit: int | None = None) -> Sequence[UserRecord]:
         (rows,) = await self._reader.rows(queries.users_listed(after=after, prefix=prefix, limit=limit))
-        return await _gathered(queries.user_records(rows))
+        return await gathered(queries.user_records(rows))
 
     async def hash_schemes(self, names: Collection[str] | None) -> HashSchemes:
         current, previous = await self._reader.rows(*queries.hash_schemes(names))
@@ -113,17 +114,15 @@ class SqlStore:
         self, *, owner: str | None = None, root: str | None = None, after: str = "", limit: int | None = None
     ) -> Sequence[KeyRecord]:
         (rows,) = await self._reader.rows(keys.selected(owner=owner, root=root, after=after, limit=limit))
-        return await _gathered(keys.records(rows))
+        return await gathered(keys.records(rows))
 
     async def revision(self) -> int:
         (rows,) = await self._reader.rows(queries.REVISION)
         return int(rows[0][0])
 
-    async def changes_since(self, revision: int) -> Sequence[Change] | None:
-        current, rows = await self._reader.rows(queries.REVISION, queries.feed_after(revision))
-        if not revision <= current[0][0] <= revision + FEED_LENGTH:
-            return None
-        return list(dict.fromkeys(Change(Subject(subject), name) for subject, name in rows))
+    async def changes_since(self, revision: int) -> PolicyChanges | None:
+        since = ChangesSince(revision)
+        return await since.result(await self._reader.rows(*since.feed, following=since.contents))
 
     async def record_last_used(self, *, users: Mapping[str, float], keys: Mapping[str, float]) -> None:
         async with self._writer.write_transaction() as write_transaction:
@@ -152,26 +151,39 @@ class SqlStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._writer.write_transaction() as write_transaction:
-            yield Transaction(write_transaction, self._clock)
+            yield Transaction(write_transaction, self._clock, self._announcement)
+
+    def replicas(self, *, patience: float) -> PostgresqlReplicas | None:
+        if self._shared is None:
+            return None
+        return PostgresqlReplicas(
+            self._shared, self._writer.write_transaction, announcer=self._announcer, patience=patience
+        )
 
     async def close(self) -> None:
         with translated("closed"):
             await self._writer.close()
             await self._reader.close()
 
+    def _announcement(self, revision: int) -> Executable | None:
+        """Return what announces a revision in the transaction that makes it; None where nobody can share the store."""
+        return None if self._shared is None else announcement(revision, self._announcer)
 
-async def _migrate(engine: AsyncEngine) -> None:
+
+def backend_of(location: str | os.PathLike[str] | PostgresqlSettings) -> Backend:
+    """Return the database at a location, as `SqlStore.open` takes it.
+
+    Raises:
+        ConfigurationError: the address names something else.
+    """
+    if isinstance(location, PostgresqlSettings):
+        return PostgresqlBackend(location)
+    return SqliteBackend(database_path(location))
+
+
+def _can_be_stored(name: str) -> bool:
+    """Return whether a text can be in a database: it is UTF-8, and PostgreSQL has no NUL."""
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrations.upgrade)
-    finally:
-        await engine.dispose()
-
-
-async def _gathered(items: Iterator[T]) -> list[T]:
-    """Build a long list in steps, so that the event loop is not blocked for the whole of it."""
-    gathered: list[T] = []
-    while chunk := list(islice(items, _CHUNK)):
-        gathered += chunk
-        await asyncio.sleep(0)
-    return gathered
+        return b"\0" not in name.encode()
+    except UnicodeEncodeError:
+        return False

@@ -1,4 +1,4 @@
-"""Everything that is particular to SQLite: addresses, engines, pragmas, file modes and the dialect's own statements."""
+"""Everything that is particular to SQLite: addresses, engines, pragmas and file modes."""
 
 import logging
 import os
@@ -6,14 +6,15 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, event, func
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kiteward.domain.errors import ConfigurationError
+from kiteward.store import migrations
+from kiteward.store.backend import Engines
 
 READERS: Final = 4
 """Connections that read. Each is a thread of its own, so that no read waits for the writer."""
@@ -27,6 +28,43 @@ _DURABLE: Final = (
     "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}",
 )
+
+
+class SqliteBackend:
+    """A database file; see `kiteward.store.backend.Backend`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
+    async def prepare(self) -> None:
+        secure_file(self._path)
+        engine = migrating_engine(self._path)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(migrations.upgrade)
+        finally:
+            await engine.dispose()
+        sync_directory(self._path)
+
+    def engines(self) -> Engines:
+        reading = reading_engine(self._path)
+        return Engines(
+            reading=reading,
+            snapshot=reading,
+            writing=writing_engine(self._path),
+            readers=READERS,
+            patience=None,
+            usable=_always,
+            durable=_always,
+        )
+
+
+def _always(_connection: object) -> bool:
+    return True
 
 
 def database_path(location: str | os.PathLike[str]) -> Path:
@@ -90,26 +128,6 @@ def reading_engine(path: Path) -> AsyncEngine:
     """Return the engine whose transactions each see one state of the database and cannot change it."""
     pragmas = (f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}", "PRAGMA query_only=ON")
     return _engine(path, "BEGIN", pragmas, pool_size=READERS, max_overflow=0)
-
-
-def insert_missing(table: Table) -> Insert:
-    """Return an insert that skips rows whose key exists already; its row count is the number of new ones."""
-    return insert(table).on_conflict_do_nothing()
-
-
-def position(column: ColumnElement[Any], text: str) -> ColumnElement[int]:
-    """Return the position of a text in a column, counted from 1; 0 where the column does not contain it."""
-    return func.instr(column, text)
-
-
-def json_object(key: ColumnElement[str], value: ColumnElement[str]) -> ColumnElement[str]:
-    """Return the aggregate of the rows of a group as the text of a JSON object, `{}` for no rows."""
-    return func.json_group_object(key, value)
-
-
-def broken_references(connection: Connection) -> int:
-    """Return how many rows refer to a row that is not there."""
-    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
 
 
 def _engine(path: Path, begin: str, pragmas: tuple[str, ...], **pool: Any) -> AsyncEngine:

@@ -10,7 +10,7 @@ from kiteward.store import schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.records import Subject
-from kiteward.store.sqlite import json_object
+from kiteward.store.statements import json_object
 
 _users = schema.user_tags.c
 

@@ -5,17 +5,16 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Executable, Table, and_, delete, func, insert, select, update
 
 from kiteward.authz.model import PrivilegeGroup, Role
-from kiteward.store import queries, schema
+from kiteward.store import queries, replicas, schema
 from kiteward.store.change_feed import Changes
 from kiteward.store.connections import WriteTransaction
 from kiteward.store.grants import Grants
 from kiteward.store.keys import Keys
 from kiteward.store.records import Change, Claimant, Committed, Intent, IntentKind, Subject, UserRecord
 from kiteward.store.row_policies import RowPolicies
-from kiteward.store.sqlite import insert_missing
 from kiteward.store.tags import Tags
 
 FEED_LENGTH: Final = 10_000
@@ -174,7 +173,7 @@ class Roles:
     async def put(self, role: Role) -> None:
         """Create the role or replace its description."""
         values = {"name": role.name, "description": role.description}
-        if not await self._write_transaction.run(insert_missing(schema.roles), values):
+        if not await self._write_transaction.run(self._write_transaction.insert_missing(schema.roles), values):
             differs = and_(_roles.name == role.name, _roles.description != role.description)
             if not await self._write_transaction.run(
                 update(schema.roles).where(differs).values(description=role.description)
@@ -200,7 +199,7 @@ class Roles:
     async def bind(self, user: str, role: str) -> None:
         """Bind an existing role to an existing user; binding again does nothing."""
         if await self._write_transaction.run(
-            insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
+            self._write_transaction.insert_missing(schema.role_bindings), {"user_name": user, "role_name": role}
         ):
             self._changes.add(Subject.USER, user)
 
@@ -239,7 +238,9 @@ class Groups:
         members = sorted(set(group.privileges))
         if present is not None and list(present.privileges) == members:
             return
-        await self._write_transaction.run(insert_missing(schema.privilege_groups), {"name": group.name})
+        await self._write_transaction.run(
+            self._write_transaction.insert_missing(schema.privilege_groups), {"name": group.name}
+        )
         await self._write_transaction.run(
             delete(schema.privilege_group_members).where(schema.privilege_group_members.c.group_name == group.name)
         )
@@ -306,8 +307,14 @@ class Transaction:
     INVARIANT: writers run one after another, so what a transaction has read holds until it commits.
     """
 
-    def __init__(self, write_transaction: WriteTransaction, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        write_transaction: WriteTransaction,
+        clock: Callable[[], float],
+        announcement: Callable[[int], Executable | None],
+    ) -> None:
         self._write_transaction = write_transaction
+        self._announcement = announcement
         self._changes = Changes()
         self.keys = Keys(write_transaction, self._changes, clock)
         self.grants = Grants(write_transaction, self._changes)
@@ -325,15 +332,17 @@ class Transaction:
         Sync them to disk, advance the revision if anything changed, and return what was done.
 
         Raises:
+            CommitUnknown: it is not known whether it was written.
             StoreUnavailable: it could not be written; nothing has changed.
         """
         changes = self._changes.all()
-        revision = int((await self._write_transaction.rows(queries.REVISION))[0][0])
+        found = await self._write_transaction.rows(replicas.REVISION_AND_REGISTERED)
+        revision, registered = replicas.revision_and_records(found)
         if changes:
             revision += 1
             await self._announce(revision, changes)
         await self._write_transaction.commit()
-        return Committed(revision, changes)
+        return Committed(revision, changes, registered)
 
     async def _announce(self, revision: int, changes: Sequence[Change]) -> None:
         feed = schema.change_feed
@@ -343,6 +352,9 @@ class Transaction:
         rows = [{"revision": revision, "subject": change.subject.value, "name": change.name} for change in changes]
         await self._write_transaction.run(insert(feed), rows)
         await self._write_transaction.run(delete(feed).where(feed.c.revision <= revision - FEED_LENGTH))
+        announcement = self._announcement(revision)
+        if announcement is not None:
+            await self._write_transaction.rows(announcement)
 
 
 def _new_credential_id() -> str:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
 from kiteward.audit.writer import AuditState
-from kiteward.telemetry.counters import CatalogState
+from kiteward.telemetry.counters import CatalogState, ReplicaState
 from kiteward.telemetry.latency import BOUNDS, Histogram
 from kiteward.telemetry.telemetry import Telemetry
 
@@ -37,6 +37,7 @@ class Sources:
         catalog: the state of the catalog of a remote engine; None for the embedded one.
         revision: the revision of the policy in force; None while there is none.
         audit: the state of the audit trail.
+        replica: the state of this server among others on the same store; None if the store is a file.
     """
 
     telemetry: Telemetry
@@ -49,6 +50,7 @@ class Sources:
     revision: Callable[[], int | None]
     audit: Callable[[], AuditState]
     catalog: Callable[[], CatalogState | None] = lambda: None
+    replica: Callable[[], ReplicaState | None] = lambda: None
 
 
 class Metrics:
@@ -143,6 +145,7 @@ class _ServerCollector(Collector):
         )
         yield _counter("kiteward_engine_restarts", "Restarts of the engine.", (), [((), max(0, generation - 1))])
         yield from _catalog(sources.catalog())
+        yield from _replica(sources.replica(), sources.telemetry.acknowledgements)
         if revision is not None:
             yield _gauge("kiteward_policy_revision", "The revision of the policy in force.", revision)
         yield _gauge("kiteward_audit_queue", "Audit events that wait to be written.", audit.queued)
@@ -158,6 +161,29 @@ def _catalog(state: CatalogState | None) -> Iterator[Metric]:
     yield _counter("kiteward_catalog_reads", "Reads of the catalog of the remote engine.", (), [((), state.reads)])
     yield _counter("kiteward_catalog_read_failures", "Reads of it that failed.", (), [((), state.failures)])
     yield _counter("kiteward_catalog_lookups", "Names that were looked up in the engine.", (), [((), state.lookups)])
+
+
+def _replica(state: ReplicaState | None, acknowledgements: Histogram) -> Iterator[Metric]:
+    if state is None:
+        return
+    yield _gauge(
+        "kiteward_replica_lease_seconds",
+        "Time for which this server may decide without hearing from the store; 0 when it refuses requests.",
+        state.lease,
+    )
+    yield _gauge("kiteward_replica_lag", "Revisions that were still to be applied at the last renewal.", state.lag)
+    yield _gauge("kiteward_replica_listening", "1 while changes of other servers are heard at once.", state.listening)
+    yield _counter(
+        "kiteward_replica_leases_waited_out",
+        "Servers that a change waited for until their leases ended.",
+        (),
+        [((), state.late)],
+    )
+    family = HistogramMetricFamily(
+        "kiteward_replica_acknowledgement_seconds", "Time for which changes waited for other servers."
+    )
+    family.add_metric((), _buckets(acknowledgements), acknowledgements.total)
+    yield family
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:
@@ -178,8 +204,9 @@ def _counter(
 def _histogram(name: str, help_text: str, label: str, histograms: Iterable[tuple[str, Histogram]]) -> Metric:
     family = HistogramMetricFamily(name, help_text, labels=(label,))
     for value, histogram in histograms:
-        buckets = [
-            (str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)
-        ]
-        family.add_metric((value,), buckets, histogram.total)
+        family.add_metric((value,), _buckets(histogram), histogram.total)
     return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, int]]:
+    return [(str(bound), number) for bound, number in zip((*BOUNDS, "+Inf"), histogram.cumulative(), strict=True)]

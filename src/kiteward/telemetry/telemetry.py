@@ -84,6 +84,7 @@ class Telemetry:
         decisions: how often it was `allowed` and how often `refused`.
         stages: how long each stage took. A request that was queued is authenticated and decided on again.
         store: how long each `read` and `commit` of the store took.
+        acknowledgements: how long each change waited for other servers, after its commit.
         tracing: where traces go, None where they are off.
     """
 
@@ -93,6 +94,7 @@ class Telemetry:
         self.decisions = Counter({"allowed": 0, "refused": 0})
         self.stages = {stage: Histogram() for stage in Stage}
         self.store = {"read": Histogram(), "commit": Histogram()}
+        self.acknowledgements = Histogram()
 
     def start_request(self, operation: str, request_id: str, carried: Mapping[str, str]) -> "RequestSpan":
         """Start to record a request.
@@ -108,6 +110,10 @@ class Telemetry:
     def observe_store(self, what: str, seconds: float) -> None:
         """Record the duration of a `read` or `commit`, in seconds."""
         self.store[what].add(seconds)
+
+    def observe_acknowledgement(self, seconds: float) -> None:
+        """Record for how many seconds a change waited for other servers."""
+        self.acknowledgements.add(seconds)
 
     def observe(self, stage: Stage, begun: float) -> None:
         """Record a stage that began at `begun`, of `time.perf_counter`, and has ended now."""

@@ -1,21 +1,31 @@
 """One suite for every store. A new implementation is added to `IMPLEMENTATIONS` and passes it unchanged."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.conformance.store.harness import Clock, OpenStore, Transact, Work
+from tests.support import postgresql
 
 from kiteward.store.base import Store
+from kiteward.store.postgresql.settings import PostgresqlSettings
 from kiteward.store.records import Committed
 from kiteward.store.sql import SqlStore
 
-
-async def open_sqlite(directory: Path, clock: Clock) -> Store:
-    return await SqlStore.open(directory / "store.db", clock=clock)
+IMPLEMENTATIONS = ("sqlite", "postgresql")
 
 
-IMPLEMENTATIONS = {"sqlite": open_sqlite}
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[postgresql.Cluster]:
+    with postgresql.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def migrated(cluster: postgresql.Cluster) -> str:
+    """The options of a database that has the tables already: making them takes a while."""
+    return cluster.migrate_template()
 
 
 @pytest.fixture
@@ -24,12 +34,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-async def open_store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[OpenStore]:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | PostgresqlSettings]:
+    """Where the storage of a test is."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            yield tmp_path / "store.db"
+        else:
+            cluster: postgresql.Cluster = request.getfixturevalue("cluster")
+            options: str = request.getfixturevalue("migrated")
+            yield stack.enter_context(cluster.database(options=options))
+
+
+@pytest.fixture
+async def open_store(location: Path | PostgresqlSettings, clock: Clock) -> AsyncIterator[OpenStore]:
     """Opens the same storage each time it is called; everything is closed after the test."""
     opened: list[Store] = []
 
     async def open_again() -> Store:
-        opened.append(await IMPLEMENTATIONS[request.param](tmp_path, clock))
+        opened.append(await SqlStore.open(location, clock=clock))
         return opened[-1]
 
     yield open_again

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Coroutine
 
 from kiteward.store.base import Store
-from kiteward.store.records import Committed, UserRecord
+from kiteward.store.records import Committed, PolicyChanges, UserRecord
 from kiteward.store.transaction import Transaction
 
 Work = Callable[[Transaction], Awaitable[object]]
@@ -26,6 +26,13 @@ async def existing(store: Store, name: str) -> UserRecord:
     user = await store.user(name)
     assert user is not None
     return user
+
+
+async def changed_since(store: Store, revision: int) -> PolicyChanges:
+    """Return what has changed since a revision that the feed must reach."""
+    changes = await store.changes_since(revision)
+    assert changes is not None
+    return changes
 
 
 def adding(name: str) -> Work:

@@ -1,7 +1,7 @@
 """Credentials: previous passwords, locks, API keys, when they were last used, and the feed that names changes."""
 
 import pytest
-from tests.conformance.store.harness import Clock, Transact, adding, existing
+from tests.conformance.store.harness import Clock, Transact, adding, changed_since, existing
 
 from kiteward.authz.model import Role
 from kiteward.store.base import Store
@@ -266,11 +266,13 @@ async def test_users_are_listed_in_pages_and_by_prefix(store: Store, change: Tra
 async def test_the_feed_tells_what_changed_after_a_revision(store: Store, change: Transact) -> None:
     await change(adding("alice"))
     seen = await store.revision()
-    assert await store.changes_since(seen) == []
+    assert (await changed_since(store, seen)).changes == ()
     await change(lambda t: t.users.describe("alice", "one"))
     await change(lambda t: t.roles.put(Role("reader")))
     await change(lambda t: t.users.describe("alice", "two"))
-    assert await store.changes_since(seen) == [Change(Subject.USER, "alice"), Change(Subject.ROLE, "reader")]
+    changes = await changed_since(store, seen)
+    assert changes.changes == (Change(Subject.USER, "alice"), Change(Subject.ROLE, "reader"))
+    assert (changes.names(Subject.USER), changes.names(Subject.KEY)) == (["alice"], [])
     assert await store.revision() == seen + 3
 
 
@@ -280,3 +282,14 @@ async def test_a_revision_that_the_feed_does_not_reach_is_told_apart(
 ) -> None:
     await change(adding("alice"))
     assert await store.changes_since(await store.revision() - distance) is None
+
+
+async def test_so_much_that_reading_the_whole_policy_is_less_is_told_apart(store: Store, change: Transact) -> None:
+    before = await store.revision()
+
+    async def many(transaction: Transaction) -> None:
+        for number in range(501):
+            await transaction.roles.put(Role(f"role{number}"))
+
+    await change(many)
+    assert await store.changes_since(before) is None

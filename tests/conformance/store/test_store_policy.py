@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.conformance.store.harness import Transact, Work, existing
+from tests.conformance.store.harness import Transact, Work, changed_since, existing
 
 from kiteward.authz.model import Grant, GrantKey, PrivilegeGroup, Role
 from kiteward.authz.privileges import ObjectType
@@ -360,23 +360,23 @@ async def test_object_moved_onto_itself_keeps_its_grants(store: Store, change: T
     assert (await store.policy()).grants == (grant("reader", "Query"),)
 
 
-async def test_role_is_read_alone_with_its_grants_in_the_order_of_their_keys(
+async def test_changed_roles_are_read_with_their_grants_in_the_order_of_their_keys(
     store: Store, change: Transact, people: None
 ) -> None:
+    before = await store.revision()
     await change(granting(grant("reader", "Search"), grant("reader", "Query", "a"), grant("writer", "Insert")))
-    found = await store.role("reader")
-    assert found is not None
-    role, grants = found
-    assert role == Role("reader", "may be a reader")
-    assert list(grants) == [grant("reader", "Query", "a"), grant("reader", "Search")]
-    assert await store.role("Reader") is None
-    assert await store.role("nothing") is None
-
-
-async def test_role_without_grants_is_read_with_none(store: Store, people: None) -> None:
-    found = await store.role("reader")
-    assert found is not None
-    assert list(found[1]) == []
+    await change(lambda t: t.roles.put(Role("idle")))
+    await change(lambda t: t.roles.put(Role("gone")))
+    await change(lambda t: t.roles.remove("gone"))
+    changes = await changed_since(store, before)
+    assert changes.revision == await store.revision()
+    assert changes.roles == {
+        "reader": (Role("reader", "may be a reader"), [grant("reader", "Query", "a"), grant("reader", "Search")]),
+        "writer": (Role("writer", "may be a writer"), [grant("writer", "Insert")]),
+        "idle": (Role("idle"), []),
+        "gone": None,
+    }
+    assert (changes.groups, changes.collections) == ({}, {})
 
 
 # Privilege groups
@@ -390,8 +390,9 @@ async def test_group_is_stored_with_sorted_members(store: Store, change: Transac
     async with store.transaction() as transaction:
         assert await transaction.groups.get("mine") == expected
         assert await transaction.groups.get("Mine") is None
-    assert await store.group("mine") == expected
-    assert await store.group("Mine") is None
+    assert (await changed_since(store, committed.revision - 1)).groups == {"mine": expected}
+    await change(lambda t: t.groups.remove("mine"))
+    assert (await changed_since(store, committed.revision)).groups == {"mine": None}
 
 
 async def test_empty_group_is_there(store: Store, change: Transact) -> None:

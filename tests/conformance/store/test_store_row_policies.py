@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.conformance.store.harness import Clock, OpenStore, Transact, existing
+from tests.conformance.store.harness import Clock, OpenStore, Transact, changed_since, existing
 
 from kiteward.authz.model import Role
 from kiteward.authz.row_policies import PolicyType, ProtectedCollection, RowAction, RowPolicy
@@ -55,13 +55,11 @@ async def docs(change: Transact, roles: None) -> None:
 
 
 async def held(store: Store, name: str = "docs", database: str = "default") -> ProtectedCollection:
-    found = await store.protected(database, name)
-    assert found is not None
-    return found
+    found = [each for each in (await store.policy()).protected if (each.database, each.collection) == (database, name)]
+    return found[0]
 
 
 async def test_collections_without_policies_are_not_stored(store: Store) -> None:
-    assert await store.protected(*DOCS) is None
     assert (await store.policy()).protected == ()
 
 
@@ -111,8 +109,9 @@ async def test_a_dropped_collection_loses_policies_and_protection(store: Store, 
     await change(lambda transaction: transaction.row_policies.protect("default", "docs2", enabled=True, force=False))
     dropped = await change(lambda transaction: transaction.row_policies.drop(*DOCS))
     assert dropped.changes == changed("docs")
-    assert await store.protected(*DOCS) is None
-    assert (await held(store, "docs2")).enabled
+    assert [each.collection for each in (await store.policy()).protected] == ["docs2"]
+    changes = await changed_since(store, dropped.revision - 2)
+    assert changes.collections == {DOCS: None, ("default", "docs2"): await held(store, "docs2")}
 
 
 async def test_a_dropped_database_loses_those_of_all_its_collections(

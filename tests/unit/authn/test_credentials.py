@@ -419,7 +419,7 @@ async def test_what_another_process_changed_while_there_was_no_snapshot_is_follo
         with pytest.raises(StoreUnavailable):
             async with entrance.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))
-    other = await SqlStore.open(entrance.store.path)
+    other = await SqlStore.open(entrance.store.place)
     async with other.transaction() as transaction:
         await transaction.users.enable("alice", False)
         await transaction.commit()
@@ -432,7 +432,7 @@ async def test_what_another_process_changed_while_there_was_no_snapshot_is_follo
 async def test_what_another_process_changes_is_followed(entrance: Entrance) -> None:
     await entrance.user("alice", "reader")
     await entrance.by_password("Password-1")
-    other = await SqlStore.open(entrance.store.path)
+    other = await SqlStore.open(entrance.store.place)
     async with other.transaction() as transaction:
         await transaction.users.enable("alice", False)
         await transaction.roles.put(Role("new"))
@@ -446,7 +446,7 @@ async def test_what_another_process_changes_is_followed(entrance: Entrance) -> N
 async def test_a_change_of_our_own_does_not_hide_one_that_another_process_made_before(entrance: Entrance) -> None:
     await entrance.user("alice")
     await entrance.by_password("Password-1")
-    other = await SqlStore.open(entrance.store.path)
+    other = await SqlStore.open(entrance.store.place)
     async with other.transaction() as transaction:
         await transaction.users.enable("alice", False)
         await transaction.commit()

@@ -70,11 +70,11 @@ async def test_change_that_changes_nothing_keeps_the_snapshot(harness: GatewayHa
 async def test_change_that_cannot_be_followed_makes_the_gateway_refuse_until_the_policy_loads(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken(_: str) -> None:
+    async def broken(_: int) -> None:
         raise StoreUnavailable("the store cannot be read")
 
     with monkeypatch.context() as broken_store:
-        broken_store.setattr(harness.store, "role", broken)
+        broken_store.setattr(harness.store, "changes_since", broken)
         with pytest.raises(StoreUnavailable):
             async with harness.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))
@@ -88,14 +88,14 @@ async def test_change_is_acknowledged_only_when_decisions_see_it(
     harness: GatewayHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, go_on = asyncio.Event(), asyncio.Event()
-    read = harness.store.role
+    read = harness.store.changes_since
 
-    async def slowly(name: str) -> object:
+    async def slowly(revision: int) -> object:
         reading.set()
         await go_on.wait()
-        return await read(name)
+        return await read(revision)
 
-    monkeypatch.setattr(harness.store, "role", slowly)
+    monkeypatch.setattr(harness.store, "changes_since", slowly)
 
     async def put() -> None:
         async with harness.policy_cache.change() as transaction:

@@ -1,6 +1,7 @@
 """The properties of row policies: kept here, effective at once, and with their collection at every moment."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,7 +312,7 @@ async def test_a_rename_whose_answer_is_lost_is_resolved_at_the_next_start(
     assert protected(docs, "papers")
     engine.failures.clear()
     engine.failures_after.clear()
-    async with opened(docs.store.path, engine) as again:
+    async with opened(Path(docs.store.place), engine) as again:
         assert protected(again) is not acted
         assert protected(again, "papers") is acted
 
@@ -329,5 +330,5 @@ async def test_a_creation_whose_answer_is_lost_is_resolved_at_the_next_start(
     assert protected(docs, "fresh")
     engine.failures.clear()
     engine.failures_after.clear()
-    async with opened(docs.store.path, engine) as again:
+    async with opened(Path(docs.store.place), engine) as again:
         assert protected(again, "fresh") is acted

@@ -150,7 +150,7 @@ async def test_what_a_transaction_has_read_holds_against_other_processes(tmp_pat
 async def test_cancellation_costs_no_connection(tmp_path: Path) -> None:
     store = await SqlStore.open(tmp_path / "store.db")
     opened = []
-    for engine in (store._writer._engine, store._reader._engine):
+    for engine in (store._writer._engines.writing, store._reader._engines.reading):
         event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
 
     async def work() -> None:

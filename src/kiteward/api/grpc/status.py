@@ -101,6 +101,9 @@ STATUSES: Final[Mapping[type[errors.KitewardError], GrpcStatus | MilvusStatus]] 
     errors.EngineResponseUnreadable: GrpcStatus(StatusCode.INTERNAL),
     errors.StoreError: GrpcStatus(StatusCode.UNAVAILABLE),
     errors.StoreUnavailable: GrpcStatus(StatusCode.UNAVAILABLE),
+    errors.StoreUnreachable: GrpcStatus(StatusCode.UNAVAILABLE),
+    # A status in the response: SDKs retry on gRPC's own, and this change may have been made.
+    errors.CommitUnknown: MilvusStatus(65535, _UNEXPECTED, input_error=False),
     errors.DataDirectoryHeld: GrpcStatus(StatusCode.UNAVAILABLE),
     # A status in the response: SDKs retry on UNAVAILABLE, even a change that may have been carried out.
     errors.AuditUnavailable: MilvusStatus(_NOT_READY, _UNEXPECTED, input_error=False),

@@ -137,6 +137,8 @@ ROWS: Final[Mapping[type[errors.KitewardError], Row]] = {
     errors.EngineResponseUnreadable: Row(UNEXPECTED),
     errors.StoreError: _UNAVAILABLE,
     errors.StoreUnavailable: _UNAVAILABLE,
+    errors.StoreUnreachable: _UNAVAILABLE,
+    errors.CommitUnknown: Row(UNEXPECTED),
     errors.DataDirectoryHeld: _UNAVAILABLE,
     errors.AuditUnavailable: Row(UNAVAILABLE),
     errors.CapacityExceeded: Row(RATE_LIMITED, HTTPStatus.TOO_MANY_REQUESTS, suffix="rate limit exceeded"),

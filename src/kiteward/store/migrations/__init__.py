@@ -9,9 +9,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from kiteward.domain.errors import StoreUnavailable
-from kiteward.store.sqlite import broken_references
+from kiteward.store.statements import broken_references
 
 _LOCATION: Final = "kiteward.store:migrations"
+
+
+def newest() -> str:
+    """Return the name of the newest revision, which the tables of a current store are at."""
+    config = Config()
+    config.set_main_option("script_location", _LOCATION)
+    return str(ScriptDirectory.from_config(config).get_current_head())
 
 
 def upgrade(connection: Connection) -> None:

@@ -1,0 +1,105 @@
+"""Servers that share a store: their leases, what changes wait for, and the membership of this one."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from time import time
+from typing import Final
+
+from kiteward.config.settings import Settings
+from kiteward.gateway.policy_cache import Acknowledge, PolicyCache, alone
+from kiteward.gateway.replicas.acknowledgements import Acknowledgements
+from kiteward.gateway.replicas.lease import Lease
+from kiteward.gateway.replicas.membership import Membership
+from kiteward.store.base import ConnectedReplicas, Store
+from kiteward.store.records import ReplicaRecord
+from kiteward.telemetry.counters import ReplicaState
+from kiteward.telemetry.telemetry import Telemetry
+
+_CALLS: Final = 3
+"""Calls to the store within one lease, each of which may take as long as it is waited for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What a process needs whose store others share; as it is here, nobody shares it.
+
+    Attributes:
+        lease: until when this process may decide.
+        acknowledge: what each change waits for.
+        replicas: the servers on the store; None if it is a file.
+        acknowledgements: the same as `acknowledge`, None if the store is a file.
+    """
+
+    lease: Lease
+    acknowledge: Acknowledge = alone
+    replicas: ConnectedReplicas | None = None
+    acknowledgements: Acknowledgements | None = None
+
+
+def open_sharing(stack: AsyncExitStack, settings: Settings, store: Store, telemetry: Telemetry) -> Sharing:
+    """Return what the policy of a server needs; `stack` closes it. The server may decide once it has joined."""
+    replicas = store.replicas(patience=settings.replicas.lease / _CALLS)
+    if replicas is None:
+        return Sharing(lease=Lease.unlimited())
+    stack.push_async_callback(replicas.close)
+    acknowledgements = Acknowledgements(replicas, observe=telemetry.observe_acknowledgement)
+    stack.push_async_callback(acknowledgements.close)
+    return Sharing(
+        lease=Lease(settings.replicas.lease),
+        acknowledge=acknowledgements.wait,
+        replicas=replicas,
+        acknowledgements=acknowledgements,
+    )
+
+
+def open_for_command(stack: AsyncExitStack, settings: Settings, store: Store) -> Sharing:
+    """Return what the policy of the command line needs; `stack` closes it. It waits for servers and is none."""
+    sharing = open_sharing(stack, settings, store, Telemetry())
+    if sharing.replicas is not None and sharing.acknowledgements is not None:
+        sharing.replicas.start(sharing.acknowledgements)
+    return Sharing(lease=Lease.unlimited(), acknowledge=sharing.acknowledge)
+
+
+async def join(
+    stack: AsyncExitStack, settings: Settings, sharing: Sharing, policy_cache: PolicyCache
+) -> Membership | None:
+    """Join the servers that share the store, and follow their changes, until `stack` closes.
+
+    Returns:
+        The membership; None if the store is a file.
+
+    Raises:
+        ConfigurationError: another server is there, and one of the two has an embedded engine.
+        StoreError: the store cannot be read or written.
+    """
+    if sharing.replicas is None or sharing.acknowledgements is None:
+        return None
+    membership = Membership(
+        sharing.replicas,
+        policy_cache,
+        me=ReplicaRecord(
+            "",
+            settings.replicas.shown,
+            settings.replicas.lease,
+            embedded=settings.engine is None,
+            started_at=time(),
+        ),
+        lease=sharing.lease,
+        acknowledgements=sharing.acknowledgements,
+    )
+    sharing.replicas.start(membership)
+    stack.push_async_callback(membership.leave)
+    await membership.join()
+    return membership
+
+
+def state_of(sharing: Sharing, membership: Membership | None) -> ReplicaState | None:
+    """Return the state of this server among others, for the metrics; None if the store is a file."""
+    if membership is None or sharing.replicas is None or sharing.acknowledgements is None:
+        return None
+    return ReplicaState(
+        lease=sharing.lease.remaining(),
+        lag=membership.lag,
+        listening=sharing.replicas.listening,
+        late=sharing.acknowledgements.late,
+    )

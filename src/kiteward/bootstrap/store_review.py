@@ -1,0 +1,107 @@
+"""Reviews the store for the doctor: whether it can be used, and what is unsafe in it. It changes nothing."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiteward.authn.hashing import PasswordHasher
+from kiteward.authz.row_policies import CompiledRowRules, ProtectedCollection
+from kiteward.bootstrap.first_start import root_password_weakness
+from kiteward.config.settings import Settings
+from kiteward.domain.errors import StoreUnavailable
+from kiteward.store.base import Store
+from kiteward.store.postgresql.review import Facts, examine
+from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.sql import SqlStore
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReview:
+    """What was found about the store, in sentences.
+
+    Attributes:
+        present: whether there is a store with users in it.
+        notes: facts.
+        faults: why it cannot be used.
+        unsafe: what is unsafe about it.
+    """
+
+    present: bool = True
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    unsafe: tuple[str, ...] = ()
+
+
+async def review_file(path: Path, settings: Settings) -> StoreReview:
+    """Review a database file, which is migrated if it is older.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    store = await SqlStore.open(path)
+    try:
+        return await _review(store, settings)
+    finally:
+        await store.close()
+
+
+async def review_postgresql(database: PostgresqlSettings, settings: Settings) -> StoreReview:
+    """Review a PostgreSQL database. Tables of an older version are left as they are, and what they hold is not read."""
+    try:
+        facts = await examine(database)
+    except StoreUnavailable as error:
+        return StoreReview(faults=(str(error),))
+    tls = "without TLS" if database.tls.mode == "disable" else f"with TLS, sslmode={database.tls.mode}"
+    about = (f"the store is in PostgreSQL {facts.version}, {tls}",)
+    unsafe = tuple(_unsafe(database, facts))
+    if not facts.current:
+        state = "are of an older version: the next start changes them" if facts.tables else "do not exist yet"
+        return StoreReview(bool(facts.tables), (*about, f"the tables of the store {state}"), (), unsafe)
+    store = SqlStore.attach(database)
+    try:
+        content = await _review(store, settings)
+    finally:
+        await store.close()
+    return StoreReview(content.present, (*about, *content.notes), (), (*unsafe, *content.unsafe))
+
+
+def _unsafe(database: PostgresqlSettings, facts: Facts) -> Iterator[str]:
+    if not database.local and database.tls.mode == "disable":
+        yield "kiteward.store.url says sslmode=disable: password hashes cross the network unencrypted; use verify-full"
+    elif not database.local and database.tls.mode == "require":
+        yield "kiteward.store.url says sslmode=require: any server may pretend to be the database; use verify-full"
+    if not facts.fsync:
+        yield "fsync is off in the database: acknowledged changes are lost when its machine stops; set it to on"
+    if facts.superuser:
+        yield "the user of the store is a superuser of the database: use one that owns this database and nothing else"
+
+
+async def _review(store: Store, settings: Settings) -> StoreReview:
+    hasher = PasswordHasher()
+    try:
+        weakness = await root_password_weakness(store, hasher, settings)
+    finally:
+        hasher.close()
+    policy = await store.policy()
+    return StoreReview(
+        present=bool(policy.roles),
+        notes=tuple(_row_policies(policy.protected, shared=settings.engine is not None)),
+        unsafe=(f"{weakness}: change it (MilvusClient.update_password)",) if weakness else (),
+    )
+
+
+def _row_policies(protected: tuple[ProtectedCollection, ...], *, shared: bool) -> Iterator[str]:
+    """Yield a sentence for each collection whose row policies do not protect as they seem to.
+
+    Args:
+        protected: the collections with row policies.
+        shared: whether others than Kiteward can write to the engine.
+    """
+    for each in protected:
+        name = f"{each.database}.{each.collection}"
+        if each.enabled and shared:
+            yield f"the row policies of {name} hold only for what is sent through Kiteward: let nobody else write to it"
+        if each.policies and not each.enabled:
+            yield f"the row policies of {name} are not enforced: set its property rls.enabled to true"
+        for policy, fault in sorted(CompiledRowRules.compile(each).faults.items()):
+            yield f"the row policy {policy} of {name} allows nothing: {fault}"

@@ -1,0 +1,8 @@
+"""Several servers on one store: each has a lease, and a change is acknowledged when none can decide by the old state.
+
+- `lease.py`: until when this server may decide.
+- `membership.py`: registers this server, applies what others have changed, and renews the lease.
+- `acknowledgements.py`: what the server that makes a change waits for.
+
+The proof is in decision 0054: no clock is compared with that of another machine.
+"""

@@ -1,0 +1,194 @@
+"""The servers that share a store in PostgreSQL, and what they announce to each other by NOTIFY."""
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, replace
+from typing import Any, Final
+
+from sqlalchemy import Executable, insert, text
+
+from kiteward.store import replicas, schema
+from kiteward.store.base import ReplicaListener
+from kiteward.store.connections import WriteTransaction, translated
+from kiteward.store.postgresql.session import Limits, Session, connect
+from kiteward.store.postgresql.settings import PostgresqlSettings
+from kiteward.store.records import ReplicaRecord
+
+CHANGES: Final = "kiteward_changes"
+"""The channel on which each transaction says which revision it made, and who waits until that is applied."""
+
+_ANNOUNCER: Final = re.compile(r"[0-9a-f]{32}")
+_MOST_ANSWERED: Final = 1000
+"""Most channels that one report goes to. Anybody with an account may announce; those beyond look by themselves."""
+
+_RENEW: Final = """
+WITH renewed AS (
+    UPDATE replicas SET renewals = renewals + 1, applied_revision = $2 WHERE replica_id = $1 RETURNING replica_id
+)
+SELECT revision.value, (SELECT count(pg_notify(channel, $3)) FROM unnest($4::text[]) AS channel)
+FROM revision, renewed WHERE revision.id = 1
+"""
+_REMOVE: Final = "DELETE FROM replicas WHERE replica_id = $1 AND ($2::bigint IS NULL OR renewals = $2)"
+_REGISTERED: Final = """
+SELECT replica_id, name, lease, embedded, started_at, renewals, applied_revision FROM replicas
+ORDER BY name COLLATE "C", replica_id
+"""
+
+
+def announcement(revision: int, announcer: str) -> Executable:
+    """Return the statement that announces a revision as part of the transaction that makes it."""
+    return text("SELECT pg_notify(:channel, :content)").bindparams(channel=CHANGES, content=f"{revision} {announcer}")
+
+
+def _channel(announcer: str) -> str:
+    """Return the channel on which reports for an announcer are sent."""
+    return f"kiteward_{announcer}"
+
+
+class _Link:
+    """One session for short statements, in the order of the calls. It is replaced after any error."""
+
+    def __init__(self, settings: PostgresqlSettings) -> None:
+        self._settings = settings
+        self._turn = asyncio.Lock()
+        self._session: Session | None = None
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[Any]:
+        """Return the rows of a statement.
+
+        Raises:
+            StoreUnavailable: there is no answer in time, or an error.
+        """
+        with translated("reached"):
+            async with asyncio.timeout(self._settings.timeout), self._turn:
+                try:
+                    if self._session is None or self._session.is_closed():
+                        self._session = await connect(self._settings, Limits.of(self._settings.timeout))
+                    rows: list[Any] = await self._session.fetch(statement, *arguments)
+                except BaseException:
+                    self.close()
+                    raise
+                return rows
+
+    def close(self) -> None:
+        """Close the session at once."""
+        if self._session is not None:
+            self._session.terminate()
+        self._session = None
+
+
+class PostgresqlReplicas:
+    """Implements `kiteward.store.base.Replicas`, which documents the contract of each method.
+
+    It has three sessions, so that nothing of the store's own delays a renewal: one renews, one looks at the others,
+    and one listens. The one that listens hears each report of this server too, which the one that renews has sent. If
+    it does not, it is replaced: a connection that only listens does not notice that its server is gone.
+    """
+
+    def __init__(
+        self,
+        settings: PostgresqlSettings,
+        write: Callable[[], AbstractAsyncContextManager[WriteTransaction]],
+        *,
+        announcer: str,
+        patience: float,
+    ) -> None:
+        """Set up without a connection.
+
+        Args:
+            settings: the database.
+            write: begins a transaction in the order of all that write.
+            announcer: the name under which this process announces its changes.
+            patience: seconds within which the database must answer.
+        """
+        self._settings = replace(settings, timeout=min(patience, settings.timeout))
+        self._write = write
+        self._announcer = announcer
+        self._renewing = _Link(self._settings)
+        self._looking = _Link(self._settings)
+        self._unheard: float | None = None
+        self._deaf = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+
+    @property
+    def listening(self) -> bool:
+        return self._session is not None
+
+    def start(self, listener: ReplicaListener) -> None:
+        self._task = asyncio.create_task(self._listen(listener), name="listening to other servers")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._renewing.close()
+        self._looking.close()
+
+    async def register(self, replica: ReplicaRecord, admit: Callable[[Sequence[ReplicaRecord]], None]) -> None:
+        async with self._write() as transaction:
+            admit(replicas.records(await transaction.rows(replicas.REGISTERED)))
+            await transaction.run(insert(schema.replicas), asdict(replica))
+            await transaction.commit()
+
+    async def renew(self, replica_id: str, applied: int, *, answering: Collection[str] = ()) -> int | None:
+        valid = [each for each in answering if _ANNOUNCER.fullmatch(each)][:_MOST_ANSWERED]
+        channels = [_channel(each) for each in dict.fromkeys((self._announcer, *valid))]
+        rows = await self._renewing.fetch(_RENEW, replica_id, applied, str(applied), channels)
+        if rows and self._unheard is None:
+            self._unheard = time.monotonic()
+        elif self._unheard is not None and time.monotonic() > self._unheard + self._settings.timeout:
+            self._deaf.set()
+        return int(rows[0][0]) if rows else None
+
+    async def registered(self) -> Sequence[ReplicaRecord]:
+        return [ReplicaRecord(*row) for row in await self._looking.fetch(_REGISTERED)]
+
+    async def remove(self, replica_id: str, *, renewals: int | None = None) -> None:
+        await self._looking.fetch(_REMOVE, replica_id, renewals)
+
+    async def _listen(self, listener: ReplicaListener) -> None:
+        """Listen on one session after another."""
+        while True:
+            self._deaf.clear()
+            self._unheard = None
+            with contextlib.suppress(Exception):  # what it misses is noticed by renewals and looks
+                try:
+                    async with asyncio.timeout(self._settings.timeout):
+                        self._session = await self._begin(listener)
+                    await self._deaf.wait()
+                finally:
+                    if self._session is not None:
+                        self._session.terminate()
+                    self._session = None
+            await asyncio.sleep(self._settings.timeout / 2)
+
+    async def _begin(self, listener: ReplicaListener) -> Session:
+        def hear_change(_session: Any, _process: int, _channel: str, content: Any) -> None:
+            revision, _, announcer = str(content).partition(" ")
+            if _is_revision(revision) and _ANNOUNCER.fullmatch(announcer) and announcer != self._announcer:
+                listener.changed(int(revision), announcer)
+
+        def hear_report(_session: Any, _process: int, _channel: str, content: Any) -> None:
+            self._unheard = None
+            if _is_revision(str(content)):
+                listener.applied(int(content))
+
+        session = await connect(self._settings, Limits.of(self._settings.timeout))
+        try:
+            session.add_termination_listener(lambda _: self._deaf.set())
+            await session.add_listener(CHANGES, hear_change)
+            await session.add_listener(_channel(self._announcer), hear_report)
+        except BaseException:
+            session.terminate()
+            raise
+        return session
+
+
+def _is_revision(content: str) -> bool:
+    return len(content) < len(str(2**63)) and content.isascii() and content.isdecimal()

@@ -1,0 +1,62 @@
+"""Expressions that SQLite and PostgreSQL write in different words; the dialect of the connection chooses."""
+
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class position(FunctionElement[int]):  # noqa: N801  used as a function
+    """The position of a text in a column, counted from 1; 0 where the column does not contain it."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+class json_object(FunctionElement[str]):  # noqa: N801  used as a function
+    """The aggregate of keys and values of the rows of a group as the text of a JSON object; `{}` for no rows."""
+
+    inherit_cache = True
+    type = Text()
+
+
+@compiles(position, "sqlite")
+def _position_sqlite(element: position, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(position, "postgresql")
+def _position_postgresql(element: position, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_object, "sqlite")
+def _json_object_sqlite(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_group_object({compiler.process(element.clauses, **options)})"
+
+
+@compiles(json_object, "postgresql")
+def _json_object_postgresql(element: json_object, compiler: SQLCompiler, **options: Any) -> str:
+    return f"coalesce(json_object_agg({compiler.process(element.clauses, **options)})::text, '{{}}')"
+
+
+def insert_missing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that skips rows whose key exists already; its row count is the number of new ones.
+
+    Args:
+        table: where rows are inserted.
+        dialect: the name of the dialect of the connection.
+    """
+    if dialect == postgresql.dialect.name:
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def broken_references(connection: Connection) -> int:
+    """Return how many rows refer to a row that is not there."""
+    if connection.dialect.name == postgresql.dialect.name:
+        return 0  # it enforces foreign keys always, also while tables change
+    return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
