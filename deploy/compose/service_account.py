@@ -2,9 +2,9 @@
 
     python3 service_account.py http://milvus:19530 --root-password-file FILE --password-file FILE
 
-The first run signs in as root with Milvus' default password and replaces it by that of the file; later runs sign in with
-it. The account gets the privileges that docs/remote-engine.md lists for data, and no others. Milvus 2.3 or newer; it needs
-pymilvus, which the image of Kiteward has.
+The first run signs in as root with Milvus' default password and replaces it by that of the file; later runs sign in
+with it. The account gets the privileges that docs/remote-engine.md lists for data, and no others. It needs pymilvus,
+which the image of Kiteward has, and a Milvus 2.3 or newer.
 """
 
 import argparse
@@ -16,9 +16,44 @@ from pymilvus import MilvusClient, MilvusException
 USER = "kiteward"
 ROLE = "kiteward_service"
 NEEDED = {
-    "Global": ["CreateAlias", "CreateCollection", "CreateDatabase", "DescribeAlias", "DescribeCollection", "DropAlias", "DropCollection", "DropDatabase", "ListAliases", "ListDatabases", "RenameCollection", "ShowCollections"],
-    "Collection": ["Compaction", "CreateIndex", "CreatePartition", "Delete", "DropIndex", "DropPartition", "Flush", "GetLoadState", "GetStatistics", "HasPartition", "IndexDetail", "Insert", "Load", "Query", "Release", "Search", "ShowPartitions", "Upsert"],
+    "Global": [
+        "CreateAlias",
+        "CreateCollection",
+        "CreateDatabase",
+        "DescribeAlias",
+        "DescribeCollection",
+        "DropAlias",
+        "DropCollection",
+        "DropDatabase",
+        "ListAliases",
+        "ListDatabases",
+        "RenameCollection",
+        "ShowCollections",
+    ],
+    "Collection": [
+        "Compaction",
+        "CreateIndex",
+        "CreatePartition",
+        "Delete",
+        "DropIndex",
+        "DropPartition",
+        "Flush",
+        "GetLoadState",
+        "GetStatistics",
+        "HasPartition",
+        "IndexDetail",
+        "Insert",
+        "Load",
+        "Query",
+        "Release",
+        "Search",
+        "ShowPartitions",
+        "Upsert",
+    ],
 }
+"""The privileges by the type of object on which Milvus grants them."""
+
+_UNKNOWN = "not found the privilege"
 
 
 def main() -> int:
@@ -56,7 +91,7 @@ def _as_root(uri: str, password: str) -> MilvusClient:
 
 
 def _account(root: MilvusClient, password: str) -> list[str]:
-    """Create user and role where they are missing, grant what is needed, and return the privileges that are not known."""
+    """Create user and role where they are missing, and grant what is needed; return the privileges that are unknown."""
     if USER not in root.list_users():
         root.create_user(USER, password)
     if ROLE not in root.list_roles():
@@ -69,14 +104,16 @@ def _account(root: MilvusClient, password: str) -> list[str]:
 def _granted(root: MilvusClient, kind: str, name: str) -> bool:
     """Grant a privilege on everything, and return whether this Milvus knows it."""
     try:
-        try:
-            root.grant_privilege_v2(ROLE, name, collection_name="*", db_name="*")  # Milvus 2.5 or newer
-        except MilvusException as error:
-            if "not found the privilege" in str(error).lower():
-                return False
-            root.grant_privilege(ROLE, kind, name, "*", db_name="*")
+        root.grant_privilege_v2(ROLE, name, collection_name="*", db_name="*")
     except MilvusException as error:
-        if "not found the privilege" in str(error).lower():
+        if _UNKNOWN in str(error):
+            return False
+    else:
+        return True
+    try:
+        root.grant_privilege(ROLE, kind, name, "*", db_name="*")  # Milvus before 2.5
+    except MilvusException as error:
+        if _UNKNOWN in str(error):
             return False
         raise
     return True

@@ -64,8 +64,8 @@ def stages(text: str) -> list[Stage]:
 
 def environment(stage: Stage) -> dict[str, str]:
     """Return the variables that `ENV` sets in a stage."""
-    pairs = (word.split("=", 1) for each in stage.instructions if each.name == "ENV" for word in each.words)
-    return {name: value for name, value in pairs}
+    words = [word for each in stage.instructions if each.name == "ENV" for word in each.words]
+    return dict(word.split("=", 1) for word in words)
 
 
 def _instructions(text: str) -> Iterator[Instruction]:

@@ -1,8 +1,8 @@
 """Carries out the steps of a Dockerfile without Docker, and runs what results as a container would run.
 
-The base is what Debian's images are made from: debootstrap's minimal variant. Every stage is a directory, in which `RUN`
-is carried out by chroot. A container has its own mount, process and network namespaces, a file system that is read
-only, and a user without capabilities. It needs root, and the programs of Debian's packages debootstrap and util-linux.
+The base is what Debian's images are made from: debootstrap's minimal variant. Every stage is a directory, in which
+`RUN` is carried out by chroot. A container has its own mount, process and network namespaces, a file system that is
+read only, and a user without capabilities. It needs root, and Debian's packages debootstrap and util-linux.
 """
 
 import os
@@ -33,7 +33,10 @@ _CERTIFICATES: Final = "/run/certificates.pem"
 _IN_NAMESPACE: Final = """
 mount --make-rprivate /
 mount -t proc proc "$ROOT/proc"
-if [ -n "$CERTIFICATES" ]; then : >"$ROOT/run/certificates.pem"; mount --bind "$CERTIFICATES" "$ROOT/run/certificates.pem"; fi
+if [ -n "$CERTIFICATES" ]; then
+    : >"$ROOT/run/certificates.pem"
+    mount --bind "$CERTIFICATES" "$ROOT/run/certificates.pem"
+fi
 exec chroot "$ROOT" /usr/bin/env --chdir="$WORKDIR" /bin/sh -c "$STEP"
 """
 

@@ -1,4 +1,4 @@
-"""What a client does with a container: `python image_client.py PASSWORD-FILE` in its network; it fails if anything differs."""
+"""What a client does with a container, in its network: `python image_client.py PASSWORD-FILE`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The image: its steps are carried out in an empty Debian, and what results is run as a container is, without Docker."""
+"""The image: its steps are carried out in an empty Debian, and what results runs as a container does."""
 
 import os
 import re

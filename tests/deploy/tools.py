@@ -1,7 +1,7 @@
 """The programs that hold deploy/ against what reads it, made once: `python -m tests.deploy.tools` makes all of them.
 
-Those in Go are built from modules whose digests are in `go/*/go.sum`; a linter and the schemas of Kubernetes are packages
-of the environment `deploy`. The schemas of the Prometheus operator are made from its custom resource definitions.
+Those in Go are built from modules whose digests are in `go/*/go.sum`; a linter and the schemas of Kubernetes are
+packages of the environment `deploy`. The schemas of the Prometheus operator come from its resource definitions.
 """
 
 import json

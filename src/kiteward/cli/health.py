@@ -21,8 +21,8 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "health",
         help="ask the server on this machine whether it is ready",
         description=(
-            "Ask the port for health and metrics whether the server can serve requests. Exit status 0 if it can. It needs "
-            "no credential."
+            "Ask the port for health and metrics whether the server can serve requests. Exit status 0 if it can, and 1 "
+            "otherwise. It needs no credential."
         ),
     )
     parser.add_argument("--host", default=_LOOPBACK, help=f"its address, kiteward.metrics.host (default: {_LOOPBACK})")

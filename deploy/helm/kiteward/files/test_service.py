@@ -18,4 +18,5 @@ try:
 except urllib.error.HTTPError as error:
     answer = json.load(error)
 print(answer)
-sys.exit(answer.get("code") != 1800)
+MISSING_CREDENTIAL = 1800
+sys.exit(answer.get("code") != MISSING_CREDENTIAL)
