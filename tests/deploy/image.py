@@ -184,7 +184,7 @@ class Container:
         """End it, however it is."""
         with suppress(ProcessLookupError):
             self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.communicate(timeout=30)
 
 
 def run(root: Path, stage: dockerfile.Stage, data: Path, *, secrets: Path, variables: Mapping[str, str]) -> Container:

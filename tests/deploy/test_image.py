@@ -1,5 +1,6 @@
 """The image: its steps are carried out in an empty Debian, and what results runs as a container does."""
 
+import contextlib
 import os
 import re
 import sys
@@ -46,20 +47,23 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     image.remove(directory)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
-
-
-@pytest.fixture
-def container(built: Image, data: Path) -> Iterator[Container]:
-    variables = {"KITEWARD_ROOT_PASSWORD_FILE": SECRET}
+@contextlib.contextmanager
+def started(built: Image, data: Path, **variables: str) -> Iterator[Container]:
+    """A container that is ready, for as long as the block lasts."""
     running = image.run(built.root, built.stage, data, secrets=built.secrets, variables=variables)
-    assert running.process.stdout is not None
-    printed = image.lines_until(running.process.stdout, "is ready on")
-    assert "is ready on" in printed, printed
-    yield running
-    running.kill()
+    try:
+        assert running.process.stdout is not None
+        printed = image.lines_until(running.process.stdout, "is ready on")
+        assert "is ready on" in printed, printed
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture(scope="module")
+def container(built: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+    with started(built, tmp_path_factory.mktemp("data"), KITEWARD_ROOT_PASSWORD_FILE=SECRET) as running:
+        yield running
 
 
 def client(running: Container, secrets: Path) -> None:
@@ -93,18 +97,14 @@ def test_nothing_in_the_image_is_its_users_but_the_volume(built: Image) -> None:
 
 
 def test_a_client_searches_in_a_container_that_is_read_only_and_finds_its_data_after_a_stop(
-    container: Container, built: Image, data: Path
+    built: Image, tmp_path: Path
 ) -> None:
-    client(container, built.secrets)
-    status, printed = container.stop()
-    assert (status, "Traceback" in printed) == (0, False), printed
-    again = image.run(built.root, built.stage, data, secrets=built.secrets, variables={})
-    try:
-        assert again.process.stdout is not None
-        assert "is ready on" in image.lines_until(again.process.stdout, "is ready on")
-        client(again, built.secrets)
-    finally:
-        again.kill()
+    with started(built, tmp_path, KITEWARD_ROOT_PASSWORD_FILE=SECRET) as running:
+        client(running, built.secrets)
+        status, printed = running.stop()
+        assert (status, "Traceback" in printed) == (0, False), printed
+    with started(built, tmp_path) as running:
+        client(running, built.secrets)
 
 
 def test_the_probe_of_the_image_finds_it_healthy(container: Container) -> None:
