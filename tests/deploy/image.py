@@ -182,8 +182,9 @@ class Container:
 
     def kill(self) -> None:
         """End it, however it is."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)  # the first of its namespace: all others end with it
         self.process.communicate(timeout=30)
 
 
@@ -203,7 +204,7 @@ def run(root: Path, stage: dockerfile.Stage, data: Path, *, secrets: Path, varia
     ours |= {"OWNER": owner, "GROUP": group, "WORKDIR": stage.last("WORKDIR")[0]}
     given = [f"{name}={value}" for name, value in {**dockerfile.environment(stage), **variables}.items()]
     namespaces = ["--mount", "--pid", "--net", "--ipc", "--uts"]
-    command = ["unshare", *namespaces, "--fork", "--kill-child", "/bin/sh", "-eu", "-c", _CONTAINER, "container"]
+    command = ["unshare", *namespaces, "--fork", "/bin/sh", "-eu", "-c", _CONTAINER, "container"]
     process = subprocess.Popen(
         [*command, *given, *stage.last("ENTRYPOINT"), *stage.last("CMD")],
         env={"PATH": _PATH, **ours},

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from tests.deploy import tools
 from tests.deploy.chart_schema import CHART
+from tests.deploy.tools import NEWEST_KUBERNETES, OLDEST_KUBERNETES
 from tests.support import toolchains
 
 from kiteward.config.loading import load
@@ -16,7 +17,6 @@ from kiteward.config.loading import load
 pytestmark = pytest.mark.timeout(1800)
 
 SETS = sorted((CHART / "ci").glob("*-values.yaml"))
-OLDEST, NEWEST = "1.30.0", "1.37.0"
 POD_LABELS = {
     "app.kubernetes.io/name": "kiteward",
     "app.kubernetes.io/instance": "kiteward",
@@ -24,7 +24,9 @@ POD_LABELS = {
 }
 
 
-def template(values: Path | None, *options: str, version: str = NEWEST) -> "subprocess.CompletedProcess[str]":
+def template(
+    values: Path | None, *options: str, version: str = NEWEST_KUBERNETES
+) -> "subprocess.CompletedProcess[str]":
     files = [] if values is None else [f"--values={values}"]
     command = [*tools.helm(), "template", "kiteward", str(CHART), "--namespace=search", f"--kube-version={version}"]
     return subprocess.run([*command, *files, *options], capture_output=True, text=True, timeout=120, check=False)
@@ -51,35 +53,43 @@ def pods(documents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield each["spec"]["template"]["spec"] if "template" in each["spec"] else each["spec"]
 
 
+def validation(version: str) -> list[str]:
+    """Return the command that validates manifests, to be followed by their file."""
+    directories = (tools.kubernetes_schemas(version), tools.operator_schemas())
+    schemas = [f"-schema-location={each}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json" for each in directories]
+    return [*tools.kubeconform(), "-strict", "-summary", *schemas]
+
+
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)
 def test_the_linter_of_helm_finds_nothing(values: Path) -> None:
     toolchains.run([*tools.helm(), "lint", "--strict", str(CHART), f"--values={values}"], cwd=CHART)
 
 
-@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+@pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)
 def test_every_manifest_is_valid_in_the_oldest_and_the_newest_kubernetes(
     values: Path, version: str, tmp_path: Path
 ) -> None:
     manifests = tmp_path / "manifests.yaml"
     manifests.write_text(template(values, version=version).stdout)
-    of_kubernetes = f"{tools.kubernetes_schemas()}/v{version}-local-strict"
-    name = "{{.ResourceKind}}{{.KindSuffix}}.json"
-    schemas = [f"-schema-location={directory}/{name}" for directory in (of_kubernetes, tools.operator_schemas())]
-    printed = toolchains.run([*tools.kubeconform(), "-strict", "-summary", *schemas, str(manifests)], cwd=tmp_path)
+    printed = toolchains.run([*validation(version), str(manifests)], cwd=tmp_path)
     made = len([each for each in yaml.safe_load_all(manifests.read_text()) if each])
     assert f"Valid: {made}, Invalid: 0, Errors: 0, Skipped: 0" in printed
 
 
-def test_the_validation_sees_a_field_that_does_not_exist(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [("jobLabel:", "jobLabels:"), ("serviceName:", "servicesName:"), ("podSelector:", "podsSelector:")],
+)
+def test_the_validation_sees_what_is_wrong(field: str, wrong: str, tmp_path: Path) -> None:
     manifests = tmp_path / "manifests.yaml"
     text = template(named("cluster")).stdout
-    manifests.write_text(text.replace("jobLabel:", "jobLabels:"))
-    schemas = f"-schema-location={tools.operator_schemas()}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
-    command = [*tools.kubeconform(), "-strict", "-ignore-missing-schemas", schemas, str(manifests)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert field in text
+    manifests.write_text(text.replace(field, wrong))
+    command = [*validation(NEWEST_KUBERNETES), str(manifests)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode != 0
-    assert "jobLabels" in done.stdout
+    assert "Invalid: 0" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -172,7 +182,7 @@ def test_no_manifest_holds_a_secret(values: Path) -> None:
 
 
 def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    return set(selector["matchLabels"].items()) <= set(labels.items())
 
 
 def test_selectors_select_the_pods_of_the_chart_and_no_others() -> None:

@@ -16,6 +16,10 @@ _GO: Final = Path(__file__).with_name("go")
 _SMALL: Final = ("-trimpath", "-ldflags=-s -w")
 _CACHE: Final = Path(__file__).resolve().parents[2] / ".cache" / "deploy"
 _OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator"
+OLDEST_KUBERNETES: Final = "1.30.0"
+"""The oldest version that the chart accepts."""
+
+NEWEST_KUBERNETES: Final = "1.37.0"
 _DEFINED: Final = ("prometheusrules", "servicemonitors")
 
 
@@ -44,10 +48,21 @@ def hadolint() -> list[str]:
     return [str(environments.python("deploy").with_name("hadolint"))]
 
 
-def kubernetes_schemas() -> Path:
-    """Return the directory that has a directory of schemas for each version of Kubernetes."""
-    (found,) = environments.python("deploy").parents[1].glob("lib/python*/site-packages/kubernetes_validate")
-    return found / "kubernetes-json-schema"
+def kubernetes_schemas(version: str = NEWEST_KUBERNETES) -> Path:
+    """Return the directory with the schemas of a version of Kubernetes; no object may have an unknown field."""
+    (package,) = environments.python("deploy").parents[1].glob("lib/python*/site-packages/kubernetes_validate")
+    made = _CACHE / f"kubernetes-{version}"
+    if not made.exists():
+        scratch = _CACHE / "kubernetes"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        for schema in package.joinpath("kubernetes-json-schema", f"v{version}-local-strict").glob("*.json"):
+            # The package gives them an address on the web; here they refer to the file beside them.
+            document = json.loads(schema.read_text().replace('"/api/_definitions.json#', '"_definitions.json#'))
+            document.pop("$id", None)
+            (scratch / schema.name).write_text(json.dumps(document))
+        scratch.rename(made)
+    return made
 
 
 def operator_schemas() -> Path:

@@ -19,7 +19,7 @@ from kiteward.engine.embedded.supervisor import EmbeddedEngineSettings
 
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SETS = sorted((CHART / "ci").glob("*-values.yaml"))
-STOP_SECONDS = ports._GRACE + ports._FLUSH + ports._FLUSH + EmbeddedEngineSettings(Path(), frozenset()).stop_timeout
+STOP_SECONDS = ports._GRACE + ports._FLUSH + ports._FLUSH + EmbeddedEngineSettings(Path(), {}).stop_timeout
 """Requests, their responses, the port for metrics, and the engine, one after another."""
 
 
