@@ -53,7 +53,8 @@ NEEDED = {
 }
 """The privileges by the type of object on which Milvus grants them."""
 
-_UNKNOWN = "not found the privilege"
+_RECENT = (2, 5)
+"""The first version that grants a privilege without the type of object."""
 
 
 def main() -> int:
@@ -96,24 +97,24 @@ def _account(root: MilvusClient, password: str) -> list[str]:
         root.create_user(USER, password)
     if ROLE not in root.list_roles():
         root.create_role(ROLE)
-    left_out = [name for kind, names in NEEDED.items() for name in names if not _granted(root, kind, name)]
+    version = root.get_server_version().removeprefix("v").split(".")
+    recent = (int(version[0]), int(version[1])) >= _RECENT
+    left_out = [
+        name for kind, names in NEEDED.items() for name in names if not _granted(root, kind, name, recent=recent)
+    ]
     root.grant_role(USER, ROLE)
     return left_out
 
 
-def _granted(root: MilvusClient, kind: str, name: str) -> bool:
+def _granted(root: MilvusClient, kind: str, name: str, *, recent: bool) -> bool:
     """Grant a privilege on everything, and return whether this Milvus knows it."""
     try:
-        root.grant_privilege_v2(ROLE, name, collection_name="*", db_name="*")
+        if recent:
+            root.grant_privilege_v2(ROLE, name, collection_name="*", db_name="*")
+        else:
+            root.grant_privilege(ROLE, kind, name, "*", db_name="*")
     except MilvusException as error:
-        if _UNKNOWN in str(error):
-            return False
-    else:
-        return True
-    try:
-        root.grant_privilege(ROLE, kind, name, "*", db_name="*")  # Milvus before 2.5
-    except MilvusException as error:
-        if _UNKNOWN in str(error):
+        if "not found the privilege" in str(error):
             return False
         raise
     return True
