@@ -32,7 +32,7 @@ def port() -> Iterator[Port]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the name in the library
             """Stay silent."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
