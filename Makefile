@@ -22,8 +22,8 @@ venv := .venv
 milvus := .venv-milvus
 envoy := .venv-envoy
 auditing := .venv-audit
-# Older clients and frameworks, each from the lock of its name. The first test that needs one has it made.
-clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks
+# Older clients, frameworks, and what checks deploy/, each from the lock of its name. The first test that needs one has it made.
+clients := .venv-pymilvus24 .venv-pymilvus25 .venv-pymilvus26 .venv-frameworks .venv-deploy
 bin := $(venv)/bin
 install := -m pip install --quiet --disable-pip-version-check --no-input
 locked := $(install) --require-hashes --no-deps
@@ -41,7 +41,7 @@ uv_locked = UV_SYSTEM_CERTS=1 UV_HTTP_TIMEOUT=300 \
 environments := $(venv) $(clients) $(milvus) $(envoy) $(auditing)
 $(foreach each,$(environments),$(if $(filter $(CURDIR),$(shell cat $(each)/.made-in 2>/dev/null)),,$(eval $(each)/.made-in: remake)))
 
-.PHONY: help serve unit test fuzz row-policies replicas audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
+.PHONY: help serve unit test check-deploy fuzz row-policies replicas audit check format settings-table request-fields stubs bench bench-quick bench-bounds bench-pass-through lock clean remake
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -55,7 +55,12 @@ unit: $(venv)/.dev-ready ## run the unit tests without the slow ones; ARGS=tests
 	$(bin)/python -m pytest $(parallel) -m 'not slow' $(if $(filter tests/%,$(ARGS)),,tests/unit) $(ARGS)
 
 test: $(venv)/.dev-ready ## run all tests; a test with an older client or a framework has its environment made
-	$(bin)/python -m pytest $(parallel) $(ARGS)
+	$(bin)/python -m pytest $(parallel) --ignore=tests/deploy $(ARGS)
+
+# Helm, kubeconform, promtool and the Compose parser are built from source by the first test that needs one: a few minutes.
+check-deploy: $(venv)/.dev-ready ## hold deploy/ against its tools, carry out the image's steps and run it; the latter as root
+	$(bin)/python -m tests.deploy.tools
+	$(bin)/python -m pytest --numprocesses 0 tests/deploy $(ARGS)
 
 # Bounded in time by ARGS='--minutes 30'; a finding comes with the smallest request, and ARGS='--seed N' repeats a run.
 FUZZ_REQUESTS ?= 1000000
@@ -90,8 +95,9 @@ format: $(venv)/.dev-ready ## apply the formatter and the safe fixes of the lint
 	$(bin)/ruff check --fix-only .
 	$(bin)/ruff format .
 
-settings-table: $(venv)/.dev-ready ## write the table of settings in docs/configuration.md from their rows
+settings-table: $(venv)/.dev-ready ## write the table of settings in docs/configuration.md, and the chart's schema, from their rows
 	$(bin)/python -m tests.docs.settings_table
+	$(bin)/python -m tests.deploy.chart_schema
 
 request-fields: $(venv)/.dev-ready ## write docs/request-fields.md from the operation table
 	$(bin)/python -m tests.docs.request_fields_page
@@ -134,6 +140,7 @@ lock: $(venv)/.dev-ready ## resolve requirements/*.lock again from pyproject.tom
 	$(compile) --group milvus235 --output-file requirements/milvus235.lock
 	$(compile) --group envoy --output-file requirements/envoy.lock
 	$(compile) --group audit --output-file requirements/audit.lock
+	$(compile) --group deploy --output-file requirements/deploy.lock
 
 clean: ## remove the environments and caches; data/ stays
 	rm -rf $(environments) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

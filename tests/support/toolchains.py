@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,7 +58,15 @@ def h2spec() -> list[str]:
     return go_program("h2spec", _CONFORMANCE / "http2", "github.com/summerwind/h2spec/cmd/h2spec", {})
 
 
-def go_program(name: str, modules: Path, package: str, sources: Mapping[str, str]) -> list[str]:
+def go_program(
+    name: str,
+    modules: Path,
+    package: str,
+    sources: Mapping[str, str],
+    *,
+    flags: Sequence[str] = (),
+    caches: Path = _CACHE / "go",
+) -> list[str]:
     """Return the command that runs a program in Go, which is built if it has not been yet.
 
     Args:
@@ -66,6 +74,8 @@ def go_program(name: str, modules: Path, package: str, sources: Mapping[str, str
         modules: where the `go.mod` and `go.sum` are that it is built with.
         package: what is built.
         sources: files beside those, by name.
+        flags: more flags of `go build`.
+        caches: where modules and compiled packages are kept, which take much more room than the programs.
     """
     compiler = installed("go", package="golang-go")
     locked = {path: (modules / path).read_text() for path in ("go.mod", "go.sum")}
@@ -77,18 +87,18 @@ def go_program(name: str, modules: Path, package: str, sources: Mapping[str, str
         for path, text in {**locked, **sources}.items():
             (product / path).write_text(text)
         environment = {
-            "GOMODCACHE": str(_CACHE / "go" / "modules"),
-            "GOCACHE": str(_CACHE / "go" / "build"),
+            "GOMODCACHE": str(caches / "modules"),
+            "GOCACHE": str(caches / "build"),
             "GOFLAGS": "-modcacherw -mod=readonly",
             "GOTOOLCHAIN": "auto",
             "CGO_ENABLED": "0",
         }
         recent = _recent_go(compiler, locked["go.mod"], environment)
         # A thousand packages take a third less to compile without optimisation and debug information.
-        options = ["-gcflags=all=-N -l", "-ldflags=-s -w"]
+        options = ["-gcflags=all=-N -l", "-ldflags=-s -w", *flags]
         run([recent, "build", *options, "-o", "program", package], cwd=product, environment=environment)
 
-    _made(product, [*locked.values(), *sources.values()], make)
+    _made(product, [*locked.values(), *sources.values(), *flags], make)
     return [str(product / "program")]
 
 

@@ -12,6 +12,7 @@ from kiteward import __version__
 COMMANDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "serve": {"serve": "run the server"},
+        "health": {"health": "ask the server on this machine whether it is ready"},
         "doctor": {"doctor": "print the configuration, and what is unsafe in it"},
         "accounts": {
             "users": "manage users, directly in the store",
