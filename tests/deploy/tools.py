@@ -13,7 +13,7 @@ import yaml
 from tests.support import environments, toolchains
 
 _GO: Final = Path(__file__).with_name("go")
-_SMALL: Final = ("-trimpath", "-ldflags=-s -w")
+_SMALL: Final = ("-trimpath",)
 _CACHE: Final = Path(__file__).resolve().parents[2] / ".cache" / "deploy"
 _OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator"
 OLDEST_KUBERNETES: Final = "1.30.0"

@@ -9,7 +9,7 @@ from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import CapacityExceeded
 from kiteward.domain.identity import Principal
 from kiteward.domain.request_limits import Counted
-from kiteward.gateway.audit_recorder import Recording
+from kiteward.gateway.recording import Recording
 from kiteward.gateway.request_limiter import RequestLimiter
 
 _MOST_WAITING: Final = 4_096

@@ -97,7 +97,7 @@ async def shown_limits(services: Services, caller: Caller, holder: LimitHolder) 
         NotFound: there is no such user or role, or no such API key that the caller manages.
     """
     if holder.role_name:
-        return await _of_role(services, caller, _subject(holder)[1])
+        return _of_role(caller, _subject(holder)[1])
     state, key_id = await find_principal(services, caller, Who(holder.user_name, holder.key_id))
     principal = state.principal
     found = applying(principal, caller.snapshot.role_limits, services.request_limits or None)
@@ -105,14 +105,14 @@ async def shown_limits(services: Services, caller: Caller, holder: LimitHolder) 
     return ShownLimits(named, _own(principal, key_id), found)
 
 
-async def _of_role(services: Services, caller: Caller, name: str) -> ShownLimits:
+def _of_role(caller: Caller, name: str) -> ShownLimits:
     held = caller.principal.roles | caller.principal.withheld_roles
     if name not in held:
         decide_administrator(caller.principal).require_allowed()
-    stored = await services.store.role(name)
-    if stored is None:
+    if name not in caller.snapshot.roles:
         raise _missing(Subject.ROLE, name)
-    return ShownLimits(LimitHolder(role_name=name), stored[0].limits)
+    limits = (caller.snapshot.role_limits or {}).get(name, RequestLimits())
+    return ShownLimits(LimitHolder(role_name=name), limits)
 
 
 def _own(principal: Principal, key_id: str | None) -> RequestLimits:

@@ -18,7 +18,7 @@ from kiteward.store.connections import Observer, Reader, Writer, shielded, trans
 from kiteward.store.postgresql.backend import PostgresqlBackend
 from kiteward.store.postgresql.replicas import PostgresqlReplicas, announcement
 from kiteward.store.postgresql.settings import PostgresqlSettings
-from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, UserRecord
+from kiteward.store.records import HashSchemes, KeyRecord, PolicyChanges, Subject, UserRecord
 from kiteward.store.sqlite import SqliteBackend, database_path
 from kiteward.store.transaction import Transaction
 

@@ -29,9 +29,8 @@ async def held(store: Store, subject: Subject) -> RequestLimits:
         assert user is not None
         return user.limits
     if subject is Subject.ROLE:
-        role = await store.role("batch")
-        assert role is not None
-        return role[0].limits
+        (role,) = (await store.policy()).roles
+        return role.limits
     return (await store.lineage("k1"))[0].limits
 
 

@@ -185,6 +185,7 @@ def test_exporters_of_the_audit_trail_say_how_far_they_are() -> None:
             engine_ready=lambda: False,
             revision=lambda: None,
             audit=AuditState,
+            limited=dict,
             exports=lambda: states,
         )
     )
@@ -292,6 +293,7 @@ def test_a_server_among_others_says_how_it_keeps_up() -> None:
             engine_ready=lambda: True,
             revision=lambda: None,
             audit=AuditState,
+            limited=dict,
             replica=lambda: next(states),
         )
     )
