@@ -121,7 +121,7 @@ class Case:
         self._target = target, client
         waiting: list[tuple[int, Operation]] = []
         for place in places:
-            operation = self._operation(Draw(self.seed * _STRIDE + place))
+            operation = self.draw_operation(Draw(self.seed * _STRIDE + place))
             if self.transcript is not None:
                 self.transcript(f"{place}: {operation}{' (by REST)' if self._by_rest(place) else ''}")
             waiting.append((place, operation))
@@ -207,18 +207,20 @@ class Case:
     def _ask(self, client: Client, place: int) -> Ask:
         return OverRest(self._model.schema, client.ask, older=place % 2 == 0) if self._by_rest(place) else client.ask
 
-    def _operation(self, draw: Draw) -> Operation:
+    def draw_operation(self, draw: Draw) -> Operation:
+        """Return an operation."""
         roll = draw.random.random()
         if self.protected and roll < 0.03:
             return self._changes.draw(draw)
         if roll < 0.035:
             return self._changes.flush()
         if self.protected and roll < 0.05:
-            return self._queued(draw)
+            return self.draw_queued(draw)
         drawn = self._writes if roll < 0.2 else self._reads
         return drawn.draw(draw, draw.of(self._callers))
 
-    def _queued(self, draw: Draw) -> Operation:
+    def draw_queued(self, draw: Draw) -> Operation:
+        """Return a write that waits for another one while the rules change."""
         first, write = self._writes.aside(draw, ROOT), self._writes.draw_rows(draw, draw.of(self._users))
         change = self._changes.draw_beside_writes(draw)
         return Queued(first, write, change, collection=self._collection, target=self._require_target)

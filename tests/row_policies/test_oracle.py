@@ -4,7 +4,9 @@ import os
 from typing import Any, Final
 
 import pytest
+from tests.access.equivalence.random_values import Draw
 from tests.row_policies.cases import Case
+from tests.row_policies.operations import Operation
 from tests.row_policies.runner import CASE, Part, parts_of, replay, run
 
 from kiteward.gateway.row_access.locks import CollectionLocks
@@ -89,7 +91,14 @@ async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed
         await acquire(self, key, alone=alone)
         return False
 
+    drawn = Case.draw_operation
+
+    def often_queued(case: Case, draw: Draw) -> Operation:
+        operation = drawn(case, draw)
+        return case.draw_queued(draw) if draw.chance(0.5) else operation
+
     monkeypatch.setattr(CollectionLocks, "acquire", unnoticed)
+    monkeypatch.setattr(Case, "draw_operation", often_queued)
     found = await _first_fault()
     assert "meanwhile" in found
     assert "wrongly written" in found or "refused" in found

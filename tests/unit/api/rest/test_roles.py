@@ -51,9 +51,14 @@ async def test_the_messages_name_the_bodys_database_and_never_the_headers(
         return await handle(call)
 
     monkeypatch.setattr(harness.gateway, "handle", watched)
-    body = {"roleName": "reader", "objectType": "Collection", "objectName": "*", "privilege": "All"}
+    granted = {"roleName": "reader", "privilege": "All"}
+    bodies = {
+        "describe": {"roleName": "reader"},
+        "grant_privilege": {**granted, "objectType": "Collection", "objectName": "*"},
+        "grant_privilege_v2": granted,
+    }
     for database in ("default", ""):
-        for path in ("describe", "grant_privilege", "grant_privilege_v2"):
+        for path, body in bodies.items():
             del asked[:]
             await rest.send(f"roles/{path}", {**body, "dbName": database}, headers={"DB-Name": "in_header"})
             sent = asked[-1]
@@ -83,17 +88,15 @@ async def test_a_privilege_on_an_object_is_granted_and_revoked(rest: Rest, harne
 @pytest.mark.parametrize("version", ["", "_v2"])
 async def test_both_versions_revoke_what_the_other_granted(rest: Rest, harness: GatewayHarness, version: str) -> None:
     await harness.role("reader")
-    body = {
-        "roleName": "reader",
-        "objectType": "Collection",
-        "objectName": "docs",
-        "collectionName": "docs",
-        "privilege": "Search",
+    named = {"roleName": "reader", "privilege": "Search"}
+    bodies = {
+        "": {**named, "objectType": "Collection", "objectName": "docs"},
+        "_v2": {**named, "collectionName": "docs"},
     }
     other = {"": "_v2", "_v2": ""}[version]
-    await rest.ask(f"roles/grant_privilege{version}", body)
+    await rest.ask(f"roles/grant_privilege{version}", bodies[version])
     assert len(await rest.ask("roles/describe", {"roleName": "reader"})) == 1
-    await rest.ask(f"roles/revoke_privilege{other}", body)
+    await rest.ask(f"roles/revoke_privilege{other}", bodies[other])
     assert await rest.ask("roles/describe", {"roleName": "reader"}) == []
 
 
