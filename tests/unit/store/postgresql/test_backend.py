@@ -116,10 +116,11 @@ async def test_statement_that_failed_leaves_nothing_to_commit(store: SqlStore) -
 
 
 async def test_values_of_a_statement_are_in_no_error_and_no_log(
-    store: SqlStore, caplog: pytest.LogCaptureFixture
+    settings: PostgresqlSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    assert logging.getLogger("sqlalchemy.engine").level == logging.WARNING
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.NOTSET)
+    store = await SqlStore.open(settings)
     await add(store, "alice")
     with pytest.raises(StoreUnavailable) as failure:
         async with store.transaction() as transaction:
@@ -132,6 +133,7 @@ async def test_values_of_a_statement_are_in_no_error_and_no_log(
     assert causes[-1] == "DriverError('UniqueViolationError (23505)') UniqueViolationError (23505)"
     assert "topsecret" not in " ".join([*causes, caplog.text])
     assert "alice" not in " ".join(causes)
+    await store.close()
 
 
 async def test_text_that_the_database_cannot_hold_is_refused_with_a_reason(store: SqlStore) -> None:
