@@ -65,7 +65,7 @@ KEYS: dict[str, tuple[Any, str, Any]] = {
     "kiteward.limits.requestBurst": (0, "request_limits.burst", None),
     "kiteward.limits.concurrentRequests": (7, "request_limits.concurrent", 7),
     "kiteward.limits.engineRequests": (9, "engine_requests", 9),
-    "kiteward.limits.replicas": (3, "replicas", 3),
+    "kiteward.limits.replicas": (3, "limit_replicas", 3),
     "kiteward.allowedHosts": ("kiteward, a.example", "hosts.names", frozenset({"kiteward", "a.example"})),
     "kiteward.apiKeys.maxPerUser": (3, "key_rules.per_user", 3),
     "kiteward.apiKeys.defaultExpiry": (3600, "key_rules.default_lifetime", 3600),
