@@ -1,6 +1,7 @@
 """Moving a store between SQLite and PostgreSQL; every table is covered, and every moment to be killed at."""
 
 import asyncio
+import itertools
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -50,6 +51,9 @@ YOUNGER = (
     "audit_trails",
 )
 """Tables that version 0006 did not have."""
+
+LIMITS = ("limit_rate", "limit_burst", "limit_concurrent")
+"""Columns that its tables of users, roles and API keys did not have."""
 
 
 @pytest.fixture
@@ -123,6 +127,8 @@ async def test_store_of_an_older_version_is_moved_and_left_as_it_was(
     with sqlite3.connect(path) as connection:  # as before row policies and tags
         for table in YOUNGER:
             connection.execute(f"DROP TABLE {table}")
+        for table, column in itertools.product(("users", "roles", "api_keys"), LIMITS):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute("UPDATE alembic_version SET version_num = '0006'")
     connection.close()
     moved = await move(backend_of(path), backend_of(database), ignored)

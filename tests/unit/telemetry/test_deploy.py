@@ -13,7 +13,12 @@ from tests.support.gateway import presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import connected, ended
 
+from kiteward.audit.exports.exporter import ExportState
+from kiteward.audit.writer import AuditState
 from kiteward.gateway.call import Call
+from kiteward.telemetry.counters import ReplicaState
+from kiteward.telemetry.metrics import Metrics, Sources
+from kiteward.telemetry.telemetry import Telemetry
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -26,7 +31,7 @@ Known = dict[str, set[str]]
 
 @pytest.fixture
 async def known(tmp_path: Path) -> Known:
-    """Every sample that a server gives, with the names of its labels."""
+    """Every sample that a server gives, one that shares its store and sends its audit trail too, with its labels."""
     async with serving(tmp_path) as (server, _):
         await server.gateway.handle(Call("GetVersion", b"", presented("root")))
         async with connected(server.port) as (reader, writer):
@@ -34,10 +39,30 @@ async def known(tmp_path: Path) -> Known:
             await ended(reader)
         _, _, text = await ask(server.metrics_port, "/metrics")
     found: Known = {"up": set()}
-    for family in text_string_to_metric_families(text):
+    for family in text_string_to_metric_families(text + _of_a_server_among_others()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found
+
+
+def _of_a_server_among_others() -> str:
+    telemetry = Telemetry()
+    telemetry.observe_acknowledgement(0.02)
+    sources = Sources(
+        telemetry,
+        authentications=dict,
+        connections=dict,
+        refused=dict,
+        held=dict,
+        generation=lambda: 0,
+        engine_ready=lambda: True,
+        revision=lambda: None,
+        audit=AuditState,
+        limited=lambda: {("rate", "user"): 4},
+        exports=lambda: [ExportState("syslog")],
+        replica=lambda: ReplicaState(lease=1.5, lag=2, listening=True, late=3),
+    )
+    return Metrics(sources).text().decode()
 
 
 def dashboard() -> Any:
