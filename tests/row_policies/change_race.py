@@ -87,7 +87,7 @@ async def changes_during_requests(requests: int, seed: int, tell: Callable[[int]
     Args:
         requests: reads and writes.
         seed: of the first case.
-        tell: is told the number of requests from time to time.
+        tell: is called with the number of requests from time to time.
     """
     done = 0
     async with serving() as target:

@@ -36,7 +36,7 @@ async def writes_while_reassigning(requests: int, seed: int, tell: Callable[[int
     Args:
         requests: writes.
         seed: everything follows from it.
-        tell: is told the number of writes from time to time.
+        tell: is called with the number of writes from time to time.
     """
     async with serving() as target, contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(target.client()) for _ in range(_RIVALS + 1)]
