@@ -56,7 +56,7 @@ class Proxy:
         self._passing.clear()
 
     def mend(self) -> None:
-        """Let everything pass again, what was held up first."""
+        """Let everything pass again, what had to wait first."""
         self._passing.set()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
