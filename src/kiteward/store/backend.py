@@ -1,5 +1,6 @@
 """What a database has to provide for the SQL store."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ class Engines:
         readers: how many connections read.
         patience: seconds that a caller waits for a connection that is in use; None: as long as it takes.
         usable: whether a driver's connection is still open.
-        durable: whether the last commit on a driver's connection is where it has to be.
+        warnings: how many warnings came on a driver's connection. One that comes with a commit says that the commit was
+            not waited for.
     """
 
     reading: AsyncEngine
@@ -28,7 +30,7 @@ class Engines:
     readers: int
     patience: float | None
     usable: Callable[[Any], bool]
-    durable: Callable[[Any], bool]
+    warnings: Callable[[Any], int]
 
 
 class Backend(Protocol):
@@ -62,3 +64,9 @@ class Backend(Protocol):
     def engines(self) -> Engines:
         """Return engines that connect when they are used."""
         ...
+
+
+def silence_driver_logs() -> None:
+    """Keep password hashes out of logs: at DEBUG drivers log the parameters of statements, and SQLAlchemy every row."""
+    for name in ("aiosqlite", "sqlalchemy.engine"):
+        logging.getLogger(name).setLevel(logging.WARNING)

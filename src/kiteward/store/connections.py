@@ -196,10 +196,10 @@ class WriteTransaction:
     """
 
     def __init__(
-        self, connection: AsyncConnection, durable: Callable[[Any], bool], observer: Observer = unobserved
+        self, connection: AsyncConnection, warnings: Callable[[Any], int], observer: Observer = unobserved
     ) -> None:
         self._connection = connection
-        self._durable = durable
+        self._warnings = warnings
         self._observer = observer
         self._open = True
         self._failed = False
@@ -272,6 +272,7 @@ class WriteTransaction:
 
     async def _commit(self) -> None:
         driver = (await self._connection.get_raw_connection()).driver_connection
+        warnings = self._warnings(driver)
         self._failed = True  # until it has succeeded
         try:
             await self._connection.commit()
@@ -279,7 +280,7 @@ class WriteTransaction:
             if outcome_is_known(error):
                 raise unavailable("written", reason_of(error)) from described(error)
             raise CommitUnknown(UNKNOWN) from described(error)
-        if not self._durable(driver):
+        if self._warnings(driver) > warnings:
             raise CommitUnknown(UNKNOWN)
         self._failed = False
 
@@ -312,7 +313,7 @@ class Writer:
             try:
                 with translated("written"):
                     connection = await shielded(self._begin())
-                write_transaction = WriteTransaction(connection, self._engines.durable, self._observer)
+                write_transaction = WriteTransaction(connection, self._engines.warnings, self._observer)
                 yield write_transaction
             finally:
                 if write_transaction is None or write_transaction.open:

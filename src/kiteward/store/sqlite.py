@@ -1,6 +1,5 @@
 """Everything that is particular to SQLite: addresses, engines, pragmas and file modes."""
 
-import logging
 import os
 import stat
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from kiteward.domain.errors import ConfigurationError
 from kiteward.store import migrations
-from kiteward.store.backend import Engines
+from kiteward.store.backend import Engines, silence_driver_logs
 
 READERS: Final = 4
 """Connections that read. Each is a thread of its own, so that no read waits for the writer."""
@@ -68,12 +67,16 @@ class SqliteBackend:
             readers=READERS,
             patience=None,
             usable=_always,
-            durable=_always,
+            warnings=_none,
         )
 
 
 def _always(_connection: object) -> bool:
     return True
+
+
+def _none(_connection: object) -> int:
+    return 0
 
 
 def database_path(location: str | os.PathLike[str]) -> Path:
@@ -140,7 +143,7 @@ def reading_engine(path: Path) -> AsyncEngine:
 
 
 def _engine(path: Path, begin: str, pragmas: tuple[str, ...], **pool: Any) -> AsyncEngine:
-    _silence_driver_logs()
+    silence_driver_logs()
     engine = create_async_engine(
         URL.create("sqlite+aiosqlite", database=str(path)),
         connect_args={"isolation_level": None},  # the driver then begins no transaction by itself
@@ -160,9 +163,3 @@ def _engine(path: Path, begin: str, pragmas: tuple[str, ...], **pool: Any) -> As
         connection.exec_driver_sql(begin)
 
     return engine
-
-
-def _silence_driver_logs() -> None:
-    # At DEBUG the driver logs the parameters of every statement, and SQLAlchemy every row: password hashes among them.
-    for name in ("aiosqlite", "sqlalchemy.engine"):
-        logging.getLogger(name).setLevel(logging.WARNING)

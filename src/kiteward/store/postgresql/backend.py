@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from kiteward.store import migrations
-from kiteward.store.backend import Engines
+from kiteward.store.backend import Engines, silence_driver_logs
 from kiteward.store.postgresql.session import LOCKS, WRITER, Limits, Session, connect, prove_sessions
 from kiteward.store.postgresql.settings import PostgresqlSettings
 
@@ -64,7 +64,7 @@ class PostgresqlBackend:
             readers=settings.connections,
             patience=_WAITS * settings.timeout,
             usable=_is_open,
-            durable=_is_durable,
+            warnings=_warnings,
         )
 
 
@@ -80,6 +80,7 @@ def writing_engine(connecting: Callable[[], Awaitable[Session]]) -> AsyncEngine:
 
 
 def _engine(connecting: Callable[[], Awaitable[Session]], **pool: Any) -> AsyncEngine:
+    silence_driver_logs()
     engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=connecting,
@@ -104,5 +105,5 @@ def _is_open(session: Session) -> bool:
     return not session.is_closed()
 
 
-def _is_durable(session: Session) -> bool:
-    return not session.warned
+def _warnings(session: Session) -> int:
+    return session.warnings

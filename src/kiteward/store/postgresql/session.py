@@ -76,18 +76,18 @@ class Limits:
 
 
 class Session(asyncpg.Connection):
-    """A connection that remembers a commit which was not waited for.
+    """A connection that counts warnings of the server.
 
     Attributes:
-        warned: whether the server warned of anything. After a commit that is: it is not on the standby that it has to
+        warnings: how many came. One that comes with a commit says that the commit is not on the standby that it has to
             be on, because somebody has ended the wait for it.
     """
 
-    __slots__ = ("warned",)
+    __slots__ = ("warnings",)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.warned = False
+        self.warnings = 0
 
 
 async def connect(
@@ -214,7 +214,7 @@ async def _take_for_itself(session: Session) -> None:
 
 def _note_warning(session: Any, message: Any) -> None:
     if message.severity_en == "WARNING":
-        session.warned = True
+        session.warnings += 1
 
 
 def _require_suitable(session: Session) -> None:

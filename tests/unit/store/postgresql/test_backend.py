@@ -116,9 +116,11 @@ async def test_statement_that_failed_leaves_nothing_to_commit(store: SqlStore) -
 
 
 async def test_values_of_a_statement_are_in_no_error_and_no_log(
-    store: SqlStore, caplog: pytest.LogCaptureFixture
+    settings: PostgresqlSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.NOTSET)
+    store = await SqlStore.open(settings)
     await add(store, "alice")
     with pytest.raises(StoreUnavailable) as failure:
         async with store.transaction() as transaction:
@@ -131,6 +133,7 @@ async def test_values_of_a_statement_are_in_no_error_and_no_log(
     assert causes[-1] == "DriverError('UniqueViolationError (23505)') UniqueViolationError (23505)"
     assert "topsecret" not in " ".join([*causes, caplog.text])
     assert "alice" not in " ".join(causes)
+    await store.close()
 
 
 async def test_text_that_the_database_cannot_hold_is_refused_with_a_reason(store: SqlStore) -> None:
@@ -223,6 +226,15 @@ async def test_commit_that_did_not_wait_for_its_standby_is_told_as_unknown(
         cluster.sql("SELECT pg_reload_conf()")
     await add(patient, "carol")
     await patient.close()
+
+
+async def test_warning_before_a_commit_does_not_make_it_unknown(store: SqlStore) -> None:
+    async with store.transaction() as transaction:
+        await transaction.users.add("alice", "hash")
+        warn = text("DO $$ BEGIN RAISE WARNING 'of something else'; END $$")
+        await transaction._write_transaction.run(warn)
+        await transaction.commit()
+    assert await store.user_names() == ["alice"]
 
 
 async def test_cancelled_commit_is_carried_out(store: SqlStore) -> None:
