@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made = sum(outcome.made.values())
     print(
         f"{made:,} revocations, seed {arguments.seed}, {taken:.0f} s, {len(outcome.faults)} missed, "
-        f"{outcome.unavailable} times not available: {dict(outcome.made)}"
+        f"{outcome.unavailable} times not available, {outcome.unfinished} not acknowledged in time: "
+        f"{dict(outcome.made)}"
     )
     print(
         f"acknowledged after p50 {1000 * outcome.quantile(0.5):.0f} ms, p99 {1000 * outcome.quantile(0.99):.0f} ms; "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from tests.replicas.world import COLLECTION, NOT_AUTHENTICATED, UNAVAILABLE, Replica, Unavailable, World
+from tests.replicas.world import COLLECTION, NOT_AUTHENTICATED, UNAVAILABLE, Replica, Unavailable, Unfinished, World
 
 
 @dataclass(slots=True)
@@ -24,12 +24,14 @@ class Outcome:
         made: kind -> how many revocations were made.
         seconds: how long each took until it was acknowledged, as its caller saw it.
         unavailable: how often a server answered that it is not available, which is no fault.
+        unfinished: how many changes were not acknowledged in the time of a request, so that nothing was promised.
         faults: what was accepted that had been revoked, or refused that should not be.
     """
 
     made: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     unavailable: int = 0
+    unfinished: int = 0
     faults: list[str] = field(default_factory=list)
 
     def quantile(self, share: float) -> float:
@@ -73,12 +75,17 @@ class Worker:
         await self._change("kiteward/tags/set", self._tags(0))
 
     async def revoke(self, kind: str) -> None:
-        """Make one revocation of a kind, and count it."""
+        """Make one revocation of a kind, and count it.
+
+        Raises:
+            Unfinished: a change was not acknowledged, so that nothing can be expected.
+        """
         try:
             await self._kinds[kind]()
         except AssertionError as error:
             self._outcome.faults.append(f"{kind} of {self._user}: {error}")
-        self._outcome.made[kind] += 1
+        else:
+            self._outcome.made[kind] += 1
 
     def any_kind(self, *, passwords: float) -> str:
         """Return a kind at random.
@@ -236,17 +243,28 @@ async def revoke_many(
     """
     outcome = Outcome()
     deadline = time.monotonic() + 60 * minutes
-    hired = [Worker(world, each, outcome, seed) for each in range(workers)]
+    numbers = count()
+
+    async def hired() -> Worker:
+        while True:
+            worker = Worker(world, next(numbers), outcome, seed)
+            try:
+                await worker.prepare()
+            except Unfinished:
+                outcome.unfinished += 1
+            else:
+                return worker
+
     await world.replicas[0].data("kiteward/row_policies/enable", {"collectionName": COLLECTION})
-    for worker in hired:
-        await worker.prepare()
-    left = iter(range(number))
 
-    async def work(worker: Worker) -> None:
-        for _ in left:
-            if time.monotonic() > deadline:
-                return
-            await worker.revoke(worker.any_kind(passwords=passwords))
+    async def work() -> None:
+        worker = await hired()
+        while sum(outcome.made.values()) + len(outcome.faults) < number and time.monotonic() < deadline:
+            try:
+                await worker.revoke(worker.any_kind(passwords=passwords))
+            except Unfinished:
+                outcome.unfinished += 1
+                worker = await hired()  # nobody knows what has become of what the other had
 
-    await asyncio.gather(*map(work, hired))
+    await asyncio.gather(*(work() for _ in range(workers)))
     return outcome

@@ -23,10 +23,15 @@ ROOT: Final = server.ROOT_TOKEN
 COLLECTION: Final = "docs"
 NOT_AUTHENTICATED: Final = 1800
 UNAVAILABLE: Final = 2
+TIMEOUT: Final = 10001
 
 
 class Unavailable(Exception):
     """A server, or its store, is not available now."""
+
+
+class Unfinished(Exception):
+    """A change was not acknowledged in the time that a request may take; it may be made later."""
 
 
 class Proxy:
@@ -56,7 +61,7 @@ class Proxy:
         self._passing.clear()
 
     def mend(self) -> None:
-        """Let everything pass again, what was held up first."""
+        """Let everything pass again, what had to wait first."""
         self._passing.set()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,8 +116,11 @@ class Replica:
 
         Raises:
             Unavailable: the server says that it, or its store, is not available now.
+            Unfinished: it says that the time is over.
         """
         answer = await self.ask(path, body, by=by)
+        if answer["code"] == TIMEOUT:
+            raise Unfinished(f"{self.name}: {path}")
         if answer["code"] == UNAVAILABLE:
             raise Unavailable(f"{self.name}: {answer['message']}")
         assert answer["code"] == 0, (self.name, path, body, answer)

@@ -51,7 +51,7 @@ KitewardError
 │   └── RequestsLimited              the caller has made as many requests as its limits allow
 ├── ConfigurationError               the settings contradict each other or are unsafe
 └── NotReady                         no policy snapshot yet
-    └── LeaseOver                    it may be out of date: the store was not heard from for too long
+    └── LeaseOver                    it may be out of date: the store did not respond for too long
 """
 
 from typing import ClassVar, Final
@@ -387,6 +387,6 @@ class NotReady(KitewardError):
 
 
 class LeaseOver(NotReady):
-    """This server shares its store with others, and has not heard from it for so long that nothing can be decided."""
+    """This server shares its store with others, which has not responded for so long that nothing can be decided."""
 
     default_code = ErrorCode.LEASE_OVER

@@ -77,7 +77,7 @@ class PolicyCache:
 
         Args:
             store: holds the policy.
-            authenticator: is told which users and keys have changed.
+            authenticator: forgets the users and keys that have changed.
             recorder: records when a user is locked.
             lease: until when this server may decide; None if no other server shares the store.
             acknowledge: called with each change of this process after it was applied here, without any lock.
@@ -95,7 +95,7 @@ class PolicyCache:
         """Require that this server may decide and authenticate now.
 
         Raises:
-            LeaseOver: it has not heard from the store for too long, so that it may not know the latest changes.
+            LeaseOver: the store has not responded for too long, so that this server may not know the latest changes.
         """
         if not self._lease.held():
             raise LeaseOver("this server has lost contact with its store and accepts no request until it is back")

@@ -144,7 +144,7 @@ class Store(Protocol):
 
 
 class ReplicaListener(Protocol):
-    """Is told what other servers on the store announce.
+    """Takes note of what other servers on the store announce.
 
     Nothing depends on it but how soon something is noticed: anybody with an account on the database server may be able
     to announce something too.
@@ -238,7 +238,7 @@ class ConnectedReplicas(Replicas, Protocol):
         """Begin to listen, and go on until `close`, whatever becomes of the database.
 
         Args:
-            listener: is told what others announce.
+            listener: takes note of what others announce.
         """
         ...
 

@@ -66,7 +66,7 @@ class ReplicaState:
     """The state of a server that shares its store with others.
 
     Attributes:
-        lease: for how many seconds it may decide without hearing from the store; 0 when it may not.
+        lease: for how many seconds it decides without hearing from the store; 0 when it refuses requests.
         lag: how many revisions its policy was behind the store when it last renewed its lease.
         listening: whether it hears at once what others change; if not, within a part of the lease.
         late: how many servers its changes have waited for until their leases ended.

@@ -204,7 +204,7 @@ def _replica(state: ReplicaState | None, acknowledgements: Histogram) -> Iterato
         state.lease,
     )
     yield _gauge("kiteward_replica_lag", "Revisions that were still to be applied at the last renewal.", state.lag)
-    yield _gauge("kiteward_replica_listening", "1 while changes of other servers are heard at once.", state.listening)
+    yield _gauge("kiteward_replica_listening", "1 while changes of other servers arrive at once.", state.listening)
     yield _counter(
         "kiteward_replica_leases_waited_out",
         "Servers that a change waited for until their leases ended.",

@@ -97,7 +97,7 @@ class Acknowledgements:
     async def wait(self, committed: Committed) -> None:
         """Wait until no other server can decide by the state before a change.
 
-        Whether the store can be reached does not matter: then each lease ends by itself.
+        Whether the store can be reached does not matter: then each lease expires.
 
         Args:
             committed: the change, of this process.

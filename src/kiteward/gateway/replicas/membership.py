@@ -156,7 +156,7 @@ class Membership:
             self._lease.extend(sent)
 
     async def _register_beside_others(self) -> None:
-        """Register. If an embedded engine stands in the way, wait for a lease: the other server may be dead."""
+        """Register. Beside an embedded engine, wait for a lease first: the other server may be dead."""
         seen = await self._replicas.registered()
         if any(self._me.embedded or each.embedded for each in seen):
             await asyncio.sleep(max(each.lease for each in seen))

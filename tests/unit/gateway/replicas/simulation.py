@@ -2,7 +2,7 @@
 
 Each server runs the real code in an event loop of its own, whose clock has an offset and a speed of its own. A stopped
 server's loop does not run, while its clock does. A call to the database goes through steps: it begins there (what it
-reads is settled), it ends there (what it writes is visible), and its answer arrives. Each step happens when the test
+reads is fixed), it ends there (what it writes is visible), and its answer arrives. Each step happens when the test
 says so, or never.
 """
 
@@ -27,7 +27,7 @@ Steps = Generator[bool, None, Any]
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """An event loop that runs when it is told to, by a clock that is set."""
+    """An event loop that runs when a test has it run, by a clock that is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Request:
         server: who has sent it.
         steps: what it does there.
         answer: set when the answer has arrived.
-        begun: whether it can no longer be lost on the way there.
+        begun: whether it has reached the database, so that it is not lost.
     """
 
     server: "Server"
@@ -207,7 +207,7 @@ class Change:
     Attributes:
         committed: when the server knew that it was committed, by its own clock; None before.
         revision: what it made.
-        acknowledged: whether its caller was told.
+        acknowledged: whether its caller knows.
     """
 
     committed: float | None = None

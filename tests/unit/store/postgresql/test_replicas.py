@@ -1,4 +1,4 @@
-"""Servers that share a store in PostgreSQL: leases, reports, and what is heard of them."""
+"""Servers that share a store in PostgreSQL: leases, reports, and announcements."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -31,7 +31,7 @@ def settings(cluster: postgresql.Cluster) -> Iterator[PostgresqlSettings]:
 
 
 class Heard:
-    """A listener that remembers what it is told."""
+    """A listener that remembers what arrives."""
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, str]] = []
