@@ -166,7 +166,7 @@ def test_lines_of_a_server_and_of_its_engine_carry_the_id_that_the_caller_receiv
             root.create_collection("docs", dimension=4)
             root.insert("docs", [{"id": 1, "vector": [1.0, 0.0, 0.0, 0.0]}])
             with pytest.raises(MilvusException):
-                root.search("docs", data=[[1.0]])
+                root.search("docs", data=[[1.0, 0.0, 0.0, 0.0]], search_params={"params": {"radius": "far"}})
         engine = line_with(server, "kiteward.engine", "failed")
         lines = lines_of(server)
     assert warned["request_id"] == asked.headers["x-request-id"]

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from enum import Enum
 from typing import Any, get_args, get_origin
 
 import msgspec
