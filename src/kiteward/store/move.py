@@ -24,6 +24,9 @@ _CHUNK: Final = 1000
 
 _LARGEST: Final = 2**256
 
+_LEFT: Final = frozenset({schema.replicas})
+"""Tables that are not moved: which servers work with a database is of no concern to another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -46,7 +49,7 @@ class Content:
 
 
 async def move(source: Backend, target: Backend, progress: Progress) -> dict[str, int]:
-    """Copy everything from one database to another, and return how many rows of each table that were.
+    """Copy everything that is stored to another database, and return how many rows of each table that were.
 
     The source is not changed. In the target everything becomes visible at once, after counts and digests of all tables
     were found equal; whatever ends the move before that leaves the target empty.
@@ -64,7 +67,8 @@ async def move(source: Backend, target: Backend, progress: Progress) -> dict[str
     with translated("moved"):
         async with source.alone() as reading, target.alone() as writing:
             await _require_empty(writing, target.place)
-            moved = {table: await _copy(table, reading, writing, progress) for table in schema.metadata.sorted_tables}
+            tables = [table for table in schema.metadata.sorted_tables if table not in _LEFT]
+            moved = {table: await _copy(table, reading, writing, progress) for table in tables}
             await _continue_numbers(writing)
             await _compare(moved, writing)
             await _commit(writing)

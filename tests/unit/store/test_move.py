@@ -100,17 +100,20 @@ def ignored(_table: str, _rows: int, _total: int) -> None:
     pass
 
 
-async def test_every_table_is_moved_there_and_back(tmp_path: Path, database: PostgresqlSettings) -> None:
+async def test_every_table_but_that_of_servers_is_moved_there_and_back(
+    tmp_path: Path, database: PostgresqlSettings
+) -> None:
     source, middle, back = backend_of(tmp_path / "a.db"), backend_of(database), backend_of(tmp_path / "b.db")
     await filled(source, 7)
     before = await content(source)
     assert all(len(rows) == (1 if name in SINGLE else 7) for name, rows in before.items())
     moved = await move(source, middle, ignored)
-    assert moved == {name: len(rows) for name, rows in before.items()}
-    assert await content(middle) == before
-    await move(middle, back, ignored)
-    assert await content(back) == before
     assert await content(source) == before
+    assert len(before.pop("replicas")) == 7
+    assert moved == {name: len(rows) for name, rows in before.items()}
+    assert await content(middle) == {**before, "replicas": []}
+    await move(middle, back, ignored)
+    assert await content(back) == {**before, "replicas": []}
 
 
 async def test_every_table_that_migrations_make_is_known_to_the_move(tmp_path: Path) -> None:
@@ -217,6 +220,7 @@ async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
     path = tmp_path / "store.db"
     await filled(backend_of(path), 1200)
     before = await content(backend_of(path))
+    everything = {**before, "replicas": []}
     steps, finished = 0, False
     while not finished:
         process = await asyncio.create_subprocess_exec(
@@ -231,8 +235,8 @@ async def test_killed_at_any_moment_it_leaves_everything_or_nothing(
             process.kill()
         await process.wait()
         held = await content(backend_of(database))
-        assert held == before or not any(rows for name, rows in held.items() if name not in SINGLE)
-        finished = finished or held == before
+        assert held == everything or not any(rows for name, rows in held.items() if name not in SINGLE)
+        finished = finished or held == everything
         steps += 4
-    assert held == before
+    assert held == everything
     assert await content(backend_of(path)) == before
