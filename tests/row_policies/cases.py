@@ -220,8 +220,14 @@ class Case:
         return drawn.draw(draw, draw.of(self._callers))
 
     def draw_queued(self, draw: Draw) -> Operation:
-        """Return a write that waits for another one while the rules change."""
-        first, write = self._writes.aside(draw, ROOT), self._writes.draw_rows(draw, draw.of(self._users))
+        """Return a write that waits for another one while the rules change; just a write where rules are forced.
+
+        Forced rules concern the one before it too, which is decided by them before they change.
+        """
+        write = self._writes.draw_rows(draw, draw.of(self._users))
+        if self._model.forced:
+            return write
+        first = self._writes.aside(draw, ROOT)
         change = self._changes.draw_beside_writes(draw)
         return Queued(first, write, change, collection=self._collection, target=self._require_target)
 
