@@ -57,11 +57,11 @@ class EngineServicer(DataServicer, IndexServicer, SegmentServicer):
 
     @staticmethod
     def _extract_pks_from_expr(expr: str, col: ServedCollection) -> list[int | str] | None:
-        """Return the keys of a filter that is a list of primary keys, None for another one."""
+        """Return the keys of a filter that is a list of primary keys, each once; None for another one."""
         keys = keys_in(expr, col.pk_field)
         if keys is None:
             keys = IndexServicer._extract_pks_from_expr(expr, col)  # noqa: SLF001  it is static, so that there is no super
-        return keys
+        return None if keys is None else list(dict.fromkeys(keys))
 
     @executed(Execution.ON_THE_LOOP)
     @answering(milvus_pb2.BoolResponse)

@@ -62,7 +62,13 @@ def test_other_filters_are_left_to_milvus_lite(expr: str) -> None:
 def test_what_is_read_is_what_milvus_lite_reads(keys: list[int | str]) -> None:
     expr = write(Membership(Field("id"), ListOf(tuple(Literal(key) for key in keys))), Dialect.EMBEDDED)
     theirs = MilvusServicer._extract_pks_from_expr(expr, COLLECTION)
-    assert EngineServicer._extract_pks_from_expr(expr, cast("ServedCollection", COLLECTION)) == theirs == keys
+    found = EngineServicer._extract_pks_from_expr(expr, cast("ServedCollection", COLLECTION))
+    assert (theirs, found) == (keys, list(dict.fromkeys(keys)))
+
+
+@pytest.mark.parametrize("expr", ["id in [2, 1, 1, 3, 2]", "id in [2, 1, 1, 3 , 2]"])
+def test_a_key_that_is_given_twice_is_looked_up_once(expr: str) -> None:
+    assert EngineServicer._extract_pks_from_expr(expr, cast("ServedCollection", COLLECTION)) == [2, 1, 3]
 
 
 @given(st.text(alphabet="id n[]\",1\\' \t\n-."))
