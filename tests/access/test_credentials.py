@@ -41,7 +41,10 @@ _HAS: Final = {"+": "+", "1": "+", "v": "+", "-": "-", "x": "x", "U": "U"}
 
 _OWN_ROWS: Final = {
     # Answered for the credential itself.
-    "+++++": "WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys DescribeTags",
+    "+++++": """
+        WhoAmI DescribePasswordPolicy ExplainAccess DescribeUserAccess CreateApiKey ListApiKeys DescribeTags
+        DescribeLimits
+    """,
     # Asked as the user.
     "+++--": "DescribeUserAccount EndOldPassword ListSessions EndSession EndSessions",
     # About another key of the user, which does not exist for a limited one.
@@ -53,6 +56,7 @@ _OWN_ROWS: Final = {
         ViewAsUser
         MakeRowPolicy ChangeRowPolicy RemoveRowPolicy DescribeRowPolicies EnableRowPolicies DisableRowPolicies
         SetTags DeleteTags ListTaggedUsers PreviewRows
+        SetLimits DeleteLimits ListLimits
     """,
 }
 OWN: Final = {operation: marks for marks, operations in _OWN_ROWS.items() for operation in operations.split()}
@@ -113,9 +117,13 @@ class Holder:
         key = await self.own("CreateApiKey", presented(USER))
         arguments = msgspec.to_builtins(least_arguments(operation))
         arguments |= {"keyId": key["keyId"]} if operation.endswith("ApiKey") and operation != "CreateApiKey" else {}
-        arguments |= {"EndSession": {"sessionId": session_id}, "ExplainAccess": {"operation": "Query"}}.get(
-            operation, {}
-        )
+        named = {"userName": USER}
+        arguments |= {
+            "EndSession": {"sessionId": session_id},
+            "ExplainAccess": {"operation": "Query"},
+            "SetTags": named,
+            "DeleteTags": named,
+        }.get(operation, {})
         try:
             await self.own(operation, self.credentials[kind], **arguments)
         except AccessDenied:
