@@ -258,7 +258,11 @@ Table = Mapping[str, Endpoint[Any]]
 """The endpoints by full path."""
 
 
-def refused(path: str, why: str) -> Endpoint[Body]:
+class AnyBody(Body, forbid_unknown_fields=False):
+    """The body of an endpoint that reads nothing of it."""
+
+
+def refused(path: str, why: str) -> Endpoint[AnyBody]:
     """Return an endpoint of Milvus that Kiteward does not serve; calls fail with the reason.
 
     Args:
@@ -266,7 +270,7 @@ def refused(path: str, why: str) -> Endpoint[Body]:
         why: the reason; completes "… is not offered here: ".
     """
 
-    async def run(_context: RequestContext, _body: Body) -> NoReturn:
+    async def run(_context: RequestContext, _body: AnyBody) -> NoReturn:
         raise RestFailure(UNIMPLEMENTED, f"{path} is not supported: {why}: service unimplemented")
 
-    return Endpoint(path, Body, Nothing, run, f"Not supported: {why}.", served=False)
+    return Endpoint(path, AnyBody, Nothing, run, f"Not supported: {why}.", served=False)
