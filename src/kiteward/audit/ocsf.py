@@ -43,6 +43,7 @@ _CLASSES: Final[Mapping[str, _Class]] = {
     "policy": _ENTITY_MANAGEMENT,
     "row_policy": _ENTITY_MANAGEMENT,
     "tag": _ENTITY_MANAGEMENT,
+    "limit": _ENTITY_MANAGEMENT,
     "object": _API_ACTIVITY,
     "refusal": _API_ACTIVITY,
     "administrative_read": _API_ACTIVITY,

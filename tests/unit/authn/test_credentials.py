@@ -411,11 +411,11 @@ async def test_what_another_process_changed_while_there_was_no_snapshot_is_follo
     await entrance.by_password("Password-1")
     await entrance.by_key(key)
 
-    async def broken(_: str) -> None:
+    async def broken(_: int) -> None:
         raise StoreUnavailable("the store cannot be read")
 
     with monkeypatch.context() as broken_store:
-        broken_store.setattr(entrance.store, "role", broken)
+        broken_store.setattr(entrance.store, "changes_since", broken)
         with pytest.raises(StoreUnavailable):
             async with entrance.policy_cache.change() as transaction:
                 await transaction.roles.put(Role("reader"))

@@ -194,7 +194,7 @@ def given(kind: Any) -> Any:
         return given(members[0])
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return {field.encode_name: given(field.type) for field in msgspec.structs.fields(kind)}
-    return {int: 7, bool: True, datetime: datetime.now(UTC).isoformat()}.get(kind) or word()
+    return {int: 7, float: 0.5, bool: True, datetime: datetime.now(UTC).isoformat()}.get(kind) or word()
 
 
 @pytest.mark.parametrize("operation", OURS)
