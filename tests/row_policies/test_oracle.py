@@ -46,7 +46,7 @@ async def test_read_without_its_policy_is_noticed(monkeypatch: pytest.MonkeyPatc
         return bytes(read.message.SerializeToString())
 
     monkeypatch.setattr(FilteredRead, "payload", unfiltered)
-    assert "disclosed" in await _first_fault()
+    assert "disclosed" in await _first_fault("disclosed")
 
 
 async def test_policy_that_reaches_the_first_part_of_a_hybrid_search_only_is_noticed(
@@ -59,7 +59,7 @@ async def test_policy_that_reaches_the_first_part_of_a_hybrid_search_only_is_not
         return FilteredRead(read.message, read.parts[:1], read.rule, read.ids)
 
     monkeypatch.setattr(FilteredRead, "of", first_part_alone)
-    assert "HybridSearch" in await _first_fault()
+    assert "HybridSearch" in await _first_fault("HybridSearch")
 
 
 @pytest.mark.parametrize("method", ["insert", "upsert"])
@@ -68,7 +68,7 @@ async def test_write_that_is_not_checked_is_noticed(monkeypatch: pytest.MonkeyPa
         return
 
     monkeypatch.setattr(WriteCheck, method, unchecked)
-    assert "wrongly written" in await _first_fault()
+    assert "wrongly written" in await _first_fault("wrongly written")
 
 
 async def test_search_by_ids_of_hidden_rows_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ async def test_search_by_ids_of_hidden_rows_is_noticed(monkeypatch: pytest.Monke
         return FilteredRead(read.message, read.parts, read.rule, ())
 
     monkeypatch.setattr(FilteredRead, "of", unlooked)
-    assert "disclosed how near rows are" in await _first_fault()
+    assert "disclosed how near rows are" in await _first_fault("disclosed how near rows are")
 
 
 async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed(
@@ -104,13 +104,15 @@ async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed
     assert "wrongly written" in found or "refused" in found
 
 
-async def _first_fault() -> str:
-    """Run cases until there is a fault, and return it; empty if there is none."""
+async def _first_fault(told: str = "") -> str:
+    """Run cases until there is a fault of which this is told, and return it; the last one if there is none."""
+    last = ""
     for seed in range(_SEED, _SEED + 12):
         fault = await replay(seed, range(_FEW), protected=True, tell=lambda _: None)
-        if fault is not None:
-            return str(fault)
-    return ""
+        last = last if fault is None else str(fault)
+        if last and told in last:
+            break
+    return last
 
 
 def test_cases_of_a_run_follow_from_its_seed() -> None:

@@ -53,7 +53,12 @@ async def test_write_by_an_outdated_caller_is_noticed(monkeypatch: pytest.Monkey
         await check(WriteCheck(self.rules, principal, self.stored), write)
 
     monkeypatch.setattr(WriteCheck, method, outdated)
-    _, wrong = await changes_during_requests(_REQUESTS, _SEED, silent)
+    wrong = ""
+    for seed in range(_SEED, _SEED + 5):  # how many writes come beside a change depends on the machine
+        known.clear()
+        _, wrong = await changes_during_requests(_REQUESTS, seed, silent)
+        if wrong:
+            break
     assert method.capitalize() in wrong
     assert "acknowledged before" in wrong or "no one change" in wrong
 
