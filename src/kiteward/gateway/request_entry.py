@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from kiteward.audit.events import Event
 from kiteward.authn.fair_queue import FairQueue
 from kiteward.authz.policy import PolicySnapshot
 from kiteward.domain.errors import CapacityExceeded
 from kiteward.domain.identity import Principal
 from kiteward.domain.request_limits import Counted
+from kiteward.gateway.operations import RowUse
 from kiteward.gateway.recording import Recording
 from kiteward.gateway.request_limiter import RequestLimiter
 
@@ -22,9 +22,9 @@ _LONGEST_WAIT: Final = 30.0
 class RequestEntry:
     """Admits each request once, after its caller is authenticated and before it is authorized.
 
-    Reads and writes of data have a queue each, as they have threads of their own in the embedded engine. The next turn
+    Reads and writes of rows have a queue each, as they have threads of their own in the embedded engine. The next turn
     is that of the user who was served longest ago. So a request waits for one of each other user at most, however many
-    they send.
+    they send. Requests that touch no rows take the engine no time worth a queue.
 
     Attributes:
         limiter: keeps callers within their limits.
@@ -38,9 +38,9 @@ class RequestEntry:
             places: how many reads, and how many writes, are worked on at once; 0 for no queue.
         """
         self.limiter = limiter
-        kinds = (Event.DATA_READ, Event.DATA_WRITE) if places else ()
-        self._queues: Mapping[Event | None, FairQueue] = {
-            kind: FairQueue(places, most_waiting=_MOST_WAITING, longest_wait=_LONGEST_WAIT) for kind in kinds
+        uses = (RowUse.FILTERED, RowUse.WRITTEN) if places else ()
+        self._queues: Mapping[RowUse, FairQueue] = {
+            use: FairQueue(places, most_waiting=_MOST_WAITING, longest_wait=_LONGEST_WAIT) for use in uses
         }
 
     async def admit(self, recording: Recording, principal: Principal, snapshot: PolicySnapshot) -> bool:
@@ -54,7 +54,7 @@ class RequestEntry:
         counted = Counted.EVERYBODY if row is None else row.counted
         recording.running = self.limiter.begin(principal, snapshot, counted, call.turn)
         recording.admitted = True
-        queue = None if row is None else self._queues.get(row.event)
+        queue = None if recording.operation is None else self._queues.get(recording.operation.rows)
         if queue is None:
             return False
         waits = not queue.free

@@ -159,3 +159,15 @@ async def test_whoever_is_deleted_while_waiting_is_refused(readers: GatewayHarne
     assert len(engine.called("Query")) == 1
     # The places are free again.
     await asyncio.wait_for(readers.call("Query", by="alice", collection_name="docs", expr="id > 0"), 10)
+
+
+async def test_what_touches_no_rows_waits_for_no_turn(readers: GatewayHarness, engine: FakeEngine) -> None:
+    readers.engine_places = 1
+    readers.configure()
+    released = engine.hold("Query")
+    running, waiting = query(readers, "alice"), query(readers, "bob")
+    await until_called(engine, 1)
+    await asyncio.wait_for(readers.call("HasCollection", by="carol", collection_name="docs"), 10)
+    assert not waiting.done()
+    released.set()
+    await asyncio.gather(running, waiting)
