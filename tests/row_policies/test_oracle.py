@@ -104,13 +104,13 @@ async def test_write_that_is_not_authorized_again_when_it_is_its_turn_is_noticed
     assert "wrongly written" in found or "refused" in found
 
 
-async def _first_fault(told: str = "") -> str:
-    """Run cases until there is a fault of which this is told, and return it; the last one if there is none."""
+async def _first_fault(words: str = "") -> str:
+    """Run cases until there is a fault whose description has these words, and return it; the last one otherwise."""
     last = ""
     for seed in range(_SEED, _SEED + 12):
         fault = await replay(seed, range(_FEW), protected=True, tell=lambda _: None)
         last = last if fault is None else str(fault)
-        if last and told in last:
+        if last and words in last:
             break
     return last
 
