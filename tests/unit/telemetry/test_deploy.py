@@ -12,12 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.gateway import presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import connected, ended
+from tests.support.metrics import sources
 
 from kiteward.audit.exports.exporter import ExportState
-from kiteward.audit.writer import AuditState
 from kiteward.gateway.call import Call
 from kiteward.telemetry.counters import ReplicaState
-from kiteward.telemetry.metrics import Metrics, Sources
+from kiteward.telemetry.metrics import Metrics
 from kiteward.telemetry.telemetry import Telemetry
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -48,21 +48,13 @@ async def known(tmp_path: Path) -> Known:
 def _of_a_server_among_others() -> str:
     telemetry = Telemetry()
     telemetry.observe_acknowledgement(0.02)
-    sources = Sources(
+    given = sources(
         telemetry,
-        authentications=dict,
-        connections=dict,
-        refused=dict,
-        held=dict,
-        generation=lambda: 0,
-        engine_ready=lambda: True,
-        revision=lambda: None,
-        audit=AuditState,
         limited=lambda: {("rate", "user"): 4},
         exports=lambda: [ExportState("syslog")],
         replica=lambda: ReplicaState(lease=1.5, lag=2, listening=True, late=3),
     )
-    return Metrics(sources).text().decode()
+    return Metrics(given).text().decode()
 
 
 def dashboard() -> Any:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.gateway import encoded, least_arguments, presented
 from tests.support.in_process_server import ask, serving
 from tests.support.listeners import GET_VERSION, LOOPBACK, PATIENCE
+from tests.support.metrics import sources
 
 from kiteward.audit.exports.exporter import ExportState
 from kiteward.audit.writer import AuditState
@@ -26,7 +27,7 @@ from kiteward.iam.json_api import ADMIN_OPERATIONS
 from kiteward.milvus import messages
 from kiteward.telemetry.counters import OTHER, CatalogState, Outcome, ReplicaState
 from kiteward.telemetry.latency import BOUNDS, Histogram
-from kiteward.telemetry.metrics import Metrics, Sources
+from kiteward.telemetry.metrics import Metrics
 from kiteward.telemetry.telemetry import Stage, Telemetry
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -174,21 +175,7 @@ async def test_a_connection_that_is_open_is_counted_as_what_it_carries(tmp_path:
 
 def test_exporters_of_the_audit_trail_say_how_far_they_are() -> None:
     states = [ExportState("syslog", sent=5, lost=1, failures=2, waiting=7, working=False), ExportState("store")]
-    metrics = Metrics(
-        Sources(
-            Telemetry(),
-            authentications=dict,
-            connections=dict,
-            refused=dict,
-            held=dict,
-            generation=lambda: 0,
-            engine_ready=lambda: False,
-            revision=lambda: None,
-            audit=AuditState,
-            limited=dict,
-            exports=lambda: states,
-        )
-    )
+    metrics = Metrics(sources(exports=lambda: states))
     found = parsed(metrics.text().decode())
     syslog, store = (("to", "syslog"),), (("to", "store"),)
     names = ("sent_total", "lost_total", "failures_total", "waiting", "up")
@@ -201,17 +188,8 @@ def test_exporters_of_the_audit_trail_say_how_far_they_are() -> None:
 def test_the_audit_trail_says_how_it_keeps_up_and_the_budget_what_is_held() -> None:
     loads = iter([AuditState(), AuditState(queued=7, lost=2, queued_bytes=900)])
     metrics = Metrics(
-        Sources(
-            Telemetry(),
-            authentications=dict,
-            connections=dict,
-            refused=dict,
-            held=lambda: {"authenticated": (5, 10, 3)},
-            generation=lambda: 0,
-            engine_ready=lambda: False,
-            revision=lambda: None,
-            audit=lambda: next(loads),
-            limited=lambda: {("rate", "user"): 4},
+        sources(
+            held=lambda: {"authenticated": (5, 10, 3)}, audit=lambda: next(loads), limited=lambda: {("rate", "user"): 4}
         )
     )
     first, second = (parsed(metrics.text().decode()) for _ in range(2))
@@ -255,21 +233,7 @@ def test_watching_a_request_costs_a_few_microseconds() -> None:
 
 def test_the_catalog_of_a_remote_engine_says_how_old_it_is() -> None:
     states = iter([None, CatalogState(None, 0, 3, 0), CatalogState(1.5, 7, 3, 12)])
-    metrics = Metrics(
-        Sources(
-            Telemetry(),
-            authentications=dict,
-            connections=dict,
-            refused=dict,
-            held=dict,
-            generation=lambda: 0,
-            engine_ready=lambda: True,
-            revision=lambda: None,
-            audit=AuditState,
-            limited=dict,
-            catalog=lambda: next(states),
-        )
-    )
+    metrics = Metrics(sources(catalog=lambda: next(states)))
     embedded, unread, read = (parsed(metrics.text().decode()) for _ in range(3))
     assert not [name for name, _ in embedded if name.startswith("kiteward_catalog")]
     assert ("kiteward_catalog_age_seconds", ()) not in unread
@@ -282,21 +246,7 @@ def test_a_server_among_others_says_how_it_keeps_up() -> None:
     states = iter([None, ReplicaState(lease=1.5, lag=2, listening=True, late=3)])
     telemetry = Telemetry()
     telemetry.observe_acknowledgement(0.02)
-    metrics = Metrics(
-        Sources(
-            telemetry,
-            authentications=dict,
-            connections=dict,
-            refused=dict,
-            held=dict,
-            generation=lambda: 0,
-            engine_ready=lambda: True,
-            revision=lambda: None,
-            audit=AuditState,
-            limited=dict,
-            replica=lambda: next(states),
-        )
-    )
+    metrics = Metrics(sources(telemetry, replica=lambda: next(states)))
     alone, among_others = (parsed(metrics.text().decode()) for _ in range(2))
     assert not [name for name, _ in alone if name.startswith("kiteward_replica")]
     assert among_others["kiteward_replica_lease_seconds", ()] == 1.5
