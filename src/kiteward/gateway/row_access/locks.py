@@ -4,7 +4,7 @@ A checked write holds the lock alone. Writes without a check share it, and are a
 creates, renames or empties a collection, or changes its fields, holds it alone too: a write that was checked by the
 rows, fields and policies of one collection would otherwise be made in another.
 
-Reads take no lock. One that such a change overtakes is told so, because it may have been of another collection than
+Reads take no lock. Whether such a change overtook one is reported: it may then have been of another collection than
 the one that it was authorized for.
 """
 
