@@ -351,7 +351,7 @@ async def test_objects_of_the_start_are_spared_by_the_collector(
         while "ready" not in capsys.readouterr().out:
             await asyncio.sleep(0)
         assert gc.get_freeze_count() > 10_000
-        assert gc.get_threshold()[0] == 10_000  # events of the audit trail that wait are not walked through over and over
+        assert gc.get_threshold()[0] == 10_000  # audit events that wait are not walked through over and over
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
