@@ -136,6 +136,7 @@ class Method:
         streaming: whether either side sends more than one message.
         status_field: the field of the response that holds the `Status`; empty if the response is one, None if it has
             none.
+        status_tag: the tag of that field on the wire; 0 if there is none.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Method:
     response: MessageType
     streaming: bool
     status_field: str | None
+    status_tag: int
 
     @property
     def path(self) -> str:
@@ -164,11 +166,13 @@ class Annotation(NamedTuple):
     names_index: int
 
 
-def _status_field(response: Descriptor) -> str | None:
+def _status_field(response: Descriptor) -> tuple[str | None, int]:
+    """Return the name and the tag of the field that holds the status, as `Method` has them."""
     status = Status.DESCRIPTOR.full_name
     if response.full_name == status:
-        return ""
-    return next((field.name for field in response.fields if _message_name(field) == status), None)
+        return "", 0
+    held = (field for field in response.fields if _message_name(field) == status)
+    return next(((field.name, field.number << 3 | LENGTH) for field in held), (None, 0))
 
 
 def _message_name(field: FieldDescriptor) -> str | None:
@@ -183,9 +187,11 @@ def _methods(service: ServiceDescriptor) -> dict[str, Method]:
             request=GetMessageClass(rpc.input_type),
             response=GetMessageClass(rpc.output_type),
             streaming=rpc.client_streaming or rpc.server_streaming,
-            status_field=_status_field(rpc.output_type),
+            status_field=status_field,
+            status_tag=status_tag,
         )
         for rpc in service.methods
+        for status_field, status_tag in (_status_field(rpc.output_type),)
     }
 
 
@@ -320,7 +326,10 @@ def status_code(method: str, response: bytes) -> int:
     if rpc.status_field is None:
         return 0
     try:
-        status = Status.FromString(_status_bytes(rpc, response))
+        encoded = _status_bytes(rpc, response)
+        if not encoded:
+            return 0
+        status = Status.FromString(encoded)
     except (PayloadMalformed, DecodeError):
         raise EngineResponseUnreadable(f"the engine's response to `{method}` cannot be read") from None
     return int(status.code or status.error_code)
@@ -330,9 +339,8 @@ def _status_bytes(rpc: Method, response: bytes) -> bytes:
     """Return the status in a response; its occurrences are merged, as the parser would."""
     if not rpc.status_field:
         return response
-    wanted = descriptor_of(rpc.response).fields_by_name[rpc.status_field].number << 3 | LENGTH
-    view = memoryview(response)
-    return b"".join([view[begin:end] for tag, _, begin, end in top_level(view) if tag == wanted])
+    wanted = rpc.status_tag
+    return b"".join([response[begin:end] for tag, _, begin, end in top_level(response) if tag == wanted])
 
 
 def read_response(kind: type[_M], response: bytes) -> _M:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -111,8 +111,9 @@ class RequestReader:
         values = self._defaults.copy()
         for path, get in self._singles:
             values[path] = get(message)
-        for content_of, paths in self._groups:
+        for content_of, opened, paths in self._groups:
             if content := content_of(message):
+                content = opened(content)
                 for path, read in paths:
                     values[path] = read(content)
         for name, inside in self._serialised.items():
@@ -164,18 +165,31 @@ def _default(steps: Sequence[FieldDescriptor]) -> Any:
     return steps[-1].default_value
 
 
-def _groups(paths: Mapping[str, Sequence[FieldDescriptor]]) -> tuple[tuple[_Get, tuple[tuple[str, _Get], ...]], ...]:
+_Group = tuple[_Get, _Get, tuple[tuple[str, _Get], ...]]
+
+
+def _groups(paths: Mapping[str, Sequence[FieldDescriptor]]) -> tuple[_Group, ...]:
     """Return the paths by the field of the request in which they lead on, most of which most requests do not have.
 
     Returns:
-        What returns the content of that field, which is false if there is none; and each path, with what returns its
-        value from that content.
+        What returns the content of that field, which is false if there is none; what makes an object of each element of
+        a list, once for all paths; and each path, with what returns its value from that.
     """
     groups: dict[str, list[tuple[str, _Get]]] = {}
     first = {steps[0].name: steps[0] for steps in paths.values()}
     for path, (begin, *steps) in paths.items():
         groups.setdefault(begin.name, []).append((path, _getter(begin, steps)))
-    return tuple((_content(first[name]), tuple(getters)) for name, getters in groups.items())
+    return tuple(
+        (_content(field), _elements if field.is_repeated and not _is_map(field) else _as_it_is, tuple(groups[name]))
+        for name, field in first.items()
+    )
+
+
+_elements: Final[_Get] = itemgetter(slice(None))
+
+
+def _as_it_is(content: Any) -> Any:
+    return content
 
 
 def _content(field: FieldDescriptor) -> _Get:

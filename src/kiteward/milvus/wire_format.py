@@ -18,20 +18,23 @@ DEPTH_LIMIT = 100
 _MASK_64 = (1 << 64) - 1
 
 
-def top_level(view: memoryview) -> Iterator[tuple[int, int, int, int]]:
+def top_level(payload: bytes | memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Yield the tag of each field of a message, and the positions of the field, of its content and of what follows.
 
     Raises:
         PayloadMalformed: the top level of the message is not that of one.
     """
-    pos = 0
+    pos, size = 0, len(payload)
     try:
-        while pos < len(view):
+        while pos < size:
             start = pos
-            tag, pos = tag_at(view, start)
-            begin = length_at(view, pos)[1] if tag & 7 == LENGTH else pos
-            pos = skip(view, pos, tag, depth=0)
-            if pos > len(view):
+            tag, begin = tag_at(payload, start)
+            if tag & 7 == LENGTH and tag > LENGTH:
+                length, begin = length_at(payload, begin)
+                pos = begin + length
+            else:
+                pos = skip(payload, begin, tag, depth=0)
+            if pos > size:
                 raise malformed("a field crosses the end of its message")
             yield tag, start, begin, pos
     except IndexError:

@@ -345,13 +345,16 @@ async def test_objects_of_the_start_are_spared_by_the_collector(
         return server
 
     monkeypatch.setattr(Server, "start", started)
+    thresholds = gc.get_threshold()
     serving = asyncio.create_task(serve(Settings(port=0, data_dir=tmp_path)))
     try:
         while "ready" not in capsys.readouterr().out:
             await asyncio.sleep(0)
         assert gc.get_freeze_count() > 10_000
+        assert gc.get_threshold()[0] == 10_000  # audit events that wait are not walked through over and over
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
         serving.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await serving
