@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from kiteward.store.records import AttemptsHeld
+
 FREE_FAILURES: Final = 5
 """Wrong passwords of one user from one source before there are waits."""
 
@@ -102,14 +104,22 @@ class Throttle:
     users that do not exist as for those that do, so that a wait reveals nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, capacity: int = 100_000) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        capacity: int = 100_000,
+        free_refusals: int = FREE_REFUSALS,
+    ) -> None:
         """Set up a throttle without failures.
 
         Args:
             clock: returns seconds and never goes back.
             capacity: most pairs, most users and most sources that are kept.
+            free_refusals: attempts that may be refused during waits before waits apply to cached passwords too.
         """
         self._clock = clock
+        self._free_refusals = free_refusals
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._pairs: OrderedDict[PairName, _Pair] = OrderedDict()
@@ -146,7 +156,7 @@ class Throttle:
         if self._source(source).failures >= SOURCE_BURST:
             return False
         known = self._known(user, source)
-        return known is None or known.refusals.as_of(self._clock()) < FREE_REFUSALS
+        return known is None or known.refusals.as_of(self._clock()) < self._free_refusals
 
     def begin(self, user: str, source: str) -> bool:
         """Return whether a password may be verified now. If so, the caller must call `end`."""
@@ -195,6 +205,23 @@ class Throttle:
         while len(self._in_a_row) > self._capacity:
             self._in_a_row.popitem(last=False)
         return in_a_row % FAILURES_TO_LOCK == 0
+
+    def follow(self, user: str, source: str, held: AttemptsHeld) -> None:
+        """Take over what servers that share a store have counted together, for an attempt that was begun here.
+
+        Args:
+            user: as in `begin`.
+            source: likewise.
+            held: what they have counted.
+        """
+        now = self._clock()
+        known = self._known(user, source)
+        if known is not None:
+            known.failures = _Failures(held.failures, now)
+            known.until = now + held.wait if held.wait > 0.0 else 0.0
+        if held.source_failures >= SOURCE_BURST:
+            here = self._source(source)
+            here.failures = max(here.failures, held.source_failures)
 
     def clear_failures(self, user: str) -> None:
         """Reset a user's failure count, for all sources."""

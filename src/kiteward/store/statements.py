@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Table, Text
+from sqlalchemy import Connection, Float, Integer, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -21,6 +21,23 @@ class json_object(FunctionElement[str]):  # noqa: N801  used as a function
 
     inherit_cache = True
     type = Text()
+
+
+class database_time(FunctionElement[float]):  # noqa: N801  used as a function
+    """The present time by the clock of the database's machine, in seconds since the epoch."""
+
+    inherit_cache = True
+    type = Float()
+
+
+@compiles(database_time, "sqlite")
+def _database_time_sqlite(_element: database_time, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_time, "postgresql")
+def _database_time_postgresql(_element: database_time, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::float8"
 
 
 @compiles(position, "sqlite")

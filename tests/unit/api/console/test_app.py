@@ -22,7 +22,7 @@ from kiteward.audit.events import AuditEvent, Event, Outcome
 from kiteward.audit.files import ChainedFiles
 from kiteward.audit.reader import AuditReader
 from kiteward.audit.shared import SharedEvents, SharedTrail
-from kiteward.authn.sessions import SessionRules, Sessions
+from kiteward.authn.sessions import MemorySessions, SessionRules
 from kiteward.domain import errors
 from kiteward.domain.error_codes import ErrorCode, ErrorDetail
 from kiteward.domain.errors import EngineUnavailable, KitewardError, RequestRefused
@@ -77,7 +77,7 @@ async def browsing(
     base: str = "http://kiteward.example:19530",
     *,
     pages: tuple[Page, ...] = PAGES,
-    sessions: Sessions | None = None,
+    sessions: MemorySessions | None = None,
     prepare: Callable[[GatewayHarness], object] = lambda _harness: None,
 ) -> AsyncIterator[Browser]:
     with quick_directory() as directory:
@@ -114,7 +114,7 @@ async def test_without_tls_people_beyond_this_machine_are_warned() -> None:
 
 async def test_a_session_ends_unused_and_after_its_lifetime_and_the_page_says_so() -> None:
     clock = Clock()
-    async with browsing(sessions=Sessions(SessionRules(idle=60, lifetime=150), clock=clock)) as browser:
+    async with browsing(sessions=MemorySessions(SessionRules(idle=60, lifetime=150), clock=clock)) as browser:
         for steps in ((61,), (50, 50, 51)):
             await browser.sign_in()
             for step in steps:
