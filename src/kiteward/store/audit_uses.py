@@ -46,15 +46,11 @@ class AuditUses:
             until: a moment after them, in seconds since the epoch; a later one that is stored stays.
         """
         names = [column.name for column in _KEY]
-        rows = [dict(zip(names, astuple(use), strict=True)) for use in used]
-        for row in rows:
-            same = [column == row[column.name] for column in _KEY]
-            if not await self._write_transaction.run(
-                self._write_transaction.insert_missing(schema.audit_uses), {**row, "used_until": until}
-            ):
-                later = update(schema.audit_uses).where(*same, _uses.used_until < until)
-                await self._write_transaction.run(later.values(used_until=until))
+        rows = [dict(zip(names, astuple(use), strict=True), used_until=until) for use in used]
+        await self._write_transaction.run(self._write_transaction.insert_later(_uses.used_until), rows)
 
     async def remove_before(self, moment: float) -> None:
-        """Remove what was not used since a moment, in seconds since the epoch."""
+        """Remove what was not used since a moment, in seconds since the epoch: uses are known from then on."""
         await self._write_transaction.run(delete(schema.audit_uses).where(_uses.used_until < moment))
+        head = schema.audit_head
+        await self._write_transaction.run(update(head).where(head.c.uses_since < moment).values(uses_since=moment))

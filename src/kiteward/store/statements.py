@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Float, Integer, Table, Text
+from sqlalchemy import Column, Connection, Float, Integer, Table, Text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -70,6 +70,29 @@ def insert_missing(table: Table, dialect: str) -> sqlite.Insert | postgresql.Ins
     if dialect == postgresql.dialect.name:
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_later(column: Column[float], dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that, where a key exists already, replaces the value of a column by a higher one only.
+
+    Args:
+        column: the column, of the table where rows are inserted.
+        dialect: the name of the dialect of the connection.
+    """
+    table = column.table
+    if dialect == postgresql.dialect.name:
+        new = postgresql.insert(table)
+        return new.on_conflict_do_update(
+            index_elements=table.primary_key,
+            set_={column.name: new.excluded[column.name]},
+            where=column < new.excluded[column.name],
+        )
+    newer = sqlite.insert(table)
+    return newer.on_conflict_do_update(
+        index_elements=table.primary_key,
+        set_={column.name: newer.excluded[column.name]},
+        where=column < newer.excluded[column.name],
+    )
 
 
 def broken_references(connection: Connection) -> int:

@@ -125,9 +125,7 @@ async def test_secrets_beyond_the_newest_and_those_of_ended_sessions_are_removed
     assert left == [None, "3", "4", None]
 
 
-async def test_use_is_stored_until_the_latest_moment_and_removed_when_it_is_old(
-    store: Store, change: Transact
-) -> None:
+async def test_use_is_stored_until_the_latest_moment_and_removed_when_it_is_old(store: Store, change: Transact) -> None:
     search = Use("alice", "Search", "Search", "default", "docs")
     query = replace(search, privilege="Query", operation="Query")
     assert await store.uses_since() is None

@@ -95,7 +95,7 @@ async def test_wrong_passwords_of_a_user_are_added_up_over_sources_and_servers(o
 
 async def test_source_with_many_wrong_passwords_of_any_users_waits_a_little(store: SqlStore) -> None:
     slow = replace(RULES, source_rate=0.001)
-    for number in range(SOURCE_BURST):
+    for number in range(SOURCE_BURST + 1):
         assert (await store.attempts.begin(f"u{number}", HOME, slow)).begun
         await store.attempts.end(f"u{number}", HOME, slow, right=False)
     held = await store.attempts.begin("new", HOME, slow)
@@ -115,9 +115,7 @@ async def test_users_that_do_not_exist_are_counted_like_those_that_do(
     assert 0.0 < (await begun(store, user)).wait <= 1.0
 
 
-async def test_change_that_forgives_forgets_the_failures_of_its_user_alone(
-    store: SqlStore, change: Transact
-) -> None:
+async def test_change_that_forgives_forgets_the_failures_of_its_user_alone(store: SqlStore, change: Transact) -> None:
     await change(adding("alice"))
     for user in ("alice", "bob"):
         await wrong(store, FREE_FAILURES, user)
