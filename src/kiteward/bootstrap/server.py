@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final, Self
 
 from kiteward import __version__
+from kiteward.api.console.tickets import StoredTickets
 from kiteward.audit.events import Event
 from kiteward.audit.exports.exporter import Exporter
 from kiteward.audit.shared import StoreExport
@@ -148,7 +149,8 @@ class Server:
             weakness = await require_loopback_for_weak_root(access.store, access.hasher, settings)
             engine = await _start_engine(stack, settings, directory, start_engine, telemetry=telemetry)
             gateway, catalog = await _start_gateway(stack, settings, access, engine, telemetry)
-            public_port = PublicPort(gateway, settings)
+            tickets = StoredTickets(access.store) if access.store.shared else None
+            public_port = PublicPort(gateway, settings, tickets=tickets)
             sources = _sources(access, engine, gateway, public_port, catalog=catalog, membership=membership)
             metrics_port = await open_metrics(stack, settings, sources, public_port)
             port = await public_port.open(stack)

@@ -238,6 +238,9 @@ async def test_files_that_pages_load_are_kept_by_browsers_until_they_change() ->
         answer = await browser.client.get(address)
         assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/css")
         assert "immutable" in answer.headers["cache-control"]
+        # A page of another version, whose server is beside this one for a while.
+        other = await browser.client.get(address.partition("?")[0] + "?" + 16 * "0")
+        assert (other.status_code, other.headers["cache-control"]) == (200, "no-store")
         assert (await browser.open("static/nothing.css")).status_code == 404
         assert (await browser.open("static/..%2ftemplates%2flayout.html")).status_code == 404
 
