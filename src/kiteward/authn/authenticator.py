@@ -98,8 +98,7 @@ class Authenticator:
             capacity: most verified passwords in the cache; the oldest are removed first.
         """
         self._store = store
-        # Where others count too, a wait may be known only by an attempt that it has refused.
-        throttle = throttle or (Throttle() if attempts is None else Throttle(free_refusals=1))
+        throttle = throttle or Throttle(alone=attempts is None)
         limits = OwnLimits(throttle) if attempts is None else SharedLimits(throttle, attempts)
         self._passwords = PasswordVerifier(
             store, hasher, throttle=throttle, limits=limits, clock=clock, capacity=capacity

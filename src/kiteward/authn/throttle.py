@@ -109,17 +109,17 @@ class Throttle:
         clock: Callable[[], float] = time.monotonic,
         *,
         capacity: int = 100_000,
-        free_refusals: int = FREE_REFUSALS,
+        alone: bool = True,
     ) -> None:
         """Set up a throttle without failures.
 
         Args:
             clock: returns seconds and never goes back.
             capacity: most pairs, most users and most sources that are kept.
-            free_refusals: attempts that may be refused during waits before waits apply to cached passwords too.
+            alone: whether nobody else counts. Otherwise a wait may be known only by an attempt that it has refused.
         """
         self._clock = clock
-        self._free_refusals = free_refusals
+        self._alone = alone
         self._capacity = capacity
         self._key = secrets.token_bytes(32)
         self._pairs: OrderedDict[PairName, _Pair] = OrderedDict()
@@ -151,12 +151,16 @@ class Throttle:
     def spares(self, user: str, source: str) -> bool:
         """Return whether cached passwords of a user from this source are exempt from waits.
 
-        Each attempt that is refused without verification is a guess at a cached password, so few are allowed.
+        Each attempt that is refused without verification is a guess at a cached password, so few are allowed. Where
+        others count too, none is, and nothing is exempt while an attempt is in progress.
         """
         if self._source(source).failures >= SOURCE_BURST:
             return False
         known = self._known(user, source)
-        return known is None or known.refusals.as_of(self._clock()) < self._free_refusals
+        if known is None:
+            return True
+        refusals = known.refusals.as_of(self._clock())
+        return refusals < FREE_REFUSALS if self._alone else not (refusals or known.running)
 
     def begin(self, user: str, source: str) -> bool:
         """Return whether a password may be verified now. If so, the caller must call `end`."""
