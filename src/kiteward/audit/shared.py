@@ -56,7 +56,7 @@ _REMOVED: Final = 10_000
 
 
 class _Passed(Used, kw_only=True):
-    """What decides whether a line is stored, and what it tells of uses."""
+    """What decides whether a line is stored, and which uses it describes."""
 
     kind: str
     outcome: str
